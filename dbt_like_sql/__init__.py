@@ -1,0 +1,1 @@
+"""SQL models, one SELECT per file; the file name is the table name."""

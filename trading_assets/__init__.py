@@ -1,0 +1,1 @@
+"""Dagster-orchestrated data and model assets for crypto trading."""

@@ -1,0 +1,1 @@
+"""The out-of-sample simulation: engine, metrics, plots and the HTML report."""

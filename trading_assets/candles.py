@@ -1,0 +1,109 @@
+"""What a candle is: its key, its columns, its time convention, and what a timeframe and a market mean."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import polars as pl
+
+from trading_assets.errors import SettingsError
+
+TS: Final = pl.Datetime("us", "UTC")
+"""Every time column: UTC, microseconds. ``ts`` is a bar's OPEN time."""
+
+CANDLE_COLUMNS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "market": pl.String,
+    "timeframe": pl.String,
+    "ts": TS,
+    "open": pl.Float64,
+    "high": pl.Float64,
+    "low": pl.Float64,
+    "close": pl.Float64,
+    "volume": pl.Float64,
+}
+"""The ``candles`` table. Key: (market, timeframe, ts). Volume in base units. Only closed bars."""
+
+CANDLE_KEY: Final = ("market", "timeframe", "ts")
+OHLCV: Final = ("open", "high", "low", "close", "volume")
+
+_UNITS: Final = {"m": 1, "h": 60, "d": 1440}
+_MARKET: Final = re.compile(r"(?P<exchange>[a-z0-9_]+):(?P<base>[A-Z0-9]+)/(?P<quote>[A-Z0-9]+)(?P<settle>:[A-Z0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A market, written ``exchange:SYMBOL`` with the CCXT symbol.
+
+    >>> Market.parse("binance:BTC/USDT:USDT").is_perpetual
+    True
+    >>> str(Market.parse("binance:BTC/USDT"))
+    'binance:BTC/USDT'
+    """
+
+    exchange: str
+    symbol: str
+
+    @classmethod
+    def parse(cls, text: str) -> Market:
+        """Read ``exchange:BASE/QUOTE`` or ``exchange:BASE/QUOTE:SETTLE``.
+
+        Raises
+        ------
+        SettingsError
+            If the text has another form.
+        """
+        if _MARKET.fullmatch(text) is None:
+            raise SettingsError(
+                f"{text!r} is not a market",
+                remedy="write exchange:BASE/QUOTE (spot) or exchange:BASE/QUOTE:SETTLE (perpetual), "
+                "e.g. binance:BTC/USDT:USDT",
+            )
+        exchange, symbol = text.split(":", 1)
+        return cls(exchange, symbol)
+
+    @property
+    def base(self) -> str:
+        """The base currency, in which volume is counted."""
+        return self.symbol.split("/")[0]
+
+    @property
+    def quote(self) -> str:
+        """The quote currency, in which prices are given."""
+        return self.symbol.split("/")[1].split(":")[0]
+
+    @property
+    def is_perpetual(self) -> bool:
+        """Whether the symbol names a settlement currency."""
+        return ":" in self.symbol
+
+    def __str__(self) -> str:
+        return f"{self.exchange}:{self.symbol}"
+
+
+def timeframe_minutes(timeframe: str) -> int:
+    """Minutes in a timeframe such as ``1m``, ``15m``, ``4h`` or ``1d``.
+
+    Raises
+    ------
+    SettingsError
+        If the text is not a number followed by m, h or d.
+    """
+    match = re.fullmatch(r"([1-9]\d*)([mhd])", timeframe)
+    if match is None:
+        raise SettingsError(
+            f"{timeframe!r} is not a timeframe", remedy="write a number and m, h or d, e.g. 1m, 15m, 4h, 1d"
+        )
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def timeframe_delta(timeframe: str) -> timedelta:
+    """The length of one bar of a timeframe."""
+    return timedelta(minutes=timeframe_minutes(timeframe))
+
+
+def empty_candles() -> pl.DataFrame:
+    """A frame of the ``candles`` table without rows."""
+    return pl.DataFrame(schema=CANDLE_COLUMNS)

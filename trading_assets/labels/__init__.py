@@ -1,0 +1,1 @@
+"""What happened after a bar: the outcomes that models learn."""

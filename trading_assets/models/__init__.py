@@ -1,0 +1,1 @@
+"""Data sets, training, prediction and model bundles."""

@@ -1,0 +1,1 @@
+"""The model registry and the deployment manifest that the node reads."""

@@ -1,0 +1,19 @@
+"""Storage: one contract, and the tables it keeps."""
+
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import TABLES, Table
+
+__all__ = ["TABLES", "Store", "Table", "open_store"]
+
+
+def open_store(url: str, *, lock_timeout_s: float = 60.0) -> Store:
+    """Open the store at ``url``; tables are created when first written or read.
+
+    Raises
+    ------
+    StoreError
+        If the URL names no known engine, the file is corrupted, or another process holds it too long.
+    """
+    from trading_assets.store.duckdb import DuckDBStore
+
+    return DuckDBStore.from_url(url, lock_timeout_s=lock_timeout_s)

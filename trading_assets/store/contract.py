@@ -1,0 +1,63 @@
+"""The store's contract: what every engine does. The same tests run against all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+import polars as pl
+
+from trading_assets.store.tables import Table
+
+
+@runtime_checkable
+class Store(Protocol):
+    """A keyed, transactional table store.
+
+    Every write is one transaction: a process killed in the middle leaves the old rows or the new ones. Frames come and
+    go with the table's declared types; time columns are UTC microseconds. Connections are held only for the call.
+    """
+
+    def upsert(self, table: Table, frame: pl.DataFrame) -> int:
+        """Insert rows, replacing those with the same key; returns the number of rows given.
+
+        Raises ``InvalidFrame`` for missing columns, wrong types, null or duplicated keys.
+        """
+        ...
+
+    def replace(
+        self,
+        table: Table,
+        frame: pl.DataFrame,
+        *,
+        where: Mapping[str, str],
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> int:
+        """Make ``frame`` the only rows with ``where`` (column = value) and ``start <= table.time < end``."""
+        ...
+
+    def read(
+        self,
+        table: Table,
+        *,
+        where: Mapping[str, str | Sequence[str]] | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pl.DataFrame:
+        """Rows with ``where`` and ``start <= table.time < end``, sorted by the key; an empty frame where none match."""
+        ...
+
+    def tail(self, table: Table, *, where: Mapping[str, str], before: datetime, rows: int) -> pl.DataFrame:
+        """The last ``rows`` rows with ``where`` and ``table.time < before``, in ascending order."""
+        ...
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Run one SELECT in DuckDB's dialect with ``$name`` parameters."""
+        ...
+
+    def close(self) -> None:
+        """Release what the store holds."""
+        ...

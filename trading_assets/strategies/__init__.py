@@ -1,0 +1,1 @@
+"""The strategy classes that both the backtest and the node run."""

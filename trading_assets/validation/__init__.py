@@ -1,0 +1,1 @@
+"""Splitting time so that no training label overlaps a test window."""

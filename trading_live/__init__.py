@@ -1,0 +1,1 @@
+"""The live node: runs deployed models against a venue, knows nothing of Dagster."""
