@@ -1,0 +1,48 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+# Dagster's home is this folder: dagster.yaml stands here, and it puts all storage below data/.
+export DAGSTER_HOME := $(CURDIR)
+
+.PHONY: help setup demo test lint types definitions unit ui bench docs clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/.locked: pyproject.toml uv.lock .ci/setup
+	@.ci/setup
+	@touch $@
+
+setup: .venv/.locked ## Put uv and a locked Python 3.13 environment into this folder
+
+demo: setup ## Run the main job on synthetic candles: data, models, backtests, promotion, paper trading
+	$(BIN)/trading demo
+
+test: setup lint types definitions unit ## Everything that must pass: lint, types, definitions, tests with coverage
+
+lint: setup ## Style, formatting and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: setup ## Strict type check
+	$(BIN)/mypy
+
+definitions: setup ## Load the Dagster code location as the UI does
+	$(BIN)/dagster definitions validate --log-level warning
+
+unit: setup ## The tests, on two processes, with coverage
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --durations=10
+
+ui: setup ## Open the Dagster UI on http://localhost:3000
+	$(BIN)/trading ui
+
+bench: setup ## Time the hot paths beside a peer and print a table
+	@.ci/setup --group bench
+	$(BIN)/python -m benchmarks
+
+docs: setup ## Generate the reference pages from the code
+	$(BIN)/python -m docs.generate
+
+clean: ## Remove what runs wrote (data/) and caches; keeps the environment
+	git clean -fdXq -e '!.venv' -e '!.tools'
