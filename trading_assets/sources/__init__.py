@@ -1,1 +1,39 @@
 """Where candles come from: the synthetic sample, files, and any exchange that ccxt knows."""
+
+from __future__ import annotations
+
+from trading_assets.errors import SettingsError, SourceError
+from trading_assets.settings import SampleSource, Settings
+from trading_assets.sources.contract import RAW_COLUMNS, CandleSource
+
+__all__ = ["RAW_COLUMNS", "CandleSource", "open_source"]
+
+
+def open_source(settings: Settings, market: str) -> CandleSource:
+    """Open the source that the settings name for a market.
+
+    Raises
+    ------
+    SettingsError
+        If the market is not in the settings.
+    SourceError
+        If its source does not know it.
+    """
+    if market not in settings.markets:
+        raise SettingsError(
+            "no such market in the settings",
+            where=market,
+            remedy=f"add it under `markets`, or use one of: {', '.join(settings.markets)}",
+        )
+    source = settings.sources[settings.markets[market].source]
+    if isinstance(source, SampleSource):
+        from trading_assets.sources import sample
+
+        if market not in sample.MARKETS:
+            raise SourceError(
+                "the synthetic sample does not know this market",
+                where=market,
+                remedy=f"it has {', '.join(sample.MARKETS)}",
+            )
+        return sample.SampleCandles(settings.history_start, source.days, source.seed)
+    raise SourceError(f"{source.kind} sources are not there yet", where=market)

@@ -1,0 +1,124 @@
+"""The ``sample`` source: seeded SYNTHETIC candles with the blemishes of real ones. No network, no files.
+
+Three markets of one-minute candles. Two carry a weak planted edge (see :mod:`trading_assets.sources.synthetic`), the
+third is a martingale with the same volatility and volume, in which there is nothing to find. Every market has a few
+gaps (an "outage" now and then) and a few rows that break a rule, so that gap checks and quarantine have work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from trading_assets.errors import SourceError
+from trading_assets.sources.contract import RAW_COLUMNS
+from trading_assets.sources.synthetic import EDGE, simulate, stable_rng
+from trading_assets.sources.window import check_window
+
+TIMEFRAME: Final = "1m"
+GAPS: Final = 6
+"""Outages per market in 150 days, of 3 to 90 minutes each."""
+
+BAD_ROWS_OF_A_KIND: Final = 3
+"""Bad rows of each kind per market in 150 days."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticMarket:
+    """What distinguishes one synthetic market from another."""
+
+    first_price: float
+    edge: float
+
+
+MARKETS: Final = {
+    "sample:SYNA/USDT:USDT": SyntheticMarket(120.0, EDGE),
+    "sample:SYNB/USDT:USDT": SyntheticMarket(80.0, EDGE),
+    "sample:NOISE/USDT:USDT": SyntheticMarket(100.0, 0.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCandles:
+    """Synthetic candles of the markets in ``MARKETS``.
+
+    Parameters
+    ----------
+    first
+        Open time of the first candle (UTC midnight).
+    days
+        Length of the history.
+    seed
+        Together with the market it determines every value.
+    """
+
+    first: datetime
+    days: int
+    seed: int
+    name: str = "sample"
+    synthetic: bool = True
+
+    def fetch(self, market: str, timeframe: str, start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
+        """Yield the candles that open in ``[start, end)`` as one page.
+
+        Raises
+        ------
+        SourceError
+            For a market outside ``MARKETS`` or a timeframe other than 1m.
+        SettingsError
+            If ``start`` is not before ``end``.
+        """
+        check_window(market, start, end)
+        if market not in MARKETS:
+            raise SourceError(
+                "the synthetic sample does not know this market", where=market, remedy=f"it has {', '.join(MARKETS)}"
+            )
+        if timeframe != TIMEFRAME:
+            raise SourceError(
+                f"the synthetic sample has {TIMEFRAME} candles, not {timeframe}",
+                where=market,
+                remedy=f"set the market's timeframe to {TIMEFRAME}",
+            )
+        frame = _history(market, self.seed, self.first, self.days)
+        first, stop = (frame["ts"].search_sorted(instant) for instant in (start, end))
+        page = frame.slice(first, stop - first)
+        if not page.is_empty():
+            yield page
+
+
+@lru_cache(maxsize=len(MARKETS))
+def _history(market: str, seed: int, first: datetime, days: int) -> pl.DataFrame:
+    """The market's whole history, blemishes included, sorted by ``ts``."""
+    kind = MARKETS[market]
+    minutes = days * 1440
+    values = simulate(minutes, seed=seed, market=market, first_price=kind.first_price, edge=kind.edge)
+    ts = pl.datetime_range(first, first + timedelta(days=days), "1m", closed="left", time_unit="us", eager=True)
+    frame = pl.DataFrame({"ts": ts, **values}, schema=RAW_COLUMNS)
+    return _blemish(frame, stable_rng(seed, market, "blemishes"))
+
+
+def _blemish(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """Take out some minutes and spoil others; the good ones stay as they are."""
+    share = frame.height / (150 * 1440)
+    keep = np.ones(frame.height, dtype=bool)
+    for _ in range(round(GAPS * share)):
+        begin = rng.integers(0, frame.height)
+        keep[begin : begin + rng.integers(3, 91)] = False
+    rows = rng.choice(frame.height, size=(5, max(round(BAD_ROWS_OF_A_KIND * share), 1)), replace=False)
+    row = pl.int_range(pl.len())
+    swapped, negative, missing, zero, doubled = (row.is_in(kind.tolist()) for kind in rows)
+    spoilt = frame.with_columns(
+        high=pl.when(swapped).then(pl.col("low") - 0.01).otherwise("high"),
+        low=pl.when(zero).then(0.0).otherwise("low"),
+        close=pl.when(missing).then(float("nan")).otherwise("close"),
+        volume=pl.when(negative).then(-pl.col("volume")).otherwise("volume"),
+    )
+    kept = pl.Series(keep)
+    second_version = frame.filter(doubled & kept).with_columns(volume=pl.col("volume") * 2)
+    return pl.concat([spoilt.filter(kept), second_version]).sort("ts", maintain_order=True)
