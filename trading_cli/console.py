@@ -1,0 +1,26 @@
+"""What every command prints with: one console, one look of progress bars and tables."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+console = Console()
+
+
+def progress() -> Progress:
+    """A progress display for long work: what, how far, how long."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+        console=console,
+    )
+
+
+def synthetic_note(markets: list[str]) -> str:
+    """``" (synthetic)"`` where any of the markets comes from the sample source."""
+    return " [yellow](synthetic)[/]" if any(market.startswith("sample:") for market in markets) else ""

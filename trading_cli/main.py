@@ -1,0 +1,68 @@
+"""The `trading` command: one Typer app; every command's body stands in a module of its own.
+
+Heavy libraries are imported by the commands that need them, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trading_assets.errors import TradingError
+from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE
+from trading_cli import backfill, demo, models, node, report, ui
+
+app = typer.Typer(
+    help="Candles to features, labels, models, backtests and a paper-trading node: one asset graph.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def common(
+    settings: Annotated[
+        Path | None, typer.Option(help="Settings file; the default is trading.yaml.", show_default=False)
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder for all that is written.", show_default=False)] = None,
+    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.", show_default=False)] = None,
+    log_format: Annotated[str | None, typer.Option(help="human or json.", show_default=False)] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Carry the flags to this process and its children by the environment, where they override the settings file."""
+    _ = debug  # read from the arguments in run(), which also sees errors of this very function
+    flags = {
+        SETTINGS_FILE_VARIABLE: settings and str(settings.expanduser().resolve()),
+        "TRADING_DATA_DIR": data_dir and str(data_dir.expanduser().resolve()),
+        "TRADING_LOGS__LEVEL": log_level and log_level.upper(),
+        "TRADING_LOGS__FORMAT": log_format,
+    }
+    os.environ.update({name: value for name, value in flags.items() if value})
+    os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT))
+
+
+app.command()(demo.demo)
+app.command()(backfill.backfill)
+app.command()(ui.ui)
+app.command()(models.models)
+app.command()(report.report)
+app.command()(node.paper)
+app.command()(node.replay)
+app.command()(node.status)
+app.command()(node.kill)
+
+
+def run() -> None:
+    """Entry point: a problem that the user can mend is one line on stderr and exit code 2, without a traceback."""
+    try:
+        app()
+    except TradingError as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.secho(f"error: {error}", fg="red", err=True)
+        raise SystemExit(2) from None
