@@ -7,6 +7,7 @@ Secrets never stand here: exchange keys are read from the environment where they
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -299,8 +300,19 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 
 def from_root(path: str | Path) -> Path:
-    """A path as absolute; relative ones start at the project's folder, wherever the process runs."""
-    return PROJECT_ROOT / Path(path).expanduser()
+    """A path as absolute; relative ones start at the project's folder, wherever the process runs.
+
+    ``~`` and environment variables are expanded.
+
+    Raises
+    ------
+    SettingsError
+        If the path names an environment variable that is not set.
+    """
+    expanded = os.path.expandvars(path)
+    if missing := re.search(r"\$\{?(\w+)", expanded):
+        raise SettingsError(f"the environment variable {missing[1]} is not set", where=str(path))
+    return PROJECT_ROOT / Path(expanded).expanduser()
 
 
 def settings_file() -> Path:
