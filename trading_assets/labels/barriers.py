@@ -1,0 +1,171 @@
+"""The triple-barrier label: take-profit, stop-loss or the end of the horizon, whichever comes first.
+
+Source: M. López de Prado, *Advances in Financial Machine Learning* (2018), chapter 3. The first touch is looked for on
+the finest candles stored, not on the bars that the model sees.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from trading_assets.candles import TS, timeframe_delta
+from trading_assets.errors import InvalidFrame
+from trading_assets.labels.first_touch import first_touch
+from trading_assets.settings import LabelSettings
+from trading_assets.store.tables import LABELS
+
+BAR: Final = timedelta(minutes=15)
+"""The bar that `horizon_bars` counts."""
+
+_NAMES: Final = {1: "take_profit", -1: "stop_loss", 0: "time"}
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def triple_barrier(
+    bars: pl.DataFrame,
+    candles: pl.DataFrame,
+    *,
+    candle_timeframe: str,
+    settings: LabelSettings,
+    until: datetime,
+) -> pl.DataFrame:
+    """Label each bar with the barrier that a long entry at ``known_at`` touches first.
+
+    Entry is the open of the candle that opens at ``known_at``. A candle touches take-profit where its high reaches it,
+    stop-loss where its low does. A candle that *opens* beyond a barrier exits at that open, so ``return`` may exceed
+    the barrier. Without a touch the exit is the close of the last candle that opened within the horizon. Candles
+    missing within the horizon are absent facts: nothing is filled.
+
+    Parameters
+    ----------
+    bars
+        Bars of 15 minutes of one market: ``market, ts, known_at`` (others are ignored), ascending.
+    candles
+        The finest candles of that market: ``ts, open, high, low, close``, ascending, from the first ``known_at`` to
+        ``until``.
+    candle_timeframe
+        The candles' timeframe, e.g. ``1m``.
+    settings
+        Barriers in percent, the horizon in bars of 15 minutes, the policy for ambiguous candles.
+    until
+        Up to when the candles are complete: only bars whose whole horizon ends by then get a label, also where a
+        barrier was touched earlier. Otherwise the newest labels would all be quick touches.
+
+    Returns
+    -------
+    polars.DataFrame
+        Rows of the ``labels`` table. A bar whose entry candle is missing has none (see :func:`missing_entries`);
+        neither has an ambiguous one where the policy is ``drop``.
+
+    Raises
+    ------
+    InvalidFrame
+        Columns or order of ``bars`` or ``candles`` are wrong.
+    """
+    bars = _eligible(bars, settings, until)
+    _check(candles, ("ts", "open", "high", "low", "close"), "candles")
+    times = _microseconds(candles["ts"])
+    entry, found = _entries(bars, times)
+    bars, entry = bars.filter(pl.Series(found)), entry[found]
+    if bars.is_empty():
+        return pl.DataFrame(schema=LABELS.columns)
+
+    step = timeframe_delta(candle_timeframe) // _MICROSECOND
+    known_at = _microseconds(bars["known_at"])
+    horizon_end = known_at + _horizon(settings) // _MICROSECOND
+    stop = np.searchsorted(times, horizon_end)
+    opens, high, low, close = (candles[name].to_numpy() for name in ("open", "high", "low", "close"))
+    price = opens[entry]
+    take_profit = price * (1 + settings.take_profit_pct / 100)
+    stop_loss = price * (1 - settings.stop_loss_pct / 100)
+
+    touch = first_touch(high, low, entry, stop, above=take_profit, below=stop_loss)
+    touched = touch < stop
+    at = np.where(touched, touch, stop - 1)
+    opened = opens[at]
+    up = touched & (high[at] >= take_profit)
+    down = touched & (low[at] <= stop_loss)
+    gap_up, gap_down = up & (opened >= take_profit), down & (opened <= stop_loss)
+    ambiguous = up & down & ~gap_up & ~gap_down
+    won = gap_up | (up & ~down) | (ambiguous & (settings.ambiguous == "best_case"))
+    label = np.where(won, 1, np.where(touched, -1, 0)).astype(np.int8)
+    exit_price = np.where(
+        gap_up | gap_down, opened, np.where(won, take_profit, np.where(touched, stop_loss, close[at]))
+    )
+    label_end = np.where(touched, times[at] + step, horizon_end)
+    frame = bars.with_columns(
+        pl.Series("label_end", label_end).cast(TS),
+        pl.Series("entry_price", price),
+        pl.Series("bars_to_hit", -((known_at - label_end) // (BAR // _MICROSECOND)), dtype=pl.Int32),
+        pl.Series("return", exit_price / price - 1),
+        pl.Series("label", label),
+        pl.Series("ambiguous", ambiguous),
+        pl.lit(candle_timeframe).alias("resolution"),
+        pl.Series("barrier", label).replace_strict(_NAMES, return_dtype=pl.String),
+    ).select(*LABELS.columns)
+    return frame.filter(~pl.col("ambiguous")) if settings.ambiguous == "drop" else frame
+
+
+def missing_entries(
+    bars: pl.DataFrame, candles: pl.DataFrame, *, settings: LabelSettings, until: datetime
+) -> pl.DataFrame:
+    """The bars that get no label because the candle that opens at ``known_at`` is missing: ``market, ts, known_at``."""
+    bars = _eligible(bars, settings, until)
+    _, found = _entries(bars, _microseconds(candles["ts"]))
+    return bars.filter(pl.Series(~found))
+
+
+def label_window(start: datetime, end: datetime, *, settings: LabelSettings) -> tuple[datetime, datetime]:
+    """The bars that the label partition ``[start, end)`` holds: ``first <= ts < last``.
+
+    A partition holds the bars whose horizon ends within it, so that it needs no candle after its end and partitions
+    run one by one or all at once give the same table. In terms of the bar's open: ``start - horizon <= ts < end -
+    horizon``. The candles needed are those from ``first`` to ``end``.
+    """
+    return start - _horizon(settings), end - _horizon(settings)
+
+
+def _horizon(settings: LabelSettings) -> timedelta:
+    return settings.horizon_bars * BAR
+
+
+def _eligible(bars: pl.DataFrame, settings: LabelSettings, until: datetime) -> pl.DataFrame:
+    _check(bars, ("market", "ts", "known_at"), "bars")
+    return bars.select("market", "ts", "known_at").filter(pl.col("known_at") <= until - _horizon(settings))
+
+
+def _entries(bars: pl.DataFrame, times: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """For each bar the index of the candle that opens at ``known_at``, and whether there is one."""
+    known_at = _microseconds(bars["known_at"])
+    entry = np.searchsorted(times, known_at)
+    found = entry < len(times)
+    found[found] = times[entry[found]] == known_at[found]
+    return entry, found
+
+
+def _check(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None:
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise InvalidFrame(f"no column {', '.join(missing)}", where=f"labels: {name}")
+    for column in columns:
+        if column in ("ts", "known_at") and frame.schema[column] != TS:
+            raise InvalidFrame(
+                f"{column} is {frame.schema[column]}", where=f"labels: {name}", remedy="make it Datetime(us, UTC)"
+            )
+    times = _microseconds(frame["ts"])
+    if (times[1:] <= times[:-1]).any():
+        raise InvalidFrame(
+            "ts is not strictly ascending", where=f"labels: {name}", remedy="give one market, sorted and unique by ts"
+        )
+
+
+def _microseconds(series: pl.Series) -> Ints:
+    return series.to_physical().to_numpy()
