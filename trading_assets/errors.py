@@ -38,6 +38,10 @@ class StoreError(TradingError):
     """The store cannot be opened, is corrupted, or is held by another process."""
 
 
+class SqlModelError(TradingError):
+    """A SQL model cannot be loaded or run; the place is file and line."""
+
+
 class MissingCandles(TradingError):
     """A computation needs candles that are not stored."""
 

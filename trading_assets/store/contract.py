@@ -47,11 +47,20 @@ class Store(Protocol):
         end: datetime | None = None,
         columns: Sequence[str] | None = None,
     ) -> pl.DataFrame:
-        """Rows with ``where`` and ``start <= table.time < end``, sorted by the key; an empty frame where none match."""
+        """Rows with ``where`` and ``start <= table.time < end``, sorted by the key; an empty frame where none match.
+
+        Columns that ``where`` fixes are constants of the result; ``columns`` chooses and orders what comes back.
+        """
         ...
 
     def tail(self, table: Table, *, where: Mapping[str, str], before: datetime, rows: int) -> pl.DataFrame:
         """The last ``rows`` rows with ``where`` and ``table.time < before``, in ascending order."""
+        ...
+
+    def bounds(
+        self, table: Table, *, where: Mapping[str, str | Sequence[str]] | None = None
+    ) -> tuple[datetime, datetime] | None:
+        """The oldest and the newest ``table.time`` of the rows with ``where``; None where there are none."""
         ...
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:

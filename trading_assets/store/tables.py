@@ -269,6 +269,44 @@ POSITIONS: Final = Table(
     ("node", "seq"),
     notes={"quantity": "signed: positive is long", "realized_pnl": "quote currency, after fees"},
 )
+PERFORMANCE_SUMMARY: Final = Table(
+    "performance_summary",
+    "How one model did on one node so far, from what the node journalled.",
+    {
+        "node": pl.String,
+        "model": pl.String,
+        "model_version": pl.Int32,
+        "first_ts": TS,
+        "last_ts": TS,
+        "decisions": pl.Int64,
+        "signals_taken": pl.Int64,
+        "signals_refused": pl.Int64,
+        "fills": pl.Int64,
+        "fees": pl.Float64,
+        "trades_closed": pl.Int64,
+        "trades_won": pl.Int64,
+        "win_rate": pl.Float64,
+        "realized_pnl": pl.Float64,
+        "profit_factor": pl.Float64,
+        "best_trade": pl.Float64,
+        "worst_trade": pl.Float64,
+        "open_positions": pl.Int64,
+    },
+    ("node", "model"),
+    time="last_ts",
+    notes={
+        "model": "(none) for what no signal caused, e.g. a position closed by the kill switch after a restart",
+        "model_version": "the newest version that decided",
+        "first_ts": "first and last journal entry",
+        "decisions": "signals of any action: enter, hold, refuse",
+        "fees": "quote currency",
+        "win_rate": "fraction of the closed trades with a realized profit; null before the first",
+        "realized_pnl": "quote currency, after fees, closed trades only",
+        "profit_factor": "profit of the winners over loss of the losers; null without a loser",
+        "best_trade": "quote currency",
+        "worst_trade": "quote currency",
+    },
+)
 
 TABLES: Final[dict[str, Table]] = {
     table.name: table
@@ -288,5 +326,6 @@ TABLES: Final[dict[str, Table]] = {
         ORDERS,
         FILLS,
         POSITIONS,
+        PERFORMANCE_SUMMARY,
     )
 }

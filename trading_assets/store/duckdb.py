@@ -1,0 +1,260 @@
+"""The embedded engine: one DuckDB file, one writer at a time, connections held only for the call."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Self, cast
+
+import duckdb
+import polars as pl
+
+from trading_assets.errors import InvalidFrame, StoreError
+from trading_assets.settings import from_root
+from trading_assets.store import duckdb_file
+from trading_assets.store.duckdb_tables import add_missing_columns, create_temporary, stored_columns
+from trading_assets.store.frames import conform, empty
+from trading_assets.store.statements import Condition, listed, matching, near, quoted
+from trading_assets.store.tables import TABLES, Table
+
+_SCHEME: Final = "duckdb:///"
+_POSITION: Final = "__position"
+_STORED: Final = "__stored"
+
+
+@dataclass(frozen=True, slots=True)
+class DuckDBStore:
+    """A :class:`~trading_assets.store.contract.Store` in one DuckDB file.
+
+    DuckDB lets one process write, or many read. Every call therefore opens the file for itself, waits (bounded) while
+    another process or thread holds it, and lets go of it at once. Reads open it read-only.
+
+    Tables have no primary-key index: it would make writes five times slower. Keys are unique because every write goes
+    through :meth:`upsert` or :meth:`replace`, alone, in one transaction.
+
+    Attributes
+    ----------
+    path
+        The file; created with all tables at the first write.
+    lock_timeout_s
+        How long a call waits for the file.
+    """
+
+    path: Path
+    lock_timeout_s: float = 60.0
+
+    @classmethod
+    def from_url(cls, url: str, *, lock_timeout_s: float = 60.0) -> Self:
+        """Read ``duckdb:///path``; a relative path starts at the project's folder.
+
+        Raises
+        ------
+        StoreError
+            If the URL names another engine or no file.
+        """
+        if not url.startswith(_SCHEME) or not url.removeprefix(_SCHEME).strip("/"):
+            raise StoreError(f"{url!r} is not the address of a store", where="store.url", remedy="write duckdb:///path")
+        return cls(from_root(url.removeprefix(_SCHEME)), lock_timeout_s)
+
+    def upsert(self, table: Table, frame: pl.DataFrame) -> int:
+        """Insert rows, replacing those with the same key; rows that are stored already write nothing."""
+        frame = conform(table, frame)
+        if len(frame):
+            with self._writing(table, frame) as connection:
+                _write(connection, table, frame, near(table, frame), keep_others=True)
+        return len(frame)
+
+    def replace(
+        self,
+        table: Table,
+        frame: pl.DataFrame,
+        *,
+        where: Mapping[str, str],
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> int:
+        """Make ``frame`` the only rows with ``where`` and ``start <= table.time < end``."""
+        frame = conform(table, frame)
+        scope = matching(table, where, start, end)
+        _check_inside(table, frame, where, start, end)
+        if len(frame) or self.path.exists():
+            with self._writing(table, frame) as connection:
+                _write(connection, table, frame, scope, keep_others=False)
+        return len(frame)
+
+    def read(
+        self,
+        table: Table,
+        *,
+        where: Mapping[str, str | Sequence[str]] | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pl.DataFrame:
+        """Rows with ``where`` and ``start <= table.time < end``, sorted by the key."""
+        condition = matching(table, where, start, end)
+        # a column that the filter fixes need not travel: text is the slow part of a read
+        fixed = {column: value for column, value in (where or {}).items() if isinstance(value, str)}
+        with self._reading() as connection:
+            stored = stored_columns(connection, table)
+            wanted = _wanted(table, stored, columns)
+            if not stored:
+                return empty(table, wanted)
+            order = [column for column in table.key if column not in fixed]
+            fetched = list(dict.fromkeys([c for c in wanted if c not in fixed and c in stored] + order)) or list(
+                table.key
+            )
+            frame = _fetch(
+                connection, f"SELECT {listed(fetched)} FROM {quoted(table.name)} WHERE {condition}", condition
+            )
+        if order and not (len(order) == 1 and frame[order[0]].is_sorted()):
+            frame = frame.sort(order)
+        return _completed(table, frame, wanted, fixed)
+
+    def tail(self, table: Table, *, where: Mapping[str, str], before: datetime, rows: int) -> pl.DataFrame:
+        """The last ``rows`` rows with ``where`` and ``table.time < before``, in ascending order."""
+        condition = matching(table, where, end=before)
+        with self._reading() as connection:
+            stored = stored_columns(connection, table)
+            wanted = _wanted(table, stored, None)
+            if not stored:
+                return empty(table, wanted)
+            fetched = [column for column in wanted if column in stored]
+            newest = f"ORDER BY {quoted(table.time)} DESC LIMIT {int(rows)}"
+            frame = _fetch(
+                connection, f"SELECT {listed(fetched)} FROM {quoted(table.name)} WHERE {condition} {newest}", condition
+            )
+        return _completed(table, frame.sort(table.time), wanted, {})
+
+    def bounds(
+        self, table: Table, *, where: Mapping[str, str | Sequence[str]] | None = None
+    ) -> tuple[datetime, datetime] | None:
+        """The oldest and the newest ``table.time`` of the rows with ``where``; None where there are none."""
+        condition = matching(table, where)
+        with self._reading() as connection:
+            if not stored_columns(connection, table):
+                return None
+            time = quoted(table.time)
+            span = _fetch(
+                connection,
+                f"SELECT min({time}) AS oldest, max({time}) AS newest FROM {quoted(table.name)} WHERE {condition}",
+                condition,
+            )
+        oldest, newest = span.row(0)
+        return None if oldest is None else (oldest, newest)
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Run one SELECT in DuckDB's dialect with ``$name`` parameters; a table never written is empty."""
+        with self._reading() as connection:
+            create_temporary(connection, (table for name, table in TABLES.items() if name in sql.lower()))
+            relation = connection.sql(sql, params=dict(parameters or {}))
+            return cast("pl.DataFrame", pl.from_arrow(relation.to_arrow_table()))
+
+    def close(self) -> None:
+        """Nothing to release: no connection outlives its call."""
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with duckdb_file.opened(self.path, write=False, timeout_s=self.lock_timeout_s) as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self, table: Table, frame: pl.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One transaction in which the table exists with all columns of the frame."""
+        with duckdb_file.opened(self.path, write=True, timeout_s=self.lock_timeout_s) as connection:
+            connection.begin()
+            add_missing_columns(connection, table, frame)
+            yield connection
+            connection.commit()
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame, scope: Condition, *, keep_others: bool
+) -> None:
+    """Store the rows of the frame that the table lacks, and delete those of the scope that they replace.
+
+    ``keep_others`` keeps the rows of the scope whose key the frame does not have.
+    """
+    name = quoted(table.name)
+    found = connection.execute(f"SELECT 1 FROM {name} WHERE {scope} LIMIT 1", scope.parameters).fetchone()
+    if found is not None:
+        changes = _changes(connection, table, frame, scope, keep_others=keep_others)
+        stale = changes.select(pl.col(_STORED).drop_nulls())
+        fresh = changes[_POSITION].drop_nulls().sort()
+        if len(stale):
+            connection.register("_stale", stale.to_arrow())
+            connection.execute(
+                f"DELETE FROM {name} WHERE {scope} AND rowid IN (SELECT {_STORED} FROM _stale)", scope.parameters
+            )
+        if len(fresh) < len(frame):
+            frame = frame[fresh]
+    if len(frame):
+        connection.register("_fresh", frame.to_arrow())
+        connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM _fresh")
+
+
+def _changes(
+    connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame, scope: Condition, *, keep_others: bool
+) -> pl.DataFrame:
+    """Where the frame and the stored rows of the scope differ: position in the frame, row id in the table."""
+    keys = " AND ".join(f"i.{quoted(column)} = s.{quoted(column)}" for column in table.key)
+    values = [column for column in stored_columns(connection, table) if column not in table.key]
+    differs = [
+        f"i.{quoted(column)} IS DISTINCT FROM s.{quoted(column)}"
+        if column in frame.columns
+        else f"s.{quoted(column)} IS NOT NULL"
+        for column in values
+    ]
+    connection.register("_incoming", frame.with_row_index(_POSITION).to_arrow())
+    sql = f"""
+        SELECT i.{_POSITION}, s.rowid AS {_STORED}
+        FROM _incoming AS i
+        {"LEFT" if keep_others else "FULL"} JOIN (SELECT rowid, * FROM {quoted(table.name)} WHERE {scope}) AS s
+        ON {keys}
+        WHERE {" OR ".join([f"i.{_POSITION} IS NULL", "s.rowid IS NULL", *differs])}
+    """
+    return _fetch(connection, sql, scope)
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, condition: Condition) -> pl.DataFrame:
+    return cast("pl.DataFrame", pl.from_arrow(connection.sql(sql, params=condition.parameters).to_arrow_table()))
+
+
+def _wanted(table: Table, stored: Collection[str], columns: Sequence[str] | None) -> list[str]:
+    known = list(dict.fromkeys([*table.columns, *stored]))
+    unknown = [column for column in columns or () if column not in known]
+    if unknown and (stored or not table.open_ended):
+        raise StoreError(f"no column {unknown[0]!r}", where=table.name, remedy=f"it has {', '.join(known)}")
+    return known if columns is None else list(columns)
+
+
+def _completed(table: Table, frame: pl.DataFrame, wanted: Sequence[str], fixed: Mapping[str, str]) -> pl.DataFrame:
+    """The frame with the columns that the filter fixes, and nulls for those that an older file does not have."""
+    absent = [column for column in wanted if column not in frame.columns and column not in fixed]
+    return frame.with_columns(
+        *(pl.lit(value, pl.String).alias(column) for column, value in fixed.items()),
+        *(pl.lit(None, table.columns[column]).alias(column) for column in absent),
+    ).select(wanted)
+
+
+def _check_inside(
+    table: Table, frame: pl.DataFrame, where: Mapping[str, str], start: datetime | None, end: datetime | None
+) -> None:
+    inside = [pl.col(column) == value for column, value in where.items()]
+    if start is not None:
+        inside.append(pl.col(table.time) >= start)
+    if end is not None:
+        inside.append(pl.col(table.time) < end)
+    if not inside:
+        return
+    outside = len(frame) - frame.select(pl.all_horizontal(inside).fill_null(False).sum()).item()
+    if outside:
+        window = ", ".join([*(f"{column}={value}" for column, value in where.items()), f"[{start}, {end})"])
+        raise InvalidFrame(
+            f"{outside:,} of {len(frame):,} rows lie outside of what is replaced ({window})",
+            where=table.name,
+            remedy="replace the window that the rows belong to",
+        )

@@ -1,0 +1,117 @@
+"""Opening a DuckDB file: created whole or not at all, waited for while another holds it, and errors in plain words."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from trading_assets.errors import StoreError
+from trading_assets.store.duckdb_tables import create
+from trading_assets.store.gate import gate_of
+from trading_assets.store.tables import TABLES
+
+_FIRST_PAUSE_S: Final = 0.002
+_LONGEST_PAUSE_S: Final = 0.1
+_HELD: Final = ("Could not set lock on file", "with a different configuration", "Unique file handle conflict")
+_DAMAGED: Final = ("not a valid DuckDB", "Could not read enough bytes", "Corrupt", "checksum", "deserialize")
+_HOLDER: Final = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+
+@contextmanager
+def opened(path: Path, *, write: bool, timeout_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the file for the length of the block; its session is in UTC.
+
+    Readers of a file that does not exist get an empty database in memory. Threads of this process queue first (DuckDB
+    refuses a second connection with another configuration), then processes: by DuckDB's own lock on the file.
+
+    Raises
+    ------
+    StoreError
+        If others hold the file for longer than ``timeout_s``, it is not a (sound) DuckDB file, or a statement fails.
+    """
+    deadline = time.monotonic() + timeout_s
+    gate = gate_of(str(path.absolute()))
+    with gate.write(timeout_s) if write else gate.read(timeout_s) as entered:
+        if not entered:
+            raise _busy(path, timeout_s, "other threads of this process")
+        try:
+            if write and not path.exists():
+                _create(path)
+            connection = _connect(path, write=write, deadline=deadline, timeout_s=timeout_s)
+            with closing(connection):
+                connection.execute("SET TimeZone = 'UTC'")
+                yield connection
+        except duckdb.Error as error:
+            raise _explained(path, error) from error
+        except OSError as error:
+            raise StoreError(
+                f"cannot be written: {error.strerror or error}", where=str(path), remedy="check the disk and its rights"
+            ) from error
+
+
+def _connect(path: Path, *, write: bool, deadline: float, timeout_s: float) -> duckdb.DuckDBPyConnection:
+    pause = _FIRST_PAUSE_S
+    while True:
+        if not write and not path.exists():
+            return duckdb.connect(":memory:")
+        try:
+            return duckdb.connect(str(path), read_only=not write)
+        except duckdb.Error as error:
+            if not any(sign in str(error) for sign in _HELD):
+                raise
+            if time.monotonic() >= deadline:
+                raise _busy(path, timeout_s, _holder(str(error))) from error
+        time.sleep(min(pause, max(deadline - time.monotonic(), 0)) * random.uniform(0.5, 1.0))
+        pause = min(pause * 1.5, _LONGEST_PAUSE_S)
+
+
+def _create(path: Path) -> None:
+    """Make the file with all tables beside its place, then link it there: nobody ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    newborn = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        with closing(duckdb.connect(str(newborn))) as connection:
+            for table in TABLES.values():
+                create(connection, table)
+        os.link(newborn, path)
+    except FileExistsError:
+        pass  # another process was faster
+    finally:
+        newborn.unlink(missing_ok=True)
+
+
+def _holder(message: str) -> str:
+    holder = _HOLDER.search(message)
+    return f"process {holder['pid']} ({holder['program']})" if holder else "another connection of this process"
+
+
+def _busy(path: Path, timeout_s: float, holder: str) -> StoreError:
+    return StoreError(
+        f"held by {holder} for longer than {timeout_s:g} s",
+        where=str(path),
+        remedy="close that program, or raise store.lock_timeout_s",
+    )
+
+
+def _explained(path: Path, error: duckdb.Error) -> StoreError:
+    message = str(error).strip().splitlines()[0]
+    if isinstance(error, duckdb.FatalException | duckdb.InternalException | duckdb.SerializationException) or any(
+        sign.lower() in message.lower() for sign in _DAMAGED
+    ):
+        return StoreError(
+            f"not a sound DuckDB file ({message})",
+            where=str(path),
+            remedy="restore a copy, or move the file away and materialize again",
+        )
+    if isinstance(error, duckdb.IOException):
+        return StoreError(message, where=str(path), remedy="check the disk and its rights")
+    return StoreError(f"the store refused a statement: {message}", where=str(path))

@@ -1,0 +1,89 @@
+"""The tables inside a DuckDB file: created from their declaration, grown where it grew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import duckdb
+import polars as pl
+
+from trading_assets.errors import StoreError
+from trading_assets.store.statements import listed, quoted
+from trading_assets.store.tables import Schema, Table
+
+_TYPES: Final[dict[pl.DataType, str]] = {
+    pl.String(): "VARCHAR",
+    pl.Datetime("us", "UTC"): "TIMESTAMP WITH TIME ZONE",
+    pl.Float64(): "DOUBLE",
+    pl.Int8(): "TINYINT",
+    pl.Int32(): "INTEGER",
+    pl.Int64(): "BIGINT",
+    pl.UInt64(): "UBIGINT",
+    pl.Boolean(): "BOOLEAN",
+}
+
+
+def create(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Create the table, with what it means as comments."""
+    name = quoted(table.name)
+    connection.execute(f"CREATE TABLE {name} ({_definition(table)})")
+    connection.execute(f"COMMENT ON TABLE {name} IS {_text(f'{table.row} Key: {", ".join(table.key)}.')}")
+    for column, note in table.notes.items():
+        connection.execute(f"COMMENT ON COLUMN {name}.{quoted(column)} IS {_text(note)}")
+
+
+def create_temporary(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
+    """Empty stand-ins, for this connection only, for tables that the file does not have."""
+    stored = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    for table in tables:
+        if table.name not in stored:
+            connection.execute(f"CREATE TEMPORARY TABLE {quoted(table.name)} ({_definition(table)})")
+
+
+def stored_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, str]:
+    """Column -> DuckDB type, as the file has them; empty where the table was never created."""
+    rows = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $name ORDER BY column_index",
+        {"name": table.name},
+    ).fetchall()
+    return dict(rows)
+
+
+def add_missing_columns(connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame) -> None:
+    """Make the table fit its declaration and the frame.
+
+    Raises
+    ------
+    StoreError
+        If a stored column has another type than its declaration, or a new column is part of the key.
+    """
+    stored = stored_columns(connection, table)
+    if not stored:
+        create(connection, table)
+        stored = stored_columns(connection, table)
+    wanted: Schema = {**frame.schema, **table.columns}
+    for column, dtype in wanted.items():
+        if column not in stored and column not in table.key:
+            connection.execute(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(column)} {_sql_type(dtype)}")
+        elif stored.get(column) != _sql_type(dtype):
+            found = stored.get(column, "absent")
+            raise StoreError(
+                f"another version made the table {table.name}: {column} is {found}, not {_sql_type(dtype)}",
+                remedy=f"drop the table ({quoted(table.name)}) in the store and materialize it again",
+            )
+
+
+def _definition(table: Table) -> str:
+    return ", ".join(
+        f"{listed([column])} {_sql_type(dtype)}{' NOT NULL' if column in table.key else ''}"
+        for column, dtype in table.columns.items()
+    )
+
+
+def _sql_type(dtype: pl.DataType | type[pl.DataType]) -> str:
+    return _TYPES[dtype() if isinstance(dtype, type) else dtype]
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,112 @@
+"""Whether a frame fits its table: the same check before every engine's write."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import polars as pl
+
+from trading_assets.errors import InvalidFrame
+from trading_assets.store.tables import Schema, Table
+
+
+def conform(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame in the table's column order, checked.
+
+    Parameters
+    ----------
+    table
+        Where the frame is to go.
+    frame
+        Exactly the table's columns, in any order; an open-ended table takes further Float64 columns. A column that is
+        null throughout may have Polars' Null type.
+
+    Raises
+    ------
+    InvalidFrame
+        If columns are missing or unknown, a type differs, or a key is null or stands twice.
+    """
+    extra = [column for column in frame.columns if column not in table.columns]
+    _check_names(table, frame.columns, extra)
+    wanted: Schema = {**table.columns, **dict.fromkeys(extra, pl.Float64)}
+    _check_types(table, frame.schema, wanted)
+    nulls = [column for column, dtype in frame.schema.items() if dtype == pl.Null]
+    frame = frame.with_columns(pl.col(column).cast(wanted[column]) for column in nulls).select(list(wanted))
+    _check_keys(table, frame)
+    return frame
+
+
+def empty(table: Table, columns: Iterable[str] | None = None) -> pl.DataFrame:
+    """A frame of the table without rows; a column that only an open-ended table may have is Float64."""
+    names = table.columns if columns is None else columns
+    return pl.DataFrame(schema={name: table.columns.get(name, pl.Float64) for name in names})
+
+
+def _check_names(table: Table, columns: list[str], extra: list[str]) -> None:
+    missing = [column for column in table.columns if column not in columns]
+    if missing:
+        raise InvalidFrame(f"no column {_listed(missing)}", where=table.name, remedy=_columns(table))
+    if extra and not table.open_ended:
+        raise InvalidFrame(f"unknown column {_listed(extra)}", where=table.name, remedy=_columns(table))
+    doubled = [name for name, times in Counter(column.lower() for column in columns).items() if times > 1]
+    if doubled:
+        raise InvalidFrame(
+            f"columns differ in case only: {_listed(doubled)}", where=table.name, remedy="SQL cannot tell them apart"
+        )
+
+
+def _check_types(table: Table, found: pl.Schema, wanted: Schema) -> None:
+    wrong = [
+        f"{column} is {found[column]}, not {dtype}"
+        for column, dtype in wanted.items()
+        if found[column] != dtype and found[column] != pl.Null
+    ]
+    if wrong:
+        raise InvalidFrame(_listed(wrong, quote=False), where=table.name, remedy="cast before writing")
+
+
+def _check_keys(table: Table, frame: pl.DataFrame) -> None:
+    if frame.is_empty():
+        return
+    nulls = [column for column in table.key if frame[column].null_count()]
+    if nulls:
+        raise InvalidFrame(f"null in the key column {_listed(nulls)}", where=table.name, remedy="a key has no gaps")
+    if _ascends(table, frame):
+        return
+    doubled = frame.select(table.key).filter(pl.struct(table.key).is_duplicated())
+    if len(doubled):
+        example = ", ".join(f"{column}={value}" for column, value in doubled.row(0, named=True).items())
+        raise InvalidFrame(
+            f"{len(doubled):,} rows share their key, e.g. {example}",
+            where=table.name,
+            remedy=f"keep one row per ({', '.join(table.key)})",
+        )
+
+
+def _ascends(table: Table, frame: pl.DataFrame) -> bool:
+    """Whether the last key column ascends strictly within unbroken runs of the others: then no key stands twice.
+
+    True for nearly every frame that is written, and twenty times cheaper than counting distinct keys.
+    """
+    *prefix, last = table.key
+    # the comparison with the row before the first is null: the first row begins a run
+    begins = (
+        pl.lit(False)
+        if not prefix
+        else pl.any_horizontal(pl.col(column).ne(pl.col(column).shift()) for column in prefix)
+    )
+    checks = frame.select(begins=begins.fill_null(True), falls=pl.col(last) <= pl.col(last).shift())
+    if checks.select((pl.col("falls") & ~pl.col("begins")).any()).item():
+        return False
+    return not prefix or not frame.select(prefix).filter(checks["begins"]).is_duplicated().any()
+
+
+def _columns(table: Table) -> str:
+    further = " and Float64 columns" if table.open_ended else ""
+    return f"the table has {', '.join(table.columns)}{further}"
+
+
+def _listed(names: list[str], *, quote: bool = True, limit: int = 5) -> str:
+    shown = ", ".join(repr(name) if quote else name for name in names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown

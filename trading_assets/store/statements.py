@@ -1,0 +1,92 @@
+"""SQL text that every engine understands: quoted names, ``$name`` parameters, conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from trading_assets.errors import StoreError
+from trading_assets.store.tables import Table
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier: some columns are reserved words (``return``)."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def listed(names: Iterable[str], *, of: str = "") -> str:
+    """Names as a select list, each with its table's alias if one is given."""
+    prefix = f"{of}." if of else ""
+    return ", ".join(prefix + quoted(name) for name in names)
+
+
+@dataclass(slots=True)
+class Condition:
+    """Terms joined by AND, and the values of their parameters."""
+
+    terms: list[str] = field(default_factory=list)
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, column: str, operator: str, value: object) -> None:
+        """Add ``column operator value``."""
+        self.terms.append(f"{quoted(column)} {operator} {self._parameter(value)}")
+
+    def add_any_of(self, column: str, values: Sequence[object]) -> None:
+        """Add ``column IN (values)``; no values match nothing."""
+        options = ", ".join(self._parameter(value) for value in values)
+        self.terms.append(f"{quoted(column)} IN ({options})" if values else "FALSE")
+
+    def _parameter(self, value: object) -> str:
+        name = f"p{len(self.parameters)}"
+        self.parameters[name] = value
+        return f"${name}"
+
+    def __str__(self) -> str:
+        return " AND ".join(self.terms) or "TRUE"
+
+
+def matching(
+    table: Table,
+    where: Mapping[str, str | Sequence[str]] | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> Condition:
+    """The condition of a window: ``where`` and ``start <= table.time < end``."""
+    condition = Condition()
+    for column, value in (where or {}).items():
+        if column not in table.columns:
+            raise StoreError(f"no column {column!r} to filter on", where=table.name)
+        if isinstance(value, str):
+            condition.add(column, "=", value)
+        else:
+            condition.add_any_of(column, value)
+    for bound, operator in ((start, ">="), (end, "<")):
+        if bound is None:
+            continue
+        if not table.time:
+            raise StoreError("the table has no time column", where=table.name, remedy="leave start and end out")
+        if bound.tzinfo is None:
+            raise StoreError(f"{bound} has no time zone", where=table.name, remedy="times are UTC")
+        condition.add(table.time, operator, bound)
+    return condition
+
+
+def near(table: Table, frame: pl.DataFrame) -> Condition:
+    """The bounds of the frame's keys.
+
+    Every stored row with a key of the frame matches. So few others do that a write costs the same however long the
+    stored history is: the engine skips the blocks (or chunks) that lie outside.
+    """
+    condition = Condition()
+    for column in table.key:
+        low, high = frame[column].min(), frame[column].max()
+        if low == high:
+            condition.add(column, "=", low)
+        elif table.columns[column] != pl.String:  # engines differ in how they order text
+            condition.add(column, ">=", low)
+            condition.add(column, "<=", high)
+    return condition
