@@ -131,6 +131,7 @@ class LightGBMSettings(Section):
     learning_rate: Positive = 0.03
     num_leaves: int = Field(15, ge=2)
     min_data_in_leaf: int = Field(100, ge=1)
+    max_bin: int = Field(63, ge=2, description="Steps that a feature is cut into: fewer are faster and fit less noise.")
     feature_fraction: Fraction = 0.7
     bagging_fraction: Fraction = 0.7
     lambda_l2: float = Field(5.0, ge=0)
