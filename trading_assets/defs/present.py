@@ -1,0 +1,148 @@
+"""What the UI shows about an asset: column schemas, row counts, ranges, previews, pictures, and what is synthetic."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+import polars as pl
+
+from trading_assets.defs.partitions import MONTH_FORMAT, Window
+from trading_assets.settings import Settings
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import Schema, Table
+
+DATA_TEAM: Final = "team:data"
+RESEARCH_TEAM: Final = "team:research"
+TRADING_TEAM: Final = "team:trading"
+SYNTHETIC: Final = "SYNTHETIC: made by the sample source, no market ever traded it"
+
+Metadata = dict[str, Any]
+
+
+def column_schema(table: Table, *, further: Iterable[str] = ()) -> dg.TableSchema:
+    """The table's columns with types and notes; ``further`` are the Float64 columns of an open-ended table."""
+    columns: Schema = {**table.columns, **dict.fromkeys(further, pl.Float64)}
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name,
+                str(dtype),
+                table.notes.get(name),
+                constraints=dg.TableColumnConstraints(nullable=name not in table.key),
+                tags={"key": ""} if name in table.key else {},
+            )
+            for name, dtype in columns.items()
+        ],
+        constraints=dg.TableConstraints(other=[f"unique: {', '.join(table.key)}"]),
+    )
+
+
+def asset_metadata(table: Table, *, further: Iterable[str] = ()) -> Metadata:
+    """What is known about a table before any run: its name, what a row means, its columns."""
+    return {
+        "dagster/table_name": table.name,
+        "dagster/column_schema": column_schema(table, further=further),
+        "row": table.row,
+    }
+
+
+def synthetic_markets(settings: Settings, markets: Iterable[str]) -> list[str]:
+    """Those of the markets whose candles are made up."""
+    return sorted(
+        market
+        for market in set(markets)
+        if market in settings.markets and settings.sources[settings.markets[market].source].kind == "sample"
+    )
+
+
+def origin(settings: Settings, markets: Iterable[str]) -> Metadata:
+    """A ``data`` entry that says which markets are synthetic; empty where none is."""
+    made_up = synthetic_markets(settings, markets)
+    return {"data": f"{SYNTHETIC} ({', '.join(made_up)})"} if made_up else {}
+
+
+def origin_tags(settings: Settings) -> dict[str, str]:
+    """The tag ``data: synthetic`` where every market is."""
+    return {"data": "synthetic"} if len(synthetic_markets(settings, settings.markets)) == len(settings.markets) else {}
+
+
+def preview(frame: pl.DataFrame, *, rows: int = 5) -> dg.MarkdownMetadataValue:
+    """The last rows as a table."""
+    with pl.Config(
+        tbl_formatting="MARKDOWN", tbl_hide_dataframe_shape=True, tbl_cols=-1, tbl_rows=rows, fmt_str_lengths=80
+    ):
+        return dg.MetadataValue.md(str(frame.tail(rows)))
+
+
+def picture(image: bytes, title: str) -> dg.MarkdownMetadataValue:
+    """A PNG, inline."""
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(image).decode()})")
+
+
+def link(file: Path) -> dg.UrlMetadataValue:
+    """A link to a local file."""
+    return dg.MetadataValue.url(file.absolute().as_uri())
+
+
+def describe_frame(frame: pl.DataFrame, table: Table) -> Metadata:
+    """Row count, range and preview of a small table."""
+    found: Metadata = {"dagster/row_count": frame.height, "preview": preview(frame)}
+    if table.time and frame.height:
+        times = frame[table.time]
+        found |= {"first": str(times.min()), "last": str(times.max())}
+    return found
+
+
+def describe_windows(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    table: Table,
+    windows: Sequence[Window],
+    settings: Settings,
+    *,
+    shift: timedelta = timedelta(),
+    timeframes: bool = False,
+) -> Metadata:
+    """Read back what a run stored: rows per partition (set on each partition), range, preview, origin.
+
+    Parameters
+    ----------
+    context
+        Receives ``dagster/row_count`` of every partition, so that each shows its own number.
+    store, table, windows, settings
+        What was written, and where.
+    shift
+        A row belongs to the month of its time plus this.
+    timeframes
+        Whether the table holds several timeframes of a market (only the market's own one counts).
+    """
+    total, first, last, sample = 0, None, None, pl.DataFrame()
+    for window in windows:
+        where = _where(window.market, settings, timeframes=timeframes)
+        start, end = window.start - shift, window.end - shift
+        times = store.read(table, where=where, start=start, end=end, columns=[table.time])[table.time]
+        counts = _per_month(times, shift)
+        for month in window.months:
+            rows = counts.get(month.key.rsplit("|", 1)[1], 0)
+            context.add_asset_metadata({"dagster/row_count": rows}, asset_key=table.name, partition_key=month.key)
+            total += rows
+        if len(times):
+            first = min(first or times[0], times[0])
+            last = max(last or times[-1], times[-1])
+            sample = store.tail(table, where=where, before=end, rows=5)
+    found: Metadata = {"rows_in_run": total, "preview": preview(sample), **origin(settings, (w.market for w in windows))}
+    return found if first is None else {**found, "first": str(first), "last": str(last)}
+
+
+def _where(market: str, settings: Settings, *, timeframes: bool) -> dict[str, str]:
+    return {"market": market} | ({"timeframe": settings.markets[market].timeframe} if timeframes else {})
+
+
+def _per_month(times: pl.Series, shift: timedelta) -> Mapping[str, int]:
+    months = (times + shift).dt.strftime(MONTH_FORMAT)
+    return dict(months.value_counts().iter_rows())

@@ -1,0 +1,30 @@
+"""What assets are given: the settings and the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import dagster as dg
+
+from trading_assets.defs.partitions import SETTINGS
+from trading_assets.settings import Settings
+from trading_assets.store import Store, open_store
+
+
+@dg.resource(required_resource_keys={"settings"}, description="The table store at the settings' `store.url`.")
+def store_resource(context: dg.InitResourceContext) -> Iterator[Store]:
+    """Open the store for one run."""
+    settings = cast("Settings", context.resources.settings)
+    store = open_store(settings.store_url, lock_timeout_s=settings.store.lock_timeout_s)
+    yield store
+    store.close()
+
+
+@dg.resource(description="`trading.yaml` < environment `TRADING_...`, read when the code location loads.")
+def settings_resource(_context: dg.InitResourceContext) -> Settings:
+    """The settings that shaped the definitions."""
+    return SETTINGS
+
+
+RESOURCES: dict[str, Any] = {"settings": settings_resource, "store": store_resource}
