@@ -1,1 +1,63 @@
-"""Indicators per 15-minute bar: pure functions, each with a declared look-back."""
+"""Indicators per 15-minute bar: pure functions, each with a declared look-back.
+
+Training, backtest and the live node call the same :func:`compute` on the same kind of frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import polars as pl
+
+from trading_assets.features import calendar, engine, momentum, regime, trend, volatility, volume
+from trading_assets.features.registry import REGISTRY, Feature
+
+__all__ = ["LOOKBACK_BARS", "Feature", "compute", "feature_names", "fingerprint", "registry"]
+
+_MODULES: Final = (trend, momentum, volatility, volume, regime, calendar)
+
+LOOKBACK_BARS: Final = REGISTRY.lookback_bars
+"""The longest look-back of any feature in bars of 15 minutes, the present one included."""
+
+
+def compute(bars: pl.DataFrame) -> pl.DataFrame:
+    """All features of each bar, from that bar and those before it.
+
+    A value depends on the declared look-back alone, so a day, a year and the live tail give the same numbers. Look-backs
+    count rows: where bars are missing, they reach further back in time.
+
+    Parameters
+    ----------
+    bars
+        Bars of ONE market, ascending by ``ts`` (open time): ``market, ts, known_at, open, high, low, close, volume``;
+        other columns are ignored.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``market, ts, known_at`` and one finite Float64 column per feature; one row for each bar from the
+        ``LOOKBACK_BARS``-th on.
+
+    Raises
+    ------
+    InvalidFrame
+        Columns, types or order are wrong, or values are null, infinite or negative.
+    """
+    return engine.compute(bars, REGISTRY)
+
+
+def feature_names() -> tuple[str, ...]:
+    """The features' column names, in order."""
+    return tuple(REGISTRY.features)
+
+
+def registry() -> Mapping[str, Feature]:
+    """What is known of each feature, by name."""
+    return MappingProxyType(REGISTRY.features)
+
+
+def fingerprint() -> str:
+    """sha256 over names, parameters, look-backs and code: a model trusts only the features that it was trained on."""
+    return REGISTRY.fingerprint()

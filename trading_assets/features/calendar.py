@@ -1,0 +1,76 @@
+"""Calendar: where the bar's open stands in the day, the week and the funding cycle (UTC)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from trading_assets.features.bars import Bars
+from trading_assets.features.registry import feature
+from trading_assets.features.windows import Array
+
+_HOUR: Final = 3_600_000_000
+_DAY: Final = 24 * _HOUR
+_WEEK: Final = 7 * _DAY
+_MONDAY: Final = 4 * _DAY
+"""1970-01-05, the first Monday of the epoch."""
+_FUNDING: Final = 8 * _HOUR
+"""Perpetuals settle at 00:00, 08:00 and 16:00 UTC."""
+
+
+def _share(frame: Bars, cycle: int, origin: int = 0) -> Array:
+    return ((frame.ts - origin) % cycle) / cycle
+
+
+@feature(
+    "day_sin", "day_cos", inputs=["ts"], lookback=1, unit="cycle", low=-1, high=1, source="time of day as an angle"
+)
+def time_of_day(frame: Bars) -> tuple[Array, ...]:
+    """The time of day on a circle."""
+    angle = 2 * np.pi * _share(frame, _DAY)
+    return np.sin(angle), np.cos(angle)
+
+
+@feature(
+    "week_sin", "week_cos", inputs=["ts"], lookback=1, unit="cycle", low=-1, high=1, source="time of week as an angle"
+)
+def time_of_week(frame: Bars) -> tuple[Array, ...]:
+    """The time of the week, from Monday 00:00, on a circle."""
+    angle = 2 * np.pi * _share(frame, _WEEK, _MONDAY)
+    return np.sin(angle), np.cos(angle)
+
+
+@feature("is_weekend", inputs=["ts"], lookback=1, unit="0 or 1", low=0, high=1, source="Saturday and Sunday, UTC")
+def is_weekend(frame: Bars) -> Array:
+    """Whether the bar opens on a Saturday or Sunday."""
+    return (_share(frame, _WEEK, _MONDAY) >= 5 / 7).astype(np.float64)
+
+
+@feature(
+    "session",
+    inputs=["ts"],
+    lookback=1,
+    unit="0 Asia (00-08), 1 Europe (08-14), 2 America (14-21), 3 between (21-24)",
+    low=0,
+    high=3,
+    source="trading hours of the large exchanges, UTC",
+)
+def session(frame: Bars) -> Array:
+    """Which part of the world is at work."""
+    hour = (frame.ts % _DAY) // _HOUR
+    return np.searchsorted([8, 14, 21], hour, side="right").astype(np.float64)
+
+
+@feature(
+    "funding_elapsed",
+    inputs=["ts"],
+    lookback=1,
+    unit="share of the 8 hours",
+    low=0,
+    high=1,
+    source="funding at 00:00, 08:00 and 16:00 UTC",
+)
+def funding_elapsed(frame: Bars) -> Array:
+    """The share of the funding period that has passed at the bar's open."""
+    return _share(frame, _FUNDING)

@@ -1,0 +1,130 @@
+"""Regime: trending or not, calm or wild, mean-reverting or persistent."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from trading_assets.features.bars import Bars
+from trading_assets.features.registry import feature
+from trading_assets.features.trend import directional_movement
+from trading_assets.features.windows import (
+    Array,
+    ewma_memory,
+    ratio,
+    rolling_corr,
+    rolling_share_below,
+    rolling_sum,
+    shift,
+)
+
+_HLC = ("high", "low", "close")
+_TRENDING = 25
+"""The ADX from which Wilder (1978) speaks of a trend."""
+
+
+@feature(
+    "trend_regime_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 14}],
+    lookback=lambda bars: 2 * ewma_memory(1 / bars),
+    unit="-1 down, 0 sideways, 1 up",
+    low=-1,
+    high=1,
+    source="Wilder (1978): ADX of 25",
+)
+def trend_regime(frame: Bars, bars: int) -> Array:
+    """The direction of the stronger directional indicator where the ADX shows a trend, else 0."""
+    adx, up, down = directional_movement(frame, bars)
+    return np.where(adx < _TRENDING, 0.0, np.sign(up - down)) + 0 * adx
+
+
+@feature(
+    "natr_percentile_{bars}",
+    inputs=_HLC,
+    each=[{"atr_bars": 14, "bars": 672, "every": 8}],
+    lookback=lambda atr_bars, bars, every: ewma_memory(1 / atr_bars) + 1 + bars,
+    unit="share of the samples",
+    low=0,
+    high=1,
+    source="percentile of NATR within a week, sampled every 2 hours",
+)
+def natr_percentile(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
+    """The share of the last week's normalised average true ranges that were below the present one."""
+    return rolling_share_below(frame.atr(atr_bars) / frame.close, bars, every)
+
+
+@feature(
+    "volatility_regime_{bars}",
+    inputs=_HLC,
+    each=[{"atr_bars": 14, "bars": 672, "every": 8}],
+    lookback=lambda atr_bars, bars, every: ewma_memory(1 / atr_bars) + 1 + bars,
+    unit="0 low, 1 medium, 2 high",
+    low=0,
+    high=2,
+    source="thirds of natr_percentile",
+)
+def volatility_regime(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
+    """The third of the last week's volatility that the present one falls into."""
+    return np.minimum(np.floor(3 * natr_percentile(frame, atr_bars, bars, every)), 2)
+
+
+@feature(
+    "efficiency_ratio_{bars}",
+    inputs=["close"],
+    each=[{"bars": 20}, {"bars": 96}],
+    lookback=lambda bars: bars + 1,
+    unit="share of the path",
+    low=0,
+    high=1,
+    source="Kaufman (1995)",
+)
+def efficiency_ratio(frame: Bars, bars: int) -> Array:
+    """Net change over the length of the path; 0 at a constant price."""
+    return ratio(np.abs(frame.close - shift(frame.close, bars)), rolling_sum(np.abs(frame.change), bars), 0.0)
+
+
+@feature(
+    "choppiness_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 14}],
+    lookback=lambda bars: bars + 1,
+    unit="percent",
+    low=0,
+    source="Dreiss (1993)",
+)
+def choppiness(frame: Bars, bars: int) -> Array:
+    """Logarithm of the summed true range over the whole range (100 sideways, 0 straight); 100 without a range."""
+    whole = frame.highest(bars) - frame.lowest(bars)
+    return 100 * np.log(ratio(rolling_sum(frame.true_range, bars), whole, float(bars))) / math.log(bars)
+
+
+@feature(
+    "variance_ratio_{step}_{bars}",
+    inputs=["close"],
+    each=[{"step": 4, "bars": 192}, {"step": 16, "bars": 672}],
+    lookback=lambda step, bars: bars + step,
+    unit="ratio",
+    low=0,
+    source="Lo & MacKinlay (1988), around zero",
+)
+def variance_ratio(frame: Bars, step: int, bars: int) -> Array:
+    """Variance of returns over ``step`` bars against that over one (1 random walk, above trending); 1 at rest."""
+    long = np.log(frame.close / shift(frame.close, step))
+    return ratio(rolling_sum(long**2, bars), step * frame.realised_variance(bars), 1.0)
+
+
+@feature(
+    "autocorrelation_{lag}_{bars}",
+    inputs=["close"],
+    each=[{"lag": 1, "bars": 96}],
+    lookback=lambda lag, bars: bars + lag + 1,
+    unit="correlation",
+    low=-1,
+    high=1,
+    source="Pearson",
+)
+def autocorrelation(frame: Bars, lag: int, bars: int) -> Array:
+    """Correlation of the log returns with those before; 0 at a constant price."""
+    return rolling_corr(frame.log_return, shift(frame.log_return, lag), bars)

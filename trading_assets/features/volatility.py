@@ -1,0 +1,239 @@
+"""Volatility: how far the price moves, by several estimators. Per-bar values, not annualised."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from trading_assets.features.bars import Bars, ema_memory
+from trading_assets.features.registry import feature
+from trading_assets.features.windows import (
+    Array,
+    ewma_memory,
+    ratio,
+    rolling_mean,
+    rolling_sum,
+    rolling_var,
+)
+
+_HLC = ("high", "low", "close")
+_OHLC = ("open", *_HLC)
+_DAY = 96
+
+
+@feature(
+    "natr_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 14}],
+    lookback=lambda bars: ewma_memory(1 / bars) + 1,
+    unit="fraction of the close",
+    low=0,
+    source="Wilder (1978); TA-Lib NATR / 100",
+)
+def normalised_atr(frame: Bars, bars: int) -> Array:
+    """Average true range over the close."""
+    return frame.atr(bars) / frame.close
+
+
+@feature(
+    "true_range_ratio_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 14}],
+    lookback=lambda bars: ewma_memory(1 / bars) + 1,
+    unit="multiples of the average",
+    low=0,
+    source="TA-Lib TRANGE / ATR",
+)
+def true_range_ratio(frame: Bars, bars: int) -> Array:
+    """The bar's true range over the average true range; 1 where there is none."""
+    return ratio(frame.true_range, frame.atr(bars), 1.0)
+
+
+@feature(
+    "bollinger_percent_b_{bars}",
+    "bollinger_width_{bars}",
+    inputs=["close"],
+    each=[{"bars": 20, "deviations": 2}],
+    lookback=lambda bars, deviations: bars,
+    unit="percent_b: share of the band; width: fraction of the mean",
+    source="Bollinger (2001); TA-Lib BBANDS",
+)
+def bollinger(frame: Bars, bars: int, deviations: int) -> tuple[Array, ...]:
+    """Position of the close between the bands (0 lower, 1 upper; 0.5 at a constant price), and their distance."""
+    mean = rolling_mean(frame.close, bars)
+    half = deviations * np.sqrt(rolling_var(frame.close, bars))
+    return 0.5 + ratio(frame.close - mean, np.where(half == 0, 0.0, 2 * half), 0.0), 2 * half / mean
+
+
+@feature(
+    "keltner_position_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 21, "atr_bars": 14, "multiple": 2}],
+    lookback=lambda bars, atr_bars, multiple: max(ema_memory(bars), ewma_memory(1 / atr_bars) + 1),
+    unit="share of the half channel",
+    source="Keltner (1960) as revised by Raschke: EMA and ATR",
+)
+def keltner_position(frame: Bars, bars: int, atr_bars: int, multiple: int) -> Array:
+    """Distance of the close from its average in half channels; 0 where there is no range."""
+    return ratio(frame.close - frame.ema(bars), multiple * frame.atr(atr_bars), 0.0)
+
+
+@feature(
+    "donchian_position_{bars}",
+    "donchian_width_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 20}, {"bars": 96}],
+    lookback=lambda bars: bars,
+    unit="position: share of the channel; width: fraction of the close",
+    low=0,
+    source="Donchian (1960)",
+)
+def donchian(frame: Bars, bars: int) -> tuple[Array, ...]:
+    """Position of the close in the channel of extremes (0 low, 1 high; 0.5 without a range), and its width."""
+    lowest = frame.lowest(bars)
+    width = frame.highest(bars) - lowest
+    return ratio(frame.close - lowest, width, 0.5), width / frame.close
+
+
+@feature(
+    "realised_volatility_{bars}",
+    inputs=["close"],
+    each=[{"bars": 16}, {"bars": 96}, {"bars": 672}],
+    lookback=lambda bars: bars + 1,
+    unit="log return per bar",
+    low=0,
+    source="root mean square of log returns; Andersen & Bollerslev (1998)",
+)
+def realised_volatility(frame: Bars, bars: int) -> Array:
+    """Root mean square of the log returns."""
+    return np.sqrt(frame.realised_variance(bars) / bars)
+
+
+@feature(
+    "volatility_ratio_{short}_{long}",
+    inputs=["close"],
+    each=[{"short": 16, "long": 96}, {"short": 96, "long": 672}],
+    lookback=lambda short, long: long + 1,
+    unit="logarithm of the ratio",
+    source="realised volatility on two horizons",
+)
+def volatility_ratio(frame: Bars, short: int, long: int) -> Array:
+    """Logarithm of short over long realised volatility; 0 where the short one is 0."""
+    quiet = frame.realised_variance(short) == 0
+    share = ratio(frame.realised_variance(short) / short, frame.realised_variance(long) / long, 1.0)
+    return np.log(np.where(quiet, 1.0, share)) / 2
+
+
+@feature(
+    "parkinson_{bars}",
+    inputs=["high", "low"],
+    each=[{"bars": _DAY}],
+    lookback=lambda bars: bars,
+    unit="log return per bar",
+    low=0,
+    source="Parkinson (1980)",
+)
+def parkinson(frame: Bars, bars: int) -> Array:
+    """Volatility from the bars' ranges."""
+    return np.sqrt(rolling_mean(np.log(frame.high / frame.low) ** 2, bars) / (4 * math.log(2)))
+
+
+@feature(
+    "garman_klass_{bars}",
+    inputs=_OHLC,
+    each=[{"bars": _DAY}],
+    lookback=lambda bars: bars,
+    unit="log return per bar",
+    low=0,
+    source="Garman & Klass (1980)",
+)
+def garman_klass(frame: Bars, bars: int) -> Array:
+    """Volatility from range and body."""
+    range_ = np.log(frame.high / frame.low) ** 2
+    body = np.log(frame.close / frame.open) ** 2
+    return np.sqrt(np.maximum(rolling_mean(range_ / 2 - (2 * math.log(2) - 1) * body, bars), 0))
+
+
+def _rogers_satchell(frame: Bars) -> Array:
+    up, down = np.log(frame.high / frame.open), np.log(frame.low / frame.open)
+    body = np.log(frame.close / frame.open)
+    return up * (up - body) + down * (down - body)
+
+
+@feature(
+    "rogers_satchell_{bars}",
+    inputs=_OHLC,
+    each=[{"bars": _DAY}],
+    lookback=lambda bars: bars,
+    unit="log return per bar",
+    low=0,
+    source="Rogers & Satchell (1991)",
+)
+def rogers_satchell(frame: Bars, bars: int) -> Array:
+    """Volatility from the bars' shapes, whatever the drift."""
+    return np.sqrt(np.maximum(rolling_mean(_rogers_satchell(frame), bars), 0))
+
+
+@feature(
+    "yang_zhang_{bars}",
+    inputs=_OHLC,
+    each=[{"bars": _DAY}],
+    lookback=lambda bars: bars + 1,
+    unit="log return per bar",
+    low=0,
+    source="Yang & Zhang (2000)",
+)
+def yang_zhang(frame: Bars, bars: int) -> Array:
+    """Volatility from opening jumps, bodies and shapes, whatever the drift."""
+    unbiased = bars / (bars - 1)
+    jump = rolling_var(np.log(frame.open / frame.previous_close), bars) * unbiased
+    body = rolling_var(np.log(frame.close / frame.open), bars) * unbiased
+    weight = 0.34 / (1.34 + (bars + 1) / (bars - 1))
+    shape = np.maximum(rolling_mean(_rogers_satchell(frame), bars), 0)
+    return np.sqrt(jump + weight * body + (1 - weight) * shape)
+
+
+@feature(
+    "downside_share_{bars}",
+    inputs=["close"],
+    each=[{"bars": _DAY}],
+    lookback=lambda bars: bars + 1,
+    unit="share of the variance",
+    low=0,
+    high=1,
+    source="realised semivariance; Barndorff-Nielsen, Kinnebrock & Shephard (2010)",
+)
+def downside_share(frame: Bars, bars: int) -> Array:
+    """Share of the realised variance that came from falls; 0.5 at a constant price."""
+    falls = np.where(frame.log_return > 0, 0.0, frame.squared_return)
+    return ratio(rolling_sum(falls, bars), frame.realised_variance(bars), 0.5)
+
+
+@feature(
+    "realised_skewness_{bars}",
+    inputs=["close"],
+    each=[{"bars": _DAY}],
+    lookback=lambda bars: bars + 1,
+    unit="standardised third moment",
+    source="Amaya, Christoffersen, Jacobs & Vasquez (2015)",
+)
+def realised_skewness(frame: Bars, bars: int) -> Array:
+    """Skewness of the log returns around zero; 0 at a constant price."""
+    cubes = rolling_sum(frame.squared_return * frame.log_return, bars)
+    return ratio(math.sqrt(bars) * cubes, frame.realised_variance(bars) ** 1.5, 0.0)
+
+
+@feature(
+    "realised_kurtosis_{bars}",
+    inputs=["close"],
+    each=[{"bars": _DAY}],
+    lookback=lambda bars: bars + 1,
+    unit="standardised fourth moment",
+    low=0,
+    source="Amaya, Christoffersen, Jacobs & Vasquez (2015)",
+)
+def realised_kurtosis(frame: Bars, bars: int) -> Array:
+    """Kurtosis of the log returns around zero; 0 at a constant price."""
+    fourth = rolling_sum(frame.squared_return**2, bars)
+    return ratio(bars * fourth, frame.realised_variance(bars) ** 2, 0.0)
