@@ -336,6 +336,8 @@ def load_settings(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except yaml.YAMLError as error:
         raise SettingsError(f"not valid YAML: {' '.join(str(error).split())}", where=str(file)) from None
+    except SettingsError as error:  # from a validator that parses a market or a timeframe
+        raise SettingsError(error.what, where=str(file), remedy=error.remedy) from None
     except ValidationError as error:
         raise SettingsError(_explain(error), where=str(file), remedy="see the comments in trading.yaml") from None
     return settings.model_copy(update={"data_dir": from_root(settings.data_dir)})

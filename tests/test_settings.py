@@ -1,0 +1,91 @@
+"""Settings: file < environment < flags, and one clear message for each mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trading_assets.errors import SettingsError
+from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, load_settings
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Write a settings file that changes some keys of the base and make it the one in force."""
+
+    def write(changes: dict) -> Path:
+        base = yaml.safe_load((PROJECT_ROOT / "trading.yaml").read_text())
+        for key, value in changes.items():
+            section = base
+            *parents, last = key.split(".")
+            for parent in parents:
+                section = section.setdefault(parent, {})
+            section[last] = value
+        file = tmp_path / "settings.yaml"
+        file.write_text(yaml.safe_dump(base))
+        monkeypatch.setenv(SETTINGS_FILE_VARIABLE, str(file))
+        return file
+
+    return write
+
+
+def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    assert load_settings().gates.min_sharpe == 1.2
+    monkeypatch.setenv("TRADING_GATES__MIN_SHARPE", "2.5")
+    monkeypatch.setenv("TRADING_DATA_DIR", str(tmp_path / "environment"))
+    settings = load_settings(data_dir=tmp_path / "flag")
+    assert settings.gates.min_sharpe == 2.5
+    assert settings.gates.min_trades == 30, "the rest of the section stays"
+    assert settings.data_dir == tmp_path / "flag"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"gates.min_sharp": 1}, "unknown key 'gates.min_sharp'"),
+        ({"store.lock_timeout_s": "soon"}, "store.lock_timeout_s: .*'soon'"),
+        ({"labels.horizon_bars": 0}, "labels.horizon_bars: .*greater than or equal to 1"),
+        ({"history.end": "2024-01-01"}, "end 2024-01-01 is not after start 2025-01-01"),
+        ({"models.syna.markets": ["sample:XXX/USDT"]}, "model syna: no market 'sample:XXX/USDT'; known: "),
+        ({"markets": {"BTCUSDT": {"source": "sample"}}}, "'BTCUSDT' is not a market"),
+        ({"markets": {"okx:BTC/USDT": {"source": "okx"}}}, "no source 'okx'; known: \\['sample'\\]"),
+        ({"markets": {"okx:BTC/USDT": {"source": "sample", "timeframe": "15x"}}}, "'15x' is not a timeframe"),
+        ({"sources.sample.kind": "telepathy"}, "sources.sample: .*'sample', 'files', 'ccxt'"),
+        ({"sources": {}}, "no source 'sample'"),
+        ({"markets": {}}, "markets: .*at least 1 item"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(written, changes: dict, named: str):
+    file = written(changes)
+    with pytest.raises(SettingsError, match=named) as caught:
+        load_settings()
+    assert str(file) in str(caught.value)
+
+
+def test_a_missing_and_a_broken_settings_file_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "none.yaml"
+    monkeypatch.setenv(SETTINGS_FILE_VARIABLE, str(file))
+    with pytest.raises(SettingsError, match=r"none.yaml: no such settings file"):
+        load_settings()
+    file.write_text("markets: [")
+    with pytest.raises(SettingsError, match=r"none.yaml: not valid YAML"):
+        load_settings()
+
+
+def test_relative_paths_start_at_the_project_and_unset_variables_are_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CANDLES_DIR", "/candles")
+    assert from_root("$CANDLES_DIR/a.parquet") == Path("/candles/a.parquet")
+    assert from_root("data/b") == PROJECT_ROOT / "data/b"
+    monkeypatch.delenv("CANDLES_DIR")
+    with pytest.raises(SettingsError, match="CANDLES_DIR is not set"):
+        from_root("$CANDLES_DIR/a.parquet")
+
+
+@pytest.mark.parametrize(
+    "recipe", sorted((PROJECT_ROOT / "docs" / "recipes").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_every_recipe_is_valid(recipe: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(SETTINGS_FILE_VARIABLE, str(recipe))
+    assert load_settings().models
