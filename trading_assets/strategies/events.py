@@ -1,0 +1,76 @@
+"""The engine's events as journal rows. Reads attributes only, so that no engine is imported."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from trading_assets.strategies.instruments import event_time
+
+_WORDS: Final = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def status_of(event: Any) -> str:
+    """``OrderPendingCancel`` -> ``pending_cancel``."""
+    return _WORDS.sub("_", type(event).__name__.removeprefix("Order").removeprefix("Position")).lower()
+
+
+def order_row(event: Any, order: Any, *, market: str, signal_id: str, purpose: str) -> dict[str, Any]:
+    """An ``orders`` row; ``order`` is the engine's order, for side, type, quantity and price."""
+    return {
+        "event_id": str(event.event_id),
+        "ts": event_time(event.ts_event),
+        **order_columns(order, market=market, signal_id=signal_id, purpose=purpose),
+        "status": status_of(event),
+        "reason": str(getattr(event, "reason", "") or ""),
+    }
+
+
+def order_columns(order: Any, *, market: str, signal_id: str, purpose: str) -> dict[str, Any]:
+    """What an ``orders`` row says about the order itself."""
+    price = getattr(order, "trigger_price", None) or getattr(order, "price", None)
+    return {
+        "market": market,
+        "order_id": order.client_order_id.value,
+        "signal_id": signal_id,
+        "purpose": purpose,
+        "side": order.side.name.lower(),
+        "order_type": order.order_type.name.lower(),
+        "quantity": order.quantity.as_double(),
+        "price": price.as_double() if price is not None else None,
+    }
+
+
+def fill_row(event: Any, *, market: str, signal_id: str) -> dict[str, Any]:
+    """A ``fills`` row."""
+    order_id, trade_id = event.client_order_id.value, event.trade_id.value
+    fee = event.commission
+    return {
+        "event_id": f"{order_id}:{trade_id}",
+        "ts": event_time(event.ts_event),
+        "market": market,
+        "order_id": order_id,
+        "trade_id": trade_id,
+        "signal_id": signal_id,
+        "side": event.order_side.name.lower(),
+        "quantity": event.last_qty.as_double(),
+        "price": event.last_px.as_double(),
+        "fee": fee.as_double() if fee is not None else 0.0,
+        "fee_currency": fee.currency.code if fee is not None else event.currency.code,
+    }
+
+
+def position_row(event: Any, *, market: str, signal_id: str) -> dict[str, Any]:
+    """A ``positions`` row."""
+    pnl = event.realized_pnl
+    return {
+        "event_id": str(event.event_id),
+        "ts": event_time(event.ts_event),
+        "market": market,
+        "position_id": event.position_id.value,
+        "event": status_of(event),
+        "quantity": event.signed_qty,
+        "average_price": event.avg_px_open,
+        "realized_pnl": pnl.as_double() if pnl is not None else 0.0,
+        "signal_id": signal_id,
+    }

@@ -1,0 +1,86 @@
+"""Market <-> instrument: how our names, bars and times map to NautilusTrader's. Strings only; no engine is imported."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from trading_assets.candles import Market, timeframe_delta, timeframe_minutes
+from trading_assets.errors import SettingsError
+
+_PERPETUAL: Final = {
+    "binance": "{base}{quote}-PERP.BINANCE",
+    "bybit": "{base}{quote}-LINEAR.BYBIT",
+    "okx": "{base}-{quote}-SWAP.OKX",
+    "kraken": "PF_{base}{quote}.KRAKEN",
+}
+_SPOT: Final = {
+    "binance": "{base}{quote}.BINANCE",
+    "bybit": "{base}{quote}-SPOT.BYBIT",
+    "okx": "{base}-{quote}.OKX",
+    "kraken": "{base}/{quote}.KRAKEN",
+}
+_UNITS: Final = {"m": "MINUTE", "h": "HOUR", "d": "DAY"}
+
+
+def instrument_id(market: str, venue: str = "binance") -> str:
+    """The instrument that a market is traded as on a venue.
+
+    The market's own exchange does not matter: a recorded or synthetic market is replayed on the venue.
+
+    >>> instrument_id("sample:SYNA/USDT:USDT")
+    'SYNAUSDT-PERP.BINANCE'
+    >>> instrument_id("binance:BTC/USDT", "okx")
+    'BTC-USDT.OKX'
+
+    Raises
+    ------
+    SettingsError
+        For a market or a venue that is not known.
+    """
+    parsed = Market.parse(market)
+    patterns = _PERPETUAL if parsed.is_perpetual else _SPOT
+    if venue not in patterns:
+        raise SettingsError(f"no venue {venue!r}", where="node.venue", remedy=f"use one of {sorted(patterns)}")
+    base = "XBT" if venue == "kraken" and parsed.is_perpetual and parsed.base == "BTC" else parsed.base
+    return patterns[venue].format(base=base, quote=parsed.quote)
+
+
+def raw_symbol(market: str) -> str:
+    """The symbol as Binance writes it, e.g. ``SYNAUSDT``."""
+    parsed = Market.parse(market)
+    return f"{parsed.base}{parsed.quote}"
+
+
+def bar_type(instrument: str, timeframe: str) -> str:
+    """The venue's own bars of an instrument.
+
+    >>> bar_type("BTCUSDT-PERP.BINANCE", "15m")
+    'BTCUSDT-PERP.BINANCE-15-MINUTE-LAST-EXTERNAL'
+    """
+    timeframe_minutes(timeframe)
+    return f"{instrument}-{timeframe[:-1]}-{_UNITS[timeframe[-1]]}-LAST-EXTERNAL"
+
+
+def close_time(ts_event: int) -> datetime:
+    """When a bar closed: engine nanoseconds, rounded up to the second because Binance says ...59.999."""
+    return datetime.fromtimestamp(-(-ts_event // 1_000_000_000), UTC)
+
+
+def open_time(ts_event: int, timeframe: str) -> datetime:
+    """When the bar that closed at ``ts_event`` (engine nanoseconds) opened: our ``ts``.
+
+    >>> open_time(1_735_690_499_999_000_000, "15m").isoformat()
+    '2025-01-01T00:00:00+00:00'
+    """
+    return close_time(ts_event) - timeframe_delta(timeframe)
+
+
+def event_time(nanoseconds: int) -> datetime:
+    """Engine nanoseconds as UTC microseconds."""
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=nanoseconds // 1000)
+
+
+def nanoseconds(moment: datetime) -> int:
+    """UTC time as engine nanoseconds, exact to the microsecond."""
+    return ((moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)) * 1000

@@ -1,0 +1,121 @@
+"""What the strategy intends with one trade: written to the journal before it acts, read back after a restart."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, Self
+
+from trading_assets.errors import NodeError
+from trading_assets.strategies.signals import Signal
+
+Stage = Literal["entering", "open", "exiting", "closed"]
+Purpose = Literal["entry", "take_profit", "stop_loss", "exit"]
+ExitReason = Literal["", "take_profit", "stop_loss", "time", "end", "kill", "unprotected", "unfilled", "lost"]
+
+_TIMES: Final = ("known_at", "expires_at")
+
+
+@dataclass(frozen=True, slots=True)
+class TradePlan:
+    """One long trade: its signal, its orders, its stop, target and expiry.
+
+    Attributes
+    ----------
+    known_at, expires_at
+        When the signal was known, and the end of the horizon, when the trade is closed at the market.
+    quantity
+        Base units ordered; after the entry, base units filled.
+    entry_price, stop_price, target_price
+        0 until the entry is filled; the barriers are taken from the average fill price.
+    exit_reason
+        Why the trade is being closed, or was.
+    """
+
+    market: str
+    signal_id: str
+    probability: float
+    known_at: datetime
+    expires_at: datetime
+    take_profit_pct: float
+    stop_loss_pct: float
+    quantity: float
+    entry_order_id: str
+    stage: Stage = "entering"
+    entry_price: float = 0.0
+    stop_price: float = 0.0
+    target_price: float = 0.0
+    stop_order_id: str = ""
+    target_order_id: str = ""
+    exit_order_id: str = ""
+    exit_reason: ExitReason = ""
+
+    @classmethod
+    def of(cls, signal: Signal, *, bar_length: timedelta, quantity: float, entry_order_id: str) -> Self:
+        """The plan of a trade on a signal, before its entry is sent."""
+        return cls(
+            market=signal.market,
+            signal_id=signal.signal_id,
+            probability=signal.probability,
+            known_at=signal.known_at,
+            expires_at=signal.known_at + signal.horizon_bars * bar_length,
+            take_profit_pct=signal.take_profit_pct,
+            stop_loss_pct=signal.stop_loss_pct,
+            quantity=quantity,
+            entry_order_id=entry_order_id,
+        )
+
+    def filled(self, quantity: float, price: float) -> TradePlan:
+        """The plan once the entry has filled at an average price: stop and target are known."""
+        return replace(
+            self,
+            stage="open",
+            quantity=quantity,
+            entry_price=price,
+            stop_price=price * (1 - self.stop_loss_pct / 100),
+            target_price=price * (1 + self.take_profit_pct / 100),
+        )
+
+    @classmethod
+    def unknown(cls, market: str, now: datetime, quantity: float) -> Self:
+        """The plan for a position that no journal explains: it has expired already."""
+        return cls(market, "", 0.0, now, datetime.min.replace(tzinfo=UTC), 0.0, 0.0, quantity, "", stage="open")
+
+    def orders(self) -> list[tuple[str, Purpose]]:
+        """The trade's orders and what each is for."""
+        named: list[tuple[str, Purpose]] = [
+            (self.entry_order_id, "entry"),
+            (self.stop_order_id, "stop_loss"),
+            (self.target_order_id, "take_profit"),
+            (self.exit_order_id, "exit"),
+        ]
+        return [(order_id, purpose) for order_id, purpose in named if order_id]
+
+    def purpose_of(self, order_id: str) -> Purpose | None:
+        """What one of the trade's orders is for; None if it is not the trade's."""
+        return dict(self.orders()).get(order_id)
+
+    def to_json(self) -> str:
+        """As text for the journal."""
+        fields: dict[str, Any] = asdict(self)
+        return json.dumps(fields | {name: fields[name].isoformat() for name in _TIMES}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read back what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        NodeError
+            If the text is not a plan.
+        """
+        try:
+            fields = json.loads(text)
+            return cls(**(fields | {name: datetime.fromisoformat(fields[name]) for name in _TIMES}))
+        except (ValueError, TypeError, KeyError) as error:
+            raise NodeError(
+                f"not a trade plan ({error})",
+                where="journal",
+                remedy="close the position by hand and reset the journal",
+            ) from None

@@ -1,0 +1,153 @@
+"""What a strategy is told on a closed bar, and by whom: stored predictions, or the model in the node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import polars as pl
+
+from trading_assets.settings import LabelSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBar:
+    """A closed bar of one market.
+
+    Attributes
+    ----------
+    ts, known_at
+        The bar's open and its end, UTC.
+    volume
+        In base units.
+    """
+
+    market: str
+    timeframe: str
+    ts: datetime
+    known_at: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A model's answer on one closed bar, with everything that a trade on it needs.
+
+    Threshold, barriers and horizon travel with the signal, so that swapping the model swaps them together.
+
+    Attributes
+    ----------
+    ts, known_at
+        The feature row's bar open, and when it was first known.
+    probability, threshold
+        Of take-profit before stop-loss; a trade wants ``probability >= threshold``.
+    take_profit_pct, stop_loss_pct
+        Distances from the entry price in percent.
+    horizon_bars
+        Decision bars after which the trade is closed.
+    model_version
+        0 for an out-of-sample prediction, which comes from many fold models.
+    """
+
+    market: str
+    ts: datetime
+    known_at: datetime
+    probability: float
+    threshold: float
+    take_profit_pct: float
+    stop_loss_pct: float
+    horizon_bars: int
+    model: str
+    model_version: int = 0
+    bundle_hash: str = ""
+
+    @property
+    def signal_id(self) -> str:
+        """Names the decision: model, version, market and bar."""
+        return f"{self.model}-v{self.model_version}-{self.market}-{self.ts:%Y%m%dT%H%M}"
+
+
+class SignalSource(Protocol):
+    """Answers on closed decision bars."""
+
+    def on_bar(self, bar: ClosedBar) -> Signal | None:
+        """The signal of this bar; None where there is nothing to say (no model, warm-up, missing bars)."""
+        ...
+
+
+class Journal(Protocol):
+    """Takes what happened; the event is durable when the call returns.
+
+    ``kind`` is ``signals``, ``orders``, ``fills``, ``positions`` (columns of the tables of that name except ``node``
+    and ``seq``) or ``plans`` (``ts``, ``market``, ``signal_id``, ``plan``). ``event_id`` may name the event.
+    """
+
+    def record(self, kind: str, event: dict[str, Any]) -> object:
+        """Write one event."""
+        ...
+
+
+class MemoryJournal:
+    """A journal in memory, for backtests and tests."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[dict[str, Any]]] = {}
+
+    def record(self, kind: str, event: dict[str, Any]) -> None:
+        """Keep one event."""
+        self.events.setdefault(kind, []).append(event)
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The events of one kind, in order."""
+        return self.events.get(kind, [])
+
+
+class StoredSignals:
+    """Stored out-of-sample predictions as a signal source.
+
+    Parameters
+    ----------
+    predictions
+        Columns ``market``, ``ts``, ``known_at``, ``probability``; one row per market and bar.
+    threshold, labels
+        The model's threshold and the barriers that its labels were made with.
+    model, model_version, bundle_hash
+        What the signals are attributed to.
+    """
+
+    def __init__(
+        self,
+        predictions: pl.DataFrame,
+        *,
+        threshold: float,
+        labels: LabelSettings,
+        model: str = "walk_forward",
+        model_version: int = 0,
+        bundle_hash: str = "",
+    ) -> None:
+        rows: Sequence[tuple[str, datetime, float]] = predictions.select("market", "ts", "probability").rows()
+        self._probability = {(market, ts): probability for market, ts, probability in rows}
+        self._make: Callable[[ClosedBar, float], Signal] = lambda bar, probability: Signal(
+            market=bar.market,
+            ts=bar.ts,
+            known_at=bar.known_at,
+            probability=probability,
+            threshold=threshold,
+            take_profit_pct=labels.take_profit_pct,
+            stop_loss_pct=labels.stop_loss_pct,
+            horizon_bars=labels.horizon_bars,
+            model=model,
+            model_version=model_version,
+            bundle_hash=bundle_hash,
+        )
+
+    def on_bar(self, bar: ClosedBar) -> Signal | None:
+        """The stored prediction of this bar."""
+        probability = self._probability.get((bar.market, bar.ts))
+        return None if probability is None else self._make(bar, probability)
