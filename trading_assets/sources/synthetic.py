@@ -30,20 +30,22 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-EDGE: Final = 0.45
+EDGE: Final = 0.8
 """Drift of a flow episode in planted markets, in standard deviations of an hour's return, per hour."""
 
-ANNUAL_VOLATILITY: Final = 0.70
+ANNUAL_VOLATILITY: Final = 0.65
 TAIL_DEGREES: Final = 5.0
 SLOW_VOLATILITY: Final = (2 * 1440.0, 0.25)
 FAST_VOLATILITY: Final = (120.0, 0.25)
 SEASON: Final = 0.25
 VOLUME_MEMORY: Final = (30.0, 0.3)
 VOLUME_NOISE: Final = 0.35
-QUIET_HOURS: Final = 16.0
-EPISODE_HOURS: Final = 12.0
-FLOW_VOLUME: Final = 0.6
-FLOW_TILT: Final = 0.35
+QUIET_HOURS: Final = 12.0
+EPISODE_HOURS: Final = 8.0
+LAG_MINUTES: Final = 120
+FLOW_VOLUME: Final = 0.7
+FLOW_TILT: Final = 1.0
+TILT_HALF_LIFE: Final = 8.0
 
 _MINUTES_PER_YEAR: Final = 365 * 1440
 
@@ -77,7 +79,8 @@ def simulate(minutes: int, *, seed: int, market: str, first_price: float, edge: 
     sigma = _volatility(rng, minutes)
     z = np.clip(rng.standard_t(TAIL_DEGREES, minutes) / np.sqrt(TAIL_DEGREES / (TAIL_DEGREES - 2)), -12, 12)
     flow = _flow(rng, minutes)
-    returns = sigma * (z + flow * edge / np.sqrt(60) - sigma / 2)
+    pull = np.concatenate((np.zeros(LAG_MINUTES), flow))[:minutes] * edge / np.sqrt(60)
+    returns = sigma * (z + pull - sigma / 2)
     path = np.concatenate(([0.0], np.cumsum(returns)))
     prices = np.round(first_price * np.exp(path), 2)
     high, low = _bridge_extremes(rng, path[:-1], path[1:], sigma)
@@ -93,12 +96,17 @@ def simulate(minutes: int, *, seed: int, market: str, first_price: float, edge: 
 
 def _autoregressive(rng: np.random.Generator, minutes: int, half_life: float, deviation: float) -> Array:
     """A stationary AR(1) with the given half-life in minutes and standard deviation."""
+    return deviation * _smooth(rng.standard_normal(minutes), half_life)
+
+
+def _smooth(shocks: Array, half_life: float) -> Array:
+    """Exponentially weighted sum of unit shocks, scaled to unit variance from the first value on."""
     from scipy.signal import lfilter
 
     keep = 0.5 ** (1 / half_life)
-    shocks = rng.standard_normal(minutes) * deviation * np.sqrt(1 - keep**2)
-    shocks[0] = rng.standard_normal() * deviation
-    series: Array = np.asarray(lfilter([1.0], [1.0, -keep], shocks), dtype=np.float64)
+    scaled = shocks * np.sqrt(1 - keep**2)
+    scaled[0] = shocks[0]
+    series: Array = np.asarray(lfilter([1.0], [1.0, -keep], scaled), dtype=np.float64)
     return series
 
 
@@ -118,9 +126,10 @@ def _volatility(rng: np.random.Generator, minutes: int) -> Array:
 
 def _flow(rng: np.random.Generator, minutes: int) -> Array:
     """The hidden state of each minute: -1, 0 or +1, in quiet stretches and episodes by turns."""
-    pairs = int(minutes / 60 / (QUIET_HOURS + EPISODE_HOURS) * 2) + 20
-    hours = np.stack((rng.gamma(2.0, QUIET_HOURS / 2, pairs), rng.gamma(3.0, EPISODE_HOURS / 3, pairs)), axis=1)
-    states = np.stack((np.zeros(pairs), np.where(rng.random(pairs) < 0.5, 1.0, -1.0)), axis=1)
+    episodes = 2 * int(minutes / 60 / (QUIET_HOURS + EPISODE_HOURS)) + 20
+    hours = np.stack((rng.gamma(3.0, QUIET_HOURS / 3, episodes), rng.gamma(4.0, EPISODE_HOURS / 4, episodes)), axis=1)
+    first = np.where(rng.random(episodes // 2) < 0.5, 1.0, -1.0)
+    states = np.stack((np.zeros(episodes), np.stack((first, -first), axis=1).ravel()), axis=1)
     lengths = np.maximum(np.round(hours * 60), 1).astype(np.int64)
     flow: Array = np.repeat(states.ravel(), lengths.ravel())[:minutes]
     return flow
@@ -140,6 +149,6 @@ def _volume(rng: np.random.Generator, sigma: Array, z: Array, flow: Array, first
     minutes = len(sigma)
     relative = np.log(sigma * np.sqrt(_MINUTES_PER_YEAR) / ANNUAL_VOLATILITY)
     log = relative + _autoregressive(rng, minutes, *VOLUME_MEMORY) + VOLUME_NOISE * rng.standard_normal(minutes)
-    log += 0.4 * np.log1p(np.abs(z)) + FLOW_VOLUME * np.abs(flow) + FLOW_TILT * flow * np.tanh(z)
+    log += 0.4 * np.log1p(np.abs(z)) + FLOW_VOLUME * np.abs(flow) + FLOW_TILT * flow * np.tanh(_smooth(z, TILT_HALF_LIFE))
     volume: Array = np.round(20_000.0 / first_price * np.exp(log), 3)
     return np.maximum(volume, 0.001)
