@@ -1,0 +1,95 @@
+-- How each model did on each node so far, from what the node journalled.
+-- A fill or position belongs to the model of the signal that caused it. Sums run in the journal's order, so that the
+-- last digit is the same on every run.
+WITH owner AS (
+    SELECT node, signal_id, max(model) AS model
+    FROM signals
+    GROUP BY node, signal_id
+),
+
+decided AS (
+    SELECT
+        node,
+        coalesce(model, '(none)') AS model,
+        max(model_version) AS model_version,
+        min(ts) AS first_ts,
+        max(ts) AS last_ts,
+        count(*) AS decisions,
+        count(*) FILTER (WHERE action = 'enter') AS signals_taken,
+        count(*) FILTER (WHERE action = 'refuse') AS signals_refused
+    FROM signals
+    GROUP BY 1, 2
+),
+
+filled AS (
+    SELECT
+        fills.node,
+        coalesce(owner.model, '(none)') AS model,
+        min(fills.ts) AS first_ts,
+        max(fills.ts) AS last_ts,
+        count(*) AS fills,
+        sum(fills.fee ORDER BY fills.seq) AS fees
+    FROM fills
+    LEFT JOIN owner ON owner.node = fills.node AND owner.signal_id = fills.signal_id
+    GROUP BY 1, 2
+),
+
+position AS (
+    SELECT
+        positions.*,
+        coalesce(owner.model, '(none)') AS model,
+        row_number() OVER (PARTITION BY positions.node, positions.market ORDER BY positions.seq DESC) AS age
+    FROM positions
+    LEFT JOIN owner ON owner.node = positions.node AND owner.signal_id = positions.signal_id
+),
+
+traded AS (
+    SELECT
+        node,
+        model,
+        min(ts) AS first_ts,
+        max(ts) AS last_ts,
+        count(*) FILTER (WHERE event = 'closed') AS trades_closed,
+        count(*) FILTER (WHERE event = 'closed' AND realized_pnl > 0) AS trades_won,
+        sum(realized_pnl ORDER BY seq) FILTER (WHERE event = 'closed') AS realized_pnl,
+        sum(realized_pnl ORDER BY seq) FILTER (WHERE event = 'closed' AND realized_pnl > 0) AS won,
+        sum(realized_pnl ORDER BY seq) FILTER (WHERE event = 'closed' AND realized_pnl < 0) AS lost,
+        max(realized_pnl) FILTER (WHERE event = 'closed') AS best_trade,
+        min(realized_pnl) FILTER (WHERE event = 'closed') AS worst_trade,
+        count(*) FILTER (WHERE age = 1 AND quantity <> 0) AS open_positions
+    FROM position
+    GROUP BY node, model
+),
+
+known AS (
+    SELECT node, model FROM decided
+    UNION
+    SELECT node, model FROM filled
+    UNION
+    SELECT node, model FROM traded
+)
+
+SELECT
+    known.node AS node,
+    known.model AS model,
+    decided.model_version AS model_version,
+    least(decided.first_ts, filled.first_ts, traded.first_ts) AS first_ts,
+    greatest(decided.last_ts, filled.last_ts, traded.last_ts) AS last_ts,
+    coalesce(decided.decisions, 0) AS decisions,
+    coalesce(decided.signals_taken, 0) AS signals_taken,
+    coalesce(decided.signals_refused, 0) AS signals_refused,
+    coalesce(filled.fills, 0) AS fills,
+    coalesce(filled.fees, 0) AS fees,
+    coalesce(traded.trades_closed, 0) AS trades_closed,
+    coalesce(traded.trades_won, 0) AS trades_won,
+    traded.trades_won / nullif(traded.trades_closed, 0) AS win_rate,
+    coalesce(traded.realized_pnl, 0) AS realized_pnl,
+    coalesce(traded.won, 0) / -traded.lost AS profit_factor,
+    traded.best_trade AS best_trade,
+    traded.worst_trade AS worst_trade,
+    coalesce(traded.open_positions, 0) AS open_positions
+FROM known
+LEFT JOIN decided ON decided.node = known.node AND decided.model = known.model
+LEFT JOIN filled ON filled.node = known.node AND filled.model = known.model
+LEFT JOIN traded ON traded.node = known.node AND traded.model = known.model
+ORDER BY node, model
