@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
+import polars as pl
 import pytest
 
 from trading_assets.settings import Settings, load_settings
 from trading_assets.store import Store, open_store
+from trading_assets.store.tables import LABELS
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -30,3 +35,46 @@ def real_candles() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no recorded candles at {SHARED_DATA.name}: they are not part of the project")
     return SHARED_DATA
+
+
+class PlantedFrames(Protocol):
+    """Makes frames of the tables ``features`` and ``labels``."""
+
+    def __call__(
+        self, *, days: float = 60, edge: float = 1.0, seed: int = 1, markets: tuple[str, ...] = ("sample:A/USDT",)
+    ) -> tuple[pl.DataFrame, pl.DataFrame]: ...
+
+
+@pytest.fixture(scope="session")
+def planted() -> PlantedFrames:
+    """Features ``f0`` to ``f5`` and labels of 15-minute bars; ``f0`` and ``f1`` move the odds by ``edge``."""
+
+    def make(
+        *, days: float = 60, edge: float = 1.0, seed: int = 1, markets: tuple[str, ...] = ("sample:A/USDT",)
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        features, labels = [], []
+        rng = np.random.default_rng(seed)
+        for market in markets:
+            rows = int(days * 96)
+            values = rng.normal(size=(rows, 6))
+            hit = rng.random(rows) < 1 / (1 + np.exp(0.7 - edge * values[:, 0] * np.sign(values[:, 1])))
+            start, bar = datetime(2025, 1, 1, tzinfo=UTC), timedelta(minutes=15)
+            ts = pl.datetime_range(start, start + rows * bar, bar, closed="left", time_unit="us", eager=True)
+            key = pl.DataFrame({"ts": ts}).select(market=pl.lit(market), ts="ts", known_at=pl.col("ts") + bar)
+            features.append(key.with_columns(**{f"f{i}": values[:, i] for i in range(6)}))
+            bars = np.where(hit, rng.integers(1, 25, rows), rng.integers(1, 13, rows))
+            labels.append(
+                key.with_columns(
+                    label_end=pl.col("known_at") + pl.duration(minutes=pl.Series(15 * bars)),
+                    entry_price=pl.lit(100.0),
+                    barrier=pl.Series(np.where(hit, "take_profit", "stop_loss")),
+                    bars_to_hit=pl.Series(bars, dtype=pl.Int32),
+                    **{"return": pl.Series(np.where(hit, 0.02, -0.01))},
+                    label=pl.Series(np.where(hit, 1, -1), dtype=pl.Int8),
+                    ambiguous=pl.lit(value=False),
+                    resolution=pl.lit("15m"),
+                ).select(*LABELS.columns)
+            )
+        return pl.concat(features), pl.concat(labels)
+
+    return make

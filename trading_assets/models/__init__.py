@@ -1,1 +1,21 @@
-"""Data sets, training, prediction and model bundles."""
+"""Data sets, training, prediction and model bundles. Importing this loads neither LightGBM nor scikit-learn."""
+
+from trading_assets.models.bundle import Bundle, Provenance, load, write
+from trading_assets.models.classifier import Classifier
+from trading_assets.models.dataset import Dataset, build, join
+from trading_assets.models.training import TrainedModel, WalkForwardResult, train, walk_forward
+
+__all__ = [
+    "Bundle",
+    "Classifier",
+    "Dataset",
+    "Provenance",
+    "TrainedModel",
+    "WalkForwardResult",
+    "build",
+    "join",
+    "load",
+    "train",
+    "walk_forward",
+    "write",
+]

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trading_assets.errors import ModelError
+from trading_assets.models import dataset
+from trading_assets.models.dataset import Dataset, join
+from trading_assets.models.hashing import frame_hash
+from trading_assets.store import Store
+from trading_assets.store.tables import FEATURES, LABELS
+
+if TYPE_CHECKING:
+    from conftest import PlantedFrames
+
+NAMES = tuple(f"f{i}" for i in range(6))
+MARKETS = ("sample:A/USDT", "sample:B/USDT")
+
+
+def joined(frames: tuple[pl.DataFrame, pl.DataFrame]) -> Dataset:
+    return join(*frames, names=NAMES, fingerprint="0" * 64)
+
+
+def test_features_meet_the_outcomes_of_the_same_market_and_bar(planted: PlantedFrames) -> None:
+    features, labels = planted(days=5, markets=MARKETS)
+    data = joined((features, labels.filter(pl.col("ts") < datetime(2025, 1, 4, tzinfo=UTC))))
+    assert data.frame.columns == ["market", "ts", "known_at", "label_end", "label", "return", *NAMES]
+    assert data.markets == MARKETS
+    assert data.frame.height == 2 * 3 * 96
+    assert data.start == datetime(2025, 1, 1, 0, 15, tzinfo=UTC)
+    assert data.end == datetime(2025, 1, 6, tzinfo=UTC)
+    one = data.frame.row(100, named=True)
+    at = (pl.col("market") == one["market"]) & (pl.col("ts") == one["ts"])
+    assert features.filter(at).select(NAMES).row(0) == tuple(one[name] for name in NAMES)
+    assert labels.filter(at)["label"].item() == one["label"]
+
+
+def test_the_content_hash_knows_the_rows_but_not_their_order(planted: PlantedFrames) -> None:
+    features, labels = planted(days=5, markets=MARKETS)
+    first = joined((features, labels))
+    assert (
+        joined((features.sample(fraction=1, shuffle=True, seed=1), labels.reverse())).content_hash == first.content_hash
+    )
+    changed = features.with_columns(f3=pl.when(pl.int_range(pl.len()) == 17).then(0.5).otherwise("f3"))
+    assert joined((changed, labels)).content_hash != first.content_hash
+
+
+def test_the_hash_of_a_frame_is_a_published_recipe() -> None:
+    frame = pl.DataFrame({"market": ["a", "bc"], "x": [1.0, -0.0]})
+    recipe = b"2 rows\nmarket: String\n\x00\x01\0\0\0\x02\0\0\0abcx: Float64\n\x00"
+    assert frame_hash(frame) == hashlib.sha256(recipe + np.array([1.0, 0.0], "<f8").tobytes()).hexdigest()
+
+
+@given(st.lists(st.one_of(st.none(), st.floats()), min_size=1, max_size=20), st.data())
+def test_any_changed_value_changes_the_hash(values: list[float | None], data: st.DataObject) -> None:
+    frame = pl.DataFrame({"x": pl.Series(values, dtype=pl.Float64)})
+    assert frame_hash(frame) == frame_hash(pl.concat([frame[:1], frame[1:]], rechunk=False))
+    place = data.draw(st.integers(0, len(values) - 1))
+    other = data.draw(st.one_of(st.none(), st.floats()))
+    changed = frame.with_columns(x=pl.Series([*values[:place], other, *values[place + 1 :]], dtype=pl.Float64))
+    assert (frame_hash(changed) == frame_hash(frame)) == changed.equals(frame)
+
+
+def test_a_holdout_keeps_every_row_whose_outcome_could_reach_into_it(planted: PlantedFrames) -> None:
+    data = joined(planted(days=10))
+    known = data.without_newest(3)
+    assert known.frame["label_end"].max() <= data.end - timedelta(days=3)
+    assert known.frame["known_at"].max() == data.end - timedelta(days=3) - data.horizon
+    assert known.content_hash != data.content_hash
+    assert data.without_newest(0) is data
+
+
+def test_a_market_without_labels_is_named(planted: PlantedFrames) -> None:
+    features, labels = planted(days=2, markets=MARKETS)
+    with pytest.raises(ModelError, match="sample:B/USDT: no labelled rows; materialize features and labels"):
+        joined((features, labels.filter(pl.col("market") == "sample:A/USDT")))
+    with pytest.raises(ModelError, match="sample:C/USDT: no labelled rows"):
+        join(features[:0], labels, names=NAMES, fingerprint="", markets=["sample:C/USDT"])
+
+
+def test_features_that_other_code_computed_are_refused(planted: PlantedFrames) -> None:
+    features, labels = planted(days=2)
+    with pytest.raises(ModelError, match="the stored features lack f2; they were computed by other code"):
+        joined((features.drop("f2"), labels))
+    with pytest.raises(ModelError, match="lack f2"):
+        joined((features.with_columns(f2=pl.lit(None, pl.Float64)), labels))
+
+
+def test_a_data_set_comes_from_the_store(store: Store, planted: PlantedFrames, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trading_assets.features.feature_names", lambda: NAMES, raising=False)
+    monkeypatch.setattr("trading_assets.features.fingerprint", lambda: "ab" * 32, raising=False)
+    features, labels = planted(days=4, markets=MARKETS)
+    store.upsert(FEATURES, features)
+    store.upsert(LABELS, labels)
+    data = dataset.build(store, MARKETS)
+    assert data.content_hash == joined((features, labels)).content_hash
+    assert data.fingerprint == "ab" * 32
+    assert dataset.build(store, MARKETS[:1]).markets == MARKETS[:1]
+    until = datetime(2025, 1, 3, tzinfo=UTC)
+    early = dataset.build(store, MARKETS, until=until)
+    assert early.end == until
+    assert early.frame["label_end"].max() <= until
+    with pytest.raises(ModelError, match="sample:C/USDT: no labelled rows"):
+        dataset.build(store, [*MARKETS, "sample:C/USDT"])

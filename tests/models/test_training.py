@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trading_assets.errors import ModelError
+from trading_assets.models import Classifier, Dataset, join, train, walk_forward
+from trading_assets.models.scores import score, summary
+from trading_assets.settings import LightGBMSettings, ModelSettings, WalkForwardSettings
+from trading_assets.store.tables import FOLDS, PREDICTIONS
+
+if TYPE_CHECKING:
+    from conftest import PlantedFrames
+
+NAMES = tuple(f"f{i}" for i in range(6))
+SPEC = ModelSettings(
+    markets=["sample:A/USDT"],
+    walk_forward=WalkForwardSettings(train_days=30, purge_days=1, embargo_days=1, test_days=10),
+    lightgbm=LightGBMSettings(num_boost_round=60),
+)
+
+
+def joined(frames: tuple[pl.DataFrame, pl.DataFrame]) -> Dataset:
+    return join(*frames, names=NAMES, fingerprint="0" * 64)
+
+
+def auc(data: Dataset) -> float:
+    return summary(walk_forward(data, SPEC).predictions)["oos_auc"]
+
+
+def test_a_planted_edge_is_learned(planted: PlantedFrames) -> None:
+    assert auc(joined(planted(edge=1.0))) > 0.65
+
+
+def test_noise_gives_an_auc_of_a_half(planted: PlantedFrames) -> None:
+    assert abs(auc(joined(planted(edge=0.0))) - 0.5) < 0.03
+
+
+def test_shuffled_labels_give_nothing(planted: PlantedFrames) -> None:
+    features, labels = planted(edge=1.0)
+    shuffled = labels.with_columns(labels.select("label", "return").sample(fraction=1, shuffle=True, seed=3))
+    assert abs(auc(joined((features, shuffled))) - 0.5) < 0.03
+
+
+def test_a_walk_forward_gives_the_rows_of_its_tables(planted: PlantedFrames) -> None:
+    data = joined(planted(markets=("sample:A/USDT", "sample:B/USDT")))
+    seen: list[tuple[int, int]] = []
+    result = walk_forward(data, SPEC, progress=lambda done, of: seen.append((done, of)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert result.predictions.schema == {k: v for k, v in PREDICTIONS.columns.items() if k != "model"}
+    assert result.folds.schema == {k: v for k, v in FOLDS.columns.items() if k != "model"}
+    assert result.predictions.equals(result.predictions.sort("market", "ts"))
+    assert result.predictions.height == 2 * 28 * 96 == result.folds["test_rows"].sum()
+    assert result.predictions["probability"].is_between(0, 1).all()
+    first = result.folds.row(0, named=True)
+    of_first = result.predictions.filter(pl.col("fold") == 1)
+    assert first["base_rate"] == (of_first["label"] == 1).mean()
+    assert first["test_start"] <= of_first["known_at"].min()
+    assert of_first["known_at"].max() < first["test_end"]
+
+
+def test_the_same_data_and_settings_give_the_same_predictions(planted: PlantedFrames) -> None:
+    data = joined(planted(days=45))
+    assert walk_forward(data, SPEC).predictions.equals(walk_forward(data, SPEC).predictions)
+
+
+def test_the_future_of_a_fold_never_changes_its_predictions(planted: PlantedFrames) -> None:
+    features, labels = planted()
+    before = walk_forward(joined((features, labels)), SPEC)
+    later = pl.col("known_at") >= before.folds["test_end"][0]
+    changed = walk_forward(
+        joined(
+            (
+                features.with_columns(pl.when(later).then(-pl.col(NAMES)).otherwise(pl.col(NAMES))),
+                labels.with_columns(label=pl.when(later).then(-pl.col("label")).otherwise("label")),
+            )
+        ),
+        SPEC,
+    )
+    first = pl.col("fold") == 1
+    assert before.predictions.filter(first).equals(changed.predictions.filter(first))
+    assert not before.predictions.filter(~first).equals(changed.predictions.filter(~first))
+
+
+def test_the_holdout_is_neither_tested_nor_trained_on(planted: PlantedFrames) -> None:
+    data = joined(planted())
+    spec = SPEC.model_copy(update={"holdout_days": 5.0})
+    edge = data.end - timedelta(days=5)
+    assert walk_forward(data, spec).predictions["label_end"].max() <= edge
+    trained = train(data, spec)
+    assert trained.train_end == edge - data.horizon
+    assert trained.train_start == trained.train_end - timedelta(days=30) + timedelta(minutes=15)
+    assert trained.rows == 30 * 96
+
+
+def test_the_candidate_is_trained_like_a_fold(planted: PlantedFrames) -> None:
+    data = joined(planted())
+    trained = train(data, SPEC)
+    newest = data.frame.filter(pl.col("known_at") > data.frame["known_at"].max() - timedelta(days=30))
+    assert score(trained.classifier.predict(newest), newest["label"])["auc"] > 0.65  # type: ignore[operator]
+
+
+def test_too_short_a_history_is_said_in_days(planted: PlantedFrames) -> None:
+    data = joined(planted(days=20))
+    with pytest.raises(ModelError, match="20 days of labelled history are there, 33 are needed"):
+        walk_forward(data, SPEC)
+    with pytest.raises(ModelError, match=r"20\.0 days of labelled history .* 30 are needed"):
+        train(data, SPEC)
+    with pytest.raises(ModelError, match=r"0\.0 days"):
+        train(data, SPEC.model_copy(update={"holdout_days": 50.0}))
+    with pytest.raises(ModelError, match="not a history"):
+        walk_forward(data, SPEC.model_copy(update={"holdout_days": 50.0}))
+
+
+def test_a_window_with_one_outcome_is_refused(planted: PlantedFrames) -> None:
+    features, labels = planted()
+    data = joined((features, labels.with_columns(label=pl.lit(-1, pl.Int8))))
+    with pytest.raises(ModelError, match="all 2880 training rows have the same outcome"):
+        walk_forward(data, SPEC)
+
+
+def test_one_row_and_many_get_the_same_probability(planted: PlantedFrames) -> None:
+    data = joined(planted())
+    classifier = train(data, SPEC).classifier
+    rows = data.frame[-50:]
+    together = classifier.predict(rows)
+    alone = [classifier.predict(rows[i].select(reversed(rows.columns))).item() for i in range(rows.height)]
+    assert together.to_list() == alone
+
+
+def test_a_classifier_wants_its_own_features(planted: PlantedFrames) -> None:
+    data = joined(planted())
+    classifier = train(data, SPEC).classifier
+    row = data.frame[:1]
+    with pytest.raises(ModelError, match="lacks the features f1, f4"):
+        classifier.predict(row.drop("f1", "f4"))
+    with pytest.raises(ModelError, match="not numeric"):
+        classifier.predict(row.with_columns(f1=pl.lit("x")))
+    with pytest.raises(ModelError, match="not a LightGBM model"):
+        Classifier(NAMES, "nonsense").predict(row)
+    with pytest.raises(ModelError, match="trained on 6 features, not on 5"):
+        Classifier(NAMES[:5], classifier.text).predict(row)
+    missing = row.with_columns(f1=pl.lit(None, pl.Float64))
+    assert classifier.predict(missing).equals(classifier.predict(row.with_columns(f1=pl.lit(float("nan")))))
+    assert classifier.predict(row[:0]).len() == 0
+
+
+def test_one_prediction_takes_less_than_a_millisecond(planted: PlantedFrames) -> None:
+    data = joined(planted())
+    classifier = train(data, SPEC).classifier
+    row = data.frame[-1:]
+    classifier.predict(row)
+    taken = []
+    for _ in range(200):
+        start = time.perf_counter()
+        classifier.predict(row)
+        taken.append(time.perf_counter() - start)
+    assert np.median(taken) < 1e-3
+
+
+def test_scores_agree_with_hand_computed_ones() -> None:
+    scores = score(pl.Series([0.9, 0.4, 0.6, 0.1]), pl.Series([1, 1, -1, 0]))
+    assert scores["base_rate"] == 0.5
+    assert scores["auc"] == 0.75
+    assert scores["brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.01) / 4)
+    assert scores["log_loss"] == pytest.approx(-(2 * np.log(0.9) + 2 * np.log(0.4)) / 4)
+    assert score(pl.Series([0.9]), pl.Series([1]))["auc"] is None
+    assert summary(pl.DataFrame(schema=PREDICTIONS.columns)) == {}

@@ -1,0 +1,150 @@
+"""Data sets: features joined with the outcomes that followed them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from trading_assets.candles import TS
+from trading_assets.errors import ModelError
+from trading_assets.models.hashing import frame_hash
+from trading_assets.store import Store
+from trading_assets.store.tables import FEATURES, LABELS
+
+OUTCOME = ("label_end", "label", "return")
+REMEDY = "materialize features and labels of these markets"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Feature rows with a known outcome.
+
+    Attributes
+    ----------
+    frame
+        ``market, ts, known_at, label_end, label, return``, then one Float64 column per feature; sorted by ts, market.
+    features
+        The feature columns, in the order in which a model sees them.
+    fingerprint
+        Identifies the code and parameters that computed the features.
+    content_hash
+        SHA-256 over the frame's values; the same on every platform.
+    start
+        The first decision: the oldest ``known_at``.
+    end
+        The newest time known: the last feature row's ``known_at``, which the labels reach one horizon later.
+    """
+
+    frame: pl.DataFrame
+    features: tuple[str, ...]
+    fingerprint: str
+    content_hash: str
+    start: datetime
+    end: datetime
+
+    @property
+    def markets(self) -> tuple[str, ...]:
+        """The markets that have rows, sorted."""
+        return tuple(self.frame["market"].unique().sort())
+
+    @property
+    def horizon(self) -> timedelta:
+        """The longest time that an outcome took to become known."""
+        longest = (self.frame["label_end"] - self.frame["known_at"]).max()
+        assert isinstance(longest, timedelta)
+        return longest
+
+    def known_by(self, moment: datetime) -> Dataset:
+        """The rows that could be learnt from at ``moment``.
+
+        A row is kept when a whole horizon after its decision has passed, not as soon as its outcome is known: stops are
+        hit sooner than targets, so the early outcomes of the newest rows would be a biased choice.
+        """
+        frame = self.frame.filter(pl.col("known_at") + self.horizon <= moment)
+        return replace(self, frame=frame, content_hash=frame_hash(frame))
+
+    def without_newest(self, days: float) -> Dataset:
+        """The data set as it was ``days`` before its newest known time: what a holdout leaves for training."""
+        return self.known_by(self.end - timedelta(days=days)) if days else self
+
+
+def build(store: Store, markets: Sequence[str], *, until: datetime | None = None) -> Dataset:
+    """Join stored features and labels by market and ts.
+
+    Parameters
+    ----------
+    store
+        Where the tables ``features`` and ``labels`` are.
+    markets
+        The markets to take.
+    until
+        Leave out what was not known at this time; empty takes everything.
+
+    Raises
+    ------
+    ModelError
+        If a market has no labelled rows, or the stored features are not those of this code.
+    """
+    from trading_assets.features import feature_names, fingerprint
+
+    where = {"market": list(markets)}
+    features = store.read(FEATURES, where=where)
+    labels = store.read(LABELS, where=where, columns=["market", "ts", *OUTCOME])
+    if until is not None:
+        features = features.filter(pl.col("known_at") <= until)
+    dataset = join(features, labels, names=feature_names(), fingerprint=fingerprint(), markets=markets)
+    return dataset if until is None else dataset.known_by(until)
+
+
+def join(
+    features: pl.DataFrame,
+    labels: pl.DataFrame,
+    *,
+    names: Sequence[str],
+    fingerprint: str,
+    markets: Sequence[str] | None = None,
+) -> Dataset:
+    """Join rows of the tables ``features`` and ``labels`` to a data set.
+
+    Parameters
+    ----------
+    features, labels
+        Frames of these tables; further columns are ignored.
+    names
+        The feature columns to take, in the order in which the model shall see them.
+    fingerprint
+        Of the features' code and parameters.
+    markets
+        The markets that must be there; empty means those of ``features``.
+
+    Raises
+    ------
+    ModelError
+        If a market has no labelled rows or a feature column is missing or empty.
+    """
+    missing = [name for name in names if name not in features.columns or features[name].is_null().all()]
+    if missing and features.height:
+        raise ModelError(
+            f"the stored features lack {', '.join(missing[:5])}{' ...' if missing[5:] else ''}",
+            where="features",
+            remedy="they were computed by other code: materialize features again",
+        )
+    wanted = sorted(set(markets if markets is not None else features["market"]))
+    frame = (
+        features.select("market", "ts", "known_at", *(pl.col(name).cast(pl.Float64) for name in names))
+        .join(labels.select("market", "ts", *OUTCOME), on=["market", "ts"], how="inner")
+        .select("market", "ts", "known_at", *OUTCOME, *names)
+        .sort("ts", "market")
+        if features.height
+        else pl.DataFrame(schema={"market": pl.String, "known_at": TS})
+    )
+    absent = [market for market in wanted if market not in frame["market"].unique()]
+    if absent or frame.is_empty():
+        raise ModelError("no labelled rows", where=", ".join(absent) or "data set", remedy=REMEDY)
+    start, end = frame["known_at"].min(), features["known_at"].max()
+    assert isinstance(start, datetime)
+    assert isinstance(end, datetime)
+    return Dataset(frame, tuple(names), fingerprint, frame_hash(frame), start, end)
