@@ -127,6 +127,8 @@ class TradeKeeper:
                 self._end(plan, "lost", self._clock())
             elif plan.stage == "entering":
                 self._entered(plan, entry)
+            elif plan.stage == "exiting" and not self._alive(plan.exit_order_id):
+                self.open[plan.market] = replace(plan, exit_order_id="")  # sent again on the next bar
         for market in self._instruments:
             position = self.position(market)
             if position is not None and market not in self.open:
@@ -142,9 +144,10 @@ class TradeKeeper:
         sent_for, purpose = self._orders[order_id]
         market, signal_id = sent_for.market, sent_for.signal_id
         order = self._order(order_id)
-        self._journal.record("orders", order_row(event, order, market=market, signal_id=signal_id, purpose=purpose))
+        rows = [("orders", order_row(event, order, market=market, signal_id=signal_id, purpose=purpose))]
         if status == "filled":
-            self._journal.record("fills", fill_row(event, market=market, signal_id=signal_id))
+            rows.append(("fills", fill_row(event, market=market, signal_id=signal_id)))
+        self._journal.record_all(rows)
         plan = self.open.get(market)
         if plan is None or plan.purpose_of(order_id) is None:
             return

@@ -38,6 +38,8 @@ class ModelStrategyConfig:
     execution_timeframe
         Finer bars to subscribe to. The node needs them: its sandbox matches on them, and expiry is checked on them. A
         backtest does not: its simulated exchange is fed directly.
+    listen_on_start
+        Whether to subscribe to the bars at once; a node calls ``listen()`` when its history is there.
     close_at
         From the first bar that ends then on, nothing is open any more: where a backtest ends. A stopped node leaves
         its positions to their stops.
@@ -48,6 +50,7 @@ class ModelStrategyConfig:
     venue: str = "binance"
     decision_timeframe: str = "15m"
     execution_timeframe: str | None = None
+    listen_on_start: bool = True
     close_at: datetime | None = None
     strategy_id: str = "MODEL-001"
 
@@ -148,6 +151,16 @@ class ModelStrategy(Strategy):
         """Market -> the plan in force."""
         return self._trades.open
 
+    @property
+    def now(self) -> datetime | None:
+        """The newest bar's end; None before the first one."""
+        return self._trades.now
+
+    def listen(self) -> None:
+        """Subscribe to the bars."""
+        for wanted in (*self._execution_bars, *self._decision_bars):
+            self.subscribe_bars(wanted)
+
     def is_flat(self) -> bool:
         """Whether no trade is on its way and no position is open."""
         return not self._trades.open and all(self._trades.position(market) is None for market in self._instruments)
@@ -172,8 +185,8 @@ class ModelStrategy(Strategy):
     def on_start(self) -> None:
         """Find what is open, then listen."""
         self._trades.resume()
-        for wanted in (*self._execution_bars, *self._decision_bars):
-            self.subscribe_bars(wanted)
+        if self._settings.listen_on_start:
+            self.listen()
 
     @_guarded
     def on_bar(self, bar: Bar) -> None:

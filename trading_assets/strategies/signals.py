@@ -92,6 +92,10 @@ class Journal(Protocol):
         """Write one event."""
         ...
 
+    def record_all(self, events: Sequence[tuple[str, dict[str, Any]]]) -> object:
+        """Write several events as one: a killed process leaves all of them or none."""
+        ...
+
 
 class MemoryJournal:
     """A journal in memory, for backtests and tests."""
@@ -102,6 +106,11 @@ class MemoryJournal:
     def record(self, kind: str, event: dict[str, Any]) -> None:
         """Keep one event."""
         self.events.setdefault(kind, []).append(event)
+
+    def record_all(self, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Keep several events."""
+        for kind, event in events:
+            self.record(kind, event)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The events of one kind, in order."""
