@@ -30,7 +30,7 @@ def schema_errors(candles: pl.DataFrame) -> pl.DataFrame:
 
     rules = {name: [pa.Check.gt(0)] for name in PRICES} | {"volume": [pa.Check.ge(0)]}
     columns = {
-        name: pa.Column(dtype, rules.get(name), nullable=False)  # type: ignore[arg-type]
+        name: pa.Column(dtype, rules.get(name), nullable=False)
         for name, dtype in CANDLE_COLUMNS.items()
     }
     found: list[tuple[str, str, str]] = []
@@ -40,9 +40,7 @@ def schema_errors(candles: pl.DataFrame) -> pl.DataFrame:
         cases = errors.failure_cases
         found = [(str(row["column"]), str(row["check"]), str(row["failure_case"])) for row in cases.to_dicts()]
     frame = pl.DataFrame(found, schema={"column": pl.String, "check": pl.String, "example": pl.String}, orient="row")
-    return frame.group_by("column", "check", maintain_order=True).agg(
-        pl.len().alias("rows"), pl.col("example").first()
-    )
+    return frame.group_by("column", "check", maintain_order=True).agg(pl.len().alias("rows"), pl.col("example").first())
 
 
 def duplicates(candles: pl.DataFrame) -> pl.DataFrame:

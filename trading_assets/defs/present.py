@@ -135,7 +135,11 @@ def describe_windows(
             first = min(first or times[0], times[0])
             last = max(last or times[-1], times[-1])
             sample = store.tail(table, where=where, before=end, rows=5)
-    found: Metadata = {"rows_in_run": total, "preview": preview(sample), **origin(settings, (w.market for w in windows))}
+    found: Metadata = {
+        "rows_in_run": total,
+        "preview": preview(sample),
+        **origin(settings, (w.market for w in windows)),
+    }
     return found if first is None else {**found, "first": str(first), "last": str(last)}
 
 

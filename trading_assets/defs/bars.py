@@ -1,0 +1,55 @@
+"""Bars: one asset per SQL model in ``dbt_like_sql/``; its upstream assets are the tables that the SELECT reads."""
+
+from __future__ import annotations
+
+import hashlib
+
+import dagster as dg
+
+from trading_assets.candles import timeframe_delta
+from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, windows
+from trading_assets.defs.present import DATA_TEAM, asset_metadata, describe_windows, origin_tags
+from trading_assets.defs.reading import bar_start, resume_at
+from trading_assets.settings import Settings
+from trading_assets.sql import SqlModel, build_bars, load_models
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import BARS
+
+FOLLOWS_DATA = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
+
+
+def bars_asset(model: SqlModel, timeframe: str) -> dg.AssetsDefinition:
+    """The asset that runs one SQL model for each month of each market."""
+    table = BARS[timeframe]
+
+    @dg.asset(
+        name=model.name,
+        deps=list(model.dependencies),
+        description=f"Closed {timeframe} bars built from candles by `{model.path.name}`.",
+        group_name="bars",
+        owners=[DATA_TEAM],
+        kinds={"sql", "duckdb"},
+        tags=origin_tags(SETTINGS),
+        code_version=hashlib.sha256(model.sql.encode()).hexdigest()[:12],
+        metadata={**asset_metadata(table), "sql": dg.MetadataValue.md(f"```sql\n{model.sql}\n```")},
+        partitions_def=MARKET_MONTHS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        automation_condition=FOLLOWS_DATA,
+    )
+    def bars(
+        context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+    ) -> dg.MaterializeResult[None]:
+        found = windows(context.partition_keys, settings)
+        for window in found:
+            finest = settings.markets[window.market].timeframe
+            start = bar_start(resume_at(store, window.market, finest, window.start), timeframe_delta(timeframe))
+            frame = build_bars(store, model, market=window.market, timeframe=finest, start=start, end=window.end)
+            store.replace(table, frame, where={"market": window.market}, start=start, end=window.end)
+        return dg.MaterializeResult(metadata=describe_windows(context, store, table, found, settings))
+
+    return bars
+
+
+bar_assets = [
+    bars_asset(model, name.removeprefix("bars_")) for name, model in load_models().items() if name.startswith("bars_")
+]

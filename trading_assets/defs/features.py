@@ -1,0 +1,51 @@
+"""Features: every indicator of every 15-minute bar, computed by the function that the live node calls too."""
+
+from __future__ import annotations
+
+import dagster as dg
+import polars as pl
+
+from trading_assets.candles import timeframe_delta
+from trading_assets.defs.bars import FOLLOWS_DATA
+from trading_assets.defs.partitions import LOOK_BACK, MARKET_MONTHS, SETTINGS, windows
+from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_windows, origin_tags
+from trading_assets.defs.reading import bar_start, resume_at
+from trading_assets.features import LOOKBACK_BARS, compute, feature_names, fingerprint
+from trading_assets.settings import Settings
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import BARS, FEATURES
+
+_BAR = BARS["15m"]
+_LENGTH = timeframe_delta("15m")
+
+
+@dg.asset(
+    deps=[dg.AssetDep(_BAR.name, partition_mapping=LOOK_BACK)],
+    group_name="features",
+    owners=[RESEARCH_TEAM],
+    kinds={"polars", "duckdb"},
+    tags=origin_tags(SETTINGS),
+    code_version=fingerprint()[:12],
+    metadata={
+        **asset_metadata(FEATURES, further=feature_names()),
+        "features": len(feature_names()),
+        "lookback_bars": LOOKBACK_BARS,
+    },
+    partitions_def=MARKET_MONTHS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    automation_condition=FOLLOWS_DATA,
+)
+def features(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> dg.MaterializeResult[None]:
+    """Trend, momentum, volatility, volume, regime and calendar indicators of each 15-minute bar."""
+    found = windows(context.partition_keys, settings)
+    for window in found:
+        where = {"market": window.market}
+        finest = settings.markets[window.market].timeframe
+        start = bar_start(resume_at(store, window.market, finest, window.start), _LENGTH)
+        before = store.tail(_BAR, where=where, before=start, rows=LOOKBACK_BARS - 1)
+        bars = pl.concat([before, store.read(_BAR, where=where, start=start, end=window.end)])
+        rows = compute(bars).filter(pl.col("ts") >= start)
+        store.replace(FEATURES, rows, where=where, start=start, end=window.end)
+    return dg.MaterializeResult(metadata=describe_windows(context, store, FEATURES, found, settings))

@@ -1,0 +1,34 @@
+"""The jobs: one run per market up to the labels, one run per model from there on."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from trading_assets.defs.partitions import MARKET_MONTHS, MODELS
+from trading_assets.sql import load_models
+
+BAR_ASSETS = [name for name in load_models() if name.startswith("bars_")]
+
+market_data = dg.define_asset_job(
+    "market_data",
+    selection=["candles", "candles_quarantine", *BAR_ASSETS, "features", "labels"],
+    partitions_def=MARKET_MONTHS,
+    description="Candles through labels of one market; a range of months is one run.",
+)
+retrain = dg.define_asset_job(
+    "retrain",
+    selection=["walk_forward", "candidate", "backtest", "approved"],
+    partitions_def=MODELS,
+    description="Walk-forward, candidate, backtest and its gates; approves the candidate where all gates pass.",
+)
+promote = dg.define_asset_job(
+    "promote",
+    selection=["deployment"],
+    partitions_def=MODELS,
+    description="Makes an approved version the active one: registry, alias and the node's deployment manifest.",
+)
+load_journal = dg.define_asset_job(
+    "load_journal",
+    selection=["signals", "orders", "fills", "positions", "performance_summary"],
+    description="Brings the node's journal into the tables and sums it up.",
+)

@@ -1,0 +1,70 @@
+"""Labels: which barrier came first after each 15-minute bar, resolved on the finest candles stored."""
+
+from __future__ import annotations
+
+import hashlib
+
+import dagster as dg
+import polars as pl
+
+from trading_assets.defs.bars import FOLLOWS_DATA
+from trading_assets.defs.partitions import LOOK_BACK, MARKET_MONTHS, SETTINGS, Window, windows
+from trading_assets.defs.pictures import label_distribution
+from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_windows, origin_tags, picture
+from trading_assets.defs.reading import known_until, resume_at
+from trading_assets.labels import label_window, missing_entries, triple_barrier
+from trading_assets.settings import Settings
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import BARS, CANDLES, LABELS
+
+
+@dg.asset(
+    deps=[
+        dg.AssetDep(BARS["15m"].name, partition_mapping=LOOK_BACK),
+        dg.AssetDep(CANDLES.name, partition_mapping=LOOK_BACK),
+    ],
+    group_name="labels",
+    owners=[RESEARCH_TEAM],
+    kinds={"polars", "duckdb"},
+    tags=origin_tags(SETTINGS),
+    code_version=hashlib.sha256(SETTINGS.labels.model_dump_json().encode()).hexdigest()[:12],
+    metadata=asset_metadata(LABELS),
+    partitions_def=MARKET_MONTHS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    automation_condition=FOLLOWS_DATA,
+)
+def labels(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> dg.MaterializeResult[None]:
+    """Triple-barrier outcome of each bar: a month holds the bars whose horizon ends in it."""
+    found = windows(context.partition_keys, settings)
+    written, without_entry = [], 0
+    for window in found:
+        rows, missing = _label(store, window, settings)
+        written.append(rows)
+        without_entry += missing
+    frame = pl.concat(written)
+    shift = found[0].start - label_window(found[0].start, found[0].end, settings=settings.labels)[0]
+    return dg.MaterializeResult(
+        metadata={
+            **describe_windows(context, store, LABELS, found, settings, shift=shift),
+            "ambiguous_share": float(frame["ambiguous"].mean() or 0.0),  # type: ignore[arg-type]
+            "bars_without_entry_candle": without_entry,
+            **({"distribution": picture(label_distribution(frame), "labels by barrier")} if frame.height else {}),
+        }
+    )
+
+
+def _label(store: Store, window: Window, settings: Settings) -> tuple[pl.DataFrame, int]:
+    """Label one window and write it; returns the rows and how many bars had no candle to enter on."""
+    where = {"market": window.market}
+    finest = settings.markets[window.market].timeframe
+    since = resume_at(store, window.market, finest, window.start)
+    first, last = label_window(since, window.end, settings=settings.labels)
+    until = known_until(store, window.market, finest, window.end) or since
+    bars = store.read(BARS["15m"], where=where, start=first, end=last)
+    candles = store.read(CANDLES, where={**where, "timeframe": finest}, start=first, end=until)
+    rows = triple_barrier(bars, candles, candle_timeframe=finest, settings=settings.labels, until=until)
+    store.replace(LABELS, rows, where=where, start=first, end=last)
+    missing = missing_entries(bars, candles, settings=settings.labels, until=until)
+    return rows, missing.height

@@ -1,0 +1,70 @@
+"""Live: what the node journalled, loaded exactly once, and how its models do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import dagster as dg
+
+from trading_assets.defs.present import TRADING_TEAM, asset_metadata, describe_frame
+from trading_assets.journal import JOURNAL_FILE, cursor, load_journal
+from trading_assets.settings import Settings
+from trading_assets.sql import load_models, run_model
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import FILLS, ORDERS, PERFORMANCE_SUMMARY, POSITIONS, SIGNALS
+
+GROUP = "live"
+_JOURNALLED = {
+    SIGNALS: "What the node decided on each bar: enter, hold or refuse, with the model's probability.",
+    ORDERS: "Each event in the life of each order that the node sent.",
+    FILLS: "Each fill of the node's orders, with the signal that caused it.",
+    POSITIONS: "The node's position in a market after each change.",
+}
+_SUMMARY = load_models()[PERFORMANCE_SUMMARY.name]
+
+
+@dg.multi_asset(
+    name="journal",
+    specs=[
+        dg.AssetSpec(
+            table.name,
+            description=text,
+            group_name=GROUP,
+            owners=[TRADING_TEAM],
+            kinds={"sqlite", "duckdb"},
+            metadata=asset_metadata(table),
+        )
+        for table, text in _JOURNALLED.items()
+    ],
+)
+def journal(
+    settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Bring the journal's new events into their tables; what is there already is not written again."""
+    path = settings.live_dir / JOURNAL_FILE
+    position = cursor(path)
+    new = load_journal(store, path)
+    for table in _JOURNALLED:
+        frame = store.read(table)
+        yield dg.MaterializeResult(
+            asset_key=table.name,
+            metadata={**describe_frame(frame, table), "new_rows": new[table.name], "journal_cursor": position},
+        )
+
+
+@dg.asset(
+    name=PERFORMANCE_SUMMARY.name,
+    deps=list(_SUMMARY.dependencies),
+    description="How each model did on each node so far: decisions, trades, win rate, profit and fees.",
+    group_name=GROUP,
+    owners=[TRADING_TEAM],
+    kinds={"sql", "duckdb"},
+    code_version=hashlib.sha256(_SUMMARY.sql.encode()).hexdigest()[:12],
+    metadata={**asset_metadata(PERFORMANCE_SUMMARY), "sql": dg.MetadataValue.md(f"```sql\n{_SUMMARY.sql}\n```")},
+)
+def performance_summary(store: dg.ResourceParam[Store]) -> dg.MaterializeResult[None]:
+    """Run the SQL model over the whole journal."""
+    frame = run_model(store, _SUMMARY)
+    store.replace(PERFORMANCE_SUMMARY, frame, where={})
+    return dg.MaterializeResult(metadata=describe_frame(frame, PERFORMANCE_SUMMARY))

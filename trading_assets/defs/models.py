@@ -1,0 +1,121 @@
+"""Models: the walk-forward that measures a specification, and the candidate trained on the newest window."""
+
+from __future__ import annotations
+
+import dagster as dg
+import polars as pl
+
+from trading_assets import quality
+from trading_assets.defs.partitions import MODELS, SETTINGS
+from trading_assets.defs.pictures import fold_scores
+from trading_assets.defs.present import (
+    RESEARCH_TEAM,
+    asset_metadata,
+    describe_frame,
+    origin,
+    origin_tags,
+    picture,
+)
+from trading_assets.errors import ModelError
+from trading_assets.settings import Settings
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import FOLDS, MODEL_VERSIONS, PREDICTIONS
+
+ALL = dg.AllPartitionMapping()
+GROUP = "models"
+
+
+@dg.asset(
+    deps=[dg.AssetDep("features", partition_mapping=ALL), dg.AssetDep("labels", partition_mapping=ALL)],
+    group_name=GROUP,
+    owners=[RESEARCH_TEAM],
+    kinds={"lightgbm", "polars", "duckdb"},
+    tags=origin_tags(SETTINGS),
+    metadata={**asset_metadata(PREDICTIONS), "tables": "predictions, folds"},
+    partitions_def=MODELS,
+)
+def walk_forward(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> dg.MaterializeResult[None]:
+    """Purged and embargoed walk-forward of a model specification: out-of-sample predictions and scores per fold."""
+    from trading_assets.models import dataset, scores, training
+
+    name, spec = context.partition_key, settings.models[context.partition_key]
+    data = dataset.build(store, spec.markets)
+    _check_finite(data.frame, name)
+    result = training.walk_forward(
+        data, spec, progress=lambda done, total: context.log.info(f"{name}: fold {done} of {total}")
+    )
+    tables = {PREDICTIONS: result.predictions, FOLDS: result.folds}
+    for table, frame in tables.items():
+        store.replace(table, frame.with_columns(model=pl.lit(name)), where={"model": name})
+    return dg.MaterializeResult(
+        metadata={
+            **describe_frame(result.predictions, PREDICTIONS),
+            **scores.summary(result.predictions),
+            **origin(settings, spec.markets),
+            "dataset_hash": data.content_hash,
+            "dataset_rows": data.frame.height,
+            "folds": describe_frame(result.folds, FOLDS)["preview"],
+            "auc_by_fold": picture(fold_scores(result.folds), "AUC by fold"),
+        }
+    )
+
+
+@dg.asset(
+    deps=[walk_forward, dg.AssetDep("features", partition_mapping=ALL), dg.AssetDep("labels", partition_mapping=ALL)],
+    group_name=GROUP,
+    owners=[RESEARCH_TEAM],
+    kinds={"lightgbm", "mlflow"},
+    tags=origin_tags(SETTINGS),
+    metadata=asset_metadata(MODEL_VERSIONS),
+    partitions_def=MODELS,
+)
+def candidate(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> dg.MaterializeResult[None]:
+    """The model trained on the newest window, as a hashed bundle, registered in MLflow with status draft."""
+    from trading_assets.models import bundle, dataset, scores, training
+    from trading_assets.registry import Registry
+
+    name, spec = context.partition_key, settings.models[context.partition_key]
+    data = dataset.build(store, spec.markets)
+    _check_finite(data.frame, name)
+    trained = training.train(data, spec)
+    written = bundle.write(
+        settings.bundles_dir,
+        model=name,
+        trained=trained,
+        dataset=data,
+        spec=spec,
+        labels=settings.labels,
+        metrics=scores.summary(store.read(PREDICTIONS, where={"model": name})),
+        run_id=context.run_id,
+    )
+    registry = Registry(settings)
+    version = registry.register(written, name)
+    store.upsert(MODEL_VERSIONS, registry.versions_frame())
+    return dg.MaterializeResult(
+        metadata={
+            "version": version,
+            "bundle_hash": written.bundle_hash,
+            "bundle": dg.MetadataValue.path(str(written.folder)),
+            "dataset_hash": data.content_hash,
+            "train_start": str(trained.train_start),
+            "train_end": str(trained.train_end),
+            "train_rows": trained.rows,
+            **written.metrics,
+            **origin(settings, spec.markets),
+        }
+    )
+
+
+def _check_finite(frame: pl.DataFrame, model: str) -> None:
+    """Refuse what the check on `features` refuses: its verdict belongs to another run."""
+    bad = quality.not_finite(frame)
+    if bad:
+        raise ModelError(
+            f"features are not finite: {', '.join(bad)}",
+            where=f"data set of model {model}",
+            remedy="see the check finite_after_warmup on the asset features and materialize features again",
+        )
