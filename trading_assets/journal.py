@@ -2,6 +2,9 @@
 
 Every decision, order event, fill and position change is one row, on disk before :meth:`Journal.record` returns
 (write-ahead log, ``synchronous=FULL``). An event has an id; recording it again after a restart changes nothing.
+
+A session is one run of market time: it goes on over restarts, and ends only when a replay begins anew and the market's
+clock goes back.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import json
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,9 +57,11 @@ _DDL: Final = """
 CREATE TABLE IF NOT EXISTS journal_node (node TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    event_id TEXT NOT NULL UNIQUE,
+    session INTEGER NOT NULL,
+    event_id TEXT NOT NULL,
     kind TEXT NOT NULL,
-    payload TEXT NOT NULL
+    payload TEXT NOT NULL,
+    UNIQUE (session, event_id)
 );
 """
 
@@ -89,14 +94,14 @@ class Journal:
             self._connection.execute("PRAGMA busy_timeout=10000")
             self._connection.executescript(_DDL)
             self.node = self._claim(node)
+            self._session = int(self._connection.execute("SELECT coalesce(max(session), 1) FROM journal").fetchone()[0])
 
     def _claim(self, node: str) -> str:
-        self._connection.execute("BEGIN IMMEDIATE")
-        row = self._connection.execute("SELECT node FROM journal_node").fetchone()
-        name = str(row[0]) if row else f"{node}-{uuid.uuid4().hex[:8]}"
-        if row is None:
-            self._connection.execute("INSERT INTO journal_node VALUES (?)", (name,))
-        self._connection.execute("COMMIT")
+        with self._transaction():
+            row = self._connection.execute("SELECT node FROM journal_node").fetchone()
+            name = str(row[0]) if row else f"{node}-{uuid.uuid4().hex[:8]}"
+            if row is None:
+                self._connection.execute("INSERT INTO journal_node VALUES (?)", (name,))
         return name
 
     def record(self, kind: str, event: Mapping[str, Any]) -> int:
@@ -120,18 +125,48 @@ class Journal:
         NodeError
             For an unknown kind or column, a time without a zone, or a file that cannot be written.
         """
-        payload = _encode(kind, {key: value for key, value in event.items() if key != EVENT_ID})
-        given = event.get(EVENT_ID)
-        event_id = f"{kind}:{given}" if given else f"{kind}:{hashlib.sha256(payload.encode()).hexdigest()}"
-        with self._lock, _explained(self.path):
+        return self.record_all([(kind, event)])[0]
+
+    def record_all(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int]:
+        """Write several events as one: a killed process leaves all of them or none.
+
+        Parameters
+        ----------
+        events
+            Pairs of kind and event, as for :meth:`record`.
+        """
+        rows = [_row(kind, event) for kind, event in events]
+        with self._lock, _explained(self.path), self._transaction():
+            return [self._insert(*row) for row in rows]
+
+    def new_session(self) -> int:
+        """Begin a new session: what happened before no longer counts as the same events. Returns its number."""
+        with self._lock:
+            self._session += 1
+        self.record(NODE, {"event": "session", "detail": str(self._session)})
+        return self._session
+
+    def _insert(self, event_id: str, kind: str, payload: str) -> int:
+        row = self._connection.execute(
+            "INSERT INTO journal (session, event_id, kind, payload) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (session, event_id) DO NOTHING RETURNING seq",
+            (self._session, event_id, kind, payload),
+        ).fetchone()
+        if row is None:
             row = self._connection.execute(
-                "INSERT INTO journal (event_id, kind, payload) VALUES (?, ?, ?) "
-                "ON CONFLICT (event_id) DO NOTHING RETURNING seq",
-                (event_id, kind, payload),
+                "SELECT seq FROM journal WHERE session = ? AND event_id = ?", (self._session, event_id)
             ).fetchone()
-            if row is None:
-                row = self._connection.execute("SELECT seq FROM journal WHERE event_id = ?", (event_id,)).fetchone()
-            return int(row[0])
+        return int(row[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""
@@ -159,6 +194,16 @@ def read_since(path: Path, seq: int) -> dict[str, pl.DataFrame]:
                 if kind in rows:
                     rows[kind].append({"node": node, "seq": number, **json.loads(payload)})
     return {kind: _frame(rows[kind], schema) for kind, schema in _SCHEMAS.items()}
+
+
+def read_session(path: Path) -> dict[str, pl.DataFrame]:
+    """The newest session's events, as :func:`read_since` gives them."""
+    begin = 1
+    with _reader(path) as connection:
+        if connection is not None:
+            first = "SELECT coalesce(min(seq), 1) FROM journal WHERE session = (SELECT max(session) FROM journal)"
+            begin = int(connection.execute(first).fetchone()[0])
+    return read_since(path, begin - 1)
 
 
 def newest_seq(path: Path) -> int:
@@ -207,6 +252,12 @@ def _encode(kind: str, event: Mapping[str, Any]) -> str:
     if unknown:
         raise NodeError(f"no column {', '.join(unknown)} in journal kind {kind!r}")
     return json.dumps({key: _plain(kind, key, value) for key, value in event.items()}, sort_keys=True)
+
+
+def _row(kind: str, event: Mapping[str, Any]) -> tuple[str, str, str]:
+    payload = _encode(kind, {key: value for key, value in event.items() if key != EVENT_ID})
+    given = event.get(EVENT_ID) or hashlib.sha256(payload.encode()).hexdigest()
+    return f"{kind}:{given}", kind, payload
 
 
 def _plain(kind: str, key: str, value: Any) -> Any:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trading_assets.errors import NodeError
-from trading_assets.journal import TABLES, Journal, cursor, load_journal, newest_seq, read_since
+from trading_assets.journal import TABLES, Journal, cursor, load_journal, newest_seq, read_session, read_since
 from trading_assets.store import Store
 from trading_assets.store.tables import SIGNALS
 
@@ -106,6 +106,31 @@ def test_an_own_event_id_decides_what_is_the_same_event(tmp_path: Path) -> None:
     again = journal.record("signals", {**signal_event(2), "event_id": "a"})
     other = journal.record("signals", {**signal_event(1), "event_id": "b"})
     assert first == again < other
+
+
+def test_events_written_together_are_all_there_or_none(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.sqlite", "node")
+    with pytest.raises(NodeError):
+        journal.record_all([("signals", signal_event(1)), ("signals", {"colour": "red"})])
+    journal._connection.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON journal WHEN new.kind = 'fills' BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    )
+    with pytest.raises(NodeError, match="disk full"):
+        journal.record_all([("signals", signal_event(1)), ("fills", {"ts": T0, "market": MARKET})])
+    assert newest_seq(tmp_path / "j.sqlite") == 0
+    assert journal.record_all([("signals", signal_event(1)), ("signals", signal_event(2))]) == [1, 2]
+
+
+def test_a_new_session_knows_nothing_of_the_former_one_but_shares_its_numbering(tmp_path: Path, store: Store) -> None:
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path, "node")
+    journal.record("signals", signal_event(1))
+    assert journal.new_session() == 2
+    assert journal.record("signals", signal_event(1)) == 3
+    journal.close()
+    assert Journal(path, "node").record("signals", signal_event(1)) == 3
+    assert read_session(path)["signals"]["seq"].to_list() == [3]
+    assert load_journal(store, path)["signals"] == 2
 
 
 def test_a_journal_is_loaded_into_the_store_exactly_once(tmp_path: Path, store: Store) -> None:
