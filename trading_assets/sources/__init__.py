@@ -5,8 +5,21 @@ from __future__ import annotations
 from trading_assets.errors import SettingsError, SourceError
 from trading_assets.settings import SampleSource, Settings
 from trading_assets.sources.contract import RAW_COLUMNS, CandleSource
+from trading_assets.sources.ingestion import Gap, IngestReport, ingest, missing_ranges, resume_from
+from trading_assets.sources.rules import RULES, split_valid
 
-__all__ = ["RAW_COLUMNS", "CandleSource", "open_source"]
+__all__ = [
+    "RAW_COLUMNS",
+    "RULES",
+    "CandleSource",
+    "Gap",
+    "IngestReport",
+    "ingest",
+    "missing_ranges",
+    "open_source",
+    "resume_from",
+    "split_valid",
+]
 
 
 def open_source(settings: Settings, market: str) -> CandleSource:

@@ -35,6 +35,11 @@ class CandleSource(Protocol):
         """Whether the candles are made up; every result that rests on them says so."""
         ...
 
+    @property
+    def retries(self) -> int:
+        """How many requests had to be repeated since the source was opened."""
+        ...
+
     def fetch(self, market: str, timeframe: str, start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
         """Yield pages of closed bars that open in ``[start, end)``, in ascending time.
 

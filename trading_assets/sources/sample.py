@@ -63,6 +63,7 @@ class SampleCandles:
     seed: int
     name: str = "sample"
     synthetic: bool = True
+    retries: int = 0
 
     def fetch(self, market: str, timeframe: str, start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
         """Yield the candles that open in ``[start, end)`` as one page.

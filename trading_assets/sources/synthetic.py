@@ -149,6 +149,8 @@ def _volume(rng: np.random.Generator, sigma: Array, z: Array, flow: Array, first
     minutes = len(sigma)
     relative = np.log(sigma * np.sqrt(_MINUTES_PER_YEAR) / ANNUAL_VOLATILITY)
     log = relative + _autoregressive(rng, minutes, *VOLUME_MEMORY) + VOLUME_NOISE * rng.standard_normal(minutes)
-    log += 0.4 * np.log1p(np.abs(z)) + FLOW_VOLUME * np.abs(flow) + FLOW_TILT * flow * np.tanh(_smooth(z, TILT_HALF_LIFE))
+    log += (
+        0.4 * np.log1p(np.abs(z)) + FLOW_VOLUME * np.abs(flow) + FLOW_TILT * flow * np.tanh(_smooth(z, TILT_HALF_LIFE))
+    )
     volume: Array = np.round(20_000.0 / first_price * np.exp(log), 3)
     return np.maximum(volume, 0.001)
