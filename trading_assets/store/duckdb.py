@@ -15,7 +15,7 @@ import polars as pl
 from trading_assets.errors import InvalidFrame, StoreError
 from trading_assets.settings import from_root
 from trading_assets.store import duckdb_file
-from trading_assets.store.duckdb_tables import add_missing_columns, create_temporary, stored_columns
+from trading_assets.store.duckdb_tables import create_temporary, fit, stored_columns
 from trading_assets.store.frames import conform, empty
 from trading_assets.store.statements import Condition, listed, matching, near, quoted
 from trading_assets.store.tables import TABLES, Table
@@ -165,8 +165,9 @@ class DuckDBStore:
     def _writing(self, table: Table, frame: pl.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
         """One transaction in which the table exists with all columns of the frame."""
         with duckdb_file.opened(self.path, write=True, timeout_s=self.lock_timeout_s) as connection:
+            stored = stored_columns(connection, table)
             connection.begin()
-            add_missing_columns(connection, table, frame)
+            fit(connection, table, frame, stored)
             yield connection
             connection.commit()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import re
@@ -19,8 +20,8 @@ from trading_assets.store.duckdb_tables import create
 from trading_assets.store.gate import gate_of
 from trading_assets.store.tables import TABLES
 
-_FIRST_PAUSE_S: Final = 0.002
-_LONGEST_PAUSE_S: Final = 0.1
+_FIRST_PAUSE_S: Final = 0.001
+_LONGEST_PAUSE_S: Final = 0.02
 _HELD: Final = ("Could not set lock on file", "with a different configuration", "Unique file handle conflict")
 _DAMAGED: Final = ("not a valid DuckDB", "Could not read enough bytes", "Corrupt", "checksum", "deserialize")
 _HOLDER: Final = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
@@ -59,19 +60,47 @@ def opened(path: Path, *, write: bool, timeout_s: float) -> Iterator[duckdb.Duck
 
 
 def _connect(path: Path, *, write: bool, deadline: float, timeout_s: float) -> duckdb.DuckDBPyConnection:
+    if not write and not path.exists():
+        return duckdb.connect(":memory:")
+    with _turn(path, deadline):
+        for pause in _pauses(deadline):
+            try:
+                return duckdb.connect(str(path), read_only=not write)
+            except duckdb.Error as error:
+                if not any(sign in str(error) for sign in _HELD):
+                    raise
+                holder = _holder(str(error))
+            time.sleep(pause)
+    raise _busy(path, timeout_s, holder)
+
+
+@contextmanager
+def _turn(path: Path, deadline: float) -> Iterator[None]:
+    """Wait until no other process waits for the file: else readers that overlap would keep writers out for ever."""
+    try:
+        queue = os.open(path.with_name(f".{path.name}.queue"), os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:  # a folder that cannot be written: nobody waits to write there
+        yield
+        return
+    try:
+        for pause in _pauses(deadline):
+            try:
+                fcntl.flock(queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(pause)
+        yield
+    finally:
+        os.close(queue)
+
+
+def _pauses(deadline: float) -> Iterator[float]:
+    """Growing, jittered pauses until the deadline, and one last try after it."""
     pause = _FIRST_PAUSE_S
-    while True:
-        if not write and not path.exists():
-            return duckdb.connect(":memory:")
-        try:
-            return duckdb.connect(str(path), read_only=not write)
-        except duckdb.Error as error:
-            if not any(sign in str(error) for sign in _HELD):
-                raise
-            if time.monotonic() >= deadline:
-                raise _busy(path, timeout_s, _holder(str(error))) from error
-        time.sleep(min(pause, max(deadline - time.monotonic(), 0)) * random.uniform(0.5, 1.0))
-        pause = min(pause * 1.5, _LONGEST_PAUSE_S)
+    while (left := deadline - time.monotonic()) > 0:
+        yield min(pause * random.uniform(0.5, 1.0), left)
+        pause = min(pause * 1.3, _LONGEST_PAUSE_S)
+    yield 0.0
 
 
 def _create(path: Path) -> None:
