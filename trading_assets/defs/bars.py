@@ -1,7 +1,5 @@
 """Bars: one asset per SQL model in ``dbt_like_sql/``; its upstream assets are the tables that the SELECT reads."""
 
-from __future__ import annotations
-
 import hashlib
 
 import dagster as dg

@@ -1,13 +1,11 @@
 """Market data: closed candles from each market's source, and what broke a rule on the way."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
 
-from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, windows
+from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, windows
 from trading_assets.defs.present import (
     DATA_TEAM,
     asset_metadata,
@@ -15,6 +13,7 @@ from trading_assets.defs.present import (
     origin_tags,
 )
 from trading_assets.settings import Settings
+from trading_assets.sources import IngestReport, ingest, open_source, resume_from
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES, CANDLES_QUARANTINE
 
@@ -50,30 +49,31 @@ def candles(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Fetch the months of each market, set bad rows apart, and write both by key."""
-    from trading_assets.sources import ingest, open_source
-
     found = windows(context.partition_keys, settings)
-    quarantined = 0
-    for window in found:
-        report = ingest(
-            store,
-            open_source(settings, window.market),
-            market=window.market,
-            timeframe=settings.markets[window.market].timeframe,
-            start=window.start,
-            end=window.end,
-            now=datetime.now(UTC),
-        )
-        quarantined += report.quarantined
-        context.log.info(f"{window.market}: {report.rows} candles, {report.quarantined} set apart")
+    reports = [_fetch(store, window, settings) for window in found]
+    for report in reports:
+        context.log.info(str(report))
     yield dg.MaterializeResult(
         asset_key=CANDLES.name,
         metadata={
             **describe_windows(context, store, CANDLES, found, settings, timeframes=True),
-            "quarantined_in_run": quarantined,
+            "fetched": sum(report.rows for report in reports),
+            "quarantined": sum(report.quarantined for report in reports),
+            "missing": sum(report.missing for report in reports),
+            "longest_gaps": [f"{report.market} {gap}" for report in reports for gap in report.gaps],
         },
     )
     yield dg.MaterializeResult(
         asset_key=CANDLES_QUARANTINE.name,
         metadata=describe_windows(context, store, CANDLES_QUARANTINE, found, settings, timeframes=True),
     )
+
+
+def _fetch(store: Store, window: Window, settings: Settings) -> IngestReport:
+    """Fetch a window; one that still grows is fetched from its last candle on, so that an hour costs an hour."""
+    now = datetime.now(UTC)
+    place: dict[str, str] = {"market": window.market, "timeframe": settings.markets[window.market].timeframe}
+    start, end = window.start, window.end
+    if end > now:
+        start = resume_from(store, **place, start=start, end=end)
+    return ingest(store, open_source(settings, window.market), **place, start=start, end=end, now=now)

@@ -5,8 +5,6 @@ one market each (jobs, schedules and backfills alike), so a market that fails st
 looks at all that is stored.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

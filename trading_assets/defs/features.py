@@ -1,7 +1,5 @@
 """Features: every indicator of every 15-minute bar, computed by the function that the live node calls too."""
 
-from __future__ import annotations
-
 import dagster as dg
 import polars as pl
 

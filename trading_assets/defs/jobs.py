@@ -1,7 +1,5 @@
 """The jobs: one run per market up to the labels, one run per model from there on."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from trading_assets.defs.partitions import MARKET_MONTHS, MODELS

@@ -1,7 +1,5 @@
 """Labels: which barrier came first after each 15-minute bar, resolved on the finest candles stored."""
 
-from __future__ import annotations
-
 import hashlib
 
 import dagster as dg

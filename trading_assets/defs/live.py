@@ -1,7 +1,5 @@
 """Live: what the node journalled, loaded exactly once, and how its models do."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 
@@ -15,12 +13,12 @@ from trading_assets.store.contract import Store
 from trading_assets.store.tables import FILLS, ORDERS, PERFORMANCE_SUMMARY, POSITIONS, SIGNALS
 
 GROUP = "live"
-_JOURNALLED = {
-    SIGNALS: "What the node decided on each bar: enter, hold or refuse, with the model's probability.",
-    ORDERS: "Each event in the life of each order that the node sent.",
-    FILLS: "Each fill of the node's orders, with the signal that caused it.",
-    POSITIONS: "The node's position in a market after each change.",
-}
+_JOURNALLED = (
+    (SIGNALS, "What the node decided on each bar: enter, hold or refuse, with the model's probability."),
+    (ORDERS, "Each event in the life of each order that the node sent."),
+    (FILLS, "Each fill of the node's orders, with the signal that caused it."),
+    (POSITIONS, "The node's position in a market after each change."),
+)
 _SUMMARY = load_models()[PERFORMANCE_SUMMARY.name]
 
 
@@ -35,7 +33,7 @@ _SUMMARY = load_models()[PERFORMANCE_SUMMARY.name]
             kinds={"sqlite", "duckdb"},
             metadata=asset_metadata(table),
         )
-        for table, text in _JOURNALLED.items()
+        for table, text in _JOURNALLED
     ],
 )
 def journal(
@@ -45,7 +43,7 @@ def journal(
     path = settings.live_dir / JOURNAL_FILE
     position = cursor(path)
     new = load_journal(store, path)
-    for table in _JOURNALLED:
+    for table, _ in _JOURNALLED:
         frame = store.read(table)
         yield dg.MaterializeResult(
             asset_key=table.name,

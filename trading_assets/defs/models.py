@@ -1,7 +1,5 @@
 """Models: the walk-forward that measures a specification, and the candidate trained on the newest window."""
 
-from __future__ import annotations
-
 import dagster as dg
 import polars as pl
 
@@ -46,8 +44,7 @@ def walk_forward(
     result = training.walk_forward(
         data, spec, progress=lambda done, total: context.log.info(f"{name}: fold {done} of {total}")
     )
-    tables = {PREDICTIONS: result.predictions, FOLDS: result.folds}
-    for table, frame in tables.items():
+    for table, frame in ((PREDICTIONS, result.predictions), (FOLDS, result.folds)):
         store.replace(table, frame.with_columns(model=pl.lit(name)), where={"model": name})
     return dg.MaterializeResult(
         metadata={

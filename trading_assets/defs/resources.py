@@ -1,7 +1,5 @@
 """What assets are given: the settings and the store."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -28,3 +26,9 @@ def settings_resource(_context: dg.InitResourceContext) -> Settings:
 
 
 RESOURCES: dict[str, Any] = {"settings": settings_resource, "store": store_resource}
+
+
+@dg.definitions
+def resources() -> dg.Definitions:
+    """What every asset may ask for; runs stay in one process."""
+    return dg.Definitions(resources=RESOURCES, executor=dg.in_process_executor)

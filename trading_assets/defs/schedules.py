@@ -1,7 +1,5 @@
 """When things run by the clock (cron, UTC); what follows data or approvals runs by sensors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final

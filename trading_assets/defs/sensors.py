@@ -1,7 +1,5 @@
 """What runs because something happened: approvals are promoted, the journal is loaded, failures are told."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 
@@ -55,7 +53,9 @@ def journal_ingest(
     """Load the node's journal when it has grown since the newest load."""
     position = cursor(settings.live_dir / JOURNAL_FILE)
     loaded = context.instance.get_latest_materialization_event(dg.AssetKey("positions"))
-    known = loaded.asset_materialization.metadata.get("journal_cursor") if loaded and loaded.asset_materialization else None
+    known = (
+        loaded.asset_materialization.metadata.get("journal_cursor") if loaded and loaded.asset_materialization else None
+    )
     if not position or position == context.cursor or (known is not None and known.value == position):
         yield dg.SkipReason("the node has journalled nothing new")
         return
