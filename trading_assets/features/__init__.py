@@ -25,8 +25,8 @@ LOOKBACK_BARS: Final = REGISTRY.lookback_bars
 def compute(bars: pl.DataFrame) -> pl.DataFrame:
     """All features of each bar, from that bar and those before it.
 
-    A value depends on the declared look-back alone, so a day, a year and the live tail give the same numbers. Look-backs
-    count rows: where bars are missing, they reach further back in time.
+    A value depends on the declared look-back alone, so a day, a year and the live tail give the same numbers.
+    Look-backs count rows: where bars are missing, they reach further back in time.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +43,7 @@ class Bars:
         self.low = low
         self.close = close
         self.volume = volume
-        self._kept: dict[tuple[str, int], Array] = {}
+        self._kept: dict[object, object] = {}
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -85,34 +85,60 @@ class Bars:
 
     def ema(self, bars: int) -> Array:
         """Exponential moving average of the close, alpha = 2 / (bars + 1)."""
-        return self._keep("ema", bars, lambda: ewma(self.close, 2 / (bars + 1), ema_memory(bars)))
+        return self.once(_ema, bars=bars)
 
     def atr(self, bars: int) -> Array:
         """Average true range, smoothed with alpha = 1 / bars (Wilder 1978)."""
-        return self._keep("atr", bars, lambda: ewma(self.true_range, 1 / bars))
+        return self.once(_atr, bars=bars)
 
     def highest(self, bars: int) -> Array:
         """The highest high of the last ``bars`` bars."""
-        return self._keep("highest", bars, lambda: rolling_max(self.high, bars))
+        return self.once(_highest, bars=bars)
 
     def lowest(self, bars: int) -> Array:
         """The lowest low of the last ``bars`` bars."""
-        return self._keep("lowest", bars, lambda: rolling_min(self.low, bars))
+        return self.once(_lowest, bars=bars)
 
     def volume_sum(self, bars: int) -> Array:
         """The volume of the last ``bars`` bars."""
-        return self._keep("volume_sum", bars, lambda: rolling_sum(self.volume, bars))
+        return self.once(_volume_sum, bars=bars)
 
     def realised_variance(self, bars: int) -> Array:
         """The sum of squared log returns over the last ``bars`` bars."""
-        return self._keep("realised_variance", bars, lambda: rolling_sum(self.squared_return, bars))
+        return self.once(_realised_variance, bars=bars)
 
-    def _keep(self, name: str, bars: int, make: Callable[[], Array]) -> Array:
-        if (name, bars) not in self._kept:
-            self._kept[name, bars] = make()
-        return self._kept[name, bars]
+    def once[T](self, function: Callable[..., T], **parameters: int) -> T:
+        """``function(self, **parameters)``, computed once however many features ask for it."""
+        key = (function, tuple(sorted(parameters.items())))
+        if key not in self._kept:
+            self._kept[key] = function(self, **parameters)
+        return cast("T", self._kept[key])
+
+
+def _ema(frame: Bars, bars: int) -> Array:
+    return ewma(frame.close, 2 / (bars + 1), ema_memory(bars))
+
+
+def _atr(frame: Bars, bars: int) -> Array:
+    return ewma(frame.true_range, 1 / bars)
+
+
+def _highest(frame: Bars, bars: int) -> Array:
+    return rolling_max(frame.high, bars)
+
+
+def _lowest(frame: Bars, bars: int) -> Array:
+    return rolling_min(frame.low, bars)
+
+
+def _volume_sum(frame: Bars, bars: int) -> Array:
+    return rolling_sum(frame.volume, bars)
+
+
+def _realised_variance(frame: Bars, bars: int) -> Array:
+    return rolling_sum(frame.squared_return, bars)
 
 
 def ema_memory(bars: int) -> int:
-    """The look-back of :meth:`Bars.ema`: weights below 1e-15, for long averages below 1e-9."""
-    return ewma_memory(2 / (bars + 1), NEGLIGIBLE if bars <= 100 else 1e-9)
+    """The look-back of :meth:`Bars.ema`: until weights are below 1e-15, for averages over 100 bars below 2e-9."""
+    return ewma_memory(2 / (bars + 1), NEGLIGIBLE if bars <= 100 else 2e-9)

@@ -10,10 +10,13 @@ import polars as pl
 from trading_assets.candles import OHLCV, TS
 from trading_assets.errors import InvalidFrame
 from trading_assets.features.bars import Bars
-from trading_assets.features.registry import Registry
+from trading_assets.features.registry import Family, Registry
 
 _CHUNK: Final = 16_384
 """Rows per pass. Features have a finite memory, so passes give the same values as one over the whole frame."""
+
+_SHORT: Final = 128
+"""Features that look no further back share arrays without the long lead of the others."""
 
 KEYS: Final = ("market", "ts", "known_at")
 
@@ -21,48 +24,51 @@ KEYS: Final = ("market", "ts", "known_at")
 def compute(bars: pl.DataFrame, registry: Registry) -> pl.DataFrame:
     """Compute every feature of ``registry``; see :func:`trading_assets.features.compute`."""
     check(bars)
-    skipped = registry.lookback_bars - 1
-    rows = max(bars.height - skipped, 0)
-    names = list(registry.features)
-    values = np.empty((len(names), rows))
+    lead = registry.lookback_bars - 1
+    rows = max(bars.height - lead, 0)
     columns = [bars["ts"].to_physical().to_numpy(), *(bars[name].to_numpy() for name in OHLCV)]
+    position = {name: row for row, name in enumerate(registry.features)}
+    values = np.empty((len(position), rows))
     with np.errstate(divide="ignore", invalid="ignore"):
-        for first in range(0, rows, _CHUNK):
-            last = min(first + _CHUNK, rows)
-            frame = Bars(*(column[first : last + skipped] for column in columns))
-            arrays = (array for family in registry.families for array in family.values(frame))
-            for target, array in zip(values, arrays, strict=True):
-                target[first:last] = array[skipped:]
-    return bars.select(KEYS)[skipped:].with_columns(
-        pl.Series(name, column) for name, column in zip(names, values, strict=True)
-    )
+        for first in range(lead, lead + rows, _CHUNK):
+            last = min(first + _CHUNK, lead + rows)
+            for reach, families in _by_reach(registry):
+                frame = Bars(*(column[first - reach + 1 : last] for column in columns))
+                for family in families:
+                    for feature, array in zip(family.features, family.values(frame), strict=True):
+                        values[position[feature.name], first - lead : last - lead] = array[reach - 1 :]
+    return bars.select(KEYS)[lead:].hstack(pl.from_numpy(values.T, schema=list(position)))
+
+
+def _by_reach(registry: Registry) -> list[tuple[int, list[Family]]]:
+    """The families in two groups, each with the look-back that suffices for it."""
+    groups: dict[bool, list[Family]] = {}
+    for family in registry.families:
+        groups.setdefault(family.lookback <= _SHORT, []).append(family)
+    return [(max(family.lookback for family in families), families) for families in groups.values()]
 
 
 def check(bars: pl.DataFrame) -> None:
     """Raise ``InvalidFrame`` where ``bars`` cannot give honest features."""
+    where = "bars for features"
     missing = [name for name in (*KEYS, *OHLCV) if name not in bars.columns]
     if missing:
-        raise InvalidFrame(f"no column {', '.join(missing)}", where="bars for features")
+        raise InvalidFrame(f"no column {', '.join(missing)}", where=where)
+    expected = dict.fromkeys(("ts", "known_at"), TS) | dict.fromkeys(OHLCV, pl.Float64())
+    for name, dtype in expected.items():
+        if bars.schema[name] != dtype:
+            raise InvalidFrame(f"{name} is {bars.schema[name]}", where=where, remedy=f"make it {dtype}")
     if bars.is_empty():
         return
-    market = bars["market"][0]
-    for name in ("ts", "known_at"):
-        if bars.schema[name] != TS:
-            raise InvalidFrame(f"{name} is {bars.schema[name]}", where=str(market), remedy="make it Datetime(us, UTC)")
+    where = str(bars["market"][0])
+    if bars["market"].n_unique() != 1:
+        raise InvalidFrame("several markets in one frame", where=where, remedy="give one at a time")
+    ts = bars["ts"].to_physical().to_numpy()
+    if not (ts[1:] > ts[:-1]).all():
+        raise InvalidFrame("ts is not strictly ascending", where=where, remedy="sort, and keep one row per ts")
     for name in OHLCV:
-        if bars.schema[name] != pl.Float64:
-            raise InvalidFrame(f"{name} is {bars.schema[name]}", where=str(market), remedy="make it Float64")
-    facts = bars.select(
-        markets=pl.col("market").n_unique(),
-        ascending=(pl.col("ts").diff().dt.total_microseconds() > 0).all(),
-        finite=pl.all_horizontal((pl.col(name).is_finite() & pl.col(name).is_not_null()).all() for name in OHLCV),
-        positive=(pl.min_horizontal("open", "high", "low", "close") > 0).all() & (pl.col("volume") >= 0).all(),
-    ).row(0, named=True)
-    if facts["markets"] != 1:
-        raise InvalidFrame(f"{facts['markets']} markets in one frame", where=str(market), remedy="give one at a time")
-    if not facts["ascending"]:
-        raise InvalidFrame("ts is not strictly ascending", where=str(market), remedy="sort, and keep one row per ts")
-    if not facts["finite"]:
-        raise InvalidFrame("null, NaN or infinite values among open, high, low, close, volume", where=str(market))
-    if not facts["positive"]:
-        raise InvalidFrame("a price is not positive or a volume negative", where=str(market))
+        values = bars[name].to_numpy()
+        bad = ~np.isfinite(values) | (values < 0 if name == "volume" else values <= 0)
+        if bad.any():
+            row = int(bad.argmax())
+            raise InvalidFrame(f"{name} is {bars[name][row]}", where=f"{where} {bars['ts'][row]:%Y-%m-%d %H:%M}")

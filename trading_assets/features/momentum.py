@@ -44,7 +44,7 @@ def _rsi_lookback(bars: int) -> int:
 )
 def rsi(frame: Bars, bars: int) -> Array:
     """Relative strength index; 50 at a constant price."""
-    return _rsi(frame, bars)
+    return frame.once(_rsi, bars=bars)
 
 
 @feature(
@@ -59,7 +59,7 @@ def rsi(frame: Bars, bars: int) -> Array:
 )
 def stochastic_rsi(frame: Bars, bars: int, smooth: int) -> Array:
     """Where the relative strength index stands within its own range, smoothed; 50 without a range."""
-    value = _rsi(frame, bars)
+    value = frame.once(_rsi, bars=bars)
     lowest = rolling_min(value, bars)
     return rolling_mean(100 * ratio(value - lowest, rolling_max(value, bars) - lowest, 0.5), smooth)
 

@@ -13,7 +13,6 @@ from trading_assets.features.windows import (
     Array,
     ewma_memory,
     ratio,
-    rolling_corr,
     rolling_share_below,
     rolling_sum,
     shift,
@@ -36,19 +35,19 @@ _TRENDING = 25
 )
 def trend_regime(frame: Bars, bars: int) -> Array:
     """The direction of the stronger directional indicator where the ADX shows a trend, else 0."""
-    adx, up, down = directional_movement(frame, bars)
+    adx, up, down = frame.once(directional_movement, bars=bars)
     return np.where(adx < _TRENDING, 0.0, np.sign(up - down)) + 0 * adx
 
 
 @feature(
     "natr_percentile_{bars}",
     inputs=_HLC,
-    each=[{"atr_bars": 14, "bars": 672, "every": 8}],
+    each=[{"atr_bars": 14, "bars": 672, "every": 16}],
     lookback=lambda atr_bars, bars, every: ewma_memory(1 / atr_bars) + 1 + bars,
     unit="share of the samples",
     low=0,
     high=1,
-    source="percentile of NATR within a week, sampled every 2 hours",
+    source="percentile of NATR within a week, sampled every 4 hours",
 )
 def natr_percentile(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
     """The share of the last week's normalised average true ranges that were below the present one."""
@@ -58,7 +57,7 @@ def natr_percentile(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
 @feature(
     "volatility_regime_{bars}",
     inputs=_HLC,
-    each=[{"atr_bars": 14, "bars": 672, "every": 8}],
+    each=[{"atr_bars": 14, "bars": 672, "every": 16}],
     lookback=lambda atr_bars, bars, every: ewma_memory(1 / atr_bars) + 1 + bars,
     unit="0 low, 1 medium, 2 high",
     low=0,
@@ -67,7 +66,7 @@ def natr_percentile(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
 )
 def volatility_regime(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
     """The third of the last week's volatility that the present one falls into."""
-    return np.minimum(np.floor(3 * natr_percentile(frame, atr_bars, bars, every)), 2)
+    return np.minimum(np.floor(3 * frame.once(natr_percentile, atr_bars=atr_bars, bars=bars, every=every)), 2)
 
 
 @feature(
@@ -123,8 +122,11 @@ def variance_ratio(frame: Bars, step: int, bars: int) -> Array:
     unit="correlation",
     low=-1,
     high=1,
-    source="Pearson",
+    source="Box & Jenkins (1970), around zero",
 )
 def autocorrelation(frame: Bars, lag: int, bars: int) -> Array:
     """Correlation of the log returns with those before; 0 at a constant price."""
-    return rolling_corr(frame.log_return, shift(frame.log_return, lag), bars)
+    before = shift(frame.log_return, lag)
+    variance = frame.realised_variance(bars)
+    scale = np.sqrt(variance * shift(variance, lag))
+    return np.clip(ratio(rolling_sum(frame.log_return * before, bars), scale, 0.0), -1, 1)

@@ -64,9 +64,14 @@ class Family:
     function: FeatureFunction
     features: tuple[Feature, ...]
 
+    @property
+    def lookback(self) -> int:
+        """Of all its features."""
+        return self.features[0].lookback
+
     def values(self, frame: Bars) -> tuple[Array, ...]:
         """One array per feature."""
-        result = self.function(frame, **self.features[0].parameters)
+        result = frame.once(self.function, **self.features[0].parameters)
         return result if isinstance(result, tuple) else (result,)
 
 

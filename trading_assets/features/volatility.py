@@ -158,7 +158,8 @@ def garman_klass(frame: Bars, bars: int) -> Array:
 def _rogers_satchell(frame: Bars) -> Array:
     up, down = np.log(frame.high / frame.open), np.log(frame.low / frame.open)
     body = np.log(frame.close / frame.open)
-    return up * (up - body) + down * (down - body)
+    shape: Array = up * (up - body) + down * (down - body)
+    return shape
 
 
 @feature(
@@ -172,7 +173,7 @@ def _rogers_satchell(frame: Bars) -> Array:
 )
 def rogers_satchell(frame: Bars, bars: int) -> Array:
     """Volatility from the bars' shapes, whatever the drift."""
-    return np.sqrt(np.maximum(rolling_mean(_rogers_satchell(frame), bars), 0))
+    return np.sqrt(np.maximum(rolling_mean(frame.once(_rogers_satchell), bars), 0))
 
 
 @feature(
@@ -190,7 +191,7 @@ def yang_zhang(frame: Bars, bars: int) -> Array:
     jump = rolling_var(np.log(frame.open / frame.previous_close), bars) * unbiased
     body = rolling_var(np.log(frame.close / frame.open), bars) * unbiased
     weight = 0.34 / (1.34 + (bars + 1) / (bars - 1))
-    shape = np.maximum(rolling_mean(_rogers_satchell(frame), bars), 0)
+    shape = np.maximum(rolling_mean(frame.once(_rogers_satchell), bars), 0)
     return np.sqrt(jump + weight * body + (1 - weight) * shape)
 
 

@@ -23,15 +23,14 @@ NEGLIGIBLE: Final = 1e-15
 
 def shift(values: Array, bars: int) -> Array:
     """``values`` from ``bars`` earlier."""
-    moved = np.empty_like(values)
-    moved[:bars] = np.nan
-    moved[bars:] = values[: max(len(values) - bars, 0)]
-    return moved
+    return _padded(values[: max(len(values) - bars, 0)], len(values))
 
 
 def ratio(numerator: Array, denominator: Array, otherwise: float) -> Array:
     """``numerator / denominator``, and ``otherwise`` where the denominator is zero."""
-    return np.where(denominator == 0, otherwise, numerator / denominator)
+    result = numerator / denominator
+    result[denominator == 0] = otherwise
+    return result
 
 
 def rolling_sum(values: Array, window: int) -> Array:
@@ -58,18 +57,18 @@ def bars_since_max(values: Array, window: int) -> Array:
     """How many bars ago the maximum of the last ``window`` bars was; the newest of equals."""
 
     def join(newer: Array, bars: int, older: Array, _: int) -> Array:
-        later = newer[0] >= older[0]
-        best = np.where(later, newer[0], older[0])
-        age = np.where(later, newer[1], older[1] + bars)
-        return np.stack([best, age])
+        joined = np.empty_like(newer)
+        np.maximum(newer[0], older[0], out=joined[0])
+        joined[1] = np.where(newer[0] >= older[0], newer[1], older[1] + bars)
+        return joined
 
-    age = _fold(np.stack([values, np.zeros_like(values)]), window, join)[1]
+    age: Array = _fold(_state(values, parts=2), window, join)[1]
     return age
 
 
 def ewma_memory(alpha: float, negligible: float = NEGLIGIBLE) -> int:
-    """After how many bars the weight of an exponential filter falls below ``negligible``."""
-    return math.ceil(math.log(negligible) / math.log1p(-alpha))
+    """After how many bars the weight of an exponential filter is below ``negligible``: a power of two."""
+    return 1 << math.ceil(math.log2(math.log(negligible) / math.log1p(-alpha)))
 
 
 def ewma(values: Array, alpha: float, memory: int | None = None) -> Array:
@@ -79,92 +78,138 @@ def ewma(values: Array, alpha: float, memory: int | None = None) -> Array:
     """
     memory = memory or ewma_memory(alpha)
     decay = 1 - alpha
-    total = _fold(values, memory, lambda newer, bars, older, _: newer + decay**bars * older)
-    return total * (alpha / (1 - decay**memory))
+
+    def join(newer: Array, bars: int, older: Array, _: int) -> Array:
+        joined = older * decay**bars
+        joined += newer
+        return joined
+
+    total = _fold(values, memory, join)
+    total *= alpha / (1 - decay**memory)
+    return total
 
 
 def rolling_var(values: Array, window: int) -> Array:
-    """The population variance over the last ``window`` bars; exactly 0 where they are equal."""
-    return rolling_cov(values, values, window)
+    """The population variance over the last ``window`` bars; exactly 0 where they are equal.
 
-
-def rolling_cov(first: Array, second: Array, window: int) -> Array:
-    """The population covariance over the last ``window`` bars (Chan, Golub & LeVeque 1983, pairwise)."""
+    Pairwise (Chan, Golub & LeVeque 1983): no difference of large sums.
+    """
 
     def join(newer: Array, bars: int, older: Array, more: int) -> Array:
         share = more / (bars + more)
-        gap = older[:2] - newer[:2]
-        mean = newer[:2] + gap * share
-        product = newer[2] + older[2] + gap[0] * gap[1] * (bars * share)
-        return np.concatenate([mean, product[None]])
+        joined = newer + older
+        gap = older[0] - newer[0]
+        np.multiply(gap, share, out=joined[0])
+        joined[0] += newer[0]
+        gap *= gap
+        gap *= bars * share
+        joined[1] += gap
+        return joined
 
-    return _fold(np.stack([first, second, np.zeros_like(first)]), window, join)[2] / window
+    variance: Array = _fold(_state(values, parts=2), window, join)[1] / window
+    return variance
 
 
 def rolling_corr(first: Array, second: Array, window: int) -> Array:
-    """Pearson's correlation over the last ``window`` bars; 0 where one of them does not vary."""
-    scale = np.sqrt(rolling_var(first, window) * rolling_var(second, window))
-    return np.clip(ratio(rolling_cov(first, second, window), scale, 0.0), -1, 1)
+    """Pearson's correlation over the last ``window`` bars, pairwise; 0 where one of them does not vary."""
+
+    def join(newer: Array, bars: int, older: Array, more: int) -> Array:
+        share = more / (bars + more)
+        joined = newer + older
+        gap = older[:2] - newer[:2]
+        np.multiply(gap, share, out=joined[:2])
+        joined[:2] += newer[:2]
+        weighted = gap * (bars * share)
+        joined[4] += weighted[0] * gap[1]
+        weighted *= gap
+        joined[2:4] += weighted
+        return joined
+
+    xx, yy, xy = _fold(_state(first, second, parts=5), window, join)[2:]
+    return np.clip(ratio(xy, np.sqrt(xx * yy), 0.0), -1, 1)
 
 
 def rolling_line(values: Array, window: int) -> tuple[Array, Array]:
     """Slope per bar and R2 of the least-squares line through the last ``window`` bars; both 0 where they are equal."""
 
     def join(newer: Array, bars: int, older: Array, more: int) -> Array:
+        share = more / (bars + more)
+        joined = newer + older
         gap = older[0] - newer[0]
-        mean = newer[0] + gap * (more / (bars + more))
-        covariance = newer[1] + older[1] - gap * (bars * more / 2)
-        return np.stack([mean, covariance])
+        np.multiply(gap, share, out=joined[0])
+        joined[0] += newer[0]
+        joined[1] -= gap * (bars * more / 2)
+        gap *= gap
+        gap *= bars * share
+        joined[2] += gap
+        return joined
 
-    covariance = _fold(np.stack([values, np.zeros_like(values)]), window, join)[1]
+    covariance, variance = _fold(_state(values, parts=3), window, join)[1:]
     time = window * (window * window - 1) / 12
-    r2 = ratio(covariance**2, time * window * rolling_var(values, window), 0.0)
+    r2 = ratio(covariance**2, time * variance, 0.0)
     return covariance / time, np.minimum(r2, 1)
 
 
-def rolling_share_below(values: Array, window: int, every: int = 1) -> Array:
-    """The share of the values ``every``, 2 ``every``, ... up to ``window`` bars ago that were below the present one."""
-    below = np.zeros_like(values)
-    ages = range(every, window + 1, every)
-    for age in ages:
-        below += shift(values, age) < values
-    return np.where(np.isnan(shift(values, ages[-1])), np.nan, below / len(ages))
+def rolling_share_below(values: Array, window: int, every: int) -> Array:
+    """The share of the values ``every``, 2 ``every``, ... ``window`` bars ago that were below the present one."""
+    rows = max(len(values) - window, 0)
+    below = np.zeros(rows, dtype=np.int16)
+    now = values[window:]
+    for age in range(every, window + 1, every):
+        below += values[window - age :][:rows] < now
+    share = below / (window // every)
+    share[np.isnan(values[:rows])] = np.nan
+    return _padded(share, len(values))
 
 
 def mean_absolute_deviation(values: Array, mean: Array, window: int) -> Array:
     """The mean distance of the last ``window`` values from ``mean``."""
-    total = np.abs(values - mean)
-    for age in range(1, window):
-        total += np.abs(shift(values, age) - mean)
-    return total / window
+    rows = max(len(values) - window + 1, 0)
+    centre = mean[window - 1 :]
+    total = np.zeros(rows)
+    for age in range(window):
+        distance = values[window - 1 - age :][:rows] - centre
+        total += np.abs(distance, out=distance)
+    return _padded(total / window, len(values))
 
 
 type Join = Callable[[Array, int, Array, int], Array]
 
 
 def _fold(state: Array, window: int, join: Join) -> Array:
-    """Fold the last ``window`` bars by doubling.
+    """Fold the last ``window`` bars by doubling; the last axis is time.
 
-    ``join(newer, bars, older, more)`` gets the state over the newest ``bars`` bars and that over the ``more`` bars
-    before them. The last axis of the state is time.
+    ``join(newer, bars, older, more)`` returns the state over the newest ``bars`` bars joined with that over the
+    ``more`` bars before them. Along the way, states hold complete windows only.
     """
-    total: Array | None = None
-    covered, size = 0, 1
-    while True:
+    length = state.shape[-1]
+    total, covered, size = state, 0, 1
+    while covered < window:
         if window & size:
-            total = state if total is None else join(total, covered, _earlier(state, covered), size)
+            total = _join(total, covered, state, size, join) if covered else state
             covered += size
-        if covered == window:
-            assert total is not None
-            return total
-        state = join(state, size, _earlier(state, size), size)
-        size *= 2
+        if covered < window:
+            state = _join(state, size, state, size, join)
+            size *= 2
+    return _padded(total, length)
 
 
-def _earlier(state: Array, bars: int) -> Array:
-    if state.ndim == 1:
-        return shift(state, bars)
-    moved = np.empty_like(state)
-    moved[:, :bars] = np.nan
-    moved[:, bars:] = state[:, : max(state.shape[1] - bars, 0)]
-    return moved
+def _join(newer: Array, bars: int, older: Array, more: int, join: Join) -> Array:
+    rows = max(newer.shape[-1] - more, 0)
+    return join(newer[..., more:], bars, older[..., :rows], more)
+
+
+def _state(*values: Array, parts: int) -> Array:
+    """``values`` as the first of ``parts`` rows, zeros below."""
+    state = np.zeros((parts, len(values[0])))
+    state[: len(values)] = values
+    return state
+
+
+def _padded(values: Array, length: int) -> Array:
+    """``values`` as the last of ``length`` rows, NaN before."""
+    result = np.empty((*values.shape[:-1], length))
+    missing = length - values.shape[-1]
+    result[..., :missing] = np.nan
+    result[..., missing:] = values
+    return result
