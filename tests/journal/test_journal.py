@@ -113,7 +113,8 @@ def test_events_written_together_are_all_there_or_none(tmp_path: Path) -> None:
     with pytest.raises(NodeError):
         journal.record_all([("signals", signal_event(1)), ("signals", {"colour": "red"})])
     journal._connection.execute(
-        "CREATE TRIGGER full BEFORE INSERT ON journal WHEN new.kind = 'fills' BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        "CREATE TRIGGER full BEFORE INSERT ON journal WHEN new.kind = 'fills' "
+        "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
     )
     with pytest.raises(NodeError, match="disk full"):
         journal.record_all([("signals", signal_event(1)), ("fills", {"ts": T0, "market": MARKET})])

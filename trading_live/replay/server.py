@@ -1,0 +1,400 @@
+"""The local exchange: Binance USD-M market data over HTTP and websocket, replayed from stored candles."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, Final
+
+from aiohttp import WSMsgType, web
+
+from trading_assets.candles import Market
+from trading_assets.errors import NodeError
+from trading_live.replay.tape import Instrument, Kline, Tape, epoch_ms
+
+MAX_KLINES: Final = 1500
+DEFAULT_KLINES: Final = 500
+_HORIZON_S: Final = 10.0
+_PROGRESS_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the replay is."""
+
+    fraction: float
+    replayed_at: datetime
+    waiting: bool
+
+
+@dataclass(eq=False, slots=True)
+class _Client:
+    socket: web.WebSocketResponse
+    combined: bool
+    streams: set[str] = field(default_factory=set)
+
+
+class ReplayServer:
+    """Serves a tape; runs in a thread of its own between :meth:`start` and :meth:`stop`.
+
+    The clock stands still until the first stream is subscribed (``hold``), so that a node misses nothing while it
+    starts. It advances bar by bar: REST shows exactly the bars that closed up to the newest one sent.
+
+    Parameters
+    ----------
+    tape
+        What is replayed.
+    host, port
+        Where to listen; port 0 takes a free one.
+    speed
+        Replayed seconds per second.
+    hold
+        Whether the clock waits for the first subscription.
+    on_progress
+        Called about five times a second, in the server's thread.
+    on_sent
+        Called with each bar and the wall clock in nanoseconds right before it goes on the wire.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        speed: float = 60.0,
+        hold: bool = True,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_sent: Callable[[Kline, int], None] | None = None,
+    ) -> None:
+        self.tape = tape
+        self.host = host
+        self.port = port
+        self.speed = speed
+        self._hold = hold
+        self._on_progress = on_progress
+        self._on_sent = on_sent
+        self._now_ms = epoch_ms(tape.start)
+        self._clients: set[_Client] = set()
+        self._outage = False
+        self._reported = 0.0
+        self._ready = threading.Event()
+        self._finished = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._subscribed: asyncio.Event | None = None
+
+    @property
+    def url_http(self) -> str:
+        """The REST address."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def url_ws(self) -> str:
+        """The websocket address."""
+        return f"ws://{self.host}:{self.port}/ws"
+
+    @property
+    def now(self) -> datetime:
+        """The replayed clock."""
+        return datetime.fromtimestamp(self._now_ms / 1000, UTC)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last bar was sent."""
+        return self._finished.is_set()
+
+    @property
+    def running(self) -> bool:
+        """Whether the server's thread is alive."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the server has stopped."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def start(self) -> None:
+        """Listen and return.
+
+        Raises
+        ------
+        NodeError
+            If the port is in use.
+        """
+        self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the last bar was sent; False after ``timeout`` seconds."""
+        return self._finished.wait(timeout)
+
+    def stop(self) -> None:
+        """Close all connections and free the port."""
+        loop, stop, thread = self._loop, self._stop, self._thread
+        if loop is None or stop is None or thread is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop ended by itself
+            loop.call_soon_threadsafe(stop.set)
+        thread.join(_HORIZON_S)
+
+    def begin_outage(self) -> None:
+        """Drop every client and refuse new ones; the replayed clock goes on."""
+        self._outage = True
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._drop_clients(), self._loop).result(_HORIZON_S)
+
+    def end_outage(self) -> None:
+        """Serve again."""
+        self._outage = False
+
+    def __enter__(self) -> ReplayServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except OSError as error:
+            self._failure = NodeError(
+                f"port {self.port} is in use" if error.errno == errno.EADDRINUSE else f"cannot listen: {error}",
+                where=f"replay on {self.host}",
+                remedy="stop what listens there, or choose another with --port or TRADING_REPLAY__PORT",
+            )
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+            self._finished.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._subscribed = asyncio.Event()
+        app = web.Application(middlewares=[self._refuse_in_outage])
+        app.router.add_get("/fapi/v1/ping", self._ping)
+        app.router.add_get("/fapi/v1/time", self._time)
+        app.router.add_get("/fapi/v1/exchangeInfo", self._exchange_info)
+        app.router.add_get("/fapi/v1/klines", self._klines)
+        app.router.add_get("/fapi/v1/premiumIndex", self._premium_index)
+        app.router.add_get("/{tail:.*}", self._websocket)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self.host, self.port)
+            await site.start()
+            self.port = runner.addresses[0][1]
+            self._ready.set()
+            player = asyncio.create_task(self._play())
+            await self._stop.wait()
+            player.cancel()
+            await asyncio.gather(player, return_exceptions=True)
+            await self._drop_clients()
+        finally:
+            await runner.cleanup()
+
+    async def _play(self) -> None:
+        assert self._subscribed is not None
+        self._report(force=True)
+        if self._hold:
+            await self._subscribed.wait()
+        begun = time.monotonic()
+        start_ms = epoch_ms(self.tape.start)
+        for close_ms, bars in groupby(self.tape.play(), key=lambda bar: bar.close_ms):
+            due = begun + (close_ms + 1 - start_ms) / 1000 / self.speed
+            await asyncio.sleep(max(due - time.monotonic(), 0))
+            self._now_ms = close_ms + 1
+            for bar in bars:
+                await self._send(bar)
+            self._report()
+        self._now_ms = epoch_ms(self.tape.end)
+        self._finished.set()
+        self._report(force=True)
+
+    async def _send(self, bar: Kline) -> None:
+        stream = f"{bar.symbol.lower()}@kline_{bar.interval}"
+        listeners = [client for client in self._clients if stream in client.streams]
+        if not listeners:
+            return
+        message = bar.message()
+        plain, wrapped = json.dumps(message), json.dumps({"stream": stream, "data": message})
+        for client in listeners:
+            if self._on_sent is not None:
+                self._on_sent(bar, time.time_ns())
+            try:
+                await client.socket.send_str(wrapped if client.combined else plain)
+            except ConnectionError:
+                self._clients.discard(client)
+
+    def _report(self, *, force: bool = False) -> None:
+        if self._on_progress is None or (not force and time.monotonic() - self._reported < _PROGRESS_S):
+            return
+        self._reported = time.monotonic()
+        begin, end = epoch_ms(self.tape.start), epoch_ms(self.tape.end)
+        share = 1.0 if self.finished or end == begin else (self._now_ms - begin) / (end - begin)
+        waiting = self._hold and self._subscribed is not None and not self._subscribed.is_set()
+        self._on_progress(Progress(share, self.now, waiting))
+
+    async def _drop_clients(self) -> None:
+        clients, self._clients = self._clients, set()
+        for client in clients:
+            with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
+                await asyncio.wait_for(client.socket.close(), 0.2)
+
+    @web.middleware
+    async def _refuse_in_outage(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if self._outage:
+            return web.json_response({"code": -1001, "msg": "Internal error; unable to process."}, status=503)
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    async def _ping(self, _: web.Request) -> web.Response:
+        return web.json_response({})
+
+    async def _time(self, _: web.Request) -> web.Response:
+        return web.json_response({"serverTime": self._now_ms})
+
+    async def _exchange_info(self, _: web.Request) -> web.Response:
+        symbols = [_symbol_info(one) for one in self.tape.instruments.values()]
+        return web.json_response(
+            {
+                "timezone": "UTC",
+                "serverTime": self._now_ms,
+                "rateLimits": [],
+                "exchangeFilters": [],
+                "assets": [],
+                "symbols": symbols,
+            }
+        )
+
+    async def _klines(self, request: web.Request) -> web.Response:
+        query = request.query
+        instrument = self.tape.instruments.get(query.get("symbol", ""))
+        if instrument is None:
+            return _error(-1121, "Invalid symbol.")
+        series = instrument.series.get(query.get("interval", ""))
+        if series is None:
+            return _error(-1120, "Invalid interval.")
+        try:
+            start, end = (int(query[name]) if name in query else None for name in ("startTime", "endTime"))
+            limit = int(query.get("limit", DEFAULT_KLINES))
+        except ValueError:
+            return _error(-1102, "A parameter was malformed.")
+        if not 1 <= limit <= MAX_KLINES:
+            return _error(-1130, "Data sent for parameter 'limit' is not valid.")
+        bars = series.closed(self._now_ms, start_ms=start, end_ms=end, limit=limit)
+        return web.json_response([bar.row() for bar in bars])
+
+    async def _premium_index(self, request: web.Request) -> web.Response:
+        wanted = request.query.get("symbol")
+        found = [one for one in self.tape.instruments.values() if wanted in (None, one.symbol)]
+        if not found:
+            return _error(-1121, "Invalid symbol.")
+        rows = [self._premium(one) for one in found]
+        return web.json_response(rows[0] if wanted else rows)
+
+    def _premium(self, instrument: Instrument) -> dict[str, Any]:
+        finest = min(instrument.series.values(), key=lambda one: len(one.open_ms) and one.close_ms[0] - one.open_ms[0])
+        newest = finest.closed(self._now_ms, start_ms=None, end_ms=None, limit=1)
+        price = newest[0].texts[3] if newest else "0"
+        return {
+            "symbol": instrument.symbol,
+            "markPrice": price,
+            "indexPrice": price,
+            "estimatedSettlePrice": price,
+            "lastFundingRate": "0",
+            "interestRate": "0",
+            "nextFundingTime": 0,
+            "time": self._now_ms,
+        }
+
+    async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(heartbeat=None)
+        if not socket.can_prepare(request):
+            return web.json_response({"code": -5000, "msg": f"Path {request.path} is unknown."}, status=404)
+        await socket.prepare(request)
+        client = _Client(socket, combined="/stream" in request.path)
+        self._clients.add(client)
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    await socket.send_str(json.dumps(self._command(client, message.data)))
+        finally:
+            self._clients.discard(client)
+        return socket
+
+    def _command(self, client: _Client, text: str) -> dict[str, Any]:
+        assert self._subscribed is not None
+        try:
+            command = json.loads(text)
+            number, method = command.get("id"), command["method"]
+            streams = {str(stream).lower() for stream in command.get("params", [])}
+        except (ValueError, KeyError, AttributeError, TypeError):
+            return {"error": {"code": 3, "msg": "Invalid JSON: expected method, params and id"}, "id": None}
+        if method == "SUBSCRIBE":
+            client.streams |= streams
+            if streams:
+                self._subscribed.set()
+        elif method == "UNSUBSCRIBE":
+            client.streams -= streams
+        elif method == "LIST_SUBSCRIPTIONS":
+            return {"result": sorted(client.streams), "id": number}
+        else:
+            return {"error": {"code": 1, "msg": f"Unknown method {method}"}, "id": number}
+        return {"result": None, "id": number}
+
+
+def _error(code: int, text: str) -> web.Response:
+    return web.json_response({"code": code, "msg": text}, status=400)
+
+
+def _symbol_info(one: Instrument) -> dict[str, Any]:
+    market = Market.parse(one.market)
+    tick, step = (f"{10.0**-decimals:.{decimals}f}" for decimals in (one.price_decimals, one.volume_decimals))
+    return {
+        "symbol": one.symbol,
+        "pair": one.symbol,
+        "contractType": "PERPETUAL",
+        "deliveryDate": 4133404800000,
+        "onboardDate": 1569398400000,
+        "status": "TRADING",
+        "maintMarginPercent": "2.5",
+        "requiredMarginPercent": "5.0",
+        "baseAsset": market.base,
+        "quoteAsset": market.quote,
+        "marginAsset": market.quote,
+        "pricePrecision": one.price_decimals,
+        "quantityPrecision": one.volume_decimals,
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "underlyingType": "COIN",
+        "underlyingSubType": [],
+        "settlePlan": 0,
+        "triggerProtect": "0.05",
+        "liquidationFee": "0.01",
+        "marketTakeBound": "0.05",
+        "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"],
+        "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
+        "filters": [
+            {"filterType": "PRICE_FILTER", "tickSize": tick, "minPrice": tick, "maxPrice": "100000000"},
+            {"filterType": "LOT_SIZE", "stepSize": step, "minQty": step, "maxQty": "100000000"},
+            {"filterType": "MARKET_LOT_SIZE", "stepSize": step, "minQty": step, "maxQty": "100000000"},
+            {"filterType": "MIN_NOTIONAL", "notional": "5"},
+        ],
+    }

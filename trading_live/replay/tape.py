@@ -1,0 +1,209 @@
+"""The tape: stored candles of the replayed markets, and the longer bars that are built from them, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from heapq import merge
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from trading_assets.candles import OHLCV, timeframe_delta, timeframe_minutes
+from trading_assets.errors import MissingCandles
+from trading_assets.sql import build_bars, load_models
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import CANDLES
+from trading_assets.strategies.instruments import raw_symbol
+
+INTERVALS: Final = ("5m", "15m", "1h", "4h", "1d")
+"""Bars built from the candles, beside the candles' own timeframe."""
+
+MAX_DECIMALS: Final = 8
+
+BarsOf = Callable[[str, str], pl.DataFrame]
+"""(market, interval) -> bars with ts, open, high, low, close, volume, sorted by ts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kline:
+    """One closed bar as the venue writes it; times in milliseconds, ``close_ms`` inclusive (``...59999``)."""
+
+    symbol: str
+    interval: str
+    open_ms: int
+    close_ms: int
+    texts: tuple[str, str, str, str, str]
+
+    def row(self) -> list[Any]:
+        """The array that ``GET /fapi/v1/klines`` returns."""
+        return [self.open_ms, *self.texts, self.close_ms, "0", 1, "0", "0", "0"]
+
+    def message(self) -> dict[str, Any]:
+        """The websocket's ``kline`` event of a closed bar."""
+        first, high, low, last, volume = self.texts
+        bar = {"t": self.open_ms, "T": self.close_ms, "s": self.symbol, "i": self.interval, "f": 1, "L": 2}
+        bar |= {"o": first, "c": last, "h": high, "l": low, "v": volume, "n": 1, "x": True}
+        bar |= {"q": "0", "V": "0", "Q": "0", "B": "0"}
+        return {"e": "kline", "E": self.close_ms + 1, "s": self.symbol, "k": bar}
+
+
+class Series:
+    """Bars of one symbol and interval, addressed by the replayed clock."""
+
+    def __init__(self, name: str, interval: str, frame: pl.DataFrame, decimals: tuple[int, int]) -> None:
+        self.symbol = name
+        self.interval = interval
+        self.open_ms = frame["ts"].dt.epoch("ms").to_numpy()
+        self.close_ms = self.open_ms + timeframe_minutes(interval) * 60_000 - 1
+        self._values = frame.select(OHLCV).to_numpy()
+        self._price, self._volume = decimals
+
+    def kline(self, index: int) -> Kline:
+        """The bar at a position."""
+        *prices, volume = self._values[index]
+        texts = [f"{price:.{self._price}f}" for price in prices] + [f"{volume:.{self._volume}f}"]
+        first, high, low, last, traded = texts
+        return Kline(
+            self.symbol,
+            self.interval,
+            int(self.open_ms[index]),
+            int(self.close_ms[index]),
+            (first, high, low, last, traded),
+        )
+
+    def closed(self, now_ms: int, *, start_ms: int | None, end_ms: int | None, limit: int) -> list[Kline]:
+        """At most ``limit`` bars that closed before ``now_ms`` and opened in [start, end]; the last ones without start."""
+        stop = int(np.searchsorted(self.close_ms, now_ms, side="left"))
+        if end_ms is not None:
+            stop = min(stop, int(np.searchsorted(self.open_ms, end_ms, side="right")))
+        begin = 0 if start_ms is None else int(np.searchsorted(self.open_ms, start_ms, side="left"))
+        if start_ms is None:
+            begin = max(begin, stop - limit)
+        return [self.kline(index) for index in range(begin, min(stop, begin + limit))]
+
+    def after(self, ms: int) -> Iterator[Kline]:
+        """Bars that close at or after an instant, in order."""
+        for index in range(int(np.searchsorted(self.close_ms, ms, side="left")), len(self.close_ms)):
+            yield self.kline(index)
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """One replayed market: its name at the venue, its precision and its bars."""
+
+    market: str
+    symbol: str
+    price_decimals: int
+    volume_decimals: int
+    series: Mapping[str, Series]
+
+
+class Tape:
+    """All replayed markets between two instants.
+
+    Parameters
+    ----------
+    instruments
+        The markets.
+    start, end
+        The replayed window: the clock begins at ``start``; a bar is played if it closes in (start, end].
+    """
+
+    def __init__(self, instruments: Sequence[Instrument], start: datetime, end: datetime) -> None:
+        self.instruments = {instrument.symbol: instrument for instrument in instruments}
+        self.start = start
+        self.end = end
+
+    def play(self) -> Iterator[Kline]:
+        """Closed bars in the order in which a venue sends them: by close time, short intervals before long ones."""
+        start_ms, end_ms = epoch_ms(self.start), epoch_ms(self.end)
+        streams = [series.after(start_ms) for one in self.instruments.values() for series in one.series.values()]
+        for kline in merge(*streams, key=lambda bar: (bar.close_ms, bar.close_ms - bar.open_ms, bar.symbol)):
+            if kline.close_ms >= end_ms:
+                return
+            yield kline
+
+
+def read_tape(
+    store: Store,
+    markets: Mapping[str, str],
+    *,
+    start: datetime,
+    end: datetime | None = None,
+    history: timedelta = timedelta(days=60),
+) -> Tape:
+    """Read the candles of the replayed markets once, with enough history before ``start`` for a node's warm-up.
+
+    Parameters
+    ----------
+    store
+        Where the candles are.
+    markets
+        Market -> timeframe of its candles.
+    start, end
+        The replayed window; without ``end``, up to the last stored candle.
+    history
+        How far before ``start`` the venue's REST history reaches.
+
+    Raises
+    ------
+    MissingCandles
+        If a market has no candles in the window.
+    """
+    instruments = []
+    last = start
+    for market, timeframe in markets.items():
+        candles = store.read(
+            CANDLES, where={"market": market, "timeframe": timeframe}, start=start - history, end=end
+        ).select("ts", *OHLCV)
+        played = candles.filter(pl.col("ts") >= start)
+        if played.is_empty():
+            span = f"{start:%Y-%m-%d %H:%M} - {end:%Y-%m-%d %H:%M}" if end else f"from {start:%Y-%m-%d %H:%M}"
+            raise MissingCandles(
+                f"no {timeframe} candles to replay {span}", where=market, remedy="run trading backfill, or replay less"
+            )
+        newest = played["ts"].max()
+        assert isinstance(newest, datetime)
+        last = max(last, newest + timeframe_delta(timeframe))
+        built = _bars_from(store, timeframe, start - history, newest + timeframe_delta(timeframe))
+        instruments.append(_instrument(market, timeframe, candles, built))
+    return Tape(instruments, start, end or last)
+
+
+def _bars_from(store: Store, timeframe: str, start: datetime, end: datetime) -> BarsOf:
+    models = load_models()
+
+    def bars(market: str, interval: str) -> pl.DataFrame:
+        model = models[f"bars_{interval}"]
+        return build_bars(store, model, market=market, timeframe=timeframe, start=start, end=end)
+
+    return bars
+
+
+def _instrument(market: str, timeframe: str, candles: pl.DataFrame, bars: BarsOf) -> Instrument:
+    price = _decimals(candles.select("open", "high", "low", "close").to_numpy())
+    volume = _decimals(candles.select("volume").to_numpy())
+    name = raw_symbol(market)
+    frames = {timeframe: candles} | {
+        interval: bars(market, interval)
+        for interval in INTERVALS
+        if timeframe_minutes(interval) > timeframe_minutes(timeframe)
+    }
+    series = {interval: Series(name, interval, frame, (price, volume)) for interval, frame in frames.items()}
+    return Instrument(market, name, price, volume, series)
+
+
+def _decimals(values: np.ndarray[Any, np.dtype[np.float64]]) -> int:
+    """The fewest decimals that write every value exactly; at most 8, as the venue has."""
+    for decimals in range(MAX_DECIMALS):
+        if np.allclose(np.round(values, decimals), values, rtol=1e-12, atol=0.0):
+            return decimals
+    return MAX_DECIMALS
+
+
+def epoch_ms(instant: datetime) -> int:
+    """Milliseconds since 1970."""
+    return round(instant.timestamp() * 1000)
