@@ -77,6 +77,7 @@ class FilesSource(Section):
     kind: Literal["files"]
     paths: dict[str, str] = Field(description="Market -> path or glob, relative to the settings file's folder.")
     columns: dict[str, str] = Field({}, description="Our column -> the file's column, where they differ.")
+    time_zone: str | None = Field(None, description="Zone of timestamps that carry none, e.g. UTC; empty refuses them.")
 
 
 class CcxtSource(Section):
