@@ -1,1 +1,18 @@
-"""The model registry and the deployment manifest that the node reads."""
+"""The model registry and the node's deployment manifest. Importing this does not load MLflow."""
+
+from trading_assets.registry.deployment import DeployedModel, Manifest, deploy, read_manifest, undeploy, write_manifest
+from trading_assets.registry.registry import CHAMPION, Registry
+from trading_assets.registry.versions import ModelVersion, Status
+
+__all__ = [
+    "CHAMPION",
+    "DeployedModel",
+    "Manifest",
+    "ModelVersion",
+    "Registry",
+    "Status",
+    "deploy",
+    "read_manifest",
+    "undeploy",
+    "write_manifest",
+]

@@ -1,0 +1,127 @@
+"""The node's deployment manifest: which bundles are live, in one file that is swapped as a whole."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from trading_assets.errors import ModelError
+from trading_assets.models.durable import write_file
+
+MANIFEST: Final = "deployment.json"
+
+
+class DeployedModel(BaseModel):
+    """A model version that the node trades.
+
+    Threshold, barriers, horizon and features are not repeated here: they come from the bundle, verified against
+    ``bundle_hash``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field(min_length=1)
+    version: int = Field(ge=1)
+    bundle: str = Field(min_length=1, description="The bundle's folder; relative ones start at the data folder.")
+    bundle_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    markets: tuple[str, ...] = Field(min_length=1)
+    deployed_at: AwareDatetime
+
+    def folder(self, data_dir: Path) -> Path:
+        """The bundle's folder."""
+        return data_dir / self.bundle
+
+
+class Manifest(BaseModel):
+    """All deployed models, by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    models: dict[str, DeployedModel] = {}
+
+    @model_validator(mode="after")
+    def _named_alike(self) -> Manifest:
+        for name, deployed in self.models.items():
+            if name != deployed.model:
+                raise ValueError(f"model {deployed.model!r} stands under the name {name!r}")
+        return self
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """When the newest deployment was made."""
+        return max((deployed.deployed_at for deployed in self.models.values()), default=None)
+
+
+def read_manifest(live_dir: Path) -> Manifest:
+    """Read the manifest; without a file, nothing is deployed.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read or is not a manifest.
+    """
+    file = live_dir / MANIFEST
+    try:
+        return Manifest.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return Manifest()
+    except OSError as error:
+        raise ModelError(f"cannot read it: {error.strerror}", where=str(file)) from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise ModelError(
+            f"not a deployment manifest: {place + ': ' if place else ''}{problem['msg'].removeprefix('Value error, ')}",
+            where=str(file),
+            remedy="remove the file and materialize deployment again",
+        ) from None
+
+
+def write_manifest(live_dir: Path, manifest: Manifest) -> None:
+    """Swap the manifest: a reader sees the old one or the new one, also after a crash."""
+    write_file(live_dir / MANIFEST, (manifest.model_dump_json(indent=2) + "\n").encode())
+
+
+def deploy(live_dir: Path, deployed: DeployedModel) -> Manifest:
+    """Put one model into the manifest in place of its former version; the other models stay.
+
+    Deploying what is deployed already changes nothing.
+
+    Raises
+    ------
+    ModelError
+        If the present manifest is broken.
+    """
+    with _alone(live_dir):
+        present = read_manifest(live_dir)
+        former = present.models.get(deployed.model)
+        if former is not None and former.model_copy(update={"deployed_at": deployed.deployed_at}) == deployed:
+            return present
+        manifest = Manifest(models={**present.models, deployed.model: deployed})
+        write_manifest(live_dir, manifest)
+        return manifest
+
+
+def undeploy(live_dir: Path, model: str) -> Manifest:
+    """Take one model out of the manifest."""
+    with _alone(live_dir):
+        present = read_manifest(live_dir)
+        manifest = Manifest(models={name: other for name, other in present.models.items() if name != model})
+        write_manifest(live_dir, manifest)
+        return manifest
+
+
+@contextmanager
+def _alone(live_dir: Path) -> Iterator[None]:
+    """One change at a time: two promotions at once must not lose one of the models."""
+    live_dir.mkdir(parents=True, exist_ok=True)
+    with (live_dir / f".{MANIFEST}.lock").open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

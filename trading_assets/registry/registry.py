@@ -1,0 +1,279 @@
+"""The model registry: MLflow runs and model versions, with a status that changes only in legal ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+import polars as pl
+
+from trading_assets.errors import ModelError
+from trading_assets.models.bundle import Bundle
+from trading_assets.registry.mlflow_client import explained, locked, open_client
+from trading_assets.registry.versions import ModelVersion, Status, check_change
+from trading_assets.settings import Settings
+from trading_assets.store.tables import MODEL_VERSIONS
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param
+    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+
+CHAMPION: Final = "champion"
+"""The alias of a model's active version."""
+
+ARTIFACTS: Final = "bundle"
+"""Where the bundle's files are among a run's artifacts."""
+
+
+class Registry:
+    """Model versions and their status.
+
+    One MLflow experiment and one registered model per model specification; one MLflow run per version, with the
+    specification as parameters, the scores as metrics and the bundle's files as artifacts. Status, hashes, code version
+    and Dagster run are tags of the version; the active one carries the alias ``champion``.
+
+    Parameters
+    ----------
+    settings
+        Say where the tracking server is; without one, it is ``mlflow.db`` and ``mlartifacts`` in the data folder.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._tracking_uri = settings.mlflow.tracking_uri
+        self._data_dir = settings.data_dir
+        self._bundles_dir = settings.bundles_dir
+
+    def register(self, bundle: Bundle, name: str) -> int:
+        """Add a bundle as a new version with status draft; a bundle that is registered already keeps its version.
+
+        Parameters
+        ----------
+        bundle
+            A verified bundle.
+        name
+            The model's name in the registry.
+
+        Returns
+        -------
+        int
+            The version.
+        """
+        with self._changing():
+            for known in self._search(name):
+                if known.tags.get("bundle_hash") == bundle.bundle_hash:
+                    return int(known.version)
+            run_id = self._log(bundle, name)
+            if not self._client.search_registered_models(f"name = '{name}'"):
+                self._client.create_registered_model(name)
+            source = f"{self._client.get_run(run_id).info.artifact_uri}/{ARTIFACTS}"
+            created = self._client.create_model_version(name, source, run_id, tags=self._tags(bundle))
+            return int(created.version)
+
+    def get(self, name: str, version: int) -> ModelVersion:
+        """One version with its metrics.
+
+        Raises
+        ------
+        ModelError
+            If there is no such version.
+        """
+        for known in self.list(name):
+            if known.version == version:
+                with self._answering():
+                    return replace(known, metrics=dict(self._client.get_run(known.mlflow_run_id).data.metrics))
+        raise ModelError(
+            f"model {name} has no version {version}", where=self._where, remedy="trading models lists what there is"
+        )
+
+    def list(self, name: str | None = None) -> list[ModelVersion]:
+        """All versions of one model or of all, without their metrics; by name, oldest first."""
+        if self._tracking_uri is None and not self._database.exists():
+            return []  # nothing was ever registered; saves the seconds that importing MLflow takes
+        with self._answering():
+            found = [self._read(known) for known in self._search(name)]
+        return sorted(found, key=lambda known: (known.name, known.version))
+
+    def champion(self, name: str) -> ModelVersion | None:
+        """The active version of a model, if it has one."""
+        return next((known for known in self.list(name) if known.status == "active"), None)
+
+    def set_status(self, name: str, version: int, status: Status) -> ModelVersion:
+        """Change a version's status; ``active`` promotes it.
+
+        Raises
+        ------
+        ModelError
+            If the change is not legal: draft, approved, active, archived follow one another, and only an archived
+            version can become active again.
+        """
+        if status == "active":
+            return self.promote(name, version)
+        with self._changing():
+            known = self.get(name, version)
+            check_change(name, version, known.status, status)
+            if known.status == "active" and status == "archived":
+                self._client.delete_registered_model_alias(name, CHAMPION)
+            self._tag(known, status)
+        return self.get(name, version)
+
+    def promote(self, name: str, version: int) -> ModelVersion:
+        """Make a version the active one, with the alias champion, and archive its predecessor.
+
+        Promoting the active version again changes nothing, but finishes what a killed process left undone.
+
+        Raises
+        ------
+        ModelError
+            If the version is neither approved nor archived nor active already.
+        """
+        with self._changing():
+            known = self.get(name, version)
+            check_change(name, version, known.status, "active")
+            self._client.set_registered_model_alias(name, CHAMPION, str(version))
+            self._tag(known, "active")
+            for other in self.list(name):
+                if other.status == "active" and other.version != version:
+                    self._tag(other, "archived")
+        return self.get(name, version)
+
+    def log_metrics(self, name: str, version: int, metrics: Mapping[str, float]) -> None:
+        """Add metrics to a version, e.g. those of its backtest."""
+        run_id = self.get(name, version).mlflow_run_id
+        with self._answering():
+            self._client.log_batch(run_id, metrics=_measured(metrics))
+
+    def versions_frame(self) -> pl.DataFrame:
+        """All versions as rows of the ``model_versions`` table."""
+        rows = [
+            {
+                "model": known.name,
+                "version": known.version,
+                "status": known.status,
+                "bundle": self._relative(known.bundle_path),
+                "bundle_hash": known.bundle_hash,
+                "dataset_hash": known.dataset_hash,
+                "train_start": known.train_start,
+                "train_end": known.train_end,
+                "created_at": known.created_at,
+                "changed_at": known.changed_at,
+                "run_id": known.run_id,
+            }
+            for known in self.list()
+        ]
+        return pl.DataFrame(rows, schema=MODEL_VERSIONS.columns)
+
+    @property
+    def _database(self) -> Path:
+        return self._data_dir / "mlflow.db"
+
+    @property
+    def _where(self) -> str:
+        return self._tracking_uri or str(self._database)
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        return open_client(self._tracking_uri, self._database)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        with explained(self._where):
+            yield
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One change at a time on this machine: reading, deciding and writing belong together."""
+        with locked(self._data_dir / "registry.lock"), self._answering():
+            yield
+
+    def _search(self, name: str | None) -> Iterator[MlflowVersion]:
+        token: str | None = None
+        while True:
+            page = self._client.search_model_versions(f"name = '{name}'" if name else None, page_token=token)
+            yield from (known for known in page if "bundle_hash" in known.tags)
+            token = page.token
+            if not token:
+                return
+
+    def _log(self, bundle: Bundle, name: str) -> str:
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            artifacts = None if self._tracking_uri else (self._data_dir / "mlartifacts").resolve().as_uri()
+            experiment_id = self._client.create_experiment(name, artifact_location=artifacts)
+        else:
+            experiment_id = experiment.experiment_id
+        run = self._client.create_run(experiment_id, run_name=bundle.bundle_hash[:16], tags=_lineage(bundle))
+        run_id: str = run.info.run_id
+        self._client.log_batch(run_id, metrics=_measured(bundle.metrics), params=_parameters(bundle))
+        self._client.log_artifacts(run_id, str(bundle.folder), ARTIFACTS)
+        self._client.set_terminated(run_id)
+        return run_id
+
+    def _tags(self, bundle: Bundle) -> dict[str, str]:
+        return _lineage(bundle) | {
+            "status": "draft",
+            "bundle": self._relative(bundle.folder),
+            "changed_at": datetime.now(UTC).isoformat(),
+        }
+
+    def _tag(self, known: ModelVersion, status: Status) -> None:
+        if known.status != status:
+            for key, value in (("changed_at", datetime.now(UTC).isoformat()), ("status", status)):
+                self._client.set_model_version_tag(known.name, str(known.version), key, value)
+
+    def _relative(self, folder: Path) -> str:
+        inside = folder.is_relative_to(self._bundles_dir)
+        return (folder.relative_to(self._bundles_dir) if inside else folder.resolve()).as_posix()
+
+    def _read(self, known: MlflowVersion) -> ModelVersion:
+        tags = known.tags
+        return ModelVersion(
+            name=known.name,
+            version=int(known.version),
+            status=cast("Status", tags["status"]),
+            bundle_path=self._bundles_dir / tags["bundle"],
+            bundle_hash=tags["bundle_hash"],
+            dataset_hash=tags["dataset_hash"],
+            code_version=tags["code_version"],
+            run_id=tags["dagster_run_id"],
+            train_start=datetime.fromisoformat(tags["train_start"]),
+            train_end=datetime.fromisoformat(tags["train_end"]),
+            created_at=datetime.fromtimestamp(known.creation_timestamp / 1000, UTC),
+            changed_at=datetime.fromisoformat(tags["changed_at"]),
+            mlflow_run_id=known.run_id or "",
+        )
+
+
+def _lineage(bundle: Bundle) -> dict[str, str]:
+    provenance = bundle.provenance
+    return {
+        "bundle_hash": bundle.bundle_hash,
+        "feature_fingerprint": bundle.feature_fingerprint,
+        "dataset_hash": provenance.dataset_hash,
+        "dataset_rows": str(provenance.dataset_rows),
+        "train_start": provenance.train_start.isoformat(),
+        "train_end": provenance.train_end.isoformat(),
+        "code_version": provenance.code_version,
+        "dagster_run_id": provenance.run_id,
+    }
+
+
+def _parameters(bundle: Bundle) -> Sequence[Param]:
+    from mlflow.entities import Param
+
+    spec = bundle.spec.model_dump(exclude={"walk_forward", "lightgbm"})
+    sections = {"walk_forward": bundle.spec.walk_forward, "lightgbm": bundle.spec.lightgbm, "labels": bundle.labels}
+    nested = {f"{name}.{key}": value for name, part in sections.items() for key, value in part.model_dump().items()}
+    return [Param(key, str(value)) for key, value in {**spec, **nested, "feature_count": len(bundle.features)}.items()]
+
+
+def _measured(metrics: Mapping[str, float]) -> Sequence[Metric]:
+    from mlflow.entities import Metric
+
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    return [Metric(key, value, now_ms, 0) for key, value in metrics.items()]

@@ -1,0 +1,78 @@
+"""One version of a model, and the life that it may lead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from trading_assets.errors import ModelError
+
+Status = Literal["draft", "approved", "active", "archived"]
+
+NEXT: Final[dict[str, tuple[Status, ...]]] = {
+    "draft": ("approved",),
+    "approved": ("active",),
+    "active": ("archived",),
+    "archived": ("active",),
+}
+"""The legal changes; the last one is a rollback."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version of a model in the registry.
+
+    Attributes
+    ----------
+    name, version
+        The model specification's name, and 1, 2, 3 ...
+    status
+        draft, approved, active or archived.
+    bundle_path, bundle_hash
+        The bundle's folder and identity.
+    dataset_hash, code_version, run_id
+        What it was trained on, by which code and in which Dagster run.
+    train_start, train_end
+        The first and the last decision that it was trained on; UTC.
+    created_at, changed_at
+        When it was registered, and when its status changed last; UTC.
+    mlflow_run_id
+        The MLflow run that holds its parameters, metrics and files.
+    metrics
+        Its metrics; empty in lists, see ``Registry.get``.
+    """
+
+    name: str
+    version: int
+    status: Status
+    bundle_path: Path
+    bundle_hash: str
+    dataset_hash: str
+    code_version: str
+    run_id: str
+    train_start: datetime
+    train_end: datetime
+    created_at: datetime
+    changed_at: datetime
+    mlflow_run_id: str
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def check_change(name: str, version: int, old: str, new: str) -> None:
+    """Refuse an illegal change of status; staying as it is is legal.
+
+    Raises
+    ------
+    ModelError
+        Names the status, and what it may change to.
+    """
+    if new not in get_args(Status):
+        raise ModelError(f"{new!r} is not a status", remedy=f"one of {', '.join(get_args(Status))}")
+    if new != old and new not in NEXT.get(old, ()):
+        raise ModelError(
+            f"a version that is {old} cannot become {new}",
+            where=f"model {name} version {version}",
+            remedy=f"it can become {' or '.join(NEXT.get(old, ()))}",
+        )
