@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trading_assets.errors import SettingsError, SourceError
-from trading_assets.settings import SampleSource, Settings
+from trading_assets.settings import FilesSource, SampleSource, Settings
 from trading_assets.sources.contract import RAW_COLUMNS, CandleSource
 from trading_assets.sources.ingestion import Gap, IngestReport, ingest, missing_ranges, resume_from
 from trading_assets.sources.rules import RULES, split_valid
@@ -38,7 +38,8 @@ def open_source(settings: Settings, market: str) -> CandleSource:
             where=market,
             remedy=f"add it under `markets`, or use one of: {', '.join(settings.markets)}",
         )
-    source = settings.sources[settings.markets[market].source]
+    name = settings.markets[market].source
+    source = settings.sources[name]
     if isinstance(source, SampleSource):
         from trading_assets.sources import sample
 
@@ -49,4 +50,10 @@ def open_source(settings: Settings, market: str) -> CandleSource:
                 remedy=f"it has {', '.join(sample.MARKETS)}",
             )
         return sample.SampleCandles(settings.history_start, source.days, source.seed)
+    if isinstance(source, FilesSource):
+        from trading_assets.sources.files import FileCandles
+
+        files = FileCandles.from_settings(name, source)
+        files.check(market)
+        return files
     raise SourceError(f"{source.kind} sources are not there yet", where=market)

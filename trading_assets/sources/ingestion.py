@@ -172,7 +172,7 @@ def ingest(
             rows += good.height
             fetched += page.height
             if progress is not None:
-                progress(page["ts"].max(), fetched)
+                progress(_newest(page), fetched)
     if reasons:
         found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
         _log.warning("%s: rows went to quarantine: %s", market, found)
@@ -263,6 +263,12 @@ def _by_whole_minutes(pages: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
             yield settled
     if held is not None and not held.is_empty():
         yield held
+
+
+def _newest(page: pl.DataFrame) -> datetime:
+    newest = page["ts"].max()
+    assert isinstance(newest, datetime)
+    return newest
 
 
 def _quarantine(store: Store, bad: pl.DataFrame, source: str, now: datetime) -> None:

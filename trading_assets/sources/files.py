@@ -1,0 +1,131 @@
+"""The ``files`` source: candles from Parquet and CSV files.
+
+A market has one path or a glob (``BTC-*.parquet``); several files follow each other in time. A file must be sorted by
+time without a time twice, and may name its own ``symbol`` and ``timeframe``: if it does, they must agree with the
+settings, and the usual step from row to row must be the timeframe. Parquet files are read by window, row groups
+outside of it are skipped; CSV files are text and read whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from trading_assets.candles import OHLCV
+from trading_assets.errors import InvalidFrame, SettingsError, SourceError
+from trading_assets.settings import FilesSource, from_root
+from trading_assets.sources.candle_file import CandleFile, inspect
+from trading_assets.sources.contract import RAW_COLUMNS
+from trading_assets.sources.window import check_window
+
+PAGE_ROWS: Final = 250_000
+
+
+@dataclass(frozen=True, slots=True)
+class FileCandles:
+    """Candles from the files of each market.
+
+    Parameters
+    ----------
+    name
+        ``files:`` and the source's name in the settings.
+    paths
+        Market -> path or glob; relative ones start at the project's folder.
+    columns
+        Our column -> the file's column, where they differ.
+    time_zone
+        Zone of times that carry none; None refuses them.
+    """
+
+    name: str
+    paths: Mapping[str, str]
+    columns: Mapping[str, str]
+    time_zone: str | None = None
+    synthetic: bool = False
+    retries: int = 0
+
+    @classmethod
+    def from_settings(cls, name: str, settings: FilesSource) -> FileCandles:
+        """Read the settings of a source called ``name``.
+
+        Raises
+        ------
+        SettingsError
+            If the column mapping names a column that candles do not have.
+        """
+        unknown = [column for column in settings.columns if column not in RAW_COLUMNS]
+        if unknown:
+            raise SettingsError(
+                f"candles have no column {', '.join(unknown)}",
+                where=f"sources.{name}.columns",
+                remedy=f"map {', '.join(RAW_COLUMNS)} (ours) to the file's names",
+            )
+        return cls(f"files:{name}", settings.paths, settings.columns, settings.time_zone)
+
+    def fetch(self, market: str, timeframe: str, start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
+        """Yield the candles that open in ``[start, end)``, file by file.
+
+        Raises
+        ------
+        SourceError
+            If the market has no path, no file matches, or a file cannot be read.
+        InvalidFrame
+            If a file lacks columns, is unsorted, repeats a time, has times without a zone, or says that it holds
+            another symbol or timeframe.
+        SettingsError
+            If ``start`` is not before ``end``.
+        """
+        check_window(market, start, end)
+        for file in self._files(market, timeframe):
+            if file.first < end and file.last >= start:
+                window = file.read(start, end)
+                for offset in range(0, window.height, PAGE_ROWS):
+                    yield window.slice(offset, PAGE_ROWS)
+
+    def check(self, market: str) -> None:
+        """Raise ``SourceError`` if the market has no path."""
+        if market not in self.paths:
+            raise SourceError(
+                f"{self.name} has no path for this market",
+                where=market,
+                remedy=f"add one under `paths`; it has {', '.join(self.paths)}",
+            )
+
+    def _files(self, market: str, timeframe: str) -> list[CandleFile]:
+        """The market's files in the order of time, each inspected."""
+        self.check(market)
+        columns = tuple((ours, self.columns.get(ours, ours)) for ours in ("ts", *OHLCV))
+        files = sorted(
+            (
+                inspect(path, market, timeframe, columns, self.time_zone)
+                for path in _matching(self.paths[market], market)
+            ),
+            key=lambda file: file.first,
+        )
+        for before, after in pairwise(files):
+            if after.first <= before.last:
+                raise InvalidFrame(
+                    f"begins at {after.first:%Y-%m-%d %H:%M} UTC, before {before.path.name} ends "
+                    f"({before.last:%Y-%m-%d %H:%M} UTC)",
+                    where=str(after.path),
+                    remedy="let the files of a market follow each other without overlap",
+                )
+        return files
+
+
+def _matching(pattern: str, market: str) -> list[Path]:
+    path = from_root(pattern)
+    if path.is_dir():
+        raise SourceError("is a folder", where=str(path), remedy=f"give a file or a glob such as {path.name}/*.parquet")
+    if path.is_file():
+        return [path]
+    found = sorted(file for file in path.parent.glob(path.name) if file.is_file())
+    if not found:
+        raise SourceError("no such file", where=str(path), remedy=f"mend the path of {market} in the settings")
+    return found

@@ -1,0 +1,142 @@
+"""Times as files write them, made UTC.
+
+- Times with a zone or an offset are converted.
+- Times without one are refused unless the settings declare their zone: a guess would shift every candle by hours.
+- Whole numbers are epoch times, which are UTC by definition. Seconds, milliseconds, microseconds and nanoseconds are
+  told apart by their size, which is unambiguous for the years 2001 to 2286; a file that mixes them is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+import polars as pl
+
+from trading_assets.candles import TS
+from trading_assets.errors import InvalidFrame
+
+Unit = Literal["s", "ms", "us", "ns"]
+
+_UNITS: Final[tuple[tuple[Unit, int], ...]] = (("s", 10**9), ("ms", 10**12), ("us", 10**15), ("ns", 10**18))
+_OFFSET: Final = r"(?:Z|[+-]\d{2}:?\d{2})$"
+_TEXT_FORMATS: Final = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+_DECLARE: Final = "declare their zone under the source's `time_zone`, e.g. time_zone: UTC"
+
+
+def to_utc(column: pl.Series, *, time_zone: str | None, where: str) -> pl.Series:
+    """Convert a column of times to UTC microseconds.
+
+    Parameters
+    ----------
+    column
+        Datetimes, dates, whole numbers (epoch) or text (ISO 8601, or epoch digits).
+    time_zone
+        Zone of times that carry none; None refuses them.
+    where
+        The file and column, for messages.
+
+    Returns
+    -------
+    polars.Series
+        ``Datetime("us", "UTC")``; nulls stay null.
+
+    Raises
+    ------
+    InvalidFrame
+        If times carry no zone and none is declared, cannot be read, or mix units.
+    """
+    if column.dtype == pl.String:
+        column = _from_text(column, where)
+    if column.dtype.is_integer():
+        return _from_epoch(column, where)
+    if column.dtype == pl.Date:
+        column = column.cast(pl.Datetime("us"))
+    if not isinstance(column.dtype, pl.Datetime):
+        raise InvalidFrame(
+            f"times of type {column.dtype}", where=where, remedy="write datetimes with a zone, or epoch numbers"
+        )
+    if column.dtype.time_zone is None:
+        return _from_local(column, time_zone, where)
+    return column.dt.convert_time_zone("UTC").cast(TS)
+
+
+def epoch_unit(values: pl.Series, where: str) -> Unit:
+    """The unit of epoch times, by their size.
+
+    Raises
+    ------
+    InvalidFrame
+        If the values are no times after 2001, or of several units.
+    """
+    present = values.drop_nulls()
+    lowest, highest = int(present.min()), int(present.max())  # type: ignore[arg-type]
+    for unit, least in _UNITS:
+        if least <= lowest and highest < least * 1000:
+            return unit
+    raise InvalidFrame(
+        f"numbers from {lowest} to {highest} are not epoch times of one unit",
+        where=where,
+        remedy="write s, ms, us or ns since 1970-01-01 UTC, the same in every row",
+    )
+
+
+def _from_epoch(column: pl.Series, where: str) -> pl.Series:
+    if column.null_count() == len(column):
+        return column.cast(TS)
+    unit = epoch_unit(column, where)
+    numbers = column.cast(pl.Int64)
+    micros = {"s": numbers * 1_000_000, "ms": numbers * 1000, "us": numbers, "ns": numbers // 1000}[unit]
+    return micros.cast(TS)
+
+
+def _from_local(column: pl.Series, time_zone: str | None, where: str) -> pl.Series:
+    if time_zone is None:
+        raise InvalidFrame(f"times carry no time zone, e.g. {column.drop_nulls()[0]}", where=where, remedy=_DECLARE)
+    try:
+        placed = column.cast(pl.Datetime("us")).dt.replace_time_zone(time_zone)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).split("\n", 1)[0]
+        raise InvalidFrame(f"times do not fit the zone {time_zone!r}: {reason}", where=where) from None
+    return placed.dt.convert_time_zone("UTC").cast(TS)
+
+
+def _from_text(column: pl.Series, where: str) -> pl.Series:
+    """Text as whole numbers, as datetimes without a zone, or as UTC datetimes."""
+    present = column.drop_nulls()
+    if present.is_empty():
+        return column.cast(pl.Int64)
+    if re.fullmatch(r"\d+", present[0]):
+        numbers = column.cast(pl.Int64, strict=False)
+        _refuse_unread(column, numbers, where)
+        return numbers
+    plain = column.str.replace(r"T", " ").str.replace(r"\s*(?:UTC|GMT)$", "Z")
+    zoned = plain.str.contains(_OFFSET)
+    # a date such as 2024-01-05 ends like an offset without hours; offsets need a time before them
+    zoned = zoned & plain.str.contains(":")
+    if zoned.all():
+        offset = plain.str.replace("Z$", "+00:00").str.replace(r"\s*([+-]\d{2}):?(\d{2})$", "${1}:${2}")
+        parsed = pl.select(
+            pl.coalesce(
+                offset.str.to_datetime(f"{form}%:z", time_unit="us", time_zone="UTC", strict=False)
+                for form in _TEXT_FORMATS[:2]
+            )
+        ).to_series()
+    elif zoned.any():
+        raise InvalidFrame("some times carry an offset and some do not", where=where, remedy="write all of them in UTC")
+    else:
+        parsed = pl.select(
+            pl.coalesce(plain.str.to_datetime(form, time_unit="us", strict=False) for form in _TEXT_FORMATS)
+        ).to_series()
+    _refuse_unread(column, parsed, where)
+    return parsed.alias(column.name)
+
+
+def _refuse_unread(column: pl.Series, parsed: pl.Series, where: str) -> None:
+    unread = column.filter(parsed.is_null() & column.is_not_null())
+    if len(unread):
+        raise InvalidFrame(
+            f"{len(unread):,} times cannot be read, e.g. {unread[0]!r}",
+            where=where,
+            remedy="write ISO 8601 with an offset (2025-01-31T12:00:00Z) or epoch numbers",
+        )
