@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BIN := .venv/bin
-# Dagster's home is this folder: dagster.yaml stands here, and it puts all storage below data/.
+# Dagster's home is this folder, where dagster.yaml stands; what it stores goes below data/.
 export DAGSTER_HOME := $(CURDIR)
+export DAGSTER_STORAGE_DIR ?= $(CURDIR)/data/dagster
 export DAGSTER_STORAGE_DIR := $(or $(TRADING_DATA_DIR),$(CURDIR)/data)/dagster
 
 .PHONY: help setup demo test lint types definitions unit ui bench docs clean

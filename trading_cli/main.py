@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from trading_assets.errors import TradingError
-from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE
+from trading_assets.settings import SETTINGS_FILE_VARIABLE
 from trading_cli import backfill, demo, models, node, report, sql, ui
 
 app = typer.Typer(
@@ -43,7 +43,6 @@ def common(
         "TRADING_LOGS__FORMAT": log_format,
     }
     os.environ.update({name: value for name, value in flags.items() if value})
-    os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT))
 
 
 app.command()(demo.demo)

@@ -18,7 +18,9 @@ def sql(
     """Run one SELECT on the store and print the result; docs/reference/tables.md says what a row means."""
     settings = load_settings()
     frame = open_store(settings.store_url, lock_timeout_s=settings.store.lock_timeout_s).query(query)
-    with pl.Config(tbl_rows=rows, tbl_cols=-1, tbl_width_chars=200, fmt_str_lengths=60, tbl_hide_column_data_types=True):
+    with pl.Config(
+        tbl_rows=rows, tbl_cols=-1, tbl_width_chars=200, fmt_str_lengths=60, tbl_hide_column_data_types=True
+    ):
         typer.echo(frame.head(rows))
     if frame.height > rows:
         typer.echo(f"... {frame.height - rows:,} more rows; see more with --rows")

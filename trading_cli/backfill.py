@@ -1,0 +1,134 @@
+"""`trading backfill`: candles through labels, and on request the models, as runs that the UI shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from trading_assets import logs
+from trading_assets.errors import SettingsError, TradingError
+from trading_assets.settings import Settings, load_settings
+from trading_cli.console import console, progress, synthetic_note
+
+if TYPE_CHECKING:
+    from trading_assets.launch import Event, LaunchResult
+
+
+def backfill(
+    market: Annotated[
+        list[str] | None, typer.Option(help="A market of the settings; repeatable. Default: all.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="YYYY-MM", help="First month.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="YYYY-MM", help="Last month, inclusive.")] = None,
+    models: Annotated[bool, typer.Option("--models", help="Then train, backtest and judge every model.")] = False,
+) -> None:
+    """Fetch candles and build bars, features and labels: one run per market, whatever the range."""
+    settings = load_settings()
+    logs.configure(settings, "backfill")
+    failed = [result.subject for result in backfill_markets(settings, market, start, end) if not result.success]
+    if failed:
+        raise TradingError(
+            f"the backfill of {', '.join(failed)} failed", remedy="the reasons stand above and in the UI"
+        )
+    if models:
+        judged = judge_models(settings)
+        console.print(verdicts(settings, judged))
+        if broken := [result.subject for result in judged if result.failures and not result.failed_checks]:
+            raise TradingError(f"no verdict on {', '.join(broken)}", remedy="the reasons stand above and in the UI")
+
+
+def backfill_markets(
+    settings: Settings, markets: list[str] | None = None, start: str | None = None, end: str | None = None
+) -> list[LaunchResult]:
+    """Run candles through labels with a progress bar per market."""
+    for month in (start, end):
+        if month is not None and (len(month) != 7 or month[4] != "-"):
+            raise SettingsError(f"{month!r} is not a month", remedy="write YYYY-MM, e.g. 2025-03")
+    with console.status("loading the asset graph"):
+        from trading_assets.launch import materialize_markets
+
+    results = []
+    with progress() as bar:
+        follow = _Follower(bar, {name: name + synthetic_note([name]) for name in settings.markets})
+        for result in materialize_markets(settings, markets, start, end, follow):
+            follow.end(result, f"{_rows(result, 'candles')} candles, {_rows(result, 'labels')} labels")
+            results.append(result)
+    for result in results:
+        _print_failures(result)
+    return results
+
+
+def judge_models(settings: Settings) -> list[LaunchResult]:
+    """Run walk-forward, candidate, backtest and gates of every model with a progress bar each."""
+    from trading_assets.launch import materialize_model
+
+    results = []
+    with progress() as bar:
+        labels = {name: f"model {name}{synthetic_note(spec.markets)}" for name, spec in settings.models.items()}
+        follow = _Follower(bar, labels)
+        for name in settings.models:
+            result = materialize_model(settings, name, follow)
+            follow.end(result, "approved" if "approved" in result.materialized else "refused")
+            results.append(result)
+    for result in results:
+        if not result.failed_checks:
+            _print_failures(result)
+    return results
+
+
+def verdicts(settings: Settings, judged: list[LaunchResult]) -> Table:
+    """A table of the models' out-of-sample metrics and the gates that refused them."""
+    table = Table("model", "verdict", "Sharpe", "win rate", "profit factor", "drawdown", "trades", "refused because")
+    for result in judged:
+        metrics = result.materialized.get("backtest", {})
+        refused = "\n".join(f"{check.name}: {check.description}" for check in result.failed_checks)
+        refused = refused or "\n".join(result.failures.values())
+        table.add_row(
+            result.subject + synthetic_note(settings.models[result.subject].markets),
+            "[green]approved[/]" if "approved" in result.materialized else "[red]refused[/]",
+            *(f"{metrics[key]:.2f}" if key in metrics else "" for key in ("sharpe", "win_rate", "profit_factor")),
+            f"{metrics['max_drawdown']:.1%}" if "max_drawdown" in metrics else "",
+            f"{metrics['trades']:.0f}" if "trades" in metrics else "",
+            refused,
+        )
+    return table
+
+
+class _Follower:
+    """Turns the events of runs into progress bars, one per subject."""
+
+    def __init__(self, bar: Progress, labels: dict[str, str]) -> None:
+        self._bar = bar
+        self._labels = labels
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Show how far the event's run is."""
+        task = self._task(event.subject)
+        self._bar.update(task, total=event.steps_total or None, completed=event.steps_done, note=event.step)
+
+    def end(self, result: LaunchResult, note: str) -> None:
+        """Say how the run ended."""
+        task = self._task(result.subject)
+        self._bar.update(task, note=note if result.success or result.failed_checks else "[red]failed[/]")
+        self._bar.stop_task(task)
+
+    def _task(self, subject: str) -> TaskID:
+        if subject not in self._tasks:
+            self._tasks[subject] = self._bar.add_task(self._labels.get(subject, subject), total=None, note="")
+        return self._tasks[subject]
+
+
+def _rows(result: LaunchResult, asset: str) -> str:
+    count = result.materialized.get(asset, {}).get("dagster/row_count")
+    return f"{count:,}" if count is not None else "no"
+
+
+def _print_failures(result: LaunchResult) -> None:
+    for check in result.failed_checks:
+        console.print(f"[red]{result.subject}: check {check.asset}.{check.name}[/]: {check.description}")
+    for step, reason in result.failures.items():
+        console.print(f"[red]{result.subject}: {step}[/]: {reason}")
