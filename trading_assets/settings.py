@@ -87,7 +87,9 @@ class CcxtSource(Section):
     exchange: str = Field(description="ccxt's id, e.g. binanceusdm, okx, kraken.")
     page_limit: int = Field(1000, ge=1)
     base_url: str | None = Field(None, description="Another address for the exchange's REST API.")
-    max_attempts: int = Field(5, ge=1)
+    max_attempts: int = Field(5, ge=1, description="How often a request is made before giving up.")
+    first_wait_s: Positive = Field(1.0, description="Wait before the second attempt; doubles with each further one.")
+    rate_limit: bool = Field(True, description="Keep to the exchange's request limits; only a server of your own has none.")
 
 
 Source = Annotated[SampleSource | FilesSource | CcxtSource, Field(discriminator="kind")]
