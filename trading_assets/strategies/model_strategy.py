@@ -34,7 +34,7 @@ class ModelStrategyConfig:
     markets
         Our market names; each is traded as the instrument of ``instrument_id(market, venue)``.
     position_share
-        Notional of one position as a share of the account's balance, bounded by the gate's maximum notional.
+        Notional of one position as a share of the account's equity, bounded by the gate's maximum notional.
     execution_timeframe
         Finer bars to subscribe to. The node needs them: its sandbox matches on them, and expiry is checked on them. A
         backtest does not: its simulated exchange is fed directly.
@@ -165,16 +165,16 @@ class ModelStrategy(Strategy):
         """Whether no trade is on its way and no position is open."""
         return not self._trades.open and all(self._trades.position(market) is None for market in self._instruments)
 
-    def halt(self, reason: str) -> None:
+    def halt(self, reason: str, *, level: int = logging.WARNING) -> None:
         """Refuse every further entry; open positions keep their stop, target and expiry."""
         if self.halted is None:
             self.halted = reason
-            _LOG.warning("%s halted: %s", self._settings.strategy_id, reason)
+            _LOG.log(level, "%s halted: %s", self._settings.strategy_id, reason)
 
     @_guarded
     def flatten(self, reason: ExitReason = "kill") -> None:
         """Halt, and close every open position at the market; an entry still on its way is closed when it fills."""
-        self.halt(f"flatten: {reason}")
+        self.halt(f"flatten: {reason}", level=logging.DEBUG if reason == "end" else logging.WARNING)
         self._trades.closing = reason
         for plan in list(self._trades.open.values()):
             self._trades.exit(plan, reason)
@@ -201,7 +201,7 @@ class ModelStrategy(Strategy):
         timeframe = self._settings.decision_timeframe
         closed = ClosedBar(market, timeframe, now - self._bar_length, now, *prices, bar.volume.as_double())
         self._trades.mind(market, closed.close)
-        if self._settings.close_at is not None and now >= self._settings.close_at and self.halted is None:
+        if self._settings.close_at is not None and now >= self._settings.close_at and not self._trades.closing:
             self.flatten("end")
         signal = self._signals.on_bar(closed)
         if signal is not None:
@@ -256,7 +256,7 @@ class ModelStrategy(Strategy):
         instrument = self.cache.instrument(self._instruments[signal.market])
         if instrument is None:
             return "refuse", f"{self._instruments[signal.market]} is not known to the venue", None
-        share = self._settings.position_share * self._balance(instrument)
+        share = self._settings.position_share * self._equity(instrument)
         notional = min(share, self._gate.limits.max_position_notional)
         quantity = instrument.make_qty(max(notional, 0.0) / bar.close, round_down=True)
         smallest = instrument.min_quantity or instrument.size_increment
@@ -274,10 +274,10 @@ class ModelStrategy(Strategy):
         plan = TradePlan.of(signal, bar_length=length, quantity=quantity.as_double(), entry_order_id=order_id)
         self._trades.enter(plan, order)
 
-    def _balance(self, instrument: Any) -> float:
-        account = self.cache.account_for_venue(instrument.id.venue)
-        balance = account.balance_total(instrument.quote_currency) if account is not None else None
-        return float(balance.as_double()) if balance is not None else 0.0
+    def _equity(self, instrument: Any) -> float:
+        """Balance and open positions at their last price; the account object would come with its whole history."""
+        equity = self.portfolio.equity(instrument.id.venue).get(instrument.quote_currency)
+        return float(equity.as_double()) if equity is not None else 0.0
 
     def _bars(self, timeframe: str) -> dict[BarType, str]:
         return {BarType.from_str(bar_type(str(iid), timeframe)): market for market, iid in self._instruments.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, Self
 
@@ -98,8 +98,8 @@ class TradePlan:
 
     def to_json(self) -> str:
         """As text for the journal."""
-        fields: dict[str, Any] = asdict(self)
-        return json.dumps(fields | {name: fields[name].isoformat() for name in _TIMES}, sort_keys=True)
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return json.dumps(values | {name: values[name].isoformat() for name in _TIMES})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -111,8 +111,8 @@ class TradePlan:
             If the text is not a plan.
         """
         try:
-            fields = json.loads(text)
-            return cls(**(fields | {name: datetime.fromisoformat(fields[name]) for name in _TIMES}))
+            values = json.loads(text)
+            return cls(**(values | {name: datetime.fromisoformat(values[name]) for name in _TIMES}))
         except (ValueError, TypeError, KeyError) as error:
             raise NodeError(
                 f"not a trade plan ({error})",

@@ -1,0 +1,242 @@
+"""Trade out-of-sample predictions with the project's strategy on the simulated exchange."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import polars as pl
+
+from trading_assets.backtest import ledger, metrics
+from trading_assets.backtest.slices import MarketRules, closing_slices, decision_bars, price_path
+from trading_assets.candles import Market, timeframe_delta
+from trading_assets.errors import MissingCandles, ModelError, SettingsError, TradingError
+from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
+from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
+from trading_assets.strategies.signals import MemoryJournal, StoredSignals
+
+DECISION_TIMEFRAME: Final = "15m"
+_VENUE: Final = "binance"
+_SLICE_TIMEFRAME: Final = "1m"
+"""The engine's name for slices of candles; it matches on the finest bars it gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestResult:
+    """What a backtest leaves.
+
+    Attributes
+    ----------
+    trades, equity
+        Frames of the tables of these names.
+    metrics
+        Of :func:`trading_assets.backtest.metrics.compute`, and ``refused``: entries that the risk limits refused.
+    start, end
+        The period: from the first prediction's bar to the last one's horizon, or the last candle.
+    refusals
+        Reason (without figures) -> how often.
+    engine_statistics
+        NautilusTrader's own figures, for comparison.
+    candles, bars
+        Candles replayed, and bars that the engine got for them.
+    """
+
+    trades: pl.DataFrame
+    equity: pl.DataFrame
+    metrics: dict[str, float]
+    start: datetime
+    end: datetime
+    refusals: dict[str, int] = field(default_factory=dict)
+    engine_statistics: dict[str, float] = field(default_factory=dict)
+    candles: int = 0
+    bars: int = 0
+
+    def metrics_frame(self, model: str) -> pl.DataFrame:
+        """The metrics as rows of the ``backtest_metrics`` table."""
+        rows = [(model, name, value) for name, value in self.metrics.items()]
+        return pl.DataFrame(rows, schema=BACKTEST_METRICS.columns, orient="row")
+
+
+def run_backtest(
+    predictions: pl.DataFrame,
+    candles: Mapping[str, pl.DataFrame],
+    *,
+    candle_timeframe: str,
+    model: ModelSettings,
+    labels: LabelSettings,
+    settings: BacktestSettings,
+    risk: RiskSettings,
+    name: str = "",
+) -> BacktestResult:
+    """Trade predictions with :class:`~trading_assets.strategies.model_strategy.ModelStrategy`.
+
+    A decision is made when a 15-minute bar closes; its order arrives one latency later and fills at the open of the
+    first candle after the decision, never inside the bar that it was made on. Stop and target rest from one latency
+    after the fill and are resolved inside each candle by ``labels.ambiguous``, like the labels: worst case means the
+    low comes before the high. A stop fills at its price, or at the open where the market gapped through it. What is
+    open when the data ends is closed at the last price.
+
+    Parameters
+    ----------
+    predictions
+        ``market``, ``ts``, ``known_at``, ``probability``: the ``predictions`` table of one model.
+    candles
+        Market -> its finest candles: ``ts`` (open) and OHLCV, ascending.
+    candle_timeframe
+        Of all candles.
+    model
+        Markets and threshold.
+    labels
+        Barriers, horizon and the policy for ambiguous candles.
+    settings, risk
+        Costs and capital; the limits that the node has too.
+    name
+        The model's name in the frames.
+
+    Raises
+    ------
+    ModelError
+        If there are no predictions for the model's markets.
+    MissingCandles
+        If one of its markets has no candles in the period.
+    SettingsError
+        If candles and latency do not fit, or markets are not quoted in one currency.
+    """
+    markets = tuple(model.markets)
+    predictions = predictions.filter(pl.col("market").is_in(markets))
+    if predictions.is_empty():
+        raise ModelError(
+            f"no predictions for {', '.join(markets)}", where=name, remedy="materialize walk_forward first"
+        )
+    start, end = _period(predictions, candles, candle_timeframe, labels)
+    replayed = {market: _window(candles, market, start, end) for market in markets}
+    _one_quote(markets)
+    journal = MemoryJournal()
+    statistics, bars = _replay(
+        replayed,
+        StoredSignals(predictions, threshold=model.threshold, labels=labels, model=name or "walk_forward"),
+        journal,
+        candle_timeframe=candle_timeframe,
+        end=end,
+        low_first=labels.ambiguous != "best_case",
+        settings=settings,
+        risk=risk,
+    )
+    trips = ledger.round_trips(journal.of("plans"), journal.of("fills"), decision_timeframe=DECISION_TIMEFRAME)
+    length = timeframe_delta(candle_timeframe)
+    closes = {m: frame.select((pl.col("ts") + length).alias("known_at"), "close") for m, frame in replayed.items()}
+    balance = settings.starting_balance
+    equity = ledger.daily_equity(trips, closes, starting_balance=balance, start=start, end=end)
+    _reconcile(trips, statistics.pop("balance"), balance)
+    trades = trips.with_columns(model=pl.lit(name)).select(*TRADES.columns)
+    refusals = _refusals(journal)
+    figures = metrics.compute(trades, equity, starting_balance=balance, markets=len(markets), start=start, end=end) | {
+        "refused": float(sum(refusals.values()))
+    }
+    return BacktestResult(
+        trades=trades,
+        equity=equity.with_columns(model=pl.lit(name)).select(*EQUITY.columns),
+        metrics=figures,
+        start=start,
+        end=end,
+        refusals=refusals,
+        engine_statistics=statistics,
+        candles=sum(frame.height for frame in replayed.values()),
+        bars=bars,
+    )
+
+
+def _replay(
+    candles: Mapping[str, pl.DataFrame],
+    signals: StoredSignals,
+    journal: MemoryJournal,
+    *,
+    candle_timeframe: str,
+    end: datetime,
+    low_first: bool,
+    settings: BacktestSettings,
+    risk: RiskSettings,
+) -> tuple[dict[str, float], int]:
+    """Run the engine; its statistics and final balance, and how many bars it got."""
+    from trading_assets.backtest.venue import Feed, final_statistics, make_engine, run_chunks
+    from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
+    from trading_assets.strategies.risk import RiskGate
+
+    latency = timedelta(milliseconds=settings.latency_ms)
+    rules = {market: MarketRules.of(frame) for market, frame in candles.items()}
+    frames = {"timeframe": candle_timeframe, "decision_timeframe": DECISION_TIMEFRAME}
+    feeds = []
+    for market, frame in candles.items():
+        path = price_path(frame, **frames, latency=latency, low_first=low_first)
+        closing = closing_slices(frame, at=end, latency=latency)
+        decisions = decision_bars(frame, **frames, until=end).rename({"known_at": "at"})
+        feeds.append(Feed(market, _SLICE_TIMEFRAME, rules[market], pl.concat([path, closing])))
+        feeds.append(Feed(market, DECISION_TIMEFRAME, rules[market], decisions.drop("ts")))
+    config = ModelStrategyConfig(tuple(candles), settings.position_share, _VENUE, DECISION_TIMEFRAME, close_at=end)
+    strategy = ModelStrategy(config, signals, journal, RiskGate(risk))
+    engine = make_engine(settings, rules, venue=_VENUE)
+    try:
+        engine.add_strategy(strategy)
+        bars = run_chunks(engine, feeds, venue=_VENUE)
+        if strategy.errors:
+            raise TradingError(f"the strategy halted: {strategy.halted}", where="backtest") from strategy.errors[0]
+        if not strategy.is_flat():
+            raise TradingError("positions are open after the end", where="backtest", remedy="report this as a bug")
+        return final_statistics(engine, venue=_VENUE), bars
+    finally:
+        engine.dispose()
+
+
+def _period(
+    predictions: pl.DataFrame, candles: Mapping[str, pl.DataFrame], timeframe: str, labels: LabelSettings
+) -> tuple[datetime, datetime]:
+    """From the first prediction's bar to the end of the last decision bar, a horizon after the last prediction."""
+    decision = timeframe_delta(DECISION_TIMEFRAME)
+    start, last = predictions.select(pl.col("ts").min(), pl.col("known_at").max()).row(0)
+    horizon = last + (labels.horizon_bars + 2) * decision
+    filled = [frame["ts"] for frame in candles.values() if not frame.is_empty()]
+    limit = min(horizon, max((ts[-1] for ts in filled), default=start) + timeframe_delta(timeframe))
+    bar_ends = pl.concat([(ts.dt.truncate(decision) + decision).unique() for ts in filled] or [pl.Series([start])])
+    return start, bar_ends.filter(bar_ends <= limit).max() or start  # type: ignore[return-value]
+
+
+def _window(candles: Mapping[str, pl.DataFrame], market: str, start: datetime, end: datetime) -> pl.DataFrame:
+    frame = candles.get(market)
+    cut = frame.filter(pl.col("ts").is_between(start, end, closed="left")) if frame is not None else pl.DataFrame()
+    if cut.is_empty():
+        raise MissingCandles(
+            f"no candles from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}",
+            where=market,
+            remedy="materialize candles for these months",
+        )
+    return cut
+
+
+def _one_quote(markets: tuple[str, ...]) -> None:
+    quotes = {Market.parse(market).quote for market in markets}
+    if len(quotes) > 1:
+        raise SettingsError(
+            f"markets quoted in {sorted(quotes)} cannot share one account",
+            where="models",
+            remedy="make one model per quote currency",
+        )
+
+
+def _reconcile(trades: pl.DataFrame, balance: float, starting_balance: float) -> None:
+    """The engine's account and our ledger must agree to a millionth of the capital."""
+    ours = starting_balance + float(trades["pnl"].sum())
+    if abs(ours - balance) > 1e-6 * starting_balance:
+        raise TradingError(
+            f"the engine's account has {balance:,.6f}, the trades add up to {ours:,.6f}",
+            where="backtest",
+            remedy="report this as a bug",
+        )
+
+
+def _refusals(journal: MemoryJournal) -> dict[str, int]:
+    reasons: list[Any] = [row["reason"] for row in journal.of("signals") if row["action"] == "refuse"]
+    kept = [reason for reason in reasons if not reason.startswith("halted: flatten: end")]
+    return dict(Counter("".join(c for c in reason if not c.isdigit() and c not in ".,-") for reason in kept))

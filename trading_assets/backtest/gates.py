@@ -1,0 +1,90 @@
+"""What a candidate's out-of-sample backtest must reach, and what to look at where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trading_assets.errors import InvalidFrame
+from trading_assets.settings import GateSettings
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """One gate.
+
+    Attributes
+    ----------
+    name
+        The metric.
+    value, threshold
+        What the backtest has, and what is asked for.
+    at_least
+        Whether the value must reach the threshold (else it must not exceed it).
+    advice
+        What to look at where the gate fails.
+    """
+
+    name: str
+    value: float
+    threshold: float
+    passed: bool
+    at_least: bool
+    advice: str
+
+    @property
+    def text(self) -> str:
+        """Value, threshold, verdict and, where it failed, what to look at."""
+        relation = ">=" if self.at_least else "<="
+        line = f"{self.name} {self._show(self.value)}, required {relation} {self._show(self.threshold)}"
+        return f"{line}: passed" if self.passed else f"{line}: FAILED; {self.advice}"
+
+    def _show(self, value: float) -> str:
+        if self.name in ("win_rate", "max_drawdown"):
+            return f"{value:.1%}"
+        return f"{value:.0f}" if self.name == "trades" else f"{value:.2f}"
+
+
+def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateResult]:
+    """Every gate, in the order of the settings.
+
+    Parameters
+    ----------
+    metrics
+        Of :func:`trading_assets.backtest.metrics.compute`; out-of-sample.
+
+    Raises
+    ------
+    InvalidFrame
+        If a metric that a gate needs is missing.
+    """
+    gates = (
+        (
+            "sharpe",
+            settings.min_sharpe,
+            True,
+            "look at the equity curve: steady or a few lucky days, and at the fold AUCs",
+        ),
+        (
+            "win_rate",
+            settings.min_win_rate,
+            True,
+            "look at the calibration plot: raise the threshold or widen the stop",
+        ),
+        ("profit_factor", settings.min_profit_factor, True, "look at avg_trade_return against fees and slippage"),
+        ("max_drawdown", settings.max_drawdown, False, "look at the drawdown plot; lower backtest.position_share"),
+        ("trades", float(settings.min_trades), True, "too few to judge: lower the threshold or test a longer range"),
+    )
+    missing = [name for name, *_ in gates if name not in metrics]
+    if missing:
+        raise InvalidFrame(f"no metric {missing}", where="gates", remedy="run the backtest again")
+    return [
+        GateResult(name, value, limit, value >= limit if at_least else value <= limit, at_least, advice)
+        for name, limit, at_least, advice in gates
+        for value in (float(metrics[name]),)
+    ]
+
+
+def all_passed(results: list[GateResult]) -> bool:
+    """Whether the candidate may be approved."""
+    return all(result.passed for result in results)

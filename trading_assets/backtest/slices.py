@@ -1,0 +1,162 @@
+"""Candles as the price path that the simulated exchange walks, and as the decision bars that the strategy sees.
+
+The engine takes a bar as open, high, low, close, all at the bar's end: a market order sent on a decision would fill a
+whole candle late, and a candle that touches both barriers would always hit the high first. So each candle is handed
+over in slices, which say when the price was where:
+
+- where a decision bar ends, the next candle's open, as soon as an order can have arrived, and once more one latency
+  later, when the stop and target that follow the fill have arrived;
+- open to low in the candle's first half, low to high to close in its second (``worst_case``: a long position meets its
+  stop before its target), or high before low (``best_case``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from trading_assets.candles import timeframe_delta
+from trading_assets.errors import SettingsError
+
+TICKS_PER_BAR: Final = 4
+"""The engine splits a bar's volume over open, high, low and close; each is to offer the candle's whole volume."""
+
+MAX_VOLUME: Final = 1e9
+"""Above the size of any order here, below what the engine's fixed-point numbers hold."""
+
+_END: Final = timedelta(milliseconds=1)
+_MAX_DECIMALS: Final = 8
+_OHLC: Final = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True, slots=True)
+class MarketRules:
+    """Decimals of a market's prices and quantities, read from its candles."""
+
+    price_precision: int
+    size_precision: int
+
+    @classmethod
+    def of(cls, candles: pl.DataFrame) -> MarketRules:
+        """As many decimals as the prices have (at most 8); quantities in steps worth about one quote unit or less."""
+        prices = candles.select(pl.concat_list(_OHLC).explode().alias("price")).to_series()
+        decimals = next((d for d in range(_MAX_DECIMALS) if _fits(prices, d)), _MAX_DECIMALS)
+        price = float(candles["close"].median() or 1.0)  # type: ignore[arg-type]
+        whole_digits = len(str(int(price))) if price >= 1 else 0
+        return cls(decimals, min(whole_digits, 6))
+
+    @property
+    def tick(self) -> float:
+        """The smallest price step."""
+        return 10.0**-self.price_precision
+
+
+def decision_bars(candles: pl.DataFrame, *, timeframe: str, decision_timeframe: str, until: datetime) -> pl.DataFrame:
+    """Closed decision bars of one market from its candles.
+
+    Parameters
+    ----------
+    candles
+        ``ts`` (open time) and OHLCV of one market, ascending.
+    until
+        Bars that end later are not closed.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``ts`` (open), ``known_at``, OHLCV; one row per closed bar that has a candle.
+
+    Raises
+    ------
+    SettingsError
+        If decision bars are not whole numbers of candles.
+    """
+    length, candle = timeframe_delta(decision_timeframe), timeframe_delta(timeframe)
+    if length % candle:
+        raise SettingsError(
+            f"decisions every {decision_timeframe} cannot be made from {timeframe} candles",
+            remedy=f"use candles of {decision_timeframe} or a divisor of it",
+        )
+    return (
+        candles.lazy()
+        .group_by(pl.col("ts").dt.truncate(length), maintain_order=True)
+        .agg(
+            pl.col("open").first(),
+            pl.col("high").max(),
+            pl.col("low").min(),
+            pl.col("close").last(),
+            pl.col("volume").sum(),
+        )
+        .with_columns(known_at=pl.col("ts") + length)
+        .filter(pl.col("known_at") <= until)
+        .select("ts", "known_at", *_OHLC, "volume")
+        .collect()
+    )
+
+
+def price_path(
+    candles: pl.DataFrame,
+    *,
+    timeframe: str,
+    decision_timeframe: str,
+    latency: timedelta,
+    low_first: bool = True,
+) -> pl.DataFrame:
+    """The slices of one market's candles, ascending.
+
+    Parameters
+    ----------
+    latency
+        Between sending an order and its arrival; less than a quarter of a candle.
+    low_first
+        Whether each candle goes to its low before its high.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``at`` (when the slice ends), ``open``, ``high``, ``low``, ``close``, ``volume`` (four times the candle's).
+    """
+    candle, decision = timeframe_delta(timeframe), timeframe_delta(decision_timeframe)
+    if not timedelta(0) < latency < candle / 4:
+        raise SettingsError(
+            f"a latency of {latency.total_seconds() * 1e3:g} ms does not fit {timeframe} candles",
+            where="backtest.latency_ms",
+            remedy=f"use more than 0 and less than {(candle / 4).total_seconds() * 1e3:g} ms",
+        )
+    volume = pl.min_horizontal(pl.col("volume") * TICKS_PER_BAR, pl.lit(MAX_VOLUME)).alias("volume")
+    first, second = ("low", "high") if low_first else ("high", "low")
+    opening = candles.filter(pl.col("ts").dt.truncate(decision).diff().fill_null(decision) > timedelta(0))
+    flat = [pl.col("open").alias(name) for name in _OHLC]
+    parts = [
+        opening.select(pl.col("ts") + latency, *flat, volume),
+        opening.select(pl.col("ts") + 2 * latency, *flat, volume),
+        candles.select(pl.col("ts") + candle / 2, *_leg("open", first, first), volume),
+        candles.select(pl.col("ts") + candle - _END, *_leg(first, second, "close"), volume),
+    ]
+    return pl.concat(parts).rename({"ts": "at"}).sort("at", maintain_order=True)
+
+
+def closing_slices(candles: pl.DataFrame, *, at: datetime, latency: timedelta) -> pl.DataFrame:
+    """The last close once more, for the orders that close what is open when the data ends ``at``."""
+    flat = [pl.col("close").alias(name) for name in _OHLC]
+    volume = pl.lit(MAX_VOLUME).alias("volume")
+    last = candles.tail(1)
+    return pl.concat([last.select(pl.lit(at + n * latency).alias("at"), *flat, volume) for n in (1, 2)])
+
+
+def _leg(start: str, through: str, end: str) -> list[pl.Expr]:
+    """A bar that goes from one of a candle's prices through another to a third."""
+    points = [pl.col(name) for name in (start, through, end)]
+    return [
+        points[0].alias("open"),
+        pl.max_horizontal(points).alias("high"),
+        pl.min_horizontal(points).alias("low"),
+        points[2].alias("close"),
+    ]
+
+
+def _fits(prices: pl.Series, decimals: int) -> bool:
+    return bool(((prices.round(decimals) - prices).abs() <= prices.abs() * 1e-12).all())
