@@ -72,8 +72,9 @@ def candles(
 def _fetch(store: Store, window: Window, settings: Settings) -> IngestReport:
     """Fetch a window; one that still grows is fetched from its last candle on, so that an hour costs an hour."""
     now = datetime.now(UTC)
-    place: dict[str, str] = {"market": window.market, "timeframe": settings.markets[window.market].timeframe}
+    market, timeframe = window.market, settings.markets[window.market].timeframe
     start, end = window.start, window.end
     if end > now:
-        start = resume_from(store, **place, start=start, end=end)
-    return ingest(store, open_source(settings, window.market), **place, start=start, end=end, now=now)
+        start = resume_from(store, market=market, timeframe=timeframe, start=start, end=end)
+    source = open_source(settings, market)
+    return ingest(store, source, market=market, timeframe=timeframe, start=start, end=end, now=now)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from trading_assets.defs.jobs import load_journal, promote
+from trading_assets.defs.partitions import PARTITION_TAG, RANGE_START_TAG
 from trading_assets.defs.versions import Materialized, newest
 from trading_assets.journal import JOURNAL_FILE, cursor
 from trading_assets.settings import Settings
@@ -69,12 +70,14 @@ def journal_ingest(
 def run_failure_alert(context: dg.RunFailureSensorContext) -> None:
     """Log an alert for each failed run: what failed and where to look."""
     run = context.dagster_run
-    reasons = [
-        f"{event.step_key}: {event.step_failure_data.error.message.strip() if event.step_failure_data.error else 'failed'}"
-        for event in context.get_step_failure_events()
-    ]
+    reasons = [f"{event.step_key}: {_reason(event)}" for event in context.get_step_failure_events()]
     reason = "; ".join(reasons) or context.failure_event.message or "no step failed: see the run's log"
-    partition = run.tags.get("dagster/partition") or run.tags.get("dagster/asset_partition_range_start", "")
+    partition = run.tags.get(PARTITION_TAG) or run.tags.get(RANGE_START_TAG, "")
     message = f"run {run.run_id} of {run.job_name} {partition} failed: {reason}"
     ALERTS.error(message)
     context.log.error(message)
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    error = event.step_failure_data.error
+    return error.message.strip() if error else "failed"

@@ -19,10 +19,9 @@ class Materialized:
     metadata: dict[str, Any]
 
     @property
-    def version(self) -> int | None:
-        """The model version, where the asset names one."""
-        value = self.metadata.get("version")
-        return None if value is None else int(value)
+    def version(self) -> int:
+        """The model version that it stands for."""
+        return int(self.metadata["version"])
 
 
 def newest(instance: dg.DagsterInstance, asset: str, model: str) -> Materialized | None:

@@ -1,0 +1,129 @@
+"""Deployment: an approved version becomes the active one, and the node's manifest is swapped."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from trading_assets.defs.evaluation import backtest
+from trading_assets.defs.models import candidate
+from trading_assets.defs.partitions import MODELS, SETTINGS
+from trading_assets.defs.present import TRADING_TEAM, asset_metadata, origin, origin_tags
+from trading_assets.defs.versions import required
+from trading_assets.errors import ModelError
+from trading_assets.settings import Settings
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import BACKTEST_METRICS, MODEL_VERSIONS
+
+GROUP = "deployment"
+
+
+@dg.asset(
+    deps=[backtest, candidate],
+    group_name=GROUP,
+    owners=[TRADING_TEAM],
+    kinds={"mlflow"},
+    tags=origin_tags(SETTINGS),
+    metadata=asset_metadata(MODEL_VERSIONS),
+    partitions_def=MODELS,
+)
+def approved(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> dg.MaterializeResult[None]:
+    """The candidate whose gates all pass, with status approved in the registry."""
+    from trading_assets.registry import Registry
+
+    name = context.partition_key
+    trained = required(context.instance, "candidate", name)
+    _check_gates(store, settings, name)
+    _check_same_data(context.instance, name)
+    registry, version = Registry(settings), trained.version
+    status = registry.get(name, version).status
+    if status == "draft":
+        status = registry.set_status(name, version, "approved").status
+    store.upsert(MODEL_VERSIONS, registry.versions_frame())
+    return dg.MaterializeResult(
+        metadata={
+            "version": version,
+            "status": status,
+            "bundle_hash": trained.metadata["bundle_hash"],
+            **origin(settings, settings.models[name].markets),
+        }
+    )
+
+
+@dg.asset(
+    deps=[approved],
+    group_name=GROUP,
+    owners=[TRADING_TEAM],
+    kinds={"mlflow"},
+    tags=origin_tags(SETTINGS),
+    metadata=asset_metadata(MODEL_VERSIONS),
+    partitions_def=MODELS,
+)
+def deployment(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> dg.MaterializeResult[None]:
+    """The version that the node trades: champion in the registry, and named in the node's manifest."""
+    from trading_assets.features import fingerprint
+    from trading_assets.models import bundle
+    from trading_assets.registry import DeployedModel, Registry, deploy
+
+    name = context.partition_key
+    registry = Registry(settings)
+    version = registry.get(name, required(context.instance, "approved", name).version)
+    if version.status == "draft":
+        raise ModelError(
+            "the registry does not have it as approved",
+            where=f"model {name} version {version.version}",
+            remedy="run the job retrain for it",
+        )
+    verified = bundle.load(version.bundle_path, expected_hash=version.bundle_hash, feature_fingerprint=fingerprint())
+    version = registry.promote(name, version.version)
+    deployed = DeployedModel(
+        model=name,
+        version=version.version,
+        bundle=_below(verified.folder, settings),
+        bundle_hash=verified.bundle_hash,
+        markets=verified.markets,
+        deployed_at=datetime.now(UTC),
+    )
+    manifest = deploy(settings.live_dir, deployed)
+    store.upsert(MODEL_VERSIONS, registry.versions_frame())
+    return dg.MaterializeResult(
+        metadata={
+            "version": version.version,
+            "status": version.status,
+            "bundle_hash": verified.bundle_hash,
+            "manifest": dg.MetadataValue.json(manifest.model_dump(mode="json")),
+            **origin(settings, verified.markets),
+        }
+    )
+
+
+def _check_gates(store: Store, settings: Settings, model: str) -> None:
+    """Look at the gates again: this asset may be run without the checks before it."""
+    from trading_assets.backtest.gates import evaluate
+
+    metrics = dict(store.read(BACKTEST_METRICS, where={"model": model}).select("metric", "value").iter_rows())
+    failed = [gate.text for gate in evaluate(metrics, settings.gates) if not gate.passed]
+    if failed:
+        raise ModelError("; ".join(failed), where=f"model {model}", remedy="see the checks on the asset backtest")
+
+
+def _check_same_data(instance: dg.DagsterInstance, model: str) -> None:
+    """Refuse a candidate that learnt from other data than the walk-forward that the backtest judged."""
+    judged = required(instance, "walk_forward", model).metadata["dataset_hash"]
+    learnt = required(instance, "candidate", model).metadata["dataset_hash"]
+    if judged != learnt:
+        raise ModelError(
+            f"backtest and candidate rest on different data sets ({judged[:12]} and {learnt[:12]})",
+            where=f"model {model}",
+            remedy="run the whole job retrain for it",
+        )
+
+
+def _below(folder: Path, settings: Settings) -> str:
+    """The bundle's folder as the manifest names it: from the data folder on, where it lies there."""
+    inside = folder.is_relative_to(settings.data_dir)
+    return (folder.relative_to(settings.data_dir) if inside else folder).as_posix()

@@ -1,0 +1,118 @@
+"""Evaluation: the out-of-sample predictions, traded by the project's own strategy, and the gates of a candidate."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+
+from trading_assets.defs.models import ALL, candidate, walk_forward
+from trading_assets.defs.partitions import MODELS, SETTINGS, keys_of_run
+from trading_assets.defs.present import (
+    RESEARCH_TEAM,
+    asset_metadata,
+    describe_frame,
+    link,
+    origin,
+    origin_tags,
+    picture,
+    preview,
+)
+from trading_assets.defs.versions import required
+from trading_assets.settings import Settings
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import BACKTEST_METRICS, CANDLES, EQUITY, PREDICTIONS, TRADES
+
+GATES = {
+    "sharpe": "Sharpe ratio, annualised from daily equity returns (365 days), reaches `gates.min_sharpe`.",
+    "win_rate": "The share of winning trades reaches `gates.min_win_rate`.",
+    "profit_factor": "Gross profit over gross loss reaches `gates.min_profit_factor`.",
+    "max_drawdown": "The deepest fall from a peak of equity stays within `gates.max_drawdown`.",
+    "trades": "There are at least `gates.min_trades` trades to judge by.",
+}
+
+
+@dg.asset(
+    deps=[walk_forward, candidate, dg.AssetDep(CANDLES.name, partition_mapping=ALL)],
+    group_name="evaluation",
+    owners=[RESEARCH_TEAM],
+    kinds={"python", "polars", "duckdb"},
+    tags=origin_tags(SETTINGS),
+    metadata={**asset_metadata(TRADES), "tables": "trades, equity, backtest_metrics", "engine": "NautilusTrader"},
+    partitions_def=MODELS,
+)
+def backtest(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> dg.MaterializeResult[None]:
+    """The walk-forward's predictions traded by the live strategy class with fees, slippage and latency."""
+    from trading_assets.backtest import engine, plots, report
+    from trading_assets.registry import Registry
+
+    name, spec = context.partition_key, settings.models[context.partition_key]
+    predictions = store.read(PREDICTIONS, where={"model": name})
+    timeframe = settings.markets[spec.markets[0]].timeframe
+    start = predictions["ts"].min()
+    candles = {
+        market: store.read(CANDLES, where={"market": market, "timeframe": timeframe}, start=start)
+        for market in spec.markets
+    }
+    result = engine.run_backtest(
+        predictions,
+        candles,
+        candle_timeframe=timeframe,
+        model=spec,
+        labels=settings.labels,
+        settings=settings.backtest,
+        risk=settings.node.risk,
+        name=name,
+    )
+    metrics = result.metrics_frame(name)
+    for table, frame in ((TRADES, result.trades), (EQUITY, result.equity), (BACKTEST_METRICS, metrics)):
+        store.replace(table, frame, where={"model": name})
+    version = required(context.instance, candidate.key.to_user_string(), name).version
+    Registry(settings).log_metrics(name, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
+    file = report.render()
+    return dg.MaterializeResult(
+        metadata={
+            **describe_frame(result.trades, TRADES),
+            **result.metrics,
+            **origin(settings, spec.markets),
+            "version": version,
+            "report": link(file),
+            "equity": picture(plots.equity(), "equity and drawdown"),
+        }
+    )
+
+
+@dg.multi_asset_check(
+    name="gates",
+    specs=[
+        dg.AssetCheckSpec(name, asset=backtest.key, description=text, blocking=True) for name, text in GATES.items()
+    ],
+)
+def gates(
+    context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> Iterator[dg.AssetCheckResult]:
+    """Measure the newest backtest of the run's model, or of every model, against the gates in the settings."""
+    from trading_assets.backtest.gates import evaluate
+
+    found: dict[str, list[tuple[str, float, float, bool, str]]] = {name: [] for name in GATES}
+    for model in keys_of_run(context.run.tags, MODELS):
+        frame = store.read(BACKTEST_METRICS, where={"model": model})
+        if frame.height:
+            for gate in evaluate(dict(frame.select("metric", "value").iter_rows()), settings.gates):
+                found[gate.name].append((model, gate.value, gate.threshold, gate.passed, gate.text))
+    for name, rows in found.items():
+        failed = [model for model, _, _, passed, _ in rows if not passed]
+        shown = [f"{model}: {text}" for model, _, _, passed, text in rows if not failed or not passed]
+        table = pl.DataFrame(rows, schema=["model", "value", "threshold", "passed", "text"], orient="row")
+        yield dg.AssetCheckResult(
+            asset_key=backtest.key,
+            check_name=name,
+            passed=bool(rows) and not failed,
+            description="; ".join(shown) or "no backtest yet: run the job retrain",
+            metadata={
+                "refused_models": failed,
+                "gates": preview(table.drop("text"), rows=20),
+                **({"value": rows[0][1], "threshold": rows[0][2]} if len(rows) == 1 else {}),
+            },
+        )

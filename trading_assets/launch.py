@@ -1,0 +1,300 @@
+"""Runs of the Dagster jobs inside this process, recorded in the instance that the UI shows; for the command line."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+import dagster as dg
+from dagster._core.instance.ref import InstanceRef
+
+from trading_assets.definitions import defs
+from trading_assets.defs.partitions import MONTHS, SETTINGS, partition_key, range_tags
+from trading_assets.errors import SettingsError
+from trading_assets.home import HOME_VARIABLE, STORAGE_VARIABLE, dagster_environment, use_dagster_home
+from trading_assets.settings import Settings
+
+Kind = Literal["started", "finished", "failed", "materialized", "check", "log"]
+
+_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_NO_CAPTURE: Final = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
+"""Capturing would take the terminal away from the progress bars, and start four helper processes per run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a run.
+
+    Attributes
+    ----------
+    kind
+        ``started``, ``finished`` and ``failed`` are of a step, ``materialized`` and ``check`` of an asset.
+    subject
+        What the run is about: a market, a model, or the journal.
+    step
+        The step: the name of its asset or of its group of checks; empty for what belongs to no step.
+    message
+        For people.
+    passed
+        Whether a check passed; None for everything else.
+    steps_done, steps_total
+        How far the run is.
+    """
+
+    kind: Kind
+    subject: str
+    step: str
+    message: str
+    passed: bool | None
+    steps_done: int
+    steps_total: int
+
+
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutcome:
+    """One asset check of a run."""
+
+    asset: str
+    name: str
+    passed: bool
+    description: str
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchResult:
+    """What came out of a run.
+
+    Attributes
+    ----------
+    subject, job, run_id
+        What ran; the UI shows it under ``/runs/<run_id>``.
+    success
+        Whether every step went well and no blocking check failed.
+    materialized
+        Asset -> metadata of its newest materialization in this run.
+    checks
+        Every check that was evaluated.
+    failures
+        Step -> the reason, without a traceback; steps that failed by their checks are not among them.
+    """
+
+    subject: str
+    job: str
+    run_id: str
+    success: bool
+    materialized: dict[str, dict[str, Any]]
+    checks: list[CheckOutcome]
+    failures: dict[str, str]
+
+    @property
+    def failed_checks(self) -> list[CheckOutcome]:
+        """The checks that did not pass."""
+        return [check for check in self.checks if not check.passed]
+
+
+def materialize_markets(
+    settings: Settings,
+    markets: Sequence[str] | None = None,
+    start_month: str | None = None,
+    end_month: str | None = None,
+    on_event: Listener | None = None,
+) -> Iterator[LaunchResult]:
+    """Candles through labels: one run per market with all months of the range; yields each run as it ends.
+
+    Parameters
+    ----------
+    settings
+        Markets, models and history must be those that the definitions were loaded with.
+    markets
+        Empty means all.
+    start_month, end_month
+        E.g. ``2025-01``, both inclusive; empty means the first and the last month of the history.
+    on_event
+        Called for each step, materialization, check and log line.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown market or month, an empty range, or other settings than those of the definitions.
+    """
+    wanted = list(markets or settings.markets)
+    for market in wanted:
+        _known(market, settings.markets, "market")
+    months = list(MONTHS.get_partition_keys())
+    first, last = start_month or months[0], end_month or months[-1]
+    for month in (first, last):
+        _known(month, months, "month")
+    if first > last:
+        raise SettingsError(f"the range is empty: {first} is after {last}", remedy="give the earlier month first")
+    for market in wanted:
+        tags = range_tags(partition_key(market, first), partition_key(market, last)) | {"market": market}
+        yield _run(settings, "market_data", market, tags=tags, on_event=on_event)
+
+
+def materialize_model(settings: Settings, model: str, on_event: Listener | None = None) -> LaunchResult:
+    """Walk-forward, candidate, backtest, gates and, where all pass, approval of one model.
+
+    Raises
+    ------
+    SettingsError
+        If the settings have no such model.
+    """
+    _known(model, settings.models, "model")
+    return _run(settings, "retrain", model, partition=model, on_event=on_event)
+
+
+def promote(settings: Settings, model: str, on_event: Listener | None = None) -> LaunchResult:
+    """Make a model's approved version the active one and name it in the node's manifest.
+
+    Raises
+    ------
+    SettingsError
+        If the settings have no such model.
+    """
+    _known(model, settings.models, "model")
+    return _run(settings, "promote", model, partition=model, on_event=on_event)
+
+
+def tick_promotion_sensor(settings: Settings, on_event: Listener | None = None) -> list[LaunchResult]:
+    """Evaluate the promotion sensor once, as the daemon does, and run what it asks for."""
+    from trading_assets.defs.sensors import promotion
+
+    _check_settings(settings)
+    context = dg.build_sensor_context(
+        instance=open_instance(settings), definitions=defs, resources={"settings": settings}
+    )
+    requests = promotion.evaluate_tick(context).run_requests or []
+    return [promote(settings, str(request.partition_key), on_event) for request in requests]
+
+
+def load_journal(settings: Settings, on_event: Listener | None = None) -> LaunchResult:
+    """Load the node's journal into the tables and sum it up."""
+    return _run(settings, "load_journal", "journal", on_event=on_event)
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """The instance that the UI shows; kept open for the life of the process. Sets Dagster's environment variables."""
+    use_dagster_home(settings)
+    environment = dagster_environment(settings)
+    return _instance(environment[HOME_VARIABLE], environment[STORAGE_VARIABLE])
+
+
+@lru_cache(maxsize=4)
+def _instance(home: str, _storage: str) -> dg.DagsterInstance:
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=_NO_CAPTURE))
+
+
+def _run(
+    settings: Settings,
+    job_name: str,
+    subject: str,
+    *,
+    partition: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    on_event: Listener | None = None,
+) -> LaunchResult:
+    _check_settings(settings)
+    instance, job, run_id = open_instance(settings), defs.resolve_job_def(job_name), str(uuid.uuid4())
+    if on_event is not None:
+        instance.add_event_listener(run_id, _Translator(subject, len(job.nodes), on_event))
+    result = job.execute_in_process(
+        run_config=_QUIET,
+        instance=instance,
+        partition_key=partition,
+        tags={"launched_by": "trading", **(tags or {})},
+        run_id=run_id,
+        raise_on_error=False,
+        resources={"settings": settings},
+    )
+    return _result(result, subject, job_name)
+
+
+def _result(result: dg.ExecuteInProcessResult, subject: str, job: str) -> LaunchResult:
+    materialized = {
+        event.asset_key.to_user_string(): {key: value.value for key, value in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+    checks = [
+        CheckOutcome(
+            check.asset_key.to_user_string(),
+            check.check_name,
+            check.passed,
+            check.description or "",
+            {key: value.value for key, value in check.metadata.items()},
+        )
+        for check in result.get_asset_check_evaluations()
+    ]
+    failures = {
+        str(event.step_key): reason
+        for event in result.all_events
+        if event.is_step_failure and (reason := failure_reason(event))
+    }
+    return LaunchResult(subject, job, result.run_id, result.success, materialized, checks, failures)
+
+
+def failure_reason(event: dg.DagsterEvent) -> str:
+    """Why a step failed: the innermost exception's message; empty where a blocking check failed."""
+    error = event.step_failure_data.error
+    if error is None:
+        return event.message or "failed"
+    if error.cls_name == "DagsterAssetCheckFailedError":
+        return ""
+    while error.cause is not None:
+        error = error.cause
+    return error.message.strip()
+
+
+class _Translator:
+    """Turns Dagster's event log entries into :class:`Event`."""
+
+    def __init__(self, subject: str, steps: int, listener: Listener) -> None:
+        self._subject, self._steps, self._listener, self._done = subject, steps, listener, 0
+
+    def __call__(self, entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is None:
+            self._tell("log", entry.step_key, entry.user_message)
+        elif event.is_step_start:
+            self._tell("started", event.step_key, event.message)
+        elif event.is_step_success or event.is_step_failure:
+            self._done += 1
+            if event.is_step_success:
+                self._tell("finished", event.step_key, event.message)
+            else:
+                self._tell("failed", event.step_key, failure_reason(event) or "a blocking check failed")
+        elif event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+            self._tell("materialized", event.step_key, f"{event.asset_key.to_user_string()} {event.partition or ''}")  # type: ignore[union-attr]
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            self._tell("check", event.step_key, f"{check.check_name}: {check.description or ''}", passed=check.passed)
+
+    def _tell(self, kind: Kind, step: str | None, message: str | None, *, passed: bool | None = None) -> None:
+        self._listener(Event(kind, self._subject, step or "", message or "", passed, self._done, self._steps))
+
+
+def _known(name: str, known: Mapping[str, Any] | Sequence[str], what: str) -> None:
+    if name not in known:
+        raise SettingsError(f"no {what} {name!r} in the settings", remedy=f"known: {', '.join(known)}")
+
+
+def _check_settings(settings: Settings) -> None:
+    """Refuse settings with other partitions than the definitions: the UI would show something else than what ran."""
+    for part in ("history", "markets", "models"):
+        if getattr(settings, part) != getattr(SETTINGS, part):
+            raise SettingsError(
+                f"these are not the {part} that the definitions were loaded with",
+                remedy="change trading.yaml, or set TRADING_... environment variables before the program starts",
+            )
