@@ -20,6 +20,8 @@ from trading_assets.features.windows import (
 )
 
 _HLC = ("high", "low", "close")
+_STILL = 1e-9
+"""A range of the relative strength index below this is rounding."""
 
 
 def _rsi(frame: Bars, bars: int) -> Array:
@@ -61,7 +63,9 @@ def stochastic_rsi(frame: Bars, bars: int, smooth: int) -> Array:
     """Where the relative strength index stands within its own range, smoothed; 50 without a range."""
     value = frame.once(_rsi, bars=bars)
     lowest = rolling_min(value, bars)
-    return rolling_mean(100 * ratio(value - lowest, rolling_max(value, bars) - lowest, 0.5), smooth)
+    width = rolling_max(value, bars) - lowest
+    width[width < _STILL] = 0
+    return rolling_mean(100 * ratio(value - lowest, width, 0.5), smooth)
 
 
 @feature(

@@ -19,6 +19,8 @@ from trading_assets.features.windows import (
 
 _HLCV = ("high", "low", "close", "volume")
 _CV = ("close", "volume")
+_EQUAL = 1e-12
+"""Typical prices that differ by less differ by rounding only."""
 
 
 @feature(
@@ -79,8 +81,10 @@ def chaikin_money_flow(frame: Bars, bars: int) -> Array:
 def money_flow_index(frame: Bars, bars: int) -> Array:
     """Share of the traded value in bars with a rising typical price; 50 where none moved or nothing was traded."""
     move = frame.typical - shift(frame.typical, 1)
-    inflow = rolling_sum(frame.quote_volume * (move > 0) + 0 * move, bars)
-    outflow = rolling_sum(frame.quote_volume * (move < 0) + 0 * move, bars)
+    moved = np.abs(move) > _EQUAL * frame.typical
+    nothing = 0 * move
+    inflow = rolling_sum(np.where(moved & (move > 0), frame.quote_volume, nothing), bars)
+    outflow = rolling_sum(np.where(moved & (move < 0), frame.quote_volume, nothing), bars)
     return 100 * ratio(inflow, inflow + outflow, 0.5)
 
 

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trading_assets.errors import InvalidFrame
+from trading_assets.features import LOOKBACK_BARS, compute, feature_names, registry
+
+
+def test_there_is_one_finite_row_per_bar_from_the_longest_look_back_on(bars):
+    features = compute(bars)
+    assert features.columns == ["market", "ts", "known_at", *feature_names()]
+    assert features.select("market", "ts", "known_at").equals(
+        bars.select("market", "ts", "known_at")[LOOKBACK_BARS - 1 :]
+    )
+    assert set(features.schema.dtypes()[3:]) == {pl.Float64}
+    assert all(features[name].is_finite().all() for name in feature_names())
+
+
+def test_fewer_bars_than_the_look_back_give_an_empty_frame_of_the_same_columns(bars):
+    for rows in (0, 1, LOOKBACK_BARS - 1):
+        features = compute(bars[:rows])
+        assert features.is_empty()
+        assert features.columns == ["market", "ts", "known_at", *feature_names()]
+    assert compute(bars[:LOOKBACK_BARS]).height == 1
+
+
+def test_values_stay_within_the_declared_range(make_bars):
+    features = compute(make_bars(8_000, seed=3))
+    for name, feature in registry().items():
+        if feature.low is not None:
+            assert features[name].min() >= feature.low - 1e-9, name
+        if feature.high is not None:
+            assert features[name].max() <= feature.high + 1e-9, name
+
+
+def test_neither_the_unit_of_the_price_nor_that_of_the_volume_matters(bars):
+    scaled = bars.with_columns(pl.col("open", "high", "low", "close") * 1024, pl.col("volume") / 4096)
+    one, other = compute(bars), compute(scaled)
+    for name in feature_names():
+        np.testing.assert_allclose(one[name], other[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_a_constant_price_gives_finite_and_neutral_values(bars):
+    still = bars.with_columns(pl.lit(0.1).alias(name) for name in ("open", "high", "low", "close"))
+    last = compute(still).row(-1, named=True)
+    neutral = {"rsi_14": 50, "stoch_rsi_14": 50, "stoch_k_14": 50, "williams_r_28": -50, "cci_20": 0, "mfi_14": 50}
+    neutral |= {"bollinger_percent_b_20": 0.5, "donchian_position_96": 0.5, "ultimate_oscillator": 50, "adx_14": 0}
+    neutral |= {"realised_volatility_96": 0, "downside_share_96": 0.5, "variance_ratio_4_192": 1, "choppiness_14": 100}
+    neutral |= {"linear_slope_48": 0, "linear_r2_48": 0, "true_range_ratio_14": 1, "keltner_position_21": 0}
+    assert {name: last[name] for name in neutral} == pytest.approx(neutral, abs=1e-9)
+    assert all(np.isfinite(last[name]) for name in feature_names())
+
+
+def test_a_price_that_comes_to_rest_becomes_neutral_not_noise(bars):
+    price = pl.col("open", "high", "low", "close")
+    resting = bars.with_columns(pl.when(pl.int_range(pl.len()) < 1_000).then(price).otherwise(bars["close"][999]))
+    last = compute(resting).row(-1, named=True)
+    assert last["cci_20"] == 0
+    assert last["stoch_rsi_14"] == 50
+    assert last["bollinger_width_20"] == 0
+    assert last["volume_move_correlation_96"] == 0
+    assert all(np.isfinite(last[name]) for name in feature_names())
+
+
+def test_a_market_without_any_volume_gives_finite_and_neutral_values(bars):
+    last = compute(bars.with_columns(volume=pl.lit(0.0))).row(-1, named=True)
+    neutral = {"obv_slope_20": 0, "vwap_96_distance": 0, "cmf_20": 0, "mfi_14": 50, "volume_zscore_96": 0}
+    neutral |= {"relative_volume_20": 1, "volume_trend_12_48": 0, "illiquidity_ratio_16_672": 0, "force_13": 0}
+    neutral |= {"volume_move_correlation_96": 0, "traded_share_96": 0}
+    assert {name: last[name] for name in neutral} == pytest.approx(neutral, abs=1e-9)
+    assert all(np.isfinite(last[name]) for name in feature_names())
+
+
+def test_the_calendar_tells_the_open_of_the_bar(bars):
+    row = compute(bars).with_columns(hour=pl.col("ts").dt.hour(), day=pl.col("ts").dt.weekday())
+    noon = row.filter((pl.col("hour") == 12) & (pl.col("ts").dt.minute() == 0))
+    assert noon["day_cos"].round(12).unique().to_list() == [-1]
+    assert noon["funding_elapsed"].unique().to_list() == [0.5]
+    assert noon["session"].unique().to_list() == [1]
+    assert row.filter(pl.col("is_weekend") == 1)["day"].unique().sort().to_list() == [6, 7]
+    monday = row.filter((pl.col("day") == 1) & (pl.col("ts").dt.time() == pl.time(0)))
+    assert monday["week_cos"].round(12).unique().to_list() == [1]
+
+
+def test_missing_bars_are_not_filled(bars):
+    gap = bars.filter((pl.col("ts") < bars["ts"][2_500]) | (pl.col("ts") >= bars["ts"][2_600]))
+    features = compute(gap)
+    assert features.height == gap.height - LOOKBACK_BARS + 1
+    after = features.filter(pl.col("ts") == bars["ts"][2_600])
+    assert after["roc_1"][0] == pytest.approx(bars["close"][2_600] / bars["close"][2_499] - 1)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda bars: bars.drop("volume"), "no column volume"),
+        (lambda bars: bars.reverse(), "ascending"),
+        (lambda bars: pl.concat([bars[:10], bars[9:]]), "ascending"),
+        (lambda bars: bars.with_columns(ts=pl.col("ts").dt.replace_time_zone(None)), "make it Datetime"),
+        (lambda bars: bars.with_columns(pl.col("close").cast(pl.Float32)), "close is Float32"),
+        (
+            lambda bars: bars.with_columns(close=pl.when(pl.int_range(pl.len()) == 7).then(None).otherwise("close")),
+            "close is",
+        ),
+        (
+            lambda bars: bars.with_columns(high=pl.when(pl.int_range(pl.len()) == 7).then(np.nan).otherwise("high")),
+            "high is",
+        ),
+        (
+            lambda bars: bars.with_columns(low=pl.when(pl.int_range(pl.len()) == 7).then(np.inf).otherwise("low")),
+            "low is",
+        ),
+        (lambda bars: bars.with_columns(low=pl.lit(0.0)), "low is 0.0"),
+        (lambda bars: bars.with_columns(volume=pl.lit(-1.0)), "volume is -1.0"),
+        (
+            lambda bars: pl.concat([bars, bars.with_columns(pl.col("ts") + timedelta(days=99), market=pl.lit("b"))]),
+            "several markets",
+        ),
+    ],
+)
+def test_bars_that_cannot_give_honest_features_are_refused_with_the_reason(bars, spoil, message):
+    with pytest.raises(InvalidFrame, match=message):
+        compute(spoil(bars))

@@ -1,0 +1,97 @@
+"""Each rolling function against the plain formula on each window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
+
+from trading_assets.features import windows
+
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered")
+
+WINDOWS = st.integers(1, 70)
+SERIES = st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=1, max_size=150).map(np.array)
+
+
+def _expect(result: np.ndarray, values: np.ndarray, window: int, formula) -> None:
+    assert len(result) == len(values)
+    assert np.isnan(result[: window - 1]).all()
+    if len(values) >= window:
+        views = sliding_window_view(values, window)
+        np.testing.assert_allclose(result[window - 1 :], [formula(view) for view in views], rtol=1e-9, atol=1e-5)
+
+
+@given(values=SERIES, window=WINDOWS)
+def test_sums_and_extremes(values, window):
+    _expect(windows.rolling_sum(values, window), values, window, np.sum)
+    _expect(windows.rolling_mean(values, window), values, window, np.mean)
+    _expect(windows.rolling_max(values, window), values, window, np.max)
+    _expect(windows.rolling_min(values, window), values, window, np.min)
+    _expect(windows.bars_since_max(values, window), values, window, lambda view: np.argmax(view[::-1]))
+
+
+@given(values=SERIES, window=st.integers(2, 70))
+def test_variance_correlation_and_line(values, window):
+    time = np.arange(window)
+    _expect(windows.rolling_var(values, window), values, window, np.var)
+    slope, r2 = windows.rolling_line(values, window)
+    _expect(slope, values, window, lambda view: np.polyfit(time, view, 1)[0])
+    assert ((r2 >= 0) & (r2 <= 1) | np.isnan(r2)).all()
+
+
+def test_correlation_and_r2_of_ordinary_series():
+    x, y = np.random.default_rng(1).normal(size=(2, 300))
+    expected = [np.corrcoef(x[end - 50 : end], y[end - 50 : end])[0, 1] for end in range(50, 301)]
+    np.testing.assert_allclose(windows.rolling_corr(x, y, 50)[49:], expected, rtol=1e-10)
+    expected = [np.corrcoef(np.arange(50), y[end - 50 : end])[0, 1] ** 2 for end in range(50, 301)]
+    np.testing.assert_allclose(windows.rolling_line(y, 50)[1][49:], expected, rtol=1e-9)
+
+
+@given(value=st.floats(1e-6, 1e6), window=st.integers(2, 100))
+def test_equal_values_have_exactly_no_variance_whatever_came_before(value, window):
+    values = np.concatenate([np.geomspace(1, 1e9, 40), np.full(150, value)])
+    assert windows.rolling_var(values, window)[-1] == 0
+    assert windows.rolling_line(values, window)[0][-1] == 0
+    assert windows.rolling_line(values, window)[1][-1] == 0
+    assert windows.rolling_corr(values, values[::-1].copy(), window)[-1] == 0
+
+
+@given(values=SERIES, alpha=st.floats(0.02, 0.9), memory=WINDOWS)
+def test_the_exponential_mean_weighs_its_memory_alone(values, alpha, memory):
+    weights = (1 - alpha) ** np.arange(memory)[::-1]
+    _expect(windows.ewma(values, alpha, memory), values, memory, lambda view: view @ weights / weights.sum())
+
+
+@pytest.mark.parametrize("bars", [9, 21, 50, 100])
+def test_the_memory_is_long_enough_for_the_textbook_filter(bars):
+    values = np.random.default_rng(bars).normal(100, 1, 5_000)
+    alpha = 2 / (bars + 1)
+    mean = values[0]
+    for value in values[1:]:
+        mean += alpha * (value - mean)
+    assert windows.ewma(values, alpha)[-1] == pytest.approx(mean, rel=1e-14)
+    assert (1 - alpha) ** windows.ewma_memory(alpha) < 1e-15
+
+
+@given(values=SERIES, window=WINDOWS, start=st.integers(0, 149))
+def test_any_frame_that_holds_the_window_gives_the_same_bits(values, window, start):
+    part = values[start:]
+    for function in (windows.rolling_sum, windows.rolling_var, lambda x, w: windows.ewma(x, 0.1, w)):
+        whole, alone = function(values, window), function(part, window)
+        np.testing.assert_array_equal(whole[start + window - 1 :], alone[window - 1 :])
+
+
+def test_the_share_below_counts_the_sampled_values():
+    values = np.random.default_rng(3).normal(size=200)
+    share = windows.rolling_share_below(values, 32, 8)
+    assert np.isnan(share[:32]).all()
+    assert share[100] == np.mean([values[100 - age] < values[100] for age in (8, 16, 24, 32)])
+
+
+def test_the_absolute_deviation_is_around_the_given_mean():
+    values = np.random.default_rng(4).normal(size=100)
+    deviation = windows.mean_absolute_deviation(values, windows.rolling_mean(values, 20), 20)
+    assert deviation[60] == pytest.approx(np.mean(np.abs(values[41:61] - values[41:61].mean())))
