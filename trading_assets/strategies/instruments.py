@@ -20,6 +20,7 @@ _SPOT: Final = {
     "okx": "{base}-{quote}.OKX",
     "kraken": "{base}/{quote}.KRAKEN",
 }
+_PERPETUAL["replay"] = _SPOT["replay"] = "{base}{quote}-PERP.BINANCE"  # the local exchange has perpetuals only
 _UNITS: Final = {"m": "MINUTE", "h": "HOUR", "d": "DAY"}
 
 
@@ -32,6 +33,8 @@ def instrument_id(market: str, venue: str = "binance") -> str:
     'SYNAUSDT-PERP.BINANCE'
     >>> instrument_id("binance:BTC/USDT", "okx")
     'BTC-USDT.OKX'
+    >>> instrument_id("binance:BTC/USDT", "replay")
+    'BTCUSDT-PERP.BINANCE'
 
     Raises
     ------
