@@ -81,14 +81,17 @@ def matrix(frame: pl.DataFrame, features: tuple[str, ...]) -> npt.NDArray[np.flo
     ModelError
         If a column is missing or not numeric.
     """
-    missing = [name for name in features if name not in frame.columns]
+    present = set(frame.columns)
+    missing = [name for name in features if name not in present]
     if missing:
         raise ModelError(
             f"the frame lacks the features {', '.join(missing[:5])}{' ...' if missing[5:] else ''}",
             remedy="compute features with the code that the model was trained with",
         )
-    try:
-        columns = frame.select(pl.col(features).cast(pl.Float64))
-    except pl.exceptions.PolarsError as error:
-        raise ModelError(f"a feature is not numeric: {error}", remedy="compute features again") from None
-    return columns.to_numpy(order="c")
+    chosen = frame[list(features)]
+    if set(chosen.dtypes) != {pl.Float64}:
+        try:
+            chosen = chosen.cast(pl.Float64)
+        except pl.exceptions.PolarsError as error:
+            raise ModelError(f"a feature is not numeric: {error}", remedy="compute features again") from None
+    return chosen.to_numpy(order="c")
