@@ -1,0 +1,64 @@
+"""The reference page of the tables, written from their declarations: ``python -m trading_assets.store.describe``."""
+
+from __future__ import annotations
+
+import sys
+
+import polars as pl
+
+from trading_assets.settings import PROJECT_ROOT
+from trading_assets.store.tables import TABLES, Table
+
+_HEAD = """# Tables
+
+Written from `trading_assets/store/tables.py` by `python -m trading_assets.store.describe`; do not edit.
+
+Every time is UTC with microseconds. `market` is `exchange:SYMBOL` with the CCXT symbol. `ts` is the OPEN time of a bar or
+candle; in what a node journalled it is when the event happened. Writes are idempotent by the key. A table whose rows a
+SQL model selects names its file.
+"""
+
+_GENERAL = {
+    "timeframe": "length of a candle: 1m, 5m, 15m, ...",
+    "known_at": "when the row could first be known: ts + the bar's length",
+    "volume": "base units",
+    "candles": "stored candles that the bar was built from",
+    "model": "a name under `models` in the settings",
+    "node": "the node's name",
+    "seq": "the node's own count of journal entries",
+}
+
+
+def tables_markdown() -> str:
+    """The page: what a row means, key, window column and every column of each table."""
+    index = "\n".join(f"| [`{table.name}`](#{table.name}) | {table.row} |" for table in TABLES.values())
+    parts = [_HEAD, f"| table | one row |\n|---|---|\n{index}\n", *(_section(table) for table in TABLES.values())]
+    return "\n".join(parts)
+
+
+def _section(table: Table) -> str:
+    facts = [f"Key: {_code(table.key)}."]
+    if table.time:
+        facts.append(f"Windows are cut on `{table.time}`.")
+    if (PROJECT_ROOT / "dbt_like_sql" / f"{table.name}.sql").is_file():
+        facts.append(f"Selected by `dbt_like_sql/{table.name}.sql`.")
+    if table.open_ended:
+        facts.append("Further columns: one Float64 per feature.")
+    rows = "\n".join(
+        f"| `{column}` | {_type(dtype)} | {table.notes.get(column) or _GENERAL.get(column, '')} |"
+        for column, dtype in table.columns.items()
+    )
+    return f"## {table.name}\n\n{table.row} {' '.join(facts)}\n\n| column | type | meaning |\n|---|---|---|\n{rows}\n"
+
+
+def _code(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _type(dtype: pl.DataType | type[pl.DataType]) -> str:
+    name = str(dtype() if isinstance(dtype, type) else dtype)
+    return "time (UTC)" if name.startswith("Datetime") else name
+
+
+if __name__ == "__main__":
+    sys.stdout.write(tables_markdown())
