@@ -30,7 +30,7 @@ def open_source(settings: Settings, market: str) -> CandleSource:
     SettingsError
         If the market is not in the settings.
     SourceError
-        If its source does not know it.
+        If its source is known not to have it. An exchange is not asked yet: its answer comes with the first fetch.
     """
     if market not in settings.markets:
         raise SettingsError(
@@ -56,4 +56,6 @@ def open_source(settings: Settings, market: str) -> CandleSource:
         files = FileCandles.from_settings(name, source)
         files.check(market)
         return files
-    raise SourceError(f"{source.kind} sources are not there yet", where=market)
+    from trading_assets.sources.exchange import ExchangeCandles
+
+    return ExchangeCandles.from_settings(source)

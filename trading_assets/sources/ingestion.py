@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -14,7 +14,7 @@ import polars as pl
 from trading_assets.candles import timeframe_delta
 from trading_assets.sources.contract import CandleSource
 from trading_assets.sources.rules import split_valid
-from trading_assets.sources.window import check_window
+from trading_assets.sources.window import EPOCH, check_window, last_close
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES, CANDLES_QUARANTINE
 
@@ -24,7 +24,6 @@ Progress = Callable[[datetime, int], None]
 LONGEST_GAPS: Final = 5
 """How many missing ranges a report names."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _log = logging.getLogger(__name__)
 
 
@@ -220,11 +219,6 @@ def resume_from(store: Store, *, market: str, timeframe: str, start: datetime, e
     return last
 
 
-def last_close(now: datetime, timeframe: str) -> datetime:
-    """The end of the newest bar that is closed at ``now``; bars are counted from 1970-01-01 UTC."""
-    return now - (now - _EPOCH) % timeframe_delta(timeframe)
-
-
 def missing_ranges(times: pl.Series, timeframe: str, start: datetime, end: datetime) -> list[Gap]:
     """The ranges of a window in which no candle is stored, in ascending time.
 
@@ -238,7 +232,7 @@ def missing_ranges(times: pl.Series, timeframe: str, start: datetime, end: datet
     bar = timeframe_delta(timeframe)
     if start >= end:
         return []
-    first = _EPOCH - (_EPOCH - start) // bar * bar  # the first bar that opens in the window
+    first = EPOCH - (EPOCH - start) // bar * bar  # the first bar that opens in the window
     edges = pl.concat([pl.Series([first - bar], dtype=times.dtype), times, pl.Series([end], dtype=times.dtype)])
     found = pl.DataFrame({"start": edges[:-1] + bar, "end": edges[1:]}).filter(pl.col("start") < pl.col("end"))
     return [Gap(begin, stop, _count(begin, stop, bar)) for begin, stop in found.iter_rows()]
@@ -246,7 +240,7 @@ def missing_ranges(times: pl.Series, timeframe: str, start: datetime, end: datet
 
 def _count(start: datetime, end: datetime, bar: timedelta) -> int:
     """How many bars open in ``[start, end)``."""
-    return max(-((_EPOCH - end) // bar) - -((_EPOCH - start) // bar), 0)
+    return max(-((EPOCH - end) // bar) - -((EPOCH - start) // bar), 0)
 
 
 def _by_whole_minutes(pages: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
+from trading_assets.candles import timeframe_delta
 from trading_assets.errors import SettingsError
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Bars of every timeframe are counted from here."""
 
 
 def check_window(market: str, start: datetime, end: datetime) -> None:
@@ -25,3 +30,8 @@ def check_window(market: str, start: datetime, end: datetime) -> None:
             where=market,
             remedy="give an end after the start (the end is exclusive)",
         )
+
+
+def last_close(now: datetime, timeframe: str) -> datetime:
+    """The end of the newest bar that is closed at ``now``; bars are counted from 1970-01-01 UTC."""
+    return now - (now - EPOCH) % timeframe_delta(timeframe)

@@ -1,0 +1,134 @@
+"""A ccxt client as the exchange source needs it: own address, keys from the environment, answers watched."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from trading_assets.errors import SourceError
+from trading_assets.settings import CcxtSource
+
+KEYS_PREFIX: Final = "TRADING_KEYS__"
+_CREDENTIALS: Final = {"API_KEY": "apiKey", "SECRET": "secret", "PASSWORD": "password", "UID": "uid"}
+_TRANSIENT_STATUS: Final = frozenset({408, 418, 425, 429})
+_SHOWN: Final = 200
+"""Characters of an exchange's message that an error shows: some answer with a whole web page."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What is known of the newest HTTP answer; ``status`` is None where none came."""
+
+    status: int | None = None
+    retry_after_s: float | None = None
+
+    def clear(self) -> None:
+        """Forget the answer before the next request."""
+        self.status = self.retry_after_s = None
+
+
+def connect(settings: CcxtSource, answer: Answer) -> Any:
+    """Make a ccxt client; nothing is sent yet.
+
+    Parameters
+    ----------
+    settings
+        The exchange, and another address for it.
+    answer
+        Receives status and Retry-After of every HTTP answer.
+
+    Raises
+    ------
+    SourceError
+        If ccxt does not know the exchange.
+    """
+    import ccxt
+
+    if settings.exchange not in ccxt.exchanges:
+        raise SourceError(
+            "ccxt knows no such exchange",
+            where=settings.exchange,
+            remedy="use one of ccxt's ids, e.g. binanceusdm, okx",
+        )
+    client = getattr(ccxt, settings.exchange)(
+        {"enableRateLimit": settings.rate_limit, **environment_keys(settings.exchange)}
+    )
+    client.options["fetchCurrencies"] = False  # candles need none, and with keys set ccxt would sign a request for them
+    if settings.base_url is not None:
+        client.urls["api"] = _moved(client.urls["api"], settings.base_url.rstrip("/"))
+
+    def watch(
+        code: int, reason: str, url: str, method: str, headers: Mapping[str, str], body: str, *request: object
+    ) -> str:
+        answer.status = code
+        answer.retry_after_s = _retry_after(headers.get("Retry-After"))
+        if 200 <= code < 300 and not _is_json(body):  # ccxt would go on with the text, and find no rows in it
+            raise ccxt.BadResponse(f"{settings.exchange} {method} answered {len(body)} characters that are no JSON")
+        return body.strip()
+
+    client.on_rest_response = watch
+    return client
+
+
+def environment_keys(exchange: str) -> dict[str, str]:
+    """Credentials from ``TRADING_KEYS__<EXCHANGE>__API_KEY``, ``__SECRET``, ``__PASSWORD``, ``__UID``; often none."""
+    prefix = f"{KEYS_PREFIX}{exchange.upper()}__"
+    found = {ours: os.environ.get(prefix + name, "") for name, ours in _CREDENTIALS.items()}
+    return {name: value for name, value in found.items() if value}
+
+
+def is_transient(error: Exception, answer: Answer) -> bool:
+    """Whether the same request may succeed later."""
+    import ccxt
+
+    if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection | ccxt.BadResponse):
+        return True
+    if isinstance(error, ccxt.InvalidNonce) or not isinstance(error, ccxt.OperationFailed):
+        return False
+    # ccxt files 400, 403, 404 and 451 under "not available": asking again does not help there
+    return answer.status is None or answer.status < 400 or answer.status >= 500 or answer.status in _TRANSIENT_STATUS
+
+
+def without_secrets(text: str, client: Any) -> str:
+    """A message on one line, shortened, with credentials replaced."""
+    line = " ".join(text.split())
+    for name in _CREDENTIALS.values():
+        secret = getattr(client, name, None)
+        if secret:
+            line = line.replace(str(secret), "***")
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
+
+
+def _moved(urls: Any, base_url: str) -> Any:
+    """Ccxt's addresses with scheme and host replaced, paths kept."""
+    if isinstance(urls, dict):
+        return {name: _moved(url, base_url) for name, url in urls.items()}
+    return base_url + urlsplit(urls).path if isinstance(urls, str) else urls
+
+
+def _is_json(body: str) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Seconds from a Retry-After header, which holds a number or a date (RFC 9110, section 10.2.3)."""
+    if header is None:
+        return None
+    try:
+        return float(header)
+    except ValueError:
+        pass
+    try:
+        return max((parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None
