@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Final
 
-from trading_assets.strategies.instruments import event_time
+from trading_assets.strategies.instruments import event_time, exact
 
 _WORDS: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -36,8 +37,8 @@ def order_columns(order: Any, *, market: str, signal_id: str, purpose: str) -> d
         "purpose": purpose,
         "side": order.side.name.lower(),
         "order_type": order.order_type.name.lower(),
-        "quantity": order.quantity.as_double(),
-        "price": price.as_double() if price is not None else None,
+        "quantity": exact(order.quantity),
+        "price": exact(price) if price is not None else None,
     }
 
 
@@ -53,9 +54,9 @@ def fill_row(event: Any, *, market: str, signal_id: str) -> dict[str, Any]:
         "trade_id": trade_id,
         "signal_id": signal_id,
         "side": event.order_side.name.lower(),
-        "quantity": event.last_qty.as_double(),
-        "price": event.last_px.as_double(),
-        "fee": fee.as_double() if fee is not None else 0.0,
+        "quantity": exact(event.last_qty),
+        "price": exact(event.last_px),
+        "fee": float(fee.as_decimal()) if fee is not None else 0.0,
         "fee_currency": fee.currency.code if fee is not None else event.currency.code,
     }
 
@@ -69,8 +70,8 @@ def position_row(event: Any, *, market: str, signal_id: str) -> dict[str, Any]:
         "market": market,
         "position_id": event.position_id.value,
         "event": status_of(event),
-        "quantity": event.signed_qty,
+        "quantity": math.copysign(exact(event.quantity), event.signed_qty) if event.signed_qty else 0.0,
         "average_price": event.avg_px_open,
-        "realized_pnl": pnl.as_double() if pnl is not None else 0.0,
+        "realized_pnl": float(pnl.as_decimal()) if pnl is not None else 0.0,
         "signal_id": signal_id,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from trading_assets.candles import Market, timeframe_delta, timeframe_minutes
 from trading_assets.errors import SettingsError
@@ -63,6 +63,11 @@ def bar_type(instrument: str, timeframe: str) -> str:
     """
     timeframe_minutes(timeframe)
     return f"{instrument}-{timeframe[:-1]}-{_UNITS[timeframe[-1]]}-LAST-EXTERNAL"
+
+
+def exact(value: Any) -> float:
+    """The engine's fixed-point number as the float of its decimal text; ``as_double()`` is often one ulp beside it."""
+    return float(str(value))
 
 
 def close_time(ts_event: int) -> datetime:

@@ -14,7 +14,7 @@ from nautilus_trader.model import Bar, BarType, InstrumentId, OrderSide, Strateg
 from nautilus_trader.trading import Strategy, StrategyConfig
 
 from trading_assets.candles import timeframe_delta
-from trading_assets.strategies.instruments import bar_type, close_time, event_time, instrument_id
+from trading_assets.strategies.instruments import bar_type, close_time, event_time, exact, instrument_id
 from trading_assets.strategies.keeper import TradeKeeper
 from trading_assets.strategies.plans import ExitReason, TradePlan
 from trading_assets.strategies.risk import RiskGate
@@ -197,9 +197,9 @@ class ModelStrategy(Strategy):
         if market is None:
             self._trades.mind(self._execution_bars[bar.bar_type], bar.close.as_double())
             return
-        prices = (bar.open.as_double(), bar.high.as_double(), bar.low.as_double(), bar.close.as_double())
+        prices = (exact(bar.open), exact(bar.high), exact(bar.low), exact(bar.close))
         timeframe = self._settings.decision_timeframe
-        closed = ClosedBar(market, timeframe, now - self._bar_length, now, *prices, bar.volume.as_double())
+        closed = ClosedBar(market, timeframe, now - self._bar_length, now, *prices, exact(bar.volume))
         self._trades.mind(market, closed.close)
         if self._settings.close_at is not None and now >= self._settings.close_at and not self._trades.closing:
             self.flatten("end")
