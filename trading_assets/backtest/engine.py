@@ -117,6 +117,7 @@ def run_backtest(
     journal = MemoryJournal()
     statistics, bars = _replay(
         replayed,
+        {market: MarketRules.of(candles[market]) for market in markets},
         StoredSignals(predictions, threshold=model.threshold, labels=labels, model=name or "walk_forward"),
         journal,
         candle_timeframe=candle_timeframe,
@@ -151,6 +152,7 @@ def run_backtest(
 
 def _replay(
     candles: Mapping[str, pl.DataFrame],
+    rules: dict[str, MarketRules],
     signals: StoredSignals,
     journal: MemoryJournal,
     *,
@@ -166,7 +168,6 @@ def _replay(
     from trading_assets.strategies.risk import RiskGate
 
     latency = timedelta(milliseconds=settings.latency_ms)
-    rules = {market: MarketRules.of(frame) for market, frame in candles.items()}
     frames = {"timeframe": candle_timeframe, "decision_timeframe": DECISION_TIMEFRAME}
     feeds = []
     for market, frame in candles.items():
@@ -193,14 +194,18 @@ def _replay(
 def _period(
     predictions: pl.DataFrame, candles: Mapping[str, pl.DataFrame], timeframe: str, labels: LabelSettings
 ) -> tuple[datetime, datetime]:
-    """From the first prediction's bar to the end of the last decision bar, a horizon after the last prediction."""
+    """From the first prediction's bar to the end of the decision bar in which the last trade's horizon has passed.
+
+    Where that bar is missing, to the end of the next one that has candles; in any case not beyond the candles.
+    """
     decision = timeframe_delta(DECISION_TIMEFRAME)
-    start, last = predictions.select(pl.col("ts").min(), pl.col("known_at").max()).row(0)
-    horizon = last + (labels.horizon_bars + 2) * decision
+    start, known = predictions.select(pl.col("ts").min(), pl.col("known_at").max()).row(0)
+    horizon = known + labels.horizon_bars * decision
     filled = [frame["ts"] for frame in candles.values() if not frame.is_empty()]
-    limit = min(horizon, max((ts[-1] for ts in filled), default=start) + timeframe_delta(timeframe))
-    bar_ends = pl.concat([(ts.dt.truncate(decision) + decision).unique() for ts in filled] or [pl.Series([start])])
-    return start, bar_ends.filter(bar_ends <= limit).max() or start  # type: ignore[return-value]
+    covered = max((ts[-1] for ts in filled), default=start) + timeframe_delta(timeframe)
+    ends: list[list[datetime]] = [(ts.dt.truncate(decision) + decision).unique().sort().to_list() for ts in filled]
+    last = max((next((end for end in bars if end > horizon), bars[-1]) for bars in ends), default=start)
+    return start, max((end for bars in ends for end in bars if end <= min(last, covered)), default=start)
 
 
 def _window(candles: Mapping[str, pl.DataFrame], market: str, start: datetime, end: datetime) -> pl.DataFrame:

@@ -62,7 +62,10 @@ def round_trips(
             pl.col("ts").min().alias("first"),
             pl.col("ts").max().alias("last"),
             pl.col("quantity").sum(),
-            (notional.sum() / pl.col("quantity").sum()).alias("price"),
+            pl.when(pl.len() == 1)
+            .then(pl.col("price").first())
+            .otherwise(notional.sum() / pl.col("quantity").sum())
+            .alias("price"),
             pl.col("fee").sum(),
         )
         for side in ("buy", "sell")

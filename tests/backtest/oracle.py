@@ -1,0 +1,129 @@
+"""The same trading, written a second time as a plain loop over candles: what the engine is checked against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import floor
+
+import polars as pl
+
+from tests.backtest.worlds import QUARTER
+from trading_assets.settings import BacktestSettings, LabelSettings
+
+
+@dataclass
+class Trade:
+    market: str
+    signal_ts: datetime
+    entry_ts: datetime
+    entry_price: float
+    quantity: float
+    expires_at: datetime
+    exit_price: float = 0.0
+    exit_reason: str = ""
+    fees: float = 0.0
+
+    @property
+    def pnl(self) -> float:
+        return (self.exit_price - self.entry_price) * self.quantity - self.fees
+
+
+def simulate(
+    predictions: pl.DataFrame,
+    market: str,
+    candles: pl.DataFrame,
+    *,
+    threshold: float,
+    labels: LabelSettings,
+    settings: BacktestSettings,
+    lot: float,
+) -> list[Trade]:
+    """Trade one market: decide where a 15-minute bar has ended, act at the open of the next candle."""
+    wanted = predictions.filter((pl.col("market") == market) & (pl.col("probability") >= threshold))
+    start, end = _period(predictions, candles, labels)
+    desk = Desk(market, set(wanted["ts"]), end, labels, settings, lot, settings.starting_balance)
+    previous: tuple[datetime, float] | None = None
+    for ts, opened, high, low, closed, _ in candles.filter(pl.col("ts").is_between(start, end, closed="left")).rows():
+        if previous is not None and _quarter(previous[0]) != _quarter(ts):
+            desk.decide(_quarter(previous[0]), previous[1])
+        desk.resolve(opened, opened, opened)  # stop and target rest until the cancel has arrived
+        desk.act(ts, opened)
+        desk.resolve(opened, high, low)
+        previous = (ts, closed)
+    if previous is not None:
+        desk.decide(_quarter(previous[0]), previous[1])
+        if desk.trade is not None:
+            desk.close(previous[1], desk.decision if desk.decision == "time" else "end", settings.taker_fee_bps)
+    return desk.trades
+
+
+@dataclass
+class Desk:
+    market: str
+    wanted: set[datetime]
+    end: datetime
+    labels: LabelSettings
+    settings: BacktestSettings
+    lot: float
+    equity: float
+    trades: list[Trade] = field(default_factory=list)
+    trade: Trade | None = None
+    decision: str = ""
+    decided_on: tuple[datetime, float] | None = None
+
+    def decide(self, bar: datetime, last: float) -> None:
+        now = bar + QUARTER
+        if self.trade is not None and now >= self.trade.expires_at:
+            self.decision = "time"
+        elif now >= self.end:
+            self.decision = "end"
+        elif self.trade is None and bar in self.wanted:
+            self.decision, self.decided_on = "enter", (bar, last)
+
+    def act(self, ts: datetime, price: float) -> None:
+        if self.decision == "time" and self.trade is not None:
+            self.close(price, "time", self.settings.taker_fee_bps)
+        elif self.decision == "enter" and self.decided_on is not None:
+            bar, last = self.decided_on
+            quantity = floor(self.settings.position_share * self.equity / last / self.lot + 1e-9) * self.lot
+            expires = bar + QUARTER * (self.labels.horizon_bars + 1)
+            fee = price * quantity * self.settings.taker_fee_bps / 1e4
+            self.trade = Trade(self.market, bar, ts, price, quantity, expires, fees=fee)
+        self.decision = ""
+
+    def resolve(self, opened: float, high: float, low: float) -> None:
+        if self.trade is None:
+            return
+        stop = round(self.trade.entry_price * (1 - self.labels.stop_loss_pct / 100), 2)
+        target = round(self.trade.entry_price * (1 + self.labels.take_profit_pct / 100), 2)
+        if opened <= stop:
+            self.close(opened, "stop_loss", self.settings.taker_fee_bps)
+        elif opened >= target:
+            self.close(target, "take_profit", self.settings.maker_fee_bps)
+        elif low <= stop:
+            self.close(stop, "stop_loss", self.settings.taker_fee_bps)
+        elif high >= target:
+            self.close(target, "take_profit", self.settings.maker_fee_bps)
+
+    def close(self, price: float, reason: str, fee_bps: float) -> None:
+        assert self.trade is not None
+        self.trade.exit_price, self.trade.exit_reason = price, reason
+        self.trade.fees += price * self.trade.quantity * fee_bps / 1e4
+        self.equity += self.trade.pnl
+        self.trades.append(self.trade)
+        self.trade = None
+
+
+def _quarter(ts: datetime) -> datetime:
+    return ts - timedelta(minutes=ts.minute % 15, seconds=ts.second, microseconds=ts.microsecond)
+
+
+def _period(predictions: pl.DataFrame, candles: pl.DataFrame, labels: LabelSettings) -> tuple[datetime, datetime]:
+    known: datetime = predictions["known_at"].max()  # type: ignore[assignment]
+    start: datetime = predictions["ts"].min()  # type: ignore[assignment]
+    horizon = known + labels.horizon_bars * QUARTER
+    ends = sorted({_quarter(ts) + QUARTER for ts in candles["ts"]})
+    last = next((end for end in ends if end > horizon), ends[-1])
+    covered = candles["ts"][-1] + timedelta(minutes=1)
+    return start, max(end for end in ends if end <= min(last, covered))

@@ -1,0 +1,99 @@
+"""Small made-up markets for the backtest's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from trading_assets.backtest.engine import BacktestResult, run_backtest
+from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
+
+A = "sample:AAA/USDT:USDT"
+B = "sample:BBB/USDT:USDT"
+START = datetime(2025, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+QUARTER = timedelta(minutes=15)
+
+EXACT = BacktestSettings(slippage_probability=0.0, maker_fee_bps=2.0, taker_fee_bps=5.0, latency_ms=100.0)
+FREE = EXACT.model_copy(update={"maker_fee_bps": 0.0, "taker_fee_bps": 0.0})
+GENEROUS = RiskSettings(max_position_notional=1e9, max_daily_loss=1e9, max_orders_per_minute=10_000)
+LABELS = LabelSettings(take_profit_pct=2.0, stop_loss_pct=1.0, horizon_bars=4)
+
+
+def candles(rows: Sequence[tuple[float, float, float, float]], *, start: datetime = START) -> pl.DataFrame:
+    """One-minute candles from (open, high, low, close), with plenty of volume."""
+    return pl.DataFrame(
+        [(start + n * MINUTE, *row, 1e6) for n, row in enumerate(rows)],
+        schema={"ts": pl.Datetime("us", "UTC")} | dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Float64),
+        orient="row",
+    )
+
+
+def flat(minutes: int, price: float = 100.0) -> list[tuple[float, float, float, float]]:
+    """Minutes without a move."""
+    return [(price, price, price, price)] * minutes
+
+
+def signals(*bars: tuple[str, int, float]) -> pl.DataFrame:
+    """Predictions from (market, number of the 15-minute bar, probability)."""
+    return pl.DataFrame(
+        [(market, START + n * QUARTER, START + (n + 1) * QUARTER, p) for market, n, p in bars],
+        schema={
+            "market": pl.String,
+            "ts": pl.Datetime("us", "UTC"),
+            "known_at": pl.Datetime("us", "UTC"),
+            "probability": pl.Float64,
+        },
+        orient="row",
+    )
+
+
+def walk(minutes: int, *, seed: int, volatility: float = 1e-3, gap_share: float = 0.0) -> pl.DataFrame:
+    """A random walk with two decimals; ``gap_share`` of its minutes are missing, some of them in long runs."""
+    rng = np.random.default_rng(seed)
+    close = np.round(100 * np.exp(np.cumsum(rng.normal(0, volatility, minutes))), 2)
+    jump = np.round(rng.normal(0, 0.05, minutes) * (rng.random(minutes) < 0.1), 2)
+    opens = np.maximum(np.round(np.concatenate(([100.0], close[:-1])) + jump, 2), 0.01)
+    spread = 100 * volatility / 2
+    high = np.round(np.maximum(opens, close) + np.abs(rng.normal(0, spread, minutes)), 2)
+    low = np.maximum(np.round(np.minimum(opens, close) - np.abs(rng.normal(0, spread, minutes)), 2), 0.01)
+    frame = candles(list(zip(opens.tolist(), high.tolist(), low.tolist(), close.tolist(), strict=True)))
+    keep = rng.random(minutes) >= gap_share / 2
+    if gap_share:
+        hole = int(minutes * gap_share / 2)
+        begin = int(rng.integers(0, minutes - hole))
+        keep[begin : begin + hole] = False
+    keep[:15] = True
+    return frame.filter(pl.Series(keep))
+
+
+def random_signals(market: str, minutes: int, *, seed: int, share: float = 0.3) -> pl.DataFrame:
+    """A prediction for each 15-minute bar, ``share`` of them above 0.55."""
+    rng = np.random.default_rng(seed)
+    odds = np.where(rng.random(minutes // 15) < share, rng.uniform(0.55, 0.9, minutes // 15), 0.4)
+    return signals(*((market, n, float(p)) for n, p in enumerate(odds)))
+
+
+def backtest(
+    predictions: pl.DataFrame,
+    frames: dict[str, pl.DataFrame],
+    *,
+    settings: BacktestSettings = EXACT,
+    labels: LabelSettings = LABELS,
+    risk: RiskSettings = GENEROUS,
+    timeframe: str = "1m",
+) -> BacktestResult:
+    """Run with exact settings, threshold 0.55."""
+    return run_backtest(
+        predictions,
+        frames,
+        candle_timeframe=timeframe,
+        model=ModelSettings(markets=list(frames), threshold=0.55),
+        labels=labels,
+        settings=settings,
+        risk=risk,
+        name="test",
+    )
