@@ -16,6 +16,7 @@ import polars as pl
 from trading_assets.candles import TS, timeframe_delta
 from trading_assets.errors import InvalidFrame
 from trading_assets.labels.first_touch import first_touch
+from trading_assets.labels.positions import Positions
 from trading_assets.settings import LabelSettings
 from trading_assets.store.tables import LABELS
 
@@ -73,15 +74,18 @@ def triple_barrier(
     bars = _eligible(bars, settings, until)
     _check(candles, ("ts", "open", "high", "low", "close"), "candles")
     times = _microseconds(candles["ts"])
-    entry, found = _entries(bars, times)
-    bars, entry = bars.filter(pl.Series(found)), entry[found]
+    step = timeframe_delta(candle_timeframe) // _MICROSECOND
+    positions = Positions(times, step)
+    entry = positions.first_from(_microseconds(bars["known_at"]))
+    found = _opens_there(bars, times, entry)
+    if not found.all():
+        bars, entry = bars.filter(pl.Series(found)), entry[found]
     if bars.is_empty():
         return pl.DataFrame(schema=LABELS.columns)
 
-    step = timeframe_delta(candle_timeframe) // _MICROSECOND
     known_at = _microseconds(bars["known_at"])
     horizon_end = known_at + _horizon(settings) // _MICROSECOND
-    stop = np.searchsorted(times, horizon_end)
+    stop = positions.first_from(horizon_end)
     opens, high, low, close = (candles[name].to_numpy() for name in ("open", "high", "low", "close"))
     price = opens[entry]
     take_profit = price * (1 + settings.take_profit_pct / 100)
@@ -119,8 +123,9 @@ def missing_entries(
 ) -> pl.DataFrame:
     """The bars that get no label because the candle that opens at ``known_at`` is missing: ``market, ts, known_at``."""
     bars = _eligible(bars, settings, until)
-    _, found = _entries(bars, _microseconds(candles["ts"]))
-    return bars.filter(pl.Series(~found))
+    times = _microseconds(candles["ts"])
+    entry = np.searchsorted(times, _microseconds(bars["known_at"]))
+    return bars.filter(pl.Series(~_opens_there(bars, times, entry)))
 
 
 def label_window(start: datetime, end: datetime, *, settings: LabelSettings) -> tuple[datetime, datetime]:
@@ -142,13 +147,12 @@ def _eligible(bars: pl.DataFrame, settings: LabelSettings, until: datetime) -> p
     return bars.select("market", "ts", "known_at").filter(pl.col("known_at") <= until - _horizon(settings))
 
 
-def _entries(bars: pl.DataFrame, times: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """For each bar the index of the candle that opens at ``known_at``, and whether there is one."""
-    known_at = _microseconds(bars["known_at"])
-    entry = np.searchsorted(times, known_at)
-    found = entry < len(times)
-    found[found] = times[entry[found]] == known_at[found]
-    return entry, found
+def _opens_there(bars: pl.DataFrame, times: Ints, entry: Ints) -> npt.NDArray[np.bool_]:
+    """Whether the candle ``entry`` opens at the bar's ``known_at``."""
+    if not len(times):
+        return np.zeros(len(entry), dtype=np.bool_)
+    same: npt.NDArray[np.bool_] = times.take(entry, mode="clip") == _microseconds(bars["known_at"])
+    return same
 
 
 def _check(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-_CHUNK: Final = 8_192
+_CHUNK: Final = 16_384
 """Entries per pass: what a pass touches stays in the processor's cache."""
 
 Ints = npt.NDArray[np.int64]

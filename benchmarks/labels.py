@@ -1,0 +1,65 @@
+"""Labels: a year of minutes' worth of entries at two horizons, and the pipeline's own shape; beside ml4t-engineer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+
+from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.walk import YEAR_OF_MINUTES, walk
+from trading_assets.labels import triple_barrier
+from trading_assets.settings import LabelSettings
+
+
+def run() -> list[Measurement]:
+    """Time labels."""
+    bars = walk(YEAR_OF_MINUTES)
+    measurements = []
+    for horizon in (24, 1_440):
+        settings = LabelSettings(horizon_bars=horizon)
+        seconds = best_of(lambda settings=settings: _label(bars, bars, "15m", settings), repeat=5)
+        measurements.append(
+            Measurement(
+                f"labels: triple barrier, horizon {horizon:,} bars",
+                seconds,
+                bars.height,
+                "ml4t-engineer",
+                _ml4t(bars, settings),
+                Target(max_seconds=0.2),
+            )
+        )
+    minutes = walk(YEAR_OF_MINUTES, timeframe="1m", scale=1.5e-4)
+    quarters = minutes.gather_every(15).with_columns(known_at=pl.col("ts") + timedelta(minutes=15))
+    seconds = best_of(lambda: _label(quarters, minutes, "1m", LabelSettings()), repeat=5)
+    measurements.append(Measurement("labels: a year of 15m bars resolved on 1m candles", seconds, quarters.height))
+    return measurements
+
+
+def _label(bars: pl.DataFrame, candles: pl.DataFrame, timeframe: str, settings: LabelSettings) -> pl.DataFrame:
+    return triple_barrier(bars, candles, candle_timeframe=timeframe, settings=settings, until=candles["known_at"][-1])
+
+
+def _ml4t(bars: pl.DataFrame, settings: LabelSettings) -> float | None:
+    """Seconds of the same labels by ml4t-engineer, warm, where it is installed."""
+    try:
+        from ml4t.engineer.config import LabelingConfig
+        from ml4t.engineer.labeling import triple_barrier_labels
+    except ImportError:
+        return None
+    config = LabelingConfig.triple_barrier(
+        upper_barrier=settings.take_profit_pct / 100,
+        lower_barrier=settings.stop_loss_pct / 100,
+        max_holding_period=settings.horizon_bars,
+    )
+    columns = {"price_col": "close", "high_col": "high", "low_col": "low", "timestamp_col": "ts", "open_col": "open"}
+
+    def label(frame: pl.DataFrame) -> pl.DataFrame:
+        return triple_barrier_labels(frame.drop("known_at"), config, **columns)
+
+    label(bars[:5_000])  # compiles
+    return best_of(lambda: label(bars), repeat=2)
+
+
+if __name__ == "__main__":
+    print_table(run(), title="Labels")
