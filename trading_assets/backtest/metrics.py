@@ -28,9 +28,11 @@ Array = NDArray[np.float64]
 
 
 def daily_returns(equity: Sequence[float], starting_balance: float) -> Array:
-    """Simple returns of a daily equity curve; the first is against the starting balance."""
+    """Simple returns of a daily equity curve; the first is against the starting balance; 0 once nothing is left."""
     curve = np.concatenate(([starting_balance], np.asarray(equity, dtype=np.float64)))
-    return curve[1:] / curve[:-1] - 1
+    before, after = curve[:-1], curve[1:]
+    returns: Array = np.divide(after, before, out=np.ones_like(after), where=before > 0) - 1
+    return returns
 
 
 def sharpe(returns: Array) -> float:
