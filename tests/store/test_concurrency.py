@@ -39,21 +39,21 @@ def start_worker(url: str) -> Iterator[Start]:
 
 
 def test_processes_and_threads_that_write_at_once_lose_nothing(url: str, store: Store, start_worker: Start) -> None:
-    processes = [start_worker("append", f"x:P{i}/B", 12) for i in range(2)]
+    processes = [start_worker("append", f"x:P{i}/B", 8) for i in range(2)]
 
     def append(name: str) -> int:
         other = open_store(url, lock_timeout_s=60)
-        for step in range(6):
+        for step in range(4):
             other.upsert(CANDLES, worker.candles(name, max(step * 100 - 10, 0), 110, 1.0))
             other.read(CANDLES, where={"market": name})
         return len(other.read(CANDLES, where={"market": name}))
 
     with ThreadPoolExecutor(3) as threads:
-        assert list(threads.map(append, ["x:T0/B", "x:T1/B", "x:T2/B"])) == [600] * 3
+        assert list(threads.map(append, ["x:T0/B", "x:T1/B", "x:T2/B"])) == [400] * 3
     assert [process.wait(60) for process in processes] == [0, 0]
     rows = dict(store.query("SELECT market, count(*) FROM candles GROUP BY market").rows())
     # the pages of a worker begin at 0, 90, 190, ... and hold 110 rows each
-    assert rows == {"x:P0/B": 1200, "x:P1/B": 1200, "x:T0/B": 600, "x:T1/B": 600, "x:T2/B": 600}
+    assert rows == {"x:P0/B": 800, "x:P1/B": 800, "x:T0/B": 400, "x:T1/B": 400, "x:T2/B": 400}
 
 
 @pytest.mark.parametrize("mode", ["rewrite", "replace"])
@@ -61,7 +61,7 @@ def test_a_process_killed_in_the_middle_of_a_write_leaves_the_old_rows_or_the_ne
     store: Store, start_worker: Start, mode: str
 ) -> None:
     rng = random.Random(7)
-    for _ in range(3):
+    for _ in range(2):
         process = start_worker(mode, "x:A/B", 1000)
         assert process.stdout is not None
         said = [process.stdout.readline() for _ in range(rng.randint(2, 4))]

@@ -13,9 +13,9 @@ _HEAD = """# Tables
 
 Written from `trading_assets/store/tables.py` by `python -m trading_assets.store.describe`; do not edit.
 
-Every time is UTC with microseconds. `market` is `exchange:SYMBOL` with the CCXT symbol. `ts` is the OPEN time of a bar or
-candle; in what a node journalled it is when the event happened. Writes are idempotent by the key. A table whose rows a
-SQL model selects names its file.
+Every time is UTC with microseconds. `market` is `exchange:SYMBOL` with the CCXT symbol. `ts` is the OPEN time of a bar
+or candle; in what a node journalled it is when the event happened. Writes are idempotent by the key. A table whose rows
+a SQL model selects names its file.
 """
 
 _GENERAL = {
