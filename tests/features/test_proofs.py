@@ -45,10 +45,7 @@ def test_no_feature_needs_more_bars_than_it_declares(make_bars, seed, row):
 
 
 def test_no_feature_declares_more_bars_than_it_needs(bars):
-    columns = [
-        bars["ts"].to_physical().to_numpy(),
-        *(bars[name].to_numpy() for name in ("open", "high", "low", "close", "volume")),
-    ]
+    columns = engine.arrays(bars)
     with np.errstate(divide="ignore", invalid="ignore"):
         for family in REGISTRY.families:
             short = engine.Bars(*(column[: family.lookback - 1] for column in columns))

@@ -109,7 +109,7 @@ class Bars:
 
     def once[T](self, function: Callable[..., T], **parameters: int) -> T:
         """``function(self, **parameters)``, computed once however many features ask for it."""
-        key = (function, tuple(sorted(parameters.items())))
+        key = (function, *parameters.items())
         if key not in self._kept:
             self._kept[key] = function(self, **parameters)
         return cast("T", self._kept[key])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from trading_assets.candles import OHLCV, TS
@@ -26,7 +27,7 @@ def compute(bars: pl.DataFrame, registry: Registry) -> pl.DataFrame:
     check(bars)
     lead = registry.lookback_bars - 1
     rows = max(bars.height - lead, 0)
-    columns = [bars["ts"].to_physical().to_numpy(), *(bars[name].to_numpy() for name in OHLCV)]
+    columns = arrays(bars)
     position = {name: row for row, name in enumerate(registry.features)}
     values = np.empty((len(position), rows))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -37,7 +38,17 @@ def compute(bars: pl.DataFrame, registry: Registry) -> pl.DataFrame:
                 for family in families:
                     for feature, array in zip(family.features, family.values(frame), strict=True):
                         values[position[feature.name], first - lead : last - lead] = array[reach - 1 :]
-    return bars.select(KEYS)[lead:].hstack(pl.from_numpy(values.T, schema=list(position)))
+    keys = [bars[name][lead:] for name in KEYS]
+    return pl.DataFrame(keys + [pl.Series(name, values[row]) for name, row in position.items()])
+
+
+def arrays(bars: pl.DataFrame) -> list[npt.NDArray[Any]]:
+    """The columns that :class:`Bars` takes, in its order."""
+    return [_microseconds(bars), *(bars[name].to_numpy() for name in OHLCV)]
+
+
+def _microseconds(bars: pl.DataFrame) -> npt.NDArray[np.int64]:
+    return bars["ts"].to_numpy().view(np.int64)
 
 
 def _by_reach(registry: Registry) -> list[tuple[int, list[Family]]]:
@@ -61,9 +72,9 @@ def check(bars: pl.DataFrame) -> None:
     if bars.is_empty():
         return
     where = str(bars["market"][0])
-    if bars["market"].n_unique() != 1:
+    if not (bars["market"] == bars["market"][0]).all():
         raise InvalidFrame("several markets in one frame", where=where, remedy="give one at a time")
-    ts = bars["ts"].to_physical().to_numpy()
+    ts = _microseconds(bars)
     if not (ts[1:] > ts[:-1]).all():
         raise InvalidFrame("ts is not strictly ascending", where=where, remedy="sort, and keep one row per ts")
     for name in OHLCV:

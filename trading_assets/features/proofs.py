@@ -55,7 +55,7 @@ def dependence_on_partitions(compute: Compute, bars: pl.DataFrame, *, lookback: 
 
 def understated_look_backs(registry: Registry, bars: pl.DataFrame, *, row: int) -> list[str]:
     """The features whose value at ``row`` needs more bars than they declare."""
-    columns = [bars["ts"].to_physical().to_numpy(), *(bars[name].to_numpy() for name in OHLCV)]
+    columns = engine.arrays(bars)
     found = []
     with np.errstate(divide="ignore", invalid="ignore"):
         whole = Bars(*(column[: row + 1] for column in columns))
