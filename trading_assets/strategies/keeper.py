@@ -115,7 +115,8 @@ class TradeKeeper:
         """After a restart: compare the plans with the engine's positions and orders.
 
         A trade whose position is still there goes on with its own stop, target and expiry; one whose position is gone
-        is ended as ``lost``; a position without a plan is closed on the next bar.
+        is ended as ``lost``; a position without a plan is closed on the next bar; an order that no plan names is
+        canceled.
         """
         for plan in list(self.open.values()):
             for order_id, purpose in plan.orders():
@@ -133,6 +134,8 @@ class TradeKeeper:
             position = self.position(market)
             if position is not None and market not in self.open:
                 self.open[market] = TradePlan.unknown(market, self._clock(), position.quantity.as_double())
+            named = {order_id for order_id, _ in self.open[market].orders()} if market in self.open else set()
+            self._cancel(*(order_id for order_id in self._resting(market) if order_id not in named))
 
     # -- the engine's events --------------------------------------------------------------------------------------
 
@@ -246,6 +249,11 @@ class TradeKeeper:
 
     def _order(self, order_id: str) -> Any | None:
         return self._strategy.cache.order(ClientOrderId(order_id)) if order_id else None
+
+    def _resting(self, market: str) -> list[str]:
+        cache, strategy_id = self._strategy.cache, self._strategy.strategy_id
+        orders = cache.client_order_ids_open(instrument_id=self._instruments[market], strategy_id=strategy_id)
+        return [order_id.value for order_id in orders]
 
     def _alive(self, order_id: str) -> bool:
         order = self._order(order_id)

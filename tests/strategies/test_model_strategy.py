@@ -1,0 +1,309 @@
+"""The strategy on the simulated exchange: what it journals, when it stops, and what it knows after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.backtest.worlds import EXACT, GENEROUS, LABELS, MINUTE, QUARTER, START, A, candles, flat, signals
+from trading_assets.backtest.slices import MarketRules, decision_bars, price_path
+from trading_assets.backtest.venue import Feed, make_engine, to_bars
+from trading_assets.settings import RiskSettings
+from trading_assets.store.tables import FILLS, ORDERS, POSITIONS, SIGNALS
+from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
+from trading_assets.strategies.plans import TradePlan
+from trading_assets.strategies.risk import RiskGate
+from trading_assets.strategies.signals import MemoryJournal, StoredSignals
+
+Rows = list[tuple[float, float, float, float]]
+RULES = MarketRules(2, 3)
+
+
+class Restarted(ModelStrategy):
+    """Started by hand in a running engine, which calls ``on_start`` while the strategy is still borrowed."""
+
+    def on_start(self) -> None:
+        pass
+
+
+class Desk:
+    """An engine that can be run up to a time, and the strategy in it replaced, as a restarted node would."""
+
+    def __init__(self, rows: Rows, *, risk: RiskSettings = GENEROUS, journal: MemoryJournal | None = None) -> None:
+        self.frame = candles(rows)
+        self.journal = journal or MemoryJournal()
+        self.risk = risk
+        self.engine = make_engine(EXACT, {A: RULES}, venue="binance")
+        self.done = START
+
+    def start(self, predictions: pl.DataFrame, **kwargs: Any) -> ModelStrategy:
+        running = self.done > START
+        if running:
+            self.strategy.stop()
+            self.engine.clear_strategies()
+        source = StoredSignals(predictions, threshold=0.55, labels=LABELS, model="m")
+        kind = Restarted if running else ModelStrategy
+        self.strategy = kind(ModelStrategyConfig((A,), 0.1), source, self.journal, RiskGate(self.risk), **kwargs)
+        self.engine.add_strategy(self.strategy)
+        if running:
+            self.strategy.start()
+            ModelStrategy.on_start(self.strategy)
+        return self.strategy
+
+    def run(self, until: datetime) -> None:
+        latency = timedelta(milliseconds=100)
+        path = price_path(self.frame, timeframe="1m", decision_timeframe="15m", latency=latency)
+        decisions = decision_bars(self.frame, timeframe="1m", decision_timeframe="15m", until=until)
+        feeds = (("1m", path), ("15m", decisions.rename({"known_at": "at"}).drop("ts")))
+        cut = pl.col("at").is_between(self.done, until, closed="left")
+        for timeframe, bars in feeds:
+            self.engine.add_data(to_bars(Feed(A, timeframe, RULES, bars.filter(cut)), venue="binance"))
+        self.engine.run(streaming=True)
+        self.engine.clear_data()
+        self.done = until
+
+    def actions(self) -> list[tuple[str, str]]:
+        return [(row["action"], row["reason"]) for row in self.journal.of("signals")]
+
+    def plans(self) -> list[TradePlan]:
+        return [TradePlan.from_json(row["plan"]) for row in self.journal.of("plans")]
+
+
+ENTRY = signals((A, 0, 0.7))
+ENTRIES = signals(*((A, n, 0.7) for n in range(12)))
+RISE: Rows = [*flat(20), (100, 103, 100, 103), *flat(200, 103)]
+END = START + timedelta(hours=3)
+
+
+def test_the_journal_holds_the_whole_life_of_a_trade_in_order() -> None:
+    desk = Desk(RISE)
+    desk.start(ENTRY)
+    desk.run(END)
+    orders = [(row["purpose"], row["status"]) for row in desk.journal.of("orders")]
+    assert orders == [
+        ("entry", "initialized"),
+        ("entry", "submitted"),
+        ("entry", "filled"),
+        ("stop_loss", "initialized"),
+        ("take_profit", "initialized"),
+        ("stop_loss", "submitted"),
+        ("take_profit", "submitted"),
+        ("stop_loss", "accepted"),
+        ("take_profit", "accepted"),
+        ("take_profit", "filled"),
+        ("stop_loss", "pending_cancel"),
+        ("stop_loss", "canceled"),
+    ]
+    assert [row["event"] for row in desk.journal.of("positions")] == ["opened", "closed"]
+    assert [row["side"] for row in desk.journal.of("fills")] == ["buy", "sell"]
+    assert [plan.stage for plan in desk.plans()] == ["entering", "open", "closed"]
+    assert desk.plans()[-1].exit_reason == "take_profit"
+    assert {row["signal_id"] for kind in ("orders", "fills", "positions") for row in desk.journal.of(kind)} == {
+        "m-v0-sample:AAA/USDT:USDT-20250101T0000"
+    }
+    assert desk.strategy.is_flat()
+
+
+@pytest.mark.parametrize("table", [SIGNALS, ORDERS, FILLS, POSITIONS])
+def test_every_event_has_the_columns_of_its_table(table: Any) -> None:
+    desk = Desk(RISE)
+    desk.start(ENTRY)
+    desk.run(END)
+    events = desk.journal.of(table.name)
+    assert events
+    for event in events:
+        assert set(event) - {"event_id"} == set(table.columns) - {"node", "seq"}
+
+
+def test_every_decision_is_journalled_with_its_reason() -> None:
+    desk = Desk(flat(200))
+    desk.start(signals((A, 0, 0.4), (A, 1, 0.7), (A, 2, 0.8)))
+    desk.run(END)
+    assert desk.actions() == [
+        ("hold", "below the threshold: probability 0.4000, threshold 0.5500"),
+        ("enter", "probability 0.7000, threshold 0.5500"),
+        ("hold", "a trade is open"),
+    ]
+
+
+def test_the_decision_is_journalled_before_the_order_is_sent() -> None:
+    written: list[str] = []
+
+    class Recorder(MemoryJournal):
+        def record(self, kind: str, event: dict[str, Any]) -> None:
+            written.append(f"{kind} {event.get('status', '')}".strip())
+            super().record(kind, event)
+
+    desk = Desk(RISE, journal=Recorder())
+    desk.start(ENTRY)
+    desk.run(START + 16 * MINUTE)
+    assert written[:5] == ["signals", "plans", "orders initialized", "orders submitted", "orders filled"]
+
+
+def test_a_refusal_names_limit_and_value_and_sends_nothing() -> None:
+    desk = Desk(flat(60), risk=GENEROUS.model_copy(update={"max_orders_per_minute": 2}))
+    desk.start(ENTRY)
+    desk.run(START + timedelta(hours=1))
+    assert desk.actions() == [("refuse", "orders per minute 3 above the limit 2")]
+    assert desk.journal.of("orders") == []
+
+
+def test_a_position_is_bounded_by_the_maximum_notional() -> None:
+    desk = Desk(flat(60), risk=GENEROUS.model_copy(update={"max_position_notional": 2_500.0}))
+    desk.start(ENTRY)
+    desk.run(START + timedelta(hours=1))
+    assert desk.journal.of("fills")[0]["quantity"] == 25.0
+
+
+def test_a_blocked_strategy_refuses_with_the_reason_it_was_given() -> None:
+    desk = Desk(flat(60))
+    desk.start(ENTRY, blocked=lambda: "kill switch is set")
+    desk.run(START + timedelta(hours=1))
+    assert desk.actions() == [("refuse", "kill switch is set")]
+
+
+def test_a_halted_strategy_enters_no_more_but_keeps_stop_and_target() -> None:
+    desk = Desk(RISE)
+    strategy = desk.start(ENTRIES)
+    desk.run(START + 18 * MINUTE)
+    strategy.halt("operator")
+    desk.run(END)
+    assert desk.plans()[-1].exit_reason == "take_profit"
+    assert desk.actions()[-1] == ("refuse", "halted: operator")
+    assert len(desk.journal.of("fills")) == 2
+
+
+def test_flatten_closes_the_position_and_cancels_its_orders() -> None:
+    desk = Desk(flat(200))
+    strategy = desk.start(ENTRIES)
+    desk.run(START + 18 * MINUTE)
+    strategy.flatten("kill")
+    desk.run(END)
+    assert desk.plans()[-1].exit_reason == "kill"
+    assert strategy.is_flat()
+    assert desk.engine.cache.orders_open_count() == 0
+    assert len(desk.journal.of("fills")) == 2
+
+
+def test_an_entry_on_its_way_is_closed_when_it_fills_after_flatten() -> None:
+    desk = Desk(flat(200))
+    strategy = desk.start(ENTRIES)
+    desk.run(START + QUARTER + timedelta(milliseconds=50))
+    assert strategy.open_trades[A].stage == "entering"
+    strategy.flatten("kill")
+    desk.run(END)
+    assert strategy.is_flat()
+    assert [row["purpose"] for row in desk.journal.of("orders") if row["status"] == "filled"] == ["entry", "exit"]
+
+
+class BrokenJournal(MemoryJournal):
+    """Cannot write some events."""
+
+    def __init__(self, broken: Callable[[str, dict[str, Any]], bool]) -> None:
+        super().__init__()
+        self.broken = broken
+
+    def record(self, kind: str, event: dict[str, Any]) -> None:
+        if self.broken(kind, event):
+            raise OSError("disk full")
+        super().record(kind, event)
+
+
+def test_what_cannot_be_journalled_is_not_done() -> None:
+    desk = Desk(flat(200), journal=BrokenJournal(lambda kind, _: kind == "signals"))
+    strategy = desk.start(ENTRIES)
+    desk.run(END)
+    assert desk.journal.of("orders") == []
+    assert strategy.halted == "on_bar failed: OSError: disk full"
+    assert isinstance(strategy.errors[0], OSError)
+
+
+def test_an_exception_halts_the_strategy_and_the_open_trade_keeps_its_protection() -> None:
+    desk = Desk(RISE, journal=BrokenJournal(lambda kind, event: event.get("action") == "hold"))
+    strategy = desk.start(signals((A, 0, 0.7), (A, 1, 0.1), (A, 4, 0.9)))
+    desk.run(END)
+    assert strategy.halted is not None
+    assert desk.plans()[-1].exit_reason == "take_profit"
+    assert desk.actions()[-1][0] == "refuse"
+
+
+def test_a_position_whose_protection_could_not_be_sent_is_protected_on_the_next_bar() -> None:
+    failing = {"left": 1}
+
+    def once(kind: str, event: dict[str, Any]) -> bool:
+        if event.get("purpose") == "stop_loss" and failing["left"]:
+            failing["left"] -= 1
+            return True
+        return False
+
+    rows: Rows = [*flat(40), (100, 100, 98, 98), *flat(100, 98)]
+    desk = Desk(rows, journal=BrokenJournal(once))
+    desk.start(ENTRY)
+    desk.run(END)
+    assert desk.plans()[-1].exit_reason == "stop_loss"
+    assert desk.strategy.is_flat()
+
+
+def newest(journal: MemoryJournal) -> list[TradePlan]:
+    return list({row["market"]: TradePlan.from_json(row["plan"]) for row in journal.of("plans")}.values())
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([*flat(40), (100, 103, 100, 103), *flat(100, 103)], "take_profit"),
+        ([*flat(40), (100, 100, 98, 98), *flat(100, 98)], "stop_loss"),
+        (flat(200), "time"),
+    ],
+)
+def test_after_a_restart_it_knows_its_position_with_stop_target_and_expiry(rows: Rows, reason: str) -> None:
+    desk = Desk(rows)
+    desk.start(ENTRIES)
+    desk.run(START + 20 * MINUTE)
+    before = desk.strategy.open_trades[A]
+    again = desk.start(signals((A, 1, 0.9)), plans=newest(desk.journal))
+    desk.run(END)
+    assert before.stage == "open"
+    closed = desk.plans()[-1]
+    assert (closed.signal_id, closed.exit_reason) == (before.signal_id, reason)
+    assert closed.stop_price == before.stop_price
+    assert closed.expires_at == before.expires_at
+    assert again.is_flat()
+    assert len(desk.journal.of("fills")) == 2
+    assert desk.engine.cache.orders_open_count() == 0
+
+
+def test_after_a_restart_a_missing_stop_is_sent_again() -> None:
+    desk = Desk([*flat(40), (100, 100, 98, 98), *flat(100, 98)])
+    desk.start(ENTRY)
+    desk.run(START + 20 * MINUTE)
+    (plan,) = newest(desk.journal)
+    forgotten = TradePlan.from_json(plan.to_json().replace(plan.stop_order_id, "O-unknown"))
+    desk.start(ENTRY, plans=[forgotten])
+    desk.run(END)
+    assert desk.plans()[-1].exit_reason == "stop_loss"
+
+
+def test_after_a_restart_a_plan_without_its_position_is_ended_as_lost() -> None:
+    desk = Desk(flat(60))
+    desk.start(ENTRY)
+    desk.run(START + 20 * MINUTE)
+    plans = newest(desk.journal)
+    other = Desk(flat(60))
+    other.start(signals((A, 1, 0.9)), plans=plans)
+    other.run(START + timedelta(hours=1))
+    assert other.plans()[0].exit_reason == "lost"
+    assert other.actions() == [("enter", "probability 0.9000, threshold 0.5500")]
+
+
+def test_a_position_without_a_plan_is_closed() -> None:
+    desk = Desk(flat(200))
+    desk.start(ENTRY)
+    desk.run(START + 20 * MINUTE)
+    desk.start(signals((A, 30, 0.9)), plans=[])
+    desk.run(START + timedelta(hours=1))
+    assert desk.engine.cache.positions_open_count() == 0
