@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trading_assets.candles import CANDLE_COLUMNS, TS
 from trading_assets.errors import InvalidFrame, StoreError
 from trading_assets.store import TABLES, Store, Table, open_store
-from trading_assets.store.tables import BACKTEST_METRICS, CANDLES, FEATURES, FOLDS, LABELS
+from trading_assets.store.tables import BACKTEST_METRICS, CANDLES, CANDLES_QUARANTINE, FEATURES, FOLDS, LABELS
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -70,6 +70,19 @@ def test_every_table_takes_and_gives_a_row_of_its_own_types(store: Store) -> Non
         store.upsert(table, rows)
         store.upsert(table, rows)
         assert store.read(table).equals(rows.sort(table.key)), table.name
+
+
+def test_the_largest_keys_are_found_again(store: Store) -> None:
+    row = {name: [None] for name in CANDLES_QUARANTINE.columns} | {
+        "market": ["x:A/B"],
+        "timeframe": ["1m"],
+        "ts": [START],
+    }
+    rows = [pl.DataFrame(row | {"row_hash": [h]}, schema=CANDLES_QUARANTINE.columns) for h in (0, 2**63, 2**64 - 1)]
+    for _ in range(2):
+        for one in (*rows, pl.concat(rows)):
+            store.upsert(CANDLES_QUARANTINE, one)
+    assert store.read(CANDLES_QUARANTINE)["row_hash"].to_list() == [0, 2**63, 2**64 - 1]
 
 
 def later(value: object) -> object:
