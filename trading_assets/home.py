@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from trading_assets.settings import PROJECT_ROOT, Settings
 
@@ -24,6 +26,16 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def use_dagster_home(settings: Settings) -> None:
-    """Set these variables for this process and those that it starts."""
-    os.environ.update(dagster_environment(settings))
+@contextmanager
+def within(environment: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for the duration of a block."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +15,13 @@ from dagster._core.instance.ref import InstanceRef
 
 from trading_assets.definitions import defs
 from trading_assets.defs.partitions import MONTHS, SETTINGS, partition_key, range_tags
-from trading_assets.errors import SettingsError
-from trading_assets.home import HOME_VARIABLE, STORAGE_VARIABLE, dagster_environment, use_dagster_home
+from trading_assets.errors import SettingsError, TradingError
+from trading_assets.home import HOME_VARIABLE, STORAGE_VARIABLE, dagster_environment, within
 from trading_assets.settings import Settings
 
 Kind = Literal["started", "finished", "failed", "materialized", "check", "log"]
 
+_LAUNCHED_BY, _HOST, _PID, _OURS = "launched_by", "launched_on", "launched_pid", "trading"
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _NO_CAPTURE: Final = {
     "compute_logs": {
@@ -185,15 +188,37 @@ def load_journal(settings: Settings, on_event: Listener | None = None) -> Launch
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """The instance that the UI shows; kept open for the life of the process. Sets Dagster's environment variables."""
-    use_dagster_home(settings)
+    """The instance that the UI shows; kept open for the life of the process."""
     environment = dagster_environment(settings)
-    return _instance(environment[HOME_VARIABLE], environment[STORAGE_VARIABLE])
+    with within(environment):
+        instance = _instance(environment[HOME_VARIABLE], environment[STORAGE_VARIABLE])
+    _bury_killed_runs(instance)
+    return instance
 
 
 @lru_cache(maxsize=4)
 def _instance(home: str, _storage: str) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=_NO_CAPTURE))
+
+
+def _bury_killed_runs(instance: dg.DagsterInstance) -> None:
+    """Mark runs as failed whose process is gone: nothing else would, and the UI would show them as running."""
+    wanted = dg.RunsFilter(
+        tags={_LAUNCHED_BY: _OURS, _HOST: socket.gethostname()}, statuses=[dg.DagsterRunStatus.STARTED]
+    )
+    for run in instance.get_runs(wanted):
+        if not _alive(int(run.tags[_PID])):
+            instance.report_run_failed(run, "the process of this run was killed; what it wrote is whole, run it again")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _run(
@@ -213,7 +238,7 @@ def _run(
         run_config=_QUIET,
         instance=instance,
         partition_key=partition,
-        tags={"launched_by": "trading", **(tags or {})},
+        tags={_LAUNCHED_BY: _OURS, _HOST: socket.gethostname(), _PID: str(os.getpid()), **(tags or {})},
         run_id=run_id,
         raise_on_error=False,
         resources={"settings": settings},
@@ -254,7 +279,15 @@ def failure_reason(event: dg.DagsterEvent) -> str:
         return ""
     while error.cause is not None:
         error = error.cause
-    return error.message.strip()
+    text = error.message.strip()
+    ours = error.cls_name in {kind.__name__ for kind in _subclasses(TradingError)}
+    return text.split(": ", 1)[1] if ours and ": " in text else text
+
+
+def _subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _subclasses(child)
 
 
 class _Translator:

@@ -50,7 +50,7 @@ def backtest(
     name, spec = context.partition_key, settings.models[context.partition_key]
     predictions = store.read(PREDICTIONS, where={"model": name})
     timeframe = settings.markets[spec.markets[0]].timeframe
-    start = predictions["ts"].min()
+    start = predictions.select(pl.col("ts").min()).item()
     candles = {
         market: store.read(CANDLES, where={"market": market, "timeframe": timeframe}, start=start)
         for market in spec.markets

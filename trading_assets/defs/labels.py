@@ -5,11 +5,12 @@ import hashlib
 import dagster as dg
 import polars as pl
 
+from trading_assets.candles import timeframe_delta
 from trading_assets.defs.bars import FOLLOWS_DATA
 from trading_assets.defs.partitions import LOOK_BACK, MARKET_MONTHS, SETTINGS, Window, windows
 from trading_assets.defs.pictures import label_distribution
 from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_windows, origin_tags, picture
-from trading_assets.defs.reading import known_until, resume_at
+from trading_assets.defs.reading import bar_start, known_until, resume_at
 from trading_assets.labels import label_window, missing_entries, triple_barrier
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
@@ -57,7 +58,7 @@ def _label(store: Store, window: Window, settings: Settings) -> tuple[pl.DataFra
     """Label one window and write it; returns the rows and how many bars had no candle to enter on."""
     where = {"market": window.market}
     finest = settings.markets[window.market].timeframe
-    since = resume_at(store, window.market, finest, window.start)
+    since = bar_start(resume_at(store, window.market, finest, window.start), timeframe_delta("15m"))
     first, last = label_window(since, window.end, settings=settings.labels)
     until = known_until(store, window.market, finest, window.end) or since
     bars = store.read(BARS["15m"], where=where, start=first, end=last)

@@ -1,0 +1,27 @@
+"""The small code location, and the tables that an undisturbed run leaves; both are made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.defs.small import MONTHS, SMALL, Location, Undisturbed, code_location
+
+
+@pytest.fixture(scope="session")
+def location() -> Iterator[Location]:
+    """The code location with two markets and ten weeks of history."""
+    with code_location(SMALL) as launch:
+        yield Location(launch)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(location: Location, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """Candles through labels of both markets; tests only read it."""
+    settings = location.settings(tmp_path_factory.mktemp("undisturbed"))
+    results = {
+        market: location.run(settings, "market_data", tags=location.months(market, MONTHS[0], MONTHS[-1]))
+        for market in settings.markets
+    }
+    return Undisturbed(settings, results)

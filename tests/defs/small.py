@@ -1,0 +1,121 @@
+"""The code location loaded with a small history, and what it leaves in the store."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from trading_assets.settings import Settings, load_settings
+from trading_assets.store import TABLES, Store, open_store
+
+SMALL = Path(__file__).with_name("small.yaml")
+SYNA, NOISE = "sample:SYNA/USDT:USDT", "sample:NOISE/USDT:USDT"
+MONTHS = ("2025-01", "2025-02", "2025-03")
+DATA_TABLES = ("candles", "bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "labels")
+
+
+def _ours(name: str) -> bool:
+    return name.startswith(("trading_assets.defs", "trading_assets.definitions", "trading_assets.launch"))
+
+
+@contextmanager
+def code_location(settings_file: Path) -> Iterator[ModuleType]:
+    """``trading_assets.launch`` with definitions loaded from a settings file; others' modules come back afterwards."""
+    before = {name: module for name, module in sys.modules.items() if _ours(name)}
+    environment = os.environ.get("TRADING_SETTINGS")
+    os.environ["TRADING_SETTINGS"] = str(settings_file)
+    for name in before:
+        del sys.modules[name]
+    try:
+        yield importlib.import_module("trading_assets.launch")
+    finally:
+        for name in [name for name in sys.modules if _ours(name)]:
+            del sys.modules[name]
+        sys.modules.update(before)
+        if environment is None:
+            os.environ.pop("TRADING_SETTINGS", None)
+        else:
+            os.environ["TRADING_SETTINGS"] = environment
+
+
+@dataclass(frozen=True)
+class Location:
+    """The small code location, and how tests run it."""
+
+    launch: Any
+
+    @property
+    def defs(self) -> dg.Definitions:
+        definitions: dg.Definitions = self.launch.defs
+        return definitions
+
+    def module(self, name: str) -> Any:
+        """A module of the location, e.g. ``schedules``."""
+        return sys.modules[f"trading_assets.defs.{name}"]
+
+    def settings(self, data_dir: Path, **overrides: Any) -> Settings:
+        """The small settings, writing to a folder."""
+        return load_settings(data_dir=data_dir, **overrides)
+
+    def run(
+        self,
+        settings: Settings,
+        job: str,
+        *,
+        instance: dg.DagsterInstance | None = None,
+        tags: Mapping[str, str] | None = None,
+        partition: str | None = None,
+        assets: list[str] | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job, or some assets of it, on an ephemeral instance."""
+        return self.defs.resolve_job_def(job).execute_in_process(
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            instance=instance or dg.DagsterInstance.ephemeral(),
+            tags=dict(tags or {}),
+            partition_key=partition,
+            asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
+            raise_on_error=False,
+            resources={"settings": settings},
+        )
+
+    def months(self, market: str, first: str, last: str) -> dict[str, str]:
+        """Tags of a run over a market's months."""
+        partitions = self.module("partitions")
+        tags: dict[str, str] = partitions.range_tags(
+            partitions.partition_key(market, first), partitions.partition_key(market, last)
+        )
+        return tags
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A store after one run per market over the whole history."""
+
+    settings: Settings
+    results: dict[str, dg.ExecuteInProcessResult]
+
+    @property
+    def store(self) -> Store:
+        return open_store(self.settings.store_url)
+
+
+def tables(store: Store, market: str) -> dict[str, pl.DataFrame]:
+    """What is stored of a market, table by table."""
+    return {name: store.read(TABLES[name], where={"market": market}) for name in DATA_TABLES}
+
+
+def assert_same_tables(left: Store, right: Store, market: str) -> None:
+    """Every table up to the labels has the same rows in both stores."""
+    for name, frame in tables(left, market).items():
+        other = tables(right, market)[name]
+        assert frame.equals(other), f"{name}: {frame.shape} and {other.shape}"
