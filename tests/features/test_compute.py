@@ -125,3 +125,21 @@ def test_missing_bars_are_not_filled(bars):
 def test_bars_that_cannot_give_honest_features_are_refused_with_the_reason(bars, spoil, message):
     with pytest.raises(InvalidFrame, match=message):
         compute(spoil(bars))
+
+
+def test_the_correlation_of_volume_and_moves_is_pearsons(bars):
+    last = compute(bars).row(-1, named=True)
+    move = np.abs(np.diff(np.log(bars["close"].to_numpy())))[-96:]
+    volume = bars["volume"].to_numpy()[-96:]
+    assert last["volume_move_correlation_96"] == pytest.approx(np.corrcoef(volume, move)[0, 1], rel=1e-9)
+
+
+def test_yang_zhang_is_the_published_estimator(bars):
+    open_, high, low, close = (bars[name].to_numpy() for name in ("open", "high", "low", "close"))
+    jump = np.log(open_[1:] / close[:-1])[-96:].var(ddof=1)
+    body = np.log(close / open_)[-96:]
+    up, down = np.log(high / open_)[-96:], np.log(low / open_)[-96:]
+    shape = (up * (up - body) + down * (down - body)).mean()
+    weight = 0.34 / (1.34 + 97 / 95)
+    expected = np.sqrt(jump + weight * body.var(ddof=1) + (1 - weight) * shape)
+    assert compute(bars)["yang_zhang_96"][-1] == pytest.approx(expected, rel=1e-9)

@@ -18,6 +18,7 @@ from trading_assets.features.windows import (
     rolling_min,
     rolling_sum,
     shift,
+    variance_from_sums,
 )
 
 INPUTS: Final = ("ts", "open", "high", "low", "close", "volume")
@@ -69,6 +70,16 @@ class Bars:
         return self.log_return**2
 
     @cached_property
+    def log_range(self) -> Array:
+        """Logarithm of high over low."""
+        return np.log(self.high / self.low)
+
+    @cached_property
+    def log_body(self) -> Array:
+        """Logarithm of close over open."""
+        return np.log(self.close / self.open)
+
+    @cached_property
     def typical(self) -> Array:
         """(high + low + close) / 3."""
         return (self.high + self.low + self.close) / 3
@@ -103,6 +114,10 @@ class Bars:
         """The volume of the last ``bars`` bars."""
         return self.once(_volume_sum, bars=bars)
 
+    def volume_variance(self, bars: int) -> Array:
+        """The population variance of the volume over the last ``bars`` bars."""
+        return self.once(_volume_variance, bars=bars)
+
     def realised_variance(self, bars: int) -> Array:
         """The sum of squared log returns over the last ``bars`` bars."""
         return self.once(_realised_variance, bars=bars)
@@ -133,6 +148,10 @@ def _lowest(frame: Bars, bars: int) -> Array:
 
 def _volume_sum(frame: Bars, bars: int) -> Array:
     return rolling_sum(frame.volume, bars)
+
+
+def _volume_variance(frame: Bars, bars: int) -> Array:
+    return variance_from_sums(frame.volume_sum(bars), rolling_sum(frame.volume**2, bars), bars)
 
 
 def _realised_variance(frame: Bars, bars: int) -> Array:

@@ -13,7 +13,7 @@ from trading_assets.errors import InvalidFrame
 from trading_assets.features.bars import Bars
 from trading_assets.features.registry import Family, Registry
 
-_CHUNK: Final = 16_384
+_CHUNK: Final = 12_288
 """Rows per pass. Features have a finite memory, so passes give the same values as one over the whole frame."""
 
 _SHORT: Final = 128

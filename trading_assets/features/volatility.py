@@ -15,6 +15,7 @@ from trading_assets.features.windows import (
     rolling_mean,
     rolling_sum,
     rolling_var,
+    variance_from_sums,
 )
 
 _HLC = ("high", "low", "close")
@@ -136,7 +137,7 @@ def volatility_ratio(frame: Bars, short: int, long: int) -> Array:
 )
 def parkinson(frame: Bars, bars: int) -> Array:
     """Volatility from the bars' ranges."""
-    return np.sqrt(rolling_mean(np.log(frame.high / frame.low) ** 2, bars) / (4 * math.log(2)))
+    return np.sqrt(rolling_mean(frame.log_range**2, bars) / (4 * math.log(2)))
 
 
 @feature(
@@ -150,15 +151,14 @@ def parkinson(frame: Bars, bars: int) -> Array:
 )
 def garman_klass(frame: Bars, bars: int) -> Array:
     """Volatility from range and body."""
-    range_ = np.log(frame.high / frame.low) ** 2
-    body = np.log(frame.close / frame.open) ** 2
-    return np.sqrt(np.maximum(rolling_mean(range_ / 2 - (2 * math.log(2) - 1) * body, bars), 0))
+    variance = frame.log_range**2 / 2 - (2 * math.log(2) - 1) * frame.log_body**2
+    return np.sqrt(np.maximum(rolling_mean(variance, bars), 0))
 
 
 def _rogers_satchell(frame: Bars) -> Array:
-    up, down = np.log(frame.high / frame.open), np.log(frame.low / frame.open)
-    body = np.log(frame.close / frame.open)
-    shape: Array = up * (up - body) + down * (down - body)
+    up = np.log(frame.high / frame.open)
+    down = up - frame.log_range
+    shape: Array = up * (up - frame.log_body) + down * (down - frame.log_body)
     return shape
 
 
@@ -176,6 +176,10 @@ def rogers_satchell(frame: Bars, bars: int) -> Array:
     return np.sqrt(np.maximum(rolling_mean(frame.once(_rogers_satchell), bars), 0))
 
 
+def _return_variance(returns: Array, bars: int) -> Array:
+    return variance_from_sums(rolling_sum(returns, bars), rolling_sum(returns**2, bars), bars)
+
+
 @feature(
     "yang_zhang_{bars}",
     inputs=_OHLC,
@@ -188,8 +192,8 @@ def rogers_satchell(frame: Bars, bars: int) -> Array:
 def yang_zhang(frame: Bars, bars: int) -> Array:
     """Volatility from opening jumps, bodies and shapes, whatever the drift."""
     unbiased = bars / (bars - 1)
-    jump = rolling_var(np.log(frame.open / frame.previous_close), bars) * unbiased
-    body = rolling_var(np.log(frame.close / frame.open), bars) * unbiased
+    jump = _return_variance(np.log(frame.open / frame.previous_close), bars) * unbiased
+    body = _return_variance(frame.log_body, bars) * unbiased
     weight = 0.34 / (1.34 + (bars + 1) / (bars - 1))
     shape = np.maximum(rolling_mean(frame.once(_rogers_satchell), bars), 0)
     return np.sqrt(jump + weight * body + (1 - weight) * shape)

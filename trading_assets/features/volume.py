@@ -10,11 +10,10 @@ from trading_assets.features.windows import (
     Array,
     ewma,
     ratio,
-    rolling_corr,
     rolling_mean,
     rolling_sum,
-    rolling_var,
     shift,
+    variance_from_sums,
 )
 
 _HLCV = ("high", "low", "close", "volume")
@@ -98,8 +97,7 @@ def money_flow_index(frame: Bars, bars: int) -> Array:
 )
 def volume_zscore(frame: Bars, bars: int) -> Array:
     """Distance of the volume from its mean in standard deviations; 0 at a constant volume."""
-    spread = np.sqrt(rolling_var(frame.volume, bars))
-    return ratio(frame.volume - frame.volume_sum(bars) / bars, spread, 0.0)
+    return ratio(frame.volume - frame.volume_sum(bars) / bars, np.sqrt(frame.volume_variance(bars)), 0.0)
 
 
 @feature(
@@ -161,7 +159,11 @@ def illiquidity_ratio(frame: Bars, short: int, long: int) -> Array:
 )
 def volume_move_correlation(frame: Bars, bars: int) -> Array:
     """Correlation of volume and absolute log return; 0 where either is constant."""
-    return rolling_corr(frame.volume, np.abs(frame.log_return), bars)
+    move = np.abs(frame.log_return)
+    total = rolling_sum(move, bars)
+    covariance = (rolling_sum(frame.volume * move, bars) - frame.volume_sum(bars) * total / bars) / bars
+    scale = frame.volume_variance(bars) * variance_from_sums(total, frame.realised_variance(bars), bars)
+    return np.clip(ratio(covariance, np.sqrt(scale), 0.0), -1, 1)
 
 
 @feature(

@@ -20,6 +20,9 @@ Array = npt.NDArray[np.float64]
 NEGLIGIBLE: Final = 1e-15
 """The weight at which the memory of an exponential filter is cut off."""
 
+_ROUNDING: Final = 1e-12
+"""A difference of sums that is smaller than this share of them is rounding."""
+
 
 def shift(values: Array, bars: int) -> Array:
     """``values`` from ``bars`` earlier."""
@@ -110,23 +113,17 @@ def rolling_var(values: Array, window: int) -> Array:
     return variance
 
 
-def rolling_corr(first: Array, second: Array, window: int) -> Array:
-    """Pearson's correlation over the last ``window`` bars, pairwise; 0 where one of them does not vary."""
+def variance_from_sums(total: Array, squares: Array, window: int) -> Array:
+    """The population variance from a window's sum and sum of squares; 0 where it is a rounding error of the squares.
 
-    def join(newer: Array, bars: int, older: Array, more: int) -> Array:
-        share = more / (bars + more)
-        joined = newer + older
-        gap = older[:2] - newer[:2]
-        np.multiply(gap, share, out=joined[:2])
-        joined[:2] += newer[:2]
-        weighted = gap * (bars * share)
-        joined[4] += weighted[0] * gap[1]
-        weighted *= gap
-        joined[2:4] += weighted
-        return joined
-
-    xx, yy, xy = _fold(_state(first, second, parts=5), window, join)[2:]
-    return np.clip(ratio(xy, np.sqrt(xx * yy), 0.0), -1, 1)
+    For series whose deviations are not small against their mean, such as returns and volumes; prices need
+    :func:`rolling_var`.
+    """
+    mean = total / window
+    square = squares / window
+    variance = square - mean * mean
+    variance[variance <= _ROUNDING * square] = 0
+    return variance
 
 
 def rolling_line(values: Array, window: int) -> tuple[Array, Array]:
