@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Group
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
@@ -73,28 +74,28 @@ def judge_models(settings: Settings) -> list[LaunchResult]:
             result = materialize_model(settings, name, follow)
             follow.end(result, "approved" if "approved" in result.materialized else "refused")
             results.append(result)
-    for result in results:
-        if not result.failed_checks:
-            _print_failures(result)
     return results
 
 
-def verdicts(settings: Settings, judged: list[LaunchResult]) -> Table:
-    """A table of the models' out-of-sample metrics and the gates that refused them."""
-    table = Table("model", "verdict", "Sharpe", "win rate", "profit factor", "drawdown", "trades", "refused because")
+def verdicts(settings: Settings, judged: list[LaunchResult]) -> Group:
+    """The models' out-of-sample metrics, and below them the gates that refused a model or what broke its run."""
+    table = Table("model", "verdict", "Sharpe", "win rate", "profit factor", "drawdown", "trades")
+    reasons: list[str] = []
     for result in judged:
         metrics = result.materialized.get("backtest", {})
-        refused = "\n".join(f"{check.name}: {check.description}" for check in result.failed_checks)
-        refused = refused or "\n".join(result.failures.values())
+        name = result.subject + synthetic_note(settings.models[result.subject].markets)
+        verdict = "[green]approved[/]" if "approved" in result.materialized else "[red]refused[/]"
         table.add_row(
-            result.subject + synthetic_note(settings.models[result.subject].markets),
-            "[green]approved[/]" if "approved" in result.materialized else "[red]refused[/]",
+            name,
+            verdict if metrics else "[red]failed[/]",
             *(f"{metrics[key]:.2f}" if key in metrics else "" for key in ("sharpe", "win_rate", "profit_factor")),
             f"{metrics['max_drawdown']:.1%}" if "max_drawdown" in metrics else "",
             f"{metrics['trades']:.0f}" if "trades" in metrics else "",
-            refused,
         )
-    return table
+        reasons += [f"[red]{check.asset}.{check.name}[/] {check.description}" for check in result.failed_checks]
+        if not result.failed_checks:
+            reasons += [f"[red]{result.subject}: {step}[/] {reason}" for step, reason in result.failures.items()]
+    return Group(table, *reasons)
 
 
 class _Follower:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from trading_assets.errors import TradingError
-from trading_assets.home import use_dagster_home
+from trading_assets.home import dagster_environment
 from trading_assets.settings import PROJECT_ROOT, load_settings
 
 
@@ -19,7 +19,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
 ) -> None:
     """Open the Dagster UI (webserver and daemon: schedules, sensors, backfills)."""
-    use_dagster_home(load_settings())
+    environment = {**os.environ, **dagster_environment(load_settings())}
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -31,4 +31,4 @@ def ui(
     typer.echo(f"Dagster UI: http://{host}:{port} (Ctrl-C stops it)")
     os.chdir(PROJECT_ROOT)
     command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]
-    os.execv(sys.executable, command)
+    os.execve(sys.executable, command, environment)

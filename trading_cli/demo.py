@@ -1,0 +1,178 @@
+"""`trading demo`: the whole path on the markets of the settings, from candles to a node that trades on paper."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+from rich.panel import Panel
+from rich.table import Table
+
+from trading_assets import logs
+from trading_assets.errors import NodeError, TradingError
+from trading_assets.settings import PROJECT_ROOT, Settings, load_settings
+from trading_assets.store import TABLES, open_store
+from trading_cli.backfill import backfill_markets, judge_models, verdicts
+from trading_cli.console import console, progress, synthetic_note
+
+_NODE_START_S = 60
+_NODE_STOP_S = 20
+
+
+def demo(
+    paper_seconds: Annotated[
+        float, typer.Option(min=1, help="Seconds in which the days kept from training are replayed on paper.")
+    ] = 45.0,
+) -> None:
+    """Run the main job: data, models, backtests, gates, promotion, paper trading, the journal back in the tables."""
+    began = time.monotonic()
+    settings = load_settings()
+    logs.configure(settings, "demo")
+    markets = list(settings.markets)
+    console.print(
+        Panel(f"From candles to paper trading on {len(markets)} markets{synthetic_note(markets)}", expand=False)
+    )
+
+    _headline("1/5 candles, bars, features, labels")
+    if failed := [result.subject for result in backfill_markets(settings) if not result.success]:
+        raise TradingError(
+            f"the backfill of {', '.join(failed)} failed", remedy="the reasons stand above and in the UI"
+        )
+
+    _headline("2/5 walk-forward, candidate, backtest, gates")
+    judged = judge_models(settings)
+    console.print(verdicts(settings, judged))
+    approved = [result.subject for result in judged if "approved" in result.materialized]
+    if not approved:
+        raise TradingError("no model passed its gates: nothing to trade", remedy="the failed gates stand above")
+
+    _headline("3/5 promotion by the sensor")
+    _promote(settings)
+
+    _headline(f"4/5 paper trading against the local exchange{synthetic_note(markets)}")
+    _trade_on_paper(settings, approved, paper_seconds)
+
+    _headline("5/5 the node's journal back in the tables")
+    _load_journal(settings)
+    console.print(_closing_screen(settings, time.monotonic() - began))
+
+
+def _headline(text: str) -> None:
+    console.print(f"\n[bold]{text}[/]")
+
+
+def _promote(settings: Settings) -> None:
+    """Let the promotion sensor see the approvals; a repeated demo finds everything promoted already."""
+    from trading_assets.launch import tick_promotion_sensor
+    from trading_assets.registry.deployment import read_manifest
+
+    for result in tick_promotion_sensor(settings):
+        if not result.success:
+            raise TradingError(f"the promotion of {result.subject} failed: {result.failures}", remedy="see the UI")
+    manifest = read_manifest(settings.live_dir)
+    for model in manifest.models.values():
+        console.print(f"{model.model} version {model.version} is active{synthetic_note(list(model.markets))}")
+
+
+def _trade_on_paper(settings: Settings, models: list[str], seconds: float) -> None:
+    """Replay the days kept from training to a node of its own process, then stop the node as Ctrl-C would."""
+    from trading_live.kill import require_off
+    from trading_live.replay import Progress, open_replay
+
+    require_off(settings.live_dir)
+    markets = sorted({market for model in models for market in settings.models[model].markets})
+    days = timedelta(days=min(settings.models[model].holdout_days for model in models) or 1.0)
+    with progress() as bar:
+        task = bar.add_task("replay", total=100, note="the node starts")
+
+        def show(now: Progress) -> None:
+            note = "the node starts" if now.waiting else f"{now.replayed_at:%Y-%m-%d %H:%M} UTC"
+            bar.update(task, completed=100 * now.fraction, note=note)
+
+        store = open_store(settings.store_url, lock_timeout_s=settings.store.lock_timeout_s)
+        end = store.query("SELECT max(ts) AS ts FROM candles")["ts"].item()
+        server = open_replay(
+            settings,
+            markets=markets,
+            start=end - days,
+            speed=days.total_seconds() / seconds,
+            port=0,
+            on_progress=show,
+        )
+        with server, (settings.data_dir / "logs" / "demo-node.txt").open("w") as output:
+            environment = {**os.environ, "TRADING_REPLAY__PORT": str(server.port)}
+            command = [sys.executable, "-m", "trading_cli", "paper"]
+            node = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment, stdout=output, stderr=output)
+            try:
+                deadline = time.monotonic() + _NODE_START_S + 3 * seconds
+                while not server.wait(0.2) and node.poll() is None and time.monotonic() < deadline:
+                    pass
+                finished, code = server.finished, node.poll()
+            finally:
+                _stop(node)
+    if not finished or code is not None:
+        raise NodeError(
+            f"the node {'ended early' if code is not None else 'was too slow'}: {_last_line(Path(output.name))}",
+            where=output.name,
+            remedy="see data/logs/node.log",
+        )
+
+
+def _stop(node: subprocess.Popen[bytes]) -> None:
+    if node.poll() is None:
+        node.send_signal(signal.SIGINT)
+        try:
+            node.wait(_NODE_STOP_S)
+        except subprocess.TimeoutExpired:
+            node.kill()
+            node.wait()
+
+
+def _last_line(file: Path) -> str:
+    lines = [line for line in file.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"
+
+
+def _load_journal(settings: Settings) -> None:
+    from trading_assets.launch import load_journal
+
+    result = load_journal(settings)
+    if not result.success:
+        raise TradingError(f"the journal could not be loaded: {result.failures}", remedy="see the UI")
+    store = open_store(settings.store_url, lock_timeout_s=settings.store.lock_timeout_s)
+    summary = store.read(TABLES["performance_summary"])
+    columns = [name for name in summary.columns if summary[name].null_count() < summary.height]
+    console.print(f"performance_summary{synthetic_note(list(settings.markets))}")
+    table = Table(*columns)
+    for row in summary.select(columns).iter_rows():
+        table.add_row(*(f"{cell:,.2f}" if isinstance(cell, float) else str(cell) for cell in row))
+    console.print(table)
+    counts = {name: store.read(TABLES[name]).height for name in ("signals", "orders", "fills", "positions")}
+    console.print(", ".join(f"{count:,} {name}" for name, count in counts.items()) + " in the tables")
+    newest = store.query("SELECT ts, market, side, quantity, price, fee FROM fills ORDER BY seq DESC LIMIT 4")
+    with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, fmt_str_lengths=40):
+        console.print(str(newest))
+
+
+def _closing_screen(settings: Settings, seconds: float) -> Panel:
+    reports = sorted(settings.reports_dir.glob("*/*.html"), key=lambda file: file.stat().st_mtime)
+    lines = [
+        f"Done in {seconds:.0f} s. All results above rest on "
+        + ("[yellow]synthetic[/] candles." if synthetic_note(list(settings.markets)) else "your candles."),
+        "",
+        "make ui                             the asset graph, checks and runs: http://localhost:3000",
+        ".venv/bin/trading report --open     the newest backtest report",
+        ".venv/bin/trading models            the registry",
+        ".venv/bin/trading status            the node and its positions",
+        '.venv/bin/trading sql "SELECT * FROM trades"   any table; docs/reference/tables.md',
+    ]
+    lines += ["", *(f"report  {file}" for file in reports[-len(settings.models) :])]
+    return Panel("\n".join(lines), title="What to open next", expand=False)

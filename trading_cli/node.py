@@ -1,0 +1,167 @@
+"""`trading paper`, `replay`, `status` and `kill`: the node and the local exchange."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from trading_assets import logs
+from trading_assets.errors import SettingsError
+from trading_assets.settings import load_settings
+from trading_cli.console import console, progress, synthetic_note
+
+if TYPE_CHECKING:
+    from trading_live.status import NodeStatus
+
+Speed = Annotated[float | None, typer.Option(min=0.001, help="Replayed seconds per second.", show_default=False)]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the local exchange.", show_default=False)]
+
+
+def paper(port: Port = None) -> None:
+    """Run the node: the deployed models on the venue's market data, orders filled in a sandbox."""
+    settings = load_settings()
+    if port is not None:
+        settings = settings.model_copy(update={"replay": settings.replay.model_copy(update={"port": port})})
+    logs.configure(settings, "node")
+    from trading_live.node import run_node
+
+    console.print(
+        f"paper trading on {settings.node.venue} ({settings.node.environment}); Ctrl-C stops, `trading kill` closes "
+        "positions and stops"
+    )
+    run_node(settings, on_decision=lambda signal, action: console.print(_decision(signal, action)))
+
+
+def replay(
+    market: Annotated[list[str] | None, typer.Option(help="A market; repeatable. Default: all.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="UTC, e.g. 2025-05-28 or 2025-05-28T12:00.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="UTC, exclusive. Default: all that is stored.")] = None,
+    speed: Speed = None,
+    port: Port = None,
+) -> None:
+    """Serve stored candles as a local exchange that speaks Binance USD-M's protocol; waits for its first subscriber."""
+    settings = load_settings()
+    logs.configure(settings, "replay")
+    from trading_live.replay import Progress, open_replay, serve
+
+    with progress() as bar:
+        task = bar.add_task("replay", total=100, note="waits for a subscriber")
+
+        def show(now: Progress) -> None:
+            note = "waits for a subscriber" if now.waiting else f"{now.replayed_at:%Y-%m-%d %H:%M} UTC"
+            bar.update(task, completed=100 * now.fraction, note=note)
+
+        server = open_replay(
+            settings,
+            markets=market,
+            start=instant(start),
+            end=instant(end),
+            speed=speed,
+            port=port,
+            on_progress=show,
+        )
+        served = ", ".join(map(named, market or settings.markets))
+        console.print(f"local exchange on {settings.replay.host}:{server.port}: {served}")
+        serve(server)
+
+
+def status() -> None:
+    """Show the node, its models, open positions, newest signals and the kill switch."""
+    settings = load_settings()
+    from trading_live.status import read_status
+
+    now = read_status(settings)
+    for line in _status_lines(now):
+        console.print(line)
+    models = Table("deployed model", "version", "bundle hash", "markets")
+    for model in now.deployed:
+        models.add_row(model.model, str(model.version), model.bundle_hash[:12], ", ".join(map(named, model.markets)))
+    positions = Table("open position", "quantity", "average price", "stop", "target", "expires")
+    for one in now.positions:
+        prices = (one.average_price, one.stop_price, one.target_price)
+        cells = ("-" if price is None else f"{price:,.4f}" for price in prices)
+        positions.add_row(named(one.market), f"{one.quantity:,.4f}", *cells, str(one.expires_at or "-"))
+    signals = Table("newest signals: bar", "market", "probability", "action", "reason")
+    for row in now.signals.iter_rows(named=True):
+        probability = "-" if row["probability"] is None else f"{row['probability']:.3f}"
+        signals.add_row(f"{row['bar_ts']}", named(row["market"]), probability, row["action"], row["reason"])
+    for table in (models, positions, signals):
+        if table.row_count:
+            console.print(table)
+
+
+def _status_lines(now: NodeStatus) -> list[str]:
+    beat = now.heartbeat
+    state = "not running"
+    if now.running:
+        state = f"{beat.state}, process {beat.pid}" if beat and now.responsive else "[red]does not answer[/]"
+    lines = [f"node         {state}"]
+    if beat:
+        lines += [
+            f"venue        {beat.venue} {beat.environment}, {beat.mode}",
+            f"market time  {beat.market_time or '-'}",
+        ]
+        lines += [f"waiting      {named(market)}: {reason}" for market, reason in beat.waiting.items()]
+        lines += [f"[red]halted       {beat.halted}[/]"] if beat.halted else []
+    lines.append(f"kill switch  {f'[red]on[/]: {now.kill.reason}' if now.kill else 'off'}")
+    lines += [f"[red]manifest     {now.manifest_error}[/]"] if now.manifest_error else []
+    return [*lines, f"journal      {now.journal_events:,} events, {now.journal_bytes / 1e6:.1f} MB"]
+
+
+def kill(
+    reset: Annotated[bool, typer.Option("--reset", help="Let a node start again.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; it stands in the journal and in `trading status`.")] = "",
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the node's end.")] = 30.0,
+) -> None:
+    """Close all positions, stop the node, and keep it stopped until --reset."""
+    settings = load_settings()
+    from trading_live import kill as switch
+    from trading_live.presence import is_running
+
+    if reset:
+        was_on = switch.reset(settings.live_dir)
+        console.print(
+            "the kill switch is off" + ("" if was_on else " (it was off)") + "; `trading paper` starts the node"
+        )
+        return
+    switch.engage(settings.live_dir, reason)
+    console.print("the kill switch is on; it stays on until `trading kill --reset`")
+    deadline = time.monotonic() + wait
+    while is_running(settings.live_dir):
+        if time.monotonic() > deadline:
+            console.print(f"[red]the node still runs after {wait:g} s[/]; see `trading status` and data/logs/node.log")
+            raise typer.Exit(1)
+        time.sleep(0.2)
+    console.print("no node is running")
+
+
+def instant(text: str | None) -> datetime | None:
+    """A UTC instant from ISO text.
+
+    Raises
+    ------
+    SettingsError
+        If it is not one.
+    """
+    if text is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"{text!r} is not a time", remedy="write e.g. 2025-05-28 or 2025-05-28T12:00") from None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def named(market: str) -> str:
+    """A market's name, marked where it is synthetic."""
+    return market + synthetic_note([market])
+
+
+def _decision(signal: object, action: str) -> str:
+    market, ts, probability = (getattr(signal, name) for name in ("market", "known_at", "probability"))
+    style = {"enter": "bold green", "refuse": "yellow"}.get(action, "dim")
+    return f"{ts:%Y-%m-%d %H:%M} {named(market)}  p={probability:.3f}  [{style}]{action}[/]"
