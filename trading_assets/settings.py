@@ -75,7 +75,7 @@ class FilesSource(Section):
     """Parquet or CSV files of candles."""
 
     kind: Literal["files"]
-    paths: dict[str, str] = Field(description="Market -> path or glob, relative to the settings file's folder.")
+    paths: dict[str, str] = Field(description="Market -> path or glob; from the project folder on, $VARIABLES expanded.")
     columns: dict[str, str] = Field({}, description="Our column -> the file's column, where they differ.")
     time_zone: str | None = Field(None, description="Zone of timestamps that carry none, e.g. UTC; empty refuses them.")
 
