@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.settings import Settings, load_settings
+from trading_assets import features, models
+from trading_assets.registry.deployment import DeployedModel, deploy
+from trading_assets.settings import (
+    LabelSettings,
+    LightGBMSettings,
+    ModelSettings,
+    Settings,
+    WalkForwardSettings,
+    load_settings,
+)
+from trading_assets.sql import build_bars, load_models
 from trading_assets.store import Store, open_store
-from trading_assets.store.tables import CANDLES
+from trading_assets.store.tables import CANDLES, LABELS
 
 MARKET = "sample:SYNA/USDT:USDT"
 OTHER = "sample:NOISE/USDT:USDT"
@@ -66,3 +77,78 @@ def live_settings(tmp_path: Path, live_store_file: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("TRADING_STORE__URL", f"duckdb:///{live_store_file}")
     monkeypatch.setenv("TRADING_REPLAY__PORT", "0")
     return load_settings()
+
+
+@pytest.fixture(scope="session")
+def decision_bars(live_store_file: Path) -> pl.DataFrame:
+    """All 15-minute bars of MARKET."""
+    store = open_store(f"duckdb:///{live_store_file}")
+    begin, end = START - timedelta(days=40), START + timedelta(days=2)
+    return build_bars(store, load_models()["bars_15m"], market=MARKET, timeframe="1m", start=begin, end=end)
+
+
+@pytest.fixture(scope="session")
+def dataset(decision_bars: pl.DataFrame) -> models.Dataset:
+    """Real features of MARKET with labels that mean nothing."""
+    rows = features.compute(decision_bars)
+    rng = np.random.default_rng(3)
+    won = rng.random(rows.height) < 0.4
+    labels = rows.select(
+        "market",
+        "ts",
+        "known_at",
+        label_end=pl.col("known_at") + pl.duration(hours=2),
+        entry_price=pl.lit(100.0),
+        barrier=pl.Series(np.where(won, "take_profit", "stop_loss")),
+        bars_to_hit=pl.lit(8, dtype=pl.Int32),
+        **{"return": pl.Series(np.where(won, 0.02, -0.01))},
+        label=pl.Series(np.where(won, 1, -1), dtype=pl.Int8),
+        ambiguous=pl.lit(value=False),
+        resolution=pl.lit("1m"),
+    ).select(*LABELS.columns)
+    return models.join(rows, labels, names=features.feature_names(), fingerprint=features.fingerprint())
+
+
+class MakeBundle(Protocol):
+    """Writes a bundle of MARKET into a data folder."""
+
+    def __call__(
+        self, bundles_dir: Path, *, threshold: float = 0.0, labels: LabelSettings | None = None
+    ) -> models.Bundle: ...
+
+
+@pytest.fixture(scope="session")
+def make_bundle(dataset: models.Dataset) -> MakeBundle:
+    """Train and write a small model; with the default threshold it wants to trade on every bar."""
+
+    windows = WalkForwardSettings(train_days=10, purge_days=1, embargo_days=1, test_days=5)
+    learner = LightGBMSettings(num_boost_round=5, min_data_in_leaf=20)
+    spec = ModelSettings(markets=[MARKET], lightgbm=learner, walk_forward=windows)
+    trained = models.train(dataset, spec)
+
+    def make(bundles_dir: Path, *, threshold: float = 0.0, labels: LabelSettings | None = None) -> models.Bundle:
+        return models.write(
+            bundles_dir,
+            model="syna",
+            trained=trained,
+            dataset=dataset,
+            spec=spec.model_copy(update={"threshold": threshold}),
+            labels=labels or LabelSettings(take_profit_pct=0.8, stop_loss_pct=0.4, horizon_bars=4),
+            metrics={},
+        )
+
+    return make
+
+
+def put_live(settings: Settings, bundle: models.Bundle, version: int = 1) -> DeployedModel:
+    """Deploy a bundle for the node of ``settings``."""
+    deployed = DeployedModel(
+        model=bundle.model,
+        version=version,
+        bundle=str(bundle.folder.relative_to(settings.data_dir)),
+        bundle_hash=bundle.bundle_hash,
+        markets=bundle.markets,
+        deployed_at=datetime.now(UTC),
+    )
+    deploy(settings.live_dir, deployed)
+    return deployed

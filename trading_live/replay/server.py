@@ -24,6 +24,8 @@ MAX_KLINES: Final = 1500
 DEFAULT_KLINES: Final = 500
 _HORIZON_S: Final = 10.0
 _PROGRESS_S: Final = 0.2
+_SETTLE_S: Final = 0.7
+_PAUSE_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class _Client:
 class ReplayServer:
     """Serves a tape; runs in a thread of its own between :meth:`start` and :meth:`stop`.
 
-    The clock stands still until the first stream is subscribed (``hold``), so that a node misses nothing while it
-    starts. It advances bar by bar: REST shows exactly the bars that closed up to the newest one sent.
+    The clock stands still until a client has subscribed to its streams (``hold``), so that a node misses nothing while
+    it starts. It advances bar by bar: REST shows exactly the bars that closed up to the newest one sent.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ class ReplayServer:
     speed
         Replayed seconds per second.
     hold
-        Whether the clock waits for the first subscription.
+        Whether the clock waits for subscriptions.
     on_progress
         Called about five times a second, in the server's thread.
     on_sent
@@ -85,6 +87,7 @@ class ReplayServer:
         self._now_ms = epoch_ms(tape.start)
         self._clients: set[_Client] = set()
         self._outage = False
+        self._paused = False
         self._reported = 0.0
         self._ready = threading.Event()
         self._finished = threading.Event()
@@ -151,6 +154,14 @@ class ReplayServer:
             loop.call_soon_threadsafe(stop.set)
         thread.join(_HORIZON_S)
 
+    def pause(self) -> None:
+        """Stop the clock; everyone stays connected."""
+        self._paused = True
+
+    def go_on(self) -> None:
+        """Let the clock run again."""
+        self._paused = False
+
     def begin_outage(self) -> None:
         """Drop every client and refuse new ones; the replayed clock goes on."""
         self._outage = True
@@ -213,12 +224,14 @@ class ReplayServer:
         assert self._subscribed is not None
         self._report(force=True)
         if self._hold:
-            await self._subscribed.wait()
-        begun = time.monotonic()
-        start_ms = epoch_ms(self.tape.start)
+            await self._everyone_subscribed()
+        due = time.monotonic()
         for close_ms, bars in groupby(self.tape.play(), key=lambda bar: bar.close_ms):
-            due = begun + (close_ms + 1 - start_ms) / 1000 / self.speed
+            due += (close_ms + 1 - self._now_ms) / 1000 / self.speed
             await asyncio.sleep(max(due - time.monotonic(), 0))
+            while self._paused:
+                await asyncio.sleep(_PAUSE_S)
+                due = time.monotonic()
             self._now_ms = close_ms + 1
             for bar in bars:
                 await self._send(bar)
@@ -226,6 +239,16 @@ class ReplayServer:
         self._now_ms = epoch_ms(self.tape.end)
         self._finished.set()
         self._report(force=True)
+
+    async def _everyone_subscribed(self) -> None:
+        """Wait for the first subscription, and until no other came for a while: clients send few at a time."""
+        assert self._subscribed is not None
+        await self._subscribed.wait()
+        while self._subscribed.is_set():
+            self._subscribed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._subscribed.wait(), _SETTLE_S)
+        self._hold = False
 
     async def _send(self, bar: Kline) -> None:
         stream = f"{bar.symbol.lower()}@kline_{bar.interval}"
@@ -248,8 +271,7 @@ class ReplayServer:
         self._reported = time.monotonic()
         begin, end = epoch_ms(self.tape.start), epoch_ms(self.tape.end)
         share = 1.0 if self.finished or end == begin else (self._now_ms - begin) / (end - begin)
-        waiting = self._hold and self._subscribed is not None and not self._subscribed.is_set()
-        self._on_progress(Progress(share, self.now, waiting))
+        self._on_progress(Progress(share, self.now, self._hold))
 
     async def _drop_clients(self) -> None:
         clients, self._clients = self._clients, set()

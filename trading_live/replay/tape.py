@@ -75,7 +75,7 @@ class Series:
         )
 
     def closed(self, now_ms: int, *, start_ms: int | None, end_ms: int | None, limit: int) -> list[Kline]:
-        """At most ``limit`` bars that closed before ``now_ms`` and opened in [start, end]; the last ones without start."""
+        """At most ``limit`` bars closed before ``now_ms``, opened in [start, end]; without start, the last ones."""
         stop = int(np.searchsorted(self.close_ms, now_ms, side="left"))
         if end_ms is not None:
             stop = min(stop, int(np.searchsorted(self.open_ms, end_ms, side="right")))

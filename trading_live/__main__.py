@@ -1,0 +1,27 @@
+"""The node as a process of its own: ``python -m trading_live``; what ``trading paper`` runs."""
+
+from __future__ import annotations
+
+import sys
+
+from trading_assets import logs
+from trading_assets.errors import TradingError
+from trading_assets.settings import load_settings
+
+
+def main() -> int:
+    """Run the node with the settings in force; 2 after a problem that the user can mend."""
+    try:
+        settings = load_settings()
+        logs.configure(settings, "node")
+        from trading_live.node import run_node
+
+        run_node(settings)
+    except TradingError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,347 @@
+"""The live node: the deployed models on a venue's market data, trading on paper in the sandbox."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from nautilus_trader.common import Environment, FileWriterConfig, LoggerConfig, LogLevel
+from nautilus_trader.live import LiveNode
+from nautilus_trader.model import AccountId, InstrumentId, TraderId
+
+from trading_assets.candles import Market, timeframe_minutes
+from trading_assets.errors import NodeError, TradingError
+from trading_assets.journal import JOURNAL_FILE, NODE, Journal
+from trading_assets.settings import Settings
+from trading_assets.strategies.instruments import instrument_id
+from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
+from trading_assets.strategies.risk import RiskGate
+from trading_assets.strategies.signals import Signal
+from trading_live import kill
+from trading_live.ledger import NAME as LEDGER
+from trading_live.ledger import ledger_factory
+from trading_live.presence import Heartbeat, Presence, RunningModel, State
+from trading_live.recovery import STARTED, Recovered, recover
+from trading_live.shelf import ModelShelf
+from trading_live.signals import BAR, TIMEFRAME, LiveSignals
+from trading_live.supervisor import Hooks, Supervisor
+from trading_live.venue_clock import VenueView, look_at_replay, replay_http, replay_ws
+from trading_live.venues import data_client, execution_client, quote_currencies
+
+_LOG: Final = structlog.get_logger(__name__)
+_TRADER: Final = "TRADER-001"
+_STOP_S: Final = 1
+
+OnDecision = Callable[[Signal, str], None]
+
+
+def run_node(settings: Settings, *, connect_timeout_s: int = 30, on_decision: OnDecision | None = None) -> None:
+    """Run the node until it is interrupted (SIGINT, SIGTERM), killed by the kill switch, or fails.
+
+    Parameters
+    ----------
+    settings
+        Everything; ``settings.node`` chooses venue, environment and limits, ``settings.live_dir`` is the node's folder.
+    connect_timeout_s
+        How long the venue may take to answer.
+    on_decision
+        Called with each signal and its action when the journal has it.
+
+    Raises
+    ------
+    NodeError
+        If the kill switch is on, another node runs on the folder, nothing is deployed, or the venue cannot be reached.
+    """
+    kill.require_off(settings.live_dir)
+    presence = Presence(settings.live_dir)
+    presence.acquire()
+    try:
+        journal = Journal(settings.live_dir / JOURNAL_FILE, f"{settings.node.mode}-{settings.node.environment}")
+        try:
+            _Run(settings, presence, journal, connect_timeout_s, on_decision).run()
+        finally:
+            journal.close()
+    finally:
+        presence.release()
+
+
+class MarketJournal:
+    """Stamps a replay's events with the market's time instead of the wall clock's, so that they fit the candles."""
+
+    def __init__(self, journal: Journal, now: Callable[[], datetime]) -> None:
+        self._journal = journal
+        self._now = now
+
+    def record(self, kind: str, event: dict[str, Any]) -> int:
+        """Write one event."""
+        return self._journal.record(kind, {**event, "ts": self._now()})
+
+    def record_all(self, events: Sequence[tuple[str, dict[str, Any]]]) -> list[int]:
+        """Write several events as one."""
+        now = self._now()
+        return self._journal.record_all([(kind, {**event, "ts": now}) for kind, event in events])
+
+
+class _Run:
+    """One run of the node: puts the parts together and takes them apart."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        presence: Presence,
+        journal: Journal,
+        connect_timeout_s: int,
+        on_decision: OnDecision | None,
+    ) -> None:
+        self.settings = settings
+        self.presence = presence
+        self.journal = journal
+        self.connect_timeout_s = connect_timeout_s
+        self.on_decision = on_decision
+        self.started_at = datetime.now(UTC)
+        self.failure: NodeError | None = None
+        self.node: LiveNode | None = None
+        self.strategy: ModelStrategy | None = None
+        self.signals: LiveSignals | None = None
+        self.shelf = ModelShelf(settings, self.tell)
+        self.replayed = settings.node.environment == "replay"
+
+    def run(self) -> None:
+        """From the journal to the journal."""
+        self.beat("starting")
+        try:
+            view = look_at_replay(self.settings) if self.replayed else None
+            recovered = self._recover(view)
+            self._load_models()
+            markets = self._markets(recovered, view)
+            self.tell(STARTED, self._place())
+            self.node = self._build(markets, recovered, view)
+            self._run_engine(self.node)
+        finally:
+            self.tell("stopped", str(self.failure or ""))
+            self.beat("stopped")
+        if self.failure is not None:
+            raise self.failure
+
+    # -- hooks ----------------------------------------------------------------------------------------------------
+
+    def tell(self, event: str, detail: str) -> None:
+        """Into the journal."""
+        self.journal.record(NODE, {"ts": datetime.now(UTC), "event": event, "detail": detail})
+
+    def beat(self, state: State) -> None:
+        """Write the heartbeat."""
+        histories = self.signals.histories if self.signals else {}
+        settings, now = self.settings.node, datetime.now(UTC)
+        self.presence.beat(
+            Heartbeat(
+                pid=os.getpid(),
+                state=state,
+                node=self.journal.node,
+                venue=settings.venue,
+                environment=settings.environment,
+                mode=settings.mode,
+                started_at=self.started_at,
+                beat_at=now,
+                market_time=self.strategy.now if self.strategy else None,
+                models=tuple(
+                    RunningModel(
+                        model=one.deployed.model,
+                        version=one.deployed.version,
+                        bundle_hash=one.deployed.bundle_hash,
+                        markets=one.deployed.markets,
+                    )
+                    for one in self.shelf.models
+                ),
+                last_bars={
+                    market: history.last + BAR for market, history in histories.items() if history.last is not None
+                },
+                waiting=self.signals.state() if self.signals else {},
+                halted=self.strategy.halted if self.strategy else None,
+            )
+        )
+
+    def stop(self, failure: NodeError | None) -> None:
+        """Stop the engine; the first failure counts."""
+        self.failure = self.failure or failure
+        if self.node is not None:
+            self.node.handle().stop()
+
+    # -- starting -------------------------------------------------------------------------------------------------
+
+    def _place(self) -> str:
+        return f"{self.settings.node.venue} {self.settings.node.environment}"
+
+    def _recover(self, view: VenueView | None) -> Recovered:
+        """What the journal says is held; a replay that begins anew, or another venue, begins a new session."""
+        path = self.journal.path
+        recovered = recover(path)
+        went_back = view is not None and recovered.newest is not None and view.now < recovered.newest
+        if went_back or recovered.last_start not in (None, self._place()):
+            left = ", ".join(holding.market for holding in recovered.holdings)
+            self.journal.new_session()
+            self.tell("new session", f"{self._place()}; left behind: {left or 'nothing'}")
+            recovered = recover(path)
+        if recovered.repairs:
+            self.journal.record_all(recovered.repairs)
+            self.tell("journal completed", f"{len(recovered.repairs)} events that the former process could not write")
+        for holding in recovered.holdings:
+            self.tell("position recovered", f"{holding.market}: {holding.quantity:g} at {holding.average_price:g}")
+            _LOG.info("position recovered", market=holding.market, quantity=holding.quantity)
+        return recovered
+
+    def _load_models(self) -> None:
+        self.shelf.refresh()
+        if not self.shelf.models:
+            reasons = "; ".join(self.shelf.refusals.values())
+            raise NodeError(
+                f"no model can be used: {reasons}" if reasons else "no model is deployed",
+                where=str(self.settings.live_dir),
+                remedy="approve and deploy one (trading demo does; trading models lists them)",
+            )
+
+    def _markets(self, recovered: Recovered, view: VenueView | None) -> list[str]:
+        """What must be listened to, and what a later deployment of the settings' models may need."""
+        needed = {market for model in self.shelf.models for market in model.deployed.markets}
+        needed |= {plan.market for plan in recovered.plans} | {holding.market for holding in recovered.holdings}
+        missing = sorted(market for market in needed if view is not None and not view.has(market))
+        if missing:
+            raise NodeError(
+                f"the replay does not have {', '.join(missing)}", where="markets", remedy="replay them too: --market"
+            )
+        perpetual = {Market.parse(market).is_perpetual for market in needed}
+        venue = self.settings.node.venue
+        wanted = {market for model in self.settings.models.values() for market in model.markets}
+        if view is not None:
+            later = {market for market in wanted if view.has(market)}
+        else:
+            parsed = {market: Market.parse(market) for market in wanted}
+            later = {m for m, one in parsed.items() if one.exchange == venue and one.is_perpetual in perpetual}
+        return sorted(needed | later)
+
+    def _build(self, markets: Sequence[str], recovered: Recovered, view: VenueView | None) -> LiveNode:
+        settings = self.settings
+        venue = "replay" if self.replayed else settings.node.venue
+        instruments = {market: InstrumentId.from_str(instrument_id(market, venue)) for market in markets}
+        account = AccountId(f"{settings.node.venue.upper()}-001")
+        node = self._engine(markets, instruments, recovered, account)
+        gate = RiskGate(settings.node.risk)
+        recovered.restore(gate)
+        self.signals = LiveSignals(markets, self.shelf, lambda *gap: supervisor.missing(*gap))
+        supervisor = Supervisor(
+            settings.live_dir,
+            instruments,
+            self.signals,
+            self.shelf,
+            Hooks(self.tell, self.beat, self.stop),
+            poll=timedelta(seconds=settings.node.poll_deployment_s),
+            replayed=self.replayed,
+        )
+        strategy = ModelStrategy(
+            ModelStrategyConfig(
+                markets=tuple(markets),
+                position_share=settings.backtest.position_share,
+                venue=venue,
+                decision_timeframe=TIMEFRAME,
+                execution_timeframe=_execution_timeframe(settings, markets),
+                listen_on_start=False,
+            ),
+            self.signals,
+            self._strategy_journal(view),
+            gate,
+            plans=recovered.plans,
+            blocked=lambda: "the kill switch is on" if kill.engaged(settings.live_dir) else None,
+        )
+        strategy.on_decision = self.on_decision
+        self.strategy = supervisor.strategy = strategy
+        node.add_actor(supervisor)
+        node.add_strategy(strategy)
+        return node
+
+    def _strategy_journal(self, view: VenueView | None) -> Journal | MarketJournal:
+        if view is None:
+            return self.journal
+        begun = view.now
+        return MarketJournal(self.journal, lambda: (self.strategy.now if self.strategy else None) or begun)
+
+    def _engine(
+        self,
+        markets: Sequence[str],
+        instruments: Mapping[str, InstrumentId],
+        recovered: Recovered,
+        account: AccountId,
+    ) -> LiveNode:
+        settings = self.settings
+        realized = recovered.realized or {}
+        balances = {
+            code: settings.node.starting_balance + realized.get(code, 0.0) for code in quote_currencies(markets)
+        }
+        addresses = (
+            {"base_url_http": replay_http(settings), "base_url_ws": replay_ws(settings)} if self.replayed else {}
+        )
+        data = data_client(settings.node.model_copy(update=addresses), markets)
+        sandbox = execution_client(settings.node, settings.backtest, balances, account=account.value)
+        builder = (
+            LiveNode.builder("TRADING", TraderId(_TRADER), Environment.SANDBOX)
+            .with_logging(_logging(settings))
+            .with_timeout_connection(self.connect_timeout_s)
+            .with_timeout_disconnection_secs(_STOP_S)
+            .with_delay_post_stop_secs(_STOP_S)
+            .with_reconciliation(bool(recovered.holdings))
+            .add_data_client(None, data.factory, data.config)
+            .add_simulated_exec_client(None, sandbox.factory, sandbox.config)
+        )
+        if recovered.holdings:
+            factory, config = ledger_factory(recovered.holdings, instruments, account)
+            builder = builder.add_exec_client(LEDGER, factory, config)
+        return builder.build()
+
+    def _run_engine(self, node: LiveNode) -> None:
+        try:
+            node.run()
+        except RuntimeError as error:
+            if self.failure is None:
+                self.failure = self._explain(error)
+        finally:
+            node.dispose()
+
+    def _explain(self, error: RuntimeError) -> NodeError:
+        text = " ".join(str(error).split())
+        if "readiness timeout" in text:
+            return NodeError(
+                f"the venue did not answer within {self.connect_timeout_s} s",
+                where=self.settings.node.base_url_http or self._place(),
+                remedy="check the network and node.base_url_http; for the local exchange, start trading replay first",
+            )
+        return NodeError(f"the engine stopped: {text}", where="node", remedy="see data/logs")
+
+
+def _execution_timeframe(settings: Settings, markets: Sequence[str]) -> str:
+    """The finest bars that all markets have: a replay knows only what is stored."""
+    if settings.node.environment != "replay":
+        return "1m"
+    stored = [settings.markets[market].timeframe for market in markets if market in settings.markets]
+    return max(stored, key=timeframe_minutes, default="1m")
+
+
+def _logging(settings: Settings) -> LoggerConfig:
+    """Warnings of the engine on the terminal, more in a rotated file beside our own logs."""
+    levels = {"DEBUG": LogLevel.INFO, "INFO": LogLevel.WARNING, "WARNING": LogLevel.WARNING, "ERROR": LogLevel.ERROR}
+    return LoggerConfig(
+        stdout_level=levels[settings.logs.level],
+        fileout_level=LogLevel.INFO,
+        is_colored=sys.stdout.isatty(),
+        file_config=FileWriterConfig(
+            directory=str(settings.data_dir / "logs"),
+            file_name="engine",
+            file_format="json",
+            file_rotate=(10_000_000, 5),
+        ),
+    )
+
+
+__all__ = ["MarketJournal", "TradingError", "run_node"]

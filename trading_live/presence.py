@@ -1,0 +1,128 @@
+"""One node per folder, and a heartbeat that says what it is doing."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from trading_assets.errors import NodeError
+
+LOCK_FILE: Final = "node.lock"
+HEARTBEAT_FILE: Final = "node.json"
+
+State = Literal["starting", "warming up", "trading", "closing", "stopped"]
+
+
+class RunningModel(BaseModel):
+    """A model that the node trades with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    version: int
+    bundle_hash: str
+    markets: tuple[str, ...]
+
+
+class Heartbeat(BaseModel):
+    """What a node says about itself once a second.
+
+    Attributes
+    ----------
+    market_time
+        The newest bar's end: the market's clock.
+    last_bars
+        Market -> end of its newest decision bar.
+    waiting
+        Market -> why nothing is decided there.
+    halted
+        Why the strategy enters nothing any more; None while it does.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    state: State
+    node: str
+    venue: str
+    environment: str
+    mode: str
+    started_at: AwareDatetime
+    beat_at: AwareDatetime
+    market_time: AwareDatetime | None = None
+    models: tuple[RunningModel, ...] = ()
+    last_bars: dict[str, AwareDatetime] = {}
+    waiting: dict[str, str] = {}
+    halted: str | None = None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the heartbeat."""
+        return (datetime.now(UTC) - self.beat_at).total_seconds()
+
+
+class Presence:
+    """The right to be the node of a folder: a lock that the system frees when the process ends, however it ends."""
+
+    def __init__(self, live_dir: Path) -> None:
+        self._live_dir = live_dir
+        self._handle: IO[str] | None = None
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises
+        ------
+        NodeError
+            If another node runs on the folder; says which process.
+        """
+        self._live_dir.mkdir(parents=True, exist_ok=True)
+        handle = (self._live_dir / LOCK_FILE).open("a")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+            beat = read_heartbeat(self._live_dir)
+            raise NodeError(
+                "a node is running here already" + (f" (process {beat.pid})" if beat else ""),
+                where=str(self._live_dir),
+                remedy="stop it with Ctrl-C or trading kill, or give this one another data folder",
+            ) from None
+        self._handle = handle
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Write the heartbeat; a reader sees the former one or this one."""
+        file = self._live_dir / HEARTBEAT_FILE
+        beside = file.with_name(f".{HEARTBEAT_FILE}.{os.getpid()}")
+        beside.write_text(heartbeat.model_dump_json())
+        beside.replace(file)
+
+    def release(self) -> None:
+        """Free the lock."""
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+
+def is_running(live_dir: Path) -> bool:
+    """Whether a node holds the folder's lock."""
+    with contextlib.suppress(FileNotFoundError), (live_dir / LOCK_FILE).open() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def read_heartbeat(live_dir: Path) -> Heartbeat | None:
+    """The newest heartbeat, also of a node that has ended; None where there is none."""
+    try:
+        return Heartbeat.model_validate_json((live_dir / HEARTBEAT_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None

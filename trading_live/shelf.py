@@ -1,0 +1,145 @@
+"""The deployed models in use: read from the manifest, verified, swapped without a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+import structlog
+
+from trading_assets import features
+from trading_assets.errors import ModelError
+from trading_assets.models import Bundle, load
+from trading_assets.registry.deployment import MANIFEST, DeployedModel, Manifest, read_manifest
+from trading_assets.settings import Settings
+
+_LOG: Final = structlog.get_logger(__name__)
+
+Tell = Callable[[str, str], None]
+"""(event, detail): into the node's journal."""
+
+
+@dataclass(frozen=True)
+class ModelInUse:
+    """A deployed version and its verified bundle."""
+
+    deployed: DeployedModel
+    bundle: Bundle
+
+    @property
+    def name(self) -> str:
+        """Model and version, as a person says it."""
+        return f"{self.deployed.model} v{self.deployed.version}"
+
+
+class ModelShelf:
+    """Follows the deployment manifest.
+
+    A bundle that does not verify is refused: the version in use stays, and the refusal is told once.
+
+    Parameters
+    ----------
+    settings
+        Data folder and live folder.
+    tell
+        Told of every deployment, refusal and withdrawal.
+    """
+
+    def __init__(self, settings: Settings, tell: Tell) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._models: dict[str, ModelInUse] = {}
+        self._markets: dict[str, ModelInUse] = {}
+        self._refused: dict[str, str] = {}
+        self._seen: tuple[int, int] | None = None
+        self._broken = ""
+
+    @property
+    def models(self) -> tuple[ModelInUse, ...]:
+        """The models in use, by name."""
+        return tuple(self._models[name] for name in sorted(self._models))
+
+    @property
+    def refusals(self) -> dict[str, str]:
+        """Model -> why its deployed version is not in use."""
+        return dict(self._refused)
+
+    def of(self, market: str) -> ModelInUse | None:
+        """The model that trades a market: the one deployed last, where there are several."""
+        return self._markets.get(market)
+
+    def refresh(self) -> bool:
+        """Look at the manifest; whether a model changed."""
+        stamp = self._stamp()
+        if stamp == self._seen and not self._refused:
+            return False
+        manifest = self._read()
+        if manifest is None:
+            return False
+        self._seen = stamp
+        changed = [self._withdraw(name) for name in list(self._models) if name not in manifest.models]
+        changed += [self._take(deployed) for deployed in manifest.models.values()]
+        if any(changed):
+            ordered = sorted(self._models.values(), key=lambda one: one.deployed.deployed_at)
+            self._markets = {market: one for one in ordered for market in one.deployed.markets}
+        return any(changed)
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            stat = (self._settings.live_dir / MANIFEST).stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_ino
+
+    def _read(self) -> Manifest | None:
+        try:
+            manifest = read_manifest(self._settings.live_dir)
+        except ModelError as error:
+            if str(error) != self._broken:
+                self._broken = str(error)
+                self._say("manifest refused", str(error), warning=True)
+            return None
+        self._broken = ""
+        return manifest
+
+    def _withdraw(self, name: str) -> bool:
+        self._say("model withdrawn", self._models.pop(name).name)
+        return True
+
+    def _take(self, deployed: DeployedModel) -> bool:
+        present = self._models.get(deployed.model)
+        if present is not None and present.deployed == deployed:
+            self._refused.pop(deployed.model, None)
+            return False
+        try:
+            bundle = load(
+                deployed.folder(self._settings.data_dir),
+                expected_hash=deployed.bundle_hash,
+                feature_fingerprint=features.fingerprint(),
+            )
+            _warm(bundle)
+        except ModelError as error:
+            self._refuse(deployed, str(error), present)
+            return False
+        self._refused.pop(deployed.model, None)
+        self._models[deployed.model] = ModelInUse(deployed, bundle)
+        self._say("model deployed", f"{self._models[deployed.model].name}, bundle {deployed.bundle_hash[:16]}")
+        return True
+
+    def _refuse(self, deployed: DeployedModel, why: str, present: ModelInUse | None) -> None:
+        keeps = f"keeping {present.name}" if present else "nothing trades in its place"
+        reason = f"{deployed.model} v{deployed.version}: {why} ({keeps})"
+        if self._refused.get(deployed.model) != reason:
+            self._refused[deployed.model] = reason
+            self._say("model refused", reason, warning=True)
+
+    def _say(self, event: str, detail: str, *, warning: bool = False) -> None:
+        (_LOG.warning if warning else _LOG.info)(event, detail=detail)
+        self._tell(event, detail)
+
+
+def _warm(bundle: Bundle) -> None:
+    """Predict once: the learner's library is loaded before the first bar is."""
+    bundle.predict(pl.DataFrame({name: [0.0] for name in bundle.features}))

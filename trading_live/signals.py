@@ -1,0 +1,141 @@
+"""Decisions of the node: closed bars in, features by the assets' own function, the deployed model's answer out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from trading_assets.candles import OHLCV, TS, timeframe_delta
+from trading_assets.features import LOOKBACK_BARS, compute
+from trading_assets.strategies.signals import ClosedBar, Signal
+from trading_live.shelf import ModelInUse, ModelShelf
+
+TIMEFRAME: Final = "15m"
+BAR: Final = timeframe_delta(TIMEFRAME)
+
+_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "market": pl.String,
+    "ts": TS,
+    "known_at": TS,
+    **dict.fromkeys(OHLCV, pl.Float64),
+}
+
+OnGap = Callable[[str, datetime, datetime], None]
+"""(market, first missing open, open of the bar that came): asks the venue for what is missing."""
+
+
+class BarHistory:
+    """The newest decision bars of one market, as the features want them."""
+
+    def __init__(self, market: str, *, rows: int = LOOKBACK_BARS) -> None:
+        self.market = market
+        self.rows = rows
+        self.frame = pl.DataFrame(schema=_SCHEMA)
+
+    @property
+    def height(self) -> int:
+        """How many bars are there."""
+        return self.frame.height
+
+    @property
+    def first(self) -> datetime | None:
+        """The oldest bar's open."""
+        return self.frame["ts"][0] if self.height else None
+
+    @property
+    def last(self) -> datetime | None:
+        """The newest bar's open."""
+        return self.frame["ts"][-1] if self.height else None
+
+    def append(self, bar: ClosedBar) -> None:
+        """Add the newest bar."""
+        self.frame = pl.concat([self.frame.tail(self.rows - 1), _frame([bar])], rechunk=True)
+
+    def merge(self, bars: Iterable[ClosedBar]) -> int:
+        """Add older or missing bars; one that is there already stays. Returns how many were new."""
+        fresh = _frame(bars).unique("ts").join(self.frame, on="ts", how="anti")
+        self.frame = pl.concat([self.frame, fresh]).sort("ts").tail(self.rows)
+        return fresh.height
+
+
+class LiveSignals:
+    """The node's signal source.
+
+    A market whose bars do not join up is not decided on: the missing ones are asked for first, and until they are there
+    (or the venue has none) its bars are only kept.
+
+    Parameters
+    ----------
+    markets
+        What is listened to.
+    shelf
+        The models in use.
+    on_gap
+        Asks for missing bars.
+    """
+
+    def __init__(self, markets: Iterable[str], shelf: ModelShelf, on_gap: OnGap) -> None:
+        self.histories = {market: BarHistory(market) for market in markets}
+        self.waiting: dict[str, str] = {}
+        self.decisions = 0
+        self._shelf = shelf
+        self._on_gap = on_gap
+
+    def on_bar(self, bar: ClosedBar) -> Signal | None:
+        """The deployed model's answer; None without a model, while bars are missing, or for a bar seen before."""
+        history = self.histories[bar.market]
+        last = history.last
+        if last is not None and bar.ts <= last:
+            return None
+        history.append(bar)
+        if last is not None and bar.ts > last + BAR and bar.market not in self.waiting:
+            self.wait(bar.market, f"bars from {last + BAR:%Y-%m-%d %H:%M} on are missing")
+            self._on_gap(bar.market, last + BAR, bar.ts)
+        if bar.market in self.waiting or history.height < history.rows:
+            return None
+        model = self._shelf.of(bar.market)
+        return None if model is None else self._decide(bar, history, model)
+
+    def wait(self, market: str, reason: str) -> None:
+        """Decide nothing on a market until :meth:`go_on`."""
+        self.waiting[market] = reason
+
+    def go_on(self, market: str) -> None:
+        """Decide again."""
+        self.waiting.pop(market, None)
+
+    def state(self) -> dict[str, str]:
+        """Market -> why nothing is decided there."""
+        short = {
+            market: f"{history.height:,} of {history.rows:,} bars of history"
+            for market, history in self.histories.items()
+            if history.height < history.rows
+        }
+        idle = {market: "no model deployed" for market in self.histories if self._shelf.of(market) is None}
+        return idle | short | self.waiting
+
+    def _decide(self, bar: ClosedBar, history: BarHistory, model: ModelInUse) -> Signal:
+        row = compute(history.frame).tail(1)
+        bundle, deployed = model.bundle, model.deployed
+        self.decisions += 1
+        return Signal(
+            market=bar.market,
+            ts=bar.ts,
+            known_at=bar.known_at,
+            probability=float(bundle.predict(row)[0]),
+            threshold=bundle.threshold,
+            take_profit_pct=bundle.labels.take_profit_pct,
+            stop_loss_pct=bundle.labels.stop_loss_pct,
+            horizon_bars=bundle.labels.horizon_bars,
+            model=deployed.model,
+            model_version=deployed.version,
+            bundle_hash=deployed.bundle_hash,
+        )
+
+
+def _frame(bars: Iterable[ClosedBar]) -> pl.DataFrame:
+    rows = [(bar.market, bar.ts, bar.known_at, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in bars]
+    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")

@@ -1,0 +1,131 @@
+"""What a node is doing, put together from its folder: whoever asks needs no connection to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from trading_assets.errors import ModelError
+from trading_assets.journal import JOURNAL_FILE, NODE, newest_seq, read_session
+from trading_assets.registry.deployment import DeployedModel, read_manifest
+from trading_assets.settings import Settings
+from trading_assets.store.tables import POSITIONS, SIGNALS
+from trading_assets.strategies.plans import TradePlan
+from trading_live.kill import KillSwitch, engaged
+from trading_live.presence import Heartbeat, is_running, read_heartbeat
+from trading_live.recovery import newest_plans
+
+_DEAF_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPosition:
+    """An open position with what the strategy intends with it; prices in quote currency, times UTC."""
+
+    market: str
+    quantity: float
+    average_price: float
+    stop_price: float | None
+    target_price: float | None
+    expires_at: datetime | None
+    signal_id: str
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """What ``trading status`` shows.
+
+    Attributes
+    ----------
+    running
+        Whether a process holds the folder.
+    responsive
+        Whether its heartbeat is fresh.
+    heartbeat
+        The newest one, also of a node that has ended.
+    kill
+        The kill switch, if it is on.
+    deployed
+        What the manifest names; the heartbeat's models are those in use.
+    manifest_error
+        Why the manifest cannot be read.
+    positions
+        Open positions.
+    signals, events
+        The newest decisions, and what the node did, newest last.
+    journal_events, journal_bytes
+        The journal's size.
+    """
+
+    running: bool
+    responsive: bool
+    heartbeat: Heartbeat | None
+    kill: KillSwitch | None
+    deployed: tuple[DeployedModel, ...]
+    manifest_error: str
+    positions: tuple[OpenPosition, ...]
+    signals: pl.DataFrame
+    events: pl.DataFrame
+    journal_events: int
+    journal_bytes: int
+
+
+def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
+    """Look at a node's folder.
+
+    Parameters
+    ----------
+    settings
+        Which folder: ``settings.live_dir``.
+    newest
+        How many signals and events.
+
+    Raises
+    ------
+    NodeError
+        If the journal is not one.
+    """
+    live_dir, path = settings.live_dir, settings.live_dir / JOURNAL_FILE
+    events = read_session(path)
+    heartbeat, running = read_heartbeat(live_dir), is_running(live_dir)
+    deployed: tuple[DeployedModel, ...] = ()
+    manifest_error = ""
+    try:
+        deployed = tuple(read_manifest(live_dir).models.values())
+    except ModelError as error:
+        manifest_error = str(error)
+    return NodeStatus(
+        running=running,
+        responsive=running and heartbeat is not None and heartbeat.age_s < _DEAF_S,
+        heartbeat=heartbeat,
+        kill=engaged(live_dir),
+        deployed=deployed,
+        manifest_error=manifest_error,
+        positions=_open(events[POSITIONS.name], newest_plans(events)),
+        signals=events[SIGNALS.name].tail(newest),
+        events=events[NODE].tail(newest),
+        journal_events=newest_seq(path),
+        journal_bytes=path.stat().st_size if path.is_file() else 0,
+    )
+
+
+def _open(positions: pl.DataFrame, plans: dict[str, TradePlan]) -> tuple[OpenPosition, ...]:
+    newest = positions.sort("seq").group_by("market", maintain_order=True).last().filter(pl.col("quantity") != 0)
+    found = []
+    for row in newest.sort("market").iter_rows(named=True):
+        plan = plans.get(row["market"])
+        mine = plan if plan is not None and plan.stage != "closed" else None
+        found.append(
+            OpenPosition(
+                market=row["market"],
+                quantity=row["quantity"],
+                average_price=row["average_price"],
+                stop_price=mine.stop_price if mine else None,
+                target_price=mine.target_price if mine else None,
+                expires_at=mine.expires_at if mine else None,
+                signal_id=row["signal_id"],
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,276 @@
+"""The node's supervisor: history and missing bars, new deployments, the kill switch, the heartbeat.
+
+It runs inside the engine as an actor, on the engine's thread, beside the strategy that it serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from nautilus_trader.common import DataActor
+from nautilus_trader.model import Bar, BarType, InstrumentId
+
+from trading_assets.errors import NodeError
+from trading_assets.strategies.instruments import bar_type, close_time, exact
+from trading_assets.strategies.model_strategy import ModelStrategy
+from trading_assets.strategies.signals import ClosedBar
+from trading_live import kill
+from trading_live.presence import State
+from trading_live.shelf import ModelShelf
+from trading_live.signals import BAR, TIMEFRAME, LiveSignals
+
+_LOG: Final = structlog.get_logger(__name__)
+_PAGE: Final = 1000
+_WATCH: Final = timedelta(seconds=0.5)
+_ANSWER_S: Final = 10.0
+_ATTEMPTS: Final = 3
+_CLOSE_S: Final = 30.0
+
+
+@dataclass(slots=True)
+class _Request:
+    """A request for bars that is under way; ``since`` is the missing range's first open, None for a warm-up page."""
+
+    asked_at: datetime
+    since: datetime | None = None
+    until: datetime | None = None
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the supervisor tells the process that it runs in.
+
+    Attributes
+    ----------
+    tell
+        (event, detail) into the node's journal.
+    beat
+        Writes the heartbeat for a state.
+    stop
+        Stops the node; a text is the reason of a failure.
+    """
+
+    tell: Callable[[str, str], None]
+    beat: Callable[[State], None]
+    stop: Callable[[NodeError | None], None]
+
+
+class Supervisor(DataActor):
+    """Warms up, watches and stops.
+
+    Parameters
+    ----------
+    live_dir
+        Where the kill file appears.
+    instruments
+        Market -> the venue's instrument.
+    signals
+        Given the history, and told when missing bars are there.
+    shelf
+        Asked to follow the deployment manifest.
+    hooks
+        Ways out of the engine.
+    poll
+        How often the manifest is looked at.
+    replayed
+        Whether bars carry historic times, so that the wall clock cannot tell a forming bar.
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> Supervisor:
+        """The engine's base class takes its own config at this point."""
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        live_dir: Path,
+        instruments: Mapping[str, InstrumentId],
+        signals: LiveSignals,
+        shelf: ModelShelf,
+        hooks: Hooks,
+        *,
+        poll: timedelta,
+        replayed: bool,
+    ) -> None:
+        super().__init__()
+        self.strategy: ModelStrategy | None = None
+        self._live_dir = live_dir
+        self._bars = {BarType.from_str(bar_type(str(iid), TIMEFRAME)): market for market, iid in instruments.items()}
+        self._bar_types = {market: kind for kind, market in self._bars.items()}
+        self._instruments = dict(instruments)
+        self._signals = signals
+        self._shelf = shelf
+        self._hooks = hooks
+        self._poll = poll
+        self._replayed = replayed
+        self._requests: dict[str, _Request] = {}
+        self._state: State = "starting"
+        self._listening = False
+        self._stopping = False
+        self._halted = ""
+        self._closing_since: datetime | None = None
+
+    # -- the engine's handlers ------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Ask for history; watch from now on."""
+        unknown = [str(iid) for iid in self._instruments.values() if self.cache.instrument(iid) is None]
+        if unknown:
+            self._fail(f"the venue does not have {', '.join(unknown)}", "check the markets of the deployed models")
+            return
+        self._set("warming up")
+        for market in self._instruments:
+            self._ask(market, _Request(_now()))
+        self.clock.set_timer("watch", _WATCH, callback=self._watch)
+        self.clock.set_timer("deployments", self._poll, callback=lambda _: self._follow())
+        self.clock.set_timer("heartbeat", timedelta(seconds=1), callback=lambda _: self._hooks.beat(self._state))
+
+    def on_stop(self) -> None:
+        """The last word."""
+        self._set("stopped")
+
+    def on_historical_bars(self, bars: Sequence[Bar]) -> None:
+        """A page of the warm-up, or the bars that were missing."""
+        try:
+            for market in {self._bars[bar.bar_type] for bar in bars if bar.bar_type in self._bars}:
+                self._take(market, [self._closed(bar) for bar in bars if self._bars.get(bar.bar_type) == market])
+            if not bars:  # the answer to which request is not said
+                for market in list(self._requests):
+                    self._take(market, [])
+        except Exception as error:
+            self._fail(f"history cannot be used: {type(error).__name__}: {error}", "see the log")
+
+    def missing(self, market: str, since: datetime, until: datetime) -> None:
+        """Ask for the bars that open in [since, until): the signals' way to close a gap."""
+        count = int((until - since) / BAR)
+        self._hooks.tell("bars missing", f"{market}: {count} from {since:%Y-%m-%d %H:%M}")
+        _LOG.warning("bars missing", market=market, count=count, since=since.isoformat())
+        self._ask(market, _Request(_now(), since, until))
+
+    # -- history --------------------------------------------------------------------------------------------------
+
+    def _ask(self, market: str, request: _Request) -> None:
+        self._requests[market] = request
+        request.asked_at = _now()
+        kind = self._bar_types[market]
+        if request.since is not None:
+            self.request_bars(kind, start=request.since, end=request.until, limit=_PAGE)
+        else:
+            self.request_bars(kind, end=self._signals.histories[market].first, limit=_PAGE)
+
+    def _take(self, market: str, bars: list[ClosedBar]) -> None:
+        history = self._signals.histories[market]
+        fresh = history.merge(bar for bar in bars if self._replayed or bar.known_at <= _now())
+        request = self._requests.pop(market, None)
+        if request is None:
+            return
+        if request.since is not None and request.until is not None:
+            wanted = int((request.until - request.since) / BAR)
+            self._signals.go_on(market)
+            rest = "" if fresh >= wanted else "; the venue has no others"
+            self._hooks.tell("bars recovered", f"{market}: {fresh} of {wanted}{rest}")
+            _LOG.info("bars recovered", market=market, fresh=fresh, wanted=wanted)
+        elif fresh and history.height < history.rows:
+            self._ask(market, _Request(_now()))
+        else:
+            _LOG.info("history is there", market=market, bars=history.height, wanted=history.rows)
+        if not self._requests and not self._listening:
+            self._listen()
+
+    def _listen(self) -> None:
+        assert self.strategy is not None
+        self._listening = True
+        short = {
+            market: history.height
+            for market, history in self._signals.histories.items()
+            if history.height < history.rows
+        }
+        if short:
+            self._hooks.tell("history is short", ", ".join(f"{market}: {rows} bars" for market, rows in short.items()))
+        if self._closing_since is None:
+            self._set("trading")
+        self.strategy.listen()
+
+    def _closed(self, bar: Bar) -> ClosedBar:
+        known_at = close_time(bar.ts_event)
+        prices = (exact(bar.open), exact(bar.high), exact(bar.low), exact(bar.close))
+        return ClosedBar(self._bars[bar.bar_type], TIMEFRAME, known_at - BAR, known_at, *prices, exact(bar.volume))
+
+    # -- watching -------------------------------------------------------------------------------------------------
+
+    def _watch(self, _: Any) -> None:
+        try:
+            self._chase_requests()
+            self._report_halt()
+            if self._closing_since is None and kill.engaged(self._live_dir) is not None:
+                self._begin_closing()
+            elif self._closing_since is not None:
+                self._go_on_closing()
+        except Exception as error:
+            _LOG.exception("supervisor")
+            self._fail(f"the supervisor failed: {type(error).__name__}: {error}", "see the log")
+
+    def _chase_requests(self) -> None:
+        for market, request in list(self._requests.items()):
+            if (_now() - request.asked_at).total_seconds() < _ANSWER_S:
+                continue
+            if request.since is None and request.attempts >= _ATTEMPTS:
+                self._fail(f"the venue does not send the history of {market}", "see the log, then start the node again")
+                return
+            request.attempts += 1
+            self._ask(market, request)
+
+    def _report_halt(self) -> None:
+        halted = self.strategy.halted if self.strategy is not None else None
+        if halted is not None and halted != self._halted and self._closing_since is None:
+            self._halted = halted
+            self._hooks.tell("halted", halted)
+
+    def _begin_closing(self) -> None:
+        switch = kill.engaged(self._live_dir)
+        self._closing_since = _now()
+        self._set("closing")
+        self._hooks.tell("kill", switch.reason if switch else "")
+        _LOG.warning("kill switch: closing positions", reason=switch.reason if switch else "")
+        if self.strategy is not None:
+            self.strategy.flatten("kill")
+        self._go_on_closing()
+
+    def _go_on_closing(self) -> None:
+        assert self._closing_since is not None
+        if self._stopping:
+            return
+        if self.strategy is None or self.strategy.is_flat():
+            self._stopping = True
+            self._hooks.tell("flat", "all positions closed")
+            self._hooks.stop(None)
+        elif (_now() - self._closing_since).total_seconds() > _CLOSE_S:
+            self._fail(
+                f"positions are still open after {_CLOSE_S:.0f} s: {', '.join(self.strategy.open_trades)}",
+                "the venue sends no prices; start the node again after trading kill --reset to close them",
+            )
+
+    def _follow(self) -> None:
+        try:
+            self._shelf.refresh()
+        except Exception as error:
+            _LOG.exception("deployments")
+            self._hooks.tell("deployments unreadable", f"{type(error).__name__}: {error}")
+
+    def _set(self, state: State) -> None:
+        self._state = state
+        self._hooks.beat(state)
+
+    def _fail(self, what: str, remedy: str) -> None:
+        self._stopping = True
+        self._hooks.tell("failed", what)
+        self._hooks.stop(NodeError(what, where="node", remedy=remedy))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
