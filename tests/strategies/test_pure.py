@@ -114,7 +114,7 @@ def test_a_days_loss_stops_entries_until_the_next_utc_day() -> None:
     gate.realise(NOW, -129.0)
     assert gate.refusal(NOW, 1.0) is None
     gate.realise(NOW, -1.0)
-    assert gate.refusal(NOW, 1.0) == "loss of 2025-03-01 (UTC) 100.00 reached the limit 100.00"
+    assert gate.refusal(NOW, 1.0) == "daily loss 100.00 on 2025-03-01 UTC reached the limit 100.00"
     midnight = datetime(2025, 3, 2, tzinfo=UTC)
     assert gate.refusal(midnight - SECOND, 1.0) is not None
     assert gate.refusal(midnight, 1.0) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class BacktestResult:
     start, end
         The period: from the first prediction's bar to the last one's horizon, or the last candle.
     refusals
-        Reason (without figures) -> how often.
+        What refused -> how often.
     engine_statistics
         NautilusTrader's own figures, for comparison.
     candles, bars
@@ -244,4 +245,4 @@ def _reconcile(trades: pl.DataFrame, balance: float, starting_balance: float) ->
 def _refusals(journal: MemoryJournal) -> dict[str, int]:
     reasons: list[Any] = [row["reason"] for row in journal.of("signals") if row["action"] == "refuse"]
     kept = [reason for reason in reasons if not reason.startswith("halted: flatten: end")]
-    return dict(Counter("".join(c for c in reason if not c.isdigit() and c not in ".,-") for reason in kept))
+    return dict(Counter(re.split(r"\s*\d", reason, maxsplit=1)[0] for reason in kept))

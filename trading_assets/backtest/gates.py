@@ -33,10 +33,19 @@ class GateResult:
     advice: str
 
     @property
+    def value_text(self) -> str:
+        """The value with its unit."""
+        return self._show(self.value)
+
+    @property
+    def required_text(self) -> str:
+        """The threshold with its direction and unit."""
+        return f"{'>=' if self.at_least else '<='} {self._show(self.threshold)}"
+
+    @property
     def text(self) -> str:
         """Value, threshold, verdict and, where it failed, what to look at."""
-        relation = ">=" if self.at_least else "<="
-        line = f"{self.name} {self._show(self.value)}, required {relation} {self._show(self.threshold)}"
+        line = f"{self.name} {self.value_text}, required {self.required_text}"
         return f"{line}: passed" if self.passed else f"{line}: FAILED; {self.advice}"
 
     def _show(self, value: float) -> str:

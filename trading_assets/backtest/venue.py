@@ -37,6 +37,9 @@ from trading_assets.strategies.instruments import bar_type, instrument_id, raw_s
 _FIXED_SCALE: Final = 16
 """Decimals of the engine's fixed-point numbers."""
 
+CHUNK_ROWS = 100_000
+"""Bars given to the engine at a time: few enough to stay in the processor's cache."""
+
 _LEVERAGE: Final = Decimal(10)
 """Positions are bounded by the strategy's share and the risk limits, not by margin."""
 
@@ -102,7 +105,7 @@ def perpetual(market: str, rules: MarketRules, *, venue: str) -> CryptoPerpetual
     )
 
 
-def run_chunks(engine: BacktestEngine, feeds: Sequence[Feed], *, venue: str, rows: int = 200_000) -> int:
+def run_chunks(engine: BacktestEngine, feeds: Sequence[Feed], *, venue: str) -> int:
     """Run the engine over the feeds in chunks of time, so that memory does not grow with the history.
 
     Returns
@@ -111,7 +114,7 @@ def run_chunks(engine: BacktestEngine, feeds: Sequence[Feed], *, venue: str, row
         Bars given to the engine.
     """
     total = 0
-    for chunk in _chunks(feeds, rows):
+    for chunk in _chunks(feeds, CHUNK_ROWS):
         bars = [bar for feed in chunk for bar in to_bars(feed, venue=venue)]
         engine.add_data(bars, validate=False, sort=True)
         engine.run(streaming=True)

@@ -261,7 +261,7 @@ class ModelStrategy(Strategy):
         quantity = instrument.make_qty(max(notional, 0.0) / bar.close, round_down=True)
         smallest = instrument.min_quantity or instrument.size_increment
         if quantity.as_double() < smallest.as_double():
-            return "refuse", f"notional {notional:,.2f} buys {quantity}, below the venue's minimum {smallest}", None
+            return "refuse", f"quantity {quantity} for {notional:,.2f} below the venue's minimum {smallest}", None
         worth = quantity.as_double() * bar.close
         if (refusal := self._gate.refusal(bar.known_at, worth, orders=_ROUND_TRIP_ORDERS)) is not None:
             return "refuse", refusal, None

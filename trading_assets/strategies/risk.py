@@ -48,7 +48,7 @@ class RiskGate:
             return f"position notional {notional:,.2f} above the limit {limits.max_position_notional:,.2f}"
         loss = -self.realised(now)
         if loss >= limits.max_daily_loss:
-            return f"loss of {now:%Y-%m-%d} (UTC) {loss:,.2f} reached the limit {limits.max_daily_loss:,.2f}"
+            return f"daily loss {loss:,.2f} on {now:%Y-%m-%d} UTC reached the limit {limits.max_daily_loss:,.2f}"
         count = self.orders_in_minute(now) + orders
         if count > limits.max_orders_per_minute:
             return f"orders per minute {count} above the limit {limits.max_orders_per_minute}"

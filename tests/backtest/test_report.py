@@ -1,0 +1,134 @@
+"""The report: what it says, and that it needs nothing but itself."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.backtest.worlds import EXACT, LABELS, A, backtest, candles, flat, random_signals, signals, walk
+from trading_assets.backtest import plots
+from trading_assets.backtest.engine import BacktestResult
+from trading_assets.backtest.gates import evaluate
+from trading_assets.backtest.report import Provenance, render
+from trading_assets.settings import GateSettings
+from trading_assets.store.tables import FOLDS
+
+NOW = datetime(2025, 6, 1, 12, 30, tzinfo=UTC)
+PREDICTIONS = random_signals(A, 60 * 24 * 20, seed=2).with_columns(
+    label=pl.when(pl.col("probability") > 0.5).then(pl.lit(1)).otherwise(pl.lit(-1))
+)
+
+
+@pytest.fixture(scope="module")
+def result() -> BacktestResult:
+    return backtest(PREDICTIONS, {A: walk(60 * 24 * 20, seed=2)})
+
+
+def page(result: BacktestResult, folder: Path, **changes: Any) -> str:
+    arguments: dict[str, Any] = {
+        "model": "test",
+        "markets": [A],
+        "synthetic": [],
+        "candle_timeframe": "1m",
+        "threshold": 0.55,
+        "labels": LABELS,
+        "settings": EXACT,
+        "gates": evaluate(result.metrics, GateSettings()),
+        "predictions": PREDICTIONS,
+        "folds": None,
+        "provenance": Provenance("d" * 64, "0.1.0", "run-1"),
+        "created_at": NOW,
+        "folder": folder,
+    }
+    return render(result, **(arguments | changes)).read_text(encoding="utf-8")
+
+
+def test_the_page_is_one_small_file_that_loads_nothing(result: BacktestResult, tmp_path: Path) -> None:
+    text = page(result, tmp_path)
+    assert len(text.encode()) < 1_000_000
+    assert [file.name for file in tmp_path.iterdir()] == ["test.html"]
+    assert not re.search(r"""(src|href)=["'](?!data:)""", text)
+    assert "<script" not in text
+
+
+def test_the_page_says_synthetic_first_where_the_market_is(result: BacktestResult, tmp_path: Path) -> None:
+    text = page(result, tmp_path, synthetic=[A])
+    body = text[text.index("<body>") :]
+    assert body.index("SYNTHETIC DATA") < body.index("<h1>")
+    assert "SYNTHETIC" in text[: text.index("</title>")]
+    assert "SYNTHETIC" not in page(result, tmp_path)
+
+
+def test_the_page_names_failed_gates_with_value_threshold_and_advice(result: BacktestResult, tmp_path: Path) -> None:
+    gates = evaluate(result.metrics | {"sharpe": 0.5}, GateSettings())
+    failed = [gate for gate in gates if not gate.passed]
+    text = page(result, tmp_path, gates=gates)
+    assert f"{len(failed)} of 5 gates failed" in text
+    for gate in failed:
+        assert gate.value_text in text
+        assert gate.advice.replace("'", "&#39;") in text
+
+
+def test_the_page_has_costs_metrics_trades_and_provenance(result: BacktestResult, tmp_path: Path) -> None:
+    text = page(result, tmp_path)
+    for said in ("2.0 / 5.0 bps", "100.0 ms", "d" * 64, "run-1", "Profit factor", "2025-06-01 12:30", "not recorded"):
+        assert said in text, said
+    assert f"{result.trades.height - 30} more in the table" in text
+    assert text.count("<img src=") == 4
+
+
+def test_names_are_escaped(result: BacktestResult, tmp_path: Path) -> None:
+    assert "<b>x" not in page(result, tmp_path, markets=["<b>x"])
+
+
+def test_a_backtest_without_trades_has_a_page_too(tmp_path: Path) -> None:
+    empty = backtest(signals((A, 0, 0.1)), {A: candles(flat(100))})
+    text = page(empty, tmp_path, predictions=PREDICTIONS.clear())
+    assert "No prediction reached the threshold" in text
+
+
+def test_the_folds_get_a_picture(result: BacktestResult, tmp_path: Path) -> None:
+    folds = pl.DataFrame({"fold": [1, 2], "auc": [0.6, 0.4]}).cast({"fold": pl.Int32})
+    assert set(folds.columns) <= set(FOLDS.columns)
+    assert page(result, tmp_path, folds=folds).count("<img src=") == 5
+
+
+def test_the_same_backtest_draws_the_same_bytes(result: BacktestResult) -> None:
+    first, again = (plots.equity_and_drawdown(result.equity, starting_balance=1e5) for _ in range(2))
+    assert first == again
+    assert first.startswith(b"<?xml")
+
+
+def test_the_summary_is_a_small_png(result: BacktestResult) -> None:
+    png = plots.summary_png(result.equity, starting_balance=1e5, title="test")
+    assert png.startswith(b"\x89PNG")
+    assert len(png) < 60_000
+
+
+def test_monthly_returns_multiply_to_the_total() -> None:
+    days = pl.datetime_range(
+        datetime(2024, 12, 15, tzinfo=UTC), datetime(2025, 2, 10, tzinfo=UTC), "1d", time_unit="us", eager=True
+    )
+    equity = pl.DataFrame({"ts": days, "equity": [100.0 + n for n in range(days.len())]})
+    table = plots.monthly_table(equity, starting_balance=100.0)
+    assert table.select("year", "month").rows() == [(2024, 12), (2025, 1), (2025, 2)]
+    total = table.select((pl.col("return") + 1).product()).item()
+    assert total == pytest.approx(equity["equity"][-1] / 100)
+
+
+def test_reliability_of_a_calibrated_model_lies_on_the_diagonal() -> None:
+    import numpy as np
+
+    rng = np.random.default_rng(1)
+    p = rng.uniform(0.1, 0.9, 20_000)
+    frame = pl.DataFrame({"probability": p, "label": (rng.random(p.size) < p).astype(np.int8)})
+    table = plots.reliability(frame)
+    assert table.height == 10
+    assert table["rows"].to_list() == [2000.0] * 10
+    inside = (table["low"] <= table["predicted"]) & (table["predicted"] <= table["high"])
+    assert inside.sum() >= 8

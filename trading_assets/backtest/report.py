@@ -1,0 +1,185 @@
+"""The backtest's report: one self-contained HTML page."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from trading_assets.backtest import plots
+from trading_assets.backtest.engine import BacktestResult
+from trading_assets.backtest.gates import GateResult
+from trading_assets.settings import BacktestSettings, LabelSettings
+
+TEMPLATE: Final = "report.html.j2"
+MAX_TRADES: Final = 15
+"""First and last trades shown."""
+
+_PERCENT: Final = "percent"
+_METRICS: Final = (
+    ("total_return", "Total return", _PERCENT, "final equity over starting balance"),
+    ("cagr", "CAGR", _PERCENT, "compound annual growth"),
+    ("sharpe", "Sharpe", "ratio", "daily returns, flat days included, times the root of 365"),
+    ("sortino", "Sortino", "ratio", "only falling days count as risk"),
+    ("max_drawdown", "Max drawdown", _PERCENT, "deepest fall below the peak, at day ends"),
+    ("calmar", "Calmar", "ratio", "CAGR over max drawdown"),
+    ("volatility", "Volatility", _PERCENT, "annualised, of daily returns"),
+    ("trades", "Trades", "count", "round trips"),
+    ("win_rate", "Win rate", _PERCENT, "trades with a profit after costs"),
+    ("profit_factor", "Profit factor", "ratio", "gross profit over gross loss, after costs"),
+    ("avg_trade_return", "Average trade", "fine percent", "of its notional, after costs"),
+    ("exposure", "Exposure", _PERCENT, "share of market time with an open position"),
+    ("turnover", "Turnover", "ratio", "notional traded over mean equity"),
+    ("total_fees", "Fees paid", "money", "quote currency"),
+    ("total_pnl", "Profit and loss", "money", "quote currency, after costs"),
+    ("refused", "Entries refused", "count", "by the risk limits"),
+)
+_TILES: Final = ("sharpe", "total_return", "max_drawdown", "win_rate", "profit_factor", "trades")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a backtest comes from; printed at the end of its report."""
+
+    dataset_hash: str = ""
+    code_version: str = ""
+    run_id: str = ""
+    bundle_hash: str = ""
+    model_version: str = ""
+
+
+def render(
+    result: BacktestResult,
+    *,
+    model: str,
+    markets: Sequence[str],
+    synthetic: Sequence[str],
+    candle_timeframe: str,
+    threshold: float,
+    labels: LabelSettings,
+    settings: BacktestSettings,
+    gates: Sequence[GateResult],
+    predictions: pl.DataFrame,
+    folds: pl.DataFrame | None,
+    provenance: Provenance,
+    created_at: datetime,
+    folder: Path,
+) -> Path:
+    """Write ``<model>.html`` into ``folder``; a reader never sees half of it.
+
+    Parameters
+    ----------
+    synthetic
+        Those of ``markets`` whose candles are made up; the page says so at its top.
+    predictions
+        ``probability`` and ``label``, for the calibration plot.
+    folds
+        The ``folds`` table of the model, for the AUC plot.
+    created_at
+        Printed; UTC.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("trading_assets.backtest", "."), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters |= {"number": format_metric}
+    page = environment.get_template(TEMPLATE).render(
+        model=model,
+        markets=markets,
+        synthetic=synthetic,
+        start=result.start,
+        end=result.end,
+        candles=result.candles,
+        candle_timeframe=candle_timeframe,
+        threshold=threshold,
+        labels=labels,
+        costs=settings,
+        gates=gates,
+        failed=[gate for gate in gates if not gate.passed],
+        tiles=[metric_row(result, name) for name in _TILES],
+        metrics=[metric_row(result, name) for name, *_ in _METRICS],
+        refusals=result.refusals,
+        plots=_plots(result, predictions, folds, threshold=threshold, starting_balance=settings.starting_balance),
+        first_trades=result.trades.head(MAX_TRADES).rows(named=True),
+        last_trades=result.trades.slice(MAX_TRADES).tail(MAX_TRADES).rows(named=True),
+        hidden_trades=max(result.trades.height - 2 * MAX_TRADES, 0),
+        provenance=_provenance(provenance),
+        created_at=created_at,
+    )
+    return _write(folder / f"{model}.html", page)
+
+
+def metric_row(result: BacktestResult, name: str) -> dict[str, str]:
+    """A metric for people: label, value, what it means."""
+    label, kind, meaning = next((label, kind, meaning) for key, label, kind, meaning in _METRICS if key == name)
+    return {"name": name, "label": label, "value": format_metric(result.metrics[name], kind), "meaning": meaning}
+
+
+def format_metric(value: float, kind: str) -> str:
+    """A value as text; ``kind`` is percent, fine percent, ratio, count or money."""
+    match kind:
+        case "percent":
+            return f"{100 * value:.1f}%"
+        case "fine percent":
+            return f"{100 * value:+.3f}%"
+        case "count":
+            return f"{value:,.0f}"
+        case "money":
+            return f"{value:,.2f}"
+        case _:
+            return f"{value:,.2f}"
+
+
+def _plots(
+    result: BacktestResult,
+    predictions: pl.DataFrame,
+    folds: pl.DataFrame | None,
+    *,
+    threshold: float,
+    starting_balance: float,
+) -> list[dict[str, Any]]:
+    """The pictures in the page's order, as data addresses; ``wide`` ones take a row of their own."""
+    equity, balance = result.equity, starting_balance
+    pictures = [
+        ("Equity and drawdown", True, plots.equity_and_drawdown(equity, starting_balance=balance)),
+        ("Monthly returns", True, plots.monthly_returns(equity, starting_balance=balance)),
+        ("Trade distribution", True, plots.trade_distribution(result.trades)),
+        ("Calibration", False, plots.calibration(predictions, threshold=threshold)),
+    ]
+    if folds is not None and not folds.is_empty():
+        pictures.append(("AUC by fold", False, plots.fold_aucs(folds)))
+    return [
+        {"title": title, "wide": wide, "source": f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"}
+        for title, wide, svg in pictures
+    ]
+
+
+def _provenance(provenance: Provenance) -> list[tuple[str, str]]:
+    rows = [
+        ("Data set (sha256)", provenance.dataset_hash),
+        ("Code version", provenance.code_version),
+        ("Dagster run", provenance.run_id),
+        ("Bundle (sha256)", provenance.bundle_hash),
+        ("Model version", provenance.model_version),
+    ]
+    return [(label, value or "not recorded") for label, value in rows]
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".html.part")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)  # noqa: PTH105 - the atomic one
+    return path
