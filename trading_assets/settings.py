@@ -119,9 +119,10 @@ class LabelSettings(Section):
 
 
 class WalkForwardSettings(Section):
-    """Rolling windows; purge and embargo are times, never row numbers."""
+    """Training and test windows; purge and embargo are times, never row numbers."""
 
     train_days: Positive = 180.0
+    anchored: bool = Field(False, description="Train from the start of the history on, instead of on the newest days.")
     purge_days: float = Field(2.0, ge=0)
     embargo_days: float = Field(1.0, ge=0)
     test_days: Positive = 30.0

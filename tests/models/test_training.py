@@ -105,6 +105,14 @@ def test_the_candidate_is_trained_like_a_fold(planted: PlantedFrames) -> None:
     assert score(trained.classifier.predict(newest), newest["label"])["auc"] > 0.65  # type: ignore[operator]
 
 
+def test_an_anchored_candidate_is_trained_on_the_whole_history(planted: PlantedFrames) -> None:
+    data = joined(planted())
+    anchored = SPEC.walk_forward.model_copy(update={"anchored": True})
+    trained = train(data, SPEC.model_copy(update={"walk_forward": anchored}))
+    assert trained.train_start == data.start
+    assert trained.rows == data.frame.height
+
+
 def test_too_short_a_history_is_said_in_days(planted: PlantedFrames) -> None:
     data = joined(planted(days=20))
     with pytest.raises(ModelError, match="20 days of labelled history are there, 33 are needed"):

@@ -149,3 +149,10 @@ def test_the_order_of_the_rows_does_not_matter(
     for a, b in zip(shuffled, in_order, strict=True):
         assert (a.test_start, a.test_end) == (b.test_start, b.test_end)
         assert sorted(known_at.gather(a.train)) == sorted(known_at.gather(order).gather(b.train))
+
+
+def test_an_anchored_walk_forward_tests_the_same_windows_and_trains_from_the_start_of_the_history() -> None:
+    rolling, anchored = split(365), split(365, anchored=True)
+    assert [fold.test_start for fold in anchored] == [fold.test_start for fold in rolling]
+    assert {fold.train_start for fold in anchored} == {START}
+    assert [len(fold.train) for fold in anchored] == [(180 + 30 * number) * 96 for number in range(6)]

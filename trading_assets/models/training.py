@@ -108,7 +108,7 @@ def walk_forward(dataset: Dataset, spec: ModelSettings, progress: Progress | Non
 
 
 def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
-    """Train on the newest ``train_days`` whose outcomes are known, up to the holdout.
+    """Train on the newest ``train_days`` whose outcomes are known, up to the holdout; on all of them where anchored.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
             remedy="backfill a longer history or shorten train_days",
         )
     newest = _newest(known.frame)
-    window = known.frame.filter(pl.col("known_at") > newest - length)
+    window = known.frame if spec.walk_forward.anchored else known.frame.filter(pl.col("known_at") > newest - length)
     classifier = fit(window, known.features, spec.lightgbm)
     oldest = window["known_at"].min()
     assert isinstance(oldest, datetime)

@@ -1,4 +1,4 @@
-"""Purged and embargoed rolling walk-forward, on time columns and never on row numbers.
+"""Purged and embargoed walk-forward, rolling or anchored, on time columns and never on row numbers.
 
 One fold, on the time axis::
 
@@ -25,14 +25,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.candles import TS
-from trading_assets.errors import InvalidFrame, ModelError
+from trading_assets.errors import ModelError
 from trading_assets.settings import WalkForwardSettings
+from trading_assets.validation.times import Rows, check_times, days, numpy_time
 
 MIN_TEST_SHARE: Final = 0.1
 """A rest of history shorter than this share of a test window has too few rows to be a fold: it joins the one before."""
-
-Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,9 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class WalkForward:
-    """A rolling walk-forward splitter.
+    """A walk-forward splitter.
+
+    The training window rolls with the test window, or, where the settings anchor it, always starts with the history.
 
     Test windows are contiguous and cover everything after the first training window, purge and embargo. The last one
     is shorter where the history ends; a rest of less than a tenth of a test window joins the window before it.
@@ -74,7 +74,7 @@ class WalkForward:
     Parameters
     ----------
     settings
-        Lengths of the windows, in days.
+        Lengths of the windows, in days; rolling or anchored.
     """
 
     settings: WalkForwardSettings
@@ -107,18 +107,18 @@ class WalkForward:
         ModelError
             If the history is too short for one fold, or a training window holds no row.
         """
-        _validate(known_at, label_end)
+        check_times(known_at, label_end, where="walk-forward")
         decided = known_at.to_numpy()
         resolved = label_end.to_numpy()
         folds: list[Fold] = []
         for test_start, test_end in self._test_windows(known_at):
             train_end = test_start - self.gap
-            train_start = train_end - timedelta(days=self.settings.train_days)
+            train_start = self._train_start(known_at, train_end)
             known_by = test_start - timedelta(days=self.settings.embargo_days)
             test = np.flatnonzero(_between(decided, test_start, test_end))
             if not test.size:  # the venue was silent for a whole window
                 continue
-            train = np.flatnonzero(_between(decided, train_start, train_end) & (resolved <= _numpy(known_by)))
+            train = np.flatnonzero(_between(decided, train_start, train_end) & (resolved <= numpy_time(known_by)))
             if not train.size:
                 raise ModelError(
                     f"no outcome is known in the training window {train_start:%Y-%m-%d} to {train_end:%Y-%m-%d}",
@@ -132,6 +132,13 @@ class WalkForward:
         """How many folds :meth:`split` gives."""
         return len(self.split(known_at, label_end))
 
+    def _train_start(self, known_at: pl.Series, train_end: datetime) -> datetime:
+        if not self.settings.anchored:
+            return train_end - timedelta(days=self.settings.train_days)
+        first = known_at.min()
+        assert isinstance(first, datetime)
+        return first
+
     def _test_windows(self, known_at: pl.Series) -> Iterator[tuple[datetime, datetime]]:
         times = known_at.unique().sort()
         if len(times) < 2:
@@ -141,7 +148,7 @@ class WalkForward:
         if end - first < self.needed:
             wf = self.settings
             raise ModelError(
-                f"{_days(end - first)} days of labelled history are there, {_days(self.needed)} are needed "
+                f"{days(end - first)} days of labelled history are there, {days(self.needed)} are needed "
                 f"({wf.train_days:g} train + {wf.purge_days:g} purge + {wf.embargo_days:g} embargo "
                 f"+ {MIN_TEST_SHARE * wf.test_days:g} of a first test window)",
                 where="walk-forward",
@@ -157,27 +164,5 @@ class WalkForward:
             start = stop
 
 
-def _validate(known_at: pl.Series, label_end: pl.Series) -> None:
-    where = "walk-forward"
-    for name, column in (("known_at", known_at), ("label_end", label_end)):
-        if column.dtype != TS:
-            raise InvalidFrame(f"{name} is {column.dtype}, not {TS}", where=where)
-        if column.null_count():
-            raise InvalidFrame(f"{name} has {column.null_count()} nulls", where=where)
-    if len(known_at) != len(label_end):
-        raise InvalidFrame(f"{len(known_at)} known_at but {len(label_end)} label_end", where=where)
-    early = (label_end < known_at).sum()
-    if early:
-        raise InvalidFrame(f"{early} outcomes end before their decision", where=where)
-
-
 def _between(times: npt.NDArray[np.datetime64], start: datetime, end: datetime) -> npt.NDArray[np.bool_]:
-    return (times >= _numpy(start)) & (times < _numpy(end))
-
-
-def _numpy(moment: datetime) -> np.datetime64:
-    return np.datetime64(moment.replace(tzinfo=None), "us")
-
-
-def _days(length: timedelta) -> str:
-    return f"{length / timedelta(days=1):.1f}".removesuffix(".0")
+    return (times >= numpy_time(start)) & (times < numpy_time(end))
