@@ -260,6 +260,7 @@ class _Run:
         self.strategy = supervisor.strategy = strategy
         node.add_actor(supervisor)
         node.add_strategy(strategy)
+        strategy.set_external_order_instrument_ids(list(instruments.values()))  # what is recovered is the strategy's
         return node
 
     def _strategy_journal(self, view: VenueView | None) -> Journal | MarketJournal:
@@ -311,7 +312,7 @@ class _Run:
 
     def _explain(self, error: RuntimeError) -> NodeError:
         text = " ".join(str(error).split())
-        if "readiness timeout" in text:
+        if "readiness timeout" in text or "connect timeout" in text:
             return NodeError(
                 f"the venue did not answer within {self.connect_timeout_s} s",
                 where=self.settings.node.base_url_http or self._place(),
