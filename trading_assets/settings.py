@@ -75,7 +75,7 @@ class FilesSource(Section):
     """Parquet or CSV files of candles."""
 
     kind: Literal["files"]
-    paths: dict[str, str] = Field(description="Market -> path or glob; from the project folder on, $VARIABLES expanded.")
+    paths: dict[str, str] = Field(description="Market -> path or glob; relative to the project; $VARIABLES expand.")
     columns: dict[str, str] = Field({}, description="Our column -> the file's column, where they differ.")
     time_zone: str | None = Field(None, description="Zone of timestamps that carry none, e.g. UTC; empty refuses them.")
 
@@ -89,7 +89,7 @@ class CcxtSource(Section):
     base_url: str | None = Field(None, description="Another address for the exchange's REST API.")
     max_attempts: int = Field(5, ge=1, description="How often a request is made before giving up.")
     first_wait_s: Positive = Field(1.0, description="Wait before the second attempt; doubles with each further one.")
-    rate_limit: bool = Field(True, description="Keep to the exchange's request limits; only a server of your own has none.")
+    rate_limit: bool = Field(True, description="Keep to the exchange's request limits; your own server has none.")
 
 
 Source = Annotated[SampleSource | FilesSource | CcxtSource, Field(discriminator="kind")]
