@@ -30,7 +30,7 @@ from tests.backtest.worlds import (
 from trading_assets.backtest.engine import run_backtest
 from trading_assets.backtest.slices import MarketRules
 from trading_assets.errors import MissingCandles, ModelError, SettingsError
-from trading_assets.settings import ModelSettings
+from trading_assets.settings import LabelSettings, ModelSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
 
 ONE_SIGNAL = signals((A, 0, 0.7))
@@ -197,11 +197,14 @@ def test_the_engine_counts_the_same_trades() -> None:
     gap_share=st.sampled_from([0.0, 0.0, 0.3]),
     volatility=st.sampled_from([5e-4, 2e-3]),
     horizon=st.integers(1, 12),
+    barriers=st.sampled_from([(2.0, 1.0), (0.4, 0.3), (0.1, 0.1)]),
 )
-def test_it_agrees_with_an_independent_simulation(seed: int, gap_share: float, volatility: float, horizon: int) -> None:
+def test_it_agrees_with_an_independent_simulation(
+    seed: int, gap_share: float, volatility: float, horizon: int, barriers: tuple[float, float]
+) -> None:
     frame = walk(1500, seed=seed, volatility=volatility, gap_share=gap_share)
     predictions = random_signals(A, 1200, seed=seed)
-    labels = LABELS.model_copy(update={"horizon_bars": horizon})
+    labels = LabelSettings(take_profit_pct=barriers[0], stop_loss_pct=barriers[1], horizon_bars=horizon)
     result = backtest(predictions, {A: frame}, labels=labels)
     lot = 10.0 ** -MarketRules.of(frame).size_precision
     expected = simulate(predictions, A, frame, threshold=0.55, labels=labels, settings=EXACT, lot=lot)

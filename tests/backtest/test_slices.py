@@ -31,6 +31,16 @@ def test_a_candle_goes_to_its_low_before_its_high() -> None:
     assert path["at"].to_list() == [START + LATENCY, START + 2 * LATENCY, half, end]
 
 
+def test_a_candle_too_narrow_for_both_barriers_stays_one_bar() -> None:
+    frame = candles([(100, 101, 100, 101), (101, 103, 100, 101)])
+    path = price_path(frame, **PATH, barrier_ratio=1.02 / 0.99)
+    assert path.select("open", "high", "low", "close").rows()[2:] == [
+        (100, 101, 100, 101),
+        (101, 101, 100, 100),
+        (100, 103, 100, 101),
+    ]
+
+
 def test_the_best_case_goes_to_the_high_first() -> None:
     path = price_path(candles([(10, 12, 9, 11)]), **PATH, low_first=False)
     assert path.select("open", "high", "low", "close").rows()[2:] == [(10, 12, 10, 12), (12, 12, 9, 11)]

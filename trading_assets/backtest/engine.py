@@ -123,7 +123,7 @@ def run_backtest(
         journal,
         candle_timeframe=candle_timeframe,
         end=end,
-        low_first=labels.ambiguous != "best_case",
+        labels=labels,
         settings=settings,
         risk=risk,
     )
@@ -159,7 +159,7 @@ def _replay(
     *,
     candle_timeframe: str,
     end: datetime,
-    low_first: bool,
+    labels: LabelSettings,
     settings: BacktestSettings,
     risk: RiskSettings,
 ) -> tuple[dict[str, float], int]:
@@ -170,9 +170,11 @@ def _replay(
 
     latency = timedelta(milliseconds=settings.latency_ms)
     frames = {"timeframe": candle_timeframe, "decision_timeframe": DECISION_TIMEFRAME}
+    low_first = labels.ambiguous != "best_case"
+    barriers = (1 + labels.take_profit_pct / 100) / (1 - labels.stop_loss_pct / 100)
     feeds = []
     for market, frame in candles.items():
-        path = price_path(frame, **frames, latency=latency, low_first=low_first)
+        path = price_path(frame, **frames, latency=latency, low_first=low_first, barrier_ratio=barriers)
         closing = closing_slices(frame, at=end, latency=latency)
         decisions = decision_bars(frame, **frames, until=end).rename({"known_at": "at"})
         feeds.append(Feed(market, _SLICE_TIMEFRAME, rules[market], pl.concat([path, closing])))

@@ -6,8 +6,9 @@ over in slices, which say when the price was where:
 
 - where a decision bar ends, the next candle's open, as soon as an order can have arrived, and once more one latency
   later, when the stop and target that follow the fill have arrived;
-- open to low in the candle's first half, low to high to close in its second (``worst_case``: a long position meets its
-  stop before its target), or high before low (``best_case``).
+- a candle wide enough to touch both barriers of one trade goes from open to low in its first half and from low to high
+  to close in its second (``worst_case``: a long position meets its stop before its target), or high before low
+  (``best_case``). In a narrower one the order cannot matter, so it stays one bar.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ MAX_VOLUME: Final = 1e9
 
 _END: Final = timedelta(milliseconds=1)
 _MAX_DECIMALS: Final = 8
+_ROUNDING: Final = 0.95
+"""Barriers move by up to a tick when they are rounded: candles a little narrower are split too."""
+
 _OHLC: Final = ("open", "high", "low", "close")
 
 
@@ -104,6 +108,7 @@ def price_path(
     decision_timeframe: str,
     latency: timedelta,
     low_first: bool = True,
+    barrier_ratio: float = 1.0,
 ) -> pl.DataFrame:
     """The slices of one market's candles, ascending.
 
@@ -112,7 +117,9 @@ def price_path(
     latency
         Between sending an order and its arrival; less than a quarter of a candle.
     low_first
-        Whether each candle goes to its low before its high.
+        Whether a candle goes to its low before its high.
+    barrier_ratio
+        Take-profit price over stop price; candles whose high over low is less cannot touch both and are not split.
 
     Returns
     -------
@@ -130,11 +137,14 @@ def price_path(
     first, second = ("low", "high") if low_first else ("high", "low")
     opening = candles.filter(pl.col("ts").dt.truncate(decision).diff().fill_null(decision) > timedelta(0))
     flat = [pl.col("open").alias(name) for name in _OHLC]
+    wide = pl.col("high") >= pl.col("low") * (1 + (barrier_ratio - 1) * _ROUNDING)
+    end = pl.col("ts") + candle - _END
     parts = [
         opening.select(pl.col("ts") + latency, *flat, volume),
         opening.select(pl.col("ts") + 2 * latency, *flat, volume),
-        candles.select(pl.col("ts") + candle / 2, *_leg("open", first, first), volume),
-        candles.select(pl.col("ts") + candle - _END, *_leg(first, second, "close"), volume),
+        candles.filter(wide).select(pl.col("ts") + candle / 2, *_leg("open", first, first), volume),
+        candles.filter(wide).select(end, *_leg(first, second, "close"), volume),
+        candles.filter(~wide).select(end, *_OHLC, volume),
     ]
     return pl.concat(parts).rename({"ts": "at"}).sort("at", maintain_order=True)
 

@@ -166,13 +166,13 @@ def _chunks(feeds: Sequence[Feed], rows: int) -> Iterator[list[Feed]]:
     start: datetime = min(feed.bars["at"][0] for feed in filled)
     end: datetime = max(feed.bars["at"][-1] for feed in filled) + timedelta(microseconds=1)
     count = -(-total // rows)
+    cuts = [start + (end - start) * number / count for number in range(count)] + [end]
+    rows_before = [feed.bars["at"].search_sorted(pl.Series(cuts, dtype=feed.bars["at"].dtype)) for feed in filled]
     for number in range(count):
-        low, high = start + (end - start) * number / count, start + (end - start) * (number + 1) / count
-        cut = [feed.bars.filter(pl.col("at").is_between(low, high, closed="left")) for feed in filled]
         yield [
-            Feed(feed.market, feed.timeframe, feed.rules, bars)
-            for feed, bars in zip(filled, cut, strict=True)
-            if not bars.is_empty()
+            Feed(feed.market, feed.timeframe, feed.rules, feed.bars.slice(before[number], size))
+            for feed, before in zip(filled, rows_before, strict=True)
+            if (size := before[number + 1] - before[number])
         ]
 
 
