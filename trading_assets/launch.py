@@ -14,8 +14,9 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from trading_assets.definitions import defs
+from trading_assets.defs.failures import failure_reason
 from trading_assets.defs.partitions import MONTHS, SETTINGS, partition_key, range_tags
-from trading_assets.errors import SettingsError, TradingError
+from trading_assets.errors import SettingsError
 from trading_assets.home import HOME_VARIABLE, STORAGE_VARIABLE, dagster_environment, within
 from trading_assets.settings import Settings
 
@@ -268,26 +269,6 @@ def _result(result: dg.ExecuteInProcessResult, subject: str, job: str) -> Launch
         if event.is_step_failure and (reason := failure_reason(event))
     }
     return LaunchResult(subject, job, result.run_id, result.success, materialized, checks, failures)
-
-
-def failure_reason(event: dg.DagsterEvent) -> str:
-    """Why a step failed: the innermost exception's message; empty where a blocking check failed."""
-    error = event.step_failure_data.error
-    if error is None:
-        return event.message or "failed"
-    if error.cls_name == "DagsterAssetCheckFailedError":
-        return ""
-    while error.cause is not None:
-        error = error.cause
-    text = error.message.strip()
-    ours = error.cls_name in {kind.__name__ for kind in _subclasses(TradingError)}
-    return text.split(": ", 1)[1] if ours and ": " in text else text
-
-
-def _subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
-    for child in kind.__subclasses__():
-        yield child
-        yield from _subclasses(child)
 
 
 class _Translator:

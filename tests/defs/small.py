@@ -20,6 +20,7 @@ from trading_assets.store import TABLES, Store, open_store
 
 SMALL = Path(__file__).with_name("small.yaml")
 SYNA, NOISE = "sample:SYNA/USDT:USDT", "sample:NOISE/USDT:USDT"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 MONTHS = ("2025-01", "2025-02", "2025-03")
 DATA_TABLES = ("candles", "bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "labels")
 
@@ -75,17 +76,34 @@ class Location:
         instance: dg.DagsterInstance | None = None,
         tags: Mapping[str, str] | None = None,
         partition: str | None = None,
-        assets: list[str] | None = None,
     ) -> dg.ExecuteInProcessResult:
-        """Run a job, or some assets of it, on an ephemeral instance."""
+        """Run a job on an ephemeral instance."""
         return self.defs.resolve_job_def(job).execute_in_process(
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config=QUIET,
             instance=instance or dg.DagsterInstance.ephemeral(),
             tags=dict(tags or {}),
             partition_key=partition,
-            asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
             raise_on_error=False,
             resources={"settings": settings},
+        )
+
+    def materialize(
+        self,
+        settings: Settings,
+        *assets: Any,
+        instance: dg.DagsterInstance,
+        tags: Mapping[str, str] | None = None,
+        partition: str | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize some assets alone, as from the UI."""
+        return dg.materialize(
+            list(assets),
+            instance=instance,
+            tags=dict(tags or {}),
+            partition_key=partition,
+            run_config=QUIET,
+            raise_on_error=False,
+            resources={"settings": settings, "store": self.module("resources").store_resource},
         )
 
     def months(self, market: str, first: str, last: str) -> dict[str, str]:

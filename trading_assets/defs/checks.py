@@ -28,6 +28,10 @@ _CANDLE_CHECKS = {
 }
 
 
+Rule = Callable[[pl.DataFrame], pl.DataFrame]
+"""Takes candles, returns what breaks the rule."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What one check found: bad months with their value, and rows that show it."""
@@ -65,18 +69,18 @@ def candle_checks(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> Iterator[dg.AssetCheckResult]:
     """Schema, duplicates, OHLC consistency and gaps of the run's candles, market by market."""
-    rules: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
-        "schema": quality.schema_errors,
-        "no_duplicates": quality.duplicates,
-        "ohlc_consistency": quality.inconsistent,
+    rules: dict[str, tuple[Rule, str]] = {
+        "schema": (quality.schema_errors, "broken rules of a column"),
+        "no_duplicates": (quality.duplicates, "doubled keys"),
+        "ohlc_consistency": (quality.inconsistent, "candles"),
     }
     found: dict[str, list[Finding]] = {name: [] for name in _CANDLE_CHECKS}
     for window in windows_of_run(context, settings):
         timeframe = settings.markets[window.market].timeframe
         where = {"market": window.market, "timeframe": timeframe}
         candles = store.read(CANDLES, where=where, start=window.start, end=window.end)
-        for name, rule in rules.items():
-            found[name].append(_apply(rule, candles, window))
+        for name, (rule, unit) in rules.items():
+            found[name].append(_apply(rule, unit, candles, window))
         listed = _first_candle(store, window.market, timeframe) or window.start
         found["gap_share"].append(_gaps(candles["ts"], window, timeframe, listed, settings))
     limit = f"{settings.candle_gates.max_gap_share:.1%}"
@@ -87,7 +91,7 @@ def candle_checks(
             good = f"at most {whole.worst:.2%} of a month's candles are missing, limit {limit}"
             bad = f"more than the limit of {limit} is missing; see candles_quarantine, then materialize candles again"
         else:
-            good, bad = "all rows keep the rule", f"rows break the rule '{name}'; {look}"
+            good, bad = "all candles keep the rule", f"the rule '{name}' is broken (allowed: 0); {look}"
         yield verdict(CANDLES.name, name, whole, good=good, bad=bad)
 
 
@@ -97,13 +101,13 @@ def _first_candle(store: Store, market: str, timeframe: str) -> datetime | None:
     return first if isinstance(first, datetime) else None
 
 
-def _apply(rule: Callable[[pl.DataFrame], pl.DataFrame], candles: pl.DataFrame, window: Window) -> Finding:
+def _apply(rule: Rule, unit: str, candles: pl.DataFrame, window: Window) -> Finding:
     """Apply a rule to the whole window; only where it finds something, month by month."""
     examples = rule(candles)
     if examples.is_empty():
         return Finding([], examples)
     rows = [(month.key, rule(_of_month(candles, month)).height) for month in window.months]
-    return Finding([f"{key}: {count} found" for key, count in rows if count], examples.head(10))
+    return Finding([f"{key}: {count} {unit}" for key, count in rows if count], examples.head(10))
 
 
 def _of_month(candles: pl.DataFrame, month: Month) -> pl.DataFrame:

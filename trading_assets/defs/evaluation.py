@@ -1,6 +1,9 @@
 """Evaluation: the out-of-sample predictions, traded by the project's own strategy, and the gates of a candidate."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
@@ -16,11 +19,15 @@ from trading_assets.defs.present import (
     origin_tags,
     picture,
     preview,
+    synthetic_markets,
 )
 from trading_assets.defs.versions import required
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import BACKTEST_METRICS, CANDLES, EQUITY, PREDICTIONS, TRADES
+from trading_assets.store.tables import BACKTEST_METRICS, CANDLES, EQUITY, FOLDS, PREDICTIONS, TRADES
+
+if TYPE_CHECKING:
+    from trading_assets.backtest.engine import BacktestResult
 
 GATES = {
     "sharpe": "Sharpe ratio, annualised from daily equity returns (365 days), reaches `gates.min_sharpe`.",
@@ -44,18 +51,44 @@ def backtest(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
     """The walk-forward's predictions traded by the live strategy class with fees, slippage and latency."""
-    from trading_assets.backtest import engine, plots, report
+    from trading_assets.backtest import plots
     from trading_assets.registry import Registry
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     predictions = store.read(PREDICTIONS, where={"model": name})
+    result = _trade(predictions, name, settings, store)
+    metrics = result.metrics_frame(name)
+    for table, frame in ((TRADES, result.trades), (EQUITY, result.equity), (BACKTEST_METRICS, metrics)):
+        store.replace(table, frame, where={"model": name})
+    version = required(context.instance, "candidate", name).version
+    Registry(settings).log_metrics(name, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
+    page = _report(result, predictions, context, settings, store)
+    title = f"{name}{' (SYNTHETIC)' if synthetic_markets(settings, spec.markets) else ''}"
+    curve = plots.summary_png(result.equity, starting_balance=settings.backtest.starting_balance, title=title)
+    return dg.MaterializeResult(
+        metadata={
+            **describe_frame(result.trades, TRADES),
+            **result.metrics,
+            **origin(settings, spec.markets),
+            "version": version,
+            "report": link(page),
+            "equity": picture(curve, "equity and drawdown"),
+        }
+    )
+
+
+def _trade(predictions: pl.DataFrame, model: str, settings: Settings, store: Store) -> "BacktestResult":
+    """Run the backtest over the candles from the first prediction on."""
+    from trading_assets.backtest.engine import run_backtest
+
+    spec = settings.models[model]
     timeframe = settings.markets[spec.markets[0]].timeframe
     start = predictions.select(pl.col("ts").min()).item()
     candles = {
         market: store.read(CANDLES, where={"market": market, "timeframe": timeframe}, start=start)
         for market in spec.markets
     }
-    result = engine.run_backtest(
+    return run_backtest(
         predictions,
         candles,
         candle_timeframe=timeframe,
@@ -63,23 +96,44 @@ def backtest(
         labels=settings.labels,
         settings=settings.backtest,
         risk=settings.node.risk,
-        name=name,
+        name=model,
     )
-    metrics = result.metrics_frame(name)
-    for table, frame in ((TRADES, result.trades), (EQUITY, result.equity), (BACKTEST_METRICS, metrics)):
-        store.replace(table, frame, where={"model": name})
-    version = required(context.instance, candidate.key.to_user_string(), name).version
-    Registry(settings).log_metrics(name, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
-    file = report.render()
-    return dg.MaterializeResult(
-        metadata={
-            **describe_frame(result.trades, TRADES),
-            **result.metrics,
-            **origin(settings, spec.markets),
-            "version": version,
-            "report": link(file),
-            "equity": picture(plots.equity(), "equity and drawdown"),
-        }
+
+
+def _report(
+    result: "BacktestResult",
+    predictions: pl.DataFrame,
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    store: Store,
+) -> Path:
+    """Write the model's report page."""
+    from trading_assets.backtest import gates, report
+    from trading_assets.models.code_version import code_version
+
+    name, spec = context.partition_key, settings.models[context.partition_key]
+    trained = required(context.instance, "candidate", name)
+    return report.render(
+        result,
+        model=name,
+        markets=spec.markets,
+        synthetic=synthetic_markets(settings, spec.markets),
+        candle_timeframe=settings.markets[spec.markets[0]].timeframe,
+        threshold=spec.threshold,
+        labels=settings.labels,
+        settings=settings.backtest,
+        gates=gates.evaluate(result.metrics, settings.gates),
+        predictions=predictions,
+        folds=store.read(FOLDS, where={"model": name}),
+        provenance=report.Provenance(
+            dataset_hash=trained.metadata["dataset_hash"],
+            code_version=code_version(),
+            run_id=context.run.run_id,
+            bundle_hash=trained.metadata["bundle_hash"],
+            model_version=str(trained.version),
+        ),
+        created_at=datetime.now(UTC),
+        folder=settings.reports_dir,
     )
 
 
@@ -89,7 +143,7 @@ def backtest(
         dg.AssetCheckSpec(name, asset=backtest.key, description=text, blocking=True) for name, text in GATES.items()
     ],
 )
-def gates(
+def gate_checks(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> Iterator[dg.AssetCheckResult]:
     """Measure the newest backtest of the run's model, or of every model, against the gates in the settings."""

@@ -59,6 +59,7 @@ def journal(
     owners=[TRADING_TEAM],
     kinds={"sql", "duckdb"},
     code_version=hashlib.sha256(_SUMMARY.sql.encode()).hexdigest()[:12],
+    automation_condition=dg.AutomationCondition.eager(),
     metadata={**asset_metadata(PERFORMANCE_SUMMARY), "sql": dg.MetadataValue.md(f"```sql\n{_SUMMARY.sql}\n```")},
 )
 def performance_summary(store: dg.ResourceParam[Store]) -> dg.MaterializeResult[None]:

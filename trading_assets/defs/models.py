@@ -5,7 +5,6 @@ import polars as pl
 
 from trading_assets import quality
 from trading_assets.defs.partitions import MODELS, SETTINGS
-from trading_assets.defs.pictures import fold_scores
 from trading_assets.defs.present import (
     RESEARCH_TEAM,
     asset_metadata,
@@ -36,6 +35,7 @@ def walk_forward(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
     """Purged and embargoed walk-forward of a model specification: out-of-sample predictions and scores per fold."""
+    from trading_assets.backtest.plots import fold_aucs
     from trading_assets.models import dataset, scores, training
 
     name, spec = context.partition_key, settings.models[context.partition_key]
@@ -54,7 +54,7 @@ def walk_forward(
             "dataset_hash": data.content_hash,
             "dataset_rows": data.frame.height,
             "folds": describe_frame(result.folds, FOLDS)["preview"],
-            "auc_by_fold": picture(fold_scores(result.folds), "AUC by fold"),
+            "auc_by_fold": picture(fold_aucs(result.folds, fmt="png"), "AUC by fold"),
         }
     )
 
@@ -87,7 +87,7 @@ def candidate(
         spec=spec,
         labels=settings.labels,
         metrics=scores.summary(store.read(PREDICTIONS, where={"model": name})),
-        run_id=context.run_id,
+        run_id=context.run.run_id,
     )
     registry = Registry(settings)
     version = registry.register(written, name)

@@ -1,21 +1,20 @@
-"""Small pictures for the UI, as PNG; matplotlib is imported where one is drawn."""
+"""A small picture for the UI, as PNG; matplotlib is imported where it is drawn."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import polars as pl
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _BARRIERS: Final = {"stop_loss": "stop loss first", "time": "neither", "take_profit": "take profit first"}
 
 
 def label_distribution(labels: pl.DataFrame) -> bytes:
     """How many labels each barrier ended, per market."""
-    figure = _figure()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 2.8), layout="constrained")
     axes = figure.subplots()
     markets = labels["market"].unique().sort().to_list()
     counts = {
@@ -28,33 +27,6 @@ def label_distribution(labels: pl.DataFrame) -> bytes:
     axes.set_xticks([0, 1, 2], list(_BARRIERS.values()))
     axes.set_ylabel("labels")
     axes.legend(fontsize="small")
-    return _png(figure)
-
-
-def fold_scores(folds: pl.DataFrame) -> bytes:
-    """Out-of-sample AUC of each walk-forward fold beside the coin's 0.5."""
-    figure = _figure()
-    axes = figure.subplots()
-    axes.bar([str(day)[:10] for day in folds["test_start"]], folds["auc"].to_list(), color="tab:blue")
-    axes.axhline(0.5, color="black", linewidth=0.8, linestyle="--")
-    axes.set_ylim(min(0.4, _least(folds["auc"])), None)
-    axes.set_ylabel("AUC, out of sample")
-    axes.tick_params(axis="x", rotation=45)
-    return _png(figure)
-
-
-def _least(values: pl.Series) -> float:
-    known = values.drop_nulls().to_list()
-    return min(known) if known else 0.4
-
-
-def _figure() -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(7, 2.8), layout="constrained")
-
-
-def _png(figure: Figure) -> bytes:
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=80)
     return image.getvalue()

@@ -5,22 +5,27 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from trading_assets.defs.failures import failure_reason
 from trading_assets.defs.jobs import load_journal, promote
 from trading_assets.defs.partitions import PARTITION_TAG, RANGE_START_TAG
 from trading_assets.defs.versions import Materialized, newest
 from trading_assets.journal import JOURNAL_FILE, cursor
+from trading_assets.registry import read_manifest
 from trading_assets.settings import Settings
 
 ALERTS = logging.getLogger("trading.alerts")
 
 
 def pending_promotions(instance: dg.DagsterInstance, settings: Settings) -> dict[str, Materialized]:
-    """Models whose newest approval is not deployed yet, with that approval."""
+    """Models with an approval newer than their deployment, of another bundle than the node has, and that approval."""
+    live = read_manifest(settings.live_dir).models
     pending = {}
     for model in settings.models:
-        approved, deployed = newest(instance, "approved", model), newest(instance, "deployment", model)
-        if approved is not None and (deployed is None or deployed.storage_id < approved.storage_id):
-            pending[model] = approved
+        approval, deployment = newest(instance, "approved", model), newest(instance, "deployment", model)
+        if approval is None or (deployment is not None and deployment.storage_id > approval.storage_id):
+            continue
+        if model not in live or live[model].bundle_hash != approval.metadata["bundle_hash"]:
+            pending[model] = approval
     return pending
 
 
@@ -70,14 +75,12 @@ def journal_ingest(
 def run_failure_alert(context: dg.RunFailureSensorContext) -> None:
     """Log an alert for each failed run: what failed and where to look."""
     run = context.dagster_run
-    reasons = [f"{event.step_key}: {_reason(event)}" for event in context.get_step_failure_events()]
+    reasons = [
+        f"{event.step_key}: {failure_reason(event) or 'a blocking check failed, see the asset checks of the run'}"
+        for event in context.get_step_failure_events()
+    ]
     reason = "; ".join(reasons) or context.failure_event.message or "no step failed: see the run's log"
     partition = run.tags.get(PARTITION_TAG) or run.tags.get(RANGE_START_TAG, "")
     message = f"run {run.run_id} of {run.job_name} {partition} failed: {reason}"
     ALERTS.error(message)
     context.log.error(message)
-
-
-def _reason(event: dg.DagsterEvent) -> str:
-    error = event.step_failure_data.error
-    return error.message.strip() if error else "failed"

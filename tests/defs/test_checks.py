@@ -1,0 +1,142 @@
+"""The data's quality gates: each finds what it is there for, names it, and stops what follows."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from tests.defs.small import MONTHS, NOISE, QUIET, SYNA, Location, Undisturbed
+from trading_assets.settings import Settings
+from trading_assets.store import open_store
+from trading_assets.store.tables import CANDLES, FEATURES, LABELS
+
+
+@pytest.fixture(scope="module")
+def copied(location: Location, undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings over a copy of the undisturbed store, for tests that spoil it."""
+    settings = location.settings(tmp_path_factory.mktemp("copied"))
+    target = open_store(settings.store_url)
+    for table in (CANDLES, FEATURES, LABELS):
+        target.upsert(table, undisturbed.store.read(table))
+    return settings
+
+
+def evaluate(
+    location: Location, settings: Settings, *names: str, tags: dict[str, str] | None = None
+) -> dict[str, dg.AssetCheckEvaluation]:
+    """Run the checks of some assets on their own."""
+    checks = location.module("checks")
+    specs = [dg.AssetSpec(name) for name in ("candles", "features", "labels")]
+    job = dg.Definitions(
+        assets=specs,
+        asset_checks=[checks.candle_checks, checks.finite_after_warmup, checks.label_balance],
+        jobs=[dg.define_asset_job("only_checks", selection=dg.AssetSelection.checks_for_assets(*names))],
+        resources=location.module("resources").RESOURCES,
+        executor=dg.in_process_executor,
+    ).resolve_job_def("only_checks")
+    result = job.execute_in_process(
+        instance=dg.DagsterInstance.ephemeral(),
+        tags=tags or {},
+        resources={"settings": settings},
+        raise_on_error=False,
+        run_config=QUIET,
+    )
+    return {check.check_name: check for check in result.get_asset_check_evaluations()}
+
+
+def spoil(settings: Settings, sql: str) -> None:
+    with duckdb.connect(settings.store_url.removeprefix("duckdb:///")) as connection:
+        connection.execute("SET TimeZone='UTC'")
+        connection.execute(sql)
+
+
+def test_good_data_pass_every_check(undisturbed: Undisturbed) -> None:
+    for result in undisturbed.results.values():
+        checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+        assert set(checks) == {
+            "schema",
+            "no_duplicates",
+            "ohlc_consistency",
+            "gap_share",
+            "finite_after_warmup",
+            "label_balance",
+        }
+        for check in checks.values():
+            assert check.passed, check.description
+            assert check.metadata["bad_partition_count"].value == 0
+
+
+def test_bad_candles_are_found_and_their_months_named(location: Location, copied: Settings) -> None:
+    february = f"market = '{SYNA}' AND ts >= '2025-02-03' AND ts < '2025-02-03 00:05:00'"
+    spoil(copied, f"INSERT INTO candles SELECT * FROM candles WHERE {february}")
+    spoil(copied, f"UPDATE candles SET low = -1 WHERE {february}")
+    spoil(copied, f"UPDATE candles SET high = low / 2 WHERE market = '{NOISE}' AND ts = '2025-03-04 05:06:00'")
+    spoil(copied, f"DELETE FROM candles WHERE market = '{NOISE}' AND ts >= '2025-03-10' AND ts < '2025-03-12'")
+
+    checks = evaluate(location, copied, "candles")
+    bad = {name: check.metadata["bad_partitions"].value for name, check in checks.items()}
+    assert not any(check.passed for check in checks.values())
+    assert bad["schema"] == [f"{SYNA}|2025-02: 1 broken rules of a column"]
+    assert bad["no_duplicates"] == [f"{SYNA}|2025-02: 5 doubled keys"]
+    assert bad["ohlc_consistency"] == [f"{NOISE}|2025-03: 1 candles"]
+    assert len(bad["gap_share"]) == 1
+    assert re.match(rf"{re.escape(NOISE)}\|2025-03: 1\d\.\d\d% missing", bad["gap_share"][0])
+    assert "limit of 2.0%" in str(checks["gap_share"].description)
+    assert "candles_quarantine" in str(checks["gap_share"].description)
+
+    clean = location.module("partitions").range_tags(f"{SYNA}|2025-01", f"{SYNA}|2025-01")
+    assert all(check.passed for check in evaluate(location, copied, "candles", tags=clean).values()), (
+        "a run looks at its own months only"
+    )
+
+
+def test_features_that_are_not_finite_are_found(location: Location, copied: Settings) -> None:
+    name = next(column for column in open_store(copied.store_url).read(FEATURES).columns if column.startswith("rsi"))
+    spoil(copied, f"UPDATE features SET {name} = 'inf'::DOUBLE WHERE market = '{SYNA}' AND ts = '2025-02-20'")
+    check = evaluate(location, copied, "features")["finite_after_warmup"]
+    assert not check.passed
+    assert check.metadata["bad_partitions"].value == [f"{SYNA}|2025-02: {name}"]
+
+
+def test_labels_with_hardly_any_take_profit_are_found(location: Location, copied: Settings) -> None:
+    spoil(copied, f"UPDATE labels SET barrier = 'time', label = 0 WHERE market = '{NOISE}' AND label = 1")
+    check = evaluate(location, copied, "labels")["label_balance"]
+    assert not check.passed
+    assert NOISE in str(check.metadata["bad_partitions"].value)
+    assert SYNA not in str(check.metadata["bad_partitions"].value)
+    assert "2.00%" in str(check.description)
+
+
+def test_a_failed_gate_stops_its_market_and_no_other(location: Location, tmp_path: Path) -> None:
+    strict = location.settings(tmp_path, candle_gates={"max_gap_share": 0.0})
+    result = location.run(strict, "market_data", tags=location.months(SYNA, *MONTHS[:1] * 2))
+    assert not result.success
+    made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
+    assert made == {"candles", "candles_quarantine"}
+    failed = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]
+    assert failed == ["gap_share"]
+
+    usual = location.settings(tmp_path)
+    assert location.run(usual, "market_data", tags=location.months(NOISE, *MONTHS[:1] * 2)).success
+
+
+def test_what_lies_before_a_markets_first_candle_is_no_gap(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    settings = location.settings(tmp_path)
+    listed = datetime(2025, 2, 14, tzinfo=UTC)
+    candles = undisturbed.store.read(CANDLES, where={"market": SYNA}, start=listed)
+    open_store(settings.store_url).upsert(CANDLES, candles)
+    tags = location.months(SYNA, MONTHS[0], MONTHS[-1])
+    assert evaluate(location, settings, "candles", tags=tags)["gap_share"].passed
+
+
+def test_a_market_without_any_candle_is_all_gap(location: Location, tmp_path: Path) -> None:
+    settings = location.settings(tmp_path)
+    check = evaluate(location, settings, "candles", tags=location.months(SYNA, "2025-02", "2025-02"))["gap_share"]
+    assert check.metadata["bad_partitions"].value == [f"{SYNA}|2025-02: 100.00% missing (40,320 of 40,320)"]

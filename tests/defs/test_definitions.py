@@ -1,0 +1,130 @@
+"""The code location as Dagster loads it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import dagster as dg
+import yaml
+
+from tests.defs.small import Location
+from trading_assets.settings import PROJECT_ROOT
+from trading_assets.sql import load_models
+
+BARS = {"bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d"}
+GROUPS = {
+    "market_data": {"candles", "candles_quarantine"},
+    "bars": BARS,
+    "features": {"features"},
+    "labels": {"labels"},
+    "models": {"walk_forward", "candidate"},
+    "evaluation": {"backtest"},
+    "deployment": {"approved", "deployment"},
+    "live": {"signals", "orders", "fills", "positions", "performance_summary"},
+}
+HEAVY = ("pandera", "lightgbm", "sklearn", "nautilus_trader", "ccxt", "mlflow", "matplotlib", "pandas")
+
+
+def specs(location: Location) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in location.defs.resolve_all_asset_specs()}
+
+
+def test_exactly_the_expected_assets_exist_each_in_its_group(location: Location) -> None:
+    found: dict[str, set[str]] = {}
+    for name, spec in specs(location).items():
+        found.setdefault(str(spec.group_name), set()).add(name)
+    assert found == GROUPS
+
+
+def test_every_asset_tells_what_it_holds_and_who_owns_it(location: Location) -> None:
+    for name, spec in specs(location).items():
+        assert spec.description, name
+        assert spec.owners, name
+        assert spec.kinds, name
+        assert spec.metadata["dagster/column_schema"].columns, name
+        assert spec.metadata["row"], name
+
+
+def test_features_show_every_indicator_in_their_column_schema(location: Location) -> None:
+    from trading_assets.features import feature_names
+
+    columns = {column.name for column in specs(location)["features"].metadata["dagster/column_schema"].columns}
+    assert columns >= set(feature_names())
+
+
+def test_assets_made_from_sql_depend_on_the_tables_that_the_sql_reads(location: Location) -> None:
+    for name, model in load_models().items():
+        spec = specs(location)[name]
+        assert {dep.asset_key.to_user_string() for dep in spec.deps} == set(model.dependencies)
+
+
+def test_months_reach_from_the_first_to_the_last_of_the_history(location: Location) -> None:
+    partitions = location.module("partitions")
+    assert list(partitions.MONTHS.get_partition_keys()) == ["2025-01", "2025-02", "2025-03"]
+    assert len(partitions.MARKET_MONTHS.get_partition_keys()) == 6
+
+
+def test_a_history_without_an_end_has_the_current_month(location: Location) -> None:
+    from datetime import UTC, date, datetime
+
+    from trading_assets.settings import History
+
+    months = location.module("partitions")._months(History(start=date(2025, 1, 1), end=None))
+    assert months.get_last_partition_key() == f"{datetime.now(UTC):%Y-%m}"
+
+
+def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves(location: Location) -> None:
+    repository = location.defs.get_repository_def()
+    assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {
+        "market_data",
+        "retrain",
+        "promote",
+        "load_journal",
+    }
+    statuses = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
+    assert statuses == dict.fromkeys(("hourly_market_data", "daily_retrain"), dg.DefaultScheduleStatus.STOPPED)
+    sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
+    assert sensors == {
+        **dict.fromkeys(("promotion", "journal_ingest", "run_failure_alert"), dg.DefaultSensorStatus.RUNNING),
+        "follow_data": dg.DefaultSensorStatus.STOPPED,
+    }
+
+
+def test_gates_block_what_follows_them(location: Location) -> None:
+    checks = {
+        (spec.asset_key.to_user_string(), spec.name): spec.blocking
+        for checks in location.defs.asset_checks or []
+        for spec in checks.check_specs
+    }
+    assert checks == dict.fromkeys(
+        [("candles", name) for name in ("schema", "no_duplicates", "ohlc_consistency", "gap_share")]
+        + [("features", "finite_after_warmup"), ("labels", "label_balance")]
+        + [("backtest", name) for name in ("sharpe", "win_rate", "profit_factor", "max_drawdown", "trades")],
+        True,
+    )
+
+
+def test_the_location_has_one_name_for_every_way_to_load_it() -> None:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["tool"]["dg"]["project"]
+    (module,) = yaml.safe_load((PROJECT_ROOT / "workspace.yaml").read_text())["load_from"]
+    assert module["python_module"] == {
+        "module_name": project["code_location_target_module"],
+        "location_name": project["code_location_name"],
+    }
+
+
+def test_loading_takes_less_than_six_seconds_of_work_and_no_heavy_library(tmp_path: Path) -> None:
+    program = (
+        "import json, sys, time\n"
+        "import trading_assets.definitions as d\n"
+        "d.defs.get_repository_def()\n"
+        f"print(json.dumps([time.process_time(), [m for m in {HEAVY!r} if m in sys.modules]]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    seconds, heavy = json.loads(done.stdout)
+    assert heavy == []
+    assert seconds < 6

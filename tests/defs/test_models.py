@@ -1,0 +1,185 @@
+"""From the walk-forward to the deployment: gates decide, sensors promote, and nothing happens twice."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from tests.defs.small import Location, Undisturbed
+from trading_assets.registry import Registry, read_manifest
+from trading_assets.settings import Settings
+from trading_assets.store import open_store
+from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, FOLDS, MODEL_VERSIONS, PREDICTIONS, TRADES
+
+LENIENT = {"min_sharpe": -1000, "min_win_rate": 0, "min_profit_factor": 0, "max_drawdown": 1, "min_trades": 0}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A copy of the undisturbed store, in which one model was approved and one refused."""
+
+    settings: Settings
+    instance: dg.DagsterInstance
+    approved: dg.ExecuteInProcessResult
+    refused: dg.ExecuteInProcessResult
+
+
+def copy_of(undisturbed: Undisturbed, location: Location, folder: Path, **overrides: object) -> Settings:
+    settings = location.settings(folder, **overrides)
+    settings.data_dir.mkdir(exist_ok=True)
+    shutil.copy(undisturbed.settings.data_dir / "market.duckdb", settings.data_dir / "market.duckdb")
+    return settings
+
+
+@pytest.fixture(scope="module")
+def trained(location: Location, undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    lenient = copy_of(undisturbed, location, folder, gates=LENIENT)
+    strict = lenient.model_copy(update={"gates": lenient.gates.model_copy(update={"min_trades": 10_000})})
+    instance = dg.DagsterInstance.ephemeral()
+    return Trained(
+        lenient,
+        instance,
+        location.run(lenient, "retrain", instance=instance, partition="syna"),
+        location.run(strict, "retrain", instance=instance, partition="noise"),
+    )
+
+
+def made(result: dg.ExecuteInProcessResult) -> set[str]:
+    return {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
+
+
+def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, object]:
+    (event,) = [event for event in result.get_asset_materialization_events() if event.asset_key == dg.AssetKey(asset)]
+    return {name: value.value for name, value in event.materialization.metadata.items()}
+
+
+def test_a_candidate_whose_gates_all_pass_is_approved(trained: Trained) -> None:
+    assert trained.approved.success
+    assert made(trained.approved) == {"walk_forward", "candidate", "backtest", "approved"}
+    assert all(check.passed for check in trained.approved.get_asset_check_evaluations())
+    assert metadata(trained.approved, "approved")["version"] == 1
+
+
+def test_a_failed_gate_keeps_the_candidate_a_draft_and_says_why(trained: Trained) -> None:
+    assert not trained.refused.success
+    assert made(trained.refused) == {"walk_forward", "candidate", "backtest"}
+    checks = {check.check_name: check for check in trained.refused.get_asset_check_evaluations()}
+    assert {name for name, check in checks.items() if not check.passed} == {"trades"}
+    description = str(checks["trades"].description)
+    assert "noise: trades" in description
+    assert "required >= 10000" in description
+    assert "too few to judge" in description
+    assert checks["trades"].metadata["threshold"].value == 10_000
+    (version,) = Registry(trained.settings).list("noise")
+    assert version.status == "draft"
+
+
+def test_a_run_leaves_its_tables_its_pictures_and_its_report(trained: Trained) -> None:
+    store = open_store(trained.settings.store_url)
+    for table in (PREDICTIONS, FOLDS, EQUITY, BACKTEST_METRICS, MODEL_VERSIONS):
+        assert store.read(table, where={"model": "syna"}).height, table.name
+    shown = metadata(trained.approved, "backtest")
+    assert shown["dagster/row_count"] == store.read(TRADES, where={"model": "syna"}).height
+    assert "data:image/png;base64" in str(shown["equity"])
+    assert "data:image/png;base64" in str(metadata(trained.approved, "walk_forward")["auc_by_fold"])
+    assert str(shown["report"]).startswith("file:")
+    page = (trained.settings.reports_dir / "syna.html").read_text()
+    assert "SYNTHETIC" in page
+    for asset in ("walk_forward", "candidate", "backtest", "approved"):
+        assert "SYNTHETIC" in str(metadata(trained.approved, asset)["data"]), asset
+
+
+def test_the_same_data_and_code_give_the_same_version(location: Location, trained: Trained) -> None:
+    again = location.run(trained.settings, "retrain", partition="syna")
+    assert again.success
+    shown = metadata(again, "candidate")
+    assert (shown["version"], shown["bundle_hash"]) == tuple(
+        metadata(trained.approved, "candidate")[name] for name in ("version", "bundle_hash")
+    )
+
+
+def reason(result: dg.ExecuteInProcessResult, location: Location) -> str:
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    return str(location.launch.failure_reason(failure))
+
+
+def test_a_candidate_that_learnt_from_other_data_than_was_judged_is_not_approved(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    settings = copy_of(undisturbed, location, tmp_path, gates=LENIENT)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert location.run(settings, "retrain", instance=instance, partition="syna").success
+        with duckdb.connect(settings.store_url.removeprefix("duckdb:///")) as connection:
+            connection.execute("DELETE FROM labels WHERE ts > '2025-03-18'")
+        candidate, approved = location.module("models").candidate, location.module("deployment").approved
+        assert location.materialize(settings, candidate, instance=instance, partition="syna").success
+        result = location.materialize(settings, approved, instance=instance, partition="syna")
+    assert "different data sets" in reason(result, location)
+
+
+def test_approval_looks_at_the_gates_again_where_it_is_run_alone(location: Location, trained: Trained) -> None:
+    strict = trained.settings.model_copy(
+        update={"gates": trained.settings.gates.model_copy(update={"min_trades": 9999})}
+    )
+    approved = location.module("deployment").approved
+    result = location.materialize(strict, approved, instance=trained.instance, partition="noise")
+    assert "model noise: trades" in reason(result, location)
+    assert "required >= 9999: FAILED" in reason(result, location)
+
+
+def tick(location: Location, trained: Trained, cursor: str | None = None) -> dg.SensorExecutionData:
+    context = dg.build_sensor_context(
+        instance=trained.instance, cursor=cursor, definitions=location.defs, resources={"settings": trained.settings}
+    )
+    data: dg.SensorExecutionData = location.module("sensors").promotion.evaluate_tick(context)
+    return data
+
+
+def test_an_approval_is_promoted_once(location: Location, trained: Trained) -> None:
+    first = tick(location, trained)
+    assert [request.partition_key for request in first.run_requests or []] == ["syna"]
+    assert [r.run_key for r in tick(location, trained).run_requests or []] == [
+        r.run_key for r in first.run_requests or []
+    ], "until it has run, a second tick asks for the same run"
+
+    result = location.run(trained.settings, "promote", instance=trained.instance, partition="syna")
+    assert result.success
+    deployed = read_manifest(trained.settings.live_dir).models["syna"]
+    assert deployed.bundle_hash == metadata(trained.approved, "approved")["bundle_hash"]
+    assert deployed.folder(trained.settings.data_dir).is_dir()
+    champion = Registry(trained.settings).champion("syna")
+    assert champion is not None
+    assert champion.version == deployed.version
+
+    for cursor in (None, first.cursor):
+        later = tick(location, trained, cursor)
+        assert not later.run_requests
+    assert "deployed" in str(tick(location, trained).skip_message)
+
+
+def test_a_draft_is_not_deployed(location: Location, undisturbed: Undisturbed, tmp_path: Path) -> None:
+    settings = copy_of(undisturbed, location, tmp_path, gates=LENIENT)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = location.run(settings, "promote", instance=instance, partition="syna")
+        assert "no approved of this model" in reason(result, location)
+    assert read_manifest(settings.live_dir).models == {}
+
+
+def test_a_bundle_that_was_changed_on_disk_is_not_deployed(
+    location: Location, trained: Trained, tmp_path: Path
+) -> None:
+    shutil.copytree(trained.settings.data_dir, tmp_path / "copy")
+    settings = trained.settings.model_copy(update={"data_dir": tmp_path / "copy"})
+    (settings.live_dir / "deployment.json").unlink(missing_ok=True)
+    bundle = Path(str(metadata(trained.approved, "candidate")["bundle"])).relative_to(trained.settings.data_dir)
+    with (settings.data_dir / bundle / "model.txt").open("a") as file:
+        file.write("\n")
+    result = location.run(settings, "promote", instance=trained.instance, partition="syna")
+    assert "SHA-256" in reason(result, location)
+    assert read_manifest(settings.live_dir).models == {}
