@@ -6,7 +6,7 @@ import logging
 import logging.handlers
 import os
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -14,6 +14,9 @@ from trading_assets.settings import Settings
 
 SECRET_PREFIX = "TRADING_KEYS__"
 """Environment variables with this prefix hold exchange keys; their values never reach a log."""
+
+_CHATTY = ("alembic", "mlflow", "matplotlib", "asyncio")
+"""Libraries whose INFO is about themselves."""
 
 _ROTATE_BYTES = 10_000_000
 _ROTATE_FILES = 5
@@ -48,7 +51,7 @@ def configure(settings: Settings, name: str) -> None:
     )
     json = structlog.processors.JSONRenderer()
     human = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    terminal = logging.StreamHandler()
+    terminal = _Terminal()
     terminal.setFormatter(_formatter(shared, json if settings.logs.format == "json" else human))
     file = logging.handlers.RotatingFileHandler(
         folder / f"{name}.log", maxBytes=_ROTATE_BYTES, backupCount=_ROTATE_FILES, encoding="utf-8"
@@ -61,6 +64,16 @@ def configure(settings: Settings, name: str) -> None:
     root.addHandler(terminal)
     root.addHandler(file)
     root.setLevel(settings.logs.level)
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(settings.logs.level)))
+
+
+class _Terminal(logging.StreamHandler[TextIO]):
+    """Writes to whatever stderr is at the moment: a progress bar stands in for it and keeps the lines above the bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 def mask_secrets(_logger: Any, _method: str, event: Any) -> Any:

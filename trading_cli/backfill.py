@@ -55,7 +55,7 @@ def backfill_markets(
     with progress() as bar:
         follow = _Follower(bar, {name: name + synthetic_note([name]) for name in settings.markets})
         for result in materialize_markets(settings, markets, start, end, follow):
-            follow.end(result, f"{_rows(result, 'candles')} candles, {_rows(result, 'labels')} labels")
+            follow.end(result, f"{len(result.materialized)} assets, {len(result.checks)} checks")
             results.append(result)
     for result in results:
         _print_failures(result)
@@ -121,11 +121,6 @@ class _Follower:
         if subject not in self._tasks:
             self._tasks[subject] = self._bar.add_task(self._labels.get(subject, subject), total=None, note="")
         return self._tasks[subject]
-
-
-def _rows(result: LaunchResult, asset: str) -> str:
-    count = result.materialized.get(asset, {}).get("dagster/row_count")
-    return f"{count:,}" if count is not None else "no"
 
 
 def _print_failures(result: LaunchResult) -> None:

@@ -7,11 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
 import typer
 from rich.panel import Panel
 from rich.table import Table
@@ -149,21 +148,35 @@ def _load_journal(settings: Settings) -> None:
         raise TradingError(f"the journal could not be loaded: {result.failures}", remedy="see the UI")
     store = open_store(settings.store_url, lock_timeout_s=settings.store.lock_timeout_s)
     summary = store.read(TABLES["performance_summary"])
-    columns = [name for name in summary.columns if summary[name].null_count() < summary.height]
-    console.print(f"performance_summary{synthetic_note(list(settings.markets))}")
-    table = Table(*columns)
-    for row in summary.select(columns).iter_rows():
-        table.add_row(*(f"{cell:,.2f}" if isinstance(cell, float) else str(cell) for cell in row))
+    table = Table("paper trading", *(model + synthetic_note(_markets(settings, model)) for model in summary["model"]))
+    for name in (
+        "first_ts",
+        "last_ts",
+        "decisions",
+        "trades_closed",
+        "win_rate",
+        "realized_pnl",
+        "fees",
+        "open_positions",
+    ):
+        table.add_row(name, *map(_cell, summary[name]))
     console.print(table)
     counts = {name: store.read(TABLES[name]).height for name in ("signals", "orders", "fills", "positions")}
     console.print(", ".join(f"{count:,} {name}" for name, count in counts.items()) + " in the tables")
-    newest = store.query("SELECT ts, market, side, quantity, price, fee FROM fills ORDER BY seq DESC LIMIT 4")
-    with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, fmt_str_lengths=40):
-        console.print(str(newest))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
+
+
+def _markets(settings: Settings, model: str) -> list[str]:
+    return settings.models[model].markets if model in settings.models else []
 
 
 def _closing_screen(settings: Settings, seconds: float) -> Panel:
-    reports = sorted(settings.reports_dir.glob("*/*.html"), key=lambda file: file.stat().st_mtime)
+    reports = sorted(settings.reports_dir.glob("*.html"), key=lambda file: file.stat().st_mtime)
     lines = [
         f"Done in {seconds:.0f} s. All results above rest on "
         + ("[yellow]synthetic[/] candles." if synthetic_note(list(settings.markets)) else "your candles."),

@@ -19,7 +19,9 @@ def models() -> None:
     if not versions:
         console.print("No model is registered yet; run `trading demo` or `trading backfill --models`.")
         return
-    table = Table("model", "version", "status", "trained until", "bundle hash", "bundle")
+    table = Table(
+        "model", "version", "status", "trained until", "bundle hash", f"folder in {settings.bundles_dir.name}/<model>"
+    )
     for version in sorted(versions, key=lambda item: (item.name, -item.version)):
         spec = settings.models.get(version.name)
         table.add_row(
@@ -28,6 +30,6 @@ def models() -> None:
             f"[{_STYLE[version.status]}]{version.status}[/]",
             f"{version.train_end:%Y-%m-%d}" if version.train_end else "",
             version.bundle_hash[:12],
-            str(version.bundle_path),
+            version.bundle_path.name,
         )
     console.print(table)

@@ -17,6 +17,8 @@ from trading_cli.console import console, progress, synthetic_note
 if TYPE_CHECKING:
     from trading_live.status import NodeStatus
 
+_NEWEST_SIGNALS = 5
+
 Speed = Annotated[float | None, typer.Option(min=0.001, help="Replayed seconds per second.", show_default=False)]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the local exchange.", show_default=False)]
 
@@ -85,10 +87,9 @@ def status() -> None:
         prices = (one.average_price, one.stop_price, one.target_price)
         cells = ("-" if price is None else f"{price:,.4f}" for price in prices)
         positions.add_row(named(one.market), f"{one.quantity:,.4f}", *cells, str(one.expires_at or "-"))
-    signals = Table("newest signals: bar", "market", "probability", "action", "reason")
-    for row in now.signals.iter_rows(named=True):
-        probability = "-" if row["probability"] is None else f"{row['probability']:.3f}"
-        signals.add_row(f"{row['bar_ts']}", named(row["market"]), probability, row["action"], row["reason"])
+    signals = Table("newest signals: bar", "market", "decision")
+    for row in now.signals.tail(_NEWEST_SIGNALS).iter_rows(named=True):
+        signals.add_row(f"{row['bar_ts']:%Y-%m-%d %H:%M}", named(row["market"]), f"{row['action']}: {row['reason']}")
     for table in (models, positions, signals):
         if table.row_count:
             console.print(table)

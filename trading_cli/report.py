@@ -18,7 +18,7 @@ def report(
     """Print (or open) the newest backtest report."""
     settings = load_settings()
     found = sorted(
-        settings.reports_dir.glob(f"{model or '*'}/*.html"), key=lambda path: (path.stat().st_mtime, path.name)
+        settings.reports_dir.glob(f"{model or '*'}.html"), key=lambda path: (path.stat().st_mtime, path.name)
     )
     if not found:
         raise TradingError(
