@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -75,8 +75,7 @@ class TradeKeeper:
 
     def enter(self, plan: TradePlan, order: Any) -> None:
         """Send the entry of a new trade."""
-        self._intend(plan)
-        self._send(order, plan, "entry")
+        self._act(plan, [(order, "entry")])
 
     def mind(self, market: str, price: float) -> None:
         """On each bar: close what has expired, and see that what is open is protected."""
@@ -107,9 +106,7 @@ class TradeKeeper:
             tags=[f"signal:{plan.signal_id}", "purpose:exit"],
         )
         plan = replace(plan, stage="exiting", exit_order_id=order.client_order_id.value, exit_reason=reason)
-        self._intend(plan)
-        self._cancel(plan.stop_order_id, plan.target_order_id)
-        self._send(order, plan, "exit")
+        self._act(plan, [(order, "exit")], cancel=(plan.stop_order_id, plan.target_order_id))
 
     def resume(self) -> None:
         """After a restart: compare the plans with the engine's positions and orders.
@@ -183,6 +180,7 @@ class TradeKeeper:
             self._end(plan, "unfilled", event_time(order.ts_last))
         else:
             plan = plan.filled(order.filled_qty.as_double(), float(order.avg_px))
+            self.open[plan.market] = plan  # if protecting it fails, the next bar tries again
             if self.closing:
                 self.exit(plan, self.closing)
             else:
@@ -219,9 +217,7 @@ class TradeKeeper:
             )
             plan = replace(plan, target_order_id=target.client_order_id.value)
             orders.append((target, "take_profit"))
-        self._intend(plan)
-        for order, purpose in orders:
-            self._send(order, plan, purpose)
+        self._act(plan, orders)
 
     def _end(self, plan: TradePlan, reason: ExitReason, ts: datetime) -> None:
         ended = replace(plan, stage="closed", exit_reason=reason)
@@ -229,17 +225,20 @@ class TradeKeeper:
         self.open.pop(plan.market, None)
         self._cancel(plan.stop_order_id, plan.target_order_id, plan.exit_order_id)
 
-    def _intend(self, plan: TradePlan) -> None:
-        """Journal the plan, then make it the one in force."""
-        self._journal.record("plans", _plan_row(plan, self._clock()))
+    def _act(self, plan: TradePlan, orders: Sequence[tuple[Any, Purpose]], *, cancel: Sequence[str] = ()) -> None:
+        """Journal the plan and its orders as one, make it the one in force, cancel what it replaces, then send."""
+        now = self._clock()
+        rows = [("plans", _plan_row(plan, now))]
+        for order, purpose in orders:
+            row = order_columns(order, market=plan.market, signal_id=plan.signal_id, purpose=purpose)
+            rows.append(("orders", {"ts": now, **row, "status": "initialized", "reason": ""}))
+        self._journal.record_all(rows)
         self.open[plan.market] = plan
-
-    def _send(self, order: Any, plan: TradePlan, purpose: Purpose) -> None:
-        row = order_columns(order, market=plan.market, signal_id=plan.signal_id, purpose=purpose)
-        self._journal.record("orders", {"ts": self._clock(), **row, "status": "initialized", "reason": ""})
-        self._orders[row["order_id"]] = (plan, purpose)
-        self._gate.order_sent(self.now or self._clock())
-        self._strategy.submit_order(order)
+        self._cancel(*cancel)
+        for order, purpose in orders:
+            self._orders[order.client_order_id.value] = (plan, purpose)
+            self._gate.order_sent(self.now or now)
+            self._strategy.submit_order(order)
 
     def _cancel(self, *order_ids: str) -> None:
         for order_id in order_ids:
