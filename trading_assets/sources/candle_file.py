@@ -78,12 +78,13 @@ class CandleFile:
         """A filter on the file's own column that a reader can push down; it may let a day too much through."""
         column = pl.col(name)
         if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
-            return column.is_between(start, end, closed="left")
+            low, high = (pl.lit(at).dt.convert_time_zone(dtype.time_zone) for at in (start, end))
+            return column.is_between(low, high, closed="left")
         if isinstance(dtype, pl.Datetime):
             return column.is_between((start - _A_DAY).replace(tzinfo=None), (end + _A_DAY).replace(tzinfo=None))
         if dtype.is_integer() and self.epoch in _MICROSECONDS:
-            low, high = (int(at.timestamp()) * 1_000_000 // _MICROSECONDS[self.epoch] for at in (start, end + _A_DAY))
-            return column.is_between(low, high)
+            least, most = (int(at.timestamp()) * 1_000_000 // _MICROSECONDS[self.epoch] for at in (start, end + _A_DAY))
+            return column.is_between(least, most)
         return None
 
 

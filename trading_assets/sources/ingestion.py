@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from trading_assets.candles import timeframe_delta
+from trading_assets.errors import SourceError
 from trading_assets.sources.contract import CandleSource
 from trading_assets.sources.rules import split_valid
 from trading_assets.sources.window import EPOCH, check_window, last_close
@@ -20,6 +21,9 @@ from trading_assets.store.tables import CANDLES, CANDLES_QUARANTINE
 
 Progress = Callable[[datetime, int], None]
 """Called after each page with the time reached and the rows fetched so far."""
+
+BATCH_ROWS: Final = 10_000
+"""Rows put together for one write: each costs tens of milliseconds, however small."""
 
 LONGEST_GAPS: Final = 5
 """How many missing ranges a report names."""
@@ -132,7 +136,7 @@ def ingest(
 ) -> IngestReport:
     """Fetch the closed candles of a window and store them.
 
-    Pages are written as they come, in ascending time, so a killed run leaves a beginning that the next run completes.
+    Pages are written in ascending time, some at once, so a killed run leaves a beginning that the next run completes.
     Running twice leaves the same rows.
 
     Parameters
@@ -159,19 +163,16 @@ def ingest(
     """
     check_window(market, start, end)
     stop = min(end, last_close(now, timeframe))
-    fetched = rows = 0
+    rows = 0
     reasons: Counter[str] = Counter()
     retries = source.retries
     if start < stop:
-        for page in _by_whole_minutes(source.fetch(market, timeframe, start, stop)):
-            good, bad = split_valid(page, market=market, timeframe=timeframe, start=start, end=stop, now=now)
+        for batch in _batches(source.fetch(market, timeframe, start, stop), progress):
+            good, bad = split_valid(batch, market=market, timeframe=timeframe, start=start, end=stop, now=now)
             _quarantine(store, bad, source.name, now)  # first: a run that resumes starts at the last stored candle
             store.upsert(CANDLES, good)
             reasons.update(bad["reason"])
             rows += good.height
-            fetched += page.height
-            if progress is not None:
-                progress(_newest(page), fetched)
     if reasons:
         found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
         _log.warning("%s: rows went to quarantine: %s", market, found)
@@ -243,20 +244,34 @@ def _count(start: datetime, end: datetime, bar: timedelta) -> int:
     return max(-((EPOCH - end) // bar) - -((EPOCH - start) // bar), 0)
 
 
-def _by_whole_minutes(pages: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Pages without empty ones; rows of a page's last time are held back until the next, where their rivals may be."""
-    held: pl.DataFrame | None = None
-    for page in pages:
-        joined = page if held is None else pl.concat([held, page])
-        if joined.is_empty():
-            continue
-        newest = joined["ts"].max()
-        held = joined.filter(pl.col("ts").eq_missing(newest))
-        settled = joined.filter(pl.col("ts").ne_missing(newest))
-        if not settled.is_empty():
-            yield settled
-    if held is not None and not held.is_empty():
-        yield held
+def _batches(pages: Iterator[pl.DataFrame], progress: Progress | None) -> Iterator[pl.DataFrame]:
+    """Pages put together to what is worth a write; also what came before a source failed.
+
+    Rows of a batch's last time are held back until the next batch, where their rivals may be.
+    """
+    waiting: list[pl.DataFrame] = []
+    failure: Exception | None = None
+    fetched = 0
+    try:
+        for page in pages:
+            if page.is_empty():
+                continue
+            waiting.append(page)
+            fetched += page.height
+            if progress is not None:
+                progress(_newest(page), fetched)
+            if sum(part.height for part in waiting) >= BATCH_ROWS:
+                joined = pl.concat(waiting)
+                last = pl.col("ts").eq_missing(_newest(joined))
+                waiting = [joined.filter(last)]
+                yield joined.filter(~last)
+    except SourceError as error:
+        failure = error
+    if waiting:
+        joined = pl.concat(waiting)
+        yield joined if failure is None else joined.filter(pl.col("ts").ne_missing(_newest(joined)))
+    if failure is not None:
+        raise failure
 
 
 def _newest(page: pl.DataFrame) -> datetime:

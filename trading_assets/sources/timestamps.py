@@ -110,7 +110,7 @@ def _from_text(column: pl.Series, where: str) -> pl.Series:
         numbers = column.cast(pl.Int64, strict=False)
         _refuse_unread(column, numbers, where)
         return numbers
-    plain = column.str.replace(r"T", " ").str.replace(r"\s*(?:UTC|GMT)$", "Z")
+    plain = column.str.replace(r"(\d)T(\d)", "$1 $2").str.replace(r"\s*(?:UTC|GMT)$", "Z")
     zoned = plain.str.contains(_OFFSET)
     # a date such as 2024-01-05 ends like an offset without hours; offsets need a time before them
     zoned = zoned & plain.str.contains(":")
