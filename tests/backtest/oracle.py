@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from math import floor
+from math import ceil, floor
 
 import polars as pl
 
@@ -95,8 +95,8 @@ class Desk:
     def resolve(self, opened: float, high: float, low: float) -> None:
         if self.trade is None:
             return
-        stop = round(self.trade.entry_price * (1 - self.labels.stop_loss_pct / 100), 2)
-        target = round(self.trade.entry_price * (1 + self.labels.take_profit_pct / 100), 2)
+        stop = floor(self.trade.entry_price * (100 - self.labels.stop_loss_pct) + 1e-7) / 100
+        target = ceil(self.trade.entry_price * (100 + self.labels.take_profit_pct) - 1e-7) / 100
         if opened <= stop:
             self.close(opened, "stop_loss", self.settings.taker_fee_bps)
         elif opened >= target:

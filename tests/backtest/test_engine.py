@@ -28,8 +28,9 @@ from tests.backtest.worlds import (
     walk,
 )
 from trading_assets.backtest.engine import run_backtest
-from trading_assets.backtest.slices import MarketRules
+from trading_assets.backtest.slices import MarketRules, decision_bars
 from trading_assets.errors import MissingCandles, ModelError, SettingsError
+from trading_assets.labels import triple_barrier
 from trading_assets.settings import LabelSettings, ModelSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
 
@@ -124,7 +125,7 @@ def test_costs_reduce_the_profit_by_exactly_themselves() -> None:
     assert free["pnl"] - fees["pnl"] == pytest.approx(fees["fees"])  # type: ignore[operator]
     slipping = FREE.model_copy(update={"slippage_probability": 1.0})
     slipped = one_trade((100.0, 100, 100, 100), (100, 100, 97.55, 98), settings=slipping)
-    assert (slipped["entry_price"], slipped["exit_price"]) == (100.01, pytest.approx(99.01 - 0.01))
+    assert (slipped["entry_price"], slipped["exit_price"]) == (100.01, 98.99)  # one tick worse than 100 and 99.00
 
 
 def test_several_markets_share_one_account() -> None:
@@ -213,9 +214,25 @@ def test_it_agrees_with_an_independent_simulation(
     assert [t["entry_ts"] for t in found] == [t.entry_ts + timedelta(milliseconds=100) for t in expected]
     for ours, theirs in zip(found, expected, strict=True):
         assert ours["entry_price"] == pytest.approx(theirs.entry_price, abs=1e-9)
-        assert ours["exit_price"] == pytest.approx(theirs.exit_price, abs=0.0101)  # a stop rounds to its tick
+        assert ours["exit_price"] == pytest.approx(theirs.exit_price, abs=1e-9)
         assert ours["quantity"] == pytest.approx(theirs.quantity, abs=1.01 * lot)
         assert ours["fees"] == pytest.approx(theirs.fees, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_trade_ends_as_its_label_says(seed: int) -> None:
+    frame = walk(4000, seed=seed, volatility=2e-3)
+    labels = LabelSettings(take_profit_pct=0.8, stop_loss_pct=0.6, horizon_bars=8)
+    until = frame["ts"][-1] + MINUTE
+    bars = decision_bars(frame, timeframe="1m", decision_timeframe="15m", until=until).with_columns(market=pl.lit(A))
+    known = triple_barrier(
+        bars, frame.with_columns(market=pl.lit(A)), candle_timeframe="1m", settings=labels, until=until
+    )
+    trades = backtest(random_signals(A, 3500, seed=seed), {A: frame}, labels=labels).trades
+    both = trades.join(known, left_on="signal_ts", right_on="ts", suffix="_label")
+    assert both.height > 20
+    assert both["exit_reason"].to_list() == both["barrier"].to_list()
+    assert both["entry_price"].to_list() == both["entry_price_label"].to_list()
 
 
 def test_coarse_candles_work_too() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -11,7 +12,7 @@ from nautilus_trader.model import ClientOrderId, InstrumentId, OrderSide
 from nautilus_trader.trading import Strategy
 
 from trading_assets.strategies.events import fill_row, order_columns, order_row, position_row, status_of
-from trading_assets.strategies.instruments import event_time
+from trading_assets.strategies.instruments import event_time, exact
 from trading_assets.strategies.plans import ExitReason, Purpose, TradePlan
 from trading_assets.strategies.risk import RiskGate
 from trading_assets.strategies.signals import Journal
@@ -194,13 +195,14 @@ class TradeKeeper:
         iid, factory = self._instruments[plan.market], self._strategy.order_factory
         instrument = self._strategy.cache.instrument(iid)
         assert instrument is not None  # a position exists
+        tick = exact(instrument.price_increment)
         tags = [f"signal:{plan.signal_id}"]
         orders: list[tuple[Any, Purpose]] = []
         stop = factory.stop_market(
             iid,
             OrderSide.SELL,
             position.quantity,
-            instrument.make_price(plan.stop_price),
+            instrument.make_price(on_tick(plan.stop_price, tick, math.floor)),
             reduce_only=True,
             tags=[*tags, "purpose:stop_loss"],
         )
@@ -211,7 +213,7 @@ class TradeKeeper:
                 iid,
                 OrderSide.SELL,
                 position.quantity,
-                instrument.make_price(plan.target_price),
+                instrument.make_price(on_tick(plan.target_price, tick, math.ceil)),
                 reduce_only=True,
                 tags=[*tags, "purpose:take_profit"],
             )
@@ -260,6 +262,16 @@ class TradeKeeper:
 
     def _clock(self) -> datetime:
         return event_time(self._strategy.clock.timestamp_ns())
+
+
+def on_tick(price: float, tick: float, outwards: Callable[[float], int]) -> float:
+    """A barrier on the venue's price grid, never nearer than asked: stop rounds down, target up.
+
+    So a candle touches the order exactly where it touches the label's barrier.
+    """
+    steps = price / tick
+    nearest = round(steps)
+    return tick * (nearest if math.isclose(steps, nearest, rel_tol=1e-12) else outwards(steps))
 
 
 def _plan_row(plan: TradePlan, ts: datetime) -> dict[str, Any]:
