@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -17,7 +19,7 @@ import pytest
 from tests.defs.small import MONTHS, NOISE, SMALL, SYNA, Location, Undisturbed, assert_same_tables, tables
 from trading_assets.features import LOOKBACK_BARS
 from trading_assets.settings import Settings
-from trading_assets.store import open_store
+from trading_assets.store import Store, Table, open_store
 from trading_assets.store.tables import BARS, CANDLES, CANDLES_QUARANTINE, FEATURES, LABELS
 
 
@@ -155,3 +157,49 @@ def test_a_killed_backfill_run_again_leaves_what_an_undisturbed_run_leaves(
     statuses = {run.run_id: run.status for run in location.launch.open_instance(settings).get_runs()}
     assert statuses.pop(results[0].run_id) == dg.DagsterRunStatus.SUCCESS
     assert list(statuses.values()) == [dg.DagsterRunStatus.FAILURE], "the killed run is not shown as running"
+
+
+class Overheard:
+    """A store that notes how far back each table is read."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.first: dict[str, datetime] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def read(self, table: Table, **window: Any) -> pl.DataFrame:
+        return self._note(table, self._store.read(table, **window))
+
+    def tail(self, table: Table, **window: Any) -> pl.DataFrame:
+        return self._note(table, self._store.tail(table, **window))
+
+    def _note(self, table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+        if "ts" in frame.columns and frame.height:
+            self.first[table.name] = min(frame["ts"][0], self.first.get(table.name, frame["ts"][0]))
+        return frame
+
+
+@pytest.mark.parametrize("name", ["features", "labels"])
+def test_a_month_reads_nothing_before_the_months_that_its_lineage_names(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path, name: str
+) -> None:
+    settings = location.settings(tmp_path)
+    shutil.copy(undisturbed.settings.data_dir / "market.duckdb", settings.data_dir / "market.duckdb")
+    store = Overheard(open_store(settings.store_url))
+    asset = getattr(location.module(name), name)
+    march = location.module("partitions").partition_key(SYNA, "2025-03")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [asset], instance=instance, partition_key=march, resources={"settings": settings, "store": store}
+        )
+    assert result.success
+    for upstream in {dep.asset_key for dep in next(iter(asset.specs)).deps}:
+        months = asset.get_partition_mapping(upstream).get_upstream_mapped_partitions_result_for_partitions(
+            location.module("partitions").MARKET_MONTHS.subset_with_partition_keys([march]),
+            location.module("partitions").MARKET_MONTHS,
+            location.module("partitions").MARKET_MONTHS,
+        )
+        first = min(key.rsplit("|", 1)[1] for key in months.partitions_subset.get_partition_keys())
+        assert f"{store.first[upstream.to_user_string()]:%Y-%m}" >= first

@@ -5,7 +5,7 @@ import polars as pl
 
 from trading_assets.candles import timeframe_delta
 from trading_assets.defs.bars import FOLLOWS_DATA
-from trading_assets.defs.partitions import LOOK_BACK, MARKET_MONTHS, SETTINGS, windows
+from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, look_back, windows
 from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_windows, origin_tags
 from trading_assets.defs.reading import bar_start, resume_at
 from trading_assets.features import LOOKBACK_BARS, compute, feature_names, fingerprint
@@ -18,7 +18,7 @@ _LENGTH = timeframe_delta("15m")
 
 
 @dg.asset(
-    deps=[dg.AssetDep(_BAR.name, partition_mapping=LOOK_BACK)],
+    deps=[dg.AssetDep(_BAR.name, partition_mapping=look_back(LOOKBACK_BARS * _LENGTH))],
     group_name="features",
     owners=[RESEARCH_TEAM],
     kinds={"polars", "duckdb"},

@@ -7,7 +7,7 @@ import polars as pl
 
 from trading_assets.candles import timeframe_delta
 from trading_assets.defs.bars import FOLLOWS_DATA
-from trading_assets.defs.partitions import LOOK_BACK, MARKET_MONTHS, SETTINGS, Window, windows
+from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, look_back, windows
 from trading_assets.defs.pictures import label_distribution
 from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_windows, origin_tags, picture
 from trading_assets.defs.reading import bar_start, known_until, resume_at
@@ -16,11 +16,13 @@ from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, CANDLES, LABELS
 
+_REACH = look_back(SETTINGS.labels.horizon_bars * timeframe_delta("15m"))
+
 
 @dg.asset(
     deps=[
-        dg.AssetDep(BARS["15m"].name, partition_mapping=LOOK_BACK),
-        dg.AssetDep(CANDLES.name, partition_mapping=LOOK_BACK),
+        dg.AssetDep(BARS["15m"].name, partition_mapping=_REACH),
+        dg.AssetDep(CANDLES.name, partition_mapping=_REACH),
     ],
     group_name="labels",
     owners=[RESEARCH_TEAM],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import dagster as dg
@@ -51,15 +51,18 @@ MONTHS: Final = _months(SETTINGS.history)
 MARKET_MONTHS: Final = dg.MultiPartitionsDefinition({"market": MARKETS, "month": MONTHS})
 MODELS: Final = dg.StaticPartitionsDefinition(list(SETTINGS.models))
 
-LOOK_BACK: Final = dg.MultiPartitionMapping(
-    {
-        "market": dg.DimensionPartitionMapping("market", dg.IdentityPartitionMapping()),
-        "month": dg.DimensionPartitionMapping(
-            "month", dg.TimeWindowPartitionMapping(start_offset=-1, allow_nonexistent_upstream_partitions=True)
-        ),
-    }
-)
-"""A month needs the one before it too: the features' look-back, the labels' horizon."""
+
+def look_back(reach: timedelta) -> dg.MultiPartitionMapping:
+    """A month needs as many months before it as ``reach`` may touch; those before the history do not exist."""
+    months = -(-reach // timedelta(days=28))
+    return dg.MultiPartitionMapping(
+        {
+            "market": dg.DimensionPartitionMapping("market", dg.IdentityPartitionMapping()),
+            "month": dg.DimensionPartitionMapping(
+                "month", dg.TimeWindowPartitionMapping(start_offset=-months, allow_nonexistent_upstream_partitions=True)
+            ),
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)
