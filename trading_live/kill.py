@@ -33,7 +33,7 @@ def engage(live_dir: Path, reason: str = "") -> KillSwitch:
 def engaged(live_dir: Path) -> KillSwitch | None:
     """The switch, if it is on. A file that cannot be understood is on too."""
     try:
-        content = (live_dir / KILL_FILE).read_text()
+        content = (live_dir / KILL_FILE).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:

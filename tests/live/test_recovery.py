@@ -1,0 +1,134 @@
+"""What a restarted node makes of a journal that was cut at any point."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trading_assets.journal import Journal, read_session
+from trading_assets.settings import RiskSettings
+from trading_assets.strategies.plans import TradePlan
+from trading_assets.strategies.risk import RiskGate
+from trading_live.recovery import recover
+
+T0 = datetime(2025, 5, 1, tzinfo=UTC)
+MARKET = "sample:SYNA/USDT:USDT"
+Event = tuple[str, dict[str, Any]]
+
+
+def plan(number: int, **changes: Any) -> TradePlan:
+    fields: dict[str, Any] = {
+        "market": MARKET,
+        "signal_id": f"s{number}",
+        "probability": 0.6,
+        "known_at": T0 + timedelta(hours=number),
+        "expires_at": T0 + timedelta(hours=number + 6),
+        "take_profit_pct": 2.0,
+        "stop_loss_pct": 1.0,
+        "quantity": 3.0,
+        "entry_order_id": f"e{number}",
+    }
+    return TradePlan(**(fields | changes))
+
+
+def trade(number: int, entry: list[float], exits: list[float]) -> list[list[Event]]:
+    """The journal's transactions of one trade: bought at 100, sold by the stop at 99; fee 0.1 a fill."""
+    ts = T0 + timedelta(hours=number)
+
+    def order(purpose: str, order_id: str, status: str, quantity: float) -> Event:
+        row = {"ts": ts, "market": MARKET, "order_id": order_id, "signal_id": f"s{number}", "purpose": purpose}
+        return "orders", row | {"status": status, "quantity": quantity, "side": "buy" if purpose == "entry" else "sell"}
+
+    def fill(order_id: str, side: str, index: int, quantity: float, price: float) -> Event:
+        row = {"ts": ts, "market": MARKET, "order_id": order_id, "trade_id": f"{order_id}t{index}", "side": side}
+        return "fills", row | {"signal_id": f"s{number}", "quantity": quantity, "price": price, "fee": 0.1}
+
+    def position(event: str, quantity: float, pnl: float) -> Event:
+        row = {"ts": ts, "market": MARKET, "event": event, "quantity": quantity, "average_price": 100.0}
+        return "positions", row | {"realized_pnl": pnl, "signal_id": f"s{number}", "position_id": "P"}
+
+    def intend(one: TradePlan) -> Event:
+        return "plans", {"ts": ts, "market": MARKET, "signal_id": one.signal_id, "plan": one.to_json()}
+
+    total, held = sum(entry), 0.0
+    entering, stop = plan(number), f"x{number}"
+    opened = plan(number, stage="open", stop_order_id=stop, stop_price=99.0, quantity=total)
+    parts: list[list[Event]] = [[intend(entering), order("entry", f"e{number}", "initialized", total)]]
+    for index, quantity in enumerate(entry):
+        held += quantity
+        fees = -0.1 * (index + 1)
+        parts.append([order("entry", f"e{number}", "filled", total), fill(f"e{number}", "buy", index, quantity, 100.0)])
+        parts.append([position("changed" if index else "opened", held, fees)])
+    parts.append([intend(opened), order("stop_loss", stop, "initialized", total)])
+    parts.append([order("stop_loss", stop, "accepted", total)])
+    for index, quantity in enumerate(exits):
+        held = round(held - quantity, 9)
+        pnl = -0.1 * (len(entry) + index + 1) - sum(exits[: index + 1])
+        parts.append([order("stop_loss", stop, "filled", total), fill(stop, "sell", index, quantity, 99.0)])
+        parts.append([position("changed" if held else "closed", held, pnl)])
+    if not held:
+        closed = plan(number, stage="closed", stop_order_id=stop, quantity=total, exit_reason="stop_loss")
+        parts.append([intend(closed)])
+    return parts
+
+
+SHAPES = st.sampled_from([([3.0], [3.0]), ([1.0, 2.0], [3.0]), ([0.1, 0.2, 2.7], [1.5, 1.5]), ([3.0], [0.5, 2.5])])
+
+
+@given(st.lists(SHAPES, min_size=1, max_size=3), st.data())
+@settings(max_examples=60, deadline=None)
+def test_cut_anywhere_the_journal_is_completed_and_says_what_is_held(
+    tmp_path_factory: pytest.TempPathFactory, shapes: list[tuple[list[float], list[float]]], data: st.DataObject
+) -> None:
+    parts = [part for number, shape in enumerate(shapes) for part in trade(number, *shape)]
+    cut = data.draw(st.integers(0, len(parts)))
+    path = tmp_path_factory.mktemp("recovery") / "journal.sqlite"
+    journal = Journal(path, "node")
+    for part in parts[:cut]:
+        journal.record_all(part)
+    fills = [event for part in parts[:cut] for kind, event in part if kind == "fills"]
+    signed = sum(fill["quantity"] if fill["side"] == "buy" else -fill["quantity"] for fill in fills)
+
+    recovered = recover(path)
+    journal.record_all(recovered.repairs)
+    events = read_session(path)
+
+    assert sum(holding.quantity for holding in recovered.holdings) == pytest.approx(signed, abs=1e-9)
+    assert recover(path).repairs == ()
+    last = events["positions"]["quantity"].to_list()[-1:] or [0.0]
+    assert last[0] == pytest.approx(signed, abs=1e-9)
+    open_plans = [one for one in recovered.plans if one.stage == "open"]
+    assert len(recovered.plans) <= 1
+    if open_plans:
+        assert recovered.holdings
+    orders = events["orders"].group_by("order_id").agg(pl.col("status").last(), pl.col("status").len().alias("n"))
+    assert set(orders["status"]) <= {"filled", "canceled"}
+    flows = sum((-1 if f["side"] == "buy" else 1) * f["quantity"] * f["price"] - f["fee"] for f in fills)
+    if not recovered.holdings:
+        assert (recovered.realized or {}).get("USDT", 0.0) == pytest.approx(flows, abs=1e-9)
+        closed = events["positions"].filter(pl.col("event") == "closed")["realized_pnl"].sum()
+        assert closed == pytest.approx(flows, abs=1e-9)
+
+
+def test_the_daily_loss_is_restored(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.sqlite", "node")
+    for part in trade(1, [3.0], [3.0]) + trade(2, [3.0], [3.0]):
+        journal.record_all(part)
+    gate = RiskGate(RiskSettings(max_daily_loss=6.0))
+    recover(journal.path).restore(gate)
+    now = T0 + timedelta(hours=3)
+    assert gate.realised(now) == pytest.approx(-6.4)
+    assert "reached the limit" in (gate.refusal(now, 100.0) or "")
+    assert gate.refusal(now + timedelta(days=1), 100.0) is None
+
+
+def test_an_empty_journal_holds_nothing(tmp_path: Path) -> None:
+    recovered = recover(tmp_path / "journal.sqlite")
+    assert (recovered.holdings, recovered.plans, recovered.repairs) == ((), (), ())
+    assert recovered.newest is None
