@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cache
 from typing import Any, Final
 
 from trading_assets.strategies.instruments import event_time, exact
@@ -13,7 +14,12 @@ _WORDS: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 def status_of(event: Any) -> str:
     """``OrderPendingCancel`` -> ``pending_cancel``."""
-    return _WORDS.sub("_", type(event).__name__.removeprefix("Order").removeprefix("Position")).lower()
+    return _status(type(event).__name__)
+
+
+@cache
+def _status(name: str) -> str:
+    return _WORDS.sub("_", name.removeprefix("Order").removeprefix("Position")).lower()
 
 
 def order_row(event: Any, order: Any, *, market: str, signal_id: str, purpose: str) -> dict[str, Any]:

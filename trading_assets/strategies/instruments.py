@@ -86,7 +86,7 @@ def open_time(ts_event: int, timeframe: str) -> datetime:
 
 def event_time(nanoseconds: int) -> datetime:
     """Engine nanoseconds as UTC microseconds."""
-    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=nanoseconds // 1000)
+    return datetime.fromtimestamp(nanoseconds // 1000 / 1e6, UTC)  # exact to the microsecond until the year 2100
 
 
 def nanoseconds(moment: datetime) -> int:
