@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from nautilus_trader.common import Environment, FileWriterConfig, LoggerConfig, LogLevel
 from nautilus_trader.live import LiveNode
-from nautilus_trader.model import AccountId, InstrumentId, TraderId
+from nautilus_trader.model import InstrumentId
 
-from trading_assets.candles import Market, timeframe_minutes
-from trading_assets.errors import NodeError, TradingError
+from trading_assets.candles import Market
+from trading_assets.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, Journal
 from trading_assets.settings import Settings
 from trading_assets.strategies.instruments import instrument_id
@@ -22,19 +20,16 @@ from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrateg
 from trading_assets.strategies.risk import RiskGate
 from trading_assets.strategies.signals import Signal
 from trading_live import kill
-from trading_live.ledger import NAME as LEDGER
-from trading_live.ledger import ledger_factory
+from trading_live.engine import build_engine, execution_timeframe
+from trading_live.market_time import MarketJournal
 from trading_live.presence import Heartbeat, Presence, RunningModel, State
 from trading_live.recovery import STARTED, Recovered, recover
 from trading_live.shelf import ModelShelf
 from trading_live.signals import BAR, TIMEFRAME, LiveSignals
 from trading_live.supervisor import Hooks, Supervisor
-from trading_live.venue_clock import VenueView, look_at_replay, replay_http, replay_ws
-from trading_live.venues import data_client, execution_client, quote_currencies
+from trading_live.venue_clock import VenueView, look_at_replay
 
 _LOG: Final = structlog.get_logger(__name__)
-_TRADER: Final = "TRADER-001"
-_STOP_S: Final = 1
 
 OnDecision = Callable[[Signal, str], None]
 
@@ -67,23 +62,6 @@ def run_node(settings: Settings, *, connect_timeout_s: int = 30, on_decision: On
             journal.close()
     finally:
         presence.release()
-
-
-class MarketJournal:
-    """Stamps a replay's events with the market's time instead of the wall clock's, so that they fit the candles."""
-
-    def __init__(self, journal: Journal, now: Callable[[], datetime]) -> None:
-        self._journal = journal
-        self._now = now
-
-    def record(self, kind: str, event: dict[str, Any]) -> int:
-        """Write one event."""
-        return self._journal.record(kind, {**event, "ts": self._now()})
-
-    def record_all(self, events: Sequence[tuple[str, dict[str, Any]]]) -> list[int]:
-        """Write several events as one."""
-        now = self._now()
-        return self._journal.record_all([(kind, {**event, "ts": now}) for kind, event in events])
 
 
 class _Run:
@@ -227,8 +205,7 @@ class _Run:
         settings = self.settings
         venue = "replay" if self.replayed else settings.node.venue
         instruments = {market: InstrumentId.from_str(instrument_id(market, venue)) for market in markets}
-        account = AccountId(f"{settings.node.venue.upper()}-001")
-        node = self._engine(markets, instruments, recovered, account)
+        node = build_engine(settings, markets, instruments, recovered, connect_timeout_s=self.connect_timeout_s)
         gate = RiskGate(settings.node.risk)
         recovered.restore(gate)
         self.signals = LiveSignals(markets, self.shelf, lambda *gap: supervisor.missing(*gap))
@@ -247,7 +224,7 @@ class _Run:
                 position_share=settings.backtest.position_share,
                 venue=venue,
                 decision_timeframe=TIMEFRAME,
-                execution_timeframe=_execution_timeframe(settings, markets),
+                execution_timeframe=execution_timeframe(settings, markets),
                 listen_on_start=False,
             ),
             self.signals,
@@ -269,38 +246,6 @@ class _Run:
         begun = view.now
         return MarketJournal(self.journal, lambda: (self.strategy.now if self.strategy else None) or begun)
 
-    def _engine(
-        self,
-        markets: Sequence[str],
-        instruments: Mapping[str, InstrumentId],
-        recovered: Recovered,
-        account: AccountId,
-    ) -> LiveNode:
-        settings = self.settings
-        realized = recovered.realized or {}
-        balances = {
-            code: settings.node.starting_balance + realized.get(code, 0.0) for code in quote_currencies(markets)
-        }
-        addresses = (
-            {"base_url_http": replay_http(settings), "base_url_ws": replay_ws(settings)} if self.replayed else {}
-        )
-        data = data_client(settings.node.model_copy(update=addresses), markets)
-        sandbox = execution_client(settings.node, settings.backtest, balances, account=account.value)
-        builder = (
-            LiveNode.builder("TRADING", TraderId(_TRADER), Environment.SANDBOX)
-            .with_logging(_logging(settings))
-            .with_timeout_connection(self.connect_timeout_s)
-            .with_timeout_disconnection_secs(_STOP_S)
-            .with_delay_post_stop_secs(_STOP_S)
-            .with_reconciliation(bool(recovered.holdings))
-            .add_data_client(None, data.factory, data.config)
-            .add_simulated_exec_client(None, sandbox.factory, sandbox.config)
-        )
-        if recovered.holdings:
-            factory, config = ledger_factory(recovered.holdings, instruments, account)
-            builder = builder.add_exec_client(LEDGER, factory, config)
-        return builder.build()
-
     def _run_engine(self, node: LiveNode) -> None:
         try:
             node.run()
@@ -319,30 +264,3 @@ class _Run:
                 remedy="check the network and node.base_url_http; for the local exchange, start trading replay first",
             )
         return NodeError(f"the engine stopped: {text}", where="node", remedy="see data/logs")
-
-
-def _execution_timeframe(settings: Settings, markets: Sequence[str]) -> str:
-    """The finest bars that all markets have: a replay knows only what is stored."""
-    if settings.node.environment != "replay":
-        return "1m"
-    stored = [settings.markets[market].timeframe for market in markets if market in settings.markets]
-    return max(stored, key=timeframe_minutes, default="1m")
-
-
-def _logging(settings: Settings) -> LoggerConfig:
-    """Warnings of the engine on the terminal, more in a rotated file beside our own logs."""
-    levels = {"DEBUG": LogLevel.INFO, "INFO": LogLevel.WARNING, "WARNING": LogLevel.WARNING, "ERROR": LogLevel.ERROR}
-    return LoggerConfig(
-        stdout_level=levels[settings.logs.level],
-        fileout_level=LogLevel.INFO,
-        is_colored=sys.stdout.isatty(),
-        file_config=FileWriterConfig(
-            directory=str(settings.data_dir / "logs"),
-            file_name="engine",
-            file_format="json",
-            file_rotate=(10_000_000, 5),
-        ),
-    )
-
-
-__all__ = ["MarketJournal", "TradingError", "run_node"]

@@ -19,12 +19,12 @@ from nautilus_trader.model import TraderId
 from tests.live.conftest import MARKET, MakeBundle, put_live
 from trading_assets import features
 from trading_assets.errors import NodeError, SettingsError
-from trading_assets.journal import JOURNAL_FILE, Journal
+from trading_assets.journal import JOURNAL_FILE, Journal, read_session
 from trading_assets.registry.deployment import MANIFEST, undeploy
 from trading_assets.settings import BacktestSettings, NodeSettings, Settings
 from trading_assets.strategies.signals import ClosedBar
 from trading_live import kill
-from trading_live.node import MarketJournal
+from trading_live.market_time import MarketJournal
 from trading_live.presence import Heartbeat, Presence, is_running, read_heartbeat
 from trading_live.shelf import ModelShelf
 from trading_live.signals import BAR, BarHistory, LiveSignals
@@ -292,7 +292,5 @@ def test_a_replays_events_carry_the_markets_time(tmp_path: Path) -> None:
     stamped = MarketJournal(journal, lambda: NOW)
     stamped.record("signals", {"ts": datetime.now(UTC), "market": MARKET})
     stamped.record_all([("fills", {"ts": datetime.now(UTC), "market": MARKET})])
-    from trading_assets.journal import read_session
-
     events = read_session(journal.path)
     assert events["signals"]["ts"].to_list() == events["fills"]["ts"].to_list() == [NOW]

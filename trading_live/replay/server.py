@@ -16,12 +16,10 @@ from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
-from trading_assets.candles import Market
 from trading_assets.errors import NodeError
-from trading_live.replay.tape import Instrument, Kline, Tape, epoch_ms
+from trading_live.replay.protocol import RESOURCES, VenueError, answer_command
+from trading_live.replay.tape import Kline, Tape, epoch_ms
 
-MAX_KLINES: Final = 1500
-DEFAULT_KLINES: Final = 500
 _HORIZON_S: Final = 10.0
 _PROGRESS_S: Final = 0.2
 _SETTLE_S: Final = 0.7
@@ -199,11 +197,8 @@ class ReplayServer:
         self._stop = asyncio.Event()
         self._subscribed = asyncio.Event()
         app = web.Application(middlewares=[self._refuse_in_outage])
-        app.router.add_get("/fapi/v1/ping", self._ping)
-        app.router.add_get("/fapi/v1/time", self._time)
-        app.router.add_get("/fapi/v1/exchangeInfo", self._exchange_info)
-        app.router.add_get("/fapi/v1/klines", self._klines)
-        app.router.add_get("/fapi/v1/premiumIndex", self._premium_index)
+        for path in RESOURCES:
+            app.router.add_get(path, self._rest)
         app.router.add_get("/{tail:.*}", self._websocket)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
@@ -286,65 +281,11 @@ class ReplayServer:
         response: web.StreamResponse = await handler(request)
         return response
 
-    async def _ping(self, _: web.Request) -> web.Response:
-        return web.json_response({})
-
-    async def _time(self, _: web.Request) -> web.Response:
-        return web.json_response({"serverTime": self._now_ms})
-
-    async def _exchange_info(self, _: web.Request) -> web.Response:
-        symbols = [_symbol_info(one) for one in self.tape.instruments.values()]
-        return web.json_response(
-            {
-                "timezone": "UTC",
-                "serverTime": self._now_ms,
-                "rateLimits": [],
-                "exchangeFilters": [],
-                "assets": [],
-                "symbols": symbols,
-            }
-        )
-
-    async def _klines(self, request: web.Request) -> web.Response:
-        query = request.query
-        instrument = self.tape.instruments.get(query.get("symbol", ""))
-        if instrument is None:
-            return _error(-1121, "Invalid symbol.")
-        series = instrument.series.get(query.get("interval", ""))
-        if series is None:
-            return _error(-1120, "Invalid interval.")
-        try:
-            start, end = (int(query[name]) if name in query else None for name in ("startTime", "endTime"))
-            limit = int(query.get("limit", DEFAULT_KLINES))
-        except ValueError:
-            return _error(-1102, "A parameter was malformed.")
-        if not 1 <= limit <= MAX_KLINES:
-            return _error(-1130, "Data sent for parameter 'limit' is not valid.")
-        bars = series.closed(self._now_ms, start_ms=start, end_ms=end, limit=limit)
-        return web.json_response([bar.row() for bar in bars])
-
-    async def _premium_index(self, request: web.Request) -> web.Response:
-        wanted = request.query.get("symbol")
-        found = [one for one in self.tape.instruments.values() if wanted in (None, one.symbol)]
-        if not found:
-            return _error(-1121, "Invalid symbol.")
-        rows = [self._premium(one) for one in found]
-        return web.json_response(rows[0] if wanted else rows)
-
-    def _premium(self, instrument: Instrument) -> dict[str, Any]:
-        finest = min(instrument.series.values(), key=lambda one: len(one.open_ms) and one.close_ms[0] - one.open_ms[0])
-        newest = finest.closed(self._now_ms, start_ms=None, end_ms=None, limit=1)
-        price = newest[0].texts[3] if newest else "0"
-        return {
-            "symbol": instrument.symbol,
-            "markPrice": price,
-            "indexPrice": price,
-            "estimatedSettlePrice": price,
-            "lastFundingRate": "0",
-            "interestRate": "0",
-            "nextFundingTime": 0,
-            "time": self._now_ms,
-        }
+    async def _rest(self, request: web.Request) -> web.Response:
+        answer = RESOURCES[request.path](self.tape, self._now_ms, request.query)
+        if isinstance(answer, VenueError):
+            return web.json_response({"code": answer.code, "msg": answer.text}, status=400)
+        return web.json_response(answer)
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(heartbeat=None)
@@ -363,60 +304,8 @@ class ReplayServer:
 
     def _command(self, client: _Client, text: str) -> dict[str, Any]:
         assert self._subscribed is not None
-        try:
-            command = json.loads(text)
-            number, method = command.get("id"), command["method"]
-            streams = {str(stream).lower() for stream in command.get("params", [])}
-        except (ValueError, KeyError, AttributeError, TypeError):
-            return {"error": {"code": 3, "msg": "Invalid JSON: expected method, params and id"}, "id": None}
-        if method == "SUBSCRIBE":
-            client.streams |= streams
-            if streams:
-                self._subscribed.set()
-        elif method == "UNSUBSCRIBE":
-            client.streams -= streams
-        elif method == "LIST_SUBSCRIPTIONS":
-            return {"result": sorted(client.streams), "id": number}
-        else:
-            return {"error": {"code": 1, "msg": f"Unknown method {method}"}, "id": number}
-        return {"result": None, "id": number}
-
-
-def _error(code: int, text: str) -> web.Response:
-    return web.json_response({"code": code, "msg": text}, status=400)
-
-
-def _symbol_info(one: Instrument) -> dict[str, Any]:
-    market = Market.parse(one.market)
-    tick, step = (f"{10.0**-decimals:.{decimals}f}" for decimals in (one.price_decimals, one.volume_decimals))
-    return {
-        "symbol": one.symbol,
-        "pair": one.symbol,
-        "contractType": "PERPETUAL",
-        "deliveryDate": 4133404800000,
-        "onboardDate": 1569398400000,
-        "status": "TRADING",
-        "maintMarginPercent": "2.5",
-        "requiredMarginPercent": "5.0",
-        "baseAsset": market.base,
-        "quoteAsset": market.quote,
-        "marginAsset": market.quote,
-        "pricePrecision": one.price_decimals,
-        "quantityPrecision": one.volume_decimals,
-        "baseAssetPrecision": 8,
-        "quotePrecision": 8,
-        "underlyingType": "COIN",
-        "underlyingSubType": [],
-        "settlePlan": 0,
-        "triggerProtect": "0.05",
-        "liquidationFee": "0.01",
-        "marketTakeBound": "0.05",
-        "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"],
-        "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
-        "filters": [
-            {"filterType": "PRICE_FILTER", "tickSize": tick, "minPrice": tick, "maxPrice": "100000000"},
-            {"filterType": "LOT_SIZE", "stepSize": step, "minQty": step, "maxQty": "100000000"},
-            {"filterType": "MARKET_LOT_SIZE", "stepSize": step, "minQty": step, "maxQty": "100000000"},
-            {"filterType": "MIN_NOTIONAL", "notional": "5"},
-        ],
-    }
+        before = len(client.streams)
+        answer = answer_command(client.streams, text)
+        if len(client.streams) > before:
+            self._subscribed.set()
+        return answer

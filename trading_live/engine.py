@@ -1,0 +1,90 @@
+"""The engine: NautilusTrader's live node with the venue's data client, the sandbox, and what the journal holds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from nautilus_trader.common import Environment, FileWriterConfig, LoggerConfig, LogLevel
+from nautilus_trader.live import LiveNode
+from nautilus_trader.model import AccountId, InstrumentId, TraderId
+
+from trading_assets.candles import timeframe_minutes
+from trading_assets.settings import Settings
+from trading_live.ledger import NAME as LEDGER
+from trading_live.ledger import ledger_factory
+from trading_live.recovery import Recovered
+from trading_live.venue_clock import replay_http, replay_ws
+from trading_live.venues import data_client, execution_client, quote_currencies
+
+_TRADER: Final = "TRADER-001"
+_STOP_S: Final = 1
+
+
+def build_engine(
+    settings: Settings,
+    markets: Sequence[str],
+    instruments: Mapping[str, InstrumentId],
+    recovered: Recovered,
+    *,
+    connect_timeout_s: int,
+) -> LiveNode:
+    """Build the engine; nothing connects yet.
+
+    Parameters
+    ----------
+    settings
+        Venue, environment, costs and starting balance; what was realised in the session is added to the balance.
+    markets, instruments
+        What is traded.
+    recovered
+        Open positions are told to the engine by reconciliation, the way a real venue would.
+    connect_timeout_s
+        How long the venue may take to answer.
+    """
+    realized = recovered.realized or {}
+    balances = {code: settings.node.starting_balance + realized.get(code, 0.0) for code in quote_currencies(markets)}
+    account = AccountId(f"{settings.node.venue.upper()}-001")
+    replayed = settings.node.environment == "replay"
+    addresses = {"base_url_http": replay_http(settings), "base_url_ws": replay_ws(settings)} if replayed else {}
+    data = data_client(settings.node.model_copy(update=addresses), markets)
+    sandbox = execution_client(settings.node, settings.backtest, balances, account=account.value)
+    builder = (
+        LiveNode.builder("TRADING", TraderId(_TRADER), Environment.SANDBOX)
+        .with_logging(_logging(settings))
+        .with_timeout_connection(connect_timeout_s)
+        .with_timeout_disconnection_secs(_STOP_S)
+        .with_delay_post_stop_secs(_STOP_S)
+        .with_reconciliation(bool(recovered.holdings))
+        .add_data_client(None, data.factory, data.config)
+        .add_simulated_exec_client(None, sandbox.factory, sandbox.config)
+    )
+    if recovered.holdings:
+        factory, config = ledger_factory(recovered.holdings, instruments, account)
+        builder = builder.add_exec_client(LEDGER, factory, config)
+    return builder.build()
+
+
+def execution_timeframe(settings: Settings, markets: Sequence[str]) -> str:
+    """The finest bars that all markets have: a replay knows only what is stored."""
+    if settings.node.environment != "replay":
+        return "1m"
+    stored = [settings.markets[market].timeframe for market in markets if market in settings.markets]
+    return max(stored, key=timeframe_minutes, default="1m")
+
+
+def _logging(settings: Settings) -> LoggerConfig:
+    """Warnings of the engine on the terminal, more in a rotated file beside our own logs."""
+    levels = {"DEBUG": LogLevel.INFO, "INFO": LogLevel.WARNING, "WARNING": LogLevel.WARNING, "ERROR": LogLevel.ERROR}
+    return LoggerConfig(
+        stdout_level=levels[settings.logs.level],
+        fileout_level=LogLevel.INFO,
+        is_colored=sys.stdout.isatty(),
+        file_config=FileWriterConfig(
+            directory=str(settings.data_dir / "logs"),
+            file_name="engine",
+            file_format="json",
+            file_rotate=(10_000_000, 5),
+        ),
+    )

@@ -1,0 +1,144 @@
+"""Binance USD-M's market-data protocol: what each REST resource and each websocket command answers. No I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from trading_assets.candles import Market
+from trading_live.replay.tape import Instrument, Tape
+
+MAX_KLINES: Final = 1500
+DEFAULT_KLINES: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class VenueError:
+    """A refusal with the venue's own code."""
+
+    code: int
+    text: str
+
+
+Resource = Callable[[Tape, int, Mapping[str, str]], Any]
+"""(tape, replayed milliseconds, query) -> the JSON answer or a :class:`VenueError`."""
+
+
+def ping(_tape: Tape, _now_ms: int, _query: Mapping[str, str]) -> Any:
+    """Whether the venue is there."""
+    return {}
+
+
+def server_time(_tape: Tape, now_ms: int, _query: Mapping[str, str]) -> Any:
+    """The replayed clock."""
+    return {"serverTime": now_ms}
+
+
+def exchange_info(tape: Tape, now_ms: int, _query: Mapping[str, str]) -> Any:
+    """The replayed markets as perpetuals."""
+    fixed: dict[str, Any] = {"timezone": "UTC", "rateLimits": [], "exchangeFilters": [], "assets": []}
+    return fixed | {"serverTime": now_ms, "symbols": [symbol_info(one) for one in tape.instruments.values()]}
+
+
+def klines(tape: Tape, now_ms: int, query: Mapping[str, str]) -> Any:
+    """Closed bars; never one that has not closed by the replayed clock."""
+    instrument = tape.instruments.get(query.get("symbol", ""))
+    if instrument is None:
+        return VenueError(-1121, "Invalid symbol.")
+    series = instrument.series.get(query.get("interval", ""))
+    if series is None:
+        return VenueError(-1120, "Invalid interval.")
+    try:
+        start, end = (int(query[name]) if name in query else None for name in ("startTime", "endTime"))
+        limit = int(query.get("limit", DEFAULT_KLINES))
+    except ValueError:
+        return VenueError(-1102, "A parameter was malformed.")
+    if not 1 <= limit <= MAX_KLINES:
+        return VenueError(-1130, "Data sent for parameter 'limit' is not valid.")
+    return [bar.row() for bar in series.closed(now_ms, start_ms=start, end_ms=end, limit=limit)]
+
+
+def premium_index(tape: Tape, now_ms: int, query: Mapping[str, str]) -> Any:
+    """The last closed price as mark and index price; no funding."""
+    wanted = query.get("symbol")
+    found = [one for one in tape.instruments.values() if wanted in (None, one.symbol)]
+    if not found:
+        return VenueError(-1121, "Invalid symbol.")
+    rows = [_premium(one, now_ms) for one in found]
+    return rows[0] if wanted else rows
+
+
+RESOURCES: Final[Mapping[str, Resource]] = {
+    "/fapi/v1/ping": ping,
+    "/fapi/v1/time": server_time,
+    "/fapi/v1/exchangeInfo": exchange_info,
+    "/fapi/v1/klines": klines,
+    "/fapi/v1/premiumIndex": premium_index,
+}
+
+
+def answer_command(streams: set[str], text: str) -> dict[str, Any]:
+    """The answer to a websocket command; subscribing and unsubscribing changes ``streams``."""
+    try:
+        command = json.loads(text)
+        number, method = command.get("id"), command["method"]
+        named = {str(stream).lower() for stream in command.get("params", [])}
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return {"error": {"code": 3, "msg": "Invalid JSON: expected method, params and id"}, "id": None}
+    if method == "SUBSCRIBE":
+        streams |= named
+    elif method == "UNSUBSCRIBE":
+        streams -= named
+    elif method == "LIST_SUBSCRIPTIONS":
+        return {"result": sorted(streams), "id": number}
+    else:
+        return {"error": {"code": 1, "msg": f"Unknown method {method}"}, "id": number}
+    return {"result": None, "id": number}
+
+
+def _premium(instrument: Instrument, now_ms: int) -> dict[str, Any]:
+    finest = next(iter(instrument.series.values()))
+    newest = finest.closed(now_ms, start_ms=None, end_ms=None, limit=1)
+    price = newest[0].texts[3] if newest else "0"
+    prices = dict.fromkeys(("markPrice", "indexPrice", "estimatedSettlePrice"), price)
+    rates = {"lastFundingRate": "0", "interestRate": "0", "nextFundingTime": 0}
+    return {"symbol": instrument.symbol, **prices, **rates, "time": now_ms}
+
+
+def symbol_info(one: Instrument) -> dict[str, Any]:
+    """One symbol of ``exchangeInfo``, with the precision of its candles."""
+    market = Market.parse(one.market)
+    tick, step = (f"{10.0**-decimals:.{decimals}f}" for decimals in (one.price_decimals, one.volume_decimals))
+    return {
+        "symbol": one.symbol,
+        "pair": one.symbol,
+        "contractType": "PERPETUAL",
+        "deliveryDate": 4133404800000,
+        "onboardDate": 1569398400000,
+        "status": "TRADING",
+        "maintMarginPercent": "2.5",
+        "requiredMarginPercent": "5.0",
+        "baseAsset": market.base,
+        "quoteAsset": market.quote,
+        "marginAsset": market.quote,
+        "pricePrecision": one.price_decimals,
+        "quantityPrecision": one.volume_decimals,
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "underlyingType": "COIN",
+        "underlyingSubType": [],
+        "settlePlan": 0,
+        "triggerProtect": "0.05",
+        "liquidationFee": "0.01",
+        "marketTakeBound": "0.05",
+        "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"],
+        "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
+        "filters": [
+            {"filterType": "PRICE_FILTER", "tickSize": tick, "minPrice": tick, "maxPrice": "100000000"},
+            {"filterType": "LOT_SIZE", "stepSize": step, "minQty": step, "maxQty": "100000000"},
+            {"filterType": "MARKET_LOT_SIZE", "stepSize": step, "minQty": step, "maxQty": "100000000"},
+            {"filterType": "MIN_NOTIONAL", "notional": "5"},
+        ],
+    }
