@@ -99,6 +99,7 @@ def _binance(settings: NodeSettings, markets: Sequence[str]) -> DataClient:
         BinanceDataClientFactory,
         BinanceEnvironment,
         BinanceProductType,
+        BinanceSpotMarketDataMode,
     )
 
     perpetual = _single_product("Binance", markets) or settings.environment == "replay"
@@ -106,6 +107,7 @@ def _binance(settings: NodeSettings, markets: Sequence[str]) -> DataClient:
     config = BinanceDataClientConfig(
         product_type=BinanceProductType.USD_M if perpetual else BinanceProductType.SPOT,
         environment=BinanceEnvironment.TESTNET if testnet else BinanceEnvironment.LIVE,
+        spot_market_data_mode=BinanceSpotMarketDataMode.Json,  # the binary feed wants a key
         base_url_http=settings.base_url_http,
         base_url_ws=settings.base_url_ws,
     )

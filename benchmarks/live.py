@@ -1,0 +1,172 @@
+"""The live node's latency, from a bar on the wire to its decision in the journal: ``python -m benchmarks.live``.
+
+The local exchange runs in this process and notes when it hands a decision bar to the socket; a real node runs in
+another one, through the adapter, and notes when the journal has the decision (and a wanted entry was sent).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from benchmarks.table import Measurement, Target, print_table
+from trading_assets import features, models
+from trading_assets.registry.deployment import DeployedModel, deploy
+from trading_assets.settings import (
+    LabelSettings,
+    LightGBMSettings,
+    ModelSettings,
+    Settings,
+    WalkForwardSettings,
+    load_settings,
+)
+from trading_assets.sql import build_bars, load_models
+from trading_assets.store import open_store
+from trading_assets.store.tables import CANDLES, LABELS
+from trading_live.replay import ReplayServer, read_tape
+from trading_live.replay.tape import Kline
+
+MARKET = "sample:SYNA/USDT:USDT"
+START = datetime(2025, 5, 20, tzinfo=UTC)
+HISTORY_DAYS = 40
+BARS = 300
+SPEED = 15 * 60 / 0.1
+"""A decision bar each 100 ms, with the 15 one-minute bars that belong to it."""
+WARM_UP = 10
+
+
+def run() -> list[Measurement]:
+    """Quantiles of the latency over a few hundred decisions; one in five sends orders too."""
+    with tempfile.TemporaryDirectory() as folder:
+        latencies = measure(Path(folder))
+    name = f"bar on the wire to decision in the journal, {len(latencies)} bars"
+    return [
+        Measurement(f"{name}, p50", float(np.quantile(latencies, 0.5))),
+        Measurement(f"{name}, p99", float(np.quantile(latencies, 0.99)), target=Target(max_seconds=0.050)),
+    ]
+
+
+def measure(folder: Path) -> list[float]:
+    """Seconds of each decision after the first few."""
+    environment = {"TRADING_DATA_DIR": str(folder / "data"), "TRADING_STORE__URL": f"duckdb:///{folder / 'm.duckdb'}"}
+    os.environ |= environment
+    settings = load_settings()
+    _prepare(settings)
+    sent: dict[int, int] = {}
+
+    def note(bar: Kline, now: int) -> None:
+        if bar.interval == "15m":
+            sent[bar.open_ms] = now
+
+    end = START + BARS * timedelta(minutes=15)
+    tape = read_tape(open_store(settings.store_url), {MARKET: "1m"}, start=START, end=end)
+    decided = folder / "decided.json"
+    with ReplayServer(tape, speed=SPEED, on_sent=note) as server:
+        environment |= {"TRADING_NODE__BASE_URL_HTTP": server.url_http, "TRADING_NODE__BASE_URL_WS": server.url_ws}
+        node = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.live", str(decided)],
+            env=os.environ | environment | {"TRADING_LOGS__LEVEL": "ERROR"},
+        )
+        server.wait()
+        time.sleep(1)
+        node.send_signal(signal.SIGTERM)
+        node.wait()
+    at = {int(ms): now for ms, now in json.loads(decided.read_text()).items()}
+    return [(at[ms] - sent[ms]) / 1e9 for ms in sorted(at)][WARM_UP:]
+
+
+def run_noting(target: Path) -> None:
+    """The node's process: run, and write when each decision was in the journal."""
+    from trading_live.node import run_node
+
+    decided: dict[int, int] = {}
+    run_node(
+        load_settings(),
+        on_decision=lambda one, _: decided.setdefault(round(one.ts.timestamp() * 1000), time.time_ns()),
+    )
+    target.write_text(json.dumps(decided))
+
+
+def _prepare(settings: Settings) -> None:
+    """Candles, and a deployed model of the usual size; its labels mean nothing."""
+    store = open_store(settings.store_url)
+    begin, end = START - timedelta(days=HISTORY_DAYS), START + (BARS + 4) * timedelta(minutes=15)
+    store.upsert(CANDLES, _candles(begin, end))
+    bars = build_bars(store, load_models()["bars_15m"], market=MARKET, timeframe="1m", start=begin, end=end)
+    rows = features.compute(bars)
+    won = np.random.default_rng(3).random(rows.height) < 0.4
+    labels = rows.select(
+        "market",
+        "ts",
+        "known_at",
+        label_end=pl.col("known_at") + pl.duration(hours=2),
+        entry_price=pl.lit(100.0),
+        barrier=pl.Series(np.where(won, "take_profit", "stop_loss")),
+        bars_to_hit=pl.lit(8, dtype=pl.Int32),
+        **{"return": pl.Series(np.where(won, 0.02, -0.01))},
+        label=pl.Series(np.where(won, 1, -1), dtype=pl.Int8),
+        ambiguous=pl.lit(value=False),
+        resolution=pl.lit("1m"),
+    ).select(*LABELS.columns)
+    dataset = models.join(rows, labels, names=features.feature_names(), fingerprint=features.fingerprint())
+    spec = ModelSettings(
+        markets=[MARKET],
+        threshold=0.0,
+        walk_forward=WalkForwardSettings(train_days=10),
+        lightgbm=LightGBMSettings(min_data_in_leaf=20),
+    )
+    bundle = models.write(
+        settings.bundles_dir,
+        model="syna",
+        trained=models.train(dataset, spec),
+        dataset=dataset,
+        spec=spec,
+        labels=LabelSettings(take_profit_pct=0.8, stop_loss_pct=0.4, horizon_bars=4),
+        metrics={},
+    )
+    deployed = DeployedModel(
+        model=bundle.model,
+        version=1,
+        bundle=str(bundle.folder.relative_to(settings.data_dir)),
+        bundle_hash=bundle.bundle_hash,
+        markets=bundle.markets,
+        deployed_at=datetime.now(UTC),
+    )
+    deploy(settings.live_dir, deployed)
+
+
+def _candles(begin: datetime, end: datetime) -> pl.DataFrame:
+    rng = np.random.default_rng(1)
+    ts = pl.datetime_range(begin, end, "1m", closed="left", time_unit="us", time_zone="UTC", eager=True)
+    close = np.round(100 * np.exp(np.cumsum(rng.normal(0, 8e-4, len(ts)))), 2)
+    opened = np.concatenate([[100.0], close[:-1]])
+    return pl.DataFrame(
+        {
+            "market": [MARKET] * len(ts),
+            "timeframe": ["1m"] * len(ts),
+            "ts": ts,
+            "open": opened,
+            "high": np.round(np.maximum(opened, close) + 0.03, 2),
+            "low": np.round(np.minimum(opened, close) - 0.03, 2),
+            "close": close,
+            "volume": np.round(rng.gamma(2.0, 400.0, len(ts)), 3),
+        },
+        schema=CANDLES.columns,
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        run_noting(Path(sys.argv[1]))
+    else:
+        print_table(run())
