@@ -129,20 +129,16 @@ class WalkForwardSettings(Section):
 
 
 class LightGBMSettings(Section):
-    """The learner's parameters; training is deterministic.
+    """The learner's parameters; training is deterministic."""
 
-    The defaults are cautious: labels that look a horizon of 24 bars ahead overlap, so 300 rows are about a dozen
-    independent outcomes. With 15 leaves of 100 rows, pure noise was traded often and now and then passed the gates.
-    """
-
-    num_boost_round: int = Field(400, ge=1)
+    num_boost_round: int = Field(200, ge=1)
     learning_rate: Positive = 0.03
-    num_leaves: int = Field(4, ge=2)
-    min_data_in_leaf: int = Field(300, ge=1)
+    num_leaves: int = Field(15, ge=2)
+    min_data_in_leaf: int = Field(100, ge=1)
     max_bin: int = Field(63, ge=2, description="Steps that a feature is cut into: fewer are faster and fit less noise.")
-    feature_fraction: Fraction = 0.5
-    bagging_fraction: Fraction = 0.5
-    lambda_l2: float = Field(50.0, ge=0)
+    feature_fraction: Fraction = 0.7
+    bagging_fraction: Fraction = 0.7
+    lambda_l2: float = Field(5.0, ge=0)
     seed: int = 7
 
 
