@@ -30,18 +30,18 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-EDGE: Final = 0.8
+EDGE: Final = 0.75
 """Drift of a flow episode in planted markets, in standard deviations of an hour's return, per hour."""
 
-ANNUAL_VOLATILITY: Final = 0.65
+ANNUAL_VOLATILITY: Final = 0.68
 TAIL_DEGREES: Final = 5.0
 SLOW_VOLATILITY: Final = (2 * 1440.0, 0.25)
 FAST_VOLATILITY: Final = (120.0, 0.25)
 SEASON: Final = 0.25
 VOLUME_MEMORY: Final = (30.0, 0.3)
 VOLUME_NOISE: Final = 0.35
-QUIET_HOURS: Final = 12.0
-EPISODE_HOURS: Final = 8.0
+QUIET_HOURS: Final = 9.0
+EPISODE_HOURS: Final = 7.0
 LAG_MINUTES: Final = 120
 FLOW_VOLUME: Final = 0.7
 FLOW_TILT: Final = 1.0
