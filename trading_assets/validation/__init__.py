@@ -1,7 +1,48 @@
-"""Telling skill from luck: splits that leak nothing, and statistics that count every trial."""
+"""Telling skill from luck: splits that leak nothing, and statistics that count every trial.
 
+Importing this loads neither SciPy nor pandas.
+"""
+
+from trading_assets.validation.bootstrap import OF_DAILY_RETURNS, OF_TRADES, Interval, confidence_intervals
+from trading_assets.validation.calibration import BrierScore, brier_score, expected_calibration_error, reliability
 from trading_assets.validation.combinatorial import CombinatorialFold, CombinatorialPurged
+from trading_assets.validation.credibility import credibility
+from trading_assets.validation.overfitting import Overfitting, cross_validate_choice
+from trading_assets.validation.sharpe import (
+    SharpeEstimate,
+    Trials,
+    deflated_sharpe_ratio,
+    expected_max_sharpe,
+    independent_trials,
+    min_track_record_length,
+    probabilistic_sharpe_ratio,
+)
 from trading_assets.validation.splitter import TimeSplitter, WalkForwardSplitter
 from trading_assets.validation.walk_forward import Fold, WalkForward
 
-__all__ = ["CombinatorialFold", "CombinatorialPurged", "Fold", "TimeSplitter", "WalkForward", "WalkForwardSplitter"]
+__all__ = [
+    "BrierScore",
+    "CombinatorialFold",
+    "CombinatorialPurged",
+    "Fold",
+    "Interval",
+    "OF_DAILY_RETURNS",
+    "OF_TRADES",
+    "Overfitting",
+    "SharpeEstimate",
+    "TimeSplitter",
+    "Trials",
+    "WalkForward",
+    "WalkForwardSplitter",
+    "brier_score",
+    "confidence_intervals",
+    "credibility",
+    "cross_validate_choice",
+    "deflated_sharpe_ratio",
+    "expected_calibration_error",
+    "expected_max_sharpe",
+    "independent_trials",
+    "min_track_record_length",
+    "probabilistic_sharpe_ratio",
+    "reliability",
+]

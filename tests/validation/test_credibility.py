@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from trading_assets.backtest.metrics import sharpe
+from trading_assets.errors import InvalidFrame
+from trading_assets.validation.credibility import NEVER_DAYS, credibility
+from trading_assets.validation.sharpe import SharpeEstimate, Trials, deflated_sharpe_ratio
+
+RETURNS = np.random.default_rng(1).normal(0.001, 0.01, 400)
+
+
+def test_annualised_trials_are_read_per_day() -> None:
+    tried = [sharpe(RETURNS), 0.3, -1.2, 0.8]
+    got = credibility(RETURNS, tried)
+    daily = Trials.of([value / math.sqrt(365) for value in tried])
+    assert got["dsr"] == deflated_sharpe_ratio(SharpeEstimate.of(RETURNS), daily)
+    assert got["expected_max_sharpe"] == pytest.approx(daily.expected_max_sharpe * math.sqrt(365))
+    assert got["dsr"] < got["psr"]
+    assert got["trials"] == 4
+
+
+def test_failed_trials_count_too() -> None:
+    tried = [sharpe(RETURNS), 0.3, -1.2]
+    assert credibility(RETURNS, tried, trials=50)["dsr"] < credibility(RETURNS, tried)["dsr"]
+    assert credibility(RETURNS, tried, trials=1)["trials"] == 3
+
+
+def test_a_strategy_that_never_traded_has_finite_figures_and_no_credit() -> None:
+    got = credibility(np.zeros(100), [0.0, 1.5, 0.4])
+    assert all(map(math.isfinite, got.values()))
+    assert got["dsr"] < 0.5
+    assert got["min_track_record_days"] == NEVER_DAYS
+
+
+def test_uncounted_trials_are_refused() -> None:
+    with pytest.raises(InvalidFrame, match="no trial is counted"):
+        credibility(RETURNS, [])
