@@ -118,7 +118,6 @@ def test_a_subscriber_gets_every_closed_bar_once_in_the_order_of_closing(tape: T
     progress: list[Progress] = []
     server = ReplayServer(tape, speed=40_000, on_progress=progress.append)
     with server:
-        assert progress[0].waiting
         messages = asyncio.run(collect(server, "/ws", ["synausdt@kline_1m", "synausdt@kline_15m"]))
         newest = get(server, "/fapi/v1/klines?symbol=SYNAUSDT&interval=1m&limit=1")
     assert messages[0] == {"result": None, "id": 7}
@@ -132,6 +131,7 @@ def test_a_subscriber_gets_every_closed_bar_once_in_the_order_of_closing(tape: T
     assert [float(bar["c"]) for bar in minutes] == stored["close"].to_list()
     assert len(bars) - len(minutes) == 24
     assert newest[0][0] == minutes[-1]["t"]
+    assert progress[0].waiting
     assert not progress[-1].waiting
     assert progress[-1].fraction == 1.0
     assert progress[-1].replayed_at == START + timedelta(hours=6)
