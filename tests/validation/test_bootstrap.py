@@ -81,10 +81,10 @@ def test_blocks_have_the_average_length_and_every_observation_is_drawn_equally_o
 def test_intervals_hold_the_true_value_as_often_as_they_say_also_where_returns_remember() -> None:
     rng = np.random.default_rng(4)
     truth, plain, blocked = 0.1, [], []
-    for row in remembering(rng, memory=0.4, size=(200, 400), mean=truth):
+    for row in remembering(rng, memory=0.4, size=(150, 400), mean=truth):
         mean_over_spread = {"ratio": lambda x: x.mean(axis=-1) / x.std(axis=-1, ddof=1)}
         for held, length in ((blocked, None), (plain, 1.0)):
-            got = confidence_intervals(row, mean_over_spread, confidence=0.9, resamples=300, block_length=length)
+            got = confidence_intervals(row, mean_over_spread, confidence=0.9, resamples=200, block_length=length)
             held.append(got["ratio"].low <= truth <= got["ratio"].high)
     assert np.mean(blocked) > 0.82
     assert np.mean(plain) < 0.78  # shuffling single days forgets their memory and promises too much
