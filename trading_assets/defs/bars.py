@@ -6,7 +6,7 @@ import dagster as dg
 
 from trading_assets.candles import timeframe_delta
 from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, windows
-from trading_assets.defs.present import DATA_TEAM, asset_metadata, describe_windows, origin_tags
+from trading_assets.defs.present import DATA_TEAM, asset_metadata, describe_partitions, origin_tags
 from trading_assets.defs.reading import bar_start, resume_at
 from trading_assets.settings import Settings
 from trading_assets.sql import SqlModel, build_bars, load_models
@@ -37,13 +37,14 @@ def bars_asset(model: SqlModel, timeframe: str) -> dg.AssetsDefinition:
     def bars(
         context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
     ) -> dg.MaterializeResult[None]:
-        found = windows(context.partition_keys, settings)
-        for window in found:
+        parts = []
+        for window in windows(context.partition_keys, settings):
             finest = settings.markets[window.market].timeframe
             start = bar_start(resume_at(store, window.market, finest, window.start), timeframe_delta(timeframe))
             frame = build_bars(store, model, market=window.market, timeframe=finest, start=start, end=window.end)
             store.replace(table, frame, where={"market": window.market}, start=start, end=window.end)
-        return dg.MaterializeResult(metadata=describe_windows(context, store, table, found, settings))
+            parts.append((window, frame))
+        return dg.MaterializeResult(metadata=describe_partitions(context, table, parts, settings))
 
     return bars
 

@@ -4,18 +4,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
+import polars as pl
 
 from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, windows
 from trading_assets.defs.present import (
     DATA_TEAM,
+    Metadata,
     asset_metadata,
-    describe_windows,
+    describe_partitions,
     origin_tags,
 )
 from trading_assets.settings import Settings
 from trading_assets.sources import IngestReport, ingest, open_source, resume_from
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import CANDLES, CANDLES_QUARANTINE
+from trading_assets.store.tables import CANDLES, CANDLES_QUARANTINE, Table
 
 GROUP = "market_data"
 
@@ -53,20 +55,20 @@ def candles(
     reports = [_fetch(store, window, settings) for window in found]
     for report in reports:
         context.log.info(str(report))
-    yield dg.MaterializeResult(
-        asset_key=CANDLES.name,
-        metadata={
-            **describe_windows(context, store, CANDLES, found, settings, timeframes=True),
+    facts: dict[str, Metadata] = {
+        CANDLES.name: {
             "fetched": sum(report.rows for report in reports),
-            "quarantined": sum(report.quarantined for report in reports),
             "missing": sum(report.missing for report in reports),
             "longest_gaps": [f"{report.market} {gap}" for report in reports for gap in report.gaps],
         },
-    )
-    yield dg.MaterializeResult(
-        asset_key=CANDLES_QUARANTINE.name,
-        metadata=describe_windows(context, store, CANDLES_QUARANTINE, found, settings, timeframes=True),
-    )
+        CANDLES_QUARANTINE.name: {"quarantined": sum(report.quarantined for report in reports)},
+    }
+    for table in (CANDLES, CANDLES_QUARANTINE):
+        parts = ((window, _stored(store, table, window, settings)) for window in found)
+        yield dg.MaterializeResult(
+            asset_key=table.name,
+            metadata={**describe_partitions(context, table, parts, settings), **facts[table.name]},
+        )
 
 
 def _fetch(store: Store, window: Window, settings: Settings) -> IngestReport:
@@ -78,3 +80,9 @@ def _fetch(store: Store, window: Window, settings: Settings) -> IngestReport:
         start = resume_from(store, market=market, timeframe=timeframe, start=start, end=end)
     source = open_source(settings, market)
     return ingest(store, source, market=market, timeframe=timeframe, start=start, end=end, now=now)
+
+
+def _stored(store: Store, table: Table, window: Window, settings: Settings) -> pl.DataFrame:
+    """What is stored of a window in the market's own timeframe."""
+    where = {"market": window.market, "timeframe": settings.markets[window.market].timeframe}
+    return store.read(table, where=where, start=window.start, end=window.end)

@@ -6,7 +6,7 @@ import polars as pl
 from trading_assets.candles import timeframe_delta
 from trading_assets.defs.bars import FOLLOWS_DATA
 from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, look_back, windows
-from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_windows, origin_tags
+from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags
 from trading_assets.defs.reading import bar_start, resume_at
 from trading_assets.features import LOOKBACK_BARS, compute, feature_names, fingerprint
 from trading_assets.settings import Settings
@@ -37,8 +37,8 @@ def features(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
     """Trend, momentum, volatility, volume, regime and calendar indicators of each 15-minute bar."""
-    found = windows(context.partition_keys, settings)
-    for window in found:
+    parts = []
+    for window in windows(context.partition_keys, settings):
         where = {"market": window.market}
         finest = settings.markets[window.market].timeframe
         start = bar_start(resume_at(store, window.market, finest, window.start), _LENGTH)
@@ -46,4 +46,5 @@ def features(
         bars = pl.concat([before, store.read(_BAR, where=where, start=start, end=window.end)])
         rows = compute(bars).filter(pl.col("ts") >= start)
         store.replace(FEATURES, rows, where=where, start=start, end=window.end)
-    return dg.MaterializeResult(metadata=describe_windows(context, store, FEATURES, found, settings))
+        parts.append((window, rows))
+    return dg.MaterializeResult(metadata=describe_partitions(context, FEATURES, parts, settings))

@@ -9,7 +9,7 @@ from trading_assets.candles import timeframe_delta
 from trading_assets.defs.bars import FOLLOWS_DATA
 from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, look_back, windows
 from trading_assets.defs.pictures import label_distribution
-from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_windows, origin_tags, picture
+from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags, picture
 from trading_assets.defs.reading import bar_start, known_until, resume_at
 from trading_assets.labels import label_window, missing_entries, triple_barrier
 from trading_assets.settings import Settings
@@ -38,17 +38,16 @@ def labels(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
     """Triple-barrier outcome of each bar: a month holds the bars whose horizon ends in it."""
-    found = windows(context.partition_keys, settings)
-    written, without_entry = [], 0
-    for window in found:
+    parts, without_entry = [], 0
+    for window in windows(context.partition_keys, settings):
         rows, missing = _label(store, window, settings)
-        written.append(rows)
+        parts.append((window, rows))
         without_entry += missing
-    frame = pl.concat(written)
-    shift = found[0].start - label_window(found[0].start, found[0].end, settings=settings.labels)[0]
+    frame = pl.concat(rows for _, rows in parts)
+    horizon = settings.labels.horizon_bars * timeframe_delta("15m")
     return dg.MaterializeResult(
         metadata={
-            **describe_windows(context, store, LABELS, found, settings, shift=shift),
+            **describe_partitions(context, LABELS, parts, settings, shift=horizon),
             "ambiguous_share": float(frame["ambiguous"].mean() or 0.0),  # type: ignore[arg-type]
             "bars_without_entry_candle": without_entry,
             **({"distribution": picture(label_distribution(frame), "labels by barrier")} if frame.height else {}),

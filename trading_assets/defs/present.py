@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
 import polars as pl
 
-from trading_assets.defs.partitions import MONTH_FORMAT, Window
+from trading_assets.defs.partitions import Window
 from trading_assets.settings import Settings
-from trading_assets.store.contract import Store
 from trading_assets.store.tables import Schema, Table
 
 DATA_TEAM: Final = "team:data"
@@ -98,55 +97,42 @@ def describe_frame(frame: pl.DataFrame, table: Table) -> Metadata:
     return found
 
 
-def describe_windows(
+def describe_partitions(
     context: dg.AssetExecutionContext,
-    store: Store,
     table: Table,
-    windows: Sequence[Window],
+    parts: Iterable[tuple[Window, pl.DataFrame]],
     settings: Settings,
     *,
     shift: timedelta = timedelta(),
-    timeframes: bool = False,
 ) -> Metadata:
-    """Read back what a run stored: rows per partition (set on each partition), range, preview, origin.
+    """What a run stored: rows per partition (set on each partition), range, preview, origin.
 
     Parameters
     ----------
     context
         Receives ``dagster/row_count`` of every partition, so that each shows its own number.
-    store, table, windows, settings
-        What was written, and where.
+    table
+        The table that was written.
+    parts
+        Windows and their stored rows; rows outside the window are not counted.
+    settings
+        Say which markets are synthetic.
     shift
         A row belongs to the month of its time plus this.
-    timeframes
-        Whether the table holds several timeframes of a market (only the market's own one counts).
     """
-    total, first, last, sample = 0, None, None, pl.DataFrame()
-    for window in windows:
-        where = _where(window.market, settings, timeframes=timeframes)
-        start, end = window.start - shift, window.end - shift
-        times = store.read(table, where=where, start=start, end=end, columns=[table.time])[table.time]
-        counts = _per_month(times, shift)
+    total, markets, sample = 0, set(), pl.DataFrame()
+    first: datetime | None = None
+    last: datetime | None = None
+    for window, frame in parts:
+        markets.add(window.market)
+        times = frame[table.time] + shift
         for month in window.months:
-            rows = counts.get(month.key.rsplit("|", 1)[1], 0)
+            rows = int(((times >= month.start) & (times < month.end)).sum())
             context.add_asset_metadata({"dagster/row_count": rows}, asset_key=table.name, partition_key=month.key)
             total += rows
-        if len(times):
-            first = min(first or times[0], times[0])
-            last = max(last or times[-1], times[-1])
-            sample = store.tail(table, where=where, before=end, rows=5)
-    found: Metadata = {
-        "rows_in_run": total,
-        "preview": preview(sample),
-        **origin(settings, (w.market for w in windows)),
-    }
+        if frame.height:
+            begin, end = frame[table.time][0], frame[table.time][-1]
+            first, last = min(first or begin, begin), max(last or end, end)
+            sample = frame.tail(5)
+    found: Metadata = {"rows_in_run": total, "preview": preview(sample), **origin(settings, markets)}
     return found if first is None else {**found, "first": str(first), "last": str(last)}
-
-
-def _where(market: str, settings: Settings, *, timeframes: bool) -> dict[str, str]:
-    return {"market": market} | ({"timeframe": settings.markets[market].timeframe} if timeframes else {})
-
-
-def _per_month(times: pl.Series, shift: timedelta) -> Mapping[str, int]:
-    months = (times + shift).dt.strftime(MONTH_FORMAT)
-    return dict(months.value_counts().iter_rows())
