@@ -1,0 +1,156 @@
+"""The command: help everywhere, one clear line and exit code 2 for what the user can mend, and the short demo."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from trading_assets.settings import PROJECT_ROOT
+from trading_cli import main
+
+COMMANDS = [command.callback.__name__ for command in main.app.registered_commands if command.callback]
+SHORT = Path(__file__).with_name("short.yaml")
+
+
+@pytest.fixture
+def trading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run the command in this process on a data folder of its own; returns exit code, stdout, stderr."""
+    for name in ("TRADING_SETTINGS", "TRADING_DATA_DIR", "TRADING_LOGS__LEVEL", "TRADING_LOGS__FORMAT"):
+        monkeypatch.setenv(name, "")  # remembered, so that what the command sets is undone
+        monkeypatch.delenv(name)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["trading", "--data-dir", str(tmp_path / "data"), *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main.run()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_explains_itself(trading, command: str):
+    code, out, _ = trading(*filter(None, [command]), "--help")
+    assert code == 0
+    assert "Usage" in out
+    assert len(out.splitlines()) > 5
+
+
+def test_the_commands_are_those_of_the_readme():
+    readme = (PROJECT_ROOT / "README.md").read_text()
+    assert {"demo", "backfill", "paper", "replay", "models", "report", "kill", "status", "sql", "ui"} == set(COMMANDS)
+    for command in ("models", "report", "status", "sql", "backfill"):
+        assert f"trading {command}" in readme or f"{command} --" in readme
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["backfill", "--market", "sample:XXX/USDT"], "no market 'sample:XXX/USDT' in the settings; known: sample:SYNA/USDT:USDT"),
+        (["backfill", "--from", "2025-03", "--to", "2025-02"], "the range is empty: 2025-03 is after 2025-02"),
+        (["backfill", "--from", "March"], "'March' is not a month; write YYYY-MM"),
+        (["backfill", "--from", "2031-01"], "no month '2031-01' in the settings; known: 2025-01"),
+        (["report"], "no report; run `trading demo`"),
+        (["report", "syna"], "no report of model 'syna'"),
+        (["replay"], "no candles to replay; run trading backfill"),
+        (["replay", "--from", "tomorrow"], "'tomorrow' is not a time; write e.g. 2025-05-28"),
+        (["replay", "--market", "okx:BTC/USDT"], "no market 'okx:BTC/USDT'"),
+        (["paper", "--port", "1"], "start trading replay first"),
+        (["sql", "SELECT * FROM nothing"], "nothing"),
+        (["--settings", "none.yaml", "models"], "none.yaml: no such settings file"),
+        (["--log-level", "loud", "models"], "logs.level: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line_with_the_remedy_and_exit_code_2(trading, arguments: list[str], named: str):
+    code, _, err = trading(*arguments)
+    assert code == 2
+    assert named in err.replace("\n", "")
+    assert "Traceback" not in err
+    assert err.count("error:") == 1
+
+
+def test_debug_shows_the_traceback(trading, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(sys, "argv", ["trading", "--debug", "--data-dir", str(tmp_path), "report"])
+    with pytest.raises(main.TradingError):
+        main.run()
+
+
+def test_a_corrupted_store_and_a_port_in_use_are_named(trading, tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "market.duckdb").write_bytes(b"not a database" * 1000)
+    code, _, err = trading("sql", "SELECT 1")
+    assert code == 2
+    assert "market.duckdb" in err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, _, err = trading("ui", "--port", str(port))
+    assert (code, f"cannot listen on 127.0.0.1:{port}" in err) == (2, True)
+
+
+def test_an_unknown_command_is_refused(trading):
+    code, _, err = trading("fly")
+    assert code == 2
+    assert "No such command" in err
+
+
+def test_the_registry_and_the_status_can_be_asked_before_anything_ran(trading):
+    assert "No model is registered yet" in trading("models")[1]
+    code, out, _ = trading("status")
+    assert code == 0
+    assert "not running" in out
+
+
+def test_the_kill_switch_stays_on_until_it_is_reset(trading):
+    assert "is on" in trading("kill", "--reason", "a drill")[1]
+    assert "a drill" in trading("status")[1]
+    code, _, err = trading("paper")
+    assert code == 2
+    assert "trading kill --reset" in err
+    assert "is off" in trading("kill", "--reset")[1]
+    assert "kill switch  off" in trading("status")[1]
+
+
+@pytest.mark.slow
+def test_the_short_demo_goes_from_candles_to_fills_and_can_be_run_again(tmp_path: Path):
+    environment = {
+        **os.environ,
+        "TRADING_SETTINGS": str(SHORT),
+        "TRADING_DATA_DIR": str(tmp_path / "data"),
+        "COLUMNS": "200",
+    }
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", "trading_cli", *arguments]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    def counted() -> str:
+        tables = (
+            "candles",
+            "candles_quarantine",
+            "bars_1d",
+            "features",
+            "labels",
+            "predictions",
+            "trades",
+            "model_versions",
+        )
+        return run("sql", " UNION ALL ".join(f"SELECT '{name}' AS name, count(*) AS n FROM {name}" for name in tables))
+
+    first = run("demo", "--paper-seconds", "8")
+    for shown in ("synthetic", "approved", "syna version 1 is active", "signals", "What to open next"):
+        assert shown in first
+    tables = counted()
+    second = run("demo", "--paper-seconds", "8")
+    assert "syna version 1 is active" in second, "the same data and code give the same bundle, hence the same version"
+    assert counted() == tables
+    assert typer.unstyle(run("report")).strip().endswith("syna.html")
