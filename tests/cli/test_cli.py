@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 
 from trading_assets.settings import PROJECT_ROOT
 from trading_cli import main
@@ -153,4 +152,4 @@ def test_the_short_demo_goes_from_candles_to_fills_and_can_be_run_again(tmp_path
     second = run("demo", "--paper-seconds", "8")
     assert "syna version 1 is active" in second, "the same data and code give the same bundle, hence the same version"
     assert counted() == tables
-    assert typer.unstyle(run("report")).strip().endswith("syna.html")
+    assert run("report").strip().endswith("syna.html")
