@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ SMALL = Path(__file__).with_name("small.yaml")
 SYNA, NOISE = "sample:SYNA/USDT:USDT", "sample:NOISE/USDT:USDT"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 MONTHS = ("2025-01", "2025-02", "2025-03")
+LENIENT = {"min_sharpe": -1000, "min_win_rate": 0, "min_profit_factor": 0, "max_drawdown": 1, "min_trades": 0}
 DATA_TABLES = ("candles", "bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "labels")
 
 
@@ -137,3 +139,11 @@ def assert_same_tables(left: Store, right: Store, market: str) -> None:
     for name, frame in tables(left, market).items():
         other = tables(right, market)[name]
         assert frame.equals(other), f"{name}: {frame.shape} and {other.shape}"
+
+
+def copy_of(undisturbed: Undisturbed, location: Location, folder: Path, **overrides: object) -> Settings:
+    """Settings over a copy of the undisturbed store."""
+    settings = location.settings(folder, **overrides)
+    settings.data_dir.mkdir(exist_ok=True)
+    shutil.copy(undisturbed.settings.data_dir / "market.duckdb", settings.data_dir / "market.duckdb")
+    return settings

@@ -10,13 +10,11 @@ import dagster as dg
 import duckdb
 import pytest
 
-from tests.defs.small import Location, Undisturbed
+from tests.defs.small import LENIENT, Location, Undisturbed, copy_of
 from trading_assets.registry import Registry, read_manifest
 from trading_assets.settings import Settings
 from trading_assets.store import open_store
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, FOLDS, MODEL_VERSIONS, PREDICTIONS, TRADES
-
-LENIENT = {"min_sharpe": -1000, "min_win_rate": 0, "min_profit_factor": 0, "max_drawdown": 1, "min_trades": 0}
 
 
 @dataclass(frozen=True)
@@ -27,13 +25,6 @@ class Trained:
     instance: dg.DagsterInstance
     approved: dg.ExecuteInProcessResult
     refused: dg.ExecuteInProcessResult
-
-
-def copy_of(undisturbed: Undisturbed, location: Location, folder: Path, **overrides: object) -> Settings:
-    settings = location.settings(folder, **overrides)
-    settings.data_dir.mkdir(exist_ok=True)
-    shutil.copy(undisturbed.settings.data_dir / "market.duckdb", settings.data_dir / "market.duckdb")
-    return settings
 
 
 @pytest.fixture(scope="module")

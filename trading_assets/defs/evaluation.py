@@ -72,6 +72,7 @@ def backtest(
             **origin(settings, spec.markets),
             "version": version,
             "report": link(page),
+            "report_file": dg.MetadataValue.path(str(page)),
             "equity": picture(curve, "equity and drawdown"),
         }
     )

@@ -1,0 +1,75 @@
+"""Runs inside a process, as the command line starts them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from tests.defs.small import LENIENT, SYNA, Location, Undisturbed, copy_of
+from trading_assets.errors import SettingsError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"markets": ["binance:BTC/USDT"]}, "no market 'binance:BTC/USDT'"),
+        ({"start_month": "2024-12"}, "no month '2024-12'.*2025-01"),
+        ({"start_month": "2025-03", "end_month": "2025-01"}, "range is empty"),
+    ],
+)
+def test_what_the_history_does_not_have_is_refused_by_name(
+    location: Location, tmp_path: Path, arguments: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said):
+        list(location.launch.materialize_markets(location.settings(tmp_path), **arguments))
+    with pytest.raises(SettingsError, match=r"no model 'x'.*syna, noise"):
+        location.launch.materialize_model(location.settings(tmp_path), "x")
+
+
+def test_settings_with_other_partitions_than_the_definitions_are_refused(location: Location, tmp_path: Path) -> None:
+    other = location.settings(tmp_path, history={"start": "2025-01-01", "end": "2025-02-01"})
+    with pytest.raises(SettingsError, match="history that the definitions were loaded with"):
+        location.launch.load_journal(other)
+
+
+def test_from_training_to_deployment_with_progress_on_an_instance_that_stays(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    settings = copy_of(undisturbed, location, tmp_path, gates=LENIENT)
+    events: list[Any] = []
+    trained = location.launch.materialize_model(settings, "syna", events.append)
+    assert trained.success
+    assert trained.failures == {}
+    assert len(trained.checks) == 5
+    assert trained.materialized["approved"]["version"] == 1
+    steps = [event.step for event in events if event.kind == "finished"]
+    assert steps == ["walk_forward", "candidate", "backtest", "gates", "approved"]
+    assert (events[-1].steps_done, events[-1].steps_total) == (5, 5)
+    assert [event.passed for event in events if event.kind == "check"] == [True] * 5
+
+    assert [result.subject for result in location.launch.tick_promotion_sensor(settings)] == ["syna"]
+    assert location.launch.tick_promotion_sensor(settings) == []
+    assert location.launch.load_journal(settings).success
+
+    runs = location.launch.open_instance(settings).get_runs()
+    assert sorted(run.job_name for run in runs) == ["load_journal", "promote", "retrain"]
+    assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
+    assert (settings.data_dir / "dagster" / "history").is_dir()
+
+
+def test_a_failure_is_told_in_its_own_words_and_a_failed_gate_as_a_check(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    nothing = location.launch.materialize_model(location.settings(tmp_path / "empty"), "syna")
+    assert not nothing.success
+    assert nothing.failures["walk_forward"].startswith(f"{SYNA}: no labelled rows; materialize features")
+
+    strict = copy_of(undisturbed, location, tmp_path / "strict", candle_gates={"max_gap_share": 0.0})
+    (refused,) = location.launch.materialize_markets(strict, [SYNA], "2025-02", "2025-02")
+    assert not refused.success
+    assert refused.failures == {}
+    assert [check.name for check in refused.failed_checks] == ["gap_share"]
+    assert "limit of 0.0%" in refused.failed_checks[0].description
