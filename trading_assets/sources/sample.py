@@ -22,11 +22,12 @@ from trading_assets.sources.synthetic import EDGE, simulate, stable_rng
 from trading_assets.sources.window import check_window
 
 TIMEFRAME: Final = "1m"
-GAPS: Final = 6
-"""Outages per market in 150 days, of 3 to 90 minutes each."""
+BLOCK_DAYS: Final = 30
+"""Blemishes are drawn block by block, so that a longer history keeps those of a shorter one."""
 
-BAD_ROWS_OF_A_KIND: Final = 3
-"""Bad rows of each kind per market in 150 days."""
+OUTAGES: Final = 2
+LONGEST_OUTAGE: Final = 90
+"""Outages in a block, and their greatest length in minutes; the shortest takes 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +102,31 @@ def _history(market: str, seed: int, first: datetime, days: int) -> pl.DataFrame
     values = simulate(minutes, seed=seed, market=market, first_price=kind.first_price, edge=kind.edge)
     ts = pl.datetime_range(first, first + timedelta(days=days), "1m", closed="left", time_unit="us", eager=True)
     frame = pl.DataFrame({"ts": ts, **values}, schema=RAW_COLUMNS)
-    return _blemish(frame, stable_rng(seed, market, "blemishes"))
+    blocks = (
+        _blemish(block, stable_rng(seed, market, "blemishes", str(number)))
+        for number, block in enumerate(frame.iter_slices(BLOCK_DAYS * 1440))
+    )
+    return pl.concat(blocks)
 
 
-def _blemish(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """Take out some minutes and spoil others; the good ones stay as they are."""
-    share = frame.height / (150 * 1440)
-    keep = np.ones(frame.height, dtype=bool)
-    for _ in range(round(GAPS * share)):
-        begin = rng.integers(0, frame.height)
-        keep[begin : begin + rng.integers(3, 91)] = False
-    rows = rng.choice(frame.height, size=(5, max(round(BAD_ROWS_OF_A_KIND * share), 1)), replace=False)
+def _blemish(block: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """Take out some minutes and spoil one of each kind; the others stay as they are."""
+    minutes = BLOCK_DAYS * 1440
+    keep = np.ones(minutes, dtype=bool)
+    for _ in range(OUTAGES):
+        begin = rng.integers(0, minutes)
+        keep[begin : begin + rng.integers(3, LONGEST_OUTAGE + 1)] = False
     row = pl.int_range(pl.len())
-    swapped, negative, missing, zero, doubled = (row.is_in(kind.tolist()) for kind in rows)
-    spoilt = frame.with_columns(
+    swapped, negative, missing, zero, changed, doubled = (
+        row == int(spoilt) for spoilt in rng.choice(minutes, size=6, replace=False)
+    )
+    kept = pl.Series(keep[: block.height])
+    spoilt = block.with_columns(
         high=pl.when(swapped).then(pl.col("low") - 0.01).otherwise("high"),
         low=pl.when(zero).then(0.0).otherwise("low"),
         close=pl.when(missing).then(float("nan")).otherwise("close"),
         volume=pl.when(negative).then(-pl.col("volume")).otherwise("volume"),
     )
-    kept = pl.Series(keep)
-    second_version = frame.filter(doubled & kept).with_columns(volume=pl.col("volume") * 2)
-    return pl.concat([spoilt.filter(kept), second_version]).sort("ts", maintain_order=True)
+    rival = block.filter(changed & kept).with_columns(volume=pl.col("volume") * 2)
+    repeated = block.filter(doubled & kept)
+    return pl.concat([spoilt.filter(kept), rival, repeated]).sort("ts", maintain_order=True)

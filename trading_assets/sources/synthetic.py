@@ -1,28 +1,32 @@
 """The price model behind the sample source: SYNTHETIC one-minute candles with, or without, a planted edge.
 
-Everything is drawn once for the whole history from one seed, so a month asked alone is a slice of the same path.
+A seed and a market determine the path. Every ingredient is drawn from a random stream of its own, in the order of
+time: a longer history goes on where a shorter one ends, and a month asked alone is a slice of the same path.
 
 The market without an edge
     One-minute log returns are ``sigma * (z - sigma / 2)``: ``z`` is Student-t (heavy tails), ``sigma`` is a log-normal
     volatility with a slow and a fast autoregressive part (clustering) and a daily season. ``sigma`` is drawn
     independently of ``z``, so the price is a martingale: nothing known before a minute says which way it goes. Within a
-    minute the high and the low are those of a Brownian bridge between open and close, hence a barrier touched inside a
-    minute is as fair a game as the closes. Volume follows volatility, the size of the move and its own memory.
+    minute, high and low are the extremes of a Brownian bridge between open and close, so that a barrier touched
+    inside a minute is as fair a game as the closes. Volume follows volatility, the size of the move and its own memory.
 
-The flow episodes
-    A hidden state is 0 (quiet), +1 (buyers) or -1 (sellers); episodes last about half a day. In an episode volume is
-    raised by ``FLOW_VOLUME``, and minutes that move with the flow trade more than those against it (``FLOW_TILT``).
-    Every market has them, so volume and volatility look alike everywhere.
+The flow
+    A hidden state is 0 (quiet), +1 (buyers) or -1 (sellers). Episodes of some hours come about one and a half times a
+    day; of every two that follow each other, one is of buyers and one of sellers, in random order. In an episode more
+    is traded (``FLOW_VOLUME``), and when the price has just moved with the flow, more than when it moved against it
+    (``FLOW_TILT``). Every market has these episodes: by volume and volatility the markets look alike.
 
 The planted edge
-    In the markets of ``PLANTED``, an episode also pulls the price by ``EDGE`` standard deviations per hour in its
-    direction. That is all: the drift is hidden below the volatility (it needs hours to show in the returns), and its
-    tracks in volume come with it, not before it.
+    In a market with an edge the price follows the flow ``LAG_MINUTES`` later, with a drift of ``EDGE`` standard
+    deviations of an hour's return per hour. In a single 15-minute bar that is a fifth of the bar's own noise in the
+    direction and a fiftieth of its variance, so it takes hours of volume to tell the flow, and what can be told ends
+    with the episode. Without an edge, the same volume says nothing about the price.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -31,21 +35,36 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 EDGE: Final = 0.75
-"""Drift of a flow episode in planted markets, in standard deviations of an hour's return, per hour."""
+"""Strength of the planted edge: drift in standard deviations of an hour's return, per hour of an episode."""
 
-ANNUAL_VOLATILITY: Final = 0.68
-TAIL_DEGREES: Final = 5.0
-SLOW_VOLATILITY: Final = (2 * 1440.0, 0.25)
-FAST_VOLATILITY: Final = (120.0, 0.25)
-SEASON: Final = 0.25
-VOLUME_MEMORY: Final = (30.0, 0.3)
-VOLUME_NOISE: Final = 0.35
+LAG_MINUTES: Final = 120
+"""How much later than the flow the price moves."""
+
 QUIET_HOURS: Final = 9.0
 EPISODE_HOURS: Final = 7.0
-LAG_MINUTES: Final = 120
+"""Mean lengths of the quiet stretches and of the episodes between them."""
+
 FLOW_VOLUME: Final = 0.7
 FLOW_TILT: Final = 1.0
 TILT_HALF_LIFE: Final = 8.0
+"""Effects of the flow on the log of volume; the tilt looks at returns with this half-life in minutes."""
+
+ANNUAL_VOLATILITY: Final = 0.68
+"""Root mean square of the volatility, per year of 365 days, before the edge's drift adds to it."""
+
+TAIL_DEGREES: Final = 5.0
+"""Degrees of freedom of the Student-t returns."""
+
+SLOW_VOLATILITY: Final = (2 * 1440.0, 0.25)
+FAST_VOLATILITY: Final = (120.0, 0.25)
+VOLUME_MEMORY: Final = (30.0, 0.3)
+"""Half-life in minutes and standard deviation of the autoregressive parts of log volatility and log volume."""
+
+VOLUME_NOISE: Final = 0.35
+"""Standard deviation of what is left in log volume."""
+
+SEASON: Final = 0.25
+"""Half the distance in log volatility between the busiest and the quietest hour of the day."""
 
 _MINUTES_PER_YEAR: Final = 365 * 1440
 
@@ -57,7 +76,7 @@ def stable_rng(seed: int, *names: str) -> np.random.Generator:
 
 
 def simulate(minutes: int, *, seed: int, market: str, first_price: float, edge: float) -> dict[str, Array]:
-    """Simulate candles of one market.
+    """Simulate candles of one market, the first one at midnight UTC.
 
     Parameters
     ----------
@@ -75,28 +94,46 @@ def simulate(minutes: int, *, seed: int, market: str, first_price: float, edge: 
     dict
         ``open, high, low, close`` (rounded to 0.01), ``volume`` (base units, rounded to 0.001).
     """
-    rng = stable_rng(seed, market)
-    sigma = _volatility(rng, minutes)
-    z = np.clip(rng.standard_t(TAIL_DEGREES, minutes) / np.sqrt(TAIL_DEGREES / (TAIL_DEGREES - 2)), -12, 12)
-    flow = _flow(rng, minutes)
+    streams = _Streams(seed, market, minutes)
+    sigma = _volatility(streams)
+    z = streams.student_t("returns", TAIL_DEGREES)
+    flow = _flow(streams)
     pull = np.concatenate((np.zeros(LAG_MINUTES), flow))[:minutes] * edge / np.sqrt(60)
-    returns = sigma * (z + pull - sigma / 2)
-    path = np.concatenate(([0.0], np.cumsum(returns)))
+    path = np.concatenate(([0.0], np.cumsum(sigma * (z + pull - sigma / 2))))
+    high, low = _bridge_extremes(streams, path[:-1], path[1:], sigma)
     prices = np.round(first_price * np.exp(path), 2)
-    high, low = _bridge_extremes(rng, path[:-1], path[1:], sigma)
     opens, closes = prices[:-1], prices[1:]
     return {
         "open": opens,
         "high": np.maximum(np.round(first_price * np.exp(high), 2), np.maximum(opens, closes)),
         "low": np.minimum(np.round(first_price * np.exp(low), 2), np.minimum(opens, closes)),
         "close": closes,
-        "volume": _volume(rng, sigma, z, flow, first_price),
+        "volume": _volume(streams, sigma, z, flow, first_price),
     }
 
 
-def _autoregressive(rng: np.random.Generator, minutes: int, half_life: float, deviation: float) -> Array:
-    """A stationary AR(1) with the given half-life in minutes and standard deviation."""
-    return deviation * _smooth(rng.standard_normal(minutes), half_life)
+@dataclass(frozen=True, slots=True)
+class _Streams:
+    """Random numbers by purpose: each purpose has its own stream, and the n-th number of it is that of minute n."""
+
+    seed: int
+    market: str
+    minutes: int
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        return stable_rng(self.seed, self.market, purpose)
+
+    def normal(self, purpose: str) -> Array:
+        return self.generator(purpose).standard_normal(self.minutes)
+
+    def student_t(self, purpose: str, degrees: float) -> Array:
+        """Of unit variance; a dozen deviations are the end."""
+        drawn: Array = self.generator(purpose).standard_t(degrees, self.minutes) * np.sqrt((degrees - 2) / degrees)
+        return drawn.clip(-12, 12)
+
+    def remembering(self, purpose: str, half_life: float, deviation: float) -> Array:
+        """A stationary AR(1) with the given half-life in minutes and standard deviation."""
+        return deviation * _smooth(self.normal(purpose), half_life)
 
 
 def _smooth(shocks: Array, half_life: float) -> Array:
@@ -110,47 +147,42 @@ def _smooth(shocks: Array, half_life: float) -> Array:
     return series
 
 
-def _season(minutes: int) -> Array:
-    """The log of the daily pattern: busiest around 15:00 UTC, quietest around 03:00."""
-    hour = (np.arange(minutes) / 60.0) % 24
-    return SEASON * np.cos(2 * np.pi * (hour - 15) / 24)
-
-
-def _volatility(rng: np.random.Generator, minutes: int) -> Array:
+def _volatility(streams: _Streams) -> Array:
     """Standard deviation of each minute's log return; its mean square matches ``ANNUAL_VOLATILITY``."""
-    log = _autoregressive(rng, minutes, *SLOW_VOLATILITY) + _autoregressive(rng, minutes, *FAST_VOLATILITY)
+    hour = (np.arange(streams.minutes) / 60.0) % 24
+    season = SEASON * np.cos(2 * np.pi * (hour - 15) / 24)  # busiest around 15:00 UTC
+    log = streams.remembering("slow volatility", *SLOW_VOLATILITY)
+    log += streams.remembering("fast volatility", *FAST_VOLATILITY) + season
     variance = SLOW_VOLATILITY[1] ** 2 + FAST_VOLATILITY[1] ** 2 + SEASON**2 / 2
-    sigma: Array = ANNUAL_VOLATILITY / np.sqrt(_MINUTES_PER_YEAR) * np.exp(log + _season(minutes) - variance)
+    sigma: Array = ANNUAL_VOLATILITY / np.sqrt(_MINUTES_PER_YEAR) * np.exp(log - variance)
     return sigma
 
 
-def _flow(rng: np.random.Generator, minutes: int) -> Array:
+def _flow(streams: _Streams) -> Array:
     """The hidden state of each minute: -1, 0 or +1, in quiet stretches and episodes by turns."""
-    episodes = 2 * int(minutes / 60 / (QUIET_HOURS + EPISODE_HOURS)) + 20
-    hours = np.stack((rng.gamma(3.0, QUIET_HOURS / 3, episodes), rng.gamma(4.0, EPISODE_HOURS / 4, episodes)), axis=1)
-    first = np.where(rng.random(episodes // 2) < 0.5, 1.0, -1.0)
-    states = np.stack((np.zeros(episodes), np.stack((first, -first), axis=1).ravel()), axis=1)
-    lengths = np.maximum(np.round(hours * 60), 1).astype(np.int64)
-    flow: Array = np.repeat(states.ravel(), lengths.ravel())[:minutes]
+    episodes = 2 * int(streams.minutes / 60 / (QUIET_HOURS + EPISODE_HOURS)) + 20
+    quiet = streams.generator("quiet").gamma(3.0, QUIET_HOURS / 3, episodes)
+    busy = streams.generator("episodes").gamma(4.0, EPISODE_HOURS / 4, episodes)
+    sign = np.where(streams.generator("signs").random(episodes // 2) < 0.5, 1.0, -1.0)
+    states = np.stack((np.zeros(episodes), np.stack((sign, -sign), axis=1).ravel()), axis=1)
+    lengths = np.maximum(np.round(np.stack((quiet, busy), axis=1) * 60), 1).astype(np.int64)
+    flow: Array = np.repeat(states.ravel(), lengths.ravel())[: streams.minutes]
     return flow
 
 
-def _bridge_extremes(rng: np.random.Generator, start: Array, end: Array, sigma: Array) -> tuple[Array, Array]:
+def _bridge_extremes(streams: _Streams, start: Array, end: Array, sigma: Array) -> tuple[Array, Array]:
     """Maximum and minimum of a Brownian bridge from ``start`` to ``end`` over one minute (each exact on its own)."""
     move = end - start
-    spread = -2 * sigma**2 * np.log(1 - rng.random((2, len(start))))
-    high = start + (move + np.sqrt(move**2 + spread[0])) / 2
-    low = start + (move - np.sqrt(move**2 + spread[1])) / 2
-    return high, low
-
-
-def _volume(rng: np.random.Generator, sigma: Array, z: Array, flow: Array, first_price: float) -> Array:
-    """Base units traded in each minute."""
-    minutes = len(sigma)
-    relative = np.log(sigma * np.sqrt(_MINUTES_PER_YEAR) / ANNUAL_VOLATILITY)
-    log = relative + _autoregressive(rng, minutes, *VOLUME_MEMORY) + VOLUME_NOISE * rng.standard_normal(minutes)
-    log += (
-        0.4 * np.log1p(np.abs(z)) + FLOW_VOLUME * np.abs(flow) + FLOW_TILT * flow * np.tanh(_smooth(z, TILT_HALF_LIFE))
+    above, below = (
+        -2 * sigma**2 * np.log(1 - streams.generator(side).random(streams.minutes)) for side in ("highs", "lows")
     )
+    return start + (move + np.sqrt(move**2 + above)) / 2, start + (move - np.sqrt(move**2 + below)) / 2
+
+
+def _volume(streams: _Streams, sigma: Array, z: Array, flow: Array, first_price: float) -> Array:
+    """Base units traded in each minute."""
+    log = np.log(sigma * np.sqrt(_MINUTES_PER_YEAR) / ANNUAL_VOLATILITY) + 0.4 * np.log1p(np.abs(z))
+    log += streams.remembering("volume memory", *VOLUME_MEMORY) + VOLUME_NOISE * streams.normal("volume")
+    log += FLOW_VOLUME * np.abs(flow) + FLOW_TILT * flow * np.tanh(_smooth(z, TILT_HALF_LIFE))
     volume: Array = np.round(20_000.0 / first_price * np.exp(log), 3)
     return np.maximum(volume, 0.001)
