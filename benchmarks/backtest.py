@@ -117,4 +117,4 @@ def _bare_engine(frame: pl.DataFrame) -> float:
 
 
 if __name__ == "__main__":
-    print_table(run())
+    print_table(run(), title="Backtest")

@@ -169,4 +169,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         run_noting(Path(sys.argv[1]))
     else:
-        print_table(run())
+        print_table(run(), title="Live")
