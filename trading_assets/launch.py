@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
@@ -16,13 +16,25 @@ from dagster._core.instance.ref import InstanceRef
 from trading_assets.definitions import defs
 from trading_assets.defs.failures import failure_reason
 from trading_assets.defs.partitions import MONTHS, SETTINGS, partition_key, range_tags
+from trading_assets.defs.progress import Event, Listener, Translator
 from trading_assets.errors import SettingsError
 from trading_assets.home import HOME_VARIABLE, STORAGE_VARIABLE, dagster_environment, within
 from trading_assets.settings import Settings
 
-Kind = Literal["started", "finished", "failed", "materialized", "check", "log"]
+__all__ = [
+    "CheckOutcome",
+    "Event",
+    "LaunchResult",
+    "Listener",
+    "load_journal",
+    "materialize_markets",
+    "materialize_model",
+    "open_instance",
+    "promote",
+    "tick_promotion_sensor",
+]
 
-_LAUNCHED_BY, _HOST, _PID, _OURS = "launched_by", "launched_on", "launched_pid", "trading"
+_LAUNCHED_BY, _OURS, _PROCESS = "launched_by", "trading", "process"
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _NO_CAPTURE: Final = {
     "compute_logs": {
@@ -31,38 +43,6 @@ _NO_CAPTURE: Final = {
     }
 }
 """Capturing would take the terminal away from the progress bars, and start four helper processes per run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened in a run.
-
-    Attributes
-    ----------
-    kind
-        ``started``, ``finished`` and ``failed`` are of a step, ``materialized`` and ``check`` of an asset.
-    subject
-        What the run is about: a market, a model, or the journal.
-    step
-        The step: the name of its asset or of its group of checks; empty for what belongs to no step.
-    message
-        For people.
-    passed
-        Whether a check passed; None for everything else.
-    steps_done, steps_total
-        How far the run is.
-    """
-
-    kind: Kind
-    subject: str
-    step: str
-    message: str
-    passed: bool | None
-    steps_done: int
-    steps_total: int
-
-
-Listener = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +184,9 @@ def _instance(home: str, _storage: str) -> dg.DagsterInstance:
 
 def _bury_killed_runs(instance: dg.DagsterInstance) -> None:
     """Mark runs as failed whose process is gone: nothing else would, and the UI would show them as running."""
-    wanted = dg.RunsFilter(
-        tags={_LAUNCHED_BY: _OURS, _HOST: socket.gethostname()}, statuses=[dg.DagsterRunStatus.STARTED]
-    )
-    for run in instance.get_runs(wanted):
-        if not _alive(int(run.tags[_PID])):
+    for run in instance.get_runs(dg.RunsFilter(tags={_LAUNCHED_BY: _OURS}, statuses=[dg.DagsterRunStatus.STARTED])):
+        host, _, pid = run.tags.get(_PROCESS, "").rpartition(":")
+        if host == socket.gethostname() and not _alive(int(pid)):
             instance.report_run_failed(run, "the process of this run was killed; what it wrote is whole, run it again")
 
 
@@ -234,12 +212,12 @@ def _run(
     _check_settings(settings)
     instance, job, run_id = open_instance(settings), defs.resolve_job_def(job_name), str(uuid.uuid4())
     if on_event is not None:
-        instance.add_event_listener(run_id, _Translator(subject, len(job.nodes), on_event))
+        instance.add_event_listener(run_id, Translator(subject, len(job.nodes), on_event))
     result = job.execute_in_process(
         run_config=_QUIET,
         instance=instance,
         partition_key=partition,
-        tags={_LAUNCHED_BY: _OURS, _HOST: socket.gethostname(), _PID: str(os.getpid()), **(tags or {})},
+        tags={_LAUNCHED_BY: _OURS, _PROCESS: f"{socket.gethostname()}:{os.getpid()}", **(tags or {})},
         run_id=run_id,
         raise_on_error=False,
         resources={"settings": settings},
@@ -269,34 +247,6 @@ def _result(result: dg.ExecuteInProcessResult, subject: str, job: str) -> Launch
         if event.is_step_failure and (reason := failure_reason(event))
     }
     return LaunchResult(subject, job, result.run_id, result.success, materialized, checks, failures)
-
-
-class _Translator:
-    """Turns Dagster's event log entries into :class:`Event`."""
-
-    def __init__(self, subject: str, steps: int, listener: Listener) -> None:
-        self._subject, self._steps, self._listener, self._done = subject, steps, listener, 0
-
-    def __call__(self, entry: dg.EventLogEntry) -> None:
-        event = entry.dagster_event
-        if event is None:
-            self._tell("log", entry.step_key, entry.user_message)
-        elif event.is_step_start:
-            self._tell("started", event.step_key, event.message)
-        elif event.is_step_success or event.is_step_failure:
-            self._done += 1
-            if event.is_step_success:
-                self._tell("finished", event.step_key, event.message)
-            else:
-                self._tell("failed", event.step_key, failure_reason(event) or "a blocking check failed")
-        elif event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
-            self._tell("materialized", event.step_key, f"{event.asset_key.to_user_string()} {event.partition or ''}")  # type: ignore[union-attr]
-        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            check = event.asset_check_evaluation_data
-            self._tell("check", event.step_key, f"{check.check_name}: {check.description or ''}", passed=check.passed)
-
-    def _tell(self, kind: Kind, step: str | None, message: str | None, *, passed: bool | None = None) -> None:
-        self._listener(Event(kind, self._subject, step or "", message or "", passed, self._done, self._steps))
 
 
 def _known(name: str, known: Mapping[str, Any] | Sequence[str], what: str) -> None:

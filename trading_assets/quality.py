@@ -29,10 +29,7 @@ def schema_errors(candles: pl.DataFrame) -> pl.DataFrame:
     from pandera.errors import SchemaErrors
 
     rules = {name: [pa.Check.gt(0)] for name in PRICES} | {"volume": [pa.Check.ge(0)]}
-    columns = {
-        name: pa.Column(dtype, rules.get(name), nullable=False)
-        for name, dtype in CANDLE_COLUMNS.items()
-    }
+    columns = {name: pa.Column(dtype, rules.get(name), nullable=False) for name, dtype in CANDLE_COLUMNS.items()}
     found: list[tuple[str, str, str]] = []
     try:
         pa.DataFrameSchema(columns, strict=True).validate(candles, lazy=True)

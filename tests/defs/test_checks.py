@@ -27,7 +27,11 @@ def copied(location: Location, undisturbed: Undisturbed, tmp_path_factory: pytes
 
 
 def evaluate(
-    location: Location, settings: Settings, *names: str, tags: dict[str, str] | None = None
+    location: Location,
+    settings: Settings,
+    *names: str,
+    selection: dg.AssetSelection | None = None,
+    tags: dict[str, str] | None = None,
 ) -> dict[str, dg.AssetCheckEvaluation]:
     """Run the checks of some assets on their own."""
     checks = location.module("checks")
@@ -35,7 +39,7 @@ def evaluate(
     job = dg.Definitions(
         assets=specs,
         asset_checks=[checks.candle_checks, checks.finite_after_warmup, checks.label_balance],
-        jobs=[dg.define_asset_job("only_checks", selection=dg.AssetSelection.checks_for_assets(*names))],
+        jobs=[dg.define_asset_job("only_checks", selection=selection or dg.AssetSelection.checks_for_assets(*names))],
         resources=location.module("resources").RESOURCES,
         executor=dg.in_process_executor,
     ).resolve_job_def("only_checks")
@@ -140,3 +144,11 @@ def test_a_market_without_any_candle_is_all_gap(location: Location, tmp_path: Pa
     settings = location.settings(tmp_path)
     check = evaluate(location, settings, "candles", tags=location.months(SYNA, "2025-02", "2025-02"))["gap_share"]
     assert check.metadata["bad_partitions"].value == [f"{SYNA}|2025-02: 100.00% missing (40,320 of 40,320)"]
+
+
+def test_one_check_of_a_group_can_be_run_alone(location: Location, undisturbed: Undisturbed, tmp_path: Path) -> None:
+    settings = location.settings(tmp_path)
+    open_store(settings.store_url).upsert(CANDLES, undisturbed.store.read(CANDLES, where={"market": SYNA}))
+    gaps = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("candles"), "no_duplicates"))
+    checks = evaluate(location, settings, selection=gaps, tags=location.months(SYNA, *MONTHS[:1] * 2))
+    assert {name: check.passed for name, check in checks.items()} == {"no_duplicates": True}

@@ -97,7 +97,7 @@ def test_the_same_data_and_code_give_the_same_version(location: Location, traine
 
 def reason(result: dg.ExecuteInProcessResult, location: Location) -> str:
     (failure,) = [event for event in result.all_events if event.is_step_failure]
-    return str(location.launch.failure_reason(failure))
+    return str(location.module("failures").failure_reason(failure))
 
 
 def test_a_candidate_that_learnt_from_other_data_than_was_judged_is_not_approved(

@@ -46,6 +46,11 @@ def windows_of_run(context: dg.AssetCheckExecutionContext, settings: Settings) -
     return windows(keys_of_run(context.run.tags, MARKET_MONTHS), settings)
 
 
+def selected(context: dg.AssetCheckExecutionContext) -> list[str]:
+    """The checks that the run asks for: all of a group, or those picked in the UI."""
+    return sorted(key.name for key in context.selected_asset_check_keys)
+
+
 def verdict(asset: str, name: str, finding: Finding, *, good: str, bad: str) -> dg.AssetCheckResult:
     """A check's result: the bad partitions in the metadata, the reason and the next step in the description."""
     examples = {"examples": preview(finding.examples, rows=10)} if finding.examples.height else {}
@@ -64,6 +69,7 @@ def verdict(asset: str, name: str, finding: Finding, *, good: str, bad: str) -> 
         dg.AssetCheckSpec(name, asset=CANDLES.name, description=text, blocking=True)
         for name, text in _CANDLE_CHECKS.items()
     ],
+    can_subset=True,
 )
 def candle_checks(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
@@ -85,8 +91,8 @@ def candle_checks(
         found["gap_share"].append(_gaps(candles["ts"], window, timeframe, listed, settings))
     limit = f"{settings.candle_gates.max_gap_share:.1%}"
     look = f"see the table {CANDLES.name} and the asset candles_quarantine"
-    for name, findings in found.items():
-        whole = _joined(findings)
+    for name in selected(context):
+        whole = _joined(found[name])
         if name == "gap_share":
             good = f"at most {whole.worst:.2%} of a month's candles are missing, limit {limit}"
             bad = f"more than the limit of {limit} is missing; see candles_quarantine, then materialize candles again"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
+from trading_assets.defs.checks import selected
 from trading_assets.defs.models import ALL, candidate, walk_forward
 from trading_assets.defs.partitions import MODELS, SETTINGS, keys_of_run
 from trading_assets.defs.present import (
@@ -67,13 +68,13 @@ def backtest(
     curve = plots.summary_png(result.equity, starting_balance=settings.backtest.starting_balance, title=title)
     return dg.MaterializeResult(
         metadata={
-            **describe_frame(result.trades, TRADES),
-            **result.metrics,
             **origin(settings, spec.markets),
-            "version": version,
             "report": link(page),
             "report_file": dg.MetadataValue.path(str(page)),
             "equity": picture(curve, "equity and drawdown"),
+            "version": version,
+            **describe_frame(result.trades, TRADES),
+            **result.metrics,
         }
     )
 
@@ -143,6 +144,7 @@ def _report(
     specs=[
         dg.AssetCheckSpec(name, asset=backtest.key, description=text, blocking=True) for name, text in GATES.items()
     ],
+    can_subset=True,
 )
 def gate_checks(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
@@ -156,7 +158,8 @@ def gate_checks(
         if frame.height:
             for gate in evaluate(dict(frame.select("metric", "value").iter_rows()), settings.gates):
                 found[gate.name].append((model, gate.value, gate.threshold, gate.passed, gate.text))
-    for name, rows in found.items():
+    for name in selected(context):
+        rows = found[name]
         failed = [model for model, _, _, passed, _ in rows if not passed]
         shown = [f"{model}: {text}" for model, _, _, passed, text in rows if not failed or not passed]
         table = pl.DataFrame(rows, schema=["model", "value", "threshold", "passed", "text"], orient="row")

@@ -48,9 +48,9 @@ def walk_forward(
         store.replace(table, frame.with_columns(model=pl.lit(name)), where={"model": name})
     return dg.MaterializeResult(
         metadata={
+            **origin(settings, spec.markets),
             **describe_frame(result.predictions, PREDICTIONS),
             **scores.summary(result.predictions),
-            **origin(settings, spec.markets),
             "dataset_hash": data.content_hash,
             "dataset_rows": data.frame.height,
             "folds": describe_frame(result.folds, FOLDS)["preview"],

@@ -11,6 +11,7 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
+from trading_assets.candles import TS
 from trading_assets.defs.partitions import Window
 from trading_assets.settings import Settings
 from trading_assets.store.tables import Schema, Table
@@ -30,7 +31,7 @@ def column_schema(table: Table, *, further: Iterable[str] = ()) -> dg.TableSchem
         columns=[
             dg.TableColumn(
                 name,
-                str(dtype),
+                _type_name(dtype),
                 table.notes.get(name),
                 constraints=dg.TableColumnConstraints(nullable=name not in table.key),
                 tags={"key": ""} if name in table.key else {},
@@ -39,6 +40,10 @@ def column_schema(table: Table, *, further: Iterable[str] = ()) -> dg.TableSchem
         ],
         constraints=dg.TableConstraints(other=[f"unique: {', '.join(table.key)}"]),
     )
+
+
+def _type_name(dtype: pl.DataType | type[pl.DataType]) -> str:
+    return "Datetime[us, UTC]" if dtype == TS else str(dtype)
 
 
 def asset_metadata(table: Table, *, further: Iterable[str] = ()) -> Metadata:
@@ -134,5 +139,5 @@ def describe_partitions(
             begin, end = frame[table.time][0], frame[table.time][-1]
             first, last = min(first or begin, begin), max(last or end, end)
             sample = frame.tail(5)
-    found: Metadata = {"rows_in_run": total, "preview": preview(sample), **origin(settings, markets)}
+    found: Metadata = {**origin(settings, markets), "rows_in_run": total, "preview": preview(sample)}
     return found if first is None else {**found, "first": str(first), "last": str(last)}
