@@ -45,6 +45,8 @@ class LocalExchange:
         self.candles: list[list[Any]] = []
         self.faults: deque[str] = deque()
         self.requests: list[dict[str, str]] = []
+        self.answers_for_rows: int | None = None
+        """Answer only for so many minutes from the start on, as OKX and Coinbase do."""
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -100,7 +102,8 @@ class LocalExchange:
         self.requests.append(dict(request.query))
         fault = self.faults.popleft() if self.faults else ""
         since, limit = int(request.query["startTime"]), int(request.query["limit"])
-        rows = [row for row in self.candles if row[0] >= since][:limit]
+        until = since + 60_000 * self.answers_for_rows if self.answers_for_rows else float("inf")
+        rows = [row for row in self.candles if since <= row[0] < until][:limit]
         if fault == "drop":
             assert request.transport is not None
             request.transport.abort()

@@ -90,7 +90,7 @@ class ExchangeCandles:
             page = _frame(rows).filter(pl.col("ts").is_between(cursor, stop, closed="left"))
             if not page.is_empty():
                 yield page
-            cursor = self._next(cursor, rows, bar)
+            cursor = self._next(cursor, symbol, rows, bar)
 
     def _rows(self, market: str, symbol: str, timeframe: str, cursor: datetime) -> Sequence[Sequence[Any]]:
         """One answer from ``cursor`` on; an empty one only if the exchange says so twice."""
@@ -105,11 +105,18 @@ class ExchangeCandles:
         where = f"{market} {timeframe} from {cursor:%Y-%m-%d %H:%M} UTC on {self.settings.exchange}"
         return self._call(where, ask) or self._call(where, ask)
 
-    def _next(self, cursor: datetime, rows: Sequence[Sequence[Any]], bar: timedelta) -> datetime:
-        """Where the next page begins: after the newest row, or a page further where there was none."""
+    def _next(self, cursor: datetime, symbol: str, rows: Sequence[Sequence[Any]], bar: timedelta) -> datetime:
+        """Where the next page begins: after the newest row, or a page further where there was none.
+
+        Some exchanges answer for a page of time (``since`` to ``since + limit``), however many rows it has, and cap the
+        limit without a word: an empty answer says nothing about what lies beyond the exchange's own limit.
+        """
         newest = max((row[0] for row in rows), default=0)
         reached = EPOCH + timedelta(milliseconds=newest) + bar
-        return reached if reached > cursor else cursor + self.settings.page_limit * bar
+        if reached > cursor:
+            return reached
+        most = self._client.feature_value(symbol, "fetchOHLCV", "limit") or self.settings.page_limit
+        return cursor + min(int(most), self.settings.page_limit) * bar
 
     def _symbol(self, market: str, timeframe: str) -> str:
         """The market's ccxt symbol, once the exchange is known to have it in this timeframe."""
