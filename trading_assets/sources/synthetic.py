@@ -18,9 +18,8 @@ The flow
 
 The planted edge
     In a market with an edge the price follows the flow ``LAG_MINUTES`` later, with a drift of ``EDGE`` standard
-    deviations of an hour's return per hour. In a single 15-minute bar that is a fifth of the bar's own noise in the
-    direction and a fiftieth of its variance, so it takes hours of volume to tell the flow, and what can be told ends
-    with the episode. Without an edge, the same volume says nothing about the price.
+    deviations of an hour's return per hour. In one 15-minute bar that is 0.4 standard deviations, too little to see;
+    over some hours of price and volume it tells. Without an edge, the same volume says nothing about the price.
 """
 
 from __future__ import annotations
