@@ -1,11 +1,13 @@
 """Market data: closed candles from each market's source, and what broke a rule on the way."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import dagster as dg
 import polars as pl
 
+from trading_assets.candles import timeframe_delta
 from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, windows
 from trading_assets.defs.present import (
     DATA_TEAM,
@@ -20,6 +22,9 @@ from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES, CANDLES_QUARANTINE, Table
 
 GROUP = "market_data"
+
+FETCHED_AGAIN: Final = timedelta(days=1)
+"""How much of a growing month is asked for once more; for candles of a minute that is two pages of an exchange."""
 
 
 @dg.multi_asset(
@@ -52,7 +57,8 @@ def candles(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Fetch the months of each market, set bad rows apart, and write both by key."""
     found = windows(context.partition_keys, settings)
-    reports = [_fetch(store, window, settings) for window in found]
+    now = datetime.now(UTC)
+    reports = [_fetch(store, window, settings, now) for window in found]
     for report in reports:
         context.log.info(str(report))
     facts: dict[str, Metadata] = {
@@ -71,15 +77,25 @@ def candles(
         )
 
 
-def _fetch(store: Store, window: Window, settings: Settings) -> IngestReport:
-    """Fetch a window; one that still grows is fetched from its last candle on, so that an hour costs an hour."""
-    now = datetime.now(UTC)
+def _fetch(store: Store, window: Window, settings: Settings, now: datetime) -> IngestReport:
+    """Fetch a window; one that still grows is fetched from where it is incomplete, so that an hour costs an hour."""
     market, timeframe = window.market, settings.markets[window.market].timeframe
-    start, end = window.start, window.end
-    if end > now:
-        start = resume_from(store, market=market, timeframe=timeframe, start=start, end=end)
+    start = resume_window(store, window, timeframe) if window.end > now else window.start
     source = open_source(settings, market)
-    return ingest(store, source, market=market, timeframe=timeframe, start=start, end=end, now=now)
+    return ingest(store, source, market=market, timeframe=timeframe, start=start, end=window.end, now=now)
+
+
+def resume_window(store: Store, window: Window, timeframe: str) -> datetime:
+    """From where on a window that still grows must be fetched: a day before the end of its first unfinished month.
+
+    Month by month, because a later month may have been fetched while an earlier one was cut off by a kill. The day
+    brings in what the exchange delivered late, or what a clock that is ahead took for closed.
+    """
+    for month in window.months:
+        at = resume_from(store, market=window.market, timeframe=timeframe, start=month.start, end=month.end)
+        if at < month.end - timeframe_delta(timeframe):
+            break
+    return max(window.start, at - FETCHED_AGAIN)
 
 
 def _stored(store: Store, table: Table, window: Window, settings: Settings) -> pl.DataFrame:
