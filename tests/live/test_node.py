@@ -20,10 +20,13 @@ import pytest
 
 from tests.live.conftest import MARKET, START, MakeBundle, put_live
 from trading_assets import features
+from trading_assets.backtest.engine import run_backtest
+from trading_assets.backtest.ledger import round_trips
 from trading_assets.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, load_journal, read_session, read_since
-from trading_assets.settings import LabelSettings, Settings, load_settings
+from trading_assets.settings import LabelSettings, ModelSettings, Settings, load_settings
 from trading_assets.store import open_store
+from trading_assets.store.tables import CANDLES
 from trading_assets.strategies.plans import TradePlan
 from trading_live import kill
 from trading_live.node import run_node
@@ -330,6 +333,29 @@ def test_after_a_crash_the_trade_is_protected_again_and_ends_at_its_expiry(crash
     assert closed["realized_pnl"].item() == pytest.approx(
         fills.select((signed * pl.col("price") - pl.col("fee")).sum()).item(), abs=1e-4
     )
+
+
+def test_the_backtest_of_the_nodes_own_signals_trades_at_the_same_bars(crash: Desk) -> None:
+    events = crash.notes["after"]
+    predictions = events["signals"].select(
+        "market", "probability", ts="bar_ts", known_at=pl.col("bar_ts") + timedelta(minutes=15)
+    )
+    candles = open_store(crash.settings.store_url).read(
+        CANDLES, where={"market": MARKET}, start=START - timedelta(days=1)
+    )
+    tested = run_backtest(
+        predictions,
+        {MARKET: candles},
+        candle_timeframe="1m",
+        model=ModelSettings(markets=[MARKET], threshold=0.0),
+        labels=LabelSettings(take_profit_pct=30.0, stop_loss_pct=20.0, horizon_bars=6),
+        settings=crash.settings.backtest,
+        risk=crash.settings.node.risk,
+    ).trades
+    traded = round_trips(events["plans"].to_dicts(), events["fills"].to_dicts(), decision_timeframe="15m")
+    assert traded.height >= 2
+    bars = ("signal_ts", pl.col("entry_ts", "exit_ts").dt.truncate("1m"), "exit_reason")
+    assert traded.select(*bars).rows() == tested.head(traded.height).select(*bars).rows()
 
 
 def test_sigterm_ends_the_node_with_code_zero_and_leaves_the_position(crash: Desk) -> None:

@@ -78,15 +78,19 @@ class TradeKeeper:
         """Send the entry of a new trade."""
         self._act(plan, [(order, "entry")])
 
-    def mind(self, market: str, price: float) -> None:
-        """On each bar: close what has expired, and see that what is open is protected."""
+    def mind(self, market: str, price: float, *, deciding: bool = True) -> None:
+        """On each bar: close what has expired, and see that what is open is protected.
+
+        A trade that expires at the end of a decision bar is closed on that bar, not on the finer one that ends with it
+        (``deciding`` is False): the decision on that bar finds it open, here as in a backtest.
+        """
         plan = self.open.get(market)
         if plan is None or self.now is None or plan.stage == "entering":
             return
         if plan.stage == "exiting":
             if not plan.exit_order_id:
                 self.exit(plan, plan.exit_reason)
-        elif self.now >= plan.expires_at:
+        elif self.now > plan.expires_at or (deciding and self.now == plan.expires_at):
             self.exit(plan, "time")
         elif not self._alive(plan.stop_order_id):
             if price <= plan.stop_price or plan.stop_price <= 0:

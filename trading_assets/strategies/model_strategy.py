@@ -195,7 +195,7 @@ class ModelStrategy(Strategy):
         self._trades.now = now
         market = self._decision_bars.get(bar.bar_type)
         if market is None:
-            self._trades.mind(self._execution_bars[bar.bar_type], bar.close.as_double())
+            self._trades.mind(self._execution_bars[bar.bar_type], bar.close.as_double(), deciding=False)
             return
         prices = (exact(bar.open), exact(bar.high), exact(bar.low), exact(bar.close))
         timeframe = self._settings.decision_timeframe
