@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from trading_assets.store import open_store
 
 def tick(location: Location, settings: Settings, name: str, moment: datetime) -> dg.ScheduleExecutionData:
     schedule: Any = location.defs.resolve_schedule_def(name)
-    with dg.DagsterInstance.ephemeral() as instance:
+    home = settings.data_dir / "dagster"  # the context of a schedule passes on only an instance that outlives it
+    home.mkdir(parents=True, exist_ok=True)
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
         context = dg.build_schedule_context(
             instance=instance,
             scheduled_execution_time=moment,
@@ -70,7 +72,40 @@ def test_schedules_skip_with_the_reason_once_the_history_has_ended(
 def test_a_history_without_an_end_is_refreshed_for_ever(location: Location, tmp_path: Path) -> None:
     schedules = location.module("schedules")
     settings = location.settings(tmp_path, history={"start": date(2025, 1, 10), "end": None})
-    assert schedules.months_to_refresh(datetime(2031, 5, 1, 0, 5, tzinfo=UTC), settings) == ("2031-04", "2031-05")
+    assert schedules.months_to_refresh(
+        datetime(2031, 5, 1, 0, 5, tzinfo=UTC), settings, {"2031-04": datetime(2031, 4, 30, tzinfo=UTC)}.get
+    ) == ("2031-04", "2031-05")
+
+
+@pytest.mark.parametrize(
+    ("moment", "fetched", "expected"),
+    [
+        ("2025-03-05T07:05Z", {"2025-02": "2025-02-27T23:05Z"}, ("2025-02", "2025-03")),
+        ("2025-03-05T07:05Z", {"2025-01": "2025-01-30T23:05Z"}, ("2025-01", "2025-03")),
+        ("2025-03-05T07:05Z", {"2025-02": "2025-02-27T23:05Z", "2025-03": "2025-03-04T01:00Z"}, ("2025-02", "2025-03")),
+        ("2025-03-05T07:05Z", {"2025-02": "2025-03-02T00:05Z"}, ("2025-03", "2025-03")),
+        ("2025-03-05T07:05Z", {"2025-01": "2025-01-30T23:05Z", "2025-02": "2025-03-01T00:05Z"}, ("2025-03", "2025-03")),
+        ("2025-03-24T07:05Z", {"2025-03": "2025-03-18T23:05Z"}, ("2025-03", "2025-03")),
+        ("2025-04-24T07:05Z", {"2025-02": "2025-02-18T23:05Z"}, ("2025-02", "2025-03")),
+        ("2025-04-24T07:05Z", {"2025-03": "2025-03-20T00:05Z"}, None),
+    ],
+)
+def test_a_daemon_that_stood_still_catches_up_with_every_month_that_it_left_unfinished(
+    location: Location, tmp_path: Path, moment: str, fetched: dict[str, str], expected: tuple[str, str] | None
+) -> None:
+    fetched_at = {month: datetime.fromisoformat(at) for month, at in fetched.items()}.get
+    months_to_refresh = location.module("schedules").months_to_refresh
+    assert months_to_refresh(datetime.fromisoformat(moment), location.settings(tmp_path), fetched_at) == expected
+
+
+def test_when_candles_were_fetched_is_what_the_instance_recorded(location: Location) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        partition = location.module("partitions").partition_key(SYNA, "2025-02")
+        instance.report_runless_asset_event(dg.AssetMaterialization("candles", partition=partition))
+        fetched_at = location.module("schedules").candles_fetched_at(instance, SYNA)
+        assert datetime.now(UTC) - fetched_at("2025-02") < timedelta(minutes=1)
+        assert fetched_at("2025-01") is None
+        assert location.module("schedules").candles_fetched_at(instance, NOISE)("2025-02") is None
 
 
 def test_a_daily_tick_asks_for_one_run_per_model(location: Location, tmp_path: Path) -> None:
