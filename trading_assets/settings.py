@@ -129,16 +129,19 @@ class WalkForwardSettings(Section):
 
 
 class LightGBMSettings(Section):
-    """The learner's parameters; training is deterministic."""
+    """The learner's parameters; training is deterministic.
 
-    num_boost_round: int = Field(200, ge=1)
+    The defaults are cautious: outcomes 24 bars ahead overlap, so 300 rows are about a dozen independent ones.
+    """
+
+    num_boost_round: int = Field(400, ge=1)
     learning_rate: Positive = 0.03
-    num_leaves: int = Field(15, ge=2)
-    min_data_in_leaf: int = Field(100, ge=1)
+    num_leaves: int = Field(4, ge=2)
+    min_data_in_leaf: int = Field(300, ge=1)
     max_bin: int = Field(63, ge=2, description="Steps that a feature is cut into: fewer are faster and fit less noise.")
-    feature_fraction: Fraction = 0.7
-    bagging_fraction: Fraction = 0.7
-    lambda_l2: float = Field(5.0, ge=0)
+    feature_fraction: Fraction = 0.5
+    bagging_fraction: Fraction = 0.5
+    lambda_l2: float = Field(50.0, ge=0)
     seed: int = 7
 
 
@@ -192,6 +195,7 @@ class NodeSettings(Section):
     base_url_http: str | None = Field(None, description="Another REST address; the replay server sets it.")
     base_url_ws: str | None = None
     poll_deployment_s: Positive = 1.0
+    max_decision_delay_s: Positive = Field(30.0, description="A bar that comes later is not entered on (live).")
     risk: RiskSettings = RiskSettings()
 
 

@@ -14,7 +14,7 @@ from nautilus_trader.model import InstrumentId
 from trading_assets.candles import Market
 from trading_assets.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, Journal
-from trading_assets.settings import Settings
+from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.instruments import instrument_id
 from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
 from trading_assets.strategies.risk import RiskGate
@@ -62,6 +62,14 @@ def run_node(settings: Settings, *, connect_timeout_s: int = 30, on_decision: On
             journal.close()
     finally:
         presence.release()
+
+
+def too_late(known_at: datetime, now: datetime, settings: NodeSettings) -> str | None:
+    """Why a bar is too old to enter on: it was held up on the way, or this machine slept."""
+    delay = (now - known_at).total_seconds()
+    if delay <= settings.max_decision_delay_s:
+        return None
+    return f"the bar came {delay:,.0f} s late by this clock, limit {settings.max_decision_delay_s:g} s"
 
 
 class _Run:
@@ -225,13 +233,14 @@ class _Run:
                 venue=venue,
                 decision_timeframe=TIMEFRAME,
                 execution_timeframe=execution_timeframe(settings, markets),
+                await_execution_bar=not self.replayed,  # the replay sends the finer bar first
                 listen_on_start=False,
             ),
             self.signals,
             self._strategy_journal(view),
             gate,
             plans=recovered.plans,
-            blocked=lambda: "the kill switch is on" if kill.engaged(settings.live_dir) else None,
+            blocked=self._blocked,
         )
         strategy.on_decision = self.on_decision
         self.strategy = supervisor.strategy = strategy
@@ -239,6 +248,12 @@ class _Run:
         node.add_strategy(strategy)
         strategy.set_external_order_instrument_ids(list(instruments.values()))  # what is recovered is the strategy's
         return node
+
+    def _blocked(self, signal: Signal) -> str | None:
+        """Why nothing may be entered now."""
+        if kill.engaged(self.settings.live_dir):
+            return "the kill switch is on"
+        return None if self.replayed else too_late(signal.known_at, datetime.now(UTC), self.settings.node)
 
     def _strategy_journal(self, view: VenueView | None) -> Journal | MarketJournal:
         if view is None:

@@ -25,6 +25,7 @@ from trading_assets.settings import BacktestSettings, NodeSettings, Settings
 from trading_assets.strategies.signals import ClosedBar
 from trading_live import kill
 from trading_live.market_time import MarketJournal
+from trading_live.node import too_late
 from trading_live.presence import Heartbeat, Presence, is_running, read_heartbeat
 from trading_live.shelf import ModelShelf
 from trading_live.signals import BAR, BarHistory, LiveSignals
@@ -55,6 +56,16 @@ def test_the_kill_switch_stays_on_until_it_is_reset(tmp_path: Path) -> None:
 def test_a_kill_file_that_cannot_be_understood_is_on(tmp_path: Path, content: bytes) -> None:
     (tmp_path / kill.KILL_FILE).write_bytes(content)
     assert kill.engaged(tmp_path) is not None
+
+
+# -- late bars ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_bar_that_was_held_up_is_not_entered_on() -> None:
+    limit = NodeSettings(max_decision_delay_s=30)
+    assert too_late(NOW, NOW + timedelta(seconds=30), limit) is None
+    assert too_late(NOW, NOW - timedelta(seconds=1), limit) is None
+    assert too_late(NOW, NOW + timedelta(minutes=10), limit) == "the bar came 600 s late by this clock, limit 30 s"
 
 
 # -- one node per folder -----------------------------------------------------------------------------------------------

@@ -161,9 +161,52 @@ def test_a_position_is_bounded_by_the_maximum_notional() -> None:
 
 def test_a_blocked_strategy_refuses_with_the_reason_it_was_given() -> None:
     desk = Desk(flat(60))
-    desk.start(ENTRY, blocked=lambda: "kill switch is set")
+    desk.start(ENTRY, blocked=lambda _: "kill switch is set")
     desk.run(START + timedelta(hours=1))
     assert desk.actions() == [("refuse", "kill switch is set")]
+
+
+class Told(ModelStrategy):
+    """Listens to nobody: the test hands over the bars."""
+
+    def on_start(self) -> None:
+        pass
+
+
+def minute_and_quarter(strategy_settings: ModelStrategyConfig) -> tuple[ModelStrategy, MemoryJournal, Any, Any]:
+    frame, journal = candles(flat(16)), MemoryJournal()
+    minute = frame.tail(2).head(1).with_columns(at=pl.col("ts") + MINUTE)
+    quarter = frame.head(1).with_columns(at=pl.col("ts") + QUARTER)
+    (fine,) = to_bars(Feed(A, "1m", RULES, minute), venue="binance")
+    (coarse,) = to_bars(Feed(A, "15m", RULES, quarter), venue="binance")
+    source = StoredSignals(ENTRY, threshold=0.9, labels=LABELS, model="m")
+    engine = make_engine(EXACT, {A: RULES}, venue="binance")
+    strategy = Told(strategy_settings, source, journal, RiskGate(GENEROUS))
+    engine.add_strategy(strategy)
+    engine.run()
+    return strategy, journal, fine, coarse
+
+
+def test_a_decision_waits_for_the_minute_that_ends_with_it_in_whatever_order_they_come() -> None:
+    patient = ModelStrategyConfig((A,), 0.1, execution_timeframe="1m", await_execution_bar=True)
+    strategy, journal, minute, quarter = minute_and_quarter(patient)
+    strategy.on_bar(quarter)
+    assert journal.of("signals") == []
+    strategy.on_bar(minute)
+    assert [row["bar_ts"] for row in journal.of("signals")] == [START]
+
+    strategy, journal, minute, quarter = minute_and_quarter(patient)
+    strategy.on_bar(minute)
+    strategy.on_bar(quarter)
+    assert [row["bar_ts"] for row in journal.of("signals")] == [START]
+
+
+def test_a_bar_that_comes_late_does_not_turn_the_clock_back() -> None:
+    frame = candles(flat(16)).with_columns(at=pl.col("ts") + MINUTE)
+    strategy, *_ = minute_and_quarter(ModelStrategyConfig((A,), 0.1, execution_timeframe="1m"))
+    for bar in reversed(to_bars(Feed(A, "1m", RULES, frame), venue="binance")):
+        strategy.on_bar(bar)
+    assert strategy.now == START + 16 * MINUTE
 
 
 def test_a_halted_strategy_enters_no_more_but_keeps_stop_and_target() -> None:

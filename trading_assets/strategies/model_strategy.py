@@ -38,6 +38,9 @@ class ModelStrategyConfig:
     execution_timeframe
         Finer bars to subscribe to. The node needs them: its sandbox matches on them, and expiry is checked on them. A
         backtest does not: its simulated exchange is fed directly.
+    await_execution_bar
+        Whether a decision waits for the finer bar that ends with it: a venue promises no order between the two, and the
+        sandbox would fill the entry at the finer bar's price before, which is older than what was decided on.
     listen_on_start
         Whether to subscribe to the bars at once; a node calls ``listen()`` when its history is there.
     close_at
@@ -50,6 +53,7 @@ class ModelStrategyConfig:
     venue: str = "binance"
     decision_timeframe: str = "15m"
     execution_timeframe: str | None = None
+    await_execution_bar: bool = False
     listen_on_start: bool = True
     close_at: datetime | None = None
     strategy_id: str = "MODEL-001"
@@ -103,7 +107,7 @@ class ModelStrategy(Strategy):
         The newest journalled plan of each market (``TradePlan.from_json(row["plan"])``): the strategy goes on with
         the position, stop, target and expiry that it names. Closed plans are ignored.
     blocked
-        Asked before each entry; a text refuses it (kill switch, bars missing after a reconnect).
+        Asked with the signal before each entry; a text refuses it (kill switch, a bar that came late).
 
     Notes
     -----
@@ -125,7 +129,7 @@ class ModelStrategy(Strategy):
         gate: RiskGate,
         *,
         plans: Iterable[TradePlan] = (),
-        blocked: Callable[[], str | None] | None = None,
+        blocked: Callable[[Signal], str | None] | None = None,
     ) -> None:
         super().__init__()
         self.halted: str | None = None
@@ -142,6 +146,8 @@ class ModelStrategy(Strategy):
         self._decision_bars = self._bars(settings.decision_timeframe)
         finer = settings.execution_timeframe
         self._execution_bars = self._bars(finer) if finer and finer != settings.decision_timeframe else {}
+        self._executed: dict[str, datetime] = {}
+        self._early: dict[str, list[ClosedBar]] = {}
         self._trades = TradeKeeper(self, self._instruments, journal, gate, plans)
 
     # -- for the node ---------------------------------------------------------------------------------------------
@@ -192,20 +198,19 @@ class ModelStrategy(Strategy):
     def on_bar(self, bar: Bar) -> None:
         """Mind the open trade; on a decision bar, decide."""
         now = close_time(bar.ts_event)
-        self._trades.now = now
+        self._trades.now = max(now, self._trades.now or now)  # a bar that comes late does not turn the clock back
         market = self._decision_bars.get(bar.bar_type)
         if market is None:
-            self._trades.mind(self._execution_bars[bar.bar_type], bar.close.as_double(), deciding=False)
+            self._on_execution_bar(self._execution_bars[bar.bar_type], now, bar.close.as_double())
             return
         prices = (exact(bar.open), exact(bar.high), exact(bar.low), exact(bar.close))
         timeframe = self._settings.decision_timeframe
         closed = ClosedBar(market, timeframe, now - self._bar_length, now, *prices, exact(bar.volume))
-        self._trades.mind(market, closed.close)
-        if self._settings.close_at is not None and now >= self._settings.close_at and not self._trades.closing:
-            self.flatten("end")
-        signal = self._signals.on_bar(closed)
-        if signal is not None:
-            self._decide(signal, closed)
+        executed = self._executed.get(market)
+        if self._settings.await_execution_bar and self._execution_bars and (executed is None or executed < now):
+            self._early.setdefault(market, []).append(closed)
+        else:
+            self._on_decision_bar(closed)
 
     @_guarded
     def on_order_event(self, event: Any) -> None:
@@ -217,7 +222,22 @@ class ModelStrategy(Strategy):
         """Journal it and follow it up."""
         self._trades.on_position_event(event)
 
+    def _on_execution_bar(self, market: str, now: datetime, price: float) -> None:
+        self._executed[market] = now
+        self._trades.mind(market, price, deciding=False)
+        while (early := self._early.get(market)) and early[0].known_at <= now:
+            self._on_decision_bar(early.pop(0))
+
     # -- deciding -------------------------------------------------------------------------------------------------
+
+    def _on_decision_bar(self, closed: ClosedBar) -> None:
+        self._trades.mind(closed.market, closed.close)
+        close_at = self._settings.close_at
+        if close_at is not None and closed.known_at >= close_at and not self._trades.closing:
+            self.flatten("end")
+        signal = self._signals.on_bar(closed)
+        if signal is not None:
+            self._decide(signal, closed)
 
     def _decide(self, signal: Signal, bar: ClosedBar) -> None:
         action, reason, quantity = self._verdict(signal, bar)
@@ -251,7 +271,7 @@ class ModelStrategy(Strategy):
             return "hold", "a trade is open", None
         if self.halted is not None:
             return "refuse", f"halted: {self.halted}", None
-        if self._blocked is not None and (why := self._blocked()) is not None:
+        if self._blocked is not None and (why := self._blocked(signal)) is not None:
             return "refuse", why, None
         instrument = self.cache.instrument(self._instruments[signal.market])
         if instrument is None:
