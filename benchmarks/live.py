@@ -123,7 +123,7 @@ def _prepare(settings: Settings) -> None:
         markets=[MARKET],
         threshold=0.0,
         walk_forward=WalkForwardSettings(train_days=10),
-        lightgbm=LightGBMSettings(min_data_in_leaf=20),
+        lightgbm=LightGBMSettings(min_data_in_leaf=20, lambda_l2=5),
     )
     bundle = models.write(
         settings.bundles_dir,

@@ -122,7 +122,7 @@ def make_bundle(dataset: models.Dataset) -> MakeBundle:
     """Train and write a small model; with the default threshold it wants to trade on every bar."""
 
     windows = WalkForwardSettings(train_days=10, purge_days=1, embargo_days=1, test_days=5)
-    learner = LightGBMSettings(num_boost_round=5, min_data_in_leaf=20)
+    learner = LightGBMSettings(num_boost_round=5, num_leaves=15, min_data_in_leaf=20, lambda_l2=5)
     spec = ModelSettings(markets=[MARKET], lightgbm=learner, walk_forward=windows)
     trained = models.train(dataset, spec)
 

@@ -21,7 +21,7 @@ NAMES = tuple(f"f{i}" for i in range(6))
 SPEC = ModelSettings(
     markets=["sample:A/USDT"],
     walk_forward=WalkForwardSettings(train_days=30, purge_days=1, embargo_days=1, test_days=10),
-    lightgbm=LightGBMSettings(num_boost_round=60),
+    lightgbm=LightGBMSettings(num_boost_round=60, num_leaves=15, min_data_in_leaf=100, lambda_l2=5),
 )
 
 
