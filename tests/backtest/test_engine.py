@@ -102,6 +102,16 @@ def test_what_is_open_when_the_data_ends_is_closed_at_the_last_price() -> None:
     assert (trade["exit_reason"], trade["exit_price"]) == ("end", 100.7)
 
 
+def test_a_trade_that_ends_with_the_data_at_midnight_counts_in_full_on_its_last_day() -> None:
+    last_bar = 24 * 4 - 3
+    result = backtest(signals((A, last_bar, 0.7)), {A: candles([*flat(24 * 60 - 2), *flat(2, 100.5)])})
+    trade = result.trades.row(0, named=True)
+    assert trade["exit_ts"] > START + timedelta(days=1)
+    assert trade["exit_reason"] == "end"
+    assert result.equity.height == 1
+    assert result.metrics["final_equity"] == pytest.approx(100_000 + trade["pnl"], abs=1e-6)
+
+
 def test_a_trade_over_a_gap_in_the_data_ends_at_the_first_price_after_it() -> None:
     frame = candles([*flat(20), *flat(300), (99.5, 99.5, 99.5, 99.5), *flat(60, 99.5)])
     holed = frame.filter((pl.col("ts") < START + 20 * MINUTE) | (pl.col("ts") >= START + 320 * MINUTE))

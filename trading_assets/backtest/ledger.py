@@ -126,6 +126,10 @@ def daily_equity(
     """
     first, last = _midnight(start), _midnight(end - timedelta(microseconds=1))
     days = pl.DataFrame({"ts": pl.datetime_range(first, last, "1d", time_unit="us", time_zone="UTC", eager=True)})
+    # what is closed when the data ends fills one latency later: it belongs to the last day, not to the one that follows
+    trades = trades.with_columns(
+        pl.min_horizontal("exit_ts", pl.lit(end - timedelta(microseconds=1), TS)).alias("exit_ts")
+    )
     realised = trades.group_by(pl.col("exit_ts").dt.truncate("1d").alias("ts")).agg(pl.col("pnl").sum())
     floating = _floating(trades, closes)
     equity = pl.col("realised").fill_null(0).cum_sum() + pl.col("floating").fill_null(0) + starting_balance
