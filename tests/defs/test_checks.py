@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
 import pytest
 
-from tests.defs.small import MONTHS, NOISE, QUIET, SYNA, Location, Undisturbed
+from tests.defs.small import MONTHS, NOISE, QUIET, SYNA, Location, Undisturbed, copy_of
 from trading_assets.settings import Settings
 from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLES, FEATURES, LABELS
@@ -97,6 +98,34 @@ def test_bad_candles_are_found_and_their_months_named(location: Location, copied
     assert all(check.passed for check in evaluate(location, copied, "candles", tags=clean).values()), (
         "a run looks at its own months only"
     )
+
+
+@pytest.mark.parametrize(("now", "passes"), [("00:05", True), ("00:25", True), ("01:05", False)])
+def test_an_exchange_that_lags_at_the_turn_of_a_month_is_no_gap_yet_but_one_that_stands_still_is(
+    location: Location,
+    undisturbed: Undisturbed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    now: str,
+    passes: bool,
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.fromisoformat(f"2025-03-01T{now}").replace(tzinfo=tz)
+
+    monkeypatch.setattr(location.module("checks"), "datetime", Clock)
+    settings = copy_of(undisturbed, location, tmp_path)
+    spoil(settings, "DELETE FROM candles WHERE ts >= '2025-03-01'")
+    tags = location.months(SYNA, "2025-03", "2025-03")
+    check = evaluate(location, settings, "candles", tags=tags)["gap_share"]
+    assert check.passed == passes, check.description
+
+
+def test_a_feature_that_was_taken_out_leaves_a_column_that_nobody_minds(location: Location, copied: Settings) -> None:
+    spoil(copied, "ALTER TABLE features ADD COLUMN taken_out DOUBLE")
+    check = evaluate(location, copied, "features")["finite_after_warmup"]
+    assert check.passed, check.description
 
 
 def test_features_that_are_not_finite_are_found(location: Location, copied: Settings) -> None:

@@ -67,6 +67,13 @@ def test_a_failure_is_told_in_its_own_words_and_a_failed_gate_as_a_check(
     assert not nothing.success
     assert nothing.failures["walk_forward"].startswith(f"{SYNA}: no labelled rows; materialize features")
 
+    damaged = location.settings(tmp_path / "damaged")
+    damaged.data_dir.mkdir()
+    (damaged.data_dir / "market.duckdb").write_bytes(b"no database" * 1000)
+    (broken,) = location.launch.materialize_markets(damaged, [SYNA], "2025-02", "2025-02")
+    assert broken.failures["candles"].startswith(str(damaged.data_dir / "market.duckdb"))
+    assert broken.failures["candles"].endswith("restore a copy, or move the file away and materialize again")
+
     strict = copy_of(undisturbed, location, tmp_path / "strict", candle_gates={"max_gap_share": 0.0})
     (refused,) = location.launch.materialize_markets(strict, [SYNA], "2025-02", "2025-02")
     assert not refused.success

@@ -7,7 +7,7 @@ looks at all that is stored.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import polars as pl
@@ -16,6 +16,7 @@ from trading_assets import quality
 from trading_assets.candles import timeframe_delta
 from trading_assets.defs.partitions import MARKET_MONTHS, Month, Window, keys_of_run, windows
 from trading_assets.defs.present import preview
+from trading_assets.features import feature_names
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES, FEATURES, LABELS
@@ -121,14 +122,19 @@ def _of_month(candles: pl.DataFrame, month: Month) -> pl.DataFrame:
 
 
 def _gaps(times: pl.Series, window: Window, timeframe: str, listed: datetime, settings: Settings) -> Finding:
-    """Missing candles per month, from the market's first candle to the last one that can be closed by now."""
-    closed = datetime.now(UTC) - timeframe_delta(timeframe)
+    """Missing candles per month, from the market's first candle to the last one that can be closed by now.
+
+    A month younger than a day is measured against a whole day: of its first five minutes, one that the exchange has
+    not delivered yet would be a fifth.
+    """
+    bar = timeframe_delta(timeframe)
+    closed, least = datetime.now(UTC) - bar, max(timedelta(days=1) // bar, 1)
     bad, worst, rows = [], 0.0, []
     for month in window.months:
         missing, expected = quality.missing_candles(
             times, timeframe=timeframe, start=max(month.start, min(listed, month.end)), end=min(month.end, closed)
         )
-        share = missing / expected if expected else 0.0
+        share = missing / (max(expected, least) if month.start <= closed < month.end else max(expected, 1))
         worst = max(worst, share)
         rows.append((month.key, missing, expected, share))
         if share > settings.candle_gates.max_gap_share:
@@ -152,10 +158,12 @@ def _joined(findings: Sequence[Finding]) -> Finding:
 def finite_after_warmup(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.AssetCheckResult:
-    """Look for feature values that no model should see."""
+    """Look for feature values that no model should see; a column of a feature that there is no more does not count."""
+    known = {*FEATURES.columns, *feature_names()}
     bad, rows = [], []
     for window in windows_of_run(context, settings):
         frame = store.read(FEATURES, where={"market": window.market}, start=window.start, end=window.end)
+        frame = frame.select(name for name in frame.columns if name in known)
         if not quality.not_finite(frame):
             continue
         for month in window.months:
