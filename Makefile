@@ -44,7 +44,8 @@ bench: setup ## Time the hot paths beside a peer and print a table
 	$(BIN)/python -m benchmarks
 
 docs: setup ## Generate the reference pages from the code
-	$(BIN)/python -m docs.generate
+	$(BIN)/python -m trading_assets.store.describe > docs/reference/tables.md
+	$(BIN)/python -m trading_assets.features.reference > docs/reference/features.md
 
 clean: ## Remove what runs wrote (data/) and caches; keeps the environment
 	git clean -fdXq -e '!.venv' -e '!.tools'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import groupby
 
 from trading_assets.features import LOOKBACK_BARS, Feature, registry
@@ -44,3 +45,7 @@ def _row(feature: Feature) -> str:
         feature.source,
     )
     return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())
