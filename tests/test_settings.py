@@ -55,6 +55,17 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
         ({"sources.sample.kind": "telepathy"}, "sources.sample: .*'sample', 'files', 'ccxt'"),
         ({"sources": {}}, "no source 'sample'"),
         ({"markets": {}}, "markets: .*at least 1 item"),
+        ({"schedules.candles": "hourly"}, "schedules.candles: not five cron fields .*'hourly'"),
+        ({"schedules.retrain": "30 24 * * *"}, "schedules.retrain: not five cron fields .*'30 24"),
+        ({"models.a/b": {"markets": ["sample:SYNA/USDT:USDT"]}}, "model 'a/b': write a name of letters"),
+        ({"markets.sample:SYNA/USDT:USDT.timeframe": "1h"}, "model syna: bars of 15 minutes .* from 1h candles"),
+        (
+            {
+                "markets.sample:SYNA/USDT:USDT.timeframe": "5m",
+                "models.pair": {"markets": ["sample:SYNA/USDT:USDT", "sample:SYNB/USDT:USDT"]},
+            },
+            "model pair: its markets have candles of 1m, 5m; give it one",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(written, changes: dict, named: str):
@@ -72,6 +83,33 @@ def test_a_missing_and_a_broken_settings_file_are_named(tmp_path: Path, monkeypa
     file.write_text("markets: [")
     with pytest.raises(SettingsError, match=r"none.yaml: not valid YAML"):
         load_settings()
+
+
+@pytest.mark.parametrize("content", [b"- a\n- b\n", b"just text", b"data_dir: \xe9\xff\n"])
+def test_a_file_that_holds_no_settings_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes):
+    file = tmp_path / "odd.yaml"
+    file.write_bytes(content)
+    monkeypatch.setenv(SETTINGS_FILE_VARIABLE, str(file))
+    with pytest.raises(SettingsError, match=r"odd.yaml: not "):
+        load_settings()
+
+
+def test_a_variable_that_sets_nothing_is_refused_but_keys_are_none_of_the_settings(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TRADING_KEYS__OKX__SECRET", "hidden")
+    load_settings()
+    monkeypatch.setenv("TRADING_STOREE__URL", "duckdb:///elsewhere")
+    monkeypatch.setenv("TRADING_MARKETS", "no JSON")
+    with pytest.raises(SettingsError, match=r"variable TRADING_STOREE__URL: no setting 'storee'; .*store"):
+        load_settings()
+    monkeypatch.delenv("TRADING_STOREE__URL")
+    with pytest.raises(SettingsError, match=r'environment: error parsing value for field "markets"'):
+        load_settings()
+
+
+@pytest.mark.parametrize("cron", ["5 * * * *", "*/15 0-6 1,15 * 1-5", "30 2 * * 7", "0 */4 * * *"])
+def test_usual_cron_expressions_are_taken(monkeypatch: pytest.MonkeyPatch, cron: str):
+    monkeypatch.setenv("TRADING_SCHEDULES__CANDLES", cron)
+    assert load_settings().schedules.candles == cron
 
 
 def test_relative_paths_start_at_the_project_and_unset_variables_are_named(monkeypatch: pytest.MonkeyPatch):

@@ -1,6 +1,6 @@
 """Settings: ``trading.yaml`` (the base) < environment ``TRADING_...`` < command flags, validated once.
 
-Nested names join with a double underscore: ``TRADING_STORE__URL``, ``TRADING_NODE__THRESHOLD``.
+Nested names join with a double underscore: ``TRADING_STORE__URL``, ``TRADING_GATES__MIN_SHARPE``.
 Secrets never stand here: exchange keys are read from the environment where they are used.
 """
 
@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from trading_assets.candles import Market, timeframe_minutes
 from trading_assets.errors import SettingsError
@@ -29,6 +30,21 @@ DEFAULT_SETTINGS_FILE = Path("trading.yaml")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+
+
+_CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+"""Least and most of minute, hour, day, month and weekday."""
+
+
+def _fits_cron(field: str, bounds: tuple[int, int]) -> bool:
+    for part in field.split(","):
+        match = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
+        if match is None:
+            return False
+        numbers = [int(number) for number in match.groups()[:2] if number]
+        if numbers != sorted(numbers) or any(not bounds[0] <= number <= bounds[1] for number in numbers):
+            return False
+    return True
 
 
 class Section(BaseModel):
@@ -213,6 +229,14 @@ class ScheduleSettings(Section):
     candles: str = "5 * * * *"
     retrain: str = "30 2 * * *"
 
+    @field_validator("candles", "retrain")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        fields = value.split()
+        if len(fields) != len(_CRON) or not all(map(_fits_cron, fields, _CRON)):
+            raise ValueError("not five cron fields of numbers: minute, hour, day, month, weekday")
+        return value
+
 
 class MlflowSettings(Section):
     """The tracking server and model registry."""
@@ -261,10 +285,22 @@ class Settings(BaseSettings):
             if market.source not in self.sources:
                 raise ValueError(f"market {name}: no source {market.source!r}; known: {sorted(self.sources)}")
         for name, model in self.models.items():
+            if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) is None:
+                raise ValueError(f"model {name!r}: write a name of letters, digits, - _ and . (it names folders)")
             for wanted in model.markets:
                 if wanted not in self.markets:
                     raise ValueError(f"model {name}: no market {wanted!r}; known: {sorted(self.markets)}")
+            self._check_candles(name, model)
         return self
+
+    def _check_candles(self, name: str, model: ModelSettings) -> None:
+        timeframes = sorted({self.markets[market].timeframe for market in model.markets})
+        if len(timeframes) > 1:
+            raise ValueError(
+                f"model {name}: its markets have candles of {', '.join(timeframes)}; give it one timeframe"
+            )
+        if 15 % timeframe_minutes(timeframes[0]):
+            raise ValueError(f"model {name}: bars of 15 minutes cannot be built from {timeframes[0]} candles")
 
     @classmethod
     def settings_customise_sources(
@@ -339,15 +375,32 @@ def load_settings(**overrides: Any) -> Settings:
     file = settings_file()
     if not file.is_file():
         raise SettingsError("no such settings file", where=str(file), remedy=f"set {SETTINGS_FILE_VARIABLE} to one")
+    _check_environment()
     try:
         settings = Settings(**overrides)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"not valid YAML: {' '.join(str(error).split())}", where=str(file)) from None
     except SettingsError as error:  # from a validator that parses a market or a timeframe
         raise SettingsError(error.what, where=str(file), remedy=error.remedy) from None
     except ValidationError as error:
         raise SettingsError(_explain(error), where=str(file), remedy="see the comments in trading.yaml") from None
+    except UnreadableVariable as error:  # e.g. TRADING_MARKETS that is no JSON
+        raise SettingsError(str(error), where="environment", remedy="write such a variable as JSON") from None
+    except (TypeError, ValueError):  # what pydantic-settings raises on YAML without keys
+        raise SettingsError("not a mapping of keys", where=str(file), remedy="see trading.yaml") from None
     return settings.model_copy(update={"data_dir": from_root(settings.data_dir)})
+
+
+def _check_environment() -> None:
+    """Refuse a ``TRADING_`` variable that sets nothing: pydantic passes over names that it does not know."""
+    for variable in sorted(os.environ):
+        section = variable.removeprefix("TRADING_").split("__")[0].lower()
+        if variable.startswith("TRADING_") and section not in {*Settings.model_fields, "settings", "keys"}:
+            raise SettingsError(
+                f"no setting {section!r}",
+                where=f"environment variable {variable}",
+                remedy=f"unset it, or name one of {', '.join(Settings.model_fields)}",
+            )
 
 
 def _explain(error: ValidationError) -> str:
