@@ -117,6 +117,8 @@ def materialize_markets(
     for market in wanted:
         _known(market, settings.markets, "market")
     months = list(MONTHS.get_partition_keys())
+    if not months:
+        raise SettingsError(f"the history begins in the future: {settings.history.start}", where="history.start")
     first, last = start_month or months[0], end_month or months[-1]
     for month in (first, last):
         _known(month, months, "month")

@@ -10,7 +10,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from tests.defs.small import LENIENT, Location, Undisturbed, copy_of
+from tests.defs.small import LENIENT, SYNA, Location, Undisturbed, copy_of
 from trading_assets.registry import Registry, read_manifest
 from trading_assets.settings import Settings
 from trading_assets.store import open_store
@@ -48,6 +48,29 @@ def made(result: dg.ExecuteInProcessResult) -> set[str]:
 def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, object]:
     (event,) = [event for event in result.get_asset_materialization_events() if event.asset_key == dg.AssetKey(asset)]
     return {name: value.value for name, value in event.materialization.metadata.items()}
+
+
+@pytest.mark.parametrize("asset", ["features", "labels"])
+def test_months_that_other_code_or_settings_made_are_not_learnt_from(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path, asset: str
+) -> None:
+    settings = copy_of(undisturbed, location, tmp_path)
+    partitions = location.module("partitions")
+    instance = dg.DagsterInstance.ephemeral()
+    for result in undisturbed.results.values():
+        for event in result.get_asset_materialization_events():
+            instance.report_runless_asset_event(event.materialization)
+    versions, definition = location.module("versions"), getattr(location.module(asset), asset)
+    versions.refuse_outdated(instance, definition, settings.markets)
+
+    february = partitions.partition_key(SYNA, "2025-02")
+    other = dg.AssetMaterialization(asset, partition=february, tags={"dagster/code_version": "of last week"})
+    instance.report_runless_asset_event(other)
+    refused = location.run(settings, "retrain", instance=instance, partition="syna")
+    assert not made(refused)
+    reason = location.module("failures").failure_reason(refused.get_step_failure_events()[0])
+    assert f"{SYNA}: {asset} of 2025-02 to 2025-02 were made by other code or settings" in reason
+    assert reason.endswith(f"run trading backfill --market {SYNA} --from 2025-02 --to 2025-02")
 
 
 def test_a_candidate_whose_gates_all_pass_is_approved(trained: Trained) -> None:

@@ -1,9 +1,13 @@
 """Models: the walk-forward that measures a specification, and the candidate trained on the newest window."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 import polars as pl
 
 from trading_assets import quality
+from trading_assets.defs.features import features
+from trading_assets.defs.labels import labels
 from trading_assets.defs.partitions import MODELS, SETTINGS
 from trading_assets.defs.present import (
     RESEARCH_TEAM,
@@ -13,10 +17,14 @@ from trading_assets.defs.present import (
     origin_tags,
     picture,
 )
+from trading_assets.defs.versions import refuse_outdated
 from trading_assets.errors import ModelError
-from trading_assets.settings import Settings
+from trading_assets.settings import ModelSettings, Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import FOLDS, MODEL_VERSIONS, PREDICTIONS
+
+if TYPE_CHECKING:
+    from trading_assets.models import Dataset
 
 ALL = dg.AllPartitionMapping()
 GROUP = "models"
@@ -36,11 +44,10 @@ def walk_forward(
 ) -> dg.MaterializeResult[None]:
     """Purged and embargoed walk-forward of a model specification: out-of-sample predictions and scores per fold."""
     from trading_assets.backtest.plots import fold_aucs
-    from trading_assets.models import dataset, scores, training
+    from trading_assets.models import scores, training
 
     name, spec = context.partition_key, settings.models[context.partition_key]
-    data = dataset.build(store, spec.markets)
-    _check_finite(data.frame, name)
+    data = _dataset(context.instance, store, name, spec)
     result = training.walk_forward(
         data, spec, progress=lambda done, total: context.log.info(f"{name}: fold {done} of {total}")
     )
@@ -72,12 +79,11 @@ def candidate(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
     """The model trained on the newest window, as a hashed bundle, registered in MLflow with status draft."""
-    from trading_assets.models import bundle, dataset, scores, training
+    from trading_assets.models import bundle, scores, training
     from trading_assets.registry import Registry
 
     name, spec = context.partition_key, settings.models[context.partition_key]
-    data = dataset.build(store, spec.markets)
-    _check_finite(data.frame, name)
+    data = _dataset(context.instance, store, name, spec)
     trained = training.train(data, spec)
     written = bundle.write(
         settings.bundles_dir,
@@ -107,12 +113,21 @@ def candidate(
     )
 
 
-def _check_finite(frame: pl.DataFrame, model: str) -> None:
-    """Refuse what the check on `features` refuses: its verdict belongs to another run."""
-    bad = quality.not_finite(frame)
+def _dataset(instance: dg.DagsterInstance, store: Store, model: str, spec: ModelSettings) -> "Dataset":
+    """The features and labels of a model's markets, if they are of this code and finite.
+
+    The check on `features` says the latter too, but its verdict belongs to another run.
+    """
+    from trading_assets.models import dataset
+
+    for asset in (features, labels):
+        refuse_outdated(instance, asset, spec.markets)
+    data = dataset.build(store, spec.markets)
+    bad = quality.not_finite(data.frame)
     if bad:
         raise ModelError(
             f"features are not finite: {', '.join(bad)}",
             where=f"data set of model {model}",
             remedy="see the check finite_after_warmup on the asset features and materialize features again",
         )
+    return data

@@ -1,7 +1,8 @@
-"""Which model version an asset's newest materialization of a model stands for, as its metadata says."""
+"""What the newest materializations stand for: a model's version, and the code and settings that made data."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,3 +47,32 @@ def required(instance: dg.DagsterInstance, asset: str, model: str) -> Materializ
     if found is None:
         raise ModelError(f"no {asset} of this model", where=f"model {model}", remedy="run the job retrain for it")
     return found
+
+
+def refuse_outdated(instance: dg.DagsterInstance, asset: dg.AssetsDefinition, markets: Iterable[str]) -> None:
+    """Refuse months of a market that other code or other settings made: a table must not be a mixture.
+
+    Months that were never materialized in this instance are not known of, and pass.
+
+    Raises
+    ------
+    ModelError
+        Names the market, the first and the last such month, and the command that makes them again.
+    """
+    wanted = asset.code_versions_by_key[asset.key]
+    made = sorted(str(key).rsplit("|", 1) for key in instance.get_materialized_partitions(asset.key))
+    for market in markets:
+        months = [month for owner, month in made if owner == market]
+        old = [month for month in months if _made_by(instance, asset.key, market, month) != wanted]
+        if old:
+            raise ModelError(
+                f"{asset.key.to_user_string()} of {old[0]} to {old[-1]} were made by other code or settings",
+                where=market,
+                remedy=f"run trading backfill --market {market} --from {old[0]} --to {old[-1]}",
+            )
+
+
+def _made_by(instance: dg.DagsterInstance, asset: dg.AssetKey, market: str, month: str) -> str | None:
+    wanted = dg.AssetRecordsFilter(asset, asset_partitions=[f"{market}|{month}"])
+    made = instance.fetch_materializations(wanted, limit=1).records[0].asset_materialization
+    return None if made is None else (made.tags or {}).get("dagster/code_version")
