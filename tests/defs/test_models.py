@@ -137,6 +137,18 @@ def test_a_candidate_that_learnt_from_other_data_than_was_judged_is_not_approved
     assert "different data sets" in reason(result, location)
 
 
+def test_a_backtest_with_another_threshold_than_the_candidates_approves_nothing(
+    location: Location, trained: Trained
+) -> None:
+    bolder = trained.settings.models["noise"].model_copy(update={"threshold": 0.4})
+    settings = trained.settings.model_copy(update={"models": trained.settings.models | {"noise": bolder}})
+    backtest, approved = location.module("evaluation").backtest, location.module("deployment").approved
+    assert location.materialize(settings, backtest, instance=trained.instance, partition="noise").success
+    result = location.materialize(settings, approved, instance=trained.instance, partition="noise")
+    assert "settings of the model or of its labels changed after it was trained" in reason(result, location)
+    assert location.materialize(trained.settings, backtest, instance=trained.instance, partition="noise").success
+
+
 def test_approval_looks_at_the_gates_again_where_it_is_run_alone(location: Location, trained: Trained) -> None:
     strict = trained.settings.model_copy(
         update={"gates": trained.settings.gates.model_copy(update={"min_trades": 9999})}

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -14,6 +15,9 @@ from trading_assets.errors import ModelError
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BACKTEST_METRICS, MODEL_VERSIONS
+
+if TYPE_CHECKING:
+    from trading_assets.registry import ModelVersion
 
 GROUP = "deployment"
 
@@ -38,7 +42,9 @@ def approved(
     _check_gates(store, settings, name)
     _check_same_data(context.instance, name)
     registry, version = Registry(settings), trained.version
-    status = registry.get(name, version).status
+    known = registry.get(name, version)
+    _check_same_settings(known, settings)
+    status = known.status
     if status == "draft":
         status = registry.set_status(name, version, "approved").status
     store.upsert(MODEL_VERSIONS, registry.versions_frame())
@@ -119,6 +125,19 @@ def _check_same_data(instance: dg.DagsterInstance, model: str) -> None:
         raise ModelError(
             f"backtest and candidate rest on different data sets ({judged[:12]} and {learnt[:12]})",
             where=f"model {model}",
+            remedy="run the whole job retrain for it",
+        )
+
+
+def _check_same_settings(candidate: "ModelVersion", settings: Settings) -> None:
+    """Refuse a candidate with another threshold, barriers or learner than the settings that the backtest traded."""
+    from trading_assets.models import bundle
+
+    held = bundle.load(candidate.bundle_path, expected_hash=candidate.bundle_hash)
+    if (held.spec, held.labels) != (settings.models[candidate.name], settings.labels):
+        raise ModelError(
+            "the settings of the model or of its labels changed after it was trained",
+            where=f"model {candidate.name} version {candidate.version}",
             remedy="run the whole job retrain for it",
         )
 
