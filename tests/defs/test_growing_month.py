@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.defs.small import SYNA, Location, Undisturbed, copy_of
+from tests.defs.small import SYNA, Location, Undisturbed, assert_same_tables, copy_of
 from trading_assets.sources import IngestReport
 from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLES
@@ -53,3 +54,28 @@ def test_an_hour_more_costs_a_day_of_candles_however_long_the_window(
     first = datetime(2025, 3, 19, 6, 5, tzinfo=UTC)
     report = fetched_after_losing(location, undisturbed, tmp_path, first, NOW, months=months)
     assert report.rows <= 25 * 60
+
+
+def test_a_history_that_grew_tick_by_tick_ends_like_one_that_was_filled_at_once(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = location.settings(tmp_path)
+    ticks = [
+        ("2025-02-27T13:05Z", "2025-01", "2025-02"),
+        ("2025-03-01T00:05Z", "2025-02", "2025-03"),
+        ("2025-03-01T01:05Z", "2025-02", "2025-03"),
+        ("2025-03-20T00:00Z", "2025-03", "2025-03"),
+    ]
+    for moment, first, last in ticks:
+
+        class Clock(datetime):
+            stands_at = datetime.fromisoformat(moment)
+
+            @classmethod
+            def now(cls, tz: Any = None) -> Any:
+                return cls.stands_at
+
+        for module in ("candles", "checks"):
+            monkeypatch.setattr(location.module(module), "datetime", Clock)
+        assert location.run(settings, "market_data", tags=location.months(SYNA, first, last)).success
+    assert_same_tables(open_store(settings.store_url), undisturbed.store, SYNA)

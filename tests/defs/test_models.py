@@ -137,6 +137,20 @@ def test_a_candidate_that_learnt_from_other_data_than_was_judged_is_not_approved
     assert "different data sets" in reason(result, location)
 
 
+def test_a_candidate_that_no_backtest_followed_is_not_approved(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    settings = copy_of(undisturbed, location, tmp_path, gates=LENIENT)
+    other = settings.models["syna"].model_copy(update={"threshold": 0.5})
+    changed = settings.model_copy(update={"models": settings.models | {"syna": other}})
+    candidate, approved = location.module("models").candidate, location.module("deployment").approved
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert location.run(settings, "retrain", instance=instance, partition="syna").success
+        assert location.materialize(changed, candidate, instance=instance, partition="syna").success
+        result = location.materialize(changed, approved, instance=instance, partition="syna")
+    assert "the newest backtest was made for version 1, the candidate is version 2" in reason(result, location)
+
+
 def test_a_backtest_with_another_threshold_than_the_candidates_approves_nothing(
     location: Location, trained: Trained
 ) -> None:

@@ -118,12 +118,19 @@ def _check_gates(store: Store, settings: Settings, model: str) -> None:
 
 
 def _check_same_data(instance: dg.DagsterInstance, model: str) -> None:
-    """Refuse a candidate that learnt from other data than the walk-forward that the backtest judged."""
+    """Refuse a candidate that learnt from other data than the walk-forward, or that no backtest followed."""
     judged = required(instance, "walk_forward", model).metadata["dataset_hash"]
     learnt = required(instance, "candidate", model).metadata["dataset_hash"]
     if judged != learnt:
         raise ModelError(
             f"backtest and candidate rest on different data sets ({judged[:12]} and {learnt[:12]})",
+            where=f"model {model}",
+            remedy="run the whole job retrain for it",
+        )
+    traded, trained = (required(instance, asset, model).version for asset in ("backtest", "candidate"))
+    if traded != trained:
+        raise ModelError(
+            f"the newest backtest was made for version {traded}, the candidate is version {trained}",
             where=f"model {model}",
             remedy="run the whole job retrain for it",
         )
