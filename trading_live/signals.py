@@ -83,6 +83,7 @@ class LiveSignals:
         self.decisions = 0
         self._shelf = shelf
         self._on_gap = on_gap
+        self._later: dict[str, tuple[datetime, datetime]] = {}
 
     def on_bar(self, bar: ClosedBar) -> Signal | None:
         """The deployed model's answer; None without a model, while bars are missing, or for a bar seen before."""
@@ -91,9 +92,8 @@ class LiveSignals:
         if last is not None and bar.ts <= last:
             return None
         history.append(bar)
-        if last is not None and bar.ts > last + BAR and bar.market not in self.waiting:
-            self.wait(bar.market, f"bars from {last + BAR:%Y-%m-%d %H:%M} on are missing")
-            self._on_gap(bar.market, last + BAR, bar.ts)
+        if last is not None and bar.ts > last + BAR:
+            self._miss(bar.market, last + BAR, bar.ts)
         if bar.market in self.waiting or history.height < history.rows:
             return None
         model = self._shelf.of(bar.market)
@@ -104,8 +104,10 @@ class LiveSignals:
         self.waiting[market] = reason
 
     def go_on(self, market: str) -> None:
-        """Decide again."""
+        """Decide again, unless more bars were missed while the answer was under way: then these are asked for."""
         self.waiting.pop(market, None)
+        if (later := self._later.pop(market, None)) is not None:
+            self._miss(market, *later)
 
     def state(self) -> dict[str, str]:
         """Market -> why nothing is decided there."""
@@ -116,6 +118,14 @@ class LiveSignals:
         }
         idle = {market: "no model deployed" for market in self.histories if self._shelf.of(market) is None}
         return idle | short | self.waiting
+
+    def _miss(self, market: str, since: datetime, until: datetime) -> None:
+        if market in self.waiting:
+            begun, _ = self._later.get(market, (since, until))
+            self._later[market] = begun, until
+        else:
+            self.wait(market, f"bars from {since:%Y-%m-%d %H:%M} on are missing")
+            self._on_gap(market, since, until)
 
     def _decide(self, bar: ClosedBar, history: BarHistory, model: ModelInUse) -> Signal:
         row = compute(history.frame).tail(1)

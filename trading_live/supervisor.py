@@ -5,6 +5,7 @@ It runs inside the engine as an actor, on the engine's thread, beside the strate
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,9 +35,8 @@ _CLOSE_S: Final = 30.0
 
 @dataclass(slots=True)
 class _Request:
-    """A request for bars that is under way; ``since`` is the missing range's first open, None for a warm-up page."""
+    """A request for bars; ``since`` is the missing range's first open, None for a warm-up page."""
 
-    asked_at: datetime
     since: datetime | None = None
     until: datetime | None = None
     attempts: int = 1
@@ -109,11 +109,13 @@ class Supervisor(DataActor):
         self._poll = poll
         self._replayed = replayed
         self._requests: dict[str, _Request] = {}
+        self._underway: str | None = None
+        self._asked_at = 0.0
         self._state: State = "starting"
         self._listening = False
         self._stopping = False
         self._halted = ""
-        self._closing_since: datetime | None = None
+        self._closing_since: float | None = None
 
     # -- the engine's handlers ------------------------------------------------------------------------------------
 
@@ -125,7 +127,7 @@ class Supervisor(DataActor):
             return
         self._set("warming up")
         for market in self._instruments:
-            self._ask(market, _Request(_now()))
+            self._ask(market, _Request())
         self.clock.set_timer("watch", _WATCH, callback=self._watch)
         self.clock.set_timer("deployments", self._poll, callback=lambda _: self._follow())
         self.clock.set_timer("heartbeat", timedelta(seconds=1), callback=lambda _: self._hooks.beat(self._state))
@@ -139,9 +141,8 @@ class Supervisor(DataActor):
         try:
             for market in {self._bars[bar.bar_type] for bar in bars if bar.bar_type in self._bars}:
                 self._take(market, [self._closed(bar) for bar in bars if self._bars.get(bar.bar_type) == market])
-            if not bars:  # the answer to which request is not said
-                for market in list(self._requests):
-                    self._take(market, [])
+            if not bars and self._underway is not None:
+                self._take(self._underway, [])
         except Exception as error:
             self._fail(f"history cannot be used: {type(error).__name__}: {error}", "see the log")
 
@@ -150,13 +151,20 @@ class Supervisor(DataActor):
         count = int((until - since) / BAR)
         self._hooks.tell("bars missing", f"{market}: {count} from {since:%Y-%m-%d %H:%M}")
         _LOG.warning("bars missing", market=market, count=count, since=since.isoformat())
-        self._ask(market, _Request(_now(), since, until))
+        self._ask(market, _Request(since, until))
 
     # -- history --------------------------------------------------------------------------------------------------
 
     def _ask(self, market: str, request: _Request) -> None:
         self._requests[market] = request
-        request.asked_at = _now()
+        self._send()
+
+    def _send(self) -> None:
+        """One request at a time: an empty answer does not say whose it is."""
+        if self._underway is not None or not self._requests:
+            return
+        market, request = next(iter(self._requests.items()))
+        self._underway, self._asked_at = market, time.monotonic()
         kind = self._bar_types[market]
         if request.since is not None:
             self.request_bars(kind, start=request.since, end=request.until, limit=_PAGE)
@@ -167,6 +175,8 @@ class Supervisor(DataActor):
         history = self._signals.histories[market]
         fresh = history.merge(bar for bar in bars if self._replayed or bar.known_at <= _now())
         request = self._requests.pop(market, None)
+        if market == self._underway:
+            self._underway = None
         if request is None:
             return
         if request.since is not None and request.until is not None:
@@ -176,9 +186,10 @@ class Supervisor(DataActor):
             self._hooks.tell("bars recovered", f"{market}: {fresh} of {wanted}{rest}")
             _LOG.info("bars recovered", market=market, fresh=fresh, wanted=wanted)
         elif fresh and history.height < history.rows:
-            self._ask(market, _Request(_now()))
+            self._ask(market, _Request())
         else:
             _LOG.info("history is there", market=market, bars=history.height, wanted=history.rows)
+        self._send()
         if not self._requests and not self._listening:
             self._listen()
 
@@ -216,14 +227,16 @@ class Supervisor(DataActor):
             self._fail(f"the supervisor failed: {type(error).__name__}: {error}", "see the log")
 
     def _chase_requests(self) -> None:
-        for market, request in list(self._requests.items()):
-            if (_now() - request.asked_at).total_seconds() < _ANSWER_S:
-                continue
-            if request.since is None and request.attempts >= _ATTEMPTS:
-                self._fail(f"the venue does not send the history of {market}", "see the log, then start the node again")
-                return
-            request.attempts += 1
-            self._ask(market, request)
+        market = self._underway
+        if market is None or time.monotonic() - self._asked_at < _ANSWER_S:
+            return
+        request = self._requests.pop(market)
+        if request.since is None and request.attempts >= _ATTEMPTS:
+            self._fail(f"the venue does not send the history of {market}", "see the log, then start the node again")
+            return
+        request.attempts += 1
+        self._underway = None
+        self._ask(market, request)  # behind the others
 
     def _report_halt(self) -> None:
         halted = self.strategy.halted if self.strategy is not None else None
@@ -233,7 +246,7 @@ class Supervisor(DataActor):
 
     def _begin_closing(self) -> None:
         switch = kill.engaged(self._live_dir)
-        self._closing_since = _now()
+        self._closing_since = time.monotonic()
         self._set("closing")
         self._hooks.tell("kill", switch.reason if switch else "")
         _LOG.warning("kill switch: closing positions", reason=switch.reason if switch else "")
@@ -249,7 +262,7 @@ class Supervisor(DataActor):
             self._stopping = True
             self._hooks.tell("flat", "all positions closed")
             self._hooks.stop(None)
-        elif (_now() - self._closing_since).total_seconds() > _CLOSE_S:
+        elif time.monotonic() - self._closing_since > _CLOSE_S:
             self._fail(
                 f"positions are still open after {_CLOSE_S:.0f} s: {', '.join(self.strategy.open_trades)}",
                 "the venue sends no prices; start the node again after trading kill --reset to close them",

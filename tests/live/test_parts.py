@@ -185,6 +185,36 @@ class _Gaps:
         self.asked.append((market, since, until))
 
 
+def closed_bars(decision_bars: pl.DataFrame) -> list[ClosedBar]:
+    columns = ["market", "ts", "known_at", "open", "high", "low", "close", "volume"]
+    return [
+        ClosedBar(market, "15m", ts, known_at, *prices)
+        for market, ts, known_at, *prices in decision_bars.select(columns).iter_rows()
+    ]
+
+
+def test_a_second_gap_while_the_first_is_asked_for_is_asked_for_next(
+    settings: Settings, make_bundle: MakeBundle, decision_bars: pl.DataFrame
+) -> None:
+    put_live(settings, make_bundle(settings.bundles_dir))
+    shelf, gaps = ModelShelf(settings, lambda *_: None), _Gaps()
+    shelf.refresh()
+    signals = LiveSignals([MARKET], shelf, gaps)
+    bars, need = closed_bars(decision_bars), features.LOOKBACK_BARS
+    signals.histories[MARKET].merge(bars[:need])
+    for number in (need + 1, need + 3, need + 4, need + 6):
+        assert signals.on_bar(bars[number]) is None
+    assert gaps.asked == [(MARKET, bars[need].ts, bars[need + 1].ts)]
+    signals.histories[MARKET].merge([bars[need]])
+    signals.go_on(MARKET)
+    assert gaps.asked[1:] == [(MARKET, bars[need + 2].ts, bars[need + 6].ts)]
+    assert signals.on_bar(bars[need + 7]) is None
+    signals.histories[MARKET].merge(bars[need + 2 : need + 6])
+    signals.go_on(MARKET)
+    assert signals.on_bar(bars[need + 8]) is not None
+    assert len(gaps.asked) == 2
+
+
 def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
     settings: Settings, make_bundle: MakeBundle, decision_bars: pl.DataFrame
 ) -> None:
@@ -192,11 +222,7 @@ def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
     shelf, gaps = ModelShelf(settings, lambda *_: None), _Gaps()
     shelf.refresh()
     signals = LiveSignals([MARKET], shelf, gaps)
-    columns = ["market", "ts", "known_at", "open", "high", "low", "close", "volume"]
-    bars = [
-        ClosedBar(market, "15m", ts, known_at, *prices)
-        for market, ts, known_at, *prices in decision_bars.select(columns).iter_rows()
-    ]
+    bars = closed_bars(decision_bars)
     need = features.LOOKBACK_BARS
     signals.histories[MARKET].merge(bars[:need])
     assert signals.on_bar(bars[need - 1]) is None
