@@ -25,17 +25,18 @@ Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the lo
 
 def paper(port: Port = None) -> None:
     """Run the node: the deployed models on the venue's market data, orders filled in a sandbox."""
-    settings = load_settings()
-    if port is not None:
-        settings = settings.model_copy(update={"replay": settings.replay.model_copy(update={"port": port})})
-    logs.configure(settings, "node")
-    from trading_live.node import run_node
+    from trading_live.interrupts import ends_quietly
 
-    console.print(
-        f"paper trading on {settings.node.venue} ({settings.node.environment}); Ctrl-C stops, `trading kill` closes "
-        "positions and stops"
-    )
-    run_node(settings, on_decision=lambda signal, action: console.print(_decision(signal, action)))
+    with ends_quietly():
+        settings = load_settings()
+        if port is not None:
+            settings = settings.model_copy(update={"replay": settings.replay.model_copy(update={"port": port})})
+        logs.configure(settings, "node")
+        place = f"{settings.node.venue} ({settings.node.environment})"
+        console.print(f"paper trading on {place}; Ctrl-C stops, `trading kill` closes positions and stops")
+        from trading_live.node import run_node
+
+        run_node(settings, on_decision=lambda signal, action: console.print(_decision(signal, action)))
 
 
 def replay(

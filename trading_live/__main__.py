@@ -7,6 +7,7 @@ import sys
 from trading_assets import logs
 from trading_assets.errors import TradingError
 from trading_assets.settings import load_settings
+from trading_live.interrupts import ends_quietly
 
 
 def main() -> int:
@@ -16,7 +17,8 @@ def main() -> int:
         logs.configure(settings, "node")
         from trading_live.node import run_node
 
-        run_node(settings)
+        with ends_quietly():
+            run_node(settings)
     except TradingError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

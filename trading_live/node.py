@@ -21,6 +21,7 @@ from trading_assets.strategies.risk import RiskGate
 from trading_assets.strategies.signals import Signal
 from trading_live import kill
 from trading_live.engine import build_engine, execution_timeframe
+from trading_live.interrupts import engine_listens
 from trading_live.market_time import MarketJournal
 from trading_live.presence import Heartbeat, Presence, RunningModel, State
 from trading_live.recovery import STARTED, Recovered, recover
@@ -263,7 +264,8 @@ class _Run:
 
     def _run_engine(self, node: LiveNode) -> None:
         try:
-            node.run()
+            with engine_listens():
+                node.run()
         except RuntimeError as error:
             if self.failure is None:
                 self.failure = self._explain(error)

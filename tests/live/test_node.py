@@ -365,6 +365,46 @@ def test_sigterm_ends_the_node_with_code_zero_and_leaves_the_position(crash: Des
     assert len(crash.status().positions) == 1
 
 
+# -- signals -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("state", ["starting", "trading"])
+def test_a_node_that_is_interrupted_ends_in_order(
+    tmp_path: Path, live_store_file: Path, make_bundle: MakeBundle, number: signal.Signals, state: str
+) -> None:
+    with desk(tmp_path, live_store_file, speed=600, hours=24) as one:
+        put_live(one.settings, make_bundle(one.settings.bundles_dir))
+        process = one.start()
+        try:
+            wait_for(lambda: (beat := one.status().heartbeat) and beat.state == state, while_alive=process)
+            process.send_signal(number)
+            code, output = finish(process)
+        finally:
+            process.kill()
+        assert code == 0, output
+        assert "Traceback" not in output
+        assert one.told("stopped") == [""]
+        assert one.status().running is False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_replay_that_waits_for_its_node_can_be_interrupted(
+    tmp_path: Path, live_settings: Settings, number: signal.Signals
+) -> None:
+    with (tmp_path / "output").open("w+") as output:
+        command = ["trading_cli", "replay", "--market", MARKET, "--from", f"{START:%Y-%m-%d}", "--port", "0"]
+        process = subprocess.Popen([sys.executable, "-m", *command], stdout=output, stderr=output)
+        try:
+            log = Path(output.name)
+            wait_for(lambda: "local exchange on" in log.read_text())
+            time.sleep(1)
+            process.send_signal(number)
+            assert process.wait(10) == 0, log.read_text()
+        finally:
+            process.kill()
+
+
 # -- what cannot start, says why ---------------------------------------------------------------------------------------
 
 

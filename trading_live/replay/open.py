@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from trading_assets.errors import MissingCandles, SettingsError
 from trading_assets.settings import Settings
 from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLES
+from trading_live.interrupts import ends_quietly
 from trading_live.replay.server import Progress, ReplayServer
 from trading_live.replay.tape import read_tape
+
+_LISTEN_S: Final = 0.5
 
 
 def open_replay(
@@ -79,11 +83,9 @@ def open_replay(
 
 
 def serve(server: ReplayServer, *, until_finished: bool = False) -> None:
-    """Serve until interrupted, or until the last bar was sent."""
-    with server:
-        try:
-            server.wait()
-            while not until_finished and server.running:
-                server.join(1.0)
-        except KeyboardInterrupt:
-            return
+    """Serve until interrupted (SIGINT, SIGTERM), or until the last bar was sent."""
+    with ends_quietly(), server:
+        while not server.wait(_LISTEN_S):  # Polars restarts a wait without end that SIGINT interrupts
+            pass
+        while not until_finished and server.running:
+            server.join(_LISTEN_S)
