@@ -13,11 +13,11 @@ from trading_assets.store.contract import Store
 from trading_assets.store.tables import FILLS, ORDERS, PERFORMANCE_SUMMARY, POSITIONS, SIGNALS
 
 GROUP = "live"
-_JOURNALLED = (
-    (SIGNALS, "What the node decided on each bar: enter, hold or refuse, with the model's probability."),
-    (ORDERS, "Each event in the life of each order that the node sent."),
-    (FILLS, "Each fill of the node's orders, with the signal that caused it."),
-    (POSITIONS, "The node's position in a market after each change."),
+_JOURNALLED = (  # each with what it follows from
+    (SIGNALS, "deployment", "What the node decided on each bar: enter, hold or refuse, with the model's probability."),
+    (ORDERS, SIGNALS.name, "Each event in the life of each order that the node sent."),
+    (FILLS, ORDERS.name, "Each fill of the node's orders, with the signal that caused it."),
+    (POSITIONS, FILLS.name, "The node's position in a market after each change."),
 )
 _SUMMARY = load_models()[PERFORMANCE_SUMMARY.name]
 
@@ -27,13 +27,14 @@ _SUMMARY = load_models()[PERFORMANCE_SUMMARY.name]
     specs=[
         dg.AssetSpec(
             table.name,
+            deps=[cause],
             description=text,
             group_name=GROUP,
             owners=[TRADING_TEAM],
             kinds={"sqlite", "duckdb"},
             metadata=asset_metadata(table),
         )
-        for table, text in _JOURNALLED
+        for table, cause, text in _JOURNALLED
     ],
 )
 def journal(
@@ -43,7 +44,7 @@ def journal(
     path = settings.live_dir / JOURNAL_FILE
     position = cursor(path)
     new = load_journal(store, path)
-    for table, _ in _JOURNALLED:
+    for table, _, _ in _JOURNALLED:
         frame = store.read(table)
         yield dg.MaterializeResult(
             asset_key=table.name,
