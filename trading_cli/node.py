@@ -117,7 +117,7 @@ def _status_lines(now: NodeStatus) -> list[str]:
 def kill(
     reset: Annotated[bool, typer.Option("--reset", help="Let a node start again.")] = False,
     reason: Annotated[str, typer.Option(help="Why; it stands in the journal and in `trading status`.")] = "",
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the node's end.")] = 30.0,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the node's end.")] = 100.0,
 ) -> None:
     """Close all positions, stop the node, and keep it stopped until --reset."""
     settings = load_settings()

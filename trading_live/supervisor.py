@@ -30,7 +30,8 @@ _PAGE: Final = 1000
 _WATCH: Final = timedelta(seconds=0.5)
 _ANSWER_S: Final = 10.0
 _ATTEMPTS: Final = 3
-_CLOSE_S: Final = 30.0
+_CLOSE_S: Final = 90.0
+"""Longer than a minute: after a restart the sandbox has no price, and takes no order, before the first bar."""
 
 
 @dataclass(slots=True)
