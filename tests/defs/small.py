@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +25,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 MONTHS = ("2025-01", "2025-02", "2025-03")
 LENIENT = {"min_sharpe": -1000, "min_win_rate": 0, "min_profit_factor": 0, "max_drawdown": 1, "min_trades": 0}
 DATA_TABLES = ("candles", "bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "labels")
+_ENTRY = "trading_assets.launch"
 
 
 def _ours(name: str) -> bool:
@@ -32,18 +33,24 @@ def _ours(name: str) -> bool:
 
 
 @contextmanager
-def code_location(settings_file: Path) -> Iterator[ModuleType]:
-    """``trading_assets.launch`` with definitions loaded from a settings file; others' modules come back afterwards."""
-    before = {name: module for name, module in sys.modules.items() if _ours(name)}
+def in_place(modules: dict[str, ModuleType], settings_file: Path) -> Iterator[None]:
+    """Let a settings file and the modules of its code location stand in for those of the process.
+
+    ``modules`` receives what is imported meanwhile; the others' modules and environment come back afterwards. Within
+    itself it does nothing.
+    """
+    if modules and sys.modules.get(_ENTRY) is modules[_ENTRY]:
+        yield
+        return
+    before = {name: sys.modules.pop(name) for name in list(sys.modules) if _ours(name)}
+    sys.modules.update(modules)
     environment = os.environ.get("TRADING_SETTINGS")
     os.environ["TRADING_SETTINGS"] = str(settings_file)
-    for name in before:
-        del sys.modules[name]
     try:
-        yield importlib.import_module("trading_assets.launch")
+        modules[_ENTRY] = importlib.import_module(_ENTRY)
+        yield
     finally:
-        for name in [name for name in sys.modules if _ours(name)]:
-            del sys.modules[name]
+        modules.update({name: sys.modules.pop(name) for name in list(sys.modules) if _ours(name)})
         sys.modules.update(before)
         if environment is None:
             os.environ.pop("TRADING_SETTINGS", None)
@@ -53,9 +60,20 @@ def code_location(settings_file: Path) -> Iterator[ModuleType]:
 
 @dataclass(frozen=True)
 class Location:
-    """The small code location, and how tests run it."""
+    """The small code location, and how tests run it; use it within :meth:`in_place`."""
 
-    launch: Any
+    modules: dict[str, ModuleType] = field(default_factory=dict)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let the small location stand in for the process's own."""
+        with in_place(self.modules, SMALL):
+            yield
+
+    @property
+    def launch(self) -> Any:
+        """``trading_assets.launch`` with the small definitions."""
+        return importlib.import_module(_ENTRY)
 
     @property
     def defs(self) -> dg.Definitions:
@@ -64,7 +82,7 @@ class Location:
 
     def module(self, name: str) -> Any:
         """A module of the location, e.g. ``schedules``."""
-        return sys.modules[f"trading_assets.defs.{name}"]
+        return importlib.import_module(f"trading_assets.defs.{name}")
 
     def settings(self, data_dir: Path, **overrides: Any) -> Settings:
         """The small settings, writing to a folder."""

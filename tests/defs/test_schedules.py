@@ -18,13 +18,15 @@ def tick(location: Location, settings: Settings, name: str, moment: datetime) ->
     schedule: Any = location.defs.resolve_schedule_def(name)
     home = settings.data_dir / "dagster"  # the context of a schedule passes on only an instance that outlives it
     home.mkdir(parents=True, exist_ok=True)
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
-        context = dg.build_schedule_context(
+    with (
+        dg.DagsterInstance.local_temp(str(home)) as instance,
+        dg.build_schedule_context(
             instance=instance,
             scheduled_execution_time=moment,
             repository_def=location.defs.get_repository_def(),
             resources={"settings": settings},
-        )
+        ) as context,
+    ):
         data: dg.ScheduleExecutionData = schedule.evaluate_tick(context)
         return data
 
