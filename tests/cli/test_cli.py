@@ -145,11 +145,11 @@ def test_the_short_demo_goes_from_candles_to_fills_and_can_be_run_again(tmp_path
         )
         return run("sql", " UNION ALL ".join(f"SELECT '{name}' AS name, count(*) AS n FROM {name}" for name in tables))
 
-    first = run("demo", "--paper-seconds", "8")
+    first = run("demo", "--paper-seconds", "5")
     for shown in ("synthetic", "approved", "syna version 1 is active", "signals", "What to open next"):
         assert shown in first
     tables = counted()
-    second = run("demo", "--paper-seconds", "8")
+    second = run("demo", "--paper-seconds", "5")
     assert "syna version 1 is active" in second, "the same data and code give the same bundle, hence the same version"
     assert counted() == tables
     assert run("report").strip().endswith("syna.html")
