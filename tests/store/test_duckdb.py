@@ -13,16 +13,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
 
-from trading_assets.errors import StoreError
+from trading_assets.candles import TS
+from trading_assets.errors import InvalidFrame, StoreError
+from trading_assets.store import duckdb as duckdb_store
 from trading_assets.store.duckdb import DuckDBStore
 from trading_assets.store.duckdb_file import opened
 from trading_assets.store.gate import Gate
-from trading_assets.store.tables import BACKTEST_METRICS, FEATURES, TABLES
+from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, FEATURES, TABLES, Table
 
 HOLD = """
 import duckdb, sys
@@ -229,3 +232,36 @@ def test_a_waiting_writer_goes_before_new_readers() -> None:
         order.append("reader")
     writer.join()
     assert order == ["writer", "reader"]
+
+
+def test_tables_replaced_together_all_change_or_none_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def metrics(model: str, value: float) -> tuple[Table, pl.DataFrame]:
+        return BACKTEST_METRICS, pl.DataFrame({"model": [model], "metric": ["sharpe"], "value": [value]})
+
+    def curve(model: str, value: float) -> tuple[Table, pl.DataFrame]:
+        day = pl.Series([datetime(2025, 1, 1, tzinfo=UTC)], dtype=TS)
+        return EQUITY, pl.DataFrame({"model": [model], "ts": day, "equity": [value], "drawdown": [0.0]})
+
+    def values() -> tuple[list[float], list[float]]:
+        return store.read(BACKTEST_METRICS)["value"].to_list(), store.read(EQUITY)["equity"].to_list()
+
+    store = DuckDBStore(tmp_path / "market.duckdb")
+    store.replace_together([metrics("a", 1.0), curve("a", 1.0)], where={"model": "a"})
+    store.replace_together([metrics("b", 5.0), curve("b", 5.0)], where={"model": "b"})
+    assert values() == ([1.0, 5.0], [1.0, 5.0])
+
+    write = duckdb_store._write
+
+    def write_the_first_only(connection: Any, table: Table, *rest: Any, **named: Any) -> None:
+        if table is EQUITY:
+            raise OSError("the disk is full")
+        write(connection, table, *rest, **named)
+
+    monkeypatch.setattr(duckdb_store, "_write", write_the_first_only)
+    with pytest.raises(StoreError, match="disk is full"):
+        store.replace_together([metrics("a", 2.0), curve("a", 2.0)], where={"model": "a"})
+    monkeypatch.undo()
+    assert values() == ([1.0, 5.0], [1.0, 5.0])
+    with pytest.raises(InvalidFrame):
+        store.replace_together([metrics("a", 3.0), curve("b", 3.0)], where={"model": "a"})
+    assert values() == ([1.0, 5.0], [1.0, 5.0])

@@ -59,8 +59,9 @@ def backtest(
     predictions = store.read(PREDICTIONS, where={"model": name})
     result = _trade(predictions, name, settings, store)
     metrics = result.metrics_frame(name)
-    for table, frame in ((TRADES, result.trades), (EQUITY, result.equity), (BACKTEST_METRICS, metrics)):
-        store.replace(table, frame, where={"model": name})
+    store.replace_together(
+        [(TRADES, result.trades), (EQUITY, result.equity), (BACKTEST_METRICS, metrics)], where={"model": name}
+    )
     version = required(context.instance, "candidate", name).version
     Registry(settings).log_metrics(name, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
     page = _report(result, predictions, context, settings, store)

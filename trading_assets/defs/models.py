@@ -51,8 +51,11 @@ def walk_forward(
     result = training.walk_forward(
         data, spec, progress=lambda done, total: context.log.info(f"{name}: fold {done} of {total}")
     )
-    for table, frame in ((PREDICTIONS, result.predictions), (FOLDS, result.folds)):
-        store.replace(table, frame.with_columns(model=pl.lit(name)), where={"model": name})
+    named = [
+        (table, frame.with_columns(model=pl.lit(name)))
+        for table, frame in ((PREDICTIONS, result.predictions), (FOLDS, result.folds))
+    ]
+    store.replace_together(named, where={"model": name})
     return dg.MaterializeResult(
         metadata={
             **origin(settings, spec.markets),

@@ -38,6 +38,10 @@ class Store(Protocol):
         """Make ``frame`` the only rows with ``where`` (column = value) and ``start <= table.time < end``."""
         ...
 
+    def replace_together(self, parts: Sequence[tuple[Table, pl.DataFrame]], *, where: Mapping[str, str]) -> int:
+        """Make each frame the only rows of its table with ``where``; a reader sees all tables changed, or none."""
+        ...
+
     def read(
         self,
         table: Table,

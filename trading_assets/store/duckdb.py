@@ -63,7 +63,7 @@ class DuckDBStore:
         """Insert rows, replacing those with the same key; rows that are stored already write nothing."""
         frame = conform(table, frame)
         if len(frame):
-            with self._writing(table, frame) as connection:
+            with self._writing((table, frame)) as connection:
                 _write(connection, table, frame, near(table, frame), keep_others=True)
         return len(frame)
 
@@ -81,9 +81,19 @@ class DuckDBStore:
         scope = matching(table, where, start, end)
         _check_inside(table, frame, where, start, end)
         if len(frame) or self.path.exists():
-            with self._writing(table, frame) as connection:
+            with self._writing((table, frame)) as connection:
                 _write(connection, table, frame, scope, keep_others=False)
         return len(frame)
+
+    def replace_together(self, parts: Sequence[tuple[Table, pl.DataFrame]], *, where: Mapping[str, str]) -> int:
+        """Make each frame the only rows of its table with ``where``, all tables in one transaction."""
+        parts = [(table, conform(table, frame)) for table, frame in parts]
+        for table, frame in parts:
+            _check_inside(table, frame, where, None, None)
+        with self._writing(*parts) as connection:
+            for table, frame in parts:
+                _write(connection, table, frame, matching(table, where, None, None), keep_others=False)
+        return sum(len(frame) for _, frame in parts)
 
     def read(
         self,
@@ -162,12 +172,13 @@ class DuckDBStore:
             yield connection
 
     @contextmanager
-    def _writing(self, table: Table, frame: pl.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
-        """One transaction in which the table exists with all columns of the frame."""
+    def _writing(self, *parts: tuple[Table, pl.DataFrame]) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One transaction in which the tables exist with all columns of their frames."""
         with duckdb_file.opened(self.path, write=True, timeout_s=self.lock_timeout_s) as connection:
-            stored = stored_columns(connection, table)
+            stored = [stored_columns(connection, table) for table, _ in parts]
             connection.begin()
-            fit(connection, table, frame, stored)
+            for (table, frame), columns in zip(parts, stored, strict=True):
+                fit(connection, table, frame, columns)
             yield connection
             connection.commit()
 
