@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from trading_assets.settings import PROJECT_ROOT
+from trading_assets.store import open_store
 from trading_cli import main
 
 COMMANDS = [command.callback.__name__ for command in main.app.registered_commands if command.callback]
@@ -149,6 +151,11 @@ def test_the_short_demo_goes_from_candles_to_fills_and_can_be_run_again(tmp_path
     for shown in ("synthetic", "approved", "syna version 1 is active", "signals", "What to open next"):
         assert shown in first
     tables = counted()
+    store = open_store(f"duckdb:///{tmp_path / 'data' / 'market.duckdb'}")
+    queries = re.findall(r'^sql "(.+)"$', (PROJECT_ROOT / "README.md").read_text(), flags=re.MULTILINE)
+    assert len(queries) >= 9
+    for query in queries:
+        store.query(query)
     second = run("demo", "--paper-seconds", "5")
     assert "syna version 1 is active" in second, "the same data and code give the same bundle, hence the same version"
     assert counted() == tables
