@@ -17,6 +17,7 @@ from trading_assets.backtest.gates import evaluate
 from trading_assets.backtest.report import Provenance, render
 from trading_assets.settings import GateSettings
 from trading_assets.store.tables import FOLDS
+from trading_assets.validation import reliability
 
 NOW = datetime(2025, 6, 1, 12, 30, tzinfo=UTC)
 PREDICTIONS = random_signals(A, 60 * 24 * 20, seed=2).with_columns(
@@ -127,7 +128,7 @@ def test_reliability_of_a_calibrated_model_lies_on_the_diagonal() -> None:
     rng = np.random.default_rng(1)
     p = rng.uniform(0.1, 0.9, 20_000)
     frame = pl.DataFrame({"probability": p, "label": (rng.random(p.size) < p).astype(np.int8)})
-    table = plots.reliability(frame)
+    table = reliability(frame["probability"], frame["label"])
     assert table.height == 10
     assert table["rows"].to_list() == [2000.0] * 10
     inside = (table["low"] <= table["predicted"]) & (table["predicted"] <= table["high"])

@@ -1,7 +1,7 @@
 """Performance figures from round trips and a daily equity curve. Pure, and finite for every input.
 
-Ratios that would be infinite (no losing trade, no drawdown) are :data:`UNBOUNDED`; those without anything to measure
-are 0.
+Ratios that would be infinite (no losing trade, no drawdown) are ``UNBOUNDED``; those without anything to measure are 0.
+What the bootstrap resamples too is defined once, in :mod:`trading_assets.validation.performance`.
 """
 
 from __future__ import annotations
@@ -9,20 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-DAYS_PER_YEAR: Final = 365
-"""Crypto markets never close."""
-
-UNBOUNDED: Final = 1000.0
-"""Stands for infinity in a ratio with a zero denominator; larger values are cut to it."""
-
-_FLAT: Final = 1e-15
-"""A spread of daily returns below this is rounding."""
+from trading_assets.validation import performance
+from trading_assets.validation.performance import DAYS_PER_YEAR, UNBOUNDED
 
 Array = NDArray[np.float64]
 
@@ -40,9 +33,7 @@ def sharpe(returns: Array) -> float:
 
     Sharpe (1994), The Sharpe Ratio; the risk-free rate is 0. Days without a trade count.
     """
-    if returns.size < 2 or (spread := float(returns.std(ddof=1))) < _FLAT:
-        return 0.0
-    return float(returns.mean()) / spread * math.sqrt(DAYS_PER_YEAR)
+    return float(performance.sharpe(returns))
 
 
 def sortino(returns: Array) -> float:
@@ -80,12 +71,12 @@ def calmar(growth: float, drawdown: float) -> float:
 
 def win_rate(pnl: Array) -> float:
     """The share of trades with a profit after fees."""
-    return float(np.mean(pnl > 0)) if pnl.size else 0.0
+    return float(performance.win_rate(pnl))
 
 
 def profit_factor(pnl: Array) -> float:
     """Gross profit over gross loss of trades, after fees."""
-    return _ratio(float(pnl[pnl > 0].sum()), float(-pnl[pnl < 0].sum()))
+    return float(performance.profit_factor(pnl))
 
 
 def exposure(trades: pl.DataFrame, *, markets: int, start: datetime, end: datetime) -> float:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import polars as pl
 
+from trading_assets.validation.calibration import reliability
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -48,7 +50,6 @@ _STYLE: Final[Any] = {
     "figure.facecolor": "white",
 }
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_WILSON_Z: Final = 1.96
 
 
 def equity_and_drawdown(equity: pl.DataFrame, *, starting_balance: float, fmt: Format = "svg") -> bytes:
@@ -143,7 +144,7 @@ def calibration(predictions: pl.DataFrame, *, threshold: float, bins: int = 10, 
     predictions
         ``probability`` and ``label`` (1 is a hit) of the ``predictions`` table.
     """
-    table = reliability(predictions, bins=bins)
+    table = reliability(predictions["probability"], predictions["label"], bins=bins)
     with _figure(4.2, 3.9, fmt) as (figure, save):
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         if table.height:
@@ -160,29 +161,6 @@ def calibration(predictions: pl.DataFrame, *, threshold: float, bins: int = 10, 
         lower.set_title("Predictions", fontsize=9)
         lower.set_xlabel("predicted probability of take-profit")
         return save()
-
-
-def reliability(predictions: pl.DataFrame, *, bins: int = 10) -> pl.DataFrame:
-    """Bins with equally many predictions: ``predicted``, ``observed``, Wilson's 95 % ``low`` and ``high``, ``rows``.
-
-    Wilson (1927), Probable inference, the law of succession, and statistical inference.
-    """
-    if predictions.is_empty():
-        return pl.DataFrame(schema=dict.fromkeys(("predicted", "observed", "low", "high", "rows"), pl.Float64))
-    rank = (pl.col("probability").rank("ordinal") - 1) * bins // pl.len()
-    n, share, z2 = pl.col("rows"), pl.col("observed"), _WILSON_Z**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _WILSON_Z * (share * (1 - share) / n + z2 / (4 * n**2)).sqrt() / (1 + z2 / n)
-    return (
-        predictions.group_by(bin=rank)
-        .agg(
-            predicted=pl.col("probability").mean(),
-            observed=(pl.col("label") == 1).mean(),
-            rows=pl.len().cast(pl.Float64),
-        )
-        .sort("bin")
-        .select("predicted", "observed", (centre - half).alias("low"), (centre + half).alias("high"), "rows")
-    )
 
 
 def fold_aucs(folds: pl.DataFrame, *, fmt: Format = "svg") -> bytes:
