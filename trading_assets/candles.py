@@ -79,6 +79,11 @@ class Market:
         """Whether the symbol names a settlement currency."""
         return ":" in self.symbol
 
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the candles are made up: the sample source, and it alone, serves the exchange ``sample``."""
+        return self.exchange == "sample"
+
     def __str__(self) -> str:
         return f"{self.exchange}:{self.symbol}"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from trading_assets.candles import Market
+
 console = Console()
 
 
@@ -21,5 +23,5 @@ def progress() -> Progress:
 
 
 def synthetic_note(markets: list[str]) -> str:
-    """``" (synthetic)"`` where any of the markets comes from the sample source."""
-    return " [yellow](synthetic)[/]" if any(market.startswith("sample:") for market in markets) else ""
+    """``" (synthetic)"`` where the candles of any of the markets are made up."""
+    return " [yellow](synthetic)[/]" if any(Market.parse(market).is_synthetic for market in markets) else ""

@@ -53,7 +53,7 @@ def approved(
             "version": version,
             "status": status,
             "bundle_hash": trained.metadata["bundle_hash"],
-            **origin(settings, settings.models[name].markets),
+            **origin(settings.models[name].markets),
         }
     )
 
@@ -102,7 +102,7 @@ def deployment(
             "status": version.status,
             "bundle_hash": verified.bundle_hash,
             "manifest": dg.MetadataValue.json(manifest.model_dump(mode="json")),
-            **origin(settings, verified.markets),
+            **origin(verified.markets),
         }
     )
 

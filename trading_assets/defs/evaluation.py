@@ -65,11 +65,11 @@ def backtest(
     version = required(context.instance, "candidate", name).version
     Registry(settings).log_metrics(name, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
     page = _report(result, predictions, context, settings, store)
-    title = f"{name}{' (SYNTHETIC)' if synthetic_markets(settings, spec.markets) else ''}"
+    title = f"{name}{' (SYNTHETIC)' if synthetic_markets(spec.markets) else ''}"
     curve = plots.summary_png(result.equity, starting_balance=settings.backtest.starting_balance, title=title)
     return dg.MaterializeResult(
         metadata={
-            **origin(settings, spec.markets),
+            **origin(spec.markets),
             "report": link(page),
             "report_file": dg.MetadataValue.path(str(page)),
             "equity": picture(curve, "equity and drawdown"),
@@ -120,7 +120,7 @@ def _report(
         result,
         model=name,
         markets=spec.markets,
-        synthetic=synthetic_markets(settings, spec.markets),
+        synthetic=synthetic_markets(spec.markets),
         candle_timeframe=settings.markets[spec.markets[0]].timeframe,
         threshold=spec.threshold,
         labels=settings.labels,

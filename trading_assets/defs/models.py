@@ -58,7 +58,7 @@ def walk_forward(
     store.replace_together(named, where={"model": name})
     return dg.MaterializeResult(
         metadata={
-            **origin(settings, spec.markets),
+            **origin(spec.markets),
             **describe_frame(result.predictions, PREDICTIONS),
             **scores.summary(result.predictions),
             "dataset_hash": data.content_hash,
@@ -111,7 +111,7 @@ def candidate(
             "train_end": str(trained.train_end),
             "train_rows": trained.rows,
             **written.metrics,
-            **origin(settings, spec.markets),
+            **origin(spec.markets),
         }
     )
 

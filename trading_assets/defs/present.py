@@ -11,7 +11,7 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
-from trading_assets.candles import TS
+from trading_assets.candles import TS, Market
 from trading_assets.defs.partitions import Window
 from trading_assets.settings import Settings
 from trading_assets.store.tables import Schema, Table
@@ -55,24 +55,20 @@ def asset_metadata(table: Table, *, further: Iterable[str] = ()) -> Metadata:
     }
 
 
-def synthetic_markets(settings: Settings, markets: Iterable[str]) -> list[str]:
+def synthetic_markets(markets: Iterable[str]) -> list[str]:
     """Those of the markets whose candles are made up."""
-    return sorted(
-        market
-        for market in set(markets)
-        if market in settings.markets and settings.sources[settings.markets[market].source].kind == "sample"
-    )
+    return sorted(market for market in set(markets) if Market.parse(market).is_synthetic)
 
 
-def origin(settings: Settings, markets: Iterable[str]) -> Metadata:
+def origin(markets: Iterable[str]) -> Metadata:
     """A ``data`` entry that says which markets are synthetic; empty where none is."""
-    made_up = synthetic_markets(settings, markets)
+    made_up = synthetic_markets(markets)
     return {"data": f"{SYNTHETIC} ({', '.join(made_up)})"} if made_up else {}
 
 
 def origin_tags(settings: Settings) -> dict[str, str]:
     """The tag ``data: synthetic`` where every market is."""
-    return {"data": "synthetic"} if len(synthetic_markets(settings, settings.markets)) == len(settings.markets) else {}
+    return {"data": "synthetic"} if len(synthetic_markets(settings.markets)) == len(settings.markets) else {}
 
 
 def preview(frame: pl.DataFrame, *, rows: int = 5) -> dg.MarkdownMetadataValue:
@@ -139,5 +135,5 @@ def describe_partitions(
             begin, end = frame[table.time][0], frame[table.time][-1]
             first, last = min(first or begin, begin), max(last or end, end)
             sample = frame.tail(5)
-    found: Metadata = {**origin(settings, markets), "rows_in_run": total, "preview": preview(sample)}
+    found: Metadata = {**origin(markets), "rows_in_run": total, "preview": preview(sample)}
     return found if first is None else {**found, "first": str(first), "last": str(last)}
