@@ -44,7 +44,7 @@ def bars_asset(model: SqlModel, timeframe: str) -> dg.AssetsDefinition:
             frame = build_bars(store, model, market=window.market, timeframe=finest, start=start, end=window.end)
             store.replace(table, frame, where={"market": window.market}, start=start, end=window.end)
             parts.append((window, frame))
-        return dg.MaterializeResult(metadata=describe_partitions(context, table, parts, settings))
+        return dg.MaterializeResult(metadata=describe_partitions(context, table, parts))
 
     return bars
 

@@ -73,7 +73,7 @@ def candles(
         parts = ((window, _stored(store, table, window, settings)) for window in found)
         yield dg.MaterializeResult(
             asset_key=table.name,
-            metadata={**describe_partitions(context, table, parts, settings), **facts[table.name]},
+            metadata={**describe_partitions(context, table, parts), **facts[table.name]},
         )
 
 

@@ -47,4 +47,4 @@ def features(
         rows = compute(bars).filter(pl.col("ts") >= start)
         store.replace(FEATURES, rows, where=where, start=start, end=window.end)
         parts.append((window, rows))
-    return dg.MaterializeResult(metadata=describe_partitions(context, FEATURES, parts, settings))
+    return dg.MaterializeResult(metadata=describe_partitions(context, FEATURES, parts))

@@ -47,7 +47,7 @@ def labels(
     horizon = settings.labels.horizon_bars * timeframe_delta("15m")
     return dg.MaterializeResult(
         metadata={
-            **describe_partitions(context, LABELS, parts, settings, shift=horizon),
+            **describe_partitions(context, LABELS, parts, shift=horizon),
             "ambiguous_share": float(frame["ambiguous"].mean() or 0.0),  # type: ignore[arg-type]
             "bars_without_entry_candle": without_entry,
             **({"distribution": picture(label_distribution(frame), "labels by barrier")} if frame.height else {}),

@@ -102,7 +102,6 @@ def describe_partitions(
     context: dg.AssetExecutionContext,
     table: Table,
     parts: Iterable[tuple[Window, pl.DataFrame]],
-    settings: Settings,
     *,
     shift: timedelta = timedelta(),
 ) -> Metadata:
@@ -116,8 +115,6 @@ def describe_partitions(
         The table that was written.
     parts
         Windows and their stored rows; rows outside the window are not counted.
-    settings
-        Say which markets are synthetic.
     shift
         A row belongs to the month of its time plus this.
     """
