@@ -3,7 +3,6 @@ SHELL := /bin/bash
 BIN := .venv/bin
 # Dagster's home is this folder, where dagster.yaml stands; what it stores goes below data/.
 export DAGSTER_HOME := $(CURDIR)
-export DAGSTER_STORAGE_DIR ?= $(CURDIR)/data/dagster
 export DAGSTER_STORAGE_DIR := $(or $(TRADING_DATA_DIR),$(CURDIR)/data)/dagster
 
 .PHONY: help setup demo test lint types definitions unit ui bench docs clean
