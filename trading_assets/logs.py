@@ -10,10 +10,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from trading_assets.settings import Settings
-
-SECRET_PREFIX = "TRADING_KEYS__"
-"""Environment variables with this prefix hold exchange keys; their values never reach a log."""
+from trading_assets.settings import KEYS_PREFIX, Settings
 
 _CHATTY = ("alembic", "mlflow", "matplotlib", "asyncio")
 """Libraries whose INFO is about themselves."""
@@ -78,7 +75,7 @@ class _Terminal(logging.StreamHandler[TextIO]):
 
 def mask_secrets(_logger: Any, _method: str, event: Any) -> Any:
     """Replace the value of every exchange key in an event's texts by ``***``."""
-    secrets = [value for key, value in os.environ.items() if key.startswith(SECRET_PREFIX) and value]
+    secrets = [value for key, value in os.environ.items() if key.startswith(KEYS_PREFIX) and value]
     if not secrets:
         return event
     return {key: _masked(value, secrets) for key, value in event.items()}

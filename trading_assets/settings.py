@@ -26,6 +26,8 @@ from trading_assets.candles import Market, timeframe_minutes
 from trading_assets.errors import SettingsError
 
 SETTINGS_FILE_VARIABLE = "TRADING_SETTINGS"
+KEYS_PREFIX = "TRADING_KEYS__"
+"""Environment variables with this prefix hold exchange keys: read where they are used, never shown."""
 DEFAULT_SETTINGS_FILE = Path("trading.yaml")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -12,9 +12,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from trading_assets.errors import SourceError
-from trading_assets.settings import CcxtSource
+from trading_assets.settings import KEYS_PREFIX, CcxtSource
 
-KEYS_PREFIX: Final = "TRADING_KEYS__"
 _CREDENTIALS: Final = {"API_KEY": "apiKey", "SECRET": "secret", "PASSWORD": "password", "UID": "uid"}
 _TRANSIENT_STATUS: Final = frozenset({408, 418, 425, 429})
 _SHOWN: Final = 200
