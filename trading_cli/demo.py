@@ -18,7 +18,7 @@ from rich.table import Table
 from trading_assets import logs
 from trading_assets.errors import NodeError, TradingError
 from trading_assets.settings import PROJECT_ROOT, Settings, load_settings
-from trading_assets.store import TABLES, open_store
+from trading_assets.store import TABLES, configured_store
 from trading_cli.backfill import backfill_markets, judge_models, verdicts
 from trading_cli.console import console, progress, synthetic_note
 
@@ -96,7 +96,7 @@ def _trade_on_paper(settings: Settings, models: list[str], seconds: float) -> No
             note = "the node starts" if now.waiting else f"{now.replayed_at:%Y-%m-%d %H:%M} UTC"
             bar.update(task, completed=100 * now.fraction, note=note)
 
-        store = open_store(settings.store_url, lock_timeout_s=settings.store.lock_timeout_s)
+        store = configured_store(settings)
         end = store.query("SELECT max(ts) AS ts FROM candles")["ts"].item()
         server = open_replay(
             settings,
@@ -146,7 +146,7 @@ def _load_journal(settings: Settings) -> None:
     result = load_journal(settings)
     if not result.success:
         raise TradingError(f"the journal could not be loaded: {result.failures}", remedy="see the UI")
-    store = open_store(settings.store_url, lock_timeout_s=settings.store.lock_timeout_s)
+    store = configured_store(settings)
     summary = store.read(TABLES["performance_summary"])
     table = Table("paper trading", *(model + synthetic_note(_markets(settings, model)) for model in summary["model"]))
     for name in (

@@ -8,7 +8,7 @@ import polars as pl
 import typer
 
 from trading_assets.settings import load_settings
-from trading_assets.store import open_store
+from trading_assets.store import configured_store
 
 _WIDE, _FEW, _WIDTH = 12, 4, 220
 
@@ -19,7 +19,7 @@ def sql(
 ) -> None:
     """Run one SELECT on the store and print the result; docs/reference/tables.md says what a row means."""
     settings = load_settings()
-    frame = open_store(settings.store_url, lock_timeout_s=settings.store.lock_timeout_s).query(query)
+    frame = configured_store(settings).query(query)
     shown = frame.head(rows)
     if frame.width > _WIDE and frame.height <= _FEW:  # a few wide rows read better as columns
         shown = shown.select(pl.all().cast(pl.String)).transpose(

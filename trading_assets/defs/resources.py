@@ -7,14 +7,14 @@ import dagster as dg
 
 from trading_assets.defs.partitions import SETTINGS
 from trading_assets.settings import Settings
-from trading_assets.store import Store, open_store
+from trading_assets.store import Store, configured_store
 
 
 @dg.resource(required_resource_keys={"settings"}, description="The table store at the settings' `store.url`.")
 def store_resource(context: dg.InitResourceContext) -> Iterator[Store]:
     """Open the store for one run."""
     settings = cast("Settings", context.resources.settings)
-    store = open_store(settings.store_url, lock_timeout_s=settings.store.lock_timeout_s)
+    store = configured_store(settings)
     yield store
     store.close()
 

@@ -1,9 +1,10 @@
 """Storage: one contract, and the tables it keeps."""
 
+from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import TABLES, Table
 
-__all__ = ["TABLES", "Store", "Table", "open_store"]
+__all__ = ["TABLES", "Store", "Table", "configured_store", "open_store"]
 
 
 def open_store(url: str, *, lock_timeout_s: float = 60.0) -> Store:
@@ -17,3 +18,8 @@ def open_store(url: str, *, lock_timeout_s: float = 60.0) -> Store:
     from trading_assets.store.duckdb import DuckDBStore
 
     return DuckDBStore.from_url(url, lock_timeout_s=lock_timeout_s)
+
+
+def configured_store(settings: Settings) -> Store:
+    """Open the store that the settings name; raises as :func:`open_store`."""
+    return open_store(settings.store_url, lock_timeout_s=settings.store.lock_timeout_s)

@@ -8,7 +8,7 @@ from typing import Final
 
 from trading_assets.errors import MissingCandles, SettingsError
 from trading_assets.settings import Settings
-from trading_assets.store import open_store
+from trading_assets.store import configured_store
 from trading_assets.store.tables import CANDLES
 from trading_live.interrupts import ends_quietly
 from trading_live.replay.server import Progress, ReplayServer
@@ -58,7 +58,7 @@ def open_replay(
             raise SettingsError(f"no market {market!r}", where="markets", remedy=f"known: {sorted(settings.markets)}")
     if start is not None and end is not None and end <= start:
         raise SettingsError(f"the replay is empty: end {end} is not after start {start}", where="replay")
-    store = open_store(settings.store_url, lock_timeout_s=settings.store.lock_timeout_s)
+    store = configured_store(settings)
     timeframes = {market: settings.markets[market].timeframe for market in wanted}
     if start is None:
         first = wanted[0]
