@@ -169,7 +169,7 @@ def _read(name: str, path: Path, *, known: set[str]) -> SqlModel:
             raise SqlModelError(
                 f"unknown table {wanted!r}",
                 where=_place(path, sql, table.this.meta.get("start", 0)),
-                remedy="declare it in trading_assets/store/tables.py or add a model of that name",
+                remedy="declare it in trading_assets/store/tables/ or add a model of that name",
             )
         dependencies.add(wanted)
     columns = tuple(select.named_selects)
@@ -209,7 +209,7 @@ def _check_columns(name: str, path: Path, sql: str, columns: tuple[str, ...]) ->
     place = _place(path, sql, max(sql.lower().rfind("select"), 0))
     if name not in TABLES:
         raise SqlModelError(
-            f"no table {name!r} for its rows", where=place, remedy="declare it in trading_assets/store/tables.py"
+            f"no table {name!r} for its rows", where=place, remedy="declare it in trading_assets/store/tables/"
         )
     wanted = TABLES[name].columns
     if sorted(columns) != sorted(wanted):

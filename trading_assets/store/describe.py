@@ -11,7 +11,7 @@ from trading_assets.store.tables import TABLES, Table
 
 _HEAD = """# Tables
 
-Written from `trading_assets/store/tables.py` by `python -m trading_assets.store.describe`; do not edit.
+Written from `trading_assets/store/tables/` by `python -m trading_assets.store.describe`; do not edit.
 
 Every time is UTC with microseconds. `market` is `exchange:SYMBOL` with the CCXT symbol. `ts` is the OPEN time of a bar
 or candle; in what a node journalled it is when the event happened. Writes are idempotent by the key. A table whose rows

@@ -1,0 +1,53 @@
+"""Settings: ``trading.yaml`` (the base) < environment ``TRADING_...`` < command flags, validated once.
+
+Nested names join with a double underscore: ``TRADING_STORE__URL``, ``TRADING_GATES__MIN_SHARPE``.
+Secrets never stand here: exchange keys are read from the environment where they are used.
+"""
+
+from trading_assets.settings.data import CandleGates, History, MarketSettings, ScheduleSettings, StoreSettings
+from trading_assets.settings.live import NodeSettings, ReplaySettings, RiskSettings
+from trading_assets.settings.places import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, settings_file
+from trading_assets.settings.reading import load_settings
+from trading_assets.settings.research import (
+    BacktestSettings,
+    GateSettings,
+    LabelSettings,
+    LightGBMSettings,
+    ModelSettings,
+    WalkForwardSettings,
+)
+from trading_assets.settings.root import LogSettings, MlflowSettings, Settings
+from trading_assets.settings.sources import CcxtSource, FilesSource, SampleSource, Source
+
+KEYS_PREFIX = "TRADING_KEYS__"
+"""Environment variables with this prefix hold exchange keys: read where they are used, never shown."""
+
+__all__ = [
+    "KEYS_PREFIX",
+    "PROJECT_ROOT",
+    "SETTINGS_FILE_VARIABLE",
+    "BacktestSettings",
+    "CandleGates",
+    "CcxtSource",
+    "FilesSource",
+    "GateSettings",
+    "History",
+    "LabelSettings",
+    "LightGBMSettings",
+    "LogSettings",
+    "MarketSettings",
+    "MlflowSettings",
+    "ModelSettings",
+    "NodeSettings",
+    "ReplaySettings",
+    "RiskSettings",
+    "SampleSource",
+    "ScheduleSettings",
+    "Settings",
+    "Source",
+    "StoreSettings",
+    "WalkForwardSettings",
+    "from_root",
+    "load_settings",
+    "settings_file",
+]

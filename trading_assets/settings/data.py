@@ -1,0 +1,81 @@
+"""The data layer: history, markets, store, candle gates, schedules."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from trading_assets.candles import timeframe_minutes
+from trading_assets.settings.section import Fraction, Positive, Section
+
+
+class History(Section):
+    """The months that exist as partitions."""
+
+    start: date = date(2025, 1, 1)
+    end: date | None = Field(None, description="Exclusive; leave empty for a history that goes on today.")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.end is not None and self.end <= self.start:
+            raise ValueError(f"end {self.end} is not after start {self.start}")
+        return self
+
+
+class MarketSettings(Section):
+    """One market and the source of its candles."""
+
+    source: str = Field(description="A name under `sources`.")
+    timeframe: str = Field("1m", description="The finest timeframe that the source has.")
+
+    @field_validator("timeframe")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        timeframe_minutes(value)
+        return value
+
+
+class StoreSettings(Section):
+    """Where the tables live."""
+
+    url: str | None = Field(None, description="duckdb:///path; empty means market.duckdb in the data folder.")
+    lock_timeout_s: Positive = 60.0
+
+
+class CandleGates(Section):
+    """Limits of the candle checks."""
+
+    max_gap_share: Fraction = 0.02
+
+
+class ScheduleSettings(Section):
+    """When the schedules fire (cron, UTC)."""
+
+    candles: str = "5 * * * *"
+    retrain: str = "30 2 * * *"
+
+    @field_validator("candles", "retrain")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        fields = value.split()
+        if len(fields) != len(_CRON) or not all(map(_fits_cron, fields, _CRON)):
+            raise ValueError("not five cron fields of numbers: minute, hour, day, month, weekday")
+        return value
+
+
+_CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+"""Least and most of minute, hour, day, month and weekday."""
+
+
+def _fits_cron(field: str, bounds: tuple[int, int]) -> bool:
+    for part in field.split(","):
+        match = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
+        if match is None:
+            return False
+        numbers = [int(number) for number in match.groups()[:2] if number]
+        if numbers != sorted(numbers) or any(not bounds[0] <= number <= bounds[1] for number in numbers):
+            return False
+    return True

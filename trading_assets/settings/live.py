@@ -1,0 +1,39 @@
+"""The node and the local exchange that it rehearses on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from trading_assets.settings.section import Positive, Section
+
+
+class RiskSettings(Section):
+    """The node's own limits, checked before every order."""
+
+    max_position_notional: Positive = 20_000.0
+    max_daily_loss: Positive = 2_000.0
+    max_orders_per_minute: int = Field(10, ge=1)
+
+
+class NodeSettings(Section):
+    """The live node."""
+
+    venue: Literal["binance", "bybit", "okx", "kraken"] = "binance"
+    environment: Literal["replay", "testnet", "live"] = "replay"
+    mode: Literal["paper"] = "paper"
+    starting_balance: Positive = 100_000.0
+    base_url_http: str | None = Field(None, description="Another REST address; the replay server sets it.")
+    base_url_ws: str | None = None
+    poll_deployment_s: Positive = 1.0
+    max_decision_delay_s: Positive = Field(30.0, description="A bar that comes later is not entered on (live).")
+    risk: RiskSettings = RiskSettings()
+
+
+class ReplaySettings(Section):
+    """The local exchange that replays stored candles."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8790, ge=0, le=65535)
+    speed: Positive = Field(60.0, description="Replayed seconds per second.")

@@ -1,0 +1,78 @@
+"""Labels, models, gates and the backtest."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from trading_assets.settings.section import Fraction, Positive, Section
+
+
+class LabelSettings(Section):
+    """Triple barrier: which comes first, take-profit, stop-loss or the end of the horizon."""
+
+    take_profit_pct: Positive = 2.0
+    stop_loss_pct: Positive = 1.0
+    horizon_bars: int = Field(24, ge=1, description="In bars of 15 minutes.")
+    ambiguous: Literal["worst_case", "best_case", "drop"] = "worst_case"
+    min_class_share: Fraction = Field(0.02, description="The label balance gate: the rarest class.")
+
+
+class WalkForwardSettings(Section):
+    """Training and test windows; purge and embargo are times, never row numbers."""
+
+    train_days: Positive = 180.0
+    anchored: bool = Field(False, description="Train from the start of the history on, instead of on the newest days.")
+    purge_days: float = Field(2.0, ge=0)
+    embargo_days: float = Field(1.0, ge=0)
+    test_days: Positive = 30.0
+
+
+class LightGBMSettings(Section):
+    """The learner's parameters; training is deterministic.
+
+    The defaults are cautious: outcomes 24 bars ahead overlap, so 300 rows are about a dozen independent ones.
+    """
+
+    num_boost_round: int = Field(400, ge=1)
+    learning_rate: Positive = 0.03
+    num_leaves: int = Field(4, ge=2)
+    min_data_in_leaf: int = Field(300, ge=1)
+    max_bin: int = Field(63, ge=2, description="Steps that a feature is cut into: fewer are faster and fit less noise.")
+    feature_fraction: Fraction = 0.5
+    bagging_fraction: Fraction = 0.5
+    lambda_l2: float = Field(50.0, ge=0)
+    seed: int = 7
+
+
+class ModelSettings(Section):
+    """A named model specification: what it is trained on and how."""
+
+    markets: list[str] = Field(min_length=1)
+    walk_forward: WalkForwardSettings = WalkForwardSettings()
+    lightgbm: LightGBMSettings = LightGBMSettings()
+    holdout_days: float = Field(0, ge=0, description="The newest days, kept from training for a rehearsal on paper.")
+    threshold: Fraction = Field(0.55, description="Trade where the probability of take-profit is at least this.")
+
+
+class GateSettings(Section):
+    """What a candidate's out-of-sample backtest must reach to be approved."""
+
+    min_sharpe: float = 1.2
+    min_win_rate: Fraction = 0.45
+    min_profit_factor: float = 1.5
+    max_drawdown: Fraction = 0.15
+    min_trades: int = 30
+
+
+class BacktestSettings(Section):
+    """Costs and capital of the simulated venue."""
+
+    starting_balance: Positive = 100_000.0
+    position_share: Fraction = Field(0.10, description="Notional of one position as a share of equity.")
+    maker_fee_bps: float = Field(2.0, ge=0)
+    taker_fee_bps: float = Field(5.0, ge=0)
+    slippage_probability: Fraction = Field(0.5, description="Chance that a market order slips by one tick.")
+    latency_ms: Positive = 100.0
+    seed: int = 7

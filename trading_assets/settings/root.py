@@ -1,0 +1,126 @@
+"""The whole of the settings and how its parts must fit together."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from trading_assets.candles import Market, timeframe_minutes
+from trading_assets.settings.data import CandleGates, History, MarketSettings, ScheduleSettings, StoreSettings
+from trading_assets.settings.live import NodeSettings, ReplaySettings
+from trading_assets.settings.places import settings_file
+from trading_assets.settings.research import BacktestSettings, GateSettings, LabelSettings, ModelSettings
+from trading_assets.settings.section import Section
+from trading_assets.settings.sources import Source
+
+
+class MlflowSettings(Section):
+    """The tracking server and model registry."""
+
+    tracking_uri: str | None = Field(None, description="Empty means SQLite in the data folder.")
+
+
+class LogSettings(Section):
+    """Logs go to the terminal and to rotated files under data/logs."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["human", "json"] = "human"
+
+
+class Settings(BaseSettings):
+    """Everything a user may set. Read with :func:`load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRADING_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Path("data")
+    history: History = History()
+    sources: dict[str, Source]
+    markets: dict[str, MarketSettings] = Field(min_length=1)
+    models: dict[str, ModelSettings] = Field(min_length=1)
+    store: StoreSettings = StoreSettings()
+    candle_gates: CandleGates = CandleGates()
+    labels: LabelSettings = LabelSettings()
+    gates: GateSettings = GateSettings()
+    backtest: BacktestSettings = BacktestSettings()
+    node: NodeSettings = NodeSettings()
+    replay: ReplaySettings = ReplaySettings()
+    schedules: ScheduleSettings = ScheduleSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    logs: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        for name, market in self.markets.items():
+            Market.parse(name)
+            if market.source not in self.sources:
+                raise ValueError(f"market {name}: no source {market.source!r}; known: {sorted(self.sources)}")
+        for name, model in self.models.items():
+            if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) is None:
+                raise ValueError(f"model {name!r}: write a name of letters, digits, - _ and . (it names folders)")
+            for wanted in model.markets:
+                if wanted not in self.markets:
+                    raise ValueError(f"model {name}: no market {wanted!r}; known: {sorted(self.markets)}")
+            self._check_candles(name, model)
+        return self
+
+    def _check_candles(self, name: str, model: ModelSettings) -> None:
+        timeframes = sorted({self.markets[market].timeframe for market in model.markets})
+        if len(timeframes) > 1:
+            raise ValueError(
+                f"model {name}: its markets have candles of {', '.join(timeframes)}; give it one timeframe"
+            )
+        if 15 % timeframe_minutes(timeframes[0]):
+            raise ValueError(f"model {name}: bars of 15 minutes cannot be built from {timeframes[0]} candles")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags over environment over file."""
+        return (init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=settings_file()))
+
+    @property
+    def history_start(self) -> datetime:
+        """The first instant of the history."""
+        return datetime(self.history.start.year, self.history.start.month, self.history.start.day, tzinfo=UTC)
+
+    @property
+    def store_url(self) -> str:
+        """The store's address; the embedded default is a file in the data folder."""
+        return self.store.url or f"duckdb:///{self.data_dir / 'market.duckdb'}"
+
+    @property
+    def live_dir(self) -> Path:
+        """What the node reads and writes: deployment manifest, journal, kill switch."""
+        return self.data_dir / "live"
+
+    @property
+    def bundles_dir(self) -> Path:
+        """Model bundles, one folder per model and version."""
+        return self.data_dir / "bundles"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Backtest reports."""
+        return self.data_dir / "reports"

@@ -1,0 +1,41 @@
+"""Where candles come from: one section per kind of source."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trading_assets.settings.section import Positive, Section
+
+
+class SampleSource(Section):
+    """The seeded synthetic source."""
+
+    kind: Literal["sample"]
+    seed: int = 7
+    days: int = Field(150, ge=1, description="Length of the synthetic history from `history.start`.")
+
+
+class FilesSource(Section):
+    """Parquet or CSV files of candles."""
+
+    kind: Literal["files"]
+    paths: dict[str, str] = Field(description="Market -> path or glob; relative to the project; $VARIABLES expand.")
+    columns: dict[str, str] = Field({}, description="Our column -> the file's column, where they differ.")
+    time_zone: str | None = Field(None, description="Zone of timestamps that carry none, e.g. UTC; empty refuses them.")
+
+
+class CcxtSource(Section):
+    """Any exchange that ccxt knows."""
+
+    kind: Literal["ccxt"]
+    exchange: str = Field(description="ccxt's id, e.g. binanceusdm, okx, kraken.")
+    page_limit: int = Field(1000, ge=1)
+    base_url: str | None = Field(None, description="Another address for the exchange's REST API.")
+    max_attempts: int = Field(5, ge=1, description="How often a request is made before giving up.")
+    first_wait_s: Positive = Field(1.0, description="Wait before the second attempt; doubles with each further one.")
+    rate_limit: bool = Field(True, description="Keep to the exchange's request limits; your own server has none.")
+
+
+Source = Annotated[SampleSource | FilesSource | CcxtSource, Field(discriminator="kind")]

@@ -1,0 +1,116 @@
+"""What the node did."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from trading_assets.candles import TS
+from trading_assets.store.tables.table import Schema, Table
+
+_EVENT: Schema = {"node": pl.String, "seq": pl.Int64, "ts": TS, "market": pl.String}
+SIGNALS: Final = Table(
+    "signals",
+    "One decision of the node on one bar.",
+    {
+        **_EVENT,
+        "signal_id": pl.String,
+        "bar_ts": TS,
+        "probability": pl.Float64,
+        "threshold": pl.Float64,
+        "action": pl.String,
+        "reason": pl.String,
+        "model": pl.String,
+        "model_version": pl.Int32,
+        "bundle_hash": pl.String,
+    },
+    ("node", "seq"),
+    notes={"action": "enter, hold or refuse", "bar_ts": "the feature row's ts"},
+)
+ORDERS: Final = Table(
+    "orders",
+    "One event in the life of an order that the node sent.",
+    {
+        **_EVENT,
+        "order_id": pl.String,
+        "signal_id": pl.String,
+        "purpose": pl.String,  # entry | take_profit | stop_loss | exit
+        "side": pl.String,
+        "order_type": pl.String,
+        "quantity": pl.Float64,
+        "price": pl.Float64,
+        "status": pl.String,
+        "reason": pl.String,
+    },
+    ("node", "seq"),
+)
+FILLS: Final = Table(
+    "fills",
+    "One fill of an order.",
+    {
+        **_EVENT,
+        "order_id": pl.String,
+        "trade_id": pl.String,
+        "signal_id": pl.String,
+        "side": pl.String,
+        "quantity": pl.Float64,
+        "price": pl.Float64,
+        "fee": pl.Float64,
+        "fee_currency": pl.String,
+    },
+    ("node", "seq"),
+)
+POSITIONS: Final = Table(
+    "positions",
+    "The node's position in a market right after it changed.",
+    {
+        **_EVENT,
+        "position_id": pl.String,
+        "event": pl.String,  # opened | changed | closed
+        "quantity": pl.Float64,
+        "average_price": pl.Float64,
+        "realized_pnl": pl.Float64,
+        "signal_id": pl.String,
+    },
+    ("node", "seq"),
+    notes={"quantity": "signed: positive is long", "realized_pnl": "quote currency, after fees"},
+)
+PERFORMANCE_SUMMARY: Final = Table(
+    "performance_summary",
+    "How one model did on one node so far, from what the node journalled.",
+    {
+        "node": pl.String,
+        "model": pl.String,
+        "model_version": pl.Int32,
+        "first_ts": TS,
+        "last_ts": TS,
+        "decisions": pl.Int64,
+        "signals_taken": pl.Int64,
+        "signals_refused": pl.Int64,
+        "fills": pl.Int64,
+        "fees": pl.Float64,
+        "trades_closed": pl.Int64,
+        "trades_won": pl.Int64,
+        "win_rate": pl.Float64,
+        "realized_pnl": pl.Float64,
+        "profit_factor": pl.Float64,
+        "best_trade": pl.Float64,
+        "worst_trade": pl.Float64,
+        "open_positions": pl.Int64,
+    },
+    ("node", "model"),
+    time="last_ts",
+    notes={
+        "model": "(none) for what no signal caused, e.g. a position closed by the kill switch after a restart",
+        "model_version": "the newest version that decided",
+        "first_ts": "first and last journal entry",
+        "decisions": "signals of any action: enter, hold, refuse",
+        "fees": "quote currency",
+        "win_rate": "fraction of the closed trades with a realized profit; null before the first",
+        "realized_pnl": "quote currency, after fees, closed trades only",
+        "profit_factor": "profit of the winners over loss of the losers; null without a loser",
+        "best_trade": "quote currency",
+        "worst_trade": "quote currency",
+    },
+)

@@ -1,0 +1,138 @@
+"""Features, labels, models and their backtests."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from trading_assets.candles import TS
+from trading_assets.store.tables.table import Table
+
+FEATURES: Final = Table(
+    "features",
+    "All features of one 15-minute bar; a row exists only where the full look-back is stored.",
+    {"market": pl.String, "ts": TS, "known_at": TS},
+    ("market", "ts"),
+    open_ended=True,
+)
+LABELS: Final = Table(
+    "labels",
+    "What happened after one 15-minute bar was known: which barrier came first.",
+    {
+        "market": pl.String,
+        "ts": TS,
+        "known_at": TS,
+        "label_end": TS,
+        "entry_price": pl.Float64,
+        "barrier": pl.String,  # take_profit | stop_loss | time
+        "bars_to_hit": pl.Int32,
+        "return": pl.Float64,
+        "label": pl.Int8,  # 1 take_profit, -1 stop_loss, 0 time
+        "ambiguous": pl.Boolean,
+        "resolution": pl.String,
+    },
+    ("market", "ts"),
+    notes={
+        "label_end": "when the outcome became known; purging works on it",
+        "bars_to_hit": "15-minute bars from known_at to the hit, rounded up",
+        "return": "fraction, from entry_price to the exit price, before costs",
+        "label": "1 take-profit first, -1 stop-loss first, 0 neither within the horizon",
+        "ambiguous": "one candle touched both barriers; the policy in the settings decided",
+        "resolution": "timeframe of the candles that decided",
+    },
+)
+PREDICTIONS: Final = Table(
+    "predictions",
+    "One out-of-sample prediction of a walk-forward fold: the model had seen nothing after its training window.",
+    {
+        "model": pl.String,
+        "market": pl.String,
+        "ts": TS,
+        "known_at": TS,
+        "fold": pl.Int32,
+        "probability": pl.Float64,
+        "label": pl.Int8,
+        "return": pl.Float64,
+        "label_end": TS,
+    },
+    ("model", "market", "ts"),
+)
+FOLDS: Final = Table(
+    "folds",
+    "One walk-forward fold: its windows and its out-of-sample metrics.",
+    {
+        "model": pl.String,
+        "fold": pl.Int32,
+        "train_start": TS,
+        "train_end": TS,
+        "test_start": TS,
+        "test_end": TS,
+        "train_rows": pl.Int64,
+        "test_rows": pl.Int64,
+        "base_rate": pl.Float64,
+        "auc": pl.Float64,
+        "log_loss": pl.Float64,
+        "brier": pl.Float64,
+    },
+    ("model", "fold"),
+    time="test_start",
+)
+TRADES: Final = Table(
+    "trades",
+    "One round trip of the backtest, costs included.",
+    {
+        "model": pl.String,
+        "trade": pl.Int32,
+        "market": pl.String,
+        "side": pl.String,
+        "signal_ts": TS,
+        "probability": pl.Float64,
+        "entry_ts": TS,
+        "exit_ts": TS,
+        "entry_price": pl.Float64,
+        "exit_price": pl.Float64,
+        "quantity": pl.Float64,
+        "fees": pl.Float64,
+        "pnl": pl.Float64,
+        "return": pl.Float64,
+        "exit_reason": pl.String,  # take_profit | stop_loss | time | end
+    },
+    ("model", "trade"),
+    time="entry_ts",
+    notes={"pnl": "quote currency, after fees", "return": "pnl over entry notional"},
+)
+EQUITY: Final = Table(
+    "equity",
+    "The backtest account at the end of one day (UTC), open positions marked to market.",
+    {"model": pl.String, "ts": TS, "equity": pl.Float64, "drawdown": pl.Float64},
+    ("model", "ts"),
+    notes={"ts": "the day's open; equity is taken at its close", "drawdown": "fraction below the running peak, >= 0"},
+)
+BACKTEST_METRICS: Final = Table(
+    "backtest_metrics",
+    "One out-of-sample metric of a model's newest backtest.",
+    {"model": pl.String, "metric": pl.String, "value": pl.Float64},
+    ("model", "metric"),
+    time="",
+)
+MODEL_VERSIONS: Final = Table(
+    "model_versions",
+    "One version of a model in the registry and its status: draft, approved, active or archived.",
+    {
+        "model": pl.String,
+        "version": pl.Int32,
+        "status": pl.String,
+        "bundle": pl.String,
+        "bundle_hash": pl.String,
+        "dataset_hash": pl.String,
+        "train_start": TS,
+        "train_end": TS,
+        "created_at": TS,
+        "changed_at": TS,
+        "run_id": pl.String,
+    },
+    ("model", "version"),
+    time="created_at",
+    notes={"bundle": "folder below data/bundles"},
+)

@@ -1,0 +1,38 @@
+"""What a table is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+Schema = dict[str, pl.DataType | type[pl.DataType]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A stored table.
+
+    Attributes
+    ----------
+    name
+        Its name in SQL.
+    row
+        What one row means, in one sentence.
+    columns
+        Column -> Polars type.
+    key
+        The columns that identify a row; writes are idempotent by them.
+    time
+        The column that windows are cut on.
+    open_ended
+        Whether a write may bring further Float64 columns (one per feature).
+    """
+
+    name: str
+    row: str
+    columns: Schema
+    key: tuple[str, ...]
+    time: str = "ts"
+    open_ended: bool = False
+    notes: dict[str, str] = field(default_factory=dict)
