@@ -16,6 +16,7 @@ _TYPES: Final[dict[pl.DataType, str]] = {
     pl.String(): "VARCHAR",
     pl.Datetime("us", "UTC"): "TIMESTAMP WITH TIME ZONE",
     pl.Float64(): "DOUBLE",
+    pl.List(pl.Float64): "DOUBLE[]",
     pl.Int8(): "TINYINT",
     pl.Int32(): "INTEGER",
     pl.Int64(): "BIGINT",

@@ -3,7 +3,17 @@
 from typing import Final
 
 from trading_assets.store.tables.live import FILLS, ORDERS, PERFORMANCE_SUMMARY, POSITIONS, SIGNALS
-from trading_assets.store.tables.market_data import BARS, CANDLES, CANDLES_QUARANTINE
+from trading_assets.store.tables.market_data import (
+    BARS,
+    BOOK_SNAPSHOTS,
+    CANDLE_GAPS,
+    CANDLE_REVISIONS,
+    CANDLES,
+    CANDLES_QUARANTINE,
+    FUNDING_RATES,
+    PUBLIC_TRADES,
+    SENTIMENT,
+)
 from trading_assets.store.tables.research import (
     BACKTEST_METRICS,
     EQUITY,
@@ -21,6 +31,12 @@ TABLES: Final[dict[str, Table]] = {
     for table in (
         CANDLES,
         CANDLES_QUARANTINE,
+        CANDLE_REVISIONS,
+        CANDLE_GAPS,
+        FUNDING_RATES,
+        SENTIMENT,
+        BOOK_SNAPSHOTS,
+        PUBLIC_TRADES,
         *BARS.values(),
         FEATURES,
         LABELS,
@@ -39,6 +55,12 @@ TABLES: Final[dict[str, Table]] = {
 }
 
 __all__ = [
+    "BOOK_SNAPSHOTS",
+    "CANDLE_GAPS",
+    "CANDLE_REVISIONS",
+    "FUNDING_RATES",
+    "PUBLIC_TRADES",
+    "SENTIMENT",
     "BACKTEST_METRICS",
     "BARS",
     "CANDLES",

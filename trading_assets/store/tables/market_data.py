@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import CANDLE_COLUMNS, TS
+from trading_assets.candles import CANDLE_COLUMNS, OHLCV, TS
 from trading_assets.store.tables.table import Schema, Table
 
 _BAR: Schema = {
@@ -42,3 +42,106 @@ CANDLES_QUARANTINE: Final = Table(
     notes={"row_hash": "hash of the row's values: two different bad rows of one minute are both kept"},
 )
 BARS: Final = {timeframe: _bars(timeframe) for timeframe in ("5m", "15m", "1h", "4h", "1d")}
+CANDLE_REVISIONS: Final = Table(
+    "candle_revisions",
+    "One stored candle that its source later gave with other values: the old ones and the new ones.",
+    {
+        "market": pl.String,
+        "timeframe": pl.String,
+        "ts": TS,
+        "seen_at": TS,
+        "source": pl.String,
+        **{f"{when}_{column}": pl.Float64 for when in ("old", "new") for column in OHLCV},
+    },
+    ("market", "timeframe", "ts", "seen_at"),
+    notes={"seen_at": "when the new values were fetched; `candles` holds the newest"},
+)
+CANDLE_GAPS: Final = Table(
+    "candle_gaps",
+    "One range of missing candles and what is known about why.",
+    {
+        "market": pl.String,
+        "timeframe": pl.String,
+        "ts": TS,
+        "end": TS,
+        "candles": pl.Int64,
+        "reason": pl.String,
+        "detail": pl.String,
+        "attempts": pl.Int32,
+        "checked_at": TS,
+    },
+    ("market", "timeframe", "ts"),
+    notes={
+        "ts": "open of the first missing candle",
+        "end": "open of the next stored one (exclusive)",
+        "reason": "unchecked, confirmed_empty (asked again: the exchange has none), exchange_outage (so, while a "
+        "second exchange traded), fetch_failure, before_listing or quarantined",
+    },
+)
+FUNDING_RATES: Final = Table(
+    "funding_rates",
+    "One funding payment of a perpetual, known when it was settled.",
+    {
+        "market": pl.String,
+        "ts": TS,
+        "known_at": TS,
+        "rate": pl.Float64,
+        "interval_hours": pl.Float64,
+        "mark_price": pl.Float64,
+    },
+    ("market", "ts"),
+    notes={"rate": "fraction of notional that longs pay shorts for the interval", "mark_price": "null where not given"},
+)
+SENTIMENT: Final = Table(
+    "sentiment",
+    "One sentiment score as a provider published it.",
+    {"scope": pl.String, "source": pl.String, "ts": TS, "known_at": TS, "score": pl.Float64},
+    ("scope", "source", "ts"),
+    notes={
+        "scope": "a base currency such as BTC, or * for the whole market",
+        "ts": "the time that the score is about",
+        "known_at": "when it could first be read: decisions join on it",
+        "score": "-1 (fear) to 1 (greed)",
+    },
+)
+BOOK_SNAPSHOTS: Final = Table(
+    "book_snapshots",
+    "The best twenty levels of an order book at one moment, as recorded live.",
+    {
+        "market": pl.String,
+        "ts": TS,
+        "known_at": TS,
+        "sequence": pl.Int64,
+        "bid_prices": pl.List(pl.Float64),
+        "bid_sizes": pl.List(pl.Float64),
+        "ask_prices": pl.List(pl.Float64),
+        "ask_sizes": pl.List(pl.Float64),
+    },
+    ("market", "ts", "sequence"),
+    notes={
+        "ts": "the exchange's time",
+        "known_at": "when the recorder received it",
+        "sequence": "the exchange's number of the update",
+        "bid_prices": "best first; as long as bid_sizes (base units)",
+        "ask_prices": "best first; as long as ask_sizes (base units)",
+    },
+)
+PUBLIC_TRADES: Final = Table(
+    "public_trades",
+    "One trade on the exchange, anybody's, as recorded live.",
+    {
+        "market": pl.String,
+        "ts": TS,
+        "known_at": TS,
+        "trade_id": pl.String,
+        "price": pl.Float64,
+        "quantity": pl.Float64,
+        "side": pl.String,  # buy | sell
+    },
+    ("market", "ts", "trade_id"),
+    notes={
+        "side": "of the aggressor: buy or sell",
+        "quantity": "base units",
+        "known_at": "when the recorder received it",
+    },
+)
