@@ -59,6 +59,7 @@ def test_what_is_written_is_read_back_sorted_with_the_declared_types(store: Stor
 
 def test_every_table_takes_and_gives_a_row_of_its_own_types(store: Store) -> None:
     examples = {pl.String(): 'it\'s "quoted" $1 é', pl.Float64(): 0.1, pl.Boolean(): True, TS: START}
+    examples[pl.List(pl.Float64)] = [0.1, 2.0]
     for table in TABLES.values():
         schema = pl.DataFrame(schema=table.columns).schema
         full = pl.DataFrame({c: [examples.get(t, 7)] for c, t in schema.items()}, schema=schema)
