@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -53,3 +54,45 @@ class CandleSource(Protocol):
             If ``start`` is not before ``end``.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The first candle that a source has of a market from some time on, and why there is none before.
+
+    Attributes
+    ----------
+    ts
+        Open time of the first candle; the end of the newest closed bar where there is none at all.
+    reason
+        ``before_listing``: the market was not traded yet. ``out_of_reach``: it was, but the source no longer gives
+        candles that old (Kraken keeps the newest 720), so they must come from elsewhere.
+    detail
+        The same for people, on one line.
+    """
+
+    ts: datetime
+    reason: Literal["before_listing", "out_of_reach"]
+    detail: str
+
+
+@runtime_checkable
+class KnowsBeginning(Protocol):
+    """What a source offers besides, if it can tell why a market's first candles are missing."""
+
+    def beginning(self, market: str, timeframe: str, start: datetime) -> Beginning | None:
+        """Where the candles from ``start`` on begin; None if the source has candles from ``start`` on.
+
+        Costs a few requests the first time, none after a fetch that began at ``start``.
+
+        Raises
+        ------
+        SourceError
+            If the market or timeframe is unknown to the source, or it cannot deliver.
+        """
+        ...
+
+
+def beginning(source: CandleSource, market: str, timeframe: str, start: datetime) -> Beginning | None:
+    """Ask a source where a market's candles begin; None also if it cannot tell."""
+    return source.beginning(market, timeframe, start) if isinstance(source, KnowsBeginning) else None
