@@ -8,7 +8,15 @@ from trading_assets.backtest.gates import all_passed, evaluate
 from trading_assets.errors import InvalidFrame
 from trading_assets.settings import GateSettings
 
-GOOD = {"sharpe": 1.2, "win_rate": 0.45, "profit_factor": 1.5, "max_drawdown": 0.15, "trades": 30.0}
+GOOD = {
+    "sharpe": 1.2,
+    "win_rate": 0.45,
+    "profit_factor": 1.5,
+    "max_drawdown": 0.15,
+    "trades": 30.0,
+    "dsr": 0.95,
+    "pbo": 0.5,
+}
 
 
 def test_values_on_the_thresholds_pass() -> None:
@@ -25,6 +33,9 @@ def test_values_on_the_thresholds_pass() -> None:
         ("profit_factor", 1.2, "profit_factor 1.20, required >= 1.50: FAILED"),
         ("max_drawdown", 0.2, "max_drawdown 20.0%, required <= 15.0%: FAILED"),
         ("trades", 29.0, "trades 29, required >= 30: FAILED"),
+        ("dsr", 0.9, "dsr 90.0%, required >= 95.0%: FAILED"),
+        ("dsr", float("nan"), "dsr not measurable, required >= 95.0%: FAILED"),
+        ("pbo", 0.6, "pbo 60.0%, required <= 50.0%: FAILED"),
     ],
 )
 def test_a_failed_gate_says_value_threshold_and_what_to_look_at(metric: str, value: float, said: str) -> None:

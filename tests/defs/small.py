@@ -23,7 +23,15 @@ SMALL = Path(__file__).with_name("small.yaml")
 SYNA, NOISE = "sample:SYNA/USDT:USDT", "sample:NOISE/USDT:USDT"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 MONTHS = ("2025-01", "2025-02", "2025-03")
-LENIENT = {"min_sharpe": -1000, "min_win_rate": 0, "min_profit_factor": 0, "max_drawdown": 1, "min_trades": 0}
+LENIENT = {
+    "min_sharpe": -1000,
+    "min_win_rate": 0,
+    "min_profit_factor": 0,
+    "max_drawdown": 1,
+    "min_trades": 0,
+    "min_dsr": 0,
+    "max_pbo": 1,
+}
 DATA_TABLES = ("candles", "bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "labels")
 _ENTRY = "trading_assets.launch"
 

@@ -226,3 +226,18 @@ print(registry.register(load(Path({str(bundle.folder)!r})), "a"), registry.list(
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "1 draft\n", "")
     assert time.monotonic() - began < 60
+
+
+def test_every_run_on_a_shared_market_is_a_trial_whatever_became_of_it(desk: Desk) -> None:
+    assert desk.registry.trials(["sample:A/USDT"]).count == 0
+    for auc, sharpe in ((0.6, 1.5), (0.7, -0.5)):
+        desk.registry.log_metrics("a", desk.register(auc), {"backtest_sharpe": sharpe})
+    desk.register(0.8, model="b")  # never backtested
+    client = desk.registry._client
+    client.delete_run(desk.registry.get("a", 2).mlflow_run_id)
+    tried = desk.registry.trials(["sample:A/USDT", "sample:Z/USDT"])
+    assert tried.count == 3
+    assert sorted(tried.sharpes) == [-0.5, 1.5]
+    assert desk.registry.trials(["sample:Z/USDT"]).count == 0
+    desk.register(0.6)  # the same bundle again
+    assert desk.registry.trials(["sample:A/USDT"]).count == 3

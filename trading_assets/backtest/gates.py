@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -49,7 +50,9 @@ class GateResult:
         return f"{line}: passed" if self.passed else f"{line}: FAILED; {self.advice}"
 
     def _show(self, value: float) -> str:
-        if self.name in ("win_rate", "max_drawdown"):
+        if math.isnan(value):
+            return "not measurable"
+        if self.name in ("win_rate", "max_drawdown", "dsr", "pbo"):
             return f"{value:.1%}"
         return f"{value:.0f}" if self.name == "trades" else f"{value:.2f}"
 
@@ -83,6 +86,19 @@ def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateR
         ("profit_factor", settings.min_profit_factor, True, "look at avg_trade_return against fees and slippage"),
         ("max_drawdown", settings.max_drawdown, False, "look at the drawdown plot; lower backtest.position_share"),
         ("trades", float(settings.min_trades), True, "too few to judge: lower the threshold or test a longer range"),
+        (
+            "dsr",
+            settings.min_dsr,
+            True,
+            "the Sharpe ratio may be the luck of the best of all trials, or the record is too short: see trials and "
+            "min_track_record_days; test a longer history, not more variants",
+        ),
+        (
+            "pbo",
+            settings.max_pbo,
+            False,
+            "choosing by backtest misleads here: compare fewer configurations over a longer history",
+        ),
     )
     missing = [name for name, *_ in gates if name not in metrics]
     if missing:

@@ -14,10 +14,10 @@ from trading_assets.defs.versions import required
 from trading_assets.errors import ModelError
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import BACKTEST_METRICS, MODEL_VERSIONS
+from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, MODEL_VERSIONS
 
 if TYPE_CHECKING:
-    from trading_assets.registry import ModelVersion
+    from trading_assets.registry import ModelVersion, Registry
 
 GROUP = "deployment"
 
@@ -39,9 +39,9 @@ def approved(
 
     name = context.partition_key
     trained = required(context.instance, "candidate", name)
-    _check_gates(store, settings, name)
-    _check_same_data(context.instance, name)
     registry, version = Registry(settings), trained.version
+    _check_gates(store, settings, name, registry)
+    _check_same_data(context.instance, name)
     known = registry.get(name, version)
     _check_same_settings(known, settings)
     status = known.status
@@ -107,11 +107,17 @@ def deployment(
     )
 
 
-def _check_gates(store: Store, settings: Settings, model: str) -> None:
-    """Look at the gates again: this asset may be run without the checks before it."""
+def _check_gates(store: Store, settings: Settings, model: str, registry: "Registry") -> None:
+    """Look at the gates again: this asset may be run without the checks before it, and trials may have been added."""
     from trading_assets.backtest.gates import evaluate
+    from trading_assets.backtest.metrics import daily_returns
+    from trading_assets.backtest.scrutiny import deflated
 
-    metrics = dict(store.read(BACKTEST_METRICS, where={"model": model}).select("metric", "value").iter_rows())
+    where = {"model": model}
+    metrics = dict(store.read(BACKTEST_METRICS, where=where).select("metric", "value").iter_rows())
+    equity = store.read(EQUITY, where=where)["equity"].to_list()
+    returns = daily_returns(equity, settings.backtest.starting_balance)
+    metrics |= deflated(returns, registry.trials(settings.models[model].markets))
     failed = [gate.text for gate in evaluate(metrics, settings.gates) if not gate.passed]
     if failed:
         raise ModelError("; ".join(failed), where=f"model {model}", remedy="see the checks on the asset backtest")

@@ -1,6 +1,7 @@
 """Evaluation: the out-of-sample predictions, traded by the project's own strategy, and the gates of a candidate."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from trading_assets.defs.present import (
     asset_metadata,
     describe_frame,
     link,
+    measured,
     origin,
     origin_tags,
     picture,
@@ -25,7 +27,7 @@ from trading_assets.defs.present import (
 from trading_assets.defs.versions import required
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import BACKTEST_METRICS, CANDLES, EQUITY, FOLDS, PREDICTIONS, TRADES
+from trading_assets.store.tables import BACKTEST_METRICS, CANDLES, EQUITY, FOLDS, PREDICTIONS, TRADES, TRIAL_RETURNS
 
 if TYPE_CHECKING:
     from trading_assets.backtest.engine import BacktestResult
@@ -36,6 +38,8 @@ GATES = {
     "profit_factor": "Gross profit over gross loss reaches `gates.min_profit_factor`.",
     "max_drawdown": "The deepest fall from a peak of equity stays within `gates.max_drawdown`.",
     "trades": "There are at least `gates.min_trades` trades to judge by.",
+    "dsr": "The Sharpe ratio exceeds the luck of all trials with a probability of `gates.min_dsr`.",
+    "pbo": "The best configuration of the past is below the median later at most in `gates.max_pbo` of cases.",
 }
 
 
@@ -45,7 +49,11 @@ GATES = {
     owners=[RESEARCH_TEAM],
     kinds={"python", "polars", "duckdb"},
     tags=origin_tags(SETTINGS),
-    metadata={**asset_metadata(TRADES), "tables": "trades, equity, backtest_metrics", "engine": "NautilusTrader"},
+    metadata={
+        **asset_metadata(TRADES),
+        "tables": "trades, equity, backtest_metrics, trial_returns",
+        "engine": "NautilusTrader",
+    },
     partitions_def=MODELS,
 )
 def backtest(
@@ -53,17 +61,21 @@ def backtest(
 ) -> dg.MaterializeResult[None]:
     """The walk-forward's predictions traded by the live strategy class with fees, slippage and latency."""
     from trading_assets.backtest import plots
-    from trading_assets.registry import Registry
+    from trading_assets.backtest.scrutiny import trial_rows
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     predictions = store.read(PREDICTIONS, where={"model": name})
     result = _trade(predictions, name, settings, store)
+    version = required(context.instance, "candidate", name).version
+    result = _scrutinised(result, predictions, name, version, settings, store)
     metrics = result.metrics_frame(name)
     store.replace_together(
         [(TRADES, result.trades), (EQUITY, result.equity), (BACKTEST_METRICS, metrics)], where={"model": name}
     )
-    version = required(context.instance, "candidate", name).version
-    Registry(settings).log_metrics(name, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
+    trial = trial_rows(
+        result.equity, model=name, version=version, markets=spec.markets, balance=settings.backtest.starting_balance
+    )
+    store.upsert(TRIAL_RETURNS, trial)
     page = _report(result, predictions, context, settings, store)
     title = f"{name}{' (SYNTHETIC)' if synthetic_markets(spec.markets) else ''}"
     curve = plots.summary_png(result.equity, starting_balance=settings.backtest.starting_balance, title=title)
@@ -75,7 +87,7 @@ def backtest(
             "equity": picture(curve, "equity and drawdown"),
             "version": version,
             **describe_frame(result.trades, TRADES),
-            **result.metrics,
+            **measured(result.metrics),
         }
     )
 
@@ -101,6 +113,28 @@ def _trade(predictions: pl.DataFrame, model: str, settings: Settings, store: Sto
         risk=settings.node.risk,
         name=model,
     )
+
+
+def _scrutinised(
+    result: "BacktestResult", predictions: pl.DataFrame, model: str, version: int, settings: Settings, store: Store
+) -> "BacktestResult":
+    """The result with the metrics that judge it among all trials; the registry counts it as one of them."""
+    from trading_assets.backtest.scrutiny import others, scrutinise
+    from trading_assets.registry import Registry
+
+    spec, registry = settings.models[model], Registry(settings)
+    registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
+    further = scrutinise(
+        result.trades,
+        result.equity,
+        predictions,
+        threshold=spec.threshold,
+        tried=registry.trials(spec.markets),
+        other_trials=others(store.read(TRIAL_RETURNS), model=model, version=version, markets=spec.markets),
+        settings=settings.backtest,
+    )
+    registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in further.items()})
+    return replace(result, metrics=result.metrics | further)
 
 
 def _report(
@@ -172,6 +206,6 @@ def gate_checks(
             metadata={
                 "refused_models": failed,
                 "gates": preview(table.drop("text"), rows=20),
-                **({"value": rows[0][1], "threshold": rows[0][2]} if len(rows) == 1 else {}),
+                **(measured({"value": rows[0][1], "threshold": rows[0][2]}) if len(rows) == 1 else {}),
             },
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -134,3 +135,8 @@ def describe_partitions(
             sample = frame.tail(5)
     found: Metadata = {**origin(markets), "rows_in_run": total, "preview": preview(sample)}
     return found if first is None else {**found, "first": str(first), "last": str(last)}
+
+
+def measured(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The numbers among the metrics: one that could not be measured is NaN, which the UI cannot show."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}

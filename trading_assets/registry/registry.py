@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,13 +16,14 @@ import polars as pl
 from trading_assets.errors import ModelError
 from trading_assets.models.bundle import Bundle
 from trading_assets.registry.mlflow_client import explained, locked, open_client
+from trading_assets.registry.trials import MARKETS_TAG, Tried
 from trading_assets.registry.versions import ModelVersion, Status, check_change
 from trading_assets.settings import Settings
 from trading_assets.store.tables import MODEL_VERSIONS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param
+    from mlflow.entities import Metric, Param, Run
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 
 CHAMPION: Final = "champion"
@@ -148,6 +150,13 @@ class Registry:
         with self._answering():
             self._client.log_batch(run_id, metrics=_measured(metrics))
 
+    def trials(self, markets: Sequence[str]) -> Tried:
+        """Everything that was tried on any of these markets, whatever the model was called and became of it."""
+        if self._tracking_uri is None and not self._database.exists():
+            return Tried(0, ())
+        with self._answering():
+            return Tried.of(self._runs(), markets)
+
     def versions_frame(self) -> pl.DataFrame:
         """All versions as rows of the ``model_versions`` table."""
         rows = [
@@ -196,6 +205,19 @@ class Registry:
         while True:
             page = self._client.search_model_versions(f"name = '{name}'" if name else None, page_token=token)
             yield from (known for known in page if "bundle_hash" in known.tags)
+            token = page.token
+            if not token:
+                return
+
+    def _runs(self) -> Iterator[Run]:
+        from mlflow.entities import ViewType
+
+        known = self._client.search_experiments(view_type=ViewType.ALL)
+        experiments = [experiment.experiment_id for experiment in known]
+        token: str | None = None
+        while True:
+            page = self._client.search_runs(experiments, run_view_type=ViewType.ALL, page_token=token)
+            yield from page
             token = page.token
             if not token:
                 return
@@ -260,6 +282,7 @@ def _lineage(bundle: Bundle) -> dict[str, str]:
         "train_end": provenance.train_end.isoformat(),
         "code_version": provenance.code_version,
         "dagster_run_id": provenance.run_id,
+        MARKETS_TAG: json.dumps(sorted(bundle.markets)),
     }
 
 

@@ -64,6 +64,12 @@ class GateSettings(Section):
     min_profit_factor: float = 1.5
     max_drawdown: Fraction = 0.15
     min_trades: int = 30
+    min_dsr: Fraction = Field(
+        0.95, description="Deflated Sharpe ratio: probability of more than the luck of many tries."
+    )
+    max_pbo: Fraction = Field(
+        0.5, description="Probability that the best configuration of the past is below the median later."
+    )
 
 
 class BacktestSettings(Section):

@@ -14,6 +14,7 @@ from trading_assets.store.tables.market_data import (
     PUBLIC_TRADES,
     SENTIMENT,
 )
+from trading_assets.store.tables.quality import DAILY_QUALITY, EXCHANGE_COMPARISON, GAPS
 from trading_assets.store.tables.research import (
     BACKTEST_METRICS,
     EQUITY,
@@ -23,6 +24,7 @@ from trading_assets.store.tables.research import (
     MODEL_VERSIONS,
     PREDICTIONS,
     TRADES,
+    TRIAL_RETURNS,
 )
 from trading_assets.store.tables.table import Schema, Table
 
@@ -38,6 +40,9 @@ TABLES: Final[dict[str, Table]] = {
         BOOK_SNAPSHOTS,
         PUBLIC_TRADES,
         *BARS.values(),
+        GAPS,
+        DAILY_QUALITY,
+        EXCHANGE_COMPARISON,
         FEATURES,
         LABELS,
         PREDICTIONS,
@@ -45,6 +50,7 @@ TABLES: Final[dict[str, Table]] = {
         TRADES,
         EQUITY,
         BACKTEST_METRICS,
+        TRIAL_RETURNS,
         MODEL_VERSIONS,
         SIGNALS,
         ORDERS,
@@ -65,10 +71,13 @@ __all__ = [
     "BARS",
     "CANDLES",
     "CANDLES_QUARANTINE",
+    "DAILY_QUALITY",
     "EQUITY",
+    "EXCHANGE_COMPARISON",
     "FEATURES",
     "FILLS",
     "FOLDS",
+    "GAPS",
     "LABELS",
     "MODEL_VERSIONS",
     "ORDERS",
@@ -78,6 +87,7 @@ __all__ = [
     "SIGNALS",
     "TABLES",
     "TRADES",
+    "TRIAL_RETURNS",
     "Schema",
     "Table",
 ]

@@ -116,6 +116,13 @@ BACKTEST_METRICS: Final = Table(
     ("model", "metric"),
     time="",
 )
+TRIAL_RETURNS: Final = Table(
+    "trial_returns",
+    "One day of one registered version's backtest: every trial is kept, so that a choice among them can be judged.",
+    {"model": pl.String, "version": pl.Int32, "ts": TS, "markets": pl.String, "return": pl.Float64},
+    ("model", "version", "ts"),
+    notes={"ts": "the day's open (UTC)", "markets": "comma-separated", "return": "of the account, flat days included"},
+)
 MODEL_VERSIONS: Final = Table(
     "model_versions",
     "One version of a model in the registry and its status: draft, approved, active or archived.",

@@ -1,0 +1,140 @@
+"""A backtest is judged among everything that was tried."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trading_assets.backtest.scrutiny import choice, deflated, others, scrutinise, trial_rows
+from trading_assets.registry import Tried
+from trading_assets.settings import BacktestSettings
+from trading_assets.store.tables import TRADES, TRIAL_RETURNS
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+COSTS = BacktestSettings()
+
+
+def curve(returns: np.ndarray) -> pl.DataFrame:
+    """The equity table of an account with these daily returns."""
+    equity = COSTS.starting_balance * np.cumprod(1 + returns)
+    ts = pl.datetime_range(START, START + len(returns) * DAY, DAY, closed="left", time_unit="us", eager=True)
+    return pl.DataFrame({"ts": ts, "equity": equity})
+
+
+def signals(days: int, *, edge: float, seed: int) -> pl.DataFrame:
+    """Twenty predictions a day; the return of the sure ones is better by ``edge``."""
+    rng = np.random.default_rng(seed)
+    probability = rng.random(days * 20)
+    ends = pl.Series([START + i * DAY / 20 for i in range(days * 20)], dtype=pl.Datetime("us", "UTC"))
+    noise = rng.normal(scale=0.01, size=days * 20)
+    return pl.DataFrame({"probability": probability, "label_end": ends, "return": edge * (probability - 0.5) + noise})
+
+
+def no_trials() -> pl.DataFrame:
+    return pl.DataFrame(schema=TRIAL_RETURNS.columns)
+
+
+@pytest.fixture
+def steady() -> np.ndarray:
+    return np.random.default_rng(3).normal(0.001, 0.008, 250)
+
+
+def test_every_further_trial_makes_the_same_backtest_less_credible(steady: np.ndarray) -> None:
+    spread = np.random.default_rng(1).normal(0, 1, 200)
+    believed = [deflated(steady, Tried(n, (2.4, *spread[: n - 1])))["dsr"] for n in (2, 20, 200)]
+    assert believed == sorted(believed, reverse=True)
+    assert believed[0] - believed[-1] > 0.1
+
+
+def test_trials_that_failed_count_too(steady: np.ndarray) -> None:
+    assert deflated(steady, Tried(50, (2.4, 0.1)))["dsr"] < deflated(steady, Tried(2, (2.4, 0.1)))["dsr"]
+
+
+def test_without_a_count_of_trials_nothing_is_credible(steady: np.ndarray) -> None:
+    assert math.isnan(deflated(steady, Tried(0, ()))["dsr"])
+
+
+def test_choosing_a_threshold_works_where_probabilities_mean_something() -> None:
+    chosen = [
+        choice(
+            curve(np.full(120, 1e-9)),
+            np.zeros(120),
+            signals(120, edge=0.02, seed=seed),
+            threshold=0.9,
+            other_trials=no_trials(),
+            settings=COSTS,
+        )
+        for seed in range(5)
+    ]
+    assert all(found["pbo"] < 0.2 for found in chosen)
+    assert {found["choices"] for found in chosen} == {8}
+
+
+def test_many_trials_without_skill_show_as_overfitting() -> None:
+    rng = np.random.default_rng(5)
+    luck = rng.normal(0, 0.01, (60, 120))
+    table = pl.concat(
+        trial_rows(curve(row), model="m", version=i, markets=["x:A/B"], balance=COSTS.starting_balance)
+        for i, row in enumerate(luck[1:], start=2)
+    )
+    equity = curve(luck[0])
+    tried = others(table, model="m", version=1, markets=["x:A/B"])
+    flat = signals(120, edge=0, seed=1).with_columns(pl.lit(0.5).alias("probability"))
+    found = choice(equity, luck[0], flat, threshold=0.9, other_trials=tried, settings=COSTS)
+    assert found["choices"] == 60 + 2
+    assert found["pbo"] > 0.25
+
+
+def test_only_trials_on_the_same_markets_that_cover_the_days_are_compared(steady: np.ndarray) -> None:
+    def trial(version: int, market: str, days: int) -> pl.DataFrame:
+        rows = curve(steady[:days])
+        return trial_rows(rows, model="m", version=version, markets=[market, "x:Z/B"], balance=COSTS.starting_balance)
+
+    table = pl.concat([trial(1, "x:A/B", 250), trial(2, "x:A/B", 250), trial(3, "x:A/B", 100), trial(4, "x:C/B", 250)])
+    assert others(table, model="m", version=1, markets=["x:A/B"])["version"].unique().sort().to_list() == [2, 3]
+    found = choice(
+        curve(steady),
+        steady,
+        signals(250, edge=0, seed=1),
+        threshold=0.9,
+        other_trials=others(table, model="m", version=1, markets=["x:A/B"]),
+        settings=COSTS,
+    )
+    assert found["choices"] == 1 + 7 + 1
+
+
+def test_a_backtest_too_short_to_judge_has_numbers_that_no_gate_passes() -> None:
+    trades = pl.DataFrame(schema=TRADES.columns)
+    found = scrutinise(
+        trades,
+        curve(np.zeros(3)),
+        signals(3, edge=0, seed=1),
+        threshold=0.9,
+        tried=Tried(1, (0.0,)),
+        other_trials=no_trials(),
+        settings=COSTS,
+    )
+    assert math.isnan(found["pbo"])
+    assert found["dsr"] <= 0.5
+    assert "sharpe_low" not in found
+
+
+def test_intervals_hold_the_metric(steady: np.ndarray) -> None:
+    trades = pl.DataFrame({"pnl": steady[:60], "exit_ts": range(60)})
+    found = scrutinise(
+        trades,
+        curve(steady),
+        signals(250, edge=0, seed=1),
+        threshold=0.9,
+        tried=Tried(1, (2.4,)),
+        other_trials=no_trials(),
+        settings=COSTS,
+    )
+    sharpe = steady.mean() / steady.std(ddof=1) * math.sqrt(365)
+    assert found["sharpe_low"] < sharpe < found["sharpe_high"]
+    assert found["win_rate_low"] < (steady[:60] > 0).mean() < found["win_rate_high"]

@@ -1,0 +1,161 @@
+"""What a backtest is worth: its errors, the luck of all that was tried, and whether choosing by backtest works here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from trading_assets.backtest.metrics import daily_returns
+from trading_assets.registry import Tried
+from trading_assets.settings import BacktestSettings
+from trading_assets.store.tables import TRIAL_RETURNS
+from trading_assets.validation import (
+    OF_DAILY_RETURNS,
+    OF_TRADES,
+    confidence_intervals,
+    credibility,
+    cross_validate_choice,
+)
+from trading_assets.validation.bootstrap import MIN_OBSERVATIONS
+
+QUANTILES: Final = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+"""Thresholds that might have been chosen instead: quantiles of the predicted probabilities."""
+
+MAX_BLOCKS: Final = 16
+MIN_BLOCKS: Final = 2
+
+Array = NDArray[np.float64]
+
+
+def scrutinise(
+    trades: pl.DataFrame,
+    equity: pl.DataFrame,
+    predictions: pl.DataFrame,
+    *,
+    threshold: float,
+    tried: Tried,
+    other_trials: pl.DataFrame,
+    settings: BacktestSettings,
+) -> dict[str, float]:
+    """Further metrics of a backtest, which its gates and its report need.
+
+    Parameters
+    ----------
+    trades, equity, predictions
+        Rows of the tables of these names, of one model.
+    threshold
+        The one that was traded.
+    tried
+        All trials on the model's markets, this one included.
+    other_trials
+        Rows of ``trial_returns`` of the other versions on these markets.
+    settings
+        Costs and capital.
+
+    Returns
+    -------
+    dict
+        ``psr``, ``dsr``, ``trials``, ``expected_max_sharpe``, ``min_track_record_days`` (see
+        :func:`trading_assets.validation.credibility`), ``pbo`` and ``choices`` (see :func:`choice`), and
+        ``<metric>_low``, ``<metric>_high``: the 95 % intervals of sharpe, max_drawdown, profit_factor and win_rate, where there are ten
+        days or trades. A number that cannot be measured is NaN, which no gate lets pass.
+    """
+    returns = daily_returns(equity["equity"].to_list(), settings.starting_balance)
+    return (
+        deflated(returns, tried)
+        | choice(equity, returns, predictions, threshold=threshold, other_trials=other_trials, settings=settings)
+        | _intervals(returns, trades.sort("exit_ts")["pnl"].to_numpy())
+    )
+
+
+def deflated(returns: Array, tried: Tried) -> dict[str, float]:
+    """The Sharpe ratio's credibility after all that was tried; NaN where there is no count or under two days."""
+    if returns.size < 2 or not tried.sharpes:
+        return {"psr": math.nan, "dsr": math.nan, "trials": float(tried.count)}
+    return credibility(returns, tried.sharpes, trials=tried.count)
+
+
+def choice(
+    equity: pl.DataFrame,
+    returns: Array,
+    predictions: pl.DataFrame,
+    *,
+    threshold: float,
+    other_trials: pl.DataFrame,
+    settings: BacktestSettings,
+) -> dict[str, float]:
+    """Probability of backtest overfitting over what could have been, and what was, chosen.
+
+    The configurations: this backtest, every other trial that covers its days, and the same predictions traded at other
+    thresholds. Those take the mean return of each day's signals after the fees of entry and exit, without the engine:
+    the Sharpe ratios that they are compared by do not depend on the size of positions.
+
+    Returns
+    -------
+    dict
+        ``pbo`` (NaN below four days) and ``choices``, the number of configurations.
+    """
+    days = equity.select("ts")
+    columns = [pl.Series("traded", returns)]
+    columns += _of_thresholds(days, predictions, threshold, 2 * settings.taker_fee_bps / 1e4)
+    columns += _of_trials(days, other_trials)
+    blocks = min(MAX_BLOCKS, len(returns) // 2) // 2 * 2
+    if blocks < MIN_BLOCKS:
+        return {"pbo": math.nan, "choices": float(len(columns))}
+    matrix = np.column_stack([column.to_numpy() for column in columns])
+    return {"pbo": cross_validate_choice(matrix, blocks=blocks).pbo, "choices": float(len(columns))}
+
+
+def trial_rows(
+    equity: pl.DataFrame, *, model: str, version: int, markets: Sequence[str], balance: float
+) -> pl.DataFrame:
+    """The daily returns of a backtest as rows of ``trial_returns``."""
+    return equity.select(
+        model=pl.lit(model),
+        version=pl.lit(version, pl.Int32),
+        ts="ts",
+        markets=pl.lit(",".join(sorted(markets))),
+        **{"return": pl.Series(daily_returns(equity["equity"].to_list(), balance))},
+    ).select(*TRIAL_RETURNS.columns)
+
+
+def others(trials: pl.DataFrame, *, model: str, version: int, markets: Sequence[str]) -> pl.DataFrame:
+    """The rows of ``trial_returns`` of all versions but one that share a market with it."""
+    shared = pl.col("markets").str.split(",").list.set_intersection(list(markets)).list.len() > 0
+    return trials.filter(shared & ~((pl.col("model") == model) & (pl.col("version") == version)))
+
+
+def _of_thresholds(days: pl.DataFrame, predictions: pl.DataFrame, threshold: float, costs: float) -> list[pl.Series]:
+    """The mean net return of each day's signals, for a few thresholds."""
+    quantiles = [predictions["probability"].quantile(q) or 0.0 for q in QUANTILES]
+    thresholds = sorted({threshold, *quantiles})
+    net = pl.col("return") - costs
+    daily = predictions.group_by(ts=pl.col("label_end").dt.truncate("1d")).agg(
+        net.filter(pl.col("probability") >= level).mean().alias(f"{level:.6f}") for level in thresholds
+    )
+    table = days.join(daily, on="ts", how="left", maintain_order="left").drop("ts").fill_null(0.0)
+    return table.get_columns()
+
+
+def _of_trials(days: pl.DataFrame, trials: pl.DataFrame) -> list[pl.Series]:
+    """The daily returns of those trials that cover all days."""
+    if trials.is_empty():
+        return []
+    name = pl.format("{} {}", "model", "version").alias("trial")
+    wide = trials.select(name, "ts", "return").pivot("trial", index="ts", values="return")
+    table = days.join(wide, on="ts", how="left", maintain_order="left").drop("ts")
+    return [column for column in table.get_columns() if column.null_count() == 0]
+
+
+def _intervals(returns: Array, pnl: Array) -> dict[str, float]:
+    bounds: dict[str, float] = {}
+    for values, statistics in ((returns, OF_DAILY_RETURNS), (pnl, OF_TRADES)):
+        if values.size >= MIN_OBSERVATIONS:
+            for name, interval in confidence_intervals(values, statistics).items():
+                bounds |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
+    return bounds
