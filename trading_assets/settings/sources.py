@@ -18,7 +18,7 @@ class SampleSource(Section):
 
 
 class FilesSource(Section):
-    """Parquet or CSV files of candles."""
+    """Parquet, CSV, Feather or zipped CSV files of candles."""
 
     kind: Literal["files"]
     paths: dict[str, str] = Field(description="Market -> path or glob; relative to the project; $VARIABLES expand.")
@@ -31,10 +31,11 @@ class CcxtSource(Section):
 
     kind: Literal["ccxt"]
     exchange: str = Field(description="ccxt's id, e.g. binanceusdm, okx, kraken.")
-    page_limit: int = Field(1000, ge=1)
+    page_limit: int | None = Field(None, ge=1, description="Candles per request; empty for what the exchange allows.")
     base_url: str | None = Field(None, description="Another address for the exchange's REST API.")
     max_attempts: int = Field(5, ge=1, description="How often a request is made before giving up.")
     first_wait_s: Positive = Field(1.0, description="Wait before the second attempt; doubles with each further one.")
+    timeout_s: Positive = Field(10.0, description="How long an answer may take.")
     rate_limit: bool = Field(True, description="Keep to the exchange's request limits; your own server has none.")
 
 

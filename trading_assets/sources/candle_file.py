@@ -1,9 +1,9 @@
-"""One Parquet or CSV file of candles: looked over once as a whole, then read by window."""
+"""One file of candles: looked over once as a whole, then read by window."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -15,17 +15,29 @@ import polars as pl
 from trading_assets.candles import OHLCV, Market, timeframe_delta, timeframe_minutes
 from trading_assets.errors import InvalidFrame, SettingsError, SourceError
 from trading_assets.sources.contract import RAW_COLUMNS
-from trading_assets.sources.timestamps import Unit, epoch_unit, to_utc
+from trading_assets.sources.file_formats import Headings, Period, batches, format_of, row_of, scan, schema_of
+from trading_assets.sources.timestamps import MICROSECONDS, Unit, epoch_unit, to_utc, whole_numbers
 
 Columns = tuple[tuple[str, str], ...]
 """Pairs of our column and the file's."""
 
-_SCANNERS: Final[dict[str, Callable[[Path], pl.LazyFrame]]] = {
-    ".parquet": pl.scan_parquet,
-    ".csv": lambda path: pl.scan_csv(path, infer_schema=False),
-    ".csv.gz": lambda path: pl.scan_csv(path, infer_schema=False),
-}
-_MICROSECONDS: Final[dict[Unit, int]] = {"s": 1_000_000, "ms": 1000, "us": 1}
+BINANCE_KLINES: Final = (
+    "open_time",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "close_time",
+    "quote_volume",
+    "count",
+    "taker_buy_volume",
+    "taker_buy_quote_volume",
+    "ignore",
+)
+"""The columns of Binance's public candles, whose older files have no header."""
+
+_HEADINGS: Final[Headings] = {len(BINANCE_KLINES): BINANCE_KLINES}
 _A_DAY: Final = timedelta(days=1)
 
 
@@ -54,8 +66,8 @@ class CandleFile:
     last: datetime
     epoch: Unit | None
 
-    def read(self, start: datetime, end: datetime) -> pl.DataFrame:
-        """The rows that open in ``[start, end)``, in the columns of ``RAW_COLUMNS``.
+    def pages(self, start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
+        """The rows that open in ``[start, end)``, in the columns of ``RAW_COLUMNS``, some at a time.
 
         Raises
         ------
@@ -65,14 +77,15 @@ class CandleFile:
             If the file cannot be read.
         """
         names = dict(self.columns)
-        lazy = _scan(self.path)
+        lazy = scan(self.path, _HEADINGS)
         near = self._near(lazy.collect_schema()[names["ts"]], names["ts"], start, end)
-        if near is not None:
-            lazy = lazy.filter(near)
-        rows = _collect(lazy.select(pl.col(theirs).alias(ours) for ours, theirs in self.columns), self.path)
-        times = to_utc(rows["ts"], time_zone=self.time_zone, where=_place(self.path, names["ts"]))
-        rows = rows.with_columns(times.alias("ts")).filter(pl.col("ts").is_between(start, end, closed="left"))
-        return rows.with_columns(_numbers(rows[name], self.path) for name in OHLCV).select(list(RAW_COLUMNS))
+        wanted = lazy if near is None else lazy.filter(near)
+        for batch in batches(wanted.select(pl.col(theirs).alias(ours) for ours, theirs in self.columns), self.path):
+            times = to_utc(batch["ts"], time_zone=self.time_zone, where=_place(self.path, names["ts"]))
+            rows = batch.with_columns(times.alias("ts")).filter(pl.col("ts").is_between(start, end, closed="left"))
+            if rows.height:
+                numbers = (numbers_of(rows[ours], lazy, names[ours], self.path) for ours in OHLCV)
+                yield rows.with_columns(numbers).select(list(RAW_COLUMNS))
 
     def _near(self, dtype: pl.DataType, name: str, start: datetime, end: datetime) -> pl.Expr | None:
         """A filter on the file's own column that a reader can push down; it may let a day too much through."""
@@ -82,9 +95,13 @@ class CandleFile:
             return column.is_between(low, high, closed="left")
         if isinstance(dtype, pl.Datetime):
             return column.is_between((start - _A_DAY).replace(tzinfo=None), (end + _A_DAY).replace(tzinfo=None))
-        if dtype.is_integer() and self.epoch in _MICROSECONDS:
-            least, most = (int(at.timestamp()) * 1_000_000 // _MICROSECONDS[self.epoch] for at in (start, end + _A_DAY))
-            return column.is_between(least, most)
+        if self.epoch in MICROSECONDS:
+            least, most = (int(at.timestamp()) * 1_000_000 // MICROSECONDS[self.epoch] for at in (start, end + _A_DAY))
+            return column.cast(pl.Int64, strict=False).is_between(least, most)
+        if dtype == pl.String and self.epoch is None:  # ISO 8601: the day that it names is at most a day from UTC's
+            return column.str.slice(0, 10).is_between(
+                pl.lit(f"{start - _A_DAY:%Y-%m-%d}"), pl.lit(f"{end + _A_DAY:%Y-%m-%d}")
+            )
         return None
 
 
@@ -92,6 +109,11 @@ def inspect(path: Path, market: str, timeframe: str, columns: Columns, time_zone
     """Look a file over: columns, order, uniqueness and zone of its times, and what it says that it holds.
 
     A file that did not change since is not read again.
+
+    Parameters
+    ----------
+    columns
+        Our columns and the file's, where they differ.
 
     Raises
     ------
@@ -107,56 +129,94 @@ def inspect(path: Path, market: str, timeframe: str, columns: Columns, time_zone
     return _inspected(path, market, timeframe, columns, time_zone, (state.st_mtime_ns, state.st_size))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _inspected(
     path: Path, market: str, timeframe: str, columns: Columns, time_zone: str | None, state: tuple[int, int]
 ) -> CandleFile:
-    lazy = _scan(path)
-    schema = _schema(lazy, path)
+    lazy = scan(path, _HEADINGS)
+    schema = schema_of(lazy, path)
+    columns = _columns(schema, dict(columns), path)
     _check_columns(schema, columns, path)
-    time_column = dict(columns)["ts"]
-    declared = [name for name in ("symbol", "timeframe") if name in schema.names()]
-    for name in declared:
-        _check_declared(lazy, path, name, market, timeframe)
-    raw = _collect(lazy.select(time_column), path)[time_column]
-    place = _place(path, time_column)
-    if raw.is_empty():
+    for declared in [column for column in ("symbol", "timeframe") if column in schema.names()]:
+        _check_declared(lazy, path, declared, market, timeframe)
+    name = dict(columns)["ts"]
+    look = _Look(_place(path, name), time_zone)
+    for batch in batches(lazy.select(name), path):
+        look.over(batch[name])
+    if look.first is None or look.last is None:
         raise InvalidFrame("no rows", where=str(path), remedy="remove the file or fill it")
-    if raw.null_count():
-        row = raw.is_null().arg_max()
-        raise InvalidFrame(f"{raw.null_count():,} rows have no time, the first is row {(row or 0) + 1}", where=place)
-    times = to_utc(raw, time_zone=time_zone, where=place)
-    _check_order(times, place)
-    _check_step(times, path, market, timeframe)
-    epoch = epoch_unit(raw, place) if raw.dtype.is_integer() else None
-    return CandleFile(path, columns, time_zone, times[0], times[-1], epoch)
+    _check_step(look.steps, path, market, timeframe)
+    _check_name(path, look.first, look.last)
+    return CandleFile(path, columns, time_zone, look.first, look.last, look.epoch)
 
 
-def _scan(path: Path) -> pl.LazyFrame:
-    for suffix, scan in _SCANNERS.items():
-        if path.name.lower().endswith(suffix):
-            return scan(path)
-    raise SourceError("not a format of candle files", where=str(path), remedy=f"use {', '.join(_SCANNERS)}")
+def _columns(schema: pl.Schema, mapped: dict[str, str], path: Path) -> Columns:
+    """Our columns and the file's; the time's name is known of Binance's and freqtrade's files."""
+    if "ts" not in mapped and "ts" not in schema:
+        if "open_time" in schema and "close_time" in schema:
+            mapped["ts"] = "open_time"
+        elif format_of(path) == ".feather":
+            mapped["ts"] = "date"
+    return tuple((ours, mapped.get(ours, ours)) for ours in RAW_COLUMNS)
 
 
-def _schema(lazy: pl.LazyFrame, path: Path) -> pl.Schema:
-    try:
-        return lazy.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(path, error) from None
+@dataclass(slots=True)
+class _Look:
+    """The times of a file, looked over some at a time."""
 
+    place: str
+    time_zone: str | None
+    rows: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    epoch: Unit | None = None
+    steps: pl.Series | None = None
 
-def _collect(lazy: pl.LazyFrame, path: Path) -> pl.DataFrame:
-    try:
-        return lazy.collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(path, error) from None
+    def over(self, raw: pl.Series) -> None:
+        """Look over the next rows.
 
+        Raises
+        ------
+        InvalidFrame
+            If one has no time, its time is unreadable or of another unit, or does not follow the one before it.
+        """
+        if raw.null_count():
+            row = self.rows + (raw.is_null().arg_max() or 0) + 1
+            raise InvalidFrame(
+                f"{raw.null_count():,} rows have no time, the first is row {row}",
+                where=self.place,
+                remedy="remove these rows or give them their time",
+            )
+        if raw.is_empty():
+            return
+        times = to_utc(raw, time_zone=self.time_zone, where=self.place)
+        numbers = whole_numbers(raw)
+        unit = None if numbers is None else epoch_unit(numbers, self.place)
+        if self.rows and unit != self.epoch:
+            raise InvalidFrame(
+                f"times in {self.epoch or 'text'} up to row {self.rows}, then in {unit or 'text'}",
+                where=self.place,
+                remedy="write one unit in every row",
+            )
+        self._check_order(times)
+        if self.first is None:
+            self.first, self.steps = times[0], times.diff().drop_nulls().mode().sort()
+        self.epoch, self.last, self.rows = unit, times[-1], self.rows + len(times)
 
-def _unreadable(path: Path, error: Exception) -> SourceError:
-    kind = "Parquet" if path.suffix == ".parquet" else "CSV"
-    reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
-    return SourceError(f"cannot be read as {kind}: {reason}", where=str(path), remedy="replace the file")
+    def _check_order(self, times: pl.Series) -> None:
+        before = pl.Series([self.last], dtype=times.dtype) if self.last else times.clear()
+        joined = pl.concat([before, times])
+        steps = joined.to_physical().diff()
+        late = (steps <= 0).fill_null(False)
+        if not late.any():
+            return
+        at = late.arg_max()
+        assert at is not None
+        row = self.rows - len(before) + at
+        found = f"row {row + 1} is at {joined[at]}, the row before it at {joined[at - 1]}"
+        if (steps.drop_nulls() >= 0).all():
+            raise InvalidFrame(f"duplicated times: {found}", where=self.place, remedy="keep one row per time")
+        raise InvalidFrame(f"not sorted by time: {found}", where=self.place, remedy="sort the file by time")
 
 
 def _check_columns(schema: pl.Schema, columns: Columns, path: Path) -> None:
@@ -174,22 +234,9 @@ def _check_columns(schema: pl.Schema, columns: Columns, path: Path) -> None:
             raise InvalidFrame(f"{theirs} is {schema[theirs]}, not a number", where=str(path))
 
 
-def _check_order(times: pl.Series, place: str) -> None:
-    steps = times.to_physical().diff()
-    if (steps > 0).all():
-        return
-    row = (steps <= 0).fill_null(False).arg_max()
-    assert row is not None
-    found = f"row {row + 1} is at {times[row]}, the row before it at {times[row - 1]}"
-    if (steps >= 0).all():
-        raise InvalidFrame(f"duplicated times: {found}", where=place, remedy="keep one row per time")
-    raise InvalidFrame(f"not sorted by time: {found}", where=place, remedy="sort the file by time")
-
-
-def _check_step(times: pl.Series, path: Path, market: str, timeframe: str) -> None:
+def _check_step(steps: pl.Series | None, path: Path, market: str, timeframe: str) -> None:
     """Whether most rows are one bar apart; gaps may make some steps longer."""
-    steps = times.diff().drop_nulls().mode().sort()
-    if len(steps) and timeframe_delta(timeframe) not in steps:
+    if steps is not None and len(steps) and timeframe_delta(timeframe) not in steps:
         raise InvalidFrame(
             f"its rows are {steps[0]} apart, but the timeframe is {timeframe}",
             where=str(path),
@@ -197,9 +244,21 @@ def _check_step(times: pl.Series, path: Path, market: str, timeframe: str) -> No
         )
 
 
+def _check_name(path: Path, first: datetime, last: datetime) -> None:
+    """Whether a file holds nothing but the month or day in its name: by the name it is passed over."""
+    period = Period.of(path)
+    if period is not None and not period.start <= first <= last < period.end:
+        raise InvalidFrame(
+            f"holds {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, its name says {period.start:%Y-%m-%d} up to "
+            f"{period.end:%Y-%m-%d}",
+            where=str(path),
+            remedy="give it the name under which it was published, or one without a date",
+        )
+
+
 def _check_declared(lazy: pl.LazyFrame, path: Path, column: str, market: str, timeframe: str) -> None:
     """Whether the file's own ``symbol`` or ``timeframe`` column says what the settings say."""
-    found = [str(value) for value in _collect(lazy.select(pl.col(column).unique()), path)[column]]
+    found = {str(value) for batch in batches(lazy.select(pl.col(column).unique()), path) for value in batch[column]}
     wanted = timeframe if column == "timeframe" else Market.parse(market).symbol
     agrees = _same_timeframe if column == "timeframe" else _same_symbol
     others = [value for value in found if not agrees(value, wanted)]
@@ -225,13 +284,20 @@ def _same_symbol(found: str, wanted: str) -> bool:
     return re.sub(r"[^A-Z0-9]", "", found.upper()) == re.sub(r"[^A-Z0-9]", "", wanted.split(":")[0])
 
 
-def _numbers(column: pl.Series, path: Path) -> pl.Series:
+def numbers_of(column: pl.Series, lazy: pl.LazyFrame, name: str, path: Path) -> pl.Series:
+    """A column as Float64; empty stays null.
+
+    Raises
+    ------
+    InvalidFrame
+        Names the file, the row and the value that is no number.
+    """
     numbers = column.cast(pl.Float64, strict=False)
     unread = column.filter(numbers.is_null() & column.is_not_null())
     if len(unread):
         raise InvalidFrame(
-            f"{len(unread):,} values are not numbers, e.g. {unread[0]!r}",
-            where=_place(path, column.name),
+            f"{len(unread):,} values are not numbers, e.g. {unread[0]!r} in row {row_of(lazy, name, unread[0])}",
+            where=_place(path, name),
             remedy="write plain decimal numbers; leave a missing value empty",
         )
     return numbers

@@ -1,9 +1,9 @@
-"""The ``files`` source: candles from Parquet and CSV files.
+"""The ``files`` source: candles from Parquet, CSV, Feather and zipped CSV files.
 
 A market has one path or a glob (``BTC-*.parquet``); several files follow each other in time. A file must be sorted by
 time without a time twice, and may name its own ``symbol`` and ``timeframe``: if it does, they must agree with the
-settings, and the usual step from row to row must be the timeframe. Parquet files are read by window, row groups
-outside of it are skipped; CSV files are text and read whole.
+settings, and the usual step from row to row must be the timeframe. Files are read some rows at a time; Parquet's row
+groups and Binance's months outside of the window are skipped.
 """
 
 from __future__ import annotations
@@ -11,20 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import OHLCV
 from trading_assets.errors import InvalidFrame, SettingsError, SourceError
 from trading_assets.settings import FilesSource, from_root
 from trading_assets.sources.candle_file import CandleFile, inspect
 from trading_assets.sources.contract import RAW_COLUMNS
+from trading_assets.sources.file_formats import CHECKSUM_SUFFIX, of_window
 from trading_assets.sources.window import check_window
-
-PAGE_ROWS: Final = 250_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +79,9 @@ class FileCandles:
             If ``start`` is not before ``end``.
         """
         check_window(market, start, end)
-        for file in self._files(market, timeframe):
+        for file in self._files(market, timeframe, start, end):
             if file.first < end and file.last >= start:
-                window = file.read(start, end)
-                for offset in range(0, window.height, PAGE_ROWS):
-                    yield window.slice(offset, PAGE_ROWS)
+                yield from file.pages(start, end)
 
     def check(self, market: str) -> None:
         """Raise ``SourceError`` if the market has no path."""
@@ -97,16 +92,13 @@ class FileCandles:
                 remedy=f"add one under `paths`; it has {', '.join(self.paths)}",
             )
 
-    def _files(self, market: str, timeframe: str) -> list[CandleFile]:
-        """The market's files in the order of time, each inspected."""
+    def _files(self, market: str, timeframe: str, start: datetime, end: datetime) -> list[CandleFile]:
+        """The market's files that may reach into a window, in the order of time, each inspected."""
         self.check(market)
-        columns = tuple((ours, self.columns.get(ours, ours)) for ours in ("ts", *OHLCV))
+        paths = of_window(matching(self.paths[market], market), start, end)
+        mapped = tuple(self.columns.items())
         files = sorted(
-            (
-                inspect(path, market, timeframe, columns, self.time_zone)
-                for path in _matching(self.paths[market], market)
-            ),
-            key=lambda file: file.first,
+            (inspect(path, market, timeframe, mapped, self.time_zone) for path in paths), key=lambda file: file.first
         )
         for before, after in pairwise(files):
             if after.first <= before.last:
@@ -119,13 +111,26 @@ class FileCandles:
         return files
 
 
-def _matching(pattern: str, market: str) -> list[Path]:
+def matching(pattern: str, market: str) -> list[Path]:
+    """The files that a market's path or glob (``*``, ``**``) means, sorted by name.
+
+    Raises
+    ------
+    SourceError
+        If there is none, or it is a folder.
+    """
     path = from_root(pattern)
     if path.is_dir():
         raise SourceError("is a folder", where=str(path), remedy=f"give a file or a glob such as {path.name}/*.parquet")
     if path.is_file():
         return [path]
-    found = sorted(file for file in path.parent.glob(path.name) if file.is_file())
-    if not found:
+    plain = list(takewhile(lambda part: not set(part) & set("*?["), path.parts))
+    folder = Path(*plain) if len(plain) < len(path.parts) else path.parent
+    files = sorted(
+        file
+        for file in folder.glob(str(path.relative_to(folder)))
+        if file.is_file() and not file.name.endswith(CHECKSUM_SUFFIX)
+    )
+    if not files:
         raise SourceError("no such file", where=str(path), remedy=f"mend the path of {market} in the settings")
-    return found
+    return files

@@ -19,6 +19,9 @@ from trading_assets.errors import InvalidFrame
 Unit = Literal["s", "ms", "us", "ns"]
 
 _UNITS: Final[tuple[tuple[Unit, int], ...]] = (("s", 10**9), ("ms", 10**12), ("us", 10**15), ("ns", 10**18))
+MICROSECONDS: Final[dict[Unit | None, int]] = {"s": 1_000_000, "ms": 1000, "us": 1}
+"""Length of a unit; nanoseconds are finer than our times."""
+
 _OFFSET: Final = r"(?:Z|[+-]\d{2}:?\d{2})$"
 _TEXT_FORMATS: Final = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 _DECLARE: Final = "declare their zone under the source's `time_zone`, e.g. time_zone: UTC"
@@ -59,6 +62,14 @@ def to_utc(column: pl.Series, *, time_zone: str | None, where: str) -> pl.Series
     if column.dtype.time_zone is None:
         return _from_local(column, time_zone, where)
     return column.dt.convert_time_zone("UTC").cast(TS)
+
+
+def whole_numbers(column: pl.Series) -> pl.Series | None:
+    """A column of epoch times as numbers; None where its times are written otherwise."""
+    if column.dtype.is_integer():
+        return column
+    present = column.drop_nulls() if column.dtype == pl.String else column.clear()
+    return column.cast(pl.Int64, strict=False) if len(present) and re.fullmatch(r"\d+", present[0]) else None
 
 
 def epoch_unit(values: pl.Series, where: str) -> Unit:
@@ -106,8 +117,7 @@ def _from_text(column: pl.Series, where: str) -> pl.Series:
     present = column.drop_nulls()
     if present.is_empty():
         return column.cast(pl.Int64)
-    if re.fullmatch(r"\d+", present[0]):
-        numbers = column.cast(pl.Int64, strict=False)
+    if (numbers := whole_numbers(column)) is not None:
         _refuse_unread(column, numbers, where)
         return numbers
     plain = column.str.replace(r"(\d)T(\d)", "$1 $2").str.replace(r"\s*(?:UTC|GMT)$", "Z")
