@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,19 +15,26 @@ from trading_assets.settings import KEYS_PREFIX, CcxtSource
 
 _CREDENTIALS: Final = {"API_KEY": "apiKey", "SECRET": "secret", "PASSWORD": "password", "UID": "uid"}
 _TRANSIENT_STATUS: Final = frozenset({408, 418, 425, 429})
+_QUOTED: Final = 40
+"""Characters of a body that is no JSON which an error shows."""
+
 _SHOWN: Final = 200
 """Characters of an exchange's message that an error shows: some answer with a whole web page."""
 
 
 @dataclass(slots=True)
 class Answer:
-    """What is known of the newest HTTP answer; ``status`` is None where none came."""
+    """What is known of the newest HTTP answer; ``status`` is None where none came.
+
+    ``clock`` is the exchange's, from the newest answer that told it.
+    """
 
     status: int | None = None
     retry_after_s: float | None = None
+    clock: datetime | None = None
 
     def clear(self) -> None:
-        """Forget the answer before the next request."""
+        """Forget the answer before the next request; the exchange's clock goes on."""
         self.status = self.retry_after_s = None
 
 
@@ -58,7 +64,9 @@ def connect(settings: CcxtSource, answer: Answer) -> Any:
     client = getattr(ccxt, settings.exchange)(
         {"enableRateLimit": settings.rate_limit, **environment_keys(settings.exchange)}
     )
+    client.timeout = round(settings.timeout_s * 1000)
     client.options["fetchCurrencies"] = False  # candles need none, and with keys set ccxt would sign a request for them
+    _skip_derivatives_without_history(client)
     if settings.base_url is not None:
         client.urls["api"] = _moved(client.urls["api"], settings.base_url.rstrip("/"))
 
@@ -67,12 +75,28 @@ def connect(settings: CcxtSource, answer: Answer) -> Any:
     ) -> str:
         answer.status = code
         answer.retry_after_s = _retry_after(headers.get("Retry-After"))
-        if 200 <= code < 300 and not _is_json(body):  # ccxt would go on with the text, and find no rows in it
-            raise ccxt.BadResponse(f"{settings.exchange} {method} answered {len(body)} characters that are no JSON")
+        answer.clock = _http_date(headers.get("Date")) or answer.clock
         return body.strip()
 
-    client.on_rest_response = watch
+    def parse(body: str) -> Any:
+        try:
+            return client.on_json_response(body)
+        except ValueError:
+            if 200 <= (answer.status or 0) < 300:  # ccxt would go on with the text, and find no rows in it
+                raise ccxt.BadResponse(
+                    f"{settings.exchange} answered {len(body)} characters that are no JSON: {body[:_QUOTED]}"
+                ) from None
+            return None
+
+    client.on_rest_response, client.parse_json = watch, parse
     return client
+
+
+def _skip_derivatives_without_history(client: Any) -> None:
+    """Leave options and dated futures out of the list of markets: they take ccxt most of its requests."""
+    listed = client.options.get("fetchMarkets")
+    if isinstance(listed, dict) and "types" in listed:
+        listed["types"] = [kind for kind in listed["types"] if kind not in ("option", "future")]
 
 
 def environment_keys(exchange: str) -> dict[str, str]:
@@ -111,14 +135,6 @@ def _moved(urls: Any, base_url: str) -> Any:
     return base_url + urlsplit(urls).path if isinstance(urls, str) else urls
 
 
-def _is_json(body: str) -> bool:
-    try:
-        json.loads(body)
-    except ValueError:
-        return False
-    return True
-
-
 def _retry_after(header: str | None) -> float | None:
     """Seconds from a Retry-After header, which holds a number or a date (RFC 9110, section 10.2.3)."""
     if header is None:
@@ -126,8 +142,13 @@ def _retry_after(header: str | None) -> float | None:
     try:
         return float(header)
     except ValueError:
-        pass
+        date = _http_date(header)
+        return None if date is None else max((date - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _http_date(header: str | None) -> datetime | None:
+    """The time of a Date or Retry-After header (RFC 9110, section 5.6.7); None where it is none."""
     try:
-        return max((parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
+        return parsedate_to_datetime(header).astimezone(UTC) if header else None
+    except ValueError:
         return None

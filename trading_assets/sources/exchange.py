@@ -20,7 +20,8 @@ from trading_assets.candles import TS, Market, timeframe_delta
 from trading_assets.errors import SourceError
 from trading_assets.settings import CcxtSource
 from trading_assets.sources.ccxt_client import Answer, connect, is_transient, without_secrets
-from trading_assets.sources.contract import RAW_COLUMNS
+from trading_assets.sources.contract import RAW_COLUMNS, Beginning
+from trading_assets.sources.paging import DAYS, History, Row, kept_bars, page_limit
 from trading_assets.sources.waits import LONGEST_ASKED_S, Waits
 from trading_assets.sources.window import EPOCH, check_window, last_close
 
@@ -57,6 +58,7 @@ class ExchangeCandles:
     synthetic: bool = False
     _client: Any = field(default=None, repr=False)
     _answer: Answer = field(default_factory=Answer, repr=False)
+    _histories: dict[tuple[str, str], History] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_settings(cls, settings: CcxtSource) -> ExchangeCandles:
@@ -69,10 +71,11 @@ class ExchangeCandles:
         return f"ccxt:{self.settings.exchange}"
 
     def fetch(self, market: str, timeframe: str, start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
-        """Yield pages of the candles that open in ``[start, end)`` and are closed.
+        """Yield pages of the candles that open in ``[start, end)`` and are closed by our clock and the exchange's.
 
         An empty answer is asked for a second time before it is believed. Rows beyond the window are not asked for and
-        left out.
+        left out. Where nothing comes before the market's listing, that is logged, and the silence is crossed in
+        steps of days.
 
         Raises
         ------
@@ -82,41 +85,91 @@ class ExchangeCandles:
             If ``start`` is not before ``end``.
         """
         check_window(market, start, end)
-        symbol = self._symbol(market, timeframe)
-        bar = timeframe_delta(timeframe)
-        cursor = start
-        while cursor < (stop := min(end, last_close(self.clock(), timeframe))):
-            rows = self._rows(market, symbol, timeframe, cursor)
-            page = _frame(rows).filter(pl.col("ts").is_between(cursor, stop, closed="left"))
+        history = self._history(market, timeframe)
+        reached = start
+        for rows in history.pages(_ms(start), lambda: _ms(min(end, self._closed(timeframe)))):
+            stop = min(end, self._closed(timeframe))
+            page = _frame(rows).filter(pl.col("ts").is_between(reached, stop, closed="left"))
+            if reached == start and rows[0][0] >= _ms(start) + (history.bar if history.kept else history.span):
+                self._log_beginning(market, timeframe, start)
             if not page.is_empty():
                 yield page
-            cursor = self._next(cursor, symbol, rows, bar)
+            reached = _utc(max(row[0] for row in rows)) + timeframe_delta(timeframe)
 
-    def _rows(self, market: str, symbol: str, timeframe: str, cursor: datetime) -> Sequence[Sequence[Any]]:
-        """One answer from ``cursor`` on; an empty one only if the exchange says so twice."""
-        since, limit = int(cursor.timestamp() * 1000), self.settings.page_limit
+    def beginning(self, market: str, timeframe: str, start: datetime) -> Beginning | None:
+        """Where the candles from ``start`` on begin, and why not before; None if they begin there, or after a gap.
 
-        def ask() -> Sequence[Sequence[Any]]:
-            rows: Sequence[Sequence[Any]] = self._client.fetch_ohlcv(symbol, timeframe, since=since, limit=limit)
+        Raises
+        ------
+        SourceError
+            If the exchange does not know the market or timeframe, refuses, or fails too often in a row.
+        """
+        history = self._history(market, timeframe)
+        newest = self._closed(timeframe)
+        found = history.first(_ms(start), lambda: _ms(newest))
+        first = newest if found is None else _utc(found)
+        if first - start < timeframe_delta(timeframe):
+            return None
+        at = f"{first:%Y-%m-%d %H:%M} UTC"
+        match history.why_silent(_ms(start), _ms(first), _ms(newest)):
+            case "before_listing" if found is None:
+                return Beginning(first, "before_listing", f"{self.settings.exchange} has no candles of {market} yet")
+            case "before_listing":
+                return Beginning(first, "before_listing", f"{self.settings.exchange} lists {market} since {at}")
+            case "out_of_reach":
+                kept = f"the newest {history.kept}" if history.kept else "newer"
+                detail = f"{self.settings.exchange} gives only {kept} {timeframe} candles of {market}, from {at} on"
+                return Beginning(first, "out_of_reach", f"{detail}: take older ones from files or another exchange")
+        return None
+
+    def _log_beginning(self, market: str, timeframe: str, start: datetime) -> None:
+        begins = self.beginning(market, timeframe, start)
+        if begins is not None:
+            level = logging.INFO if begins.reason == "before_listing" else logging.WARNING
+            _log.log(level, "%s %s: %s", market, timeframe, begins.detail)
+
+    def _closed(self, timeframe: str) -> datetime:
+        """The end of the newest bar that is closed by our clock and by the exchange's."""
+        ours, theirs = self.clock(), self._answer.clock
+        return last_close(ours if theirs is None else min(ours, theirs), timeframe)
+
+    def _history(self, market: str, timeframe: str) -> History:
+        """The market's history, once the exchange is known to have it in this timeframe."""
+        symbol = self._symbol(market, timeframe)
+        if (market, timeframe) not in self._histories:
+            exchange = self.settings.exchange
+            described = self._client.feature_value(symbol, "fetchOHLCV", "limit")
+            limit = page_limit(exchange, described, self.settings.page_limit)
+
+            def ask(frame: str, since: int) -> Sequence[Row]:
+                return self._rows(market, symbol, frame, since, limit)
+
+            self._histories[market, timeframe] = History(
+                ask,
+                f"{market} {timeframe} on {exchange}",
+                timeframe,
+                timeframe_delta(timeframe) // timedelta(milliseconds=1),
+                limit,
+                DAYS in self._client.timeframes and timeframe_delta(timeframe) < timedelta(days=1),
+                kept_bars(exchange),
+            )
+        return self._histories[market, timeframe]
+
+    def _rows(self, market: str, symbol: str, timeframe: str, since: int, limit: int) -> Sequence[Row]:
+        """One answer from ``since`` on; an empty one only if the exchange says so twice."""
+        where = f"{market} {timeframe} from {_utc(since):%Y-%m-%d %H:%M} UTC on {self.settings.exchange}"
+
+        def ask() -> Sequence[Row]:
+            rows: Sequence[Row] = self._client.fetch_ohlcv(symbol, timeframe, since=since, limit=limit)
             if not all(len(row) >= len(RAW_COLUMNS) and isinstance(row[0], int) for row in rows):
                 raise ValueError("rows without a time")
             return rows
 
-        where = f"{market} {timeframe} from {cursor:%Y-%m-%d %H:%M} UTC on {self.settings.exchange}"
-        return self._call(where, ask) or self._call(where, ask)
-
-    def _next(self, cursor: datetime, symbol: str, rows: Sequence[Sequence[Any]], bar: timedelta) -> datetime:
-        """Where the next page begins: after the newest row, or a page further where there was none.
-
-        Some exchanges answer for a page of time (``since`` to ``since + limit``), however many rows it has, and cap the
-        limit without a word: an empty answer says nothing about what lies beyond the exchange's own limit.
-        """
-        newest = max((row[0] for row in rows), default=0)
-        reached = EPOCH + timedelta(milliseconds=newest) + bar
-        if reached > cursor:
-            return reached
-        most = self._client.feature_value(symbol, "fetchOHLCV", "limit") or self.settings.page_limit
-        return cursor + min(int(most), self.settings.page_limit) * bar
+        if rows := self._call(where, ask):
+            return rows
+        if rows := self._call(where, ask):
+            _log.warning("%s: an empty answer, then %d candles when asked again", where, len(rows))
+        return rows
 
     def _symbol(self, market: str, timeframe: str) -> str:
         """The market's ccxt symbol, once the exchange is known to have it in this timeframe."""
@@ -185,8 +238,17 @@ class ExchangeCandles:
 def _frame(rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
     """Rows of ccxt (milliseconds, then prices and volume) as a page."""
     schema = {**RAW_COLUMNS, "ts": pl.Int64}
-    frame = pl.DataFrame([row[: len(schema)] for row in rows], schema=schema, orient="row", strict=False)
+    columns = list(zip(*(row[: len(schema)] for row in rows), strict=True))  # three times as fast as row by row
+    frame = pl.DataFrame(columns, schema=schema, orient="col", strict=False)
     return frame.with_columns((pl.col("ts") * 1000).cast(TS))
+
+
+def _ms(instant: datetime) -> int:
+    return (instant - EPOCH) // timedelta(milliseconds=1)
+
+
+def _utc(ms: int) -> datetime:
+    return EPOCH + timedelta(milliseconds=ms)
 
 
 def _remedy(error: Exception) -> str:
