@@ -5,7 +5,7 @@ Secrets never stand here: exchange keys are read from the environment where they
 """
 
 from trading_assets.settings.data import CandleGates, History, MarketSettings, ScheduleSettings, StoreSettings
-from trading_assets.settings.live import NodeSettings, ReplaySettings, RiskSettings
+from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings, RiskSettings
 from trading_assets.settings.places import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, settings_file
 from trading_assets.settings.reading import load_settings
 from trading_assets.settings.research import (
@@ -39,6 +39,7 @@ __all__ = [
     "MlflowSettings",
     "ModelSettings",
     "NodeSettings",
+    "RecordSettings",
     "ReplaySettings",
     "RiskSettings",
     "SampleSource",

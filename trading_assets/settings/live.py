@@ -31,6 +31,17 @@ class NodeSettings(Section):
     risk: RiskSettings = RiskSettings()
 
 
+class RecordSettings(Section):
+    """The recorder of order books and public trades."""
+
+    depth: int = Field(20, ge=1, le=100, description="Levels of each side in a snapshot.")
+    book_interval_s: Positive = Field(1.0, description="A snapshot at most this often; none where nothing changed.")
+    flush_s: Positive = Field(1.0, description="What is not on disk yet: the most that a kill can lose.")
+    segment_s: Positive = Field(60.0, description="Age at which a segment is closed and can be loaded.")
+    give_up_s: Positive = Field(120.0, description="End with an error when nothing came for this long.")
+    keep_segments: bool = Field(False, description="Keep loaded segments in loaded/ instead of deleting them.")
+
+
 class ReplaySettings(Section):
     """The local exchange that replays stored candles."""
 

@@ -17,7 +17,7 @@ from pydantic_settings import (
 
 from trading_assets.candles import Market, timeframe_minutes
 from trading_assets.settings.data import CandleGates, History, MarketSettings, ScheduleSettings, StoreSettings
-from trading_assets.settings.live import NodeSettings, ReplaySettings
+from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings
 from trading_assets.settings.places import settings_file
 from trading_assets.settings.research import BacktestSettings, GateSettings, LabelSettings, ModelSettings
 from trading_assets.settings.section import Section
@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     gates: GateSettings = GateSettings()
     backtest: BacktestSettings = BacktestSettings()
     node: NodeSettings = NodeSettings()
+    record: RecordSettings = RecordSettings()
     replay: ReplaySettings = ReplaySettings()
     schedules: ScheduleSettings = ScheduleSettings()
     mlflow: MlflowSettings = MlflowSettings()

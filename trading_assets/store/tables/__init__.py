@@ -12,6 +12,7 @@ from trading_assets.store.tables.market_data import (
     CANDLES_QUARANTINE,
     FUNDING_RATES,
     PUBLIC_TRADES,
+    RECORDING_GAPS,
     SENTIMENT,
 )
 from trading_assets.store.tables.quality import DAILY_QUALITY, EXCHANGE_COMPARISON, GAPS
@@ -39,6 +40,7 @@ TABLES: Final[dict[str, Table]] = {
         SENTIMENT,
         BOOK_SNAPSHOTS,
         PUBLIC_TRADES,
+        RECORDING_GAPS,
         *BARS.values(),
         GAPS,
         DAILY_QUALITY,
@@ -66,6 +68,7 @@ __all__ = [
     "CANDLE_REVISIONS",
     "FUNDING_RATES",
     "PUBLIC_TRADES",
+    "RECORDING_GAPS",
     "SENTIMENT",
     "BACKTEST_METRICS",
     "BARS",

@@ -145,3 +145,25 @@ PUBLIC_TRADES: Final = Table(
         "known_at": "when the recorder received it",
     },
 )
+RECORDING_GAPS: Final = Table(
+    "recording_gaps",
+    "One stretch of time in which a recording may lack order books or trades, and why.",
+    {
+        "market": pl.String,
+        "stream": pl.String,
+        "ts": TS,
+        "end": TS,
+        "known_at": TS,
+        "reason": pl.String,
+        "missing": pl.Int64,
+    },
+    ("market", "stream", "ts"),
+    notes={
+        "stream": "books or trades",
+        "ts": "the exchange's time of what was recorded last before",
+        "end": "the exchange's time of what was recorded first after it",
+        "known_at": "when the recorder knew",
+        "reason": "reconnect, restart (no recorder was running) or skipped (the exchange's numbers jump)",
+        "missing": "how many trades, by the exchange's consecutive numbers; null where it has none",
+    },
+)
