@@ -1,0 +1,102 @@
+"""Null worlds have nothing to find, and are otherwise like a market."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trading_assets.errors import SettingsError
+from trading_assets.labels import triple_barrier
+from trading_assets.placebo.worlds import (
+    KINDS,
+    MARKET,
+    PLANTED,
+    SHIFTED,
+    START,
+    World,
+    permuted,
+    shifted,
+    worlds,
+)
+from trading_assets.settings import LabelSettings
+from trading_assets.sources.rules import split_valid
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_worlds_candles_are_valid_and_its_seed_decides_them(kind: str) -> None:
+    candles = World(kind, seed=3, days=4).candles()
+    assert candles.equals(World(kind, seed=3, days=4).candles())
+    assert not candles.equals(World(kind, seed=4, days=4).candles())
+    end = START + timedelta(days=4)
+    raw = candles.drop("market", "timeframe")
+    good, bad = split_valid(raw, market=MARKET, timeframe="1m", start=START, end=end, now=end)
+    assert bad.is_empty()
+    assert good.height == 4 * 1440
+
+
+def test_the_kinds_take_turns_and_no_world_comes_twice() -> None:
+    found = worlds(null=60, planted=10, days=150)
+    assert len(set(found)) == 70
+    assert {kind: sum(world.kind == kind for world in found) for kind in KINDS} == dict.fromkeys(KINDS, 20) | {
+        PLANTED: 10
+    }
+    with pytest.raises(SettingsError, match="at least one world"):
+        worlds(null=0, planted=0, days=150)
+
+
+@given(seed=st.integers(0, 1000), days=st.integers(1, 6))
+def test_permuted_candles_are_those_of_the_market_in_other_order_without_its_drift(seed: int, days: int) -> None:
+    source = (
+        World(PLANTED, seed=1, days=3)
+        .candles()
+        .with_columns(pl.col("open", "high", "low", "close") * (1 + 0.0005 * pl.int_range(pl.len())))
+    )
+    made = permuted(source, "1m", np.random.default_rng(seed), days=days)
+    assert made.height == days * 1440
+    assert set(made["volume"]) <= set(source["volume"])
+    if days == 3:  # each hour exactly once
+        assert sorted(made["volume"]) == sorted(source["volume"])
+        steps = made["close"].log().diff().drop_nulls()
+        assert abs(float(np.expm1(steps.to_numpy()).mean())) < 1e-6
+    shape, given_shape = (
+        frame.select((pl.col("high") / pl.col("low")).log().alias("range")) for frame in (made, source)
+    )
+    assert shape["range"].max() <= given_shape["range"].max() + 1e-12  # type: ignore[operator]
+
+
+def test_hours_of_a_real_market_can_be_permuted(real_candles: Path) -> None:
+    source = pl.read_parquet(real_candles / "binance_BTC-USDT_15m.parquet")
+    made = permuted(source, "15m", np.random.default_rng(1), days=150)
+    assert made.height == 150 * 96
+    assert made["timeframe"].unique().to_list() == ["15m"]
+    assert (made["high"] >= made["low"]).all()
+
+
+def test_shifted_outcomes_keep_their_length_and_leave_their_features() -> None:
+    world = World(SHIFTED, seed=1, days=5)
+    candles = world.candles()
+    bars = candles.filter(pl.col("ts").dt.minute() % 15 == 0).with_columns(
+        known_at=pl.col("ts") + timedelta(minutes=15)
+    )
+    end = START + timedelta(days=5)
+    labels = triple_barrier(bars, candles, candle_timeframe="1m", settings=LabelSettings(), until=end)
+    moved = world.labels(labels)
+    keys = ["market", "ts", "known_at", "entry_price"]
+    assert moved.select(keys).equals(labels.select(keys))
+    assert sorted(moved["return"]) == sorted(labels["return"])
+    lasted = (pl.col("label_end") - pl.col("known_at")).alias("lasted")
+    assert sorted(moved.select(lasted)["lasted"]) == sorted(labels.select(lasted)["lasted"])
+    assert (moved["return"] == labels["return"]).mean() < 0.5  # type: ignore[operator]
+    for seed in range(20):
+        turned = shifted(
+            labels.with_row_index("row").with_columns(bars_to_hit="row").drop("row"), np.random.default_rng(seed)
+        )
+        turn = int(turned["bars_to_hit"][0])
+        assert labels.height / 5 <= turn <= labels.height * 4 / 5 + 1
+    assert World(PLANTED, seed=1, days=5).labels(labels) is labels

@@ -1,0 +1,124 @@
+"""One world through the research, from bars to gates, by the same functions as a market."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from trading_assets.placebo.worlds import MARKET, World, until
+from trading_assets.registry import Tried
+from trading_assets.store import open_store
+from trading_assets.store.tables import BARS, CANDLES, TRIAL_RETURNS
+
+if TYPE_CHECKING:
+    from trading_assets.settings import ModelSettings, Settings
+    from trading_assets.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gates said of one world.
+
+    Attributes
+    ----------
+    kind, seed, days
+        The world.
+    approved
+        Whether every gate passed.
+    failed
+        The gates that did not.
+    metrics
+        Those that the gates looked at.
+    auc
+        Area under the curve of all out-of-sample predictions.
+    """
+
+    kind: str
+    seed: int
+    days: int
+    approved: bool
+    failed: tuple[str, ...]
+    metrics: dict[str, float]
+    auc: float
+
+
+def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.DataFrame | None = None) -> Verdict:
+    """Put a world through the research and its gates; it is the only trial on its market.
+
+    Parameters
+    ----------
+    world
+        Which one.
+    settings
+        Labels, backtest, risk and gates.
+    spec
+        Windows, learner and threshold; its markets are replaced by the world's.
+    source
+        Candles of a real market for permuted worlds, of the timeframe that its column says.
+
+    Raises
+    ------
+    TradingError
+        If the history is too short for the walk-forward.
+    """
+    from trading_assets.backtest import gates
+    from trading_assets.backtest.engine import run_backtest
+    from trading_assets.backtest.scrutiny import scrutinise
+    from trading_assets.features import compute, feature_names, fingerprint
+    from trading_assets.labels import triple_barrier
+    from trading_assets.models import dataset, training
+    from trading_assets.models.scores import summary
+
+    timeframe = "1m" if source is None else str(source["timeframe"][0])
+    candles = world.candles(source, timeframe)
+    timeframe = str(candles["timeframe"][0])
+    end = until(candles, timeframe)
+    spec = spec.model_copy(update={"markets": [MARKET], "holdout_days": 0})
+    with tempfile.TemporaryDirectory() as folder:
+        bars = _bars(open_store(f"duckdb:///{Path(folder) / 'world.duckdb'}"), candles, timeframe)
+    labels = triple_barrier(bars, candles, candle_timeframe=timeframe, settings=settings.labels, until=end)
+    data = dataset.join(compute(bars), world.labels(labels), names=feature_names(), fingerprint=fingerprint())
+    predictions = training.walk_forward(data, spec).predictions
+    result = run_backtest(
+        predictions,
+        {MARKET: candles},
+        candle_timeframe=timeframe,
+        model=spec,
+        labels=settings.labels,
+        settings=settings.backtest,
+        risk=settings.node.risk,
+        name="placebo",
+    )
+    metrics = result.metrics | scrutinise(
+        result.trades,
+        result.equity,
+        predictions,
+        threshold=spec.threshold,
+        tried=Tried(1, (result.metrics["sharpe"],)),
+        other_trials=pl.DataFrame(schema=TRIAL_RETURNS.columns),
+        settings=settings.backtest,
+    )
+    judged = gates.evaluate(metrics, settings.gates)
+    return Verdict(
+        kind=world.kind,
+        seed=world.seed,
+        days=world.days,
+        approved=gates.all_passed(judged),
+        failed=tuple(gate.name for gate in judged if not gate.passed),
+        metrics={gate.name: gate.value for gate in judged},
+        auc=summary(predictions).get("oos_auc", float("nan")),
+    )
+
+
+def _bars(store: Store, candles: pl.DataFrame, timeframe: str) -> pl.DataFrame:
+    """The 15-minute bars of the candles, built by the SQL model."""
+    from trading_assets.sql import build_bars, load_models
+
+    store.upsert(CANDLES, candles)
+    start, end = candles["ts"][0], until(candles, timeframe)
+    model = load_models()[BARS["15m"].name]
+    return build_bars(store, model, market=MARKET, timeframe=timeframe, start=start, end=end)
