@@ -1,11 +1,14 @@
-"""Where candles come from: the synthetic sample, files, and any exchange that ccxt knows."""
+"""Where candles come from: the synthetic sample, files, Polygon.io, and any exchange that ccxt knows."""
 
 from __future__ import annotations
 
 from trading_assets.errors import SettingsError, SourceError
-from trading_assets.settings import FilesSource, SampleSource, Settings
+from trading_assets.settings import FilesSource, PolygonSource, SampleSource, Settings
 from trading_assets.sources.contract import RAW_COLUMNS, CandleSource
-from trading_assets.sources.ingestion import Gap, IngestReport, ingest, missing_ranges, resume_from
+from trading_assets.sources.ingestion import ingest
+from trading_assets.sources.missing import Gap, missing_ranges
+from trading_assets.sources.report import IngestReport
+from trading_assets.sources.resume import parts_to_fetch, resume_from
 from trading_assets.sources.rules import RULES, split_valid
 
 __all__ = [
@@ -17,6 +20,7 @@ __all__ = [
     "ingest",
     "missing_ranges",
     "open_source",
+    "parts_to_fetch",
     "resume_from",
     "split_valid",
 ]
@@ -56,6 +60,10 @@ def open_source(settings: Settings, market: str) -> CandleSource:
         files = FileCandles.from_settings(name, source)
         files.check(market)
         return files
+    if isinstance(source, PolygonSource):
+        from trading_assets.sources.polygon import PolygonCandles
+
+        return PolygonCandles.from_settings(source)
     from trading_assets.sources.exchange import ExchangeCandles
 
     return ExchangeCandles.from_settings(source)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,8 +14,13 @@ import polars as pl
 from trading_assets.candles import timeframe_delta
 from trading_assets.errors import SourceError
 from trading_assets.sources.contract import CandleSource
+from trading_assets.sources.gaps import count_reasons
+from trading_assets.sources.missing import Span, bars_between, missing_ranges
+from trading_assets.sources.report import LONGEST_GAPS, IngestReport
+from trading_assets.sources.revisions import record_revisions
 from trading_assets.sources.rules import split_valid
-from trading_assets.sources.window import EPOCH, check_window, last_close
+from trading_assets.sources.settle import note_failure, settle, stored_times
+from trading_assets.sources.window import check_window, last_close
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES, CANDLES_QUARANTINE
 
@@ -25,102 +30,16 @@ Progress = Callable[[datetime, int], None]
 BATCH_ROWS: Final = 10_000
 """Rows put together for one write: each costs tens of milliseconds, however small."""
 
-LONGEST_GAPS: Final = 5
-"""How many missing ranges a report names."""
-
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A missing range: no candle is stored that opens in ``[start, end)``.
+@dataclass(slots=True)
+class Taken:
+    """What has come in so far."""
 
-    Attributes
-    ----------
-    start, end
-        Open time of the first missing candle and of the next stored one.
-    candles
-        How many candles are missing.
-    """
-
-    start: datetime
-    end: datetime
-    candles: int
-
-    def __str__(self) -> str:
-        return f"{self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC: {self.candles:,} candles"
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What one ingest did, and what the store holds in its window afterwards.
-
-    Attributes
-    ----------
-    market, timeframe, source, synthetic
-        What was fetched and from where; ``synthetic`` is true for made-up candles.
-    start, end
-        The window, cut at the last closed bar.
-    rows
-        Good candles fetched (written, or stored already with the same values).
-    quarantined
-        Rows fetched that broke a rule.
-    reasons
-        Reason -> number of quarantined rows.
-    retries
-        Requests that had to be repeated.
-    stored
-        Candles in the window now, those of earlier runs included.
-    expected
-        Candles that the window has room for.
-    first, last
-        Open times of the first and last stored candle of the window; None where there is none.
-    gaps
-        The longest missing ranges, longest first, at most ``LONGEST_GAPS``.
-    gap_ranges
-        How many missing ranges there are in all.
-    """
-
-    market: str
-    timeframe: str
-    source: str
-    synthetic: bool
-    start: datetime
-    end: datetime
-    rows: int
-    quarantined: int
-    reasons: dict[str, int]
-    retries: int
-    stored: int
-    expected: int
-    first: datetime | None
-    last: datetime | None
-    gaps: tuple[Gap, ...]
-    gap_ranges: int
-
-    @property
-    def missing(self) -> int:
-        """Candles that the window has room for and that are not stored."""
-        return self.expected - self.stored
-
-    @property
-    def gap_share(self) -> float:
-        """Missing candles as a fraction of those expected; 0 for an empty window."""
-        return self.missing / self.expected if self.expected else 0.0
-
-    def __str__(self) -> str:
-        label = "SYNTHETIC " if self.synthetic else ""
-        text = (
-            f"{self.market} {self.timeframe} from {label}{self.source}: {self.rows:,} candles fetched, "
-            f"{self.stored:,} of {self.expected:,} stored"
-        )
-        if self.missing:
-            text += f", {self.missing:,} missing ({self.gap_share:.2%}) in {self.gap_ranges} ranges"
-        if self.quarantined:
-            text += f", {self.quarantined:,} quarantined"
-        if self.retries:
-            text += f", {self.retries} requests repeated"
-        return text
+    rows: int = 0
+    revised: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
 
 
 def ingest(
@@ -132,12 +51,14 @@ def ingest(
     start: datetime,
     end: datetime,
     now: datetime,
+    parts: Sequence[Span] | None = None,
     progress: Progress | None = None,
 ) -> IngestReport:
-    """Fetch the closed candles of a window and store them.
+    """Fetch the closed candles of a window, store them, and note what the source does not have.
 
-    Pages are written in ascending time, some at once, so a killed run leaves a beginning that the next run completes.
-    Running twice leaves the same rows.
+    Pages are written in ascending time, one by one or some at once, so a killed run leaves a beginning that the next
+    run completes. Running twice leaves the same rows. A stored candle that comes with other values is replaced, and
+    its old values are kept in ``candle_revisions``.
 
     Parameters
     ----------
@@ -149,6 +70,8 @@ def ingest(
         Candles with ``start <= ts < end``; later than ``now`` nothing is asked for.
     now
         The present time.
+    parts
+        The parts of the window to ask for; the whole window where this is None.
     progress
         Called after each page.
 
@@ -157,27 +80,31 @@ def ingest(
     SettingsError
         If ``start`` is not before ``end``.
     SourceError
-        If the source cannot deliver; what was fetched before stays stored.
+        If the source cannot deliver; what was fetched before stays stored, the rest is noted as ``fetch_failure``.
     InvalidFrame
         If the source delivers something that is not candles.
     """
     check_window(market, start, end)
-    stop = min(end, last_close(now, timeframe))
-    rows = 0
-    reasons: Counter[str] = Counter()
-    retries = source.retries
-    if start < stop:
-        for batch in _batches(source.fetch(market, timeframe, start, stop), progress):
-            good, bad = split_valid(batch, market=market, timeframe=timeframe, start=start, end=stop, now=now)
-            _quarantine(store, bad, source.name, now)  # first: a run that resumes starts at the last stored candle
-            store.upsert(CANDLES, good)
-            reasons.update(bad["reason"])
-            rows += good.height
-    if reasons:
-        found = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    stop = max(start, min(end, last_close(now, timeframe)))
+    taken, retries, asked = Taken(), source.retries, []
+    for begin, until in [(start, end)] if parts is None else parts:
+        if begin >= (cut := min(until, stop)):
+            continue
+        try:
+            take(
+                store, source, taken, market=market, timeframe=timeframe, span=(begin, cut), now=now, progress=progress
+            )
+        except SourceError as error:
+            note_failure(store, market, timeframe, (begin, cut), error, now)
+            raise
+        asked.append((begin, cut))
+    if taken.reasons:
+        found = ", ".join(f"{count} {reason}" for reason, count in sorted(taken.reasons.items()))
         _log.warning("%s: rows went to quarantine: %s", market, found)
-    where = {"market": market, "timeframe": timeframe}
-    times = store.read(CANDLES, where=where, start=start, end=max(start, stop), columns=["ts"])["ts"]
+    times = stored_times(store, market, timeframe, start, stop)
+    explained = settle(
+        store, source, times, market=market, timeframe=timeframe, window=(start, stop), asked=asked, now=now
+    )
     gaps = missing_ranges(times, timeframe, start, stop)
     return IngestReport(
         market=market,
@@ -185,63 +112,54 @@ def ingest(
         source=source.name,
         synthetic=source.synthetic,
         start=start,
-        end=max(start, stop),
-        rows=rows,
-        quarantined=reasons.total(),
-        reasons=dict(sorted(reasons.items())),
+        end=stop,
+        rows=taken.rows,
+        quarantined=taken.reasons.total(),
+        reasons=dict(sorted(taken.reasons.items())),
         retries=source.retries - retries,
         stored=len(times),
-        expected=_count(start, stop, timeframe_delta(timeframe)),
+        expected=bars_between(start, stop, timeframe_delta(timeframe)),
         first=times[0] if len(times) else None,
         last=times[-1] if len(times) else None,
         gaps=tuple(sorted(gaps, key=lambda gap: (-gap.candles, gap.start))[:LONGEST_GAPS]),
         gap_ranges=len(gaps),
+        revised=taken.revised,
+        explained=count_reasons(explained),
     )
 
 
-def resume_from(store: Store, *, market: str, timeframe: str, start: datetime, end: datetime) -> datetime:
-    """From where on a window must be fetched, so that one more day costs one day.
+def take(
+    store: Store,
+    source: CandleSource,
+    taken: Taken,
+    *,
+    market: str,
+    timeframe: str,
+    span: Span,
+    now: datetime,
+    progress: Progress | None = None,
+) -> None:
+    """Fetch one span and store it, batch by batch: bad rows to quarantine, revisions noted, good rows by key.
 
-    Ingest writes in ascending time, so what it began at ``start`` is complete up to the last stored candle. That
-    candle itself is fetched again. A window whose first candle is not stored is fetched from its start: it may have
-    been entered in the middle.
-
-    Returns
-    -------
-    datetime
-        Between ``start`` and ``end``.
+    Raises
+    ------
+    SourceError
+        If the source cannot deliver; what came before is stored.
     """
-    where = {"market": market, "timeframe": timeframe}
-    bar = timeframe_delta(timeframe)
-    first = store.read(CANDLES, where=where, start=start, end=min(end, start + bar), columns=["ts"])
-    if first.is_empty():
-        return start
-    last: datetime = store.tail(CANDLES, where=where, before=end, rows=1)["ts"][0]
-    return last
+    start, end = span
+    before = taken.rows + taken.reasons.total()
 
+    def told(reached: datetime, rows: int) -> None:
+        if progress is not None:
+            progress(reached, before + rows)
 
-def missing_ranges(times: pl.Series, timeframe: str, start: datetime, end: datetime) -> list[Gap]:
-    """The ranges of a window in which no candle is stored, in ascending time.
-
-    Parameters
-    ----------
-    times
-        Open times of the stored candles in the window, ascending and unique.
-    timeframe, start, end
-        What the window should hold.
-    """
-    bar = timeframe_delta(timeframe)
-    if start >= end:
-        return []
-    first = EPOCH - (EPOCH - start) // bar * bar  # the first bar that opens in the window
-    edges = pl.concat([pl.Series([first - bar], dtype=times.dtype), times, pl.Series([end], dtype=times.dtype)])
-    found = pl.DataFrame({"start": edges[:-1] + bar, "end": edges[1:]}).filter(pl.col("start") < pl.col("end"))
-    return [Gap(begin, stop, _count(begin, stop, bar)) for begin, stop in found.iter_rows()]
-
-
-def _count(start: datetime, end: datetime, bar: timedelta) -> int:
-    """How many bars open in ``[start, end)``."""
-    return max(-((EPOCH - end) // bar) - -((EPOCH - start) // bar), 0)
+    for batch in _batches(source.fetch(market, timeframe, start, end), told):
+        good, bad = split_valid(batch, market=market, timeframe=timeframe, start=start, end=end, now=now)
+        _quarantine(store, bad, source.name, now)  # first: a run that resumes starts at the last stored candle
+        taken.revised += record_revisions(store, good, source=source.name, now=now)
+        store.upsert(CANDLES, good)
+        taken.reasons.update(bad["reason"])
+        taken.rows += good.height
 
 
 def _batches(pages: Iterator[pl.DataFrame], progress: Progress | None) -> Iterator[pl.DataFrame]:

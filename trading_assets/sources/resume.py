@@ -1,0 +1,93 @@
+"""What is left to fetch: the stored candles are the checkpoint, and settled gaps are not asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from trading_assets.candles import timeframe_delta
+from trading_assets.sources.gaps import ledger, settled_spans
+from trading_assets.sources.missing import Span, merged
+from trading_assets.sources.window import last_close
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import CANDLES
+
+
+def parts_to_fetch(
+    store: Store, *, market: str, timeframe: str, pieces: Sequence[Span], now: datetime, reread_bars: int
+) -> list[Span]:
+    """The parts of a window that must be asked for, so that what is stored is not fetched again.
+
+    Parameters
+    ----------
+    pieces
+        The window, cut where fetches may have begun: month by month, because a later month may have been fetched
+        while an earlier one was cut off by a kill.
+    now
+        The present time: a window that reaches beyond it still grows.
+    reread_bars
+        How many of the newest bars of a window that still grows are asked for once more: they bring in what the
+        source delivered late, and what it revised.
+
+    Returns
+    -------
+    list of tuple
+        Ascending, apart from each other; empty where all is stored or settled.
+    """
+    settled = settled_spans(ledger(store, market, timeframe))
+    parts = []
+    for start, end in pieces:
+        part = _rest(store, market, timeframe, (start, end), settled)
+        if part is not None:
+            parts.append(part)
+    if pieces and pieces[-1][1] > now:
+        grows = bool(parts) and parts[-1][1] > now
+        tail = min(parts[-1][0] if grows else now, last_close(now, timeframe))
+        parts.append((max(pieces[0][0], tail - reread_bars * timeframe_delta(timeframe)), pieces[-1][1]))
+    return merged(parts)
+
+
+def _rest(store: Store, market: str, timeframe: str, piece: Span, settled: Sequence[Span]) -> Span | None:
+    """What of a piece was not fetched: it was in ascending time, so all of it up to the last stored candle was.
+
+    That candle itself is fetched again. A piece whose first candle is not stored, and not settled either, is fetched
+    from its start: it may have been entered in the middle.
+    """
+    where, bar = {"market": market, "timeframe": timeframe}, timeframe_delta(timeframe)
+    start, end = _beyond(piece[0], settled), piece[1]
+    if start >= end:
+        return None
+    first = store.read(CANDLES, where=where, start=start, end=min(end, start + bar), columns=["ts"])
+    if first.is_empty():
+        return start, end
+    last: datetime = store.tail(CANDLES, where=where, before=end, rows=1)["ts"][0]
+    after = _beyond(last + bar, settled)
+    if after >= end:
+        return None
+    return (last if after == last + bar else after), end
+
+
+def _beyond(moment: datetime, settled: Sequence[Span]) -> datetime:
+    """The moment, or the end of the settled span that holds it."""
+    return next((end for start, end in settled if start <= moment < end), moment)
+
+
+def resume_from(store: Store, *, market: str, timeframe: str, start: datetime, end: datetime) -> datetime:
+    """From where on a window must be fetched, so that one more day costs one day.
+
+    Ingest writes in ascending time, so what it began at ``start`` is complete up to the last stored candle. That
+    candle itself is fetched again. A window whose first candle is not stored is fetched from its start: it may have
+    been entered in the middle.
+
+    Returns
+    -------
+    datetime
+        Between ``start`` and ``end``.
+    """
+    where = {"market": market, "timeframe": timeframe}
+    bar = timeframe_delta(timeframe)
+    first = store.read(CANDLES, where=where, start=start, end=min(end, start + bar), columns=["ts"])
+    if first.is_empty():
+        return start
+    last: datetime = store.tail(CANDLES, where=where, before=end, rows=1)["ts"][0]
+    return last
