@@ -17,7 +17,7 @@ from trading_assets.settings.research import (
     WalkForwardSettings,
 )
 from trading_assets.settings.root import LogSettings, MlflowSettings, Settings
-from trading_assets.settings.sources import CcxtSource, FilesSource, SampleSource, Source
+from trading_assets.settings.sources import CcxtSource, FilesSource, PolygonSource, SampleSource, Source
 
 KEYS_PREFIX = "TRADING_KEYS__"
 """Environment variables with this prefix hold exchange keys: read where they are used, never shown."""
@@ -39,6 +39,7 @@ __all__ = [
     "MlflowSettings",
     "ModelSettings",
     "NodeSettings",
+    "PolygonSource",
     "RecordSettings",
     "ReplaySettings",
     "RiskSettings",

@@ -39,4 +39,16 @@ class CcxtSource(Section):
     rate_limit: bool = Field(True, description="Keep to the exchange's request limits; your own server has none.")
 
 
-Source = Annotated[SampleSource | FilesSource | CcxtSource, Field(discriminator="kind")]
+class PolygonSource(Section):
+    """Polygon.io's aggregates; the key is read from the environment (``TRADING_KEYS__POLYGON__API_KEY``)."""
+
+    kind: Literal["polygon"]
+    asset_class: Literal["crypto", "stocks"] = "crypto"
+    tickers: dict[str, str] = Field({}, description="Market -> Polygon's ticker, where it does not follow, e.g. BRK.B.")
+    adjusted: bool = Field(True, description="Stocks: whether prices before a split are divided by its ratio.")
+    base_url: str | None = Field(None, description="Another address for the REST API.")
+    max_attempts: int = Field(7, ge=1, description="How often a request is made before giving up.")
+    first_wait_s: Positive = Field(2.0, description="Wait before the second attempt; doubles with each further one.")
+
+
+Source = Annotated[SampleSource | FilesSource | CcxtSource | PolygonSource, Field(discriminator="kind")]

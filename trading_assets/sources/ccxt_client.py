@@ -14,7 +14,7 @@ from trading_assets.errors import SourceError
 from trading_assets.settings import KEYS_PREFIX, CcxtSource
 
 _CREDENTIALS: Final = {"API_KEY": "apiKey", "SECRET": "secret", "PASSWORD": "password", "UID": "uid"}
-_TRANSIENT_STATUS: Final = frozenset({408, 418, 425, 429})
+TRANSIENT_STATUS: Final = frozenset({408, 418, 425, 429})
 _QUOTED: Final = 40
 """Characters of a body that is no JSON which an error shows."""
 
@@ -74,7 +74,7 @@ def connect(settings: CcxtSource, answer: Answer) -> Any:
         code: int, reason: str, url: str, method: str, headers: Mapping[str, str], body: str, *request: object
     ) -> str:
         answer.status = code
-        answer.retry_after_s = _retry_after(headers.get("Retry-After"))
+        answer.retry_after_s = retry_after(headers.get("Retry-After"))
         answer.clock = _http_date(headers.get("Date")) or answer.clock
         return body.strip()
 
@@ -115,7 +115,7 @@ def is_transient(error: Exception, answer: Answer) -> bool:
     if isinstance(error, ccxt.InvalidNonce) or not isinstance(error, ccxt.OperationFailed):
         return False
     # ccxt files 400, 403, 404 and 451 under "not available": asking again does not help there
-    return answer.status is None or answer.status < 400 or answer.status >= 500 or answer.status in _TRANSIENT_STATUS
+    return answer.status is None or answer.status < 400 or answer.status >= 500 or answer.status in TRANSIENT_STATUS
 
 
 def without_secrets(text: str, client: Any) -> str:
@@ -135,7 +135,7 @@ def _moved(urls: Any, base_url: str) -> Any:
     return base_url + urlsplit(urls).path if isinstance(urls, str) else urls
 
 
-def _retry_after(header: str | None) -> float | None:
+def retry_after(header: str | None) -> float | None:
     """Seconds from a Retry-After header, which holds a number or a date (RFC 9110, section 10.2.3)."""
     if header is None:
         return None
