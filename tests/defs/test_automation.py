@@ -30,7 +30,7 @@ def test_bars_follow_candles_that_passed_and_nothing_is_requested_twice(location
         names, cursor = requested(location, instance, cursor)
         assert names == set(), "the run has materialized what follows itself"
 
-        candles, checks = location.module("candles").candles, location.module("checks").candle_checks
+        candles, checks = location.module("candles").candles, location.module("checks_candles").candle_checks
         assert location.materialize(settings, candles, checks, instance=instance, tags=tags).success
         names, cursor = requested(location, instance, cursor)
         assert names >= {"bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d"}
@@ -39,7 +39,7 @@ def test_bars_follow_candles_that_passed_and_nothing_is_requested_twice(location
 
 
 def test_nothing_follows_candles_whose_gates_failed(location: Location, tmp_path: Path) -> None:
-    strict = location.settings(tmp_path, candle_gates={"max_gap_share": 0.0})
+    strict = location.settings(tmp_path, quality={"gap_share": {"max_share": 0.0}})
     with dg.DagsterInstance.ephemeral() as instance:
         _, cursor = requested(location, instance)
         tags = location.months(NOISE, "2025-03", "2025-03")

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from tests.defs.small import MONTHS, NOISE, QUIET, SYNA, Location, Undisturbed, copy_of
+from trading_assets.quality import CANDLE_CHECKS
 from trading_assets.settings import Settings
 from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLES, FEATURES, LABELS
@@ -35,11 +36,11 @@ def evaluate(
     tags: dict[str, str] | None = None,
 ) -> dict[str, dg.AssetCheckEvaluation]:
     """Run the checks of some assets on their own."""
-    checks = location.module("checks")
+    checks, candles = location.module("checks"), location.module("checks_candles")
     specs = [dg.AssetSpec(name) for name in ("candles", "features", "labels")]
     job = dg.Definitions(
         assets=specs,
-        asset_checks=[checks.candle_checks, checks.finite_after_warmup, checks.label_balance],
+        asset_checks=[candles.candle_checks, checks.finite_after_warmup, checks.label_balance],
         jobs=[dg.define_asset_job("only_checks", selection=selection or dg.AssetSelection.checks_for_assets(*names))],
         resources=location.module("resources").RESOURCES,
         executor=dg.in_process_executor,
@@ -63,14 +64,7 @@ def spoil(settings: Settings, sql: str) -> None:
 def test_good_data_pass_every_check(undisturbed: Undisturbed) -> None:
     for result in undisturbed.results.values():
         checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
-        assert set(checks) == {
-            "schema",
-            "no_duplicates",
-            "ohlc_consistency",
-            "gap_share",
-            "finite_after_warmup",
-            "label_balance",
-        }
+        assert set(checks) == {*CANDLE_CHECKS, "finite_after_warmup", "label_balance"}
         for check in checks.values():
             assert check.passed, check.description
             assert check.metadata["bad_partition_count"].value == 0
@@ -85,18 +79,20 @@ def test_bad_candles_are_found_and_their_months_named(location: Location, copied
 
     checks = evaluate(location, copied, "candles")
     bad = {name: check.metadata["bad_partitions"].value for name, check in checks.items()}
-    assert not any(check.passed for check in checks.values())
-    assert bad["schema"] == [f"{SYNA}|2025-02: 1 broken rules of a column"]
-    assert bad["no_duplicates"] == [f"{SYNA}|2025-02: 5 doubled keys"]
-    assert bad["ohlc_consistency"] == [f"{NOISE}|2025-03: 1 candles"]
+    failed = {name for name, check in checks.items() if not check.passed}
+    assert failed == {"candle_schema", "no_duplicates", "ohlc_consistency", "gap_share"}
+    assert bad["candle_schema"] == [f"{SYNA}|2025-02: 10 times, worst: low is -1.0, must be greater than 0"]
+    assert bad["no_duplicates"] == [f"{SYNA}|2025-02: 5 times, worst: 2 candles share the key of 2025-02-03 00:00"]
+    assert len(bad["ohlc_consistency"]) == 1
+    assert re.match(rf"{re.escape(NOISE)}\|2025-03: high \d+\.\d+ is below", bad["ohlc_consistency"][0])
     assert len(bad["gap_share"]) == 1
     assert re.match(rf"{re.escape(NOISE)}\|2025-03: 1\d\.\d\d% missing", bad["gap_share"][0])
-    assert "limit of 2.0%" in str(checks["gap_share"].description)
+    assert "limit 2.0%" in str(checks["gap_share"].description)
     assert "candles_quarantine" in str(checks["gap_share"].description)
 
     clean = location.module("partitions").range_tags(f"{SYNA}|2025-01", f"{SYNA}|2025-01")
     assert all(check.passed for check in evaluate(location, copied, "candles", tags=clean).values()), (
-        "a run looks at its own months only"
+        "a run judges its own months only"
     )
 
 
@@ -114,7 +110,7 @@ def test_an_exchange_that_lags_at_the_turn_of_a_month_is_no_gap_yet_but_one_that
         def now(cls, tz: Any = None) -> Any:
             return datetime.fromisoformat(f"2025-03-01T{now}").replace(tzinfo=tz)
 
-    monkeypatch.setattr(location.module("checks"), "datetime", Clock)
+    monkeypatch.setattr(location.module("checks_candles"), "datetime", Clock)
     settings = copy_of(undisturbed, location, tmp_path)
     spoil(settings, "DELETE FROM candles WHERE ts >= '2025-03-01'")
     tags = location.months(SYNA, "2025-03", "2025-03")
@@ -146,7 +142,7 @@ def test_labels_with_hardly_any_take_profit_are_found(location: Location, copied
 
 
 def test_a_failed_gate_stops_its_market_and_no_other(location: Location, tmp_path: Path) -> None:
-    strict = location.settings(tmp_path, candle_gates={"max_gap_share": 0.0})
+    strict = location.settings(tmp_path, quality={"gap_share": {"max_share": 0.0}})
     result = location.run(strict, "market_data", tags=location.months(SYNA, *MONTHS[:1] * 2))
     assert not result.success
     made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
@@ -172,7 +168,9 @@ def test_what_lies_before_a_markets_first_candle_is_no_gap(
 def test_a_market_without_any_candle_is_all_gap(location: Location, tmp_path: Path) -> None:
     settings = location.settings(tmp_path)
     check = evaluate(location, settings, "candles", tags=location.months(SYNA, "2025-02", "2025-02"))["gap_share"]
-    assert check.metadata["bad_partitions"].value == [f"{SYNA}|2025-02: 100.00% missing (40,320 of 40,320)"]
+    assert check.metadata["bad_partitions"].value == [
+        f"{SYNA}|2025-02: 100.00% missing (40,320 of 40,320: unchecked 40,320), limit 2.0%"
+    ]
 
 
 def test_one_check_of_a_group_can_be_run_alone(location: Location, undisturbed: Undisturbed, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_history_that_grew_tick_by_tick_ends_like_one_that_was_filled_at_once(
             def now(cls, tz: Any = None) -> Any:
                 return cls.stands_at
 
-        for module in ("candles", "checks"):
+        for module in ("candles", "checks_candles"):
             monkeypatch.setattr(location.module(module), "datetime", Clock)
         assert location.run(settings, "market_data", tags=location.months(SYNA, first, last)).success
     assert_same_tables(open_store(settings.store_url), undisturbed.store, SYNA)

@@ -74,7 +74,7 @@ def test_a_failure_is_told_in_its_own_words_and_a_failed_gate_as_a_check(
     assert broken.failures["candles"].startswith(str(damaged.data_dir / "market.duckdb"))
     assert broken.failures["candles"].endswith("restore a copy, or move the file away and materialize again")
 
-    strict = copy_of(undisturbed, location, tmp_path / "strict", candle_gates={"max_gap_share": 0.0})
+    strict = copy_of(undisturbed, location, tmp_path / "strict", quality={"gap_share": {"max_share": 0.0}})
     (refused,) = location.launch.materialize_markets(strict, [SYNA], "2025-02", "2025-02")
     assert not refused.success
     assert refused.failures == {}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
-from trading_assets.defs.checks import selected
 from trading_assets.defs.models import ALL, candidate, walk_forward
 from trading_assets.defs.partitions import MODELS, SETTINGS, keys_of_run
 from trading_assets.defs.present import (
@@ -24,6 +23,7 @@ from trading_assets.defs.present import (
     preview,
     synthetic_markets,
 )
+from trading_assets.defs.verdicts import selected
 from trading_assets.defs.versions import required
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store

@@ -4,9 +4,10 @@ Nested names join with a double underscore: ``TRADING_STORE__URL``, ``TRADING_GA
 Secrets never stand here: exchange keys are read from the environment where they are used.
 """
 
-from trading_assets.settings.data import CandleGates, History, MarketSettings, ScheduleSettings, StoreSettings
+from trading_assets.settings.data import History, MarketSettings, ScheduleSettings, StoreSettings
 from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings, RiskSettings
 from trading_assets.settings.places import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, settings_file
+from trading_assets.settings.quality import QualitySettings, Severity
 from trading_assets.settings.reading import load_settings
 from trading_assets.settings.research import (
     BacktestSettings,
@@ -27,7 +28,6 @@ __all__ = [
     "PROJECT_ROOT",
     "SETTINGS_FILE_VARIABLE",
     "BacktestSettings",
-    "CandleGates",
     "CcxtSource",
     "FilesSource",
     "GateSettings",
@@ -40,12 +40,14 @@ __all__ = [
     "ModelSettings",
     "NodeSettings",
     "PolygonSource",
+    "QualitySettings",
     "RecordSettings",
     "ReplaySettings",
     "RiskSettings",
     "SampleSource",
     "ScheduleSettings",
     "Settings",
+    "Severity",
     "Source",
     "StoreSettings",
     "WalkForwardSettings",

@@ -1,4 +1,4 @@
-"""The data layer: history, markets, store, candle gates, schedules."""
+"""The data layer: history, markets, store, schedules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from trading_assets.candles import timeframe_minutes
-from trading_assets.settings.section import Fraction, Positive, Section
+from trading_assets.settings.section import Positive, Section
 
 
 class History(Section):
@@ -30,6 +30,7 @@ class MarketSettings(Section):
 
     source: str = Field(description="A name under `sources`.")
     timeframe: str = Field("1m", description="The finest timeframe that the source has.")
+    second_exchange: str | None = Field(None, description="Another of the markets, the same asset elsewhere.")
 
     @field_validator("timeframe")
     @classmethod
@@ -43,12 +44,6 @@ class StoreSettings(Section):
 
     url: str | None = Field(None, description="duckdb:///path; empty means market.duckdb in the data folder.")
     lock_timeout_s: Positive = 60.0
-
-
-class CandleGates(Section):
-    """Limits of the candle checks."""
-
-    max_gap_share: Fraction = 0.02
 
 
 class ScheduleSettings(Section):

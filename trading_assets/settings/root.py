@@ -16,9 +16,10 @@ from pydantic_settings import (
 )
 
 from trading_assets.candles import Market, timeframe_minutes
-from trading_assets.settings.data import CandleGates, History, MarketSettings, ScheduleSettings, StoreSettings
+from trading_assets.settings.data import History, MarketSettings, ScheduleSettings, StoreSettings
 from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings
 from trading_assets.settings.places import settings_file
+from trading_assets.settings.quality import QualitySettings
 from trading_assets.settings.research import BacktestSettings, GateSettings, LabelSettings, ModelSettings
 from trading_assets.settings.section import Section
 from trading_assets.settings.sources import Source
@@ -54,7 +55,7 @@ class Settings(BaseSettings):
     markets: dict[str, MarketSettings] = Field(min_length=1)
     models: dict[str, ModelSettings] = Field(min_length=1)
     store: StoreSettings = StoreSettings()
-    candle_gates: CandleGates = CandleGates()
+    quality: QualitySettings = QualitySettings()
     labels: LabelSettings = LabelSettings()
     gates: GateSettings = GateSettings()
     backtest: BacktestSettings = BacktestSettings()
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
             Market.parse(name)
             if market.source not in self.sources:
                 raise ValueError(f"market {name}: no source {market.source!r}; known: {sorted(self.sources)}")
+            self._check_second_exchange(name, market)
         for name, model in self.models.items():
             if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) is None:
                 raise ValueError(f"model {name!r}: write a name of letters, digits, - _ and . (it names folders)")
@@ -79,6 +81,19 @@ class Settings(BaseSettings):
                     raise ValueError(f"model {name}: no market {wanted!r}; known: {sorted(self.markets)}")
             self._check_candles(name, model)
         return self
+
+    def _check_second_exchange(self, name: str, market: MarketSettings) -> None:
+        second = market.second_exchange
+        if second is None:
+            return
+        if second not in self.markets or second == name:
+            others = sorted(set(self.markets) - {name})
+            raise ValueError(f"market {name}: no second_exchange {second!r}; other markets: {others}")
+        if self.markets[second].timeframe != market.timeframe:
+            raise ValueError(
+                f"market {name} has {market.timeframe} candles, its second_exchange {second} "
+                f"{self.markets[second].timeframe}: only equal ones can be compared"
+            )
 
     def _check_candles(self, name: str, model: ModelSettings) -> None:
         timeframes = sorted({self.markets[market].timeframe for market in model.markets})
