@@ -14,7 +14,7 @@ import typer
 
 from trading_assets.errors import TradingError
 from trading_assets.settings import SETTINGS_FILE_VARIABLE
-from trading_cli import backfill, demo, models, node, placebo, report, sql, ui
+from trading_cli import backfill, demo, models, node, placebo, record, report, sql, ui
 
 app = typer.Typer(
     help="Candles to features, labels, models, backtests and a paper-trading node: one asset graph.",
@@ -54,6 +54,7 @@ app.command()(sql.sql)
 app.command()(placebo.placebo)
 app.command()(node.paper)
 app.command()(node.replay)
+app.command()(record.record)
 app.command()(node.status)
 app.command()(node.kill)
 

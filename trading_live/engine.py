@@ -11,7 +11,8 @@ from nautilus_trader.live import LiveNode
 from nautilus_trader.model import AccountId, InstrumentId, TraderId
 
 from trading_assets.candles import timeframe_minutes
-from trading_assets.settings import Settings
+from trading_assets.errors import NodeError
+from trading_assets.settings import NodeSettings, Settings
 from trading_live.ledger import NAME as LEDGER
 from trading_live.ledger import ledger_factory
 from trading_live.recovery import Recovered
@@ -46,13 +47,11 @@ def build_engine(
     realized = recovered.realized or {}
     balances = {code: settings.node.starting_balance + realized.get(code, 0.0) for code in quote_currencies(markets)}
     account = AccountId(f"{settings.node.venue.upper()}-001")
-    replayed = settings.node.environment == "replay"
-    addresses = {"base_url_http": replay_http(settings), "base_url_ws": replay_ws(settings)} if replayed else {}
-    data = data_client(settings.node.model_copy(update=addresses), markets)
+    data = data_client(addressed(settings), markets)
     sandbox = execution_client(settings.node, settings.backtest, balances, account=account.value)
     builder = (
         LiveNode.builder("TRADING", TraderId(_TRADER), Environment.SANDBOX)
-        .with_logging(_logging(settings))
+        .with_logging(engine_logging(settings, "engine"))
         .with_timeout_connection(connect_timeout_s)
         .with_timeout_disconnection_secs(_STOP_S)
         .with_delay_post_stop_secs(_STOP_S)
@@ -74,8 +73,27 @@ def execution_timeframe(settings: Settings, markets: Sequence[str]) -> str:
     return max(stored, key=timeframe_minutes, default="1m")
 
 
-def _logging(settings: Settings) -> LoggerConfig:
-    """Warnings of the engine on the terminal, more in a rotated file beside our own logs."""
+def addressed(settings: Settings) -> NodeSettings:
+    """The node's settings; in a replay with the local exchange's addresses."""
+    if settings.node.environment != "replay":
+        return settings.node
+    return settings.node.model_copy(update={"base_url_http": replay_http(settings), "base_url_ws": replay_ws(settings)})
+
+
+def explain(error: RuntimeError, place: str, connect_timeout_s: int) -> NodeError:
+    """What ended the engine, in plain words; ``place`` is the venue or its address."""
+    text = " ".join(str(error).split())
+    if "readiness timeout" in text or "connect timeout" in text:
+        return NodeError(
+            f"the venue did not answer within {connect_timeout_s} s",
+            where=place,
+            remedy="check the network and node.base_url_http; for the local exchange, start trading replay first",
+        )
+    return NodeError(f"the engine stopped: {text}", where="node", remedy="see data/logs")
+
+
+def engine_logging(settings: Settings, name: str) -> LoggerConfig:
+    """Warnings of the engine on the terminal, more in a rotated file of that name beside our own logs."""
     levels = {"DEBUG": LogLevel.INFO, "INFO": LogLevel.WARNING, "WARNING": LogLevel.WARNING, "ERROR": LogLevel.ERROR}
     return LoggerConfig(
         stdout_level=levels[settings.logs.level],
@@ -83,7 +101,7 @@ def _logging(settings: Settings) -> LoggerConfig:
         is_colored=sys.stdout.isatty(),
         file_config=FileWriterConfig(
             directory=str(settings.data_dir / "logs"),
-            file_name="engine",
+            file_name=name,
             file_format="json",
             file_rotate=(10_000_000, 5),
         ),

@@ -20,7 +20,7 @@ from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrateg
 from trading_assets.strategies.risk import RiskGate
 from trading_assets.strategies.signals import Signal
 from trading_live import kill
-from trading_live.engine import build_engine, execution_timeframe
+from trading_live.engine import build_engine, execution_timeframe, explain
 from trading_live.interrupts import engine_listens
 from trading_live.market_time import MarketJournal
 from trading_live.presence import Heartbeat, Presence, RunningModel, State
@@ -268,16 +268,7 @@ class _Run:
                 node.run()
         except RuntimeError as error:
             if self.failure is None:
-                self.failure = self._explain(error)
+                place = self.settings.node.base_url_http or self._place()
+                self.failure = explain(error, place, self.connect_timeout_s)
         finally:
             node.dispose()
-
-    def _explain(self, error: RuntimeError) -> NodeError:
-        text = " ".join(str(error).split())
-        if "readiness timeout" in text or "connect timeout" in text:
-            return NodeError(
-                f"the venue did not answer within {self.connect_timeout_s} s",
-                where=self.settings.node.base_url_http or self._place(),
-                remedy="check the network and node.base_url_http; for the local exchange, start trading replay first",
-            )
-        return NodeError(f"the engine stopped: {text}", where="node", remedy="see data/logs")

@@ -1,4 +1,4 @@
-"""From the spool into the store, exactly once: a row that is stored stays as it is, however often a segment is loaded."""
+"""From the spool into the store, exactly once: a stored row stays as it is, however often a segment is loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Binance USD-M's market-data protocol: what each REST resource and each websocket command answers. No I/O."""
+"""Binance's market-data protocol, spot and USD-M: what REST resources and websocket commands answer. No I/O."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from trading_assets.candles import Market
+from trading_live.replay.streams import snapshot
 from trading_live.replay.tape import Instrument, Tape
+
+AHEAD_MS: Final = "ahead_ms"
+"""The key under which a request carries by how much the venue's clock is ahead."""
 
 MAX_KLINES: Final = 1500
 DEFAULT_KLINES: Final = 500
+BOOK_LIMITS: Final = (5, 10, 20, 50, 100, 500, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,7 @@ class VenueError:
 
 
 Resource = Callable[[Tape, int, Mapping[str, str]], Any]
-"""(tape, replayed milliseconds, query) -> the JSON answer or a :class:`VenueError`."""
+"""(tape, replayed milliseconds, query) -> the answer, written as JSON already where it is text, or a refusal."""
 
 
 def ping(_tape: Tape, _now_ms: int, _query: Mapping[str, str]) -> Any:
@@ -42,6 +47,17 @@ def exchange_info(tape: Tape, now_ms: int, _query: Mapping[str, str]) -> Any:
     return fixed | {"serverTime": now_ms, "symbols": [symbol_info(one) for one in tape.instruments.values()]}
 
 
+def spot_info(tape: Tape, now_ms: int, _query: Mapping[str, str]) -> Any:
+    """The replayed markets as spot markets."""
+    fixed: dict[str, Any] = {"timezone": "UTC", "rateLimits": [], "exchangeFilters": []}
+    return fixed | {"serverTime": now_ms, "symbols": [spot_symbol_info(one) for one in tape.instruments.values()]}
+
+
+def no_markets(_tape: Tape, now_ms: int, _query: Mapping[str, str]) -> Any:
+    """A venue without markets (coin-margined futures), which clients list beside the others."""
+    return {"timezone": "UTC", "serverTime": now_ms, "rateLimits": [], "exchangeFilters": [], "symbols": []}
+
+
 def klines(tape: Tape, now_ms: int, query: Mapping[str, str]) -> Any:
     """Closed bars; never one that has not closed by the replayed clock."""
     instrument = tape.instruments.get(query.get("symbol", ""))
@@ -57,7 +73,18 @@ def klines(tape: Tape, now_ms: int, query: Mapping[str, str]) -> Any:
         return VenueError(-1102, "A parameter was malformed.")
     if not 1 <= limit <= MAX_KLINES:
         return VenueError(-1130, "Data sent for parameter 'limit' is not valid.")
-    return [bar.row() for bar in series.closed(now_ms, start_ms=start, end_ms=end, limit=limit)]
+    return series.rows(now_ms, start_ms=start, end_ms=end, limit=limit)
+
+
+def depth(tape: Tape, now_ms: int, query: Mapping[str, str]) -> Any:
+    """The synthetic order book of this moment."""
+    instrument = tape.instruments.get(query.get("symbol", ""))
+    if instrument is None:
+        return VenueError(-1121, "Invalid symbol.")
+    limit = query.get("limit", "500")
+    if not limit.isdecimal() or int(limit) not in BOOK_LIMITS:
+        return VenueError(-4021, f"'{limit}' is not valid depth limit.")
+    return snapshot(instrument, now_ms, int(limit))
 
 
 def premium_index(tape: Tape, now_ms: int, query: Mapping[str, str]) -> Any:
@@ -71,10 +98,16 @@ def premium_index(tape: Tape, now_ms: int, query: Mapping[str, str]) -> Any:
 
 
 RESOURCES: Final[Mapping[str, Resource]] = {
+    "/api/v3/ping": ping,
+    "/api/v3/time": server_time,
+    "/api/v3/exchangeInfo": spot_info,
+    "/api/v3/klines": klines,
+    "/dapi/v1/exchangeInfo": no_markets,
     "/fapi/v1/ping": ping,
     "/fapi/v1/time": server_time,
     "/fapi/v1/exchangeInfo": exchange_info,
     "/fapi/v1/klines": klines,
+    "/fapi/v1/depth": depth,
     "/fapi/v1/premiumIndex": premium_index,
 }
 
@@ -105,6 +138,29 @@ def _premium(instrument: Instrument, now_ms: int) -> dict[str, Any]:
     prices = dict.fromkeys(("markPrice", "indexPrice", "estimatedSettlePrice"), price)
     rates = {"lastFundingRate": "0", "interestRate": "0", "nextFundingTime": 0}
     return {"symbol": instrument.symbol, **prices, **rates, "time": now_ms}
+
+
+def spot_symbol_info(one: Instrument) -> dict[str, Any]:
+    """One symbol of the spot ``exchangeInfo``, with the precision of its candles."""
+    market = Market.parse(one.market)
+    tick, step = (f"{10.0**-decimals:.{decimals}f}" for decimals in (one.price_decimals, one.volume_decimals))
+    return {
+        "symbol": one.symbol,
+        "status": "TRADING",
+        "baseAsset": market.base,
+        "quoteAsset": market.quote,
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "orderTypes": ["LIMIT", "MARKET"],
+        "isSpotTradingAllowed": True,
+        "permissionSets": [["SPOT"]],
+        "permissions": [],
+        "filters": [
+            {"filterType": "PRICE_FILTER", "tickSize": tick, "minPrice": tick, "maxPrice": "100000000"},
+            {"filterType": "LOT_SIZE", "stepSize": step, "minQty": step, "maxQty": "100000000"},
+        ],
+    }
 
 
 def symbol_info(one: Instrument) -> dict[str, Any]:

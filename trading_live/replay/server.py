@@ -1,4 +1,4 @@
-"""The local exchange: Binance USD-M market data over HTTP and websocket, replayed from stored candles."""
+"""The local exchange: Binance market data over HTTP (spot, USD-M) and websocket (USD-M), from stored candles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import errno
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
@@ -17,7 +17,8 @@ from typing import Any, Final
 from aiohttp import WSMsgType, web
 
 from trading_assets.errors import NodeError
-from trading_live.replay.protocol import RESOURCES, VenueError, answer_command
+from trading_live.replay.protocol import AHEAD_MS, RESOURCES, VenueError, answer_command
+from trading_live.replay.streams import Sent, within
 from trading_live.replay.tape import Kline, Tape, epoch_ms
 
 _HORIZON_S: Final = 10.0
@@ -62,6 +63,8 @@ class ReplayServer:
         Called about five times a second, in the server's thread.
     on_sent
         Called with each bar and the wall clock in nanoseconds right before it goes on the wire.
+    middlewares
+        What stands between a request and its answer, e.g. :meth:`Faults.middleware`.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class ReplayServer:
         hold: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
         on_sent: Callable[[Kline, int], None] | None = None,
+        middlewares: Sequence[Any] = (),
     ) -> None:
         self.tape = tape
         self.host = host
@@ -82,6 +86,7 @@ class ReplayServer:
         self._hold = hold
         self._on_progress = on_progress
         self._on_sent = on_sent
+        self._middlewares = middlewares
         self._now_ms = epoch_ms(tape.start)
         self._clients: set[_Client] = set()
         self._outage = False
@@ -152,6 +157,11 @@ class ReplayServer:
             loop.call_soon_threadsafe(stop.set)
         thread.join(_HORIZON_S)
 
+    def show(self, tape: Tape) -> None:
+        """Serve another tape's history from now on, as of its end."""
+        self.tape = tape
+        self._now_ms = epoch_ms(tape.end)
+
     def pause(self) -> None:
         """Stop the clock; everyone stays connected."""
         self._paused = True
@@ -196,7 +206,7 @@ class ReplayServer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._subscribed = asyncio.Event()
-        app = web.Application(middlewares=[self._refuse_in_outage])
+        app = web.Application(middlewares=[self._refuse_in_outage, *self._middlewares])
         for path in RESOURCES:
             app.router.add_get(path, self._rest)
         app.router.add_get("/{tail:.*}", self._websocket)
@@ -222,18 +232,33 @@ class ReplayServer:
             await self._everyone_subscribed()
         due = time.monotonic()
         for close_ms, bars in groupby(self.tape.play(), key=lambda bar: bar.close_ms):
-            due += (close_ms + 1 - self._now_ms) / 1000 / self.speed
-            await asyncio.sleep(max(due - time.monotonic(), 0))
-            while self._paused:
-                await asyncio.sleep(_PAUSE_S)
-                due = time.monotonic()
-            self._now_ms = close_ms + 1
+            for sent in self._within(self._now_ms, close_ms + 1):
+                due = await self._until(due, sent.at_ms + 1)
+                await self._publish(sent.stream, sent.message)
+                self._report()
+            due = await self._until(due, close_ms + 1)
             for bar in bars:
                 await self._send(bar)
             self._report()
         self._now_ms = epoch_ms(self.tape.end)
         self._finished.set()
         self._report(force=True)
+
+    async def _until(self, due: float, at_ms: int) -> float:
+        """Set the replayed clock to an instant, when it is there; returns the wall clock's time of it."""
+        due += (at_ms - self._now_ms) / 1000 / self.speed
+        await asyncio.sleep(max(due - time.monotonic(), 0))
+        while self._paused:
+            await asyncio.sleep(_PAUSE_S)
+            due = time.monotonic()
+        self._now_ms = at_ms
+        return due
+
+    def _within(self, start_ms: int, end_ms: int) -> list[Sent]:
+        """The trades and book updates that somebody listens to, of all symbols, in the order of sending."""
+        streams = {stream for client in self._clients for stream in client.streams}
+        found = (within(one, start_ms, end_ms, streams) for one in self.tape.instruments.values())
+        return sorted((sent for messages in found for sent in messages), key=lambda sent: sent.at_ms)
 
     async def _everyone_subscribed(self) -> None:
         """Wait for the first subscription, and until no other came for a while: clients send few at a time."""
@@ -246,15 +271,18 @@ class ReplayServer:
         self._hold = False
 
     async def _send(self, bar: Kline) -> None:
-        stream = f"{bar.symbol.lower()}@kline_{bar.interval}"
+        noted = self._on_sent
+        note = None if noted is None else lambda: noted(bar, time.time_ns())
+        await self._publish(f"{bar.symbol.lower()}@kline_{bar.interval}", bar.message(), note)
+
+    async def _publish(self, stream: str, message: Any, note: Callable[[], None] | None = None) -> None:
         listeners = [client for client in self._clients if stream in client.streams]
         if not listeners:
             return
-        message = bar.message()
         plain, wrapped = json.dumps(message), json.dumps({"stream": stream, "data": message})
         for client in listeners:
-            if self._on_sent is not None:
-                self._on_sent(bar, time.time_ns())
+            if note is not None:
+                note()
             try:
                 await client.socket.send_str(wrapped if client.combined else plain)
             except ConnectionError:
@@ -282,9 +310,11 @@ class ReplayServer:
         return response
 
     async def _rest(self, request: web.Request) -> web.Response:
-        answer = RESOURCES[request.path](self.tape, self._now_ms, request.query)
+        answer = RESOURCES[request.path](self.tape, self._now_ms + request.get(AHEAD_MS, 0), request.query)
         if isinstance(answer, VenueError):
             return web.json_response({"code": answer.code, "msg": answer.text}, status=400)
+        if isinstance(answer, str):
+            return web.Response(text=answer, content_type="application/json")
         return web.json_response(answer)
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:

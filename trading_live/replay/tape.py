@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import merge
 from typing import Any, Final
 
@@ -21,6 +21,8 @@ from trading_assets.strategies.instruments import raw_symbol
 INTERVALS: Final = ("5m", "15m", "1h", "4h", "1d")
 """Bars built from the candles, beside the candles' own timeframe."""
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 MAX_DECIMALS: Final = 8
 
 BarsOf = Callable[[str, str], pl.DataFrame]
@@ -36,10 +38,6 @@ class Kline:
     open_ms: int
     close_ms: int
     texts: tuple[str, str, str, str, str]
-
-    def row(self) -> list[Any]:
-        """The array that ``GET /fapi/v1/klines`` returns."""
-        return [self.open_ms, *self.texts, self.close_ms, "0", 1, "0", "0", "0"]
 
     def message(self) -> dict[str, Any]:
         """The websocket's ``kline`` event of a closed bar."""
@@ -74,15 +72,38 @@ class Series:
             (first, high, low, last, traded),
         )
 
+    def ticks(self, index: int) -> list[int]:
+        """Open, high, low and close of a bar in units of the price's last decimal."""
+        scale = 10.0**self._price
+        return [round(float(price) * scale) for price in self._values[index, :4]]
+
+    def lots(self, index: int) -> int:
+        """The volume of a bar in units of its last decimal."""
+        scale = 10.0**self._volume
+        return round(float(self._values[index, 4]) * scale)
+
     def closed(self, now_ms: int, *, start_ms: int | None, end_ms: int | None, limit: int) -> list[Kline]:
         """At most ``limit`` bars closed before ``now_ms``, opened in [start, end]; without start, the last ones."""
+        return [self.kline(index) for index in self._closed(now_ms, start_ms, end_ms, limit)]
+
+    def rows(self, now_ms: int, *, start_ms: int | None, end_ms: int | None, limit: int) -> str:
+        """The same bars as the JSON that ``GET /fapi/v1/klines`` returns."""
+        closed = self._closed(now_ms, start_ms, end_ms, limit)
+        found = slice(closed.start, closed.stop)
+        price = f'"%.{self._price}f",' * 4
+        row = f'[%d,{price}"%.{self._volume}f",%d,"0",1,"0","0","0"]'
+        values = zip(*self._values[found].T.tolist(), strict=True)
+        times = zip(self.open_ms[found].tolist(), self.close_ms[found].tolist(), strict=True)
+        return f"[{','.join(row % (begin, *bar, end) for (begin, end), bar in zip(times, values, strict=True))}]"
+
+    def _closed(self, now_ms: int, start_ms: int | None, end_ms: int | None, limit: int) -> range:
         stop = int(np.searchsorted(self.close_ms, now_ms, side="left"))
         if end_ms is not None:
             stop = min(stop, int(np.searchsorted(self.open_ms, end_ms, side="right")))
         begin = 0 if start_ms is None else int(np.searchsorted(self.open_ms, start_ms, side="left"))
         if start_ms is None:
             begin = max(begin, stop - limit)
-        return [self.kline(index) for index in range(begin, min(stop, begin + limit))]
+        return range(begin, max(min(stop, begin + limit), begin))
 
     def after(self, ms: int) -> Iterator[Kline]:
         """Bars that close at or after an instant, in order."""
@@ -171,6 +192,31 @@ def read_tape(
         built = _bars_from(store, timeframe, start - history, newest + timeframe_delta(timeframe))
         instruments.append(_instrument(market, timeframe, candles, built))
     return Tape(instruments, start, end or last)
+
+
+def whole_tape(candles: Mapping[str, pl.DataFrame], timeframe: str = "1m") -> Tape:
+    """Candles in memory, all of them in the past: a venue that only serves history, without a store.
+
+    Parameters
+    ----------
+    candles
+        Market -> frame with ts, open, high, low, close, volume, sorted by ts.
+    timeframe
+        Of all of them; longer bars are built from them. The clock stands at the end of the last day.
+    """
+    instruments = []
+    end = EPOCH
+    for market, frame in candles.items():
+
+        def bars(_market: str, interval: str, frame: pl.DataFrame = frame) -> pl.DataFrame:
+            columns = [pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume")]
+            return frame.group_by_dynamic("ts", every=interval).agg(columns)
+
+        instruments.append(_instrument(market, timeframe, frame, bars))
+        newest = frame["ts"].max()
+        if isinstance(newest, datetime):
+            end = max(end, newest.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
+    return Tape(instruments, end, end)
 
 
 def _bars_from(store: Store, timeframe: str, start: datetime, end: datetime) -> BarsOf:

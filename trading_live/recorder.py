@@ -1,0 +1,319 @@
+"""The recorder: order books and public trades of a venue, through the node's own adapter, into the spool."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from nautilus_trader.common import DataActor, Environment, SocketState, SocketStateChanged
+from nautilus_trader.live import LiveNode
+from nautilus_trader.model import BookType, InstrumentId, OrderBook, TraderId, TradeTick
+
+from trading_assets.errors import NodeError
+from trading_assets.recordings import Spool, spool_folder
+from trading_assets.settings import RecordSettings, Settings
+from trading_assets.strategies.instruments import exact, instrument_id
+from trading_live.engine import addressed, engine_logging, explain
+from trading_live.interrupts import engine_listens
+from trading_live.notes import Notes
+from trading_live.venues import data_client
+
+_LOG: Final = structlog.get_logger(__name__)
+_STOP_S: Final = 1
+_VENUE_DEPTH: Final = {"binance": 1000, "bybit": 200, "okx": 400, "kraken": 100}
+"""Levels that the adapter keeps: more than are recorded, because a level behind the last one may move up."""
+
+_NUMBERED: Final = frozenset({"binance"})
+"""Venues that number each market's trades one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStats:
+    """How a recording goes.
+
+    Attributes
+    ----------
+    trades, books, gaps
+        Rows so far.
+    lag_s
+        By how much the newest message's arrival is behind the exchange's time of it; None in a replay.
+    reconnects
+        Connections that were lost.
+    connected
+        Whether all connections stand.
+    """
+
+    seconds: float
+    trades: int
+    books: int
+    gaps: int
+    bytes: int
+    lag_s: float | None
+    reconnects: int
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordHooks:
+    """What the recorder tells the process that it runs in: progress at every write, and what happened."""
+
+    progress: Callable[[RecordStats], None] = lambda _stats: None
+    event: Callable[[str], None] = lambda _text: None
+
+
+def run_recorder(
+    settings: Settings,
+    markets: Sequence[str],
+    *,
+    seconds: float | None = None,
+    connect_timeout_s: int = 30,
+    hooks: RecordHooks | None = None,
+) -> RecordStats:
+    """Record until the time is over, a signal comes (SIGINT, SIGTERM), or the venue is silent for too long.
+
+    Parameters
+    ----------
+    settings
+        ``node`` names venue and environment, ``record`` the depth and the intervals.
+    markets
+        What is recorded, all of one venue.
+    seconds
+        How long; None for no end.
+    connect_timeout_s
+        How long the venue may take to answer at the start.
+    hooks
+        Told how it goes.
+
+    Returns
+    -------
+    RecordStats
+        The last word.
+
+    Raises
+    ------
+    NodeError
+        If another recorder writes to the same folder, the venue cannot be reached, does not have a market, is silent
+        for ``record.give_up_s``, or the disk refuses. What was received before is on disk.
+    """
+    venue = settings.node.venue
+    replayed = settings.node.environment == "replay"
+    spool = Spool(spool_folder(settings) / f"{venue}-{settings.node.environment}", settings.record.segment_s)
+    try:
+        instruments = {
+            market: InstrumentId.from_str(instrument_id(market, "replay" if replayed else venue)) for market in markets
+        }
+        node = _engine(settings, markets, connect_timeout_s)
+        notes = Notes(markets, spool.folder, numbered=venue in _NUMBERED)
+        recorder = Recorder(
+            instruments,
+            spool,
+            notes,
+            settings.record,
+            hooks or RecordHooks(),
+            replayed=replayed,
+            levels=_VENUE_DEPTH[venue],
+            seconds=seconds,
+            stop=lambda: node.handle().stop(),
+        )
+        node.add_actor(recorder)
+        failure: NodeError | None = None
+        try:
+            with engine_listens():
+                node.run()
+        except RuntimeError as error:
+            place = f"{venue} {settings.node.environment}"
+            failure = explain(error, settings.node.base_url_http or place, connect_timeout_s)
+        finally:
+            node.dispose()
+            recorder.flush(last=True)
+        if recorder.failure or failure:
+            raise recorder.failure or failure  # type: ignore[misc]
+        return recorder.stats()
+    finally:
+        spool.close()
+
+
+def _engine(settings: Settings, markets: Sequence[str], connect_timeout_s: int) -> LiveNode:
+    data = data_client(addressed(settings), markets)
+    return (
+        LiveNode.builder("RECORD", TraderId("RECORD-001"), Environment.LIVE)
+        .with_logging(engine_logging(settings, "engine-record"))
+        .with_timeout_connection(connect_timeout_s)
+        .with_timeout_disconnection_secs(_STOP_S)
+        .with_delay_post_stop_secs(_STOP_S)
+        .with_reconciliation(False)
+        .add_data_client(None, data.factory, data.config)
+        .build()
+    )
+
+
+class Recorder(DataActor):
+    """Listens in the engine, on the engine's thread.
+
+    Parameters
+    ----------
+    instruments
+        Market -> the venue's instrument.
+    spool
+        Where rows go.
+    notes
+        What was heard since the last write.
+    settings
+        Depth and intervals.
+    hooks
+        Told how it goes.
+    replayed
+        Whether the exchange's times are historic: then the newest of them is the clock.
+    levels
+        How deep the adapter keeps the book.
+    seconds
+        How long to record; None for no end.
+    stop
+        Stops the engine.
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> Recorder:
+        """The engine's base class takes its own config at this point."""
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        instruments: Mapping[str, InstrumentId],
+        spool: Spool,
+        notes: Notes,
+        settings: RecordSettings,
+        hooks: RecordHooks,
+        *,
+        replayed: bool,
+        levels: int,
+        seconds: float | None,
+        stop: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self.failure: NodeError | None = None
+        self._markets = {iid: market for market, iid in instruments.items()}
+        self._spool = spool
+        self._notes = notes
+        self._settings = settings
+        self._hooks = hooks
+        self._replayed = replayed
+        self._levels = levels
+        self._seconds = seconds
+        self._stop = stop
+        self._begun = self._heard = time.monotonic()
+        self._market_us = 0
+        self._lag_us: int | None = None
+        self._bytes = 0
+        self._reconnects = 0
+        self._down: set[str] = set()
+
+    # -- the engine's handlers ------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Subscribe."""
+        unknown = [str(iid) for iid in self._markets if self.cache.instrument(iid) is None]
+        if unknown:
+            self._fail(f"the venue does not have {', '.join(unknown)}", "check the markets that are to be recorded")
+            return
+        self._begun = self._heard = time.monotonic()
+        self.subscribe_socket_state()
+        interval_ms = round(self._settings.book_interval_s * 1000)
+        for iid in self._markets:
+            self.subscribe_trades(iid)
+            self.subscribe_book_at_interval(iid, BookType.L2_MBP, interval_ms, depth=self._levels)
+        self.clock.set_timer("flush", timedelta(seconds=self._settings.flush_s), callback=lambda _: self._turn())
+
+    def on_trade(self, trade: TradeTick) -> None:
+        """Take down a trade."""
+        ts_us, wall_us = trade.ts_event // 1000, trade.ts_init // 1000
+        self._hear(ts_us)
+        self._lag_us = wall_us - ts_us
+        self._notes.trade(
+            self._markets[trade.instrument_id],
+            str(trade.trade_id),
+            exact(trade.price),
+            exact(trade.size),
+            {"BUY": "buy", "SELL": "sell"}.get(trade.aggressor_side.name, ""),
+            ts_us=ts_us,
+            received_us=self._market_us if self._replayed else wall_us,
+        )
+
+    def on_book(self, book: OrderBook) -> None:
+        """Take down the best levels; the engine keeps the book and gives it at each interval."""
+        ts_us, depth = book.ts_event // 1000, self._settings.depth
+        bids, asks = ([(exact(one.price), one.size()) for one in side] for side in (book.bids(depth), book.asks(depth)))
+        changed = self._notes.book(
+            self._markets[book.instrument_id],
+            bids,
+            asks,
+            sequence=book.sequence,
+            ts_us=ts_us,
+            received_us=max(self._market_us, ts_us) if self._replayed else time.time_ns() // 1000,
+        )
+        if changed:  # the engine gives an old book again at each interval
+            self._hear(ts_us)
+
+    def on_socket_state(self, event: SocketStateChanged) -> None:
+        """Note that a connection was lost or is there again."""
+        if event.state == SocketState.CONNECTED:
+            if event.endpoint in self._down:
+                self._down.discard(event.endpoint)
+                self._hooks.event(f"connected again: {event.endpoint}")
+                _LOG.info("connected again", endpoint=event.endpoint)
+        elif event.endpoint not in self._down:
+            self._down.add(event.endpoint)
+            self._reconnects += 1
+            self._notes.broken()
+            self._hooks.event(f"connection lost: {event.endpoint}; connects again")
+            _LOG.warning("connection lost", endpoint=event.endpoint)
+
+    # -- the clock ------------------------------------------------------------------------------------------------
+
+    def stats(self) -> RecordStats:
+        """How it goes."""
+        notes = self._notes
+        return RecordStats(
+            seconds=time.monotonic() - self._begun,
+            trades=notes.trades,
+            books=notes.books,
+            gaps=notes.gaps,
+            bytes=self._bytes,
+            lag_s=None if self._replayed or self._lag_us is None else self._lag_us / 1e6,
+            reconnects=self._reconnects,
+            connected=not self._down,
+        )
+
+    def flush(self, *, last: bool = False) -> None:
+        """Write what was heard; on disk when this returns."""
+        try:
+            now_us = self._market_us if self._replayed else time.time_ns() // 1000
+            self._bytes += self._spool.write(self._notes.take(None if last else now_us))
+            self._notes.remember()
+        except (NodeError, OSError) as error:
+            self._fail(getattr(error, "what", str(error)), "check the disk and its rights; what was written is kept")
+
+    def _turn(self) -> None:
+        try:
+            self.flush()
+            self._hooks.progress(self.stats())
+            silent = time.monotonic() - self._heard
+            if self._seconds is not None and time.monotonic() - self._begun >= self._seconds:
+                self._stop()
+            elif silent >= self._settings.give_up_s:
+                self._fail(f"the venue has sent nothing for {silent:.0f} s", "check the network, then record again")
+        except Exception as error:
+            _LOG.exception("recorder")
+            self._fail(f"the recorder failed: {type(error).__name__}: {error}", "see the log")
+
+    def _hear(self, ts_us: int) -> None:
+        """The venue is there; in a replay the newest of its times is the clock, which only goes on."""
+        self._heard = time.monotonic()
+        self._market_us = max(self._market_us, ts_us)
+
+    def _fail(self, what: str, remedy: str) -> None:
+        self.failure = self.failure or NodeError(what, where="record", remedy=remedy)
+        self._stop()
