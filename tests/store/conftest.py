@@ -1,4 +1,4 @@
-"""The engines that the store's tests run against: a second one joins with one line."""
+"""The engines that the store's tests run against: another one joins with one line."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import postgres_server
 from trading_assets.store import Store, open_store
 
 ENGINES: dict[str, Callable[[Path], str]] = {
     "duckdb": lambda folder: f"duckdb:///{folder / 'market.duckdb'}",
+    "postgres": lambda _: postgres_server().fresh_database(),
 }
 
 

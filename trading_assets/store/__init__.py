@@ -13,8 +13,12 @@ def open_store(url: str, *, lock_timeout_s: float = 60.0) -> Store:
     Raises
     ------
     StoreError
-        If the URL names no known engine, the file is corrupted, or another process holds it too long.
+        If the URL names no known engine.
     """
+    if url.partition("://")[0] in {"postgresql", "postgres"}:
+        from trading_assets.store.postgres import PostgresStore
+
+        return PostgresStore.from_url(url, lock_timeout_s=lock_timeout_s)
     from trading_assets.store.duckdb import DuckDBStore
 
     return DuckDBStore.from_url(url, lock_timeout_s=lock_timeout_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +12,11 @@ from typing import Any, Final, Self, cast
 import duckdb
 import polars as pl
 
-from trading_assets.errors import InvalidFrame, StoreError
+from trading_assets.errors import StoreError
 from trading_assets.settings import from_root
 from trading_assets.store import duckdb_file
 from trading_assets.store.duckdb_tables import create_temporary, fit, stored_columns
-from trading_assets.store.frames import conform, empty
+from trading_assets.store.frames import check_inside, completed, conform, empty, wanted_columns
 from trading_assets.store.statements import Condition, listed, matching, near, quoted
 from trading_assets.store.tables import TABLES, Table
 
@@ -67,6 +67,15 @@ class DuckDBStore:
                 _write(connection, table, frame, near(table, frame), keep_others=True)
         return len(frame)
 
+    def upsert_together(self, parts: Sequence[tuple[Table, pl.DataFrame]]) -> int:
+        """Upsert into several tables in one transaction."""
+        parts = [(table, conform(table, frame)) for table, frame in parts if len(frame)]
+        if parts:
+            with self._writing(*parts) as connection:
+                for table, frame in parts:
+                    _write(connection, table, frame, near(table, frame), keep_others=True)
+        return sum(len(frame) for _, frame in parts)
+
     def replace(
         self,
         table: Table,
@@ -79,7 +88,7 @@ class DuckDBStore:
         """Make ``frame`` the only rows with ``where`` and ``start <= table.time < end``."""
         frame = conform(table, frame)
         scope = matching(table, where, start, end)
-        _check_inside(table, frame, where, start, end)
+        check_inside(table, frame, where, start, end)
         if len(frame) or self.path.exists():
             with self._writing((table, frame)) as connection:
                 _write(connection, table, frame, scope, keep_others=False)
@@ -89,7 +98,7 @@ class DuckDBStore:
         """Make each frame the only rows of its table with ``where``, all tables in one transaction."""
         parts = [(table, conform(table, frame)) for table, frame in parts]
         for table, frame in parts:
-            _check_inside(table, frame, where, None, None)
+            check_inside(table, frame, where, None, None)
         with self._writing(*parts) as connection:
             for table, frame in parts:
                 _write(connection, table, frame, matching(table, where, None, None), keep_others=False)
@@ -110,7 +119,7 @@ class DuckDBStore:
         fixed = {column: value for column, value in (where or {}).items() if isinstance(value, str)}
         with self._reading() as connection:
             stored = stored_columns(connection, table)
-            wanted = _wanted(table, stored, columns)
+            wanted = wanted_columns(table, stored, columns)
             if not stored:
                 return empty(table, wanted)
             order = [column for column in table.key if column not in fixed]
@@ -122,14 +131,14 @@ class DuckDBStore:
             )
         if order and not (len(order) == 1 and frame[order[0]].is_sorted()):
             frame = frame.sort(order)
-        return _completed(table, frame, wanted, fixed)
+        return completed(table, frame, wanted, fixed)
 
     def tail(self, table: Table, *, where: Mapping[str, str], before: datetime, rows: int) -> pl.DataFrame:
         """The last ``rows`` rows with ``where`` and ``table.time < before``, in ascending order."""
         condition = matching(table, where, end=before)
         with self._reading() as connection:
             stored = stored_columns(connection, table)
-            wanted = _wanted(table, stored, None)
+            wanted = wanted_columns(table, stored, None)
             if not stored:
                 return empty(table, wanted)
             fetched = [column for column in wanted if column in stored]
@@ -137,7 +146,7 @@ class DuckDBStore:
             frame = _fetch(
                 connection, f"SELECT {listed(fetched)} FROM {quoted(table.name)} WHERE {condition} {newest}", condition
             )
-        return _completed(table, frame.sort(table.time), wanted, {})
+        return completed(table, frame.sort(table.time), wanted, {})
 
     def bounds(
         self, table: Table, *, where: Mapping[str, str | Sequence[str]] | None = None
@@ -233,40 +242,3 @@ def _changes(
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, condition: Condition) -> pl.DataFrame:
     return cast("pl.DataFrame", pl.from_arrow(connection.sql(sql, params=condition.parameters).to_arrow_table()))
-
-
-def _wanted(table: Table, stored: Collection[str], columns: Sequence[str] | None) -> list[str]:
-    known = list(dict.fromkeys([*table.columns, *stored]))
-    unknown = [column for column in columns or () if column not in known]
-    if unknown and (stored or not table.open_ended):
-        raise StoreError(f"no column {unknown[0]!r}", where=table.name, remedy=f"it has {', '.join(known)}")
-    return known if columns is None else list(columns)
-
-
-def _completed(table: Table, frame: pl.DataFrame, wanted: Sequence[str], fixed: Mapping[str, str]) -> pl.DataFrame:
-    """The frame with the columns that the filter fixes, and nulls for those that an older file does not have."""
-    absent = [column for column in wanted if column not in frame.columns and column not in fixed]
-    return frame.with_columns(
-        *(pl.lit(value, pl.String).alias(column) for column, value in fixed.items()),
-        *(pl.lit(None, table.columns[column]).alias(column) for column in absent),
-    ).select(wanted)
-
-
-def _check_inside(
-    table: Table, frame: pl.DataFrame, where: Mapping[str, str], start: datetime | None, end: datetime | None
-) -> None:
-    inside = [pl.col(column) == value for column, value in where.items()]
-    if start is not None:
-        inside.append(pl.col(table.time) >= start)
-    if end is not None:
-        inside.append(pl.col(table.time) < end)
-    if not inside:
-        return
-    outside = len(frame) - frame.select(pl.all_horizontal(inside).fill_null(False).sum()).item()
-    if outside:
-        window = ", ".join([*(f"{column}={value}" for column, value in where.items()), f"[{start}, {end})"])
-        raise InvalidFrame(
-            f"{outside:,} of {len(frame):,} rows lie outside of what is replaced ({window})",
-            where=table.name,
-            remedy="replace the window that the rows belong to",
-        )

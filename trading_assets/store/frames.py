@@ -1,13 +1,14 @@
-"""Whether a frame fits its table: the same check before every engine's write."""
+"""Frames on their way into a table and out of it: the same for every engine."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
 import polars as pl
 
-from trading_assets.errors import InvalidFrame
+from trading_assets.errors import InvalidFrame, StoreError
 from trading_assets.store.tables import Schema, Table
 
 
@@ -41,6 +42,57 @@ def empty(table: Table, columns: Iterable[str] | None = None) -> pl.DataFrame:
     """A frame of the table without rows; a column that only an open-ended table may have is Float64."""
     names = table.columns if columns is None else columns
     return pl.DataFrame(schema={name: table.columns.get(name, pl.Float64) for name in names})
+
+
+def wanted_columns(table: Table, stored: Collection[str], columns: Sequence[str] | None) -> list[str]:
+    """What a read is to return: ``columns``, or all that are declared or ``stored``.
+
+    Raises
+    ------
+    StoreError
+        If the table has no such column.
+    """
+    known = list(dict.fromkeys([*table.columns, *stored]))
+    unknown = [column for column in columns or () if column not in known]
+    if unknown and (stored or not table.open_ended):
+        raise StoreError(f"no column {unknown[0]!r}", where=table.name, remedy=f"it has {', '.join(known)}")
+    return known if columns is None else list(columns)
+
+
+def completed(table: Table, frame: pl.DataFrame, wanted: Sequence[str], fixed: Mapping[str, str]) -> pl.DataFrame:
+    """The frame with the columns that the filter fixes, and nulls for those that an older file does not have."""
+    absent = [column for column in wanted if column not in frame.columns and column not in fixed]
+    return frame.with_columns(
+        *(pl.lit(value, pl.String).alias(column) for column, value in fixed.items()),
+        *(pl.lit(None, table.columns[column]).alias(column) for column in absent),
+    ).select(wanted)
+
+
+def check_inside(
+    table: Table, frame: pl.DataFrame, where: Mapping[str, str], start: datetime | None, end: datetime | None
+) -> None:
+    """Refuse rows that lie outside of what is to be replaced.
+
+    Raises
+    ------
+    InvalidFrame
+        With how many they are.
+    """
+    inside = [pl.col(column) == value for column, value in where.items()]
+    if start is not None:
+        inside.append(pl.col(table.time) >= start)
+    if end is not None:
+        inside.append(pl.col(table.time) < end)
+    if not inside:
+        return
+    outside = len(frame) - frame.select(pl.all_horizontal(inside).fill_null(False).sum()).item()
+    if outside:
+        window = ", ".join([*(f"{column}={value}" for column, value in where.items()), f"[{start}, {end})"])
+        raise InvalidFrame(
+            f"{outside:,} of {len(frame):,} rows lie outside of what is replaced ({window})",
+            where=table.name,
+            remedy="replace the window that the rows belong to",
+        )
 
 
 def _check_names(table: Table, columns: list[str], extra: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,27 @@ def listed(names: Iterable[str], *, of: str = "") -> str:
     return ", ".join(prefix + quoted(name) for name in names)
 
 
+def literal(value: object) -> str:
+    """A value as an SQL literal.
+
+    Raises
+    ------
+    StoreError
+        If the value has a type that no column has, or a time without a zone.
+    """
+    if value is None or isinstance(value, bool):
+        return "NULL" if value is None else str(value).upper()
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"CAST('{value!r}' AS DOUBLE PRECISION)"
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return f"CAST('{value.isoformat()}' AS TIMESTAMP WITH TIME ZONE)"
+    raise StoreError(f"{value!r} cannot stand in a statement", remedy="pass text, numbers or times with a time zone")
+
+
 @dataclass(slots=True)
 class Condition:
     """Terms joined by AND, and the values of their parameters."""
@@ -44,6 +66,10 @@ class Condition:
         name = f"p{len(self.parameters)}"
         self.parameters[name] = value
         return f"${name}"
+
+    def inlined(self) -> str:
+        """The condition with its values in place of the parameters, for engines that plan by them."""
+        return re.sub(r"\$(p\d+)", lambda name: literal(self.parameters[name[1]]), str(self))
 
     def __str__(self) -> str:
         return " AND ".join(self.terms) or "TRUE"

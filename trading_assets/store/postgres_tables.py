@@ -1,0 +1,110 @@
+"""The tables inside a PostgreSQL database: created from their declaration, grown where it grew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import polars as pl
+
+from trading_assets.errors import StoreError
+from trading_assets.store import timescale
+from trading_assets.store.postgres_session import Session
+from trading_assets.store.statements import listed, literal, quoted
+from trading_assets.store.tables import Schema, Table
+
+_TYPES: Final[dict[pl.DataType, str]] = {
+    pl.String(): "text",
+    pl.Datetime("us", "UTC"): "timestamp with time zone",
+    pl.Float64(): "double precision",
+    pl.List(pl.Float64): "double precision[]",
+    pl.Int8(): "smallint",
+    pl.Int32(): "integer",
+    pl.Int64(): "bigint",
+    pl.UInt64(): "numeric(20,0)",
+    pl.Boolean(): "boolean",
+}
+_GROWING: Final = 0x7472_6164_65
+"""The number of the lock under which tables are made and changed ("trade")."""
+
+
+def stored_columns(session: Session, table: Table) -> dict[str, str]:
+    """Column -> PostgreSQL type, as the database has them; empty where the table was never created."""
+    columns = session.fetch(
+        "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute "
+        f"WHERE attnum > 0 AND NOT attisdropped AND attrelid = to_regclass({literal(quoted(table.name))}) "
+        "ORDER BY attnum"
+    )
+    return dict(columns.rows())
+
+
+def fit(session: Session, table: Table, frame: pl.DataFrame) -> dict[str, str]:
+    """Make the table fit its declaration and the frame; returns its columns.
+
+    Raises
+    ------
+    StoreError
+        If a stored column has another type than its declaration, or a new column is part of the key.
+    """
+    stored = stored_columns(session, table)
+    wanted: Schema = {**frame.schema, **table.columns}
+    if stored.keys() >= wanted.keys():
+        _check_types(table, wanted, stored)
+        return stored
+    session.fetch(f"SELECT 1 FROM pg_advisory_xact_lock({_GROWING})")  # others may grow it at this moment
+    stored = stored_columns(session, table)
+    if not stored:
+        create(session, table)
+        stored = stored_columns(session, table)
+    _check_types(table, {c: t for c, t in wanted.items() if c in stored or c in table.key}, stored)
+    added = [column for column in wanted if column not in stored]
+    if added:
+        additions = ", ".join(f"ADD COLUMN {_column(column, wanted[column])}" for column in added)
+        session.run(f"ALTER TABLE {quoted(table.name)} {additions}")
+    return {**stored, **{column: _sql_type(wanted[column]) for column in added}}
+
+
+def create(session: Session, table: Table) -> None:
+    """Create the table, with its key and what it means as comments; a hypertable where the server has Timescale."""
+    name = quoted(table.name)
+    columns = ", ".join(_column(column, dtype) for column, dtype in table.columns.items())
+    session.run(f"CREATE TABLE {name} ({columns}, PRIMARY KEY ({listed(table.key)}))")
+    session.run(f"COMMENT ON TABLE {name} IS {literal(f'{table.row} Key: {", ".join(table.key)}.')}")
+    for column, note in table.notes.items():
+        session.run(f"COMMENT ON COLUMN {name}.{quoted(column)} IS {literal(note)}")
+    if timescale.is_present(session):
+        timescale.convert(session, table)
+
+
+def create_temporary(session: Session, tables: Iterable[Table]) -> None:
+    """Empty stand-ins, for this session only, for tables that the database does not have."""
+    for table in tables:
+        if not stored_columns(session, table):
+            columns = ", ".join(_column(column, dtype) for column, dtype in table.columns.items())
+            session.run(f"CREATE TEMPORARY TABLE {quoted(table.name)} ({columns}) ON COMMIT DROP")
+
+
+def create_stage(session: Session, name: str, frame: pl.DataFrame) -> None:
+    """An empty table for the frame, for this transaction only."""
+    columns = ", ".join(_column(column, dtype) for column, dtype in frame.schema.items())
+    session.run(f"CREATE TEMPORARY TABLE {quoted(name)} ({columns}) ON COMMIT DROP")
+
+
+def _check_types(table: Table, wanted: Schema, stored: dict[str, str]) -> None:
+    for column, dtype in wanted.items():
+        if stored.get(column) != _sql_type(dtype):
+            found = stored.get(column, "absent")
+            raise StoreError(
+                f"another version made the table {table.name}: {column} is {found}, not {_sql_type(dtype)}",
+                remedy=f"drop the table ({quoted(table.name)}) in the store and materialize it again",
+            )
+
+
+def _column(name: str, dtype: pl.DataType | type[pl.DataType]) -> str:
+    # text in the order of its bytes: the order that Polars has, and faster than a language's
+    collation = ' COLLATE "C"' if dtype == pl.String else ""
+    return f"{quoted(name)} {_sql_type(dtype)}{collation}"
+
+
+def _sql_type(dtype: pl.DataType | type[pl.DataType]) -> str:
+    return _TYPES[dtype() if isinstance(dtype, type) else dtype]
