@@ -128,6 +128,17 @@ class ExchangeCandles:
             level = logging.INFO if begins.reason == "before_listing" else logging.WARNING
             _log.log(level, "%s %s: %s", market, timeframe, begins.detail)
 
+    def ask[T](self, market: str, request: Callable[[Any, str], T]) -> T:
+        """Make another request about a market, as patiently as for candles: ``request(client, symbol)``.
+
+        Raises
+        ------
+        SourceError
+            If the exchange does not know the market, refuses, or fails too often in a row.
+        """
+        symbol = self._symbol(market)
+        return self._call(f"{market} on {self.settings.exchange}", lambda: request(self._client, symbol))
+
     def _closed(self, timeframe: str) -> datetime:
         """The end of the newest bar that is closed by our clock and by the exchange's."""
         ours, theirs = self.clock(), self._answer.clock
@@ -171,8 +182,8 @@ class ExchangeCandles:
             _log.warning("%s: an empty answer, then %d candles when asked again", where, len(rows))
         return rows
 
-    def _symbol(self, market: str, timeframe: str) -> str:
-        """The market's ccxt symbol, once the exchange is known to have it in this timeframe."""
+    def _symbol(self, market: str, timeframe: str | None = None) -> str:
+        """The market's ccxt symbol, once the exchange is known to have it, and in this timeframe."""
         where = f"{market} on {self.settings.exchange}"
         if self._client is None:
             self._client = connect(self.settings, self._answer)
@@ -187,7 +198,7 @@ class ExchangeCandles:
                 remedy=f"did you mean {', '.join(near)}?" if near else "look it up in the exchange's list of markets",
             )
         known = self._client.timeframes or {}
-        if timeframe not in known:
+        if timeframe is not None and timeframe not in known:
             raise SourceError(
                 f"the exchange has no {timeframe} candles", where=where, remedy=f"it has {', '.join(known)}"
             )
