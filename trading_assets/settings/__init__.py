@@ -4,7 +4,7 @@ Nested names join with a double underscore: ``TRADING_STORE__URL``, ``TRADING_GA
 Secrets never stand here: exchange keys are read from the environment where they are used.
 """
 
-from trading_assets.settings.data import History, MarketSettings, ScheduleSettings, StoreSettings
+from trading_assets.settings.data import FetchSettings, History, MarketSettings, ScheduleSettings, StoreSettings
 from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings, RiskSettings
 from trading_assets.settings.places import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, settings_file
 from trading_assets.settings.quality import QualitySettings, Severity
@@ -29,6 +29,7 @@ __all__ = [
     "SETTINGS_FILE_VARIABLE",
     "BacktestSettings",
     "CcxtSource",
+    "FetchSettings",
     "FilesSource",
     "GateSettings",
     "History",

@@ -46,11 +46,27 @@ class StoreSettings(Section):
     lock_timeout_s: Positive = 60.0
 
 
+class FetchSettings(Section):
+    """How candles are fetched."""
+
+    reread_bars: int = Field(
+        240, ge=0, description="How many of the newest bars are asked for once more: late ones and revisions."
+    )
+
+
 class ScheduleSettings(Section):
-    """When the schedules fire (cron, UTC)."""
+    """When the schedules fire (cron, UTC), and when data without a fresh run counts as late."""
 
     candles: str = "5 * * * *"
     retrain: str = "30 2 * * *"
+    late_after_hours: Positive = Field(2.0, description="Candles, bars and features older than this are late.")
+    stale_after_hours: Positive = Field(6.0, description="Older than this they are stale.")
+
+    @model_validator(mode="after")
+    def _late_before_stale(self) -> Self:
+        if self.late_after_hours >= self.stale_after_hours:
+            raise ValueError(f"late_after_hours {self.late_after_hours:g} is not below {self.stale_after_hours:g}")
+        return self
 
     @field_validator("candles", "retrain")
     @classmethod

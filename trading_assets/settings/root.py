@@ -16,7 +16,7 @@ from pydantic_settings import (
 )
 
 from trading_assets.candles import Market, timeframe_minutes
-from trading_assets.settings.data import History, MarketSettings, ScheduleSettings, StoreSettings
+from trading_assets.settings.data import FetchSettings, History, MarketSettings, ScheduleSettings, StoreSettings
 from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings
 from trading_assets.settings.places import settings_file
 from trading_assets.settings.quality import QualitySettings
@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     markets: dict[str, MarketSettings] = Field(min_length=1)
     models: dict[str, ModelSettings] = Field(min_length=1)
     store: StoreSettings = StoreSettings()
+    fetch: FetchSettings = FetchSettings()
     quality: QualitySettings = QualitySettings()
     labels: LabelSettings = LabelSettings()
     gates: GateSettings = GateSettings()
