@@ -18,13 +18,14 @@ from trading_assets.sql import load_models
 
 BARS = {"bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d"}
 GROUPS = {
-    "market_data": {"candles", "candles_quarantine"},
+    "market_data": {"candles", "candles_quarantine", "candle_revisions", "candle_gaps"},
     "bars": BARS,
     "features": {"features"},
     "labels": {"labels"},
     "models": {"walk_forward", "candidate"},
     "evaluation": {"backtest"},
     "deployment": {"approved", "deployment"},
+    "recordings": {"book_snapshots", "public_trades", "recording_gaps"},
     "live": {"signals", "orders", "fills", "positions", "performance_summary"},
 }
 HEAVY = ("pandera", "lightgbm", "sklearn", "nautilus_trader", "ccxt", "mlflow", "matplotlib", "pandas")
@@ -85,12 +86,15 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
         "retrain",
         "promote",
         "load_journal",
+        "load_recordings",
     }
     statuses = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
     assert statuses == dict.fromkeys(("hourly_market_data", "daily_retrain"), dg.DefaultScheduleStatus.STOPPED)
     sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
     assert sensors == {
-        **dict.fromkeys(("promotion", "journal_ingest", "run_failure_alert"), dg.DefaultSensorStatus.RUNNING),
+        **dict.fromkeys(
+            ("promotion", "journal_ingest", "recordings_ingest", "run_failure_alert"), dg.DefaultSensorStatus.RUNNING
+        ),
         "follow_data": dg.DefaultSensorStatus.STOPPED,
     }
 
