@@ -29,7 +29,7 @@ SELECT
     min(low) AS low,
     arg_max(close, ts) AS close,
     sum(volume ORDER BY ts) AS volume,
-    CAST(count(*) AS INTEGER) AS candles
+    CAST(count(ts) AS INTEGER) AS candles
 FROM source
 WHERE bar >= $start
     AND bar < $end

@@ -14,7 +14,7 @@ decided AS (
         max(model_version) AS model_version,
         min(ts) AS first_ts,
         max(ts) AS last_ts,
-        count(*) AS decisions,
+        count(seq) AS decisions,
         count(*) FILTER (WHERE action = 'enter') AS signals_taken,
         count(*) FILTER (WHERE action = 'refuse') AS signals_refused
     FROM signals
@@ -27,7 +27,7 @@ filled AS (
         coalesce(owner.model, '(none)') AS model,
         min(fills.ts) AS first_ts,
         max(fills.ts) AS last_ts,
-        count(*) AS fills,
+        count(fills.seq) AS fills,
         sum(fills.fee ORDER BY fills.seq) AS fees
     FROM fills
     LEFT JOIN owner ON owner.node = fills.node AND owner.signal_id = fills.signal_id

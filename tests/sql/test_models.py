@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 
 from trading_assets.errors import SqlModelError
-from trading_assets.sql import build_bars, load_models, run_model
+from trading_assets.sql import load_models, run_model, run_window
 from trading_assets.store import TABLES, Store
 
-BAR = "SELECT market, ts, known_at, open, high, low, close, volume, candles\nFROM {}"
+BAR = "SELECT market, ts, ts AS known_at, open, high, low, close, volume, 1 AS candles\nFROM {}"
+OTHERS = {"gaps", "daily_quality", "exchange_comparison", "performance_summary"}
 START, END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)
 
 
@@ -27,7 +28,7 @@ def write(folder: Path, **files: str) -> Path:
 
 def test_the_models_are_those_that_the_tables_expect() -> None:
     models = load_models()
-    assert set(models) == {"bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "performance_summary"}
+    assert set(models) == {"bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", *OTHERS}
     assert models["bars_1h"].dependencies == ("candles",)
     assert models["bars_1h"].parameters == ("candle_minutes", "end", "market", "start", "timeframe")
     assert models["performance_summary"].dependencies == ("fills", "positions", "signals")
@@ -38,10 +39,11 @@ def test_the_models_are_those_that_the_tables_expect() -> None:
 @pytest.mark.parametrize("name", sorted(load_models()))
 def test_a_model_returns_the_columns_and_types_of_its_table(store: Store, name: str) -> None:
     model = load_models()[name]
-    if name.startswith("bars_"):
-        frame = build_bars(store, model, market="x:A/B", timeframe="1m", start=START, end=END)
+    if "candle_minutes" in model.parameters:
+        frame = run_window(store, model, market="x:A/B", timeframe="1m", start=START, end=END)
     else:
-        frame = run_model(store, model)
+        given = {"start": START, "end": END, "limit_bps": 10.0}
+        frame = run_model(store, model, **{parameter: given[parameter] for parameter in model.parameters})
     assert frame.schema == pl.DataFrame(schema=TABLES[name].columns).schema
     assert store.upsert(TABLES[name], frame) == 0
 
@@ -67,6 +69,23 @@ def test_parts_of_a_statement_and_functions_are_no_tables(tmp_path: Path) -> Non
         ),
         ({"bars_5m": "SELECT *\nFROM candles\nWHERE a = 'x"}, "bars_5m.sql:3: unterminated string"),
         ({"bars_5m": "-- $a\n" + BAR.format("\n  candlez")}, "bars_5m.sql:4: unknown table 'candlez'"),
+        (
+            {"bars_5m": BAR.format("candles\nWHERE clsoe > 0")},
+            "bars_5m.sql:3: unknown column 'clsoe'; there is close, ",
+        ),
+        ({"bars_5m": BAR.format("candles c\nORDER BY\n  c.tss")}, "bars_5m.sql:4: unknown column 'c.tss'"),
+        (
+            {"bars_5m": "WITH a AS (SELECT market FROM candles)\n" + BAR.format("a")},
+            "bars_5m.sql:2: unknown column 'ts'",
+        ),
+        (
+            {"bars_5m": BAR.format("candles c\nWHERE EXISTS (SELECT 1 FROM bars_1h b\nWHERE b.ts = c.seq)")},
+            "bars_5m.sql:4: unknown column 'c.seq'",
+        ),
+        (
+            {"bars_5m": BAR.format("candles JOIN bars_1h ON TRUE")},
+            "bars_5m.sql:1: 'market' is a column of candles and of",
+        ),
         ({"bars_5m": BAR.format("other.candles")}, "bars_5m.sql:2: unknown table 'other.candles'"),
         (
             {"bars_5m": BAR.format("bars_1h"), "bars_1h": BAR.format("bars_5m")},
@@ -75,7 +94,7 @@ def test_parts_of_a_statement_and_functions_are_no_tables(tmp_path: Path) -> Non
         ({"bars_5m": BAR.format("bars_5m")}, "bars_5m.sql:2: .*in a circle: bars_5m <- bars_5m"),
         (
             {"bars_5m": BAR.format("candles"), "x__BARS_5m": BAR.format("candles")},
-            "BARS_5m.sql: the name is taken by .*bars_5m.sql",
+            "BARS_5m.sql:1: the name is taken by .*bars_5m.sql",
         ),
         ({"bars_5m": "SELECT *\nFROM candles"}, r"bars_5m.sql:1: returns \*; the table bars_5m has market, ts"),
         ({"bars_5m": "SELECT 1 AS market"}, "bars_5m.sql:1: returns market; the table"),
@@ -101,6 +120,6 @@ def test_models_are_parsed_once_until_a_file_changes(tmp_path: Path) -> None:
 
 
 def test_a_statement_that_the_store_refuses_names_its_file(store: Store, tmp_path: Path) -> None:
-    model = load_models(write(tmp_path, bars_5m=BAR.format("candles")))["bars_5m"]
-    with pytest.raises(SqlModelError, match=r"bars_5m.sql: .*known_at"):
+    model = load_models(write(tmp_path, bars_5m=BAR.format("candles WHERE market + 1 > 2")))["bars_5m"]
+    with pytest.raises(SqlModelError, match=r"bars_5m.sql: .*"):
         run_model(store, model)

@@ -1,0 +1,57 @@
+"""What a SQL model is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from trading_assets.sql.expectations import Expectation
+
+
+class SourceColumn(NamedTuple):
+    """A column of a table that a model reads."""
+
+    table: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class SqlModel:
+    """One SELECT; its result is the table of the same name.
+
+    Attributes
+    ----------
+    name
+        The file's name without ``.sql``, and the table's.
+    path
+        The file.
+    sql
+        Its text, in DuckDB's dialect.
+    dependencies
+        The tables that it reads, sorted.
+    parameters
+        The ``$name`` parameters that it needs, sorted.
+    columns
+        The columns that it returns, in order.
+    lineage
+        For each of them the stored columns that its value is computed from.
+    expectations
+        What its rows must fulfil, from the YAML files beside it.
+    """
+
+    name: str
+    path: Path
+    sql: str
+    dependencies: tuple[str, ...]
+    parameters: tuple[str, ...]
+    columns: tuple[str, ...]
+    lineage: Mapping[str, tuple[SourceColumn, ...]] = field(default_factory=dict, hash=False)
+    expectations: tuple[Expectation, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """The first sentence of the file's opening comment."""
+        first = self.sql.splitlines()[0]
+        return first.removeprefix("--").strip() if first.startswith("--") else ""
