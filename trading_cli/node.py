@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,11 +46,12 @@ def replay(
     end: Annotated[str | None, typer.Option("--to", help="UTC, exclusive. Default: all that is stored.")] = None,
     speed: Speed = None,
     port: Port = None,
+    faults: Annotated[Path | None, typer.Option(help="A script of faults (YAML) that its REST side commits.")] = None,
 ) -> None:
     """Serve stored candles as a local exchange that speaks Binance USD-M's protocol; waits for its first subscriber."""
     settings = load_settings()
     logs.configure(settings, "replay")
-    from trading_live.replay import Progress, open_replay, serve
+    from trading_live.replay import Faults, Progress, open_replay, serve
 
     with progress() as bar:
         task = bar.add_task("replay", total=100, note="waits for a subscriber")
@@ -66,6 +68,7 @@ def replay(
             speed=speed,
             port=port,
             on_progress=show,
+            faults=None if faults is None else Faults.read(faults),
         )
         served = ", ".join(map(named, market or settings.markets))
         console.print(f"local exchange on {settings.replay.host}:{server.port}: {served}")

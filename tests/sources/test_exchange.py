@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import polars as pl
 import pytest
 
+from tests.exchange import MARKET, LocalExchange
 from trading_assets.errors import SettingsError, SourceError
 from trading_assets.settings import CcxtSource
 from trading_assets.sources import ingest
@@ -18,8 +18,7 @@ from trading_assets.sources.exchange import ExchangeCandles
 from trading_assets.sources.waits import Waits
 from trading_assets.store import Store
 from trading_assets.store.tables import CANDLES
-
-MARKET = "binance:BTC/USDT:USDT"
+from trading_live.replay.faults import Kind
 
 
 @pytest.fixture
@@ -28,9 +27,9 @@ def slept() -> list[float]:
 
 
 @pytest.fixture
-def source(local_exchange: Any, slept: list[float]) -> ExchangeCandles:
+def source(local_exchange: LocalExchange, slept: list[float]) -> ExchangeCandles:
     settings = CcxtSource(
-        kind="ccxt", exchange="binanceusdm", base_url=local_exchange.url, page_limit=100, rate_limit=False
+        kind="ccxt", exchange="binanceusdm", base_url=local_exchange.url, page_limit=100, rate_limit=False, timeout_s=1
     )
     return ExchangeCandles(settings, Waits(4, 1.0, sleep=slept.append))
 
@@ -40,7 +39,7 @@ def read(source: ExchangeCandles, start: datetime, minutes: int) -> pl.DataFrame
 
 
 def test_pages_follow_each_other_until_the_window_is_full(
-    source: ExchangeCandles, local_exchange: Any, plain_candles: Callable[..., pl.DataFrame], start: datetime
+    source: ExchangeCandles, local_exchange: LocalExchange, plain_candles: Callable[..., pl.DataFrame], start: datetime
 ) -> None:
     candles = plain_candles(450)
     local_exchange.hold(candles)
@@ -52,7 +51,7 @@ def test_pages_follow_each_other_until_the_window_is_full(
 
 
 def test_a_gap_longer_than_a_page_is_crossed(
-    source: ExchangeCandles, local_exchange: Any, plain_candles: Callable[..., pl.DataFrame], start: datetime
+    source: ExchangeCandles, local_exchange: LocalExchange, plain_candles: Callable[..., pl.DataFrame], start: datetime
 ) -> None:
     candles = plain_candles(600)
     kept = pl.concat([candles[:50], candles[400:]])
@@ -61,35 +60,37 @@ def test_a_gap_longer_than_a_page_is_crossed(
 
 
 def test_an_empty_answer_is_believed_only_the_second_time(
-    source: ExchangeCandles, local_exchange: Any, plain_candles: Callable[..., pl.DataFrame], start: datetime
+    source: ExchangeCandles, local_exchange: LocalExchange, plain_candles: Callable[..., pl.DataFrame], start: datetime
 ) -> None:
     candles = plain_candles(200)
     local_exchange.hold(candles)
-    local_exchange.faults.extend(["", "empty"])
+    local_exchange.faults.next(None, "empty")
     assert read(source, start, 200).equals(candles)
 
 
 def test_a_market_without_candles_in_the_window_gives_no_page(
-    source: ExchangeCandles, local_exchange: Any, plain_candles: Callable[..., pl.DataFrame], start: datetime
+    source: ExchangeCandles, local_exchange: LocalExchange, plain_candles: Callable[..., pl.DataFrame], start: datetime
 ) -> None:
     local_exchange.hold(plain_candles(100, start + timedelta(days=30)))
     assert list(source.fetch(MARKET, "1m", start, start + timedelta(days=1))) == []
     assert len(local_exchange.requests) < 6, "the first answer shows that nothing lies in the window"
 
 
-@pytest.mark.parametrize("fault", ["429", "418", "500", "502", "503", "truncated", "html", "drop"])
+@pytest.mark.parametrize(
+    "fault", ["429", "418", "500", "502", "503", "maintenance", "truncated", "html", "drop", "timeout"]
+)
 def test_a_passing_fault_costs_a_retry_and_no_candle(
     source: ExchangeCandles,
-    local_exchange: Any,
+    local_exchange: LocalExchange,
     plain_candles: Callable[..., pl.DataFrame],
     start: datetime,
     slept: list[float],
     caplog: pytest.LogCaptureFixture,
-    fault: str,
+    fault: Kind,
 ) -> None:
     candles = plain_candles(250)
     local_exchange.hold(candles)
-    local_exchange.faults.extend(["", fault, fault])
+    local_exchange.faults.next(None, fault, fault)
     with caplog.at_level(logging.WARNING):
         assert read(source, start, 250).equals(candles)
     assert source.retries == 2
@@ -100,14 +101,14 @@ def test_a_passing_fault_costs_a_retry_and_no_candle(
 
 def test_a_lasting_fault_is_given_up_with_what_came_before_stored(
     source: ExchangeCandles,
-    local_exchange: Any,
+    local_exchange: LocalExchange,
     plain_candles: Callable[..., pl.DataFrame],
     start: datetime,
     store: Store,
 ) -> None:
     candles = plain_candles(300)
     local_exchange.hold(candles)
-    local_exchange.faults.extend(["", *["500"] * 4])
+    local_exchange.faults.next(None, *["500"] * 4)
     window = {"start": start, "end": start + timedelta(minutes=300), "now": datetime(2025, 6, 1, tzinfo=UTC)}
     with pytest.raises(SourceError, match=r"gave up after 4 attempts: .*500.*; run it again later"):
         ingest(store, source, market=MARKET, timeframe="1m", **window)  # type: ignore[arg-type]
@@ -120,13 +121,13 @@ def test_a_lasting_fault_is_given_up_with_what_came_before_stored(
 
 def test_retries_stand_in_the_report(
     source: ExchangeCandles,
-    local_exchange: Any,
+    local_exchange: LocalExchange,
     plain_candles: Callable[..., pl.DataFrame],
     start: datetime,
     store: Store,
 ) -> None:
     local_exchange.hold(plain_candles(50))
-    local_exchange.faults.append("429")
+    local_exchange.faults.next("429")
     report = ingest(
         store,
         source,
@@ -141,19 +142,19 @@ def test_retries_stand_in_the_report(
 
 
 def test_a_long_ban_is_reported_instead_of_sat_out(
-    source: ExchangeCandles, local_exchange: Any, start: datetime, slept: list[float]
+    source: ExchangeCandles, local_exchange: LocalExchange, start: datetime, slept: list[float]
 ) -> None:
-    local_exchange.faults.append("ban")
+    local_exchange.faults.next("418", retry_after_s=7200)
     with pytest.raises(SourceError, match=r"asks for a pause of 7,200 s"):
         read(source, start, 10)
     assert slept == []
 
 
-@pytest.mark.parametrize("fault", ["refused key", "404", "403"])
+@pytest.mark.parametrize("fault", ["401", "404", "403"])
 def test_a_permanent_refusal_surfaces_at_once(
-    source: ExchangeCandles, local_exchange: Any, start: datetime, slept: list[float], fault: str
+    source: ExchangeCandles, local_exchange: LocalExchange, start: datetime, slept: list[float], fault: Kind
 ) -> None:
-    local_exchange.faults.append(fault)
+    local_exchange.faults.next(fault)
     with pytest.raises(SourceError, match="the exchange refuses"):
         read(source, start, 10)
     assert slept == []
@@ -182,7 +183,7 @@ def test_an_empty_range_is_refused(source: ExchangeCandles, start: datetime) -> 
 
 
 def test_a_bar_that_is_still_forming_is_left_out(
-    source: ExchangeCandles, local_exchange: Any, plain_candles: Callable[..., pl.DataFrame], start: datetime
+    source: ExchangeCandles, local_exchange: LocalExchange, plain_candles: Callable[..., pl.DataFrame], start: datetime
 ) -> None:
     candles = plain_candles(30)
     local_exchange.hold(candles)
@@ -192,14 +193,15 @@ def test_a_bar_that_is_still_forming_is_left_out(
 
 def test_reordered_and_repeated_rows_are_stored_once(
     source: ExchangeCandles,
-    local_exchange: Any,
+    local_exchange: LocalExchange,
     plain_candles: Callable[..., pl.DataFrame],
     start: datetime,
     store: Store,
 ) -> None:
     candles = plain_candles(80)
     local_exchange.hold(candles)
-    local_exchange.faults.append("reordered and doubled")
+    local_exchange.faults.next("reordered")
+    local_exchange.faults.next("duplicated")
     report = ingest(
         store,
         source,
@@ -215,7 +217,7 @@ def test_reordered_and_repeated_rows_are_stored_once(
 
 def test_keys_come_from_the_environment_and_stay_out_of_messages(
     source: ExchangeCandles,
-    local_exchange: Any,
+    local_exchange: LocalExchange,
     start: datetime,
     monkeypatch: pytest.MonkeyPatch,
     plain_candles: Callable[..., pl.DataFrame],

@@ -110,12 +110,18 @@ def is_transient(error: Exception, answer: Answer) -> bool:
     """Whether the same request may succeed later."""
     import ccxt
 
+    if isinstance(error, ccxt.AuthenticationError):
+        return False
+    status = answer.status
+    if status is not None and (status >= 500 or status in TRANSIENT_STATUS):
+        return True  # whatever ccxt makes of the code in the answer, which it may not know
     if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection | ccxt.BadResponse):
         return True
     if isinstance(error, ccxt.InvalidNonce) or not isinstance(error, ccxt.OperationFailed):
         return False
-    # ccxt files 400, 403, 404 and 451 under "not available": asking again does not help there
-    return answer.status is None or answer.status < 400 or answer.status >= 500 or answer.status in TRANSIENT_STATUS
+    return (
+        status is None or status < 400
+    )  # ccxt files 400, 403, 404 and 451 under "not available": asking does not help
 
 
 def without_secrets(text: str, client: Any) -> str:

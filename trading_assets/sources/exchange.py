@@ -228,7 +228,8 @@ class ExchangeCandles:
 
     def _wait_or_raise(self, error: Exception, attempt: int, where: str) -> None:
         """Wait for the next attempt, or say why there is none."""
-        reason = without_secrets(f"{type(error).__name__}: {error}", self._client)
+        status = f"HTTP {self._answer.status}, " if (self._answer.status or 0) >= 400 else ""
+        reason = without_secrets(f"{status}{type(error).__name__}: {error}", self._client)
         asked = self._answer.retry_after_s
         if not is_transient(error, self._answer):
             raise SourceError(f"the exchange refuses: {reason}", where=where, remedy=_remedy(error)) from None

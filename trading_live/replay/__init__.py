@@ -1,7 +1,8 @@
-"""The local exchange: speaks Binance USD-M's market-data protocol and replays stored candles."""
+"""The local exchange: speaks Binance's market-data protocol and replays stored candles, with faults on demand."""
 
+from trading_live.replay.faults import Fault, Faults
 from trading_live.replay.open import open_replay, serve
 from trading_live.replay.server import Progress, ReplayServer
 from trading_live.replay.tape import Tape, read_tape
 
-__all__ = ["Progress", "ReplayServer", "Tape", "open_replay", "read_tape", "serve"]
+__all__ = ["Fault", "Faults", "Progress", "ReplayServer", "Tape", "open_replay", "read_tape", "serve"]

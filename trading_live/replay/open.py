@@ -11,6 +11,7 @@ from trading_assets.settings import Settings
 from trading_assets.store import configured_store
 from trading_assets.store.tables import CANDLES
 from trading_live.interrupts import ends_quietly
+from trading_live.replay.faults import Faults
 from trading_live.replay.server import Progress, ReplayServer
 from trading_live.replay.tape import read_tape
 
@@ -27,6 +28,7 @@ def open_replay(
     port: int | None = None,
     hold: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
+    faults: Faults | None = None,
 ) -> ReplayServer:
     """Read the candles and make a server of them; :meth:`ReplayServer.start` or ``with`` starts it.
 
@@ -44,6 +46,8 @@ def open_replay(
         Whether the clock waits for the first subscription.
     on_progress
         Told how far the replay is.
+    faults
+        What goes wrong with its REST answers.
 
     Raises
     ------
@@ -79,6 +83,7 @@ def open_replay(
         speed=speed or settings.replay.speed,
         hold=hold,
         on_progress=on_progress,
+        middlewares=[faults.middleware] if faults else [],
     )
 
 
