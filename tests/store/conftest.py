@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import postgres_server
+from tests.servers import postgres_server, timescale_server
 from trading_assets.store import Store, open_store
 
 ENGINES: dict[str, Callable[[Path], str]] = {
     "duckdb": lambda folder: f"duckdb:///{folder / 'market.duckdb'}",
     "postgres": lambda _: postgres_server().fresh_database(),
+    "timescale": lambda _: timescale_server().fresh_database(),
 }
 
 

@@ -126,7 +126,8 @@ def _database(url: str) -> manager.AdbcDatabase:
     parts = urlsplit(url)
     query = {"connect_timeout": [str(_CONNECT_TIMEOUT_S)], **parse_qs(parts.query)}
     uri = urlunsplit(parts._replace(query=urlencode(query, doseq=True)))
-    return adbc_driver_postgresql.connect(uri)
+    database: manager.AdbcDatabase = adbc_driver_postgresql.connect(uri)
+    return database
 
 
 def _connect(url: str, deadline: float) -> dbapi.Connection:
