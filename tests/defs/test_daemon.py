@@ -25,7 +25,10 @@ from trading_assets.store import TABLES, open_store
 SETTINGS = Path(__file__).with_name("five_months.yaml")
 MARKETS = ("sample:SYNA/USDT:USDT", "sample:SYNB/USDT:USDT", "sample:NOISE/USDT:USDT")
 MONTHS = ("2025-01", "2025-02", "2025-03", "2025-04", "2025-05")
-ASSETS = ("candles", "candles_quarantine", "bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "labels")
+ASSETS = (
+    *("candles", "candles_quarantine", "candle_revisions", "candle_gaps"),
+    *("bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "labels"),
+)
 
 LAUNCH = """
 mutation ($params: LaunchBackfillParams!) {

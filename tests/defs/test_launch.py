@@ -79,4 +79,4 @@ def test_a_failure_is_told_in_its_own_words_and_a_failed_gate_as_a_check(
     assert not refused.success
     assert refused.failures == {}
     assert [check.name for check in refused.failed_checks] == ["gap_share"]
-    assert "limit of 0.0%" in refused.failed_checks[0].description
+    assert "limit 0.0%" in refused.failed_checks[0].description

@@ -1,14 +1,15 @@
-"""Market data: closed candles from each market's source, and what broke a rule on the way."""
+"""Market data: closed candles from each market's source, what broke a rule, what was revised, and what is missing."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import dagster as dg
 import polars as pl
 
-from trading_assets.candles import timeframe_delta
-from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, windows
+from trading_assets.defs.fetching import Fetch, fetch_window
+from trading_assets.defs.freshness import FRESH
+from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, cut_to_days, windows
 from trading_assets.defs.present import (
     DATA_TEAM,
     Metadata,
@@ -17,37 +18,36 @@ from trading_assets.defs.present import (
     origin_tags,
 )
 from trading_assets.settings import Settings
-from trading_assets.sources import IngestReport, ingest, open_source, resume_from
+from trading_assets.sources import IngestReport
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import CANDLES, CANDLES_QUARANTINE, Table
+from trading_assets.store.tables import CANDLE_GAPS, CANDLE_REVISIONS, CANDLES, CANDLES_QUARANTINE, TABLES, Table
 
 GROUP = "market_data"
 
-FETCHED_AGAIN: Final = timedelta(days=1)
-"""How much of a growing month is asked for once more; for candles of a minute that is two pages of an exchange."""
+_WRITTEN: Final = {
+    CANDLES.name: "Closed OHLCV candles per market, from its configured source, in its finest timeframe.",
+    CANDLES_QUARANTINE.name: "Candles that broke a rule, kept as they came, with the reason.",
+    CANDLE_REVISIONS.name: "Stored candles that came with other values later: the old ones and the new ones.",
+    CANDLE_GAPS.name: "Ranges of missing candles whose reason is known; what nobody looked into is not here.",
+}
+CANDLE_ASSETS: Final = list(_WRITTEN)
+"""The assets that one fetch writes."""
 
 
 @dg.multi_asset(
     name="candles",
     specs=[
         dg.AssetSpec(
-            CANDLES.name,
-            description="Closed OHLCV candles per market, from its configured source, in its finest timeframe.",
+            name,
+            description=text,
             group_name=GROUP,
             owners=[DATA_TEAM],
             kinds={"polars", "duckdb"},
             tags=origin_tags(SETTINGS),
-            metadata=asset_metadata(CANDLES),
-        ),
-        dg.AssetSpec(
-            CANDLES_QUARANTINE.name,
-            description="Candles that broke a rule, kept as they came, with the reason.",
-            group_name=GROUP,
-            owners=[DATA_TEAM],
-            kinds={"polars", "duckdb"},
-            tags=origin_tags(SETTINGS),
-            metadata=asset_metadata(CANDLES_QUARANTINE),
-        ),
+            metadata=asset_metadata(TABLES[name]),
+            freshness_policy=FRESH if name == CANDLES.name else None,
+        )
+        for name, text in _WRITTEN.items()
     ],
     partitions_def=MARKET_MONTHS,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -55,47 +55,39 @@ FETCHED_AGAIN: Final = timedelta(days=1)
 def candles(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Fetch the months of each market, set bad rows apart, and write both by key."""
+    """Fetch what is left of each market's months, or what the run's tag `fetch` says: gaps, gaps_again, all."""
     found = windows(context.partition_keys, settings)
-    now = datetime.now(UTC)
-    reports = [_fetch(store, window, settings, now) for window in found]
+    kind, now = Fetch.of(context.run.tags), datetime.now(UTC)
+    reports = []
+    for window in cut_to_days(found, context.run.tags):
+        reports.append(fetch_window(store, window, settings, kind=kind, now=now, log=context.log.info))
+        context.log.info(str(reports[-1]))
+    facts = _facts(reports)
+    for name in _WRITTEN:
+        parts = ((window, _stored(store, TABLES[name], window, settings)) for window in found)
+        yield dg.MaterializeResult(
+            asset_key=name,
+            metadata={**describe_partitions(context, TABLES[name], parts), **facts[name]},
+        )
+
+
+def _facts(reports: list[IngestReport]) -> dict[str, Metadata]:
+    """What the fetches found, by the table that it is about."""
+    reasons: dict[str, int] = {}
     for report in reports:
-        context.log.info(str(report))
-    facts: dict[str, Metadata] = {
+        for reason, count in report.explained.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    return {
         CANDLES.name: {
             "fetched": sum(report.rows for report in reports),
+            "repeated_requests": sum(report.retries for report in reports),
             "missing": sum(report.missing for report in reports),
             "longest_gaps": [f"{report.market} {gap}" for report in reports for gap in report.gaps],
         },
         CANDLES_QUARANTINE.name: {"quarantined": sum(report.quarantined for report in reports)},
+        CANDLE_REVISIONS.name: {"revised": sum(report.revised for report in reports)},
+        CANDLE_GAPS.name: {"missing_by_reason": reasons},
     }
-    for table in (CANDLES, CANDLES_QUARANTINE):
-        parts = ((window, _stored(store, table, window, settings)) for window in found)
-        yield dg.MaterializeResult(
-            asset_key=table.name,
-            metadata={**describe_partitions(context, table, parts), **facts[table.name]},
-        )
-
-
-def _fetch(store: Store, window: Window, settings: Settings, now: datetime) -> IngestReport:
-    """Fetch a window; one that still grows is fetched from where it is incomplete, so that an hour costs an hour."""
-    market, timeframe = window.market, settings.markets[window.market].timeframe
-    start = resume_window(store, window, timeframe) if window.end > now else window.start
-    source = open_source(settings, market)
-    return ingest(store, source, market=market, timeframe=timeframe, start=start, end=window.end, now=now)
-
-
-def resume_window(store: Store, window: Window, timeframe: str) -> datetime:
-    """From where on a window that still grows must be fetched: a day before the end of its first unfinished month.
-
-    Month by month, because a later month may have been fetched while an earlier one was cut off by a kill. The day
-    brings in what the exchange delivered late, or what a clock that is ahead took for closed.
-    """
-    for month in window.months:
-        at = resume_from(store, market=window.market, timeframe=timeframe, start=month.start, end=month.end)
-        if at < month.end - timeframe_delta(timeframe):
-            break
-    return max(window.start, at - FETCHED_AGAIN)
 
 
 def _stored(store: Store, table: Table, window: Window, settings: Settings) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from trading_assets.defs.candles import CANDLE_ASSETS
 from trading_assets.defs.partitions import MARKET_MONTHS, MODELS
 from trading_assets.sql import load_models
 
@@ -9,7 +10,7 @@ BAR_ASSETS = [name for name in load_models() if name.startswith("bars_")]
 
 market_data = dg.define_asset_job(
     "market_data",
-    selection=["candles", "candles_quarantine", *BAR_ASSETS, "features", "labels"],
+    selection=[*CANDLE_ASSETS, *BAR_ASSETS, "features", "labels"],
     partitions_def=MARKET_MONTHS,
     description="Candles through labels of one market; a range of months is one run.",
 )

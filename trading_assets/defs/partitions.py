@@ -9,12 +9,16 @@ from typing import Final
 
 import dagster as dg
 
+from trading_assets.errors import SettingsError
 from trading_assets.settings import History, Settings, load_settings
 
 MONTH_FORMAT: Final = "%Y-%m"
 PARTITION_TAG: Final = "dagster/partition"
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
 RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
+FIRST_DAY_TAG: Final = "first_day"
+LAST_DAY_TAG: Final = "last_day"
+"""Tags of a run that fetch only some days of its months (YYYY-MM-DD, both inclusive)."""
 
 SETTINGS: Final = load_settings()
 """The settings that shaped the definitions; what a run does follows the ``settings`` resource."""
@@ -52,9 +56,14 @@ MARKET_MONTHS: Final = dg.MultiPartitionsDefinition({"market": MARKETS, "month":
 MODELS: Final = dg.StaticPartitionsDefinition(list(SETTINGS.models))
 
 
+def months_of(reach: timedelta) -> int:
+    """How many months a reach may touch besides its own."""
+    return -(-reach // timedelta(days=28))
+
+
 def look_back(reach: timedelta) -> dg.MultiPartitionMapping:
     """A month needs as many months before it as ``reach`` may touch; those before the history do not exist."""
-    months = -(-reach // timedelta(days=28))
+    months = months_of(reach)
     return dg.MultiPartitionMapping(
         {
             "market": dg.DimensionPartitionMapping("market", dg.IdentityPartitionMapping()),
@@ -139,6 +148,37 @@ def windows(keys: Iterable[str], settings: Settings) -> list[Window]:
             group.append(month)
         found.append(Window(market, tuple(group)))
     return found
+
+
+def cut_to_days(found: Iterable[Window], tags: Mapping[str, str]) -> list[Window]:
+    """The parts of windows that a run's tags ``first_day`` and ``last_day`` leave; all of them where it has none.
+
+    Raises
+    ------
+    SettingsError
+        If a tag is no date.
+    """
+    first, last = (_day(tags[tag], tag) if tag in tags else None for tag in (FIRST_DAY_TAG, LAST_DAY_TAG))
+    kept = []
+    for window in found:
+        months = [
+            Month(
+                month.key,
+                month.start if first is None else max(month.start, first),
+                month.end if last is None else min(month.end, last + timedelta(days=1)),
+            )
+            for month in window.months
+        ]
+        if left := tuple(month for month in months if month.start < month.end):
+            kept.append(Window(window.market, left))
+    return kept
+
+
+def _day(text: str, tag: str) -> datetime:
+    try:
+        return _midnight(date.fromisoformat(text))
+    except ValueError:
+        raise SettingsError(f"{text!r} is not a day", where=f"tag {tag}", remedy="write YYYY-MM-DD") from None
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:

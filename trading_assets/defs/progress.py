@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import dagster as dg
 
 from trading_assets.defs.failures import failure_reason
+from trading_assets.sources.meter import Fetched
 
-Kind = Literal["started", "finished", "failed", "materialized", "check", "log"]
+Kind = Literal["started", "finished", "failed", "materialized", "check", "log", "fetching"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,8 @@ class Event:
     Attributes
     ----------
     kind
-        ``started``, ``finished`` and ``failed`` are of a step, ``materialized`` and ``check`` of an asset.
+        ``started``, ``finished`` and ``failed`` are of a step, ``materialized`` and ``check`` of an asset;
+        ``fetching`` says how far the candles are.
     subject
         What the run is about: a market, a model, or the journal.
     step
@@ -31,6 +35,8 @@ class Event:
         Whether a check passed; None for everything else.
     steps_done, steps_total
         How far the run is.
+    fetched
+        How far the fetch is; only with ``fetching``.
     """
 
     kind: Kind
@@ -40,6 +46,7 @@ class Event:
     passed: bool | None
     steps_done: int
     steps_total: int
+    fetched: Fetched | None = None
 
 
 Listener = Callable[[Event], None]
@@ -70,5 +77,37 @@ class Translator:
             check = event.asset_check_evaluation_data
             self._tell("check", event.step_key, f"{check.check_name}: {check.description or ''}", passed=check.passed)
 
-    def _tell(self, kind: Kind, step: str | None, message: str | None, *, passed: bool | None = None) -> None:
-        self._listener(Event(kind, self._subject, step or "", message or "", passed, self._done, self._steps))
+    def fetching(self, fetched: Fetched) -> None:
+        """Tell the listener how far the candles are."""
+        self._tell("fetching", "candles", str(fetched), fetched=fetched)
+
+    def _tell(
+        self,
+        kind: Kind,
+        step: str | None,
+        message: str | None,
+        *,
+        passed: bool | None = None,
+        fetched: Fetched | None = None,
+    ) -> None:
+        event = Event(kind, self._subject, step or "", message or "", passed, self._done, self._steps, fetched)
+        self._listener(event)
+
+
+_translator: Final[ContextVar[Translator | None]] = ContextVar("translator", default=None)
+
+
+@contextmanager
+def told_to(translator: Translator | None) -> Iterator[None]:
+    """Let what runs in this thread reach a listener with :func:`tell_fetched`."""
+    token = _translator.set(translator)
+    try:
+        yield
+    finally:
+        _translator.reset(token)
+
+
+def tell_fetched(fetched: Fetched) -> None:
+    """Tell the listener of this run how far the candles are; without one, in the daemon's runs, do nothing."""
+    if (translator := _translator.get()) is not None:
+        translator.fetching(fetched)

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import dagster as dg
 import polars as pl
 
-from trading_assets.defs.partitions import MARKET_MONTHS, Month, Window, keys_of_run, windows
+from trading_assets.defs.partitions import MARKET_MONTHS, Month, Window, cut_to_days, keys_of_run, windows
 from trading_assets.defs.present import preview
 from trading_assets.settings import Settings
 
 
 def windows_of_run(context: dg.AssetCheckExecutionContext, settings: Settings) -> list[Window]:
-    """The windows of the run's partitions; the whole history where a check runs on its own."""
-    return windows(keys_of_run(context.run.tags, MARKET_MONTHS), settings)
+    """The windows of the run's partitions, or the days of them that it fetched; all where a check runs on its own."""
+    return cut_to_days(windows(keys_of_run(context.run.tags, MARKET_MONTHS), settings), context.run.tags)
 
 
 def selected(context: dg.AssetCheckExecutionContext) -> list[str]:

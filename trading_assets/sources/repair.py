@@ -131,13 +131,16 @@ def repair(
 
 
 def peers_of(settings: Settings, market: str) -> dict[str, str]:
-    """The settings' markets that trade the same base for the same quote on another exchange, with their timeframes."""
-    ours = Market.parse(market)
+    """The markets of the settings that tell whether others traded, with their timeframes.
+
+    Those with the same base and quote on another exchange, and the market's ``second_exchange``.
+    """
+    ours, second = Market.parse(market), settings.markets[market].second_exchange
     found = {name: Market.parse(name) for name in settings.markets}
     return {
         name: settings.markets[name].timeframe
         for name, other in found.items()
-        if other.exchange != ours.exchange and (other.base, other.quote) == (ours.base, ours.quote)
+        if name == second or (other.exchange != ours.exchange and (other.base, other.quote) == (ours.base, ours.quote))
     }
 
 

@@ -1,0 +1,128 @@
+"""What a run fetches of a window of candles: what is left, what is missing in between, or everything again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from trading_assets.defs.partitions import Window
+from trading_assets.defs.progress import tell_fetched
+from trading_assets.errors import SettingsError
+from trading_assets.settings import FilesSource, SampleSource, Settings
+from trading_assets.sources import CandleSource, IngestReport, ingest, open_source, parts_to_fetch
+from trading_assets.sources.meter import Fetched, Meter
+from trading_assets.sources.repair import peers_of, repair
+from trading_assets.sources.turns import turn_at
+from trading_assets.store.contract import Store
+
+FETCH_TAG: Final = "fetch"
+"""The tag of a run that says what it fetches: one of :class:`Fetch`."""
+
+_LOG_EVERY_S: Final = 10.0
+
+
+class Fetch(StrEnum):
+    """What a run asks the source for."""
+
+    REST = "rest"
+    """What was never fetched, and the newest bars of a month that still grows once more."""
+    GAPS = "gaps"
+    """Just what is missing between stored candles and not settled; nothing else."""
+    GAPS_AGAIN = "gaps_again"
+    """Also what is settled."""
+    ALL = "all"
+    """Everything, although it is stored."""
+
+    @classmethod
+    def of(cls, tags: Mapping[str, str]) -> Fetch:
+        """Read a run's tag; :attr:`REST` where it has none.
+
+        Raises
+        ------
+        SettingsError
+            If it is something else.
+        """
+        text = tags.get(FETCH_TAG, cls.REST)
+        if text not in {kind.value for kind in cls}:
+            raise SettingsError(f"{text!r}", where=f"tag {FETCH_TAG}", remedy=f"write one of {', '.join(cls)}")
+        return cls(text)
+
+
+def fetch_window(
+    store: Store, window: Window, settings: Settings, *, kind: Fetch, now: datetime, log: Callable[[str], None]
+) -> IngestReport:
+    """Fetch a window into the store and say what is there now.
+
+    Parameters
+    ----------
+    kind
+        What to ask for.
+    now
+        The present time.
+    log
+        Receives lines about the progress, and what a repair found.
+
+    Raises
+    ------
+    SourceError
+        If the source cannot deliver; what was fetched before stays stored.
+    """
+    market, timeframe = window.market, settings.markets[window.market].timeframe
+    source = open_source(settings, market)
+    parts = [(window.start, window.end)]
+    if kind is Fetch.REST:
+        pieces = [(month.start, month.end) for month in window.months]
+        reread = settings.fetch.reread_bars
+        parts = parts_to_fetch(store, market=market, timeframe=timeframe, pieces=pieces, now=now, reread_bars=reread)
+    meter = Meter(market, timeframe, [(start, min(end, now)) for start, end in parts], source, _teller(log))
+    with _turn(settings, market, source) if parts else nullcontext():
+        if kind in (Fetch.GAPS, Fetch.GAPS_AGAIN):
+            found = repair(
+                store,
+                source,
+                market=market,
+                timeframe=timeframe,
+                start=window.start,
+                end=window.end,
+                now=now,
+                peers=peers_of(settings, market),
+                again=kind is Fetch.GAPS_AGAIN,
+                progress=meter,
+            )
+            log(str(found))
+            parts = []
+        return ingest(
+            store,
+            source,
+            market=market,
+            timeframe=timeframe,
+            start=window.start,
+            end=window.end,
+            now=now,
+            parts=parts,
+            progress=meter,
+        )
+
+
+def _turn(settings: Settings, market: str, source: CandleSource) -> AbstractContextManager[None]:
+    """The turn at an exchange; what lies on this machine has no limit to share."""
+    local = isinstance(settings.sources[settings.markets[market].source], SampleSource | FilesSource)
+    return nullcontext() if local else turn_at(source.name, settings.data_dir / "locks")
+
+
+def _teller(log: Callable[[str], None]) -> Callable[[Fetched], None]:
+    """Tells the command line of every page, and the run's log now and then."""
+    logged = time.monotonic()
+
+    def tell(fetched: Fetched) -> None:
+        nonlocal logged
+        tell_fetched(fetched)
+        if time.monotonic() - logged >= _LOG_EVERY_S:
+            logged = time.monotonic()
+            log(f"{fetched.market}: {fetched}")
+
+    return tell
