@@ -1,0 +1,99 @@
+"""What the recorder notices between two writes: holes in the numbers, breaks, books that are no books."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trading_live.continuity import Continuity
+from trading_live.notes import LAST_FILE, Notes
+
+MARKET = "binance:BTC/USDT:USDT"
+SECOND = 1_000_000
+
+
+@given(st.permutations(range(12)), st.sets(st.integers(1, 10)), st.lists(st.integers(0, 11), max_size=4))
+def test_missing_numbers_are_those_that_never_came_in_whatever_order(
+    order: list[int], lost: set[int], repeated: list[int]
+) -> None:
+    numbers = Continuity(newest=-1)
+    arrived = [number for number in order if number not in lost]
+    for number in [*arrived, *(number for number in repeated if number not in lost)]:
+        numbers.see(number, number, received_us=0, reason="skipped")
+    missing = {number for hole in numbers.ripe(1) for number in range(hole.first, hole.last + 1)}
+    assert missing == {number for number in lost if number < max(arrived)}
+    assert not numbers.holes
+
+
+def test_a_hole_waits_for_late_trades_before_it_is_told() -> None:
+    numbers = Continuity(newest=1, newest_us=10)
+    numbers.see(4, 40, received_us=100, reason="reconnect")
+    assert not numbers.ripe(100)
+    numbers.see(2, 20, received_us=101, reason="skipped")
+    (hole,) = numbers.ripe(101)
+    assert (hole.first, hole.last, hole.since_us, hole.until_us, hole.reason) == (3, 3, 20, 40, "reconnect")
+
+
+def trade(notes: Notes, number: int, trade_id: str | None = None) -> None:
+    at = number * SECOND
+    notes.trade(MARKET, trade_id or str(number), 100.0, 1.0, "buy", ts_us=at, received_us=at + 1)
+
+
+def snapshot(notes: Notes, number: int, *, bid: float = 99.0) -> bool:
+    at = number * SECOND
+    return notes.book(MARKET, [(bid, 1.0)], [(100.0, 2.0)], sequence=number, ts_us=at, received_us=at + 1)
+
+
+def gaps(notes: Notes) -> list[tuple[str, str, int | None]]:
+    frame = notes.take(None)["recording_gaps"]
+    return list(frame.select("stream", "reason", "missing").iter_rows())
+
+
+def test_numbered_trades_lack_exactly_what_is_missing_after_a_break(tmp_path: Path) -> None:
+    notes = Notes([MARKET], tmp_path, numbered=True)
+    for number in (1, 2):
+        trade(notes, number)
+    notes.broken()
+    trade(notes, 3)
+    assert gaps(notes) == []
+    notes.broken()
+    trade(notes, 9)
+    assert gaps(notes) == [("trades", "reconnect", 5)]
+
+
+def test_books_and_trades_without_numbers_may_lack_anything_after_a_break(tmp_path: Path) -> None:
+    notes = Notes([MARKET], tmp_path, numbered=False)
+    trade(notes, 1, "a1")
+    snapshot(notes, 1)
+    notes.broken()
+    trade(notes, 5, "b7")
+    snapshot(notes, 6)
+    assert gaps(notes) == [("trades", "reconnect", None), ("books", "reconnect", None)]
+
+
+def test_the_next_recorder_knows_what_it_missed(tmp_path: Path) -> None:
+    first = Notes([MARKET], tmp_path, numbered=True)
+    trade(first, 7)
+    snapshot(first, 7)
+    first.remember()
+    second = Notes([MARKET], tmp_path, numbered=True)
+    trade(second, 10)
+    snapshot(second, 10)
+    assert gaps(second) == [("books", "restart", None), ("trades", "restart", 2)]
+
+
+def test_a_torn_note_of_the_last_recorder_is_no_note(tmp_path: Path) -> None:
+    (tmp_path / LAST_FILE).write_text('{"binance:BTC')
+    notes = Notes([MARKET], tmp_path, numbered=True)
+    trade(notes, 10)
+    assert gaps(notes) == []
+
+
+def test_a_book_is_taken_down_when_it_changed_and_when_it_is_one(tmp_path: Path) -> None:
+    notes = Notes([MARKET], tmp_path, numbered=True)
+    assert [snapshot(notes, 1), snapshot(notes, 1), snapshot(notes, 2, bid=100.0)] == [True, False, True]
+    frame = notes.take(None)["book_snapshots"]
+    assert frame["sequence"].to_list() == [1]
+    assert notes.crossed == 1
