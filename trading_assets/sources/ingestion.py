@@ -16,6 +16,7 @@ from trading_assets.errors import SourceError
 from trading_assets.sources.contract import CandleSource
 from trading_assets.sources.gaps import count_reasons
 from trading_assets.sources.missing import Span, bars_between, missing_ranges
+from trading_assets.sources.quarantine import accept_released
 from trading_assets.sources.report import LONGEST_GAPS, IngestReport
 from trading_assets.sources.revisions import record_revisions
 from trading_assets.sources.rules import split_valid
@@ -155,6 +156,7 @@ def take(
 
     for batch in _batches(source.fetch(market, timeframe, start, end), told):
         good, bad = split_valid(batch, market=market, timeframe=timeframe, start=start, end=end, now=now)
+        good, bad = accept_released(store, good, bad)
         _quarantine(store, bad, source.name, now)  # first: a run that resumes starts at the last stored candle
         taken.revised += record_revisions(store, good, source=source.name, now=now)
         store.upsert(CANDLES, good)
@@ -210,5 +212,6 @@ def _quarantine(store: Store, bad: pl.DataFrame, source: str, now: datetime) -> 
         CANDLES_QUARANTINE, where=where, start=first, end=last + timedelta(microseconds=1), columns=["ts", "row_hash"]
     )
     fresh = bad.join(known, on=["ts", "row_hash"], how="anti")
-    stamped = fresh.with_columns(source=pl.lit(source), seen_at=pl.lit(now).dt.cast_time_unit("us"))
+    never = dict.fromkeys(("released_at", "released_by", "note"), pl.lit(None))
+    stamped = fresh.with_columns(source=pl.lit(source), seen_at=pl.lit(now).dt.cast_time_unit("us"), **never)
     store.upsert(CANDLES_QUARANTINE, stamped.select(list(CANDLES_QUARANTINE.columns)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,6 +24,10 @@ class Store(Protocol):
 
         Raises ``InvalidFrame`` for missing columns, wrong types, null or duplicated keys.
         """
+        ...
+
+    def upsert_together(self, parts: Sequence[tuple[Table, pl.DataFrame]]) -> int:
+        """Upsert into several tables; a reader sees all of them changed, or none."""
         ...
 
     def replace(
@@ -69,6 +73,13 @@ class Store(Protocol):
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Run one SELECT in DuckDB's dialect with ``$name`` parameters."""
+        ...
+
+    def prepare(self, tables: Iterable[Table]) -> list[str]:
+        """Create what is missing of the tables and their columns; returns what was done, a line each.
+
+        Writes do the same for their own tables: this is for those who want to see it done beforehand.
+        """
         ...
 
     def close(self) -> None:

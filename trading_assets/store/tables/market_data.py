@@ -37,9 +37,24 @@ CANDLES: Final = Table(
 CANDLES_QUARANTINE: Final = Table(
     "candles_quarantine",
     "One candle that broke a rule, kept as it came, with the reason.",
-    {**CANDLE_COLUMNS, "reason": pl.String, "source": pl.String, "row_hash": pl.UInt64, "seen_at": TS},
+    {
+        **CANDLE_COLUMNS,
+        "reason": pl.String,
+        "source": pl.String,
+        "row_hash": pl.UInt64,
+        "seen_at": TS,
+        "released_at": TS,
+        "released_by": pl.String,
+        "note": pl.String,
+    },
     ("market", "timeframe", "ts", "row_hash"),
-    notes={"row_hash": "hash of the row's values: two different bad rows of one minute are both kept"},
+    notes={
+        "row_hash": "hash of the row's values: two different bad rows of one minute are both kept",
+        "seen_at": "when it was first fetched",
+        "released_at": "when somebody accepted it as a candle (`trading quarantine release`); null while set apart",
+        "released_by": "who did",
+        "note": "why",
+    },
 )
 BARS: Final = {timeframe: _bars(timeframe) for timeframe in ("5m", "15m", "1h", "4h", "1d")}
 CANDLE_REVISIONS: Final = Table(
