@@ -65,7 +65,8 @@ def connect(settings: CcxtSource, answer: Answer) -> Any:
         {"enableRateLimit": settings.rate_limit, **environment_keys(settings.exchange)}
     )
     client.timeout = round(settings.timeout_s * 1000)
-    client.options["fetchCurrencies"] = False  # candles need none, and with keys set ccxt would sign a request for them
+    client.has["fetchCurrencies"] = False  # candles need none, and with keys set ccxt would sign a request for them
+    client.options["fetchCurrencies"] = False  # Binance's own switch
     _skip_derivatives_without_history(client)
     if settings.base_url is not None:
         client.urls["api"] = _moved(client.urls["api"], settings.base_url.rstrip("/"))

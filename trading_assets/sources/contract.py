@@ -56,6 +56,10 @@ class CandleSource(Protocol):
         ...
 
 
+Reason = Literal["before_listing", "out_of_reach"]
+"""Why a source has nothing before some time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """The first candle that a source has of a market from some time on, and why there is none before.
@@ -72,7 +76,7 @@ class Beginning:
     """
 
     ts: datetime
-    reason: Literal["before_listing", "out_of_reach"]
+    reason: Reason
     detail: str
 
 

@@ -21,7 +21,7 @@ from trading_assets.errors import SourceError
 from trading_assets.settings import CcxtSource
 from trading_assets.sources.ccxt_client import Answer, connect, is_transient, without_secrets
 from trading_assets.sources.contract import RAW_COLUMNS, Beginning
-from trading_assets.sources.paging import DAYS, History, Row, kept_bars, page_limit
+from trading_assets.sources.paging import DAYS, MOST_DAYS, History, Row, kept_bars, page_limit
 from trading_assets.sources.waits import LONGEST_ASKED_S, Waits
 from trading_assets.sources.window import EPOCH, check_window, last_close
 
@@ -153,7 +153,7 @@ class ExchangeCandles:
             limit = page_limit(exchange, described, self.settings.page_limit)
 
             def ask(frame: str, since: int) -> Sequence[Row]:
-                return self._rows(market, symbol, frame, since, limit)
+                return self._rows(market, symbol, frame, since, min(limit, MOST_DAYS) if frame == DAYS else limit)
 
             self._histories[market, timeframe] = History(
                 ask,

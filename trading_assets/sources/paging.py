@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from trading_assets.errors import SourceError
+from trading_assets.sources.contract import Reason
 
 Row = Sequence[Any]
 """Milliseconds, open, high, low, close, volume."""
@@ -28,6 +29,12 @@ _KEPT_BARS: Final = {"kraken": 720}
 
 _CAUTIOUS: Final = 100
 """Page limit of an exchange that ccxt does not describe: every one allows this many."""
+
+MOST_DAYS: Final = 90
+"""Days that one survey asks for: Bitget's perpetuals answer for no more, whatever the limit."""
+
+_SUSPICIOUS: Final = 20
+"""A page whose first candle is missing for more than this part of it may have been cut there by the exchange."""
 
 _LOOKS: Final = 2
 
@@ -85,11 +92,17 @@ class History:
     _days: list[int] = field(default_factory=list)
     _surveyed: tuple[int, int] = (0, 0)
     _firsts: dict[int, int | None] = field(default_factory=dict)
+    _reasons: dict[tuple[int, int], Reason | None] = field(default_factory=dict)
 
     @property
     def span(self) -> int:
         """The time that a full page covers."""
         return self.limit * self.bar
+
+    @property
+    def days(self) -> int:
+        """How many candles of a day one request brings."""
+        return min(self.limit, MOST_DAYS)
 
     def pages(self, start: int, stop: Callable[[], int]) -> Iterator[Sequence[Row]]:
         """Yield the rows from ``start`` on until ``stop``; the last page may reach beyond it."""
@@ -112,13 +125,18 @@ class History:
         found = self._firsts.get(start)
         return found if found is not None and found < stop() else None
 
-    def why_silent(self, start: int, first: int, stop: int) -> str | None:
-        """Why there is nothing between ``start`` and ``first``: ``before_listing``, ``out_of_reach``, or just a gap."""
+    def why_silent(self, start: int, first: int, stop: int) -> Reason | None:
+        """Why there is nothing between ``start`` and ``first``; None if it is just a gap, or nobody can tell."""
         if self.kept is not None and first >= stop - (self.kept + 2) * self.bar:
             return "out_of_reach"
+        if (start, first) not in self._reasons:
+            self._reasons[start, first] = self._why_silent(start, first)
+        return self._reasons[start, first]
+
+    def _why_silent(self, start: int, first: int) -> Reason | None:
         if not self.has_days or self._opens_before(start, self.ask(self.timeframe, start - self.span)):
             return None
-        days = [row[0] for row in self.ask(DAYS, start - self.limit * DAY)]
+        days = [row[0] for row in self.ask(DAYS, start - self.days * DAY)]
         if first - start >= DAY:
             days += [row[0] for row in self.ask(DAYS, start)]
         traded = [day for day in days if day + DAY <= first]
@@ -131,10 +149,10 @@ class History:
         return bool(rows) and bool(rows[0][0] < start)
 
     def _page(self, cursor: int) -> Sequence[Row]:
-        """Rows from ``cursor`` on; a jump of more than a page is believed if asking right before it shows the same."""
+        """Rows from ``cursor`` on; that they begin late is believed where asking right before them shows the same."""
         for _ in range(_LOOKS):
             rows = [row for row in self.ask(self.timeframe, cursor) if row[0] >= cursor]
-            if not rows or rows[0][0] < cursor + self.span:
+            if not rows or rows[0][0] <= cursor + max(self.limit // _SUSPICIOUS, 1) * self.bar:
                 return rows
             before = self.ask(self.timeframe, rows[0][0] - self.span)
             if not self._opens_before(rows[0][0], before):
@@ -154,6 +172,6 @@ class History:
         if not begin <= after - DAY < after < end:
             since = after - DAY  # the day under way at `after` too
             self._days = [row[0] for row in self.ask(DAYS, since)]
-            self._surveyed = (since, max([since + self.limit * DAY, *self._days]))
+            self._surveyed = (since, max([since + self.days * DAY, *self._days]))
         busy = next((day for day in self._days if day + DAY > after), self._surveyed[1])
         return max(after, min(busy, stop - 2 * DAY))

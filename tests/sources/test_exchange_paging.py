@@ -1,0 +1,215 @@
+"""Each exchange's way of handing out history, with the real ccxt client: nothing lost, nothing asked for in vain."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import ccxt
+import polars as pl
+import pytest
+
+from tests.sources.venues import MINUTE, Venue
+from trading_assets.errors import SourceError
+from trading_assets.settings import CcxtSource
+from trading_assets.sources import paging
+from trading_assets.sources.exchange import ExchangeCandles
+from trading_assets.sources.waits import Waits
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+MARKETS = {
+    "okx spot": ("okx", "okx:BTC/USDT", 300),
+    "okx perpetual": ("okx", "okx:BTC/USDT:USDT", 300),
+    "bybit spot": ("bybit", "bybit:BTC/USDT", 1000),
+    "bybit perpetual": ("bybit", "bybit:BTC/USDT:USDT", 1000),
+    "bitget spot": ("bitget", "bitget:BTC/USDT", 200),
+    "bitget perpetual": ("bitget", "bitget:BTC/USDT:USDT", 200),
+    "kraken perpetual": ("krakenfutures", "kraken:BTC/USD:USD", 2000),
+}
+EVERY = pytest.mark.parametrize("kind", MARKETS)
+Candles = Callable[..., pl.DataFrame]
+
+
+class Desk:
+    """One exchange, the source that reads it, and the time that all of them have."""
+
+    def __init__(self, kind: str, candles: pl.DataFrame, now: datetime, page_limit: int | None = None) -> None:
+        exchange, self.market, self.limit = MARKETS.get(kind, ("kraken", "kraken:BTC/USD", 720))
+        self.now = now
+        self.venue = Venue(exchange, candles, round(now.timestamp() * 1000))
+        settings = CcxtSource(
+            kind="ccxt", exchange=exchange, base_url=self.venue.url, page_limit=page_limit, rate_limit=False
+        )
+        self.source = ExchangeCandles(settings, Waits(2, sleep=lambda _: None), clock=lambda: now)
+
+    def read(self, start: datetime, end: datetime | None = None) -> pl.DataFrame:
+        empty = pl.DataFrame(schema={"ts": pl.Datetime("us", "UTC"), "open": pl.Float64})
+        pages = list(self.source.fetch(self.market, "1m", start, end or self.now))
+        return pl.concat(pages) if pages else empty
+
+    def __enter__(self) -> Desk:
+        self.venue.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.venue.__exit__()
+
+
+@pytest.fixture
+def set_ccxt_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    def at(now: datetime) -> None:
+        ms = round(now.timestamp() * 1000)
+        monkeypatch.setattr(ccxt.Exchange, "milliseconds", staticmethod(lambda: ms))
+        monkeypatch.setattr(ccxt.Exchange, "seconds", staticmethod(lambda: ms // 1000))
+
+    return at
+
+
+@EVERY
+@pytest.mark.parametrize("age", [timedelta(minutes=3), timedelta(days=400)], ids=["recent", "old"])
+def test_every_candle_comes_once_in_full_pages(
+    kind: str, age: timedelta, plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None]
+) -> None:
+    candles = plain_candles(2500)
+    now = START + timedelta(minutes=2500) + age
+    set_ccxt_clock(now)
+    with Desk(kind, candles, now) as desk:
+        assert desk.read(START, START + timedelta(minutes=2500)).equals(candles)
+        assert len(desk.venue.asked) == -(-2500 // desk.limit)
+
+
+@EVERY
+def test_more_than_an_exchange_allows_is_not_asked_for(
+    kind: str, plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None]
+) -> None:
+    candles = plain_candles(1500)
+    now = START + timedelta(days=60)
+    set_ccxt_clock(now)
+    with Desk(kind, candles, now, page_limit=5000) as desk:
+        assert desk.read(START, START + timedelta(minutes=1500)).equals(candles), (
+            "Bitget cuts a longer page's beginning"
+        )
+    with Desk(kind, candles, now, page_limit=50) as desk:
+        assert desk.read(START, START + timedelta(minutes=200)).equals(candles[:200])
+        assert len(desk.venue.asked) == 4
+
+
+@EVERY
+def test_outages_of_an_hour_and_of_weeks_are_crossed_and_nothing_behind_them_is_lost(
+    kind: str, plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None]
+) -> None:
+    whole = plain_candles(40 * 1440)
+    left = pl.concat([whole[:700], whole[760:2000], whole[30 * 1440 + 77 : 31 * 1440], whole[33 * 1440 :]])
+    now = START + timedelta(days=45)
+    set_ccxt_clock(now)
+    with Desk(kind, left, now) as desk:
+        assert desk.read(START, START + 34 * DAY).equals(left.filter(pl.col("ts") < START + 34 * DAY))
+        assert len(desk.venue.asked) < 60 + 3 * 1440 // desk.limit, "weeks of silence are not asked for page by page"
+
+
+@EVERY
+def test_before_the_listing_there_is_nothing_and_that_is_told(
+    kind: str, plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    listed = START + timedelta(days=500, minutes=615)
+    candles = plain_candles(1500, listed)
+    now = START + timedelta(days=510)
+    set_ccxt_clock(now)
+    with Desk(kind, candles, now) as desk, caplog.at_level(logging.INFO):
+        assert desk.read(START, listed + timedelta(minutes=1500)).equals(candles)
+        asked = len(desk.venue.asked)
+        assert asked < 60, "five hundred days are not asked for page by page"
+        begins = desk.source.beginning(desk.market, "1m", START)
+        assert begins is not None
+        assert (begins.ts, begins.reason) == (listed, "before_listing")
+        assert len(desk.venue.asked) == asked, "the fetch has found out already"
+        assert desk.source.beginning(desk.market, "1m", listed) is None
+        assert desk.source.beginning(desk.market, "1m", listed + timedelta(minutes=90)) is None
+    assert f"lists {desk.market} since 2026-07-14 10:15 UTC" in caplog.text
+
+
+@EVERY
+def test_a_market_that_only_paused_was_listed_before(
+    kind: str, plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None]
+) -> None:
+    whole = plain_candles(20 * 1440)
+    now = START + timedelta(days=20)
+    set_ccxt_clock(now)
+    with Desk(kind, pl.concat([whole[:1440], whole[15 * 1440 :]]), now) as desk:
+        assert desk.source.beginning(desk.market, "1m", START + 5 * DAY) is None
+
+
+@EVERY
+def test_a_market_without_any_candle_is_not_listed_yet(
+    kind: str, plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None]
+) -> None:
+    now = START + timedelta(days=100)
+    set_ccxt_clock(now)
+    with Desk(kind, plain_candles(0), now) as desk:
+        assert desk.read(START).is_empty()
+        begins = desk.source.beginning(desk.market, "1m", START)
+        assert begins is not None
+        assert (begins.ts, begins.reason) == (now, "before_listing")
+
+
+def test_kraken_spot_says_that_it_keeps_the_newest_720_candles_only(
+    plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    candles = plain_candles(5 * 1440)
+    now = START + timedelta(days=5) - timedelta(seconds=30)  # the newest bar is forming
+    set_ccxt_clock(now)
+    with Desk("kraken spot", candles, now) as desk, caplog.at_level(logging.WARNING):
+        assert desk.read(START).equals(candles[-720:-1])
+        for start in (START, START + timedelta(days=4)):
+            begins = desk.source.beginning(desk.market, "1m", start)
+            assert begins is not None
+            assert (begins.ts, begins.reason) == (candles["ts"][-720], "out_of_reach")
+    assert "kraken gives only the newest 720 1m candles" in caplog.text
+    assert "take older ones from files" in caplog.text
+
+
+def test_kraken_spot_goes_on_from_the_last_stored_candle(
+    plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None]
+) -> None:
+    candles = plain_candles(2 * 1440)
+    now = START + timedelta(days=2)
+    set_ccxt_clock(now)
+    with Desk("kraken spot", candles, now) as desk:
+        since = now - timedelta(minutes=400)
+        assert desk.read(since).equals(candles[-400:])
+        assert len(desk.venue.asked) == 1
+
+
+def test_pages_that_are_cut_at_their_older_end_are_refused_instead_of_leaving_gaps(
+    plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = START + timedelta(days=60)
+    set_ccxt_clock(now)
+    monkeypatch.setitem(paging._PAGE_LIMITS, "bitget", 1000)  # ccxt asks for the last 200 of these
+    with (
+        Desk("bitget spot", plain_candles(4000), now) as desk,
+        pytest.raises(SourceError, match=r"cuts pages of 1000 candles at their older end.*set a smaller page_limit"),
+    ):
+        desk.read(START, START + timedelta(minutes=4000))
+
+
+def test_volume_counts_base_units_where_the_exchange_counts_contracts(
+    plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None]
+) -> None:
+    set_ccxt_clock(START + DAY)
+    with Desk("okx perpetual", plain_candles(10), START + DAY) as desk:
+        assert desk.read(START)["volume"].to_list() == [10.0] * 10
+
+
+def test_a_bar_is_closed_when_both_clocks_say_so(plain_candles: Candles, set_ccxt_clock: Callable[..., None]) -> None:
+    now = START + timedelta(minutes=60)
+    set_ccxt_clock(now)
+    with Desk("bybit spot", plain_candles(200), now + timedelta(seconds=90)) as desk:  # theirs is ahead of ours
+        desk.source.clock = lambda: now
+        assert desk.read(START, START + timedelta(minutes=200)).height == 60
+        ahead = datetime.now(UTC) + timedelta(days=3650)  # ours is ahead of theirs, as their answers' dates tell
+        desk.source.clock = lambda: ahead
+        assert desk.source._closed("1m") <= datetime.now(UTC)
+        assert desk.venue.rows(MINUTE, 0, desk.venue.now_ms, 999)
