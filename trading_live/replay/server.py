@@ -25,6 +25,8 @@ _HORIZON_S: Final = 10.0
 _PROGRESS_S: Final = 0.2
 _SETTLE_S: Final = 0.7
 _PAUSE_S: Final = 0.02
+_GLANCE_S: Final = 0.5
+"""How often the player looks for who has subscribed to trades and books meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class ReplayServer:
     """Serves a tape; runs in a thread of its own between :meth:`start` and :meth:`stop`.
 
     The clock stands still until a client has subscribed to its streams (``hold``), so that a node misses nothing while
-    it starts. It advances bar by bar: REST shows exactly the bars that closed up to the newest one sent.
+    it starts. REST shows exactly the bars that closed up to the newest one sent, and the book of that moment; trades and
+    book updates (synthetic, see :mod:`~trading_live.replay.streams`) are sent to who subscribes to them.
 
     Parameters
     ----------
@@ -84,6 +87,7 @@ class ReplayServer:
         self.port = port
         self.speed = speed
         self._hold = hold
+        self._glance_ms = max(round(_GLANCE_S * speed * 1000), 1)
         self._on_progress = on_progress
         self._on_sent = on_sent
         self._middlewares = middlewares
@@ -232,17 +236,22 @@ class ReplayServer:
             await self._everyone_subscribed()
         due = time.monotonic()
         for close_ms, bars in groupby(self.tape.play(), key=lambda bar: bar.close_ms):
-            for sent in self._within(self._now_ms, close_ms + 1):
-                due = await self._until(due, sent.at_ms + 1)
-                await self._publish(sent.stream, sent.message)
-                self._report()
-            due = await self._until(due, close_ms + 1)
+            while self._now_ms <= close_ms:
+                due = await self._play_within(due, min(self._now_ms + self._glance_ms, close_ms + 1))
             for bar in bars:
                 await self._send(bar)
             self._report()
         self._now_ms = epoch_ms(self.tape.end)
         self._finished.set()
         self._report(force=True)
+
+    async def _play_within(self, due: float, end_ms: int) -> float:
+        """Send the trades and book updates up to an instant to those who listen now, and go there."""
+        for sent in self._within(self._now_ms, end_ms):
+            due = await self._until(due, sent.at_ms + 1)
+            await self._publish(sent.stream, sent.message)
+            self._report()
+        return await self._until(due, end_ms)
 
     async def _until(self, due: float, at_ms: int) -> float:
         """Set the replayed clock to an instant, when it is there; returns the wall clock's time of it."""
