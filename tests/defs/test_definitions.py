@@ -18,7 +18,7 @@ from trading_assets.sql import load_models
 
 BARS = {"bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d"}
 GROUPS = {
-    "market_data": {"candles", "candles_quarantine", "candle_revisions", "candle_gaps"},
+    "market_data": {"candles", "candles_quarantine", "candle_revisions", "candle_gaps", "funding_rates"},
     "bars": BARS,
     "features": {"features"},
     "labels": {"labels"},

@@ -10,9 +10,9 @@ BAR_ASSETS = [name for name in load_models() if name.startswith("bars_")]
 
 market_data = dg.define_asset_job(
     "market_data",
-    selection=[*CANDLE_ASSETS, *BAR_ASSETS, "features", "labels"],
+    selection=[*CANDLE_ASSETS, "funding_rates", *BAR_ASSETS, "features", "labels"],
     partitions_def=MARKET_MONTHS,
-    description="Candles through labels of one market; a range of months is one run.",
+    description="Candles through labels of one market, and its funding rates; a range of months is one run.",
 )
 retrain = dg.define_asset_job(
     "retrain",

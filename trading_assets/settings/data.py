@@ -30,6 +30,9 @@ class MarketSettings(Section):
 
     source: str = Field(description="A name under `sources`.")
     timeframe: str = Field("1m", description="The finest timeframe that the source has.")
+    funding: str | None = Field(
+        None, description="A perpetual's funding rates: a name under `sources`, or none; empty means its own source."
+    )
     second_exchange: str | None = Field(None, description="Another of the markets, the same asset elsewhere.")
 
     @field_validator("timeframe")

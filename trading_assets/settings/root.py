@@ -74,6 +74,8 @@ class Settings(BaseSettings):
             if market.source not in self.sources:
                 raise ValueError(f"market {name}: no source {market.source!r}; known: {sorted(self.sources)}")
             self._check_second_exchange(name, market)
+            if market.funding not in {None, "none", *self.sources}:
+                raise ValueError(f"market {name}: no source {market.funding!r}; known: {sorted(self.sources)}")
         for name, model in self.models.items():
             if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) is None:
                 raise ValueError(f"model {name!r}: write a name of letters, digits, - _ and . (it names folders)")

@@ -21,8 +21,10 @@ class FilesSource(Section):
     """Parquet, CSV, Feather or zipped CSV files of candles."""
 
     kind: Literal["files"]
-    paths: dict[str, str] = Field(description="Market -> path or glob; relative to the project; $VARIABLES expand.")
+    paths: dict[str, str] = Field({}, description="Market -> path or glob; relative to the project; $VARIABLES expand.")
     columns: dict[str, str] = Field({}, description="Our column -> the file's column, where they differ.")
+    funding: dict[str, str] = Field({}, description="Perpetual -> path or glob of its funding rates.")
+    funding_columns: dict[str, str] = Field({}, description="Our column -> that of the files of funding rates.")
     time_zone: str | None = Field(None, description="Zone of timestamps that carry none, e.g. UTC; empty refuses them.")
 
 

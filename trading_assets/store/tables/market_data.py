@@ -109,14 +109,37 @@ FUNDING_RATES: Final = Table(
 )
 SENTIMENT: Final = Table(
     "sentiment",
-    "One sentiment score as a provider published it.",
+    "One sentiment score as a provider published it; a score that it revised is a further row, known later.",
     {"scope": pl.String, "source": pl.String, "ts": TS, "known_at": TS, "score": pl.Float64},
-    ("scope", "source", "ts"),
+    ("scope", "source", "ts", "known_at"),
     notes={
         "scope": "a base currency such as BTC, or * for the whole market",
         "ts": "the time that the score is about",
         "known_at": "when it could first be read: decisions join on it",
         "score": "-1 (fear) to 1 (greed)",
+    },
+)
+FEED_QUARANTINE: Final = Table(
+    "feed_quarantine",
+    "One row of a feed other than candles that broke a rule, kept as it came, with the reason.",
+    {
+        "feed": pl.String,
+        "subject": pl.String,
+        "row_hash": pl.UInt64,
+        "reason": pl.String,
+        "row": pl.String,
+        "source": pl.String,
+        "seen_at": TS,
+    },
+    ("feed", "subject", "row_hash"),
+    time="seen_at",
+    notes={
+        "feed": "the table that the row did not come into: funding_rates or sentiment",
+        "subject": "whose row it is: a market, or a provider's name",
+        "row_hash": "hash of the row: two different bad rows are both kept, the same one once",
+        "row": "the row as JSON",
+        "source": "where it came from",
+        "seen_at": "when it was first fetched",
     },
 )
 BOOK_SNAPSHOTS: Final = Table(

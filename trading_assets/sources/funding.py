@@ -1,0 +1,213 @@
+"""Funding rates of perpetuals, from an exchange, files or the sample into the store; bad rows are set apart."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol, runtime_checkable
+
+import polars as pl
+
+from trading_assets.candles import TS, Market
+from trading_assets.settings import CcxtSource, FilesSource, SampleSource, Settings
+from trading_assets.sources.set_apart import reasons, set_apart
+from trading_assets.sources.window import check_window
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import FUNDING_RATES
+
+RAW_FUNDING: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "ts": TS,
+    "rate": pl.Float64,
+    "interval_hours": pl.Float64,
+    "mark_price": pl.Float64,
+}
+"""Payments as a source gives them; ``interval_hours`` and ``mark_price`` are null where it does not say."""
+
+LONGEST_INTERVAL: Final = timedelta(hours=8)
+"""The longest time between two payments on the exchanges; two that are further apart have one missing between them."""
+
+LONGEST_JITTER: Final = timedelta(minutes=1)
+"""Exchanges stamp a payment some milliseconds late, and not everywhere the same: ``ts`` is the full minute."""
+
+FUNDING_RULES: Final = {
+    "missing_time": "the payment has no time",
+    "missing_rate": "the rate is empty",
+    "not_finite": "the rate is NaN or infinite",
+    "implausible_rate": "the rate is more than the whole notional",
+    "bad_interval": "the interval is not above zero and at most a day",
+    "from_the_future": "the payment is later than the time of the fetch",
+    "conflicting_duplicate": "several different rates claim the same time",
+}
+"""Reason -> what it means."""
+
+_log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class FundingSource(Protocol):
+    """Something that delivers funding payments."""
+
+    @property
+    def name(self) -> str:
+        """Where rows came from, as quarantined rows name it."""
+        ...
+
+    def fetch(self, market: str, start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
+        """Yield pages of the payments settled in ``[start, end)``, columns of ``RAW_FUNDING``, in any order.
+
+        Raises
+        ------
+        SourceError
+            If the market is unknown to the source, or it cannot deliver.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FundingReport:
+    """What one ingest did: payments fetched and set apart, and those that the window holds afterwards."""
+
+    market: str
+    source: str
+    rows: int
+    quarantined: int
+    stored: int
+
+    def __str__(self) -> str:
+        apart = f", {self.quarantined:,} quarantined" if self.quarantined else ""
+        return f"{self.market} from {self.source}: {self.rows:,} payments fetched, {self.stored:,} stored{apart}"
+
+
+def open_funding(settings: Settings, market: str) -> FundingSource | None:
+    """Open the source of a market's funding rates; None for a market that has none.
+
+    It is the source that the market names under ``funding``; without a name a perpetual's own source, if it is an
+    exchange, the sample, or files with a path for the market under ``funding``.
+
+    Raises
+    ------
+    SourceError
+        If the named source has no funding rates.
+    """
+    chosen = settings.markets[market]
+    if not Market.parse(market).is_perpetual or chosen.funding == "none":
+        return None
+    name = chosen.funding or chosen.source
+    source = settings.sources[name]
+    if isinstance(source, CcxtSource):
+        from trading_assets.sources.funding_exchange import ExchangeFunding
+
+        return ExchangeFunding.from_settings(source)
+    if isinstance(source, SampleSource):
+        from trading_assets.sources.funding_sample import SampleFunding
+
+        return SampleFunding(settings.history_start, source.days, source.seed)
+    if isinstance(source, FilesSource) and (chosen.funding or market in source.funding):
+        from trading_assets.sources.funding_files import FundingFiles
+
+        return FundingFiles.from_settings(name, source)
+    return None
+
+
+def ingest_funding(
+    store: Store, source: FundingSource, *, market: str, start: datetime, end: datetime, now: datetime
+) -> FundingReport:
+    """Fetch the payments of a window and store them by key; running twice leaves the same rows.
+
+    Parameters
+    ----------
+    store, source
+        Where to and where from.
+    market
+        A perpetual.
+    start, end
+        Payments with ``start <= ts < end``.
+    now
+        The present time.
+
+    Raises
+    ------
+    SettingsError
+        If ``start`` is not before ``end``.
+    SourceError
+        If the source cannot deliver; what was fetched before stays stored.
+    """
+    check_window(market, start, end)
+    rows = quarantined = 0
+    if start < now:
+        # the payment before the window tells how long the first interval is
+        pages = list(source.fetch(market, start - LONGEST_INTERVAL, end))
+        fetched = pl.concat(pages) if pages else pl.DataFrame(schema=RAW_FUNDING)
+        good, bad = split_funding(fetched, market=market, start=start, end=end, now=now)
+        quarantined = set_apart(store, bad, feed=FUNDING_RATES.name, subject=market, source=source.name, now=now)
+        store.upsert(FUNDING_RATES, good)
+        rows = good.height
+    stored = store.read(FUNDING_RATES, where={"market": market}, start=start, end=end, columns=["ts"]).height
+    return FundingReport(market, source.name, rows, quarantined, stored)
+
+
+def split_funding(
+    frame: pl.DataFrame, *, market: str, start: datetime, end: datetime, now: datetime
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part the payments that may be stored from those that break a rule.
+
+    Parameters
+    ----------
+    frame
+        Columns of ``RAW_FUNDING`` in any row order.
+    market
+        Whose payments they are.
+    start, end
+        Payments with ``start <= ts < end`` are given back; the one before them tells the first interval.
+    now
+        When the rows were fetched.
+
+    Returns
+    -------
+    tuple of DataFrame
+        Rows of the table ``funding_rates``, ascending and unique by ``ts``; and the others as they came, with
+        ``reason`` (see ``FUNDING_RULES``). An interval that the source did not say is the time since the payment
+        before, where that is at most ``LONGEST_INTERVAL``.
+    """
+    rate, interval = pl.col("rate"), pl.col("interval_hours")
+    broken = {
+        "missing_time": pl.col("ts").is_null(),
+        "missing_rate": rate.is_null(),
+        "not_finite": rate.is_finite().not_(),
+        "implausible_rate": rate.is_finite() & (rate.abs() > 1),
+        "bad_interval": (interval > 0).not_() | (interval > 24),
+        "from_the_future": pl.col("ts") > now,
+    }
+    at = pl.col("ts").dt.truncate(LONGEST_JITTER)
+    judged = frame.select(list(RAW_FUNDING)).unique().with_columns(reasons(broken), minute=at)
+    # rows of one payment that agree on its rate are one; what differs is which of them knows more
+    fit = judged.filter(pl.col("reason") == "")
+    rivals = fit.group_by("minute").agg(pl.col("rate").n_unique()).filter(pl.col("rate") > 1).select("minute")
+    rival = pl.col("minute").is_in(rivals["minute"].implode()) & (pl.col("reason") == "")
+    judged = judged.with_columns(reason=pl.when(rival).then(pl.lit("conflicting_duplicate")).otherwise("reason"))
+    payments = (
+        judged.filter(pl.col("reason") == "")
+        .group_by("minute")
+        .agg(
+            known_at=pl.col("ts").min(),
+            rate=rate.first(),
+            interval_hours=interval.max(),
+            mark_price=pl.max("mark_price"),
+        )
+        .sort("minute")
+    )
+    since = pl.col("minute").diff()
+    guess = pl.when(since <= LONGEST_INTERVAL).then((since.dt.total_minutes() / 60).round(2))
+    good = payments.select(
+        market=pl.lit(market),
+        ts="minute",
+        known_at="known_at",
+        rate="rate",
+        interval_hours=pl.coalesce("interval_hours", guess),
+        mark_price="mark_price",
+    )
+    bad = judged.filter(pl.col("reason") != "").drop("minute").sort("ts", "rate")
+    within = pl.col("ts").is_between(start, end, closed="left")
+    return good.filter(within), bad.filter(within.fill_null(True))
