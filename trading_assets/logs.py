@@ -15,6 +15,9 @@ from trading_assets.settings import KEYS_PREFIX, Settings
 _CHATTY = ("alembic", "mlflow", "matplotlib", "asyncio")
 """Libraries whose INFO is about themselves."""
 
+_SECRET_ENDINGS = ("_API_KEY", "_API_SECRET", "_SECRET", "_PASSPHRASE", "_PASSWORD")
+"""How variables end whose values are never shown; adapters read ``BINANCE_API_KEY`` and the like by themselves."""
+
 _ROTATE_BYTES = 10_000_000
 _ROTATE_FILES = 5
 
@@ -74,11 +77,15 @@ class _Terminal(logging.StreamHandler[TextIO]):
 
 
 def mask_secrets(_logger: Any, _method: str, event: Any) -> Any:
-    """Replace the value of every exchange key in an event's texts by ``***``."""
-    secrets = [value for key, value in os.environ.items() if key.startswith(KEYS_PREFIX) and value]
+    """Replace the value of every key and password in the environment in an event's texts by ``***``."""
+    secrets = sorted((value for name, value in os.environ.items() if value and _is_secret(name)), key=len, reverse=True)
     if not secrets:
         return event
     return {key: _masked(value, secrets) for key, value in event.items()}
+
+
+def _is_secret(name: str) -> bool:
+    return name.startswith(KEYS_PREFIX) or name.upper().endswith(_SECRET_ENDINGS)
 
 
 def _masked(value: Any, secrets: list[str]) -> Any:
