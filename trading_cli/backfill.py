@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Group
@@ -10,30 +12,32 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from trading_assets import logs
-from trading_assets.errors import SettingsError, TradingError
+from trading_assets.errors import TradingError
 from trading_assets.settings import Settings, load_settings
 from trading_cli.console import console, progress, synthetic_note
 
 if TYPE_CHECKING:
     from trading_assets.launch import Event, LaunchResult
 
+DAYS: Final = "YYYY-MM[-DD]"
+
 
 def backfill(
     market: Annotated[
         list[str] | None, typer.Option(help="A market of the settings; repeatable. Default: all.")
     ] = None,
-    start: Annotated[str | None, typer.Option("--from", metavar="YYYY-MM", help="First month.")] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="YYYY-MM", help="Last month, inclusive.")] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar=DAYS, help="First month or day.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar=DAYS, help="Last month or day, inclusive.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Fetch also what is stored: revisions are recorded.")] = False,
     models: Annotated[bool, typer.Option("--models", help="Then train, backtest and judge every model.")] = False,
 ) -> None:
-    """Fetch candles and build bars, features and labels: one run per market, whatever the range."""
+    """Fetch candles and build bars, features and labels: one run per market, whatever the range.
+
+    What is stored is not fetched again: a backfill that was stopped, or killed, goes on where it was.
+    """
     settings = load_settings()
     logs.configure(settings, "backfill")
-    failed = [result.subject for result in backfill_markets(settings, market, start, end) if not result.success]
-    if failed:
-        raise TradingError(
-            f"the backfill of {', '.join(failed)} failed", remedy="the reasons stand above and in the UI"
-        )
+    refuse_failures(backfill_markets(settings, market, start, end, again=again), "backfill")
     if models:
         judged = judge_models(settings)
         console.print(verdicts(settings, judged))
@@ -42,24 +46,44 @@ def backfill(
 
 
 def backfill_markets(
-    settings: Settings, markets: list[str] | None = None, start: str | None = None, end: str | None = None
+    settings: Settings,
+    markets: list[str] | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    *,
+    again: bool = False,
 ) -> list[LaunchResult]:
     """Run candles through labels with a progress bar per market."""
-    for month in (start, end):
-        if month is not None and (len(month) != 7 or month[4] != "-"):
-            raise SettingsError(f"{month!r} is not a month", remedy="write YYYY-MM, e.g. 2025-03")
     with console.status("loading the asset graph"):
         from trading_assets.launch import materialize_markets
 
+    def launch(follow: Follower) -> Iterator[LaunchResult]:
+        return materialize_markets(settings, markets, start, end, follow, again=again)
+
+    return follow_runs(settings, launch)
+
+
+def follow_runs(settings: Settings, launch: Callable[[Follower], Iterator[LaunchResult]]) -> list[LaunchResult]:
+    """Show a progress bar per market while runs go on; print what failed."""
     results = []
     with progress() as bar:
-        follow = _Follower(bar, {name: name + synthetic_note([name]) for name in settings.markets})
-        for result in materialize_markets(settings, markets, start, end, follow):
-            follow.end(result, f"{len(result.materialized)} assets, {len(result.checks)} checks")
+        follow = Follower(bar, {name: name + synthetic_note([name]) for name in settings.markets})
+        for result in launch(follow):
+            fetched = result.materialized.get("candles", {}).get("fetched", 0)
+            follow.end(
+                result,
+                f"{fetched:,} candles fetched, {len(result.materialized)} assets, {len(result.checks)} checks",
+            )
             results.append(result)
     for result in results:
         _print_failures(result)
     return results
+
+
+def refuse_failures(results: list[LaunchResult], what: str) -> None:
+    """Raise ``TradingError`` where a run failed."""
+    if failed := [result.subject for result in results if not result.success]:
+        raise TradingError(f"the {what} of {', '.join(failed)} failed", remedy="the reasons stand above and in the UI")
 
 
 def judge_models(settings: Settings) -> list[LaunchResult]:
@@ -69,7 +93,7 @@ def judge_models(settings: Settings) -> list[LaunchResult]:
     results = []
     with progress() as bar:
         labels = {name: f"model {name}{synthetic_note(spec.markets)}" for name, spec in settings.models.items()}
-        follow = _Follower(bar, labels)
+        follow = Follower(bar, labels)
         for name in settings.models:
             result = materialize_model(settings, name, follow)
             follow.end(result, "approved" if "approved" in result.materialized else "refused")
@@ -98,18 +122,21 @@ def verdicts(settings: Settings, judged: list[LaunchResult]) -> Group:
     return Group(table, *reasons)
 
 
-class _Follower:
-    """Turns the events of runs into progress bars, one per subject."""
+class Follower:
+    """Turns the events of runs into progress bars, one per subject; runs may be in several threads."""
 
     def __init__(self, bar: Progress, labels: dict[str, str]) -> None:
         self._bar = bar
         self._labels = labels
         self._tasks: dict[str, TaskID] = {}
+        self._adding = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         """Show how far the event's run is."""
-        task = self._task(event.subject)
-        self._bar.update(task, total=event.steps_total or None, completed=event.steps_done, note=event.step)
+        task, fetched = self._task(event.subject), event.fetched
+        done = event.steps_done if fetched is None else event.steps_done + fetched.share
+        note = event.step if fetched is None else f"{event.step} {fetched}"
+        self._bar.update(task, total=event.steps_total or None, completed=done, note=note)
 
     def end(self, result: LaunchResult, note: str) -> None:
         """Say how the run ended."""
@@ -118,9 +145,10 @@ class _Follower:
         self._bar.stop_task(task)
 
     def _task(self, subject: str) -> TaskID:
-        if subject not in self._tasks:
-            self._tasks[subject] = self._bar.add_task(self._labels.get(subject, subject), total=None, note="")
-        return self._tasks[subject]
+        with self._adding:
+            if subject not in self._tasks:
+                self._tasks[subject] = self._bar.add_task(self._labels.get(subject, subject), total=None, note="")
+            return self._tasks[subject]
 
 
 def _print_failures(result: LaunchResult) -> None:

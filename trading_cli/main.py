@@ -14,7 +14,7 @@ import typer
 
 from trading_assets.errors import TradingError
 from trading_assets.settings import SETTINGS_FILE_VARIABLE
-from trading_cli import backfill, demo, models, node, placebo, quarantine, record, report, sql, ui
+from trading_cli import backfill, demo, gaps, models, node, placebo, quarantine, record, report, sql, ui
 
 app = typer.Typer(
     help="Candles to features, labels, models, backtests and a paper-trading node: one asset graph.",
@@ -47,6 +47,7 @@ def common(
 
 app.command()(demo.demo)
 app.command()(backfill.backfill)
+app.command()(gaps.gaps)
 app.command()(ui.ui)
 app.command()(models.models)
 app.command()(report.report)

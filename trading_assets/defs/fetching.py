@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -12,8 +13,8 @@ from typing import Final
 from trading_assets.defs.partitions import Window
 from trading_assets.defs.progress import tell_fetched
 from trading_assets.errors import SettingsError
-from trading_assets.settings import FilesSource, SampleSource, Settings
-from trading_assets.sources import CandleSource, IngestReport, ingest, open_source, parts_to_fetch
+from trading_assets.settings import CcxtSource, FilesSource, SampleSource, Settings
+from trading_assets.sources import IngestReport, ingest, open_source, parts_to_fetch
 from trading_assets.sources.meter import Fetched, Meter
 from trading_assets.sources.repair import peers_of, repair
 from trading_assets.sources.turns import turn_at
@@ -79,7 +80,8 @@ def fetch_window(
         reread = settings.fetch.reread_bars
         parts = parts_to_fetch(store, market=market, timeframe=timeframe, pieces=pieces, now=now, reread_bars=reread)
     meter = Meter(market, timeframe, [(start, min(end, now)) for start, end in parts], source, _teller(log))
-    with _turn(settings, market, source) if parts else nullcontext():
+    filled = 0
+    with _turn(settings, market) if parts else nullcontext():
         if kind in (Fetch.GAPS, Fetch.GAPS_AGAIN):
             found = repair(
                 store,
@@ -94,8 +96,8 @@ def fetch_window(
                 progress=meter,
             )
             log(str(found))
-            parts = []
-        return ingest(
+            parts, filled = [], found.filled
+        report = ingest(
             store,
             source,
             market=market,
@@ -106,12 +108,20 @@ def fetch_window(
             parts=parts,
             progress=meter,
         )
+    return replace(report, rows=report.rows + filled)
 
 
-def _turn(settings: Settings, market: str, source: CandleSource) -> AbstractContextManager[None]:
+def exchange_of(settings: Settings, market: str) -> str:
+    """What a market shares its source's limit with: the exchange, whatever the sources that ask it are called."""
+    name = settings.markets[market].source
+    source = settings.sources[name]
+    return f"ccxt:{source.exchange}" if isinstance(source, CcxtSource) else name
+
+
+def _turn(settings: Settings, market: str) -> AbstractContextManager[None]:
     """The turn at an exchange; what lies on this machine has no limit to share."""
     local = isinstance(settings.sources[settings.markets[market].source], SampleSource | FilesSource)
-    return nullcontext() if local else turn_at(source.name, settings.data_dir / "locks")
+    return nullcontext() if local else turn_at(exchange_of(settings, market), settings.data_dir / "locks")
 
 
 def _teller(log: Callable[[str], None]) -> Callable[[Fetched], None]:

@@ -9,7 +9,9 @@ from typing import Final
 
 import dagster as dg
 
+from trading_assets.candles import timeframe_delta
 from trading_assets.errors import SettingsError
+from trading_assets.features import LOOKBACK_BARS
 from trading_assets.settings import History, Settings, load_settings
 
 MONTH_FORMAT: Final = "%Y-%m"
@@ -59,6 +61,10 @@ MODELS: Final = dg.StaticPartitionsDefinition(list(SETTINGS.models))
 def months_of(reach: timedelta) -> int:
     """How many months a reach may touch besides its own."""
     return -(-reach // timedelta(days=28))
+
+
+LOOKS_BACK_MONTHS: Final = months_of(max(LOOKBACK_BARS, SETTINGS.labels.horizon_bars) * timeframe_delta("15m"))
+"""How many months after a change of candles features and labels look back on it."""
 
 
 def look_back(reach: timedelta) -> dg.MultiPartitionMapping:

@@ -134,6 +134,17 @@ def write_ledger(
     return fresh
 
 
+def as_ranges(explained: pl.DataFrame, timeframe: str) -> pl.DataFrame:
+    """Missing candles as ranges that end where the reason, its detail or the number of attempts changes.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``ts, end, reason, detail, attempts, checked_at, candles``, ascending.
+    """
+    return _joined(explained.with_columns(end=pl.col("ts") + timeframe_delta(timeframe)), timeframe)
+
+
 def count_reasons(explained: pl.DataFrame) -> dict[str, int]:
     """Reason -> number of missing candles, in the order of ``REASONS``."""
     counts = dict(explained["reason"].value_counts().iter_rows())

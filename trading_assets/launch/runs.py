@@ -1,11 +1,11 @@
-"""Runs of the Dagster jobs inside this process, recorded in the instance that the UI shows; for the command line."""
+"""One run of a job inside this process, recorded in the instance that the UI shows."""
 
 from __future__ import annotations
 
 import os
 import socket
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -15,24 +15,11 @@ from dagster._core.instance.ref import InstanceRef
 
 from trading_assets.definitions import defs
 from trading_assets.defs.failures import failure_reason
-from trading_assets.defs.partitions import MONTHS, SETTINGS, partition_key, range_tags
-from trading_assets.defs.progress import Event, Listener, Translator
+from trading_assets.defs.partitions import SETTINGS
+from trading_assets.defs.progress import Listener, Translator, told_to
 from trading_assets.errors import SettingsError
 from trading_assets.home import HOME_VARIABLE, STORAGE_VARIABLE, dagster_environment, within
 from trading_assets.settings import Settings
-
-__all__ = [
-    "CheckOutcome",
-    "Event",
-    "LaunchResult",
-    "Listener",
-    "load_journal",
-    "materialize_markets",
-    "materialize_model",
-    "open_instance",
-    "promote",
-    "tick_promotion_sensor",
-]
 
 _LAUNCHED_BY, _OURS, _PROCESS = "launched_by", "trading", "process"
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -88,88 +75,6 @@ class LaunchResult:
         return [check for check in self.checks if not check.passed]
 
 
-def materialize_markets(
-    settings: Settings,
-    markets: Sequence[str] | None = None,
-    start_month: str | None = None,
-    end_month: str | None = None,
-    on_event: Listener | None = None,
-) -> Iterator[LaunchResult]:
-    """Candles through labels: one run per market with all months of the range; yields each run as it ends.
-
-    Parameters
-    ----------
-    settings
-        Markets, models and history must be those that the definitions were loaded with.
-    markets
-        Empty means all.
-    start_month, end_month
-        E.g. ``2025-01``, both inclusive; empty means the first and the last month of the history.
-    on_event
-        Called for each step, materialization, check and log line.
-
-    Raises
-    ------
-    SettingsError
-        For an unknown market or month, an empty range, or other settings than those of the definitions.
-    """
-    wanted = list(markets or settings.markets)
-    for market in wanted:
-        _known(market, settings.markets, "market")
-    months = list(MONTHS.get_partition_keys())
-    if not months:
-        raise SettingsError(f"the history begins in the future: {settings.history.start}", where="history.start")
-    first, last = start_month or months[0], end_month or months[-1]
-    for month in (first, last):
-        _known(month, months, "month")
-    if first > last:
-        raise SettingsError(f"the range is empty: {first} is after {last}", remedy="give the earlier month first")
-    for market in wanted:
-        tags = range_tags(partition_key(market, first), partition_key(market, last)) | {"market": market}
-        yield _run(settings, "market_data", market, tags=tags, on_event=on_event)
-
-
-def materialize_model(settings: Settings, model: str, on_event: Listener | None = None) -> LaunchResult:
-    """Walk-forward, candidate, backtest, gates and, where all pass, approval of one model.
-
-    Raises
-    ------
-    SettingsError
-        If the settings have no such model.
-    """
-    _known(model, settings.models, "model")
-    return _run(settings, "retrain", model, partition=model, on_event=on_event)
-
-
-def promote(settings: Settings, model: str, on_event: Listener | None = None) -> LaunchResult:
-    """Make a model's approved version the active one and name it in the node's manifest.
-
-    Raises
-    ------
-    SettingsError
-        If the settings have no such model.
-    """
-    _known(model, settings.models, "model")
-    return _run(settings, "promote", model, partition=model, on_event=on_event)
-
-
-def tick_promotion_sensor(settings: Settings, on_event: Listener | None = None) -> list[LaunchResult]:
-    """Evaluate the promotion sensor once, as the daemon does, and run what it asks for."""
-    from trading_assets.defs.sensors import promotion
-
-    _check_settings(settings)
-    context = dg.build_sensor_context(
-        instance=open_instance(settings), definitions=defs, resources={"settings": settings}
-    )
-    requests = promotion.evaluate_tick(context).run_requests or []
-    return [promote(settings, str(request.partition_key), on_event) for request in requests]
-
-
-def load_journal(settings: Settings, on_event: Listener | None = None) -> LaunchResult:
-    """Load the node's journal into the tables and sum it up."""
-    return _run(settings, "load_journal", "journal", on_event=on_event)
-
-
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The instance that the UI shows; kept open for the life of the process."""
     environment = dagster_environment(settings)
@@ -202,7 +107,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _run(
+def run(
     settings: Settings,
     job_name: str,
     subject: str,
@@ -211,19 +116,28 @@ def _run(
     tags: Mapping[str, str] | None = None,
     on_event: Listener | None = None,
 ) -> LaunchResult:
-    _check_settings(settings)
+    """Run a job and wait for it.
+
+    Raises
+    ------
+    SettingsError
+        If the settings have other partitions than the definitions.
+    """
+    check_settings(settings)
     instance, job, run_id = open_instance(settings), defs.resolve_job_def(job_name), str(uuid.uuid4())
-    if on_event is not None:
-        instance.add_event_listener(run_id, Translator(subject, len(job.nodes), on_event))
-    result = job.execute_in_process(
-        run_config=_QUIET,
-        instance=instance,
-        partition_key=partition,
-        tags={_LAUNCHED_BY: _OURS, _PROCESS: f"{socket.gethostname()}:{os.getpid()}", **(tags or {})},
-        run_id=run_id,
-        raise_on_error=False,
-        resources={"settings": settings},
-    )
+    translator = None if on_event is None else Translator(subject, len(job.nodes), on_event)
+    if translator is not None:
+        instance.add_event_listener(run_id, translator)
+    with told_to(translator):
+        result = job.execute_in_process(
+            run_config=_QUIET,
+            instance=instance,
+            partition_key=partition,
+            tags={_LAUNCHED_BY: _OURS, _PROCESS: f"{socket.gethostname()}:{os.getpid()}", **(tags or {})},
+            run_id=run_id,
+            raise_on_error=False,
+            resources={"settings": settings},
+        )
     return _result(result, subject, job_name)
 
 
@@ -251,12 +165,13 @@ def _result(result: dg.ExecuteInProcessResult, subject: str, job: str) -> Launch
     return LaunchResult(subject, job, result.run_id, result.success, materialized, checks, failures)
 
 
-def _known(name: str, known: Mapping[str, Any] | Sequence[str], what: str) -> None:
+def check_known(name: str, known: Mapping[str, Any] | Sequence[str], what: str) -> None:
+    """Refuse a name that the settings do not have."""
     if name not in known:
         raise SettingsError(f"no {what} {name!r} in the settings", remedy=f"known: {', '.join(known)}")
 
 
-def _check_settings(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
     """Refuse settings with other partitions than the definitions: the UI would show something else than what ran."""
     for part in ("history", "markets", "models"):
         if getattr(settings, part) != getattr(SETTINGS, part):

@@ -1,0 +1,69 @@
+"""Runs of the Dagster jobs inside this process, recorded in the instance that the UI shows; for the command line."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from trading_assets.definitions import defs
+from trading_assets.defs.progress import Event, Listener
+from trading_assets.defs.ranges import DayRange
+from trading_assets.launch.markets import gaps_of, materialize_markets, repair_gaps
+from trading_assets.launch.runs import CheckOutcome, LaunchResult, check_known, check_settings, open_instance, run
+from trading_assets.settings import Settings
+
+__all__ = [
+    "CheckOutcome",
+    "DayRange",
+    "Event",
+    "LaunchResult",
+    "Listener",
+    "gaps_of",
+    "load_journal",
+    "materialize_markets",
+    "materialize_model",
+    "open_instance",
+    "promote",
+    "repair_gaps",
+    "tick_promotion_sensor",
+]
+
+
+def materialize_model(settings: Settings, model: str, on_event: Listener | None = None) -> LaunchResult:
+    """Walk-forward, candidate, backtest, gates and, where all pass, approval of one model.
+
+    Raises
+    ------
+    SettingsError
+        If the settings have no such model.
+    """
+    check_known(model, settings.models, "model")
+    return run(settings, "retrain", model, partition=model, on_event=on_event)
+
+
+def promote(settings: Settings, model: str, on_event: Listener | None = None) -> LaunchResult:
+    """Make a model's approved version the active one and name it in the node's manifest.
+
+    Raises
+    ------
+    SettingsError
+        If the settings have no such model.
+    """
+    check_known(model, settings.models, "model")
+    return run(settings, "promote", model, partition=model, on_event=on_event)
+
+
+def tick_promotion_sensor(settings: Settings, on_event: Listener | None = None) -> list[LaunchResult]:
+    """Evaluate the promotion sensor once, as the daemon does, and run what it asks for."""
+    from trading_assets.defs.sensors import promotion
+
+    check_settings(settings)
+    context = dg.build_sensor_context(
+        instance=open_instance(settings), definitions=defs, resources={"settings": settings}
+    )
+    requests = promotion.evaluate_tick(context).run_requests or []
+    return [promote(settings, str(request.partition_key), on_event) for request in requests]
+
+
+def load_journal(settings: Settings, on_event: Listener | None = None) -> LaunchResult:
+    """Load the node's journal into the tables and sum it up."""
+    return run(settings, "load_journal", "journal", on_event=on_event)

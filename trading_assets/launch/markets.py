@@ -1,0 +1,122 @@
+"""Runs of market data: a range of days per market, exchanges side by side, and repairs of what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import polars as pl
+
+from trading_assets.defs.fetching import Fetch, exchange_of
+from trading_assets.defs.partitions import LOOKS_BACK_MONTHS
+from trading_assets.defs.progress import Listener
+from trading_assets.defs.ranges import DayRange
+from trading_assets.launch.runs import LaunchResult, check_known, check_settings, run
+from trading_assets.launch.side_by_side import side_by_side
+from trading_assets.settings import Settings
+from trading_assets.sources.listing import list_gaps
+from trading_assets.sources.repair import pending
+from trading_assets.store import configured_store
+from trading_assets.store.tables import CANDLES
+
+
+def materialize_markets(
+    settings: Settings,
+    markets: Sequence[str] | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    on_event: Listener | None = None,
+    *,
+    again: bool = False,
+) -> Iterator[LaunchResult]:
+    """Candles through labels: one run per market with all days of the range; yields each run as it ends.
+
+    Markets of different exchanges run side by side, those of one exchange one after the other. Months that look back
+    on the range and have candles already are computed again; nothing is fetched for them.
+
+    Parameters
+    ----------
+    settings
+        Markets, models and history must be those that the definitions were loaded with.
+    markets
+        Empty means all.
+    start, end
+        Months or days, e.g. ``2025-01`` or ``2025-01-31``, both inclusive; empty means the whole history.
+    on_event
+        Called for each step, materialization, check and log line, and with the progress of the fetch; from several
+        threads where several exchanges are asked.
+    again
+        Fetch also what is stored.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown market or month, an empty range, or other settings than those of the definitions.
+    """
+    days, fetch = DayRange.read(start, end), Fetch.ALL if again else Fetch.REST
+    works = {
+        market: partial(_market_run, settings, market, _with_what_looks_back(settings, market, days), fetch, on_event)
+        for market in _wanted(settings, markets)
+    }
+    yield from side_by_side(works, group=lambda market: exchange_of(settings, market))
+
+
+def repair_gaps(
+    settings: Settings,
+    markets: Sequence[str] | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    on_event: Listener | None = None,
+    *,
+    again: bool = False,
+) -> Iterator[LaunchResult]:
+    """Fetch what is missing between stored candles, classify what stays missing, and compute anew what rests on it.
+
+    One run per market that has gaps to look into: of the days from the first to the last of them, and of the months
+    after these that look back on them. Parameters and errors are those of :func:`materialize_markets`; ``again`` also
+    asks for gaps whose reason is settled.
+    """
+    days, fetch = DayRange.read(start, end), Fetch.GAPS_AGAIN if again else Fetch.GAPS
+    works = {}
+    for market in _wanted(settings, markets):
+        gaps = gaps_of(settings, market, days)
+        asked = gaps.filter(pending(gaps, again=again))
+        if asked.is_empty():
+            continue
+        first: datetime = asked["ts"][0]
+        last: datetime = asked["end"][-1] - timedelta(microseconds=1)
+        within = replace(days, first=max(days.first, first.date()), last=min(days.last, last.date()))
+        looked = _with_what_looks_back(settings, market, within)
+        works[market] = partial(_market_run, settings, market, looked, fetch, on_event)
+    yield from side_by_side(works, group=lambda market: exchange_of(settings, market))
+
+
+def gaps_of(settings: Settings, market: str, days: DayRange) -> pl.DataFrame:
+    """The market's missing ranges that begin in these days, as :func:`list_gaps` gives them."""
+    timeframe = settings.markets[market].timeframe
+    store = configured_store(settings)
+    return list_gaps(store, market=market, timeframe=timeframe, start=days.start, end=days.end)
+
+
+def _wanted(settings: Settings, markets: Sequence[str] | None) -> list[str]:
+    check_settings(settings)
+    for market in markets or ():
+        check_known(market, settings.markets, "market")
+    return list(markets or settings.markets)
+
+
+def _with_what_looks_back(settings: Settings, market: str, days: DayRange) -> DayRange:
+    """The days, and the months after them whose features and labels look back on them, where candles are stored."""
+    where = {"market": market, "timeframe": settings.markets[market].timeframe}
+    stored = configured_store(settings).bounds(CANDLES, where=where)
+    month_end = datetime(days.last.year, days.last.month, 1, tzinfo=UTC) + timedelta(days=32)
+    follows = stored is not None and stored[1] >= month_end.replace(day=1)
+    return days.followed_by(LOOKS_BACK_MONTHS) if follows else days
+
+
+def _market_run(
+    settings: Settings, market: str, days: DayRange, fetch: Fetch, on_event: Listener | None
+) -> LaunchResult:
+    return run(settings, "market_data", market, tags=days.tags(market, fetch), on_event=on_event)

@@ -1,0 +1,102 @@
+"""`trading gaps`: which candles are missing, why, and `--repair`, which fetches just those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import polars as pl
+import typer
+from rich.table import Table
+
+from trading_assets import logs
+from trading_assets.errors import SettingsError
+from trading_assets.settings import Settings, load_settings
+from trading_cli.backfill import DAYS, Follower, follow_runs, refuse_failures
+from trading_cli.console import console, synthetic_note
+
+if TYPE_CHECKING:
+    from trading_assets.launch import LaunchResult
+
+
+def gaps(
+    market: Annotated[
+        list[str] | None, typer.Option(help="A market of the settings; repeatable. Default: all.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar=DAYS, help="First month or day.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar=DAYS, help="Last month or day, inclusive.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Fetch what is missing, and say why the rest is.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="With --repair: ask also for gaps that are settled.")] = False,
+    rows: Annotated[int, typer.Option(min=1, help="Gaps to print per market at most, longest first.")] = 20,
+) -> None:
+    """List the missing ranges of candles between stored ones, with the reason of each.
+
+    unchecked: nobody asked again. confirmed_empty: the exchange has none. exchange_outage: it has none, while a second
+    configured exchange traded. fetch_failure: it could not be asked. before_listing: the market was not traded yet.
+    out_of_reach: the exchange no longer gives candles that old. quarantined: what came broke a rule.
+    """
+    settings = load_settings()
+    logs.configure(settings, "gaps")
+    if again and not repair:
+        raise SettingsError("--again says what --repair asks for", remedy="add --repair")
+    if repair:
+        _repair(settings, market, start, end, again=again)
+    _list(settings, market, start, end, rows)
+
+
+def _repair(settings: Settings, markets: list[str] | None, start: str | None, end: str | None, *, again: bool) -> None:
+    """Repair market by market, as runs that the UI shows, up to the labels that rest on what came in."""
+    with console.status("loading the asset graph"):
+        from trading_assets.launch import repair_gaps
+
+    def launch(follow: Follower) -> Iterator[LaunchResult]:
+        return repair_gaps(settings, markets, start, end, follow, again=again)
+
+    results = follow_runs(settings, launch)
+    if not results:
+        console.print(
+            "nothing to ask for: every gap has its reason" + ("" if again else " (--again asks all the same)")
+        )
+    refuse_failures(results, "repair")
+
+
+def _list(settings: Settings, markets: list[str] | None, start: str | None, end: str | None, rows: int) -> None:
+    with console.status("reading"):
+        from trading_assets.launch import DayRange, gaps_of
+        from trading_assets.launch.runs import check_known
+
+    for name in markets or ():
+        check_known(name, settings.markets, "market")
+    days = DayRange.read(start, end)
+    table = Table("market", "from (UTC)", "to", "candles", "reason", "detail")
+    summary = []
+    for name in markets or settings.markets:
+        found = gaps_of(settings, name, days)
+        summary.append(_summary(name, found))
+        for gap in found.top_k(min(rows, found.height), by="candles").sort("ts").iter_rows(named=True):
+            table.add_row(
+                name,
+                f"{gap['ts']:%Y-%m-%d %H:%M}",
+                _until(gap["ts"], gap["end"]),
+                f"{gap['candles']:,}",
+                gap["reason"],
+                gap["detail"],
+            )
+    if table.row_count:
+        console.print(table)
+    for line in summary:
+        console.print(line)
+
+
+def _summary(market: str, found: pl.DataFrame) -> str:
+    name = market + synthetic_note([market])
+    if found.is_empty():
+        return f"{name}: no gaps"
+    sums = found.group_by("reason").agg(pl.col("candles").sum()).sort("candles", descending=True)
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sums.iter_rows())
+    return f"{name}: {found['candles'].sum():,} candles missing in {found.height:,} ranges: {reasons}"
+
+
+def _until(start: object, end: object) -> str:
+    same_day = f"{start:%Y-%m-%d}" == f"{end:%Y-%m-%d}"
+    return f"{end:%H:%M}" if same_day else f"{end:%Y-%m-%d %H:%M}"
