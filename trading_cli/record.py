@@ -45,15 +45,16 @@ def record(
         place = f"{settings.node.venue} ({settings.node.environment})"
         console.print(f"recording {', '.join(markets)} on {place}; Ctrl-C ends it in order")
         failure = _record(settings, markets, seconds)
-    if load:
-        _load(settings)
-    if failure is not None:
-        raise failure
+        if load:
+            _load(settings)
+        if failure is not None:
+            raise failure
 
 
 def _record(settings: Settings, markets: list[str], seconds: float | None) -> TradingError | None:
     """Record; a failure is told only after what came before it was loaded."""
-    from trading_live.recorder import RecordHooks, run_recorder
+    from trading_live.record import run_recorder
+    from trading_live.recorder import RecordHooks
 
     with progress() as bar:
         task = bar.add_task("record", total=seconds, note="connects")

@@ -1,34 +1,25 @@
-"""The recorder: order books and public trades of a venue, through the node's own adapter, into the spool."""
+"""The recorder inside the engine: an actor that takes down what the venue sends, and writes it every second."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import structlog
-from nautilus_trader.common import DataActor, Environment, SocketState, SocketStateChanged
-from nautilus_trader.live import LiveNode
-from nautilus_trader.model import BookType, InstrumentId, OrderBook, TraderId, TradeTick
+from nautilus_trader.common import DataActor, SocketState, SocketStateChanged
+from nautilus_trader.model import BookType, InstrumentId, OrderBook, TradeTick
 
 from trading_assets.errors import NodeError
-from trading_assets.recordings import Spool, spool_folder
-from trading_assets.settings import RecordSettings, Settings
-from trading_assets.strategies.instruments import exact, instrument_id
-from trading_live.engine import addressed, engine_logging, explain
-from trading_live.interrupts import engine_listens
+from trading_assets.recordings import Spool
+from trading_assets.settings import RecordSettings
+from trading_assets.strategies.instruments import exact
 from trading_live.notes import Notes
-from trading_live.venues import data_client
 
 _LOG: Final = structlog.get_logger(__name__)
-_STOP_S: Final = 1
-_VENUE_DEPTH: Final = {"binance": 1000, "bybit": 200, "okx": 400, "kraken": 100}
-"""Levels that the adapter keeps: more than are recorded, because a level behind the last one may move up."""
-
-_NUMBERED: Final = frozenset({"binance"})
-"""Venues that number each market's trades one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,92 +54,6 @@ class RecordHooks:
 
     progress: Callable[[RecordStats], None] = lambda _stats: None
     event: Callable[[str], None] = lambda _text: None
-
-
-def run_recorder(
-    settings: Settings,
-    markets: Sequence[str],
-    *,
-    seconds: float | None = None,
-    connect_timeout_s: int = 30,
-    hooks: RecordHooks | None = None,
-) -> RecordStats:
-    """Record until the time is over, a signal comes (SIGINT, SIGTERM), or the venue is silent for too long.
-
-    Parameters
-    ----------
-    settings
-        ``node`` names venue and environment, ``record`` the depth and the intervals.
-    markets
-        What is recorded, all of one venue.
-    seconds
-        How long; None for no end.
-    connect_timeout_s
-        How long the venue may take to answer at the start.
-    hooks
-        Told how it goes.
-
-    Returns
-    -------
-    RecordStats
-        The last word.
-
-    Raises
-    ------
-    NodeError
-        If another recorder writes to the same folder, the venue cannot be reached, does not have a market, is silent
-        for ``record.give_up_s``, or the disk refuses. What was received before is on disk.
-    """
-    venue = settings.node.venue
-    replayed = settings.node.environment == "replay"
-    spool = Spool(spool_folder(settings) / f"{venue}-{settings.node.environment}", settings.record.segment_s)
-    try:
-        instruments = {
-            market: InstrumentId.from_str(instrument_id(market, "replay" if replayed else venue)) for market in markets
-        }
-        node = _engine(settings, markets, connect_timeout_s)
-        notes = Notes(markets, spool.folder, numbered=venue in _NUMBERED)
-        recorder = Recorder(
-            instruments,
-            spool,
-            notes,
-            settings.record,
-            hooks or RecordHooks(),
-            replayed=replayed,
-            levels=_VENUE_DEPTH[venue],
-            seconds=seconds,
-            stop=lambda: node.handle().stop(),
-        )
-        node.add_actor(recorder)
-        failure: NodeError | None = None
-        try:
-            with engine_listens():
-                node.run()
-        except RuntimeError as error:
-            place = f"{venue} {settings.node.environment}"
-            failure = explain(error, settings.node.base_url_http or place, connect_timeout_s)
-        finally:
-            node.dispose()
-            recorder.flush(last=True)
-        if recorder.failure or failure:
-            raise recorder.failure or failure  # type: ignore[misc]
-        return recorder.stats()
-    finally:
-        spool.close()
-
-
-def _engine(settings: Settings, markets: Sequence[str], connect_timeout_s: int) -> LiveNode:
-    data = data_client(addressed(settings), markets)
-    return (
-        LiveNode.builder("RECORD", TraderId("RECORD-001"), Environment.LIVE)
-        .with_logging(engine_logging(settings, "engine-record"))
-        .with_timeout_connection(connect_timeout_s)
-        .with_timeout_disconnection_secs(_STOP_S)
-        .with_delay_post_stop_secs(_STOP_S)
-        .with_reconciliation(False)
-        .add_data_client(None, data.factory, data.config)
-        .build()
-    )
 
 
 class Recorder(DataActor):
@@ -210,15 +115,18 @@ class Recorder(DataActor):
         self._bytes = 0
         self._reconnects = 0
         self._down: set[str] = set()
+        self._units: dict[InstrumentId, Decimal] = {}
 
     # -- the engine's handlers ------------------------------------------------------------------------------------
 
     def on_start(self) -> None:
         """Subscribe."""
-        unknown = [str(iid) for iid in self._markets if self.cache.instrument(iid) is None]
-        if unknown:
+        found = {iid: self.cache.instrument(iid) for iid in self._markets}
+        if unknown := [str(iid) for iid, instrument in found.items() if instrument is None]:
             self._fail(f"the venue does not have {', '.join(unknown)}", "check the markets that are to be recorded")
             return
+        units = {iid: Decimal(str(instrument.multiplier)) for iid, instrument in found.items() if instrument}
+        self._units = {iid: unit for iid, unit in units.items() if unit != 1}
         self._begun = self._heard = time.monotonic()
         self.subscribe_socket_state()
         interval_ms = round(self._settings.book_interval_s * 1000)
@@ -236,7 +144,7 @@ class Recorder(DataActor):
             self._markets[trade.instrument_id],
             str(trade.trade_id),
             exact(trade.price),
-            exact(trade.size),
+            self._base(trade.instrument_id, exact(trade.size)),
             {"BUY": "buy", "SELL": "sell"}.get(trade.aggressor_side.name, ""),
             ts_us=ts_us,
             received_us=self._market_us if self._replayed else wall_us,
@@ -245,9 +153,13 @@ class Recorder(DataActor):
     def on_book(self, book: OrderBook) -> None:
         """Take down the best levels; the engine keeps the book and gives it at each interval."""
         ts_us, depth = book.ts_event // 1000, self._settings.depth
-        bids, asks = ([(exact(one.price), one.size()) for one in side] for side in (book.bids(depth), book.asks(depth)))
+        iid = book.instrument_id
+        bids, asks = (
+            [(exact(one.price), self._base(iid, one.size())) for one in side]
+            for side in (book.bids(depth), book.asks(depth))
+        )
         changed = self._notes.book(
-            self._markets[book.instrument_id],
+            self._markets[iid],
             bids,
             asks,
             sequence=book.sequence,
@@ -294,7 +206,8 @@ class Recorder(DataActor):
             self._bytes += self._spool.write(self._notes.take(None if last else now_us))
             self._notes.remember()
         except (NodeError, OSError) as error:
-            self._fail(getattr(error, "what", str(error)), "check the disk and its rights; what was written is kept")
+            what = getattr(error, "what", str(error))
+            self._fail(what, "check the disk and its rights; what was written is kept", stop=not last)
 
     def _turn(self) -> None:
         try:
@@ -309,11 +222,17 @@ class Recorder(DataActor):
             _LOG.exception("recorder")
             self._fail(f"the recorder failed: {type(error).__name__}: {error}", "see the log")
 
+    def _base(self, iid: InstrumentId, size: float) -> float:
+        """A size in base units; some venues (OKX swaps) count contracts."""
+        unit = self._units.get(iid)
+        return size if unit is None else float(Decimal(str(size)) * unit)
+
     def _hear(self, ts_us: int) -> None:
         """The venue is there; in a replay the newest of its times is the clock, which only goes on."""
         self._heard = time.monotonic()
         self._market_us = max(self._market_us, ts_us)
 
-    def _fail(self, what: str, remedy: str) -> None:
+    def _fail(self, what: str, remedy: str, *, stop: bool = True) -> None:
         self.failure = self.failure or NodeError(what, where="record", remedy=remedy)
-        self._stop()
+        if stop:
+            self._stop()

@@ -24,7 +24,7 @@ from trading_assets.settings import Settings
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import BOOK_SNAPSHOTS, CANDLES, PUBLIC_TRADES, RECORDING_GAPS
 from trading_cli.main import app
-from trading_live.recorder import run_recorder
+from trading_live.record import run_recorder
 from trading_live.replay import ReplayServer, Tape, read_tape
 from trading_live.replay.streams import finest, levels_at, trades_of
 

@@ -49,8 +49,8 @@ class ReplayServer:
     """Serves a tape; runs in a thread of its own between :meth:`start` and :meth:`stop`.
 
     The clock stands still until a client has subscribed to its streams (``hold``), so that a node misses nothing while
-    it starts. REST shows exactly the bars that closed up to the newest one sent, and the book of that moment; trades and
-    book updates (synthetic, see :mod:`~trading_live.replay.streams`) are sent to who subscribes to them.
+    it starts. REST shows exactly the bars that closed up to the newest one sent, and the book of that moment. Who
+    subscribes to them is sent trades and book updates (synthetic, see :mod:`~trading_live.replay.streams`).
 
     Parameters
     ----------
