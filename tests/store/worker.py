@@ -1,4 +1,4 @@
-"""A process of its own that writes to a store: ``worker.py URL MODE NAME COUNT``; it says each step on a line."""
+"""A process of its own that writes to a store: ``worker.py URL MODE NAME COUNT ROWS``; it says each step on a line."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def candles(market: str, first: int, minutes: int, value: float) -> pl.DataFrame
     return pl.DataFrame({"ts": ts}).select(market=pl.lit(market), timeframe=pl.lit("1m"), ts="ts", **prices)
 
 
-def main(url: str, mode: str, name: str, count: int) -> None:
+def main(url: str, mode: str, name: str, count: int, rows: int) -> None:
     store = open_store(url, lock_timeout_s=60)
     print("ready", flush=True)  # noqa: T201
     for step in range(count):
         if mode == "append":  # a page of its own each time, overlapping the last
             store.upsert(CANDLES, candles(name, max(step * 100 - 10, 0), 110, 1.0))
         elif mode == "rewrite":  # the same rows each time, all with the step's value
-            store.upsert(CANDLES, candles(name, 0, 60_000, float(step)))
+            store.upsert(CANDLES, candles(name, 0, rows, float(step)))
         else:  # "replace"
-            store.replace(CANDLES, candles(name, step, 60_000, float(step)), where={"market": name})
+            store.replace(CANDLES, candles(name, step, rows, float(step)), where={"market": name})
         print(step, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))

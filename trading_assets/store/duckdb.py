@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ import polars as pl
 from trading_assets.errors import StoreError
 from trading_assets.settings import from_root
 from trading_assets.store import duckdb_file
-from trading_assets.store.duckdb_tables import create_temporary, fit, stored_columns
+from trading_assets.store.duckdb_tables import create_temporary, fit, grow, stored_columns
 from trading_assets.store.frames import check_inside, completed, conform, empty, wanted_columns
 from trading_assets.store.statements import Condition, listed, matching, near, quoted
 from trading_assets.store.tables import TABLES, Table
@@ -61,11 +61,7 @@ class DuckDBStore:
 
     def upsert(self, table: Table, frame: pl.DataFrame) -> int:
         """Insert rows, replacing those with the same key; rows that are stored already write nothing."""
-        frame = conform(table, frame)
-        if len(frame):
-            with self._writing((table, frame)) as connection:
-                _write(connection, table, frame, near(table, frame), keep_others=True)
-        return len(frame)
+        return self.upsert_together([(table, frame)])
 
     def upsert_together(self, parts: Sequence[tuple[Table, pl.DataFrame]]) -> int:
         """Upsert into several tables in one transaction."""
@@ -171,6 +167,11 @@ class DuckDBStore:
             create_temporary(connection, (table for name, table in TABLES.items() if name in sql.lower()))
             relation = connection.sql(sql, params=dict(parameters or {}))
             return cast("pl.DataFrame", pl.from_arrow(relation.to_arrow_table()))
+
+    def prepare(self, tables: Iterable[Table]) -> list[str]:
+        """Create the file and what is missing of the tables."""
+        with duckdb_file.opened(self.path, write=True, timeout_s=self.lock_timeout_s) as connection:
+            return [line for table in tables for line in grow(connection, table)]
 
     def close(self) -> None:
         """Nothing to release: no connection outlives its call."""

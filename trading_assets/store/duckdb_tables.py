@@ -9,6 +9,7 @@ import duckdb
 import polars as pl
 
 from trading_assets.errors import StoreError
+from trading_assets.store.frames import changes, empty
 from trading_assets.store.statements import listed, quoted
 from trading_assets.store.tables import Schema, Table
 
@@ -75,6 +76,13 @@ def fit(connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame
                 f"another version made the table {table.name}: {column} is {found}, not {_sql_type(dtype)}",
                 remedy=f"drop the table ({quoted(table.name)}) in the store and materialize it again",
             )
+
+
+def grow(connection: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
+    """Make the table fit its declaration; returns what had to be done."""
+    before = stored_columns(connection, table)
+    fit(connection, table, empty(table), before)
+    return changes(table, before, stored_columns(connection, table))
 
 
 def _definition(table: Table) -> str:

@@ -44,6 +44,14 @@ def empty(table: Table, columns: Iterable[str] | None = None) -> pl.DataFrame:
     return pl.DataFrame(schema={name: table.columns.get(name, pl.Float64) for name in names})
 
 
+def changes(table: Table, before: Collection[str], after: Collection[str]) -> list[str]:
+    """What happened to a stored table's columns, in words."""
+    if not before:
+        return [f"made the table {table.name}"]
+    added = [column for column in after if column not in before]
+    return [f"{table.name}: added {', '.join(added)}"] if added else []
+
+
 def wanted_columns(table: Table, stored: Collection[str], columns: Sequence[str] | None) -> list[str]:
     """What a read is to return: ``columns``, or all that are declared or ``stored``.
 

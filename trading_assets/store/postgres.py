@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
@@ -15,7 +15,7 @@ from trading_assets.errors import StoreError
 from trading_assets.store.dialect import to_postgres
 from trading_assets.store.frames import check_inside, completed, conform, empty, wanted_columns
 from trading_assets.store.postgres_session import CLASHES, SCHEMES, Session, opened, public, sqlstate
-from trading_assets.store.postgres_tables import create_stage, create_temporary, fit, stored_columns
+from trading_assets.store.postgres_tables import create_stage, create_temporary, fit, grow, stored_columns
 from trading_assets.store.statements import listed, literal, matching, quoted
 from trading_assets.store.tables import TABLES, Table
 
@@ -69,7 +69,7 @@ class PostgresStore:
 
     def upsert_together(self, parts: Sequence[tuple[Table, pl.DataFrame]]) -> int:
         """Upsert into several tables in one transaction."""
-        parts = sorted(((table, conform(table, frame)) for table, frame in parts), key=lambda part: part[0].name)
+        parts = _in_order(parts)
 
         def merge_all(session: Session) -> None:
             for number, (table, frame) in enumerate(parts):
@@ -96,7 +96,7 @@ class PostgresStore:
 
     def replace_together(self, parts: Sequence[tuple[Table, pl.DataFrame]], *, where: Mapping[str, str]) -> int:
         """Make each frame the only rows of its table with ``where``, all tables in one transaction."""
-        parts = sorted(((table, conform(table, frame)) for table, frame in parts), key=lambda part: part[0].name)
+        parts = _in_order(parts)
         for table, frame in parts:
             check_inside(table, frame, where, None, None)
 
@@ -175,6 +175,17 @@ class PostgresStore:
             session.run("SET TRANSACTION READ ONLY")
             return session.fetch(text)
 
+    def prepare(self, tables: Iterable[Table]) -> list[str]:
+        """Create what is missing of the tables; make the long ones hypertables where the server has Timescale."""
+        done: list[str] = []
+        tables = sorted(tables, key=lambda table: table.name)
+
+        def grow_all(session: Session) -> None:
+            done[:] = [line for table in tables for line in grow(session, table)]
+
+        self._write(grow_all)
+        return done
+
     def close(self) -> None:
         """Nothing is held between calls."""
 
@@ -192,6 +203,11 @@ class PostgresStore:
             except StoreError as error:
                 if sqlstate(error.__cause__) not in CLASHES or time.monotonic() > deadline:
                     raise
+
+
+def _in_order(parts: Sequence[tuple[Table, pl.DataFrame]]) -> list[tuple[Table, pl.DataFrame]]:
+    """The frames checked, in the one order in which every call locks tables."""
+    return sorted(((table, conform(table, frame)) for table, frame in parts), key=lambda part: part[0].name)
 
 
 def _merge(session: Session, table: Table, frame: pl.DataFrame, stage: str, *, only: str | None = None) -> None:

@@ -9,6 +9,7 @@ import polars as pl
 
 from trading_assets.errors import StoreError
 from trading_assets.store import timescale
+from trading_assets.store.frames import changes, empty
 from trading_assets.store.postgres_session import Session
 from trading_assets.store.statements import listed, literal, quoted
 from trading_assets.store.tables import Schema, Table
@@ -62,6 +63,16 @@ def fit(session: Session, table: Table, frame: pl.DataFrame) -> dict[str, str]:
         additions = ", ".join(f"ADD COLUMN {_column(column, wanted[column])}" for column in added)
         session.run(f"ALTER TABLE {quoted(table.name)} {additions}")
     return {**stored, **{column: _sql_type(wanted[column]) for column in added}}
+
+
+def grow(session: Session, table: Table) -> list[str]:
+    """Make the table fit its declaration, and long ones hypertables; returns what had to be done."""
+    before = stored_columns(session, table)
+    after = fit(session, table, empty(table))
+    done = changes(table, before, after)
+    if before and timescale.is_present(session):
+        done += timescale.convert(session, table)
+    return done
 
 
 def create(session: Session, table: Table) -> None:
