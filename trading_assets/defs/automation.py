@@ -9,8 +9,8 @@ import dagster as dg
 
 follow_data = dg.AutomationConditionSensorDefinition(
     "follow_data",
-    target=dg.AssetSelection.groups("bars", "features", "labels", "live"),
+    target=dg.AssetSelection.groups("bars", "quality", "sql_models", "features", "labels", "live"),
     default_status=dg.DefaultSensorStatus.STOPPED,
     minimum_interval_seconds=30,
-    description="Bars, features and labels follow candles, and the summary follows the journal, once checks passed.",
+    description="Bars, SQL models, features and labels follow candles, and the summary follows the journal, once checks passed.",
 )

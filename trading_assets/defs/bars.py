@@ -1,12 +1,11 @@
 """Bars: one asset per SQL model in ``dbt_like_sql/``; its upstream assets are the tables that the SELECT reads."""
 
-import hashlib
-
 import dagster as dg
 
 from trading_assets.candles import timeframe_delta
+from trading_assets.defs.lineage import lineage_metadata, sql_asset
 from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, windows
-from trading_assets.defs.present import DATA_TEAM, asset_metadata, describe_partitions, origin_tags
+from trading_assets.defs.present import DATA_TEAM, describe_partitions, origin_tags
 from trading_assets.defs.reading import bar_start, resume_at
 from trading_assets.settings import Settings
 from trading_assets.sql import SqlModel, build_bars, load_models
@@ -20,16 +19,12 @@ def bars_asset(model: SqlModel, timeframe: str) -> dg.AssetsDefinition:
     """The asset that runs one SQL model for each month of each market."""
     table = BARS[timeframe]
 
-    @dg.asset(
-        name=model.name,
-        deps=list(model.dependencies),
+    @sql_asset(
+        model,
         description=f"Closed {timeframe} bars built from candles by `{model.path.name}`.",
         group_name="bars",
         owners=[DATA_TEAM],
-        kinds={"sql", "duckdb"},
         tags=origin_tags(SETTINGS),
-        code_version=hashlib.sha256(model.sql.encode()).hexdigest()[:12],
-        metadata={**asset_metadata(table), "sql": dg.MetadataValue.md(f"```sql\n{model.sql}\n```")},
         partitions_def=MARKET_MONTHS,
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=FOLLOWS_DATA,
@@ -44,7 +39,7 @@ def bars_asset(model: SqlModel, timeframe: str) -> dg.AssetsDefinition:
             frame = build_bars(store, model, market=window.market, timeframe=finest, start=start, end=window.end)
             store.replace(table, frame, where={"market": window.market}, start=start, end=window.end)
             parts.append((window, frame))
-        return dg.MaterializeResult(metadata=describe_partitions(context, table, parts))
+        return dg.MaterializeResult(metadata={**describe_partitions(context, table, parts), **lineage_metadata(model)})
 
     return bars
 

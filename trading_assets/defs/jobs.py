@@ -6,11 +6,12 @@ from trading_assets.defs.candles import CANDLE_ASSETS
 from trading_assets.defs.partitions import MARKET_MONTHS, MODELS
 from trading_assets.sql import load_models
 
-BAR_ASSETS = [name for name in load_models() if name.startswith("bars_")]
+SQL_ASSETS = [model.name for model in load_models().values() if "market" in model.parameters]
+"""Bars, gaps, quality: what SQL makes of one market's candles."""
 
 market_data = dg.define_asset_job(
     "market_data",
-    selection=[*CANDLE_ASSETS, "funding_rates", *BAR_ASSETS, "features", "labels"],
+    selection=[*CANDLE_ASSETS, "funding_rates", *SQL_ASSETS, "features", "labels"],
     partitions_def=MARKET_MONTHS,
     description="Candles through labels of one market, and its funding rates; a range of months is one run.",
 )

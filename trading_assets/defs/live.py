@@ -1,6 +1,5 @@
-"""Live: what the node journalled, loaded exactly once, and how its models do."""
+"""Live: what the node journalled, loaded exactly once; ``performance_summary.sql`` sums it up."""
 
-import hashlib
 from collections.abc import Iterator
 
 import dagster as dg
@@ -8,9 +7,8 @@ import dagster as dg
 from trading_assets.defs.present import TRADING_TEAM, asset_metadata, describe_frame
 from trading_assets.journal import JOURNAL_FILE, cursor, load_journal
 from trading_assets.settings import Settings
-from trading_assets.sql import load_models, run_model
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import FILLS, ORDERS, PERFORMANCE_SUMMARY, POSITIONS, SIGNALS
+from trading_assets.store.tables import FILLS, ORDERS, POSITIONS, SIGNALS
 
 GROUP = "live"
 _JOURNALLED = (  # each with what it follows from
@@ -19,7 +17,6 @@ _JOURNALLED = (  # each with what it follows from
     (FILLS, ORDERS.name, "Each fill of the node's orders, with the signal that caused it."),
     (POSITIONS, FILLS.name, "The node's position in a market after each change."),
 )
-_SUMMARY = load_models()[PERFORMANCE_SUMMARY.name]
 
 
 @dg.multi_asset(
@@ -50,21 +47,3 @@ def journal(
             asset_key=table.name,
             metadata={**describe_frame(frame, table), "new_rows": new[table.name], "journal_cursor": position},
         )
-
-
-@dg.asset(
-    name=PERFORMANCE_SUMMARY.name,
-    deps=list(_SUMMARY.dependencies),
-    description="How each model did on each node so far: decisions, trades, win rate, profit and fees.",
-    group_name=GROUP,
-    owners=[TRADING_TEAM],
-    kinds={"sql", "duckdb"},
-    code_version=hashlib.sha256(_SUMMARY.sql.encode()).hexdigest()[:12],
-    automation_condition=dg.AutomationCondition.eager(),
-    metadata={**asset_metadata(PERFORMANCE_SUMMARY), "sql": dg.MetadataValue.md(f"```sql\n{_SUMMARY.sql}\n```")},
-)
-def performance_summary(store: dg.ResourceParam[Store]) -> dg.MaterializeResult[None]:
-    """Run the SQL model over the whole journal."""
-    frame = run_model(store, _SUMMARY)
-    store.replace(PERFORMANCE_SUMMARY, frame, where={})
-    return dg.MaterializeResult(metadata=describe_frame(frame, PERFORMANCE_SUMMARY))

@@ -62,6 +62,7 @@ class ScheduleSettings(Section):
 
     candles: str = "5 * * * *"
     retrain: str = "30 2 * * *"
+    comparison: str = Field("40 0 * * *", description="Exchanges side by side: the month of the day before.")
     late_after_hours: Positive = Field(2.0, description="Candles, bars and features older than this are late.")
     stale_after_hours: Positive = Field(6.0, description="Older than this they are stale.")
 
@@ -71,7 +72,7 @@ class ScheduleSettings(Section):
             raise ValueError(f"late_after_hours {self.late_after_hours:g} is not below {self.stale_after_hours:g}")
         return self
 
-    @field_validator("candles", "retrain")
+    @field_validator("candles", "retrain", "comparison")
     @classmethod
     def _is_cron(cls, value: str) -> str:
         fields = value.split()
