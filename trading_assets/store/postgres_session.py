@@ -90,6 +90,8 @@ def opened(url: str, *, timeout_s: float) -> Iterator[Session]:
             session.fetch(
                 "SELECT set_config('TimeZone', 'UTC', false) || set_config('client_min_messages', 'error', false) || "
                 f"set_config('lock_timeout', '{max(int(timeout_s * 1000), 1)}ms', false) || "
+                # an upsert may touch any number of rows that are compressed already
+                "set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', false) || "
                 f"set_config('application_name', 'trading, process {os.getpid()}', false)"
             )
             yield session

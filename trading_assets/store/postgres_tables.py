@@ -52,7 +52,7 @@ def fit(session: Session, table: Table, frame: pl.DataFrame) -> dict[str, str]:
     if stored.keys() >= wanted.keys():
         _check_types(table, wanted, stored)
         return stored
-    session.fetch(f"SELECT 1 FROM pg_advisory_xact_lock({_GROWING})")  # others may grow it at this moment
+    _wait_for_others(session)
     stored = stored_columns(session, table)
     if not stored:
         create(session, table)
@@ -67,6 +67,7 @@ def fit(session: Session, table: Table, frame: pl.DataFrame) -> dict[str, str]:
 
 def grow(session: Session, table: Table) -> list[str]:
     """Make the table fit its declaration, and long ones hypertables; returns what had to be done."""
+    _wait_for_others(session)
     before = stored_columns(session, table)
     after = fit(session, table, empty(table))
     done = changes(table, before, after)
@@ -99,6 +100,11 @@ def create_stage(session: Session, name: str, frame: pl.DataFrame) -> None:
     """An empty table for the frame, for this transaction only."""
     columns = ", ".join(_column(column, dtype) for column, dtype in frame.schema.items())
     session.run(f"CREATE TEMPORARY TABLE {quoted(name)} ({columns}) ON COMMIT DROP")
+
+
+def _wait_for_others(session: Session) -> None:
+    """Be the only one that makes or changes tables, until the transaction ends."""
+    session.fetch(f"SELECT 1 FROM pg_advisory_xact_lock({_GROWING})")
 
 
 def _check_types(table: Table, wanted: Schema, stored: dict[str, str]) -> None:
