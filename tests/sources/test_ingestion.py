@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from trading_assets.errors import SettingsError
 from trading_assets.settings import Settings
-from trading_assets.sources import IngestReport, ingest, ingestion, missing_ranges, open_source, resume_from
+from trading_assets.sources import IngestReport, ingest, ingestion, missing_ranges, open_source, parts_to_fetch
+from trading_assets.sources.missing import Span
 from trading_assets.store import Store
 from trading_assets.store.tables import CANDLES, CANDLES_QUARANTINE
 
@@ -127,17 +128,30 @@ def test_rivals_on_both_sides_of_a_page_break_are_seen_together(
     assert report.gaps[0].start == START + timedelta(minutes=9)
 
 
+def left(store: Store, start: datetime, end: datetime, *, now: datetime = NOW, reread: int = 0) -> list[Span]:
+    """What is left to fetch of a window of one piece."""
+    return parts_to_fetch(store, market=MARKET, timeframe="1m", pieces=[(start, end)], now=now, reread_bars=reread)
+
+
 def test_one_more_day_fetches_one_more_day(store: Store, plain_candles: Callable[..., pl.DataFrame]) -> None:
-    candles = plain_candles(3 * 1440)
-    end = START + timedelta(days=31)
-    window = {"market": MARKET, "timeframe": "1m", "start": START, "end": end}
-    assert resume_from(store, **window) == START  # type: ignore[arg-type]
+    candles, end = plain_candles(3 * 1440), START + timedelta(days=31)
+    assert left(store, START, end) == [(START, end)]
     run(store, Listed(candles[: 2 * 1440]), 2 * 1440)
-    resumed = resume_from(store, **window)  # type: ignore[arg-type]
-    assert resumed == START + timedelta(minutes=2 * 1440 - 1), "the last candle is fetched again"
+    resumed = START + timedelta(minutes=2 * 1440 - 1)
+    assert left(store, START, end) == [(resumed, end)], "the last candle is fetched again"
     report = run(store, Listed(candles), 3 * 1440, start=resumed)
     assert report.rows == 1441
     assert store.read(CANDLES).height == 3 * 1440
+
+
+def test_a_window_that_grows_is_read_again_by_as_many_bars_as_the_settings_say(
+    store: Store, plain_candles: Callable[..., pl.DataFrame]
+) -> None:
+    run(store, Listed(plain_candles(500)), 500)
+    now, end = START + timedelta(minutes=520, seconds=20), START + timedelta(days=31)
+    assert left(store, START, end, now=now, reread=100) == [(START + timedelta(minutes=399), end)]
+    assert left(store, START, end, now=now, reread=10**6) == [(START, end)], "but not beyond its start"
+    assert left(store, START, START + timedelta(minutes=500), now=now, reread=100) == [], "it ended, and is complete"
 
 
 def test_a_window_that_was_entered_in_the_middle_is_fetched_from_its_start(
@@ -145,7 +159,7 @@ def test_a_window_that_was_entered_in_the_middle_is_fetched_from_its_start(
 ) -> None:
     run(store, Listed(plain_candles(500)), 500, start=START + timedelta(minutes=200))
     end = START + timedelta(days=1)
-    assert resume_from(store, market=MARKET, timeframe="1m", start=START, end=end) == START
+    assert left(store, START, end) == [(START, end)]
 
 
 @pytest.fixture(autouse=True)
@@ -172,11 +186,11 @@ def test_killed_and_resumed_runs_end_like_an_undisturbed_one(
     end = START + timedelta(minutes=200)
     for death in [*deaths, None]:
         source = Listed(candles, page_rows, dies_after_pages=death)
-        resumed = resume_from(disturbed, market=MARKET, timeframe="1m", start=START, end=end)
-        try:
-            run(disturbed, source, 200, start=resumed)
-        except KeyboardInterrupt:
-            assert death is not None
+        for begin, _ in left(disturbed, START, end):
+            try:
+                run(disturbed, source, 200, start=begin)
+            except KeyboardInterrupt:
+                assert death is not None
     run(quiet, Listed(candles, 200), 200)
     for table in (CANDLES, CANDLES_QUARANTINE):
         assert disturbed.read(table).equals(quiet.read(table))

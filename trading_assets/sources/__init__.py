@@ -8,7 +8,7 @@ from trading_assets.sources.contract import RAW_COLUMNS, CandleSource
 from trading_assets.sources.ingestion import ingest
 from trading_assets.sources.missing import Gap, missing_ranges
 from trading_assets.sources.report import IngestReport
-from trading_assets.sources.resume import parts_to_fetch, resume_from
+from trading_assets.sources.resume import parts_to_fetch
 from trading_assets.sources.rules import RULES, split_valid
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "missing_ranges",
     "open_source",
     "parts_to_fetch",
-    "resume_from",
     "split_valid",
 ]
 

@@ -28,8 +28,8 @@ from trading_assets.store.tables import CANDLES, CANDLES_QUARANTINE
 Progress = Callable[[datetime, int], None]
 """Called after each page with the time reached and the rows fetched so far."""
 
-BATCH_ROWS: Final = 10_000
-"""Rows put together for one write: each costs tens of milliseconds, however small."""
+BATCH_ROWS: Final = 500
+"""Smaller pages are put together until they have so many rows; a kill loses no more than these, or one page."""
 
 _log = logging.getLogger(__name__)
 
@@ -154,11 +154,13 @@ def take(
         if progress is not None:
             progress(reached, before + rows)
 
+    stored = store.tail(CANDLES, where={"market": market, "timeframe": timeframe}, before=end, rows=1)["ts"]
     for batch in _batches(source.fetch(market, timeframe, start, end), told):
         good, bad = split_valid(batch, market=market, timeframe=timeframe, start=start, end=end, now=now)
         good, bad = accept_released(store, good, bad)
         _quarantine(store, bad, source.name, now)  # first: a run that resumes starts at the last stored candle
-        taken.revised += record_revisions(store, good, source=source.name, now=now)
+        if len(stored) and good.height and good["ts"][0] <= stored[0]:
+            taken.revised += record_revisions(store, good, source=source.name, now=now)
         store.upsert(CANDLES, good)
         taken.reasons.update(bad["reason"])
         taken.rows += good.height

@@ -70,24 +70,3 @@ def _rest(store: Store, market: str, timeframe: str, piece: Span, settled: Seque
 def _beyond(moment: datetime, settled: Sequence[Span]) -> datetime:
     """The moment, or the end of the settled span that holds it."""
     return next((end for start, end in settled if start <= moment < end), moment)
-
-
-def resume_from(store: Store, *, market: str, timeframe: str, start: datetime, end: datetime) -> datetime:
-    """From where on a window must be fetched, so that one more day costs one day.
-
-    Ingest writes in ascending time, so what it began at ``start`` is complete up to the last stored candle. That
-    candle itself is fetched again. A window whose first candle is not stored is fetched from its start: it may have
-    been entered in the middle.
-
-    Returns
-    -------
-    datetime
-        Between ``start`` and ``end``.
-    """
-    where = {"market": market, "timeframe": timeframe}
-    bar = timeframe_delta(timeframe)
-    first = store.read(CANDLES, where=where, start=start, end=min(end, start + bar), columns=["ts"])
-    if first.is_empty():
-        return start
-    last: datetime = store.tail(CANDLES, where=where, before=end, rows=1)["ts"][0]
-    return last
