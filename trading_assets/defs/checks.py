@@ -10,7 +10,7 @@ import polars as pl
 
 from trading_assets import quality
 from trading_assets.defs.verdicts import of_month, verdict, windows_of_run
-from trading_assets.features import feature_names
+from trading_assets.features import feature_names, nullable_features
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import FEATURES, LABELS
@@ -19,21 +19,22 @@ from trading_assets.store.tables import FEATURES, LABELS
 @dg.asset_check(
     asset=FEATURES.name,
     blocking=True,
-    description="No feature of a stored row is null, NaN or infinite: warm-up rows do not exist.",
+    description="No feature of a stored row is null, NaN or infinite: warm-up rows do not exist. Null are only features "
+    "whose companion (leader, funding, sentiment, books, trades) was not known.",
 )
 def finite_after_warmup(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.AssetCheckResult:
     """Look for feature values that no model should see; a column of a feature that there is no more does not count."""
-    known = {*FEATURES.columns, *feature_names()}
+    known, nullable = {*FEATURES.columns, *feature_names()}, nullable_features()
     bad, rows = [], []
     for window in windows_of_run(context, settings):
         frame = store.read(FEATURES, where={"market": window.market}, start=window.start, end=window.end)
         frame = frame.select(name for name in frame.columns if name in known)
-        if not quality.not_finite(frame):
+        if not quality.not_finite(frame, nullable=nullable):
             continue
         for month in window.months:
-            counts = quality.not_finite(of_month(frame, month))
+            counts = quality.not_finite(of_month(frame, month), nullable=nullable)
             rows += [(month.key, name, count) for name, count in counts.items()]
             if counts:
                 bad.append(f"{month.key}: {', '.join(list(counts)[:5])}")

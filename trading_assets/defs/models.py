@@ -121,12 +121,13 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, spec: Model
 
     The check on `features` says the latter too, but its verdict belongs to another run.
     """
+    from trading_assets.features import nullable_features
     from trading_assets.models import dataset
 
     for asset in (features, labels):
         refuse_outdated(instance, asset, spec.markets)
     data = dataset.build(store, spec.markets)
-    bad = quality.not_finite(data.frame)
+    bad = quality.not_finite(data.frame, nullable=nullable_features())
     if bad:
         raise ModelError(
             f"features are not finite: {', '.join(bad)}",

@@ -11,18 +11,39 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.features import calendar, engine, momentum, regime, trend, volatility, volume
+from trading_assets.features import (
+    averages,
+    calendar,
+    channels,
+    engine,
+    higher,
+    leader,
+    levels,
+    microstructure,
+    momentum,
+    oscillators,
+    regime,
+    statistics,
+    stored,
+    trend,
+    volatility,
+    volume,
+)
+from trading_assets.features.patterns import double, multiple, single, triple
 from trading_assets.features.registry import REGISTRY, Feature
 
-__all__ = ["LOOKBACK_BARS", "Feature", "compute", "feature_names", "fingerprint", "registry"]
+__all__ = ["LOOKBACK_BARS", "Feature", "compute", "feature_names", "fingerprint", "nullable_features", "registry"]
 
-_MODULES: Final = (trend, momentum, volatility, volume, regime, calendar)
+_MODULES: Final = (
+    (trend, averages, channels, momentum, oscillators, volatility, volume, levels, microstructure, regime, statistics),
+    (calendar, higher, single, double, triple, multiple, leader, stored),
+)
 
 LOOKBACK_BARS: Final = REGISTRY.lookback_bars
 """The longest look-back of any feature in bars of 15 minutes, the present one included."""
 
 
-def compute(bars: pl.DataFrame) -> pl.DataFrame:
+def compute(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame] | None = None) -> pl.DataFrame:
     """All features of each bar, from that bar and those before it.
 
     A value depends on the declared look-back alone, so a day, a year and the live tail give the same numbers.
@@ -33,24 +54,33 @@ def compute(bars: pl.DataFrame) -> pl.DataFrame:
     bars
         Bars of ONE market, ascending by ``ts`` (open time): ``market, ts, known_at, open, high, low, close, volume``;
         other columns are ignored.
+    companions
+        What else some features read (:data:`trading_assets.features.companions.COMPANIONS`), by name; joined as of
+        ``known_at``.
 
     Returns
     -------
     polars.DataFrame
-        ``market, ts, known_at`` and one finite Float64 column per feature; one row for each bar from the
-        ``LOOKBACK_BARS``-th on.
+        ``market, ts, known_at`` and one Float64 column per feature; one row for each bar from the
+        ``LOOKBACK_BARS``-th on. Values are finite, and null only in :func:`nullable_features`: where a companion is
+        not given or had nothing to say.
 
     Raises
     ------
     InvalidFrame
         Columns, types or order are wrong, or values are null, infinite or negative.
     """
-    return engine.compute(bars, REGISTRY)
+    return engine.compute(bars, REGISTRY, companions)
 
 
 def feature_names() -> tuple[str, ...]:
     """The features' column names, in order."""
     return tuple(REGISTRY.features)
+
+
+def nullable_features() -> frozenset[str]:
+    """The features that are null where a companion is missing; all others are always finite."""
+    return REGISTRY.nullable
 
 
 def registry() -> Mapping[str, Feature]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final, cast
 
 import numpy as np
@@ -17,11 +18,15 @@ from trading_assets.features.windows import (
     rolling_max,
     rolling_min,
     rolling_sum,
+    rolling_var,
     shift,
     variance_from_sums,
 )
 
 INPUTS: Final = ("ts", "open", "high", "low", "close", "volume")
+
+BAR: Final = 15 * 60 * 1_000_000
+"""The length of a bar in microseconds: features are of 15-minute bars, so 96 of them are a day."""
 
 
 class Bars:
@@ -33,10 +38,20 @@ class Bars:
         Open time, microseconds since 1970 UTC.
     open, high, low, close, volume
         Prices in the quote currency, volume in base units.
+    companions
+        ``companion.column`` -> what was known of it at each bar's ``known_at``, NaN where nothing was.
     """
 
     def __init__(
-        self, ts: npt.NDArray[np.int64], open_: Array, high: Array, low: Array, close: Array, volume: Array
+        self,
+        ts: npt.NDArray[np.int64],
+        open_: Array,
+        high: Array,
+        low: Array,
+        close: Array,
+        volume: Array,
+        *,
+        companions: Mapping[str, Array] = MappingProxyType({}),
     ) -> None:
         self.ts = ts
         self.open = open_
@@ -44,6 +59,7 @@ class Bars:
         self.low = low
         self.close = close
         self.volume = volume
+        self.companions = companions
         self._kept: dict[object, object] = {}
 
     def __len__(self) -> int:
@@ -122,12 +138,58 @@ class Bars:
         """The sum of squared log returns over the last ``bars`` bars."""
         return self.once(_realised_variance, bars=bars)
 
+    def companion(self, column: str) -> Array:
+        """A column of a companion, as ``companion.column``; all NaN where the caller gave none."""
+        joined = self.companions.get(column)
+        return np.full(len(self), np.nan) if joined is None else joined
+
+    def close_variance(self, bars: int) -> Array:
+        """The population variance of the close over the last ``bars`` bars."""
+        return self.once(_close_variance, bars=bars)
+
+    def higher(self, bars: int) -> Higher:
+        """The bars of a higher timeframe, ``bars`` of these each, on the clock."""
+        return self.once(_higher, bars=bars)
+
     def once[T](self, function: Callable[..., T], **parameters: int) -> T:
         """``function(self, **parameters)``, computed once however many features ask for it."""
         key = (function, *parameters.items())
         if key not in self._kept:
             self._kept[key] = function(self, **parameters)
         return cast("T", self._kept[key])
+
+
+class Higher:
+    """Bars of a higher timeframe, built from those of a frame; missing ones leave shorter or no bars.
+
+    Attributes
+    ----------
+    open, high, low, close
+        One value per higher bar, whether closed or not.
+    """
+
+    def __init__(self, frame: Bars, bars: int) -> None:
+        length = bars * BAR
+        group = frame.ts // length
+        begins = np.empty(len(group), dtype=np.bool_)
+        begins[:1] = True
+        np.not_equal(group[1:], group[:-1], out=begins[1:])
+        first = np.flatnonzero(begins)
+        last = np.append(first[1:], len(group)) - 1
+        self.open = frame.open[first]
+        self.high = np.maximum.reduceat(frame.high, first) if len(first) else frame.high
+        self.low = np.minimum.reduceat(frame.low, first) if len(first) else frame.low
+        self.close = frame.close[last]
+        self._closed = np.cumsum(begins) - 1 - ((frame.ts + BAR) % length != 0)
+
+    def known(self, values: Array) -> Array:
+        """Of one value per higher bar, that of the newest one that is closed when each bar is; NaN before the first."""
+        known: Array = np.append(values, np.nan)[self._closed]
+        return known
+
+
+def _higher(frame: Bars, bars: int) -> Higher:
+    return Higher(frame, bars)
 
 
 def _ema(frame: Bars, bars: int) -> Array:
@@ -152,6 +214,10 @@ def _volume_sum(frame: Bars, bars: int) -> Array:
 
 def _volume_variance(frame: Bars, bars: int) -> Array:
     return variance_from_sums(frame.volume_sum(bars), rolling_sum(frame.volume**2, bars), bars)
+
+
+def _close_variance(frame: Bars, bars: int) -> Array:
+    return rolling_var(frame.close, bars)
 
 
 def _realised_variance(frame: Bars, bars: int) -> Array:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from trading_assets.features.bars import Bars
+from trading_assets.features.bars import BAR, Bars
 from trading_assets.features.registry import feature
 from trading_assets.features.windows import Array
 
@@ -74,3 +74,37 @@ def session(frame: Bars) -> Array:
 def funding_elapsed(frame: Bars) -> Array:
     """The share of the funding period that has passed at the bar's open."""
     return _share(frame, _FUNDING)
+
+
+@feature("hour", inputs=["ts"], lookback=1, unit="hours since midnight UTC", low=0, high=24, source="clock")
+def hour(frame: Bars) -> Array:
+    """The hour of the day at the bar's open."""
+    return np.floor((frame.ts % _DAY) / _HOUR)
+
+
+@feature("weekday", inputs=["ts"], lookback=1, unit="0 Monday to 6 Sunday", low=0, high=6, source="calendar, UTC")
+def weekday(frame: Bars) -> Array:
+    """The day of the week at the bar's open."""
+    return np.floor(7 * _share(frame, _WEEK, _MONDAY))
+
+
+@feature(
+    "hours_to_funding",
+    inputs=["ts"],
+    lookback=1,
+    unit="hours",
+    low=0,
+    high=8,
+    source="funding at 00:00, 08:00 and 16:00 UTC",
+)
+def time_to_funding(frame: Bars) -> Array:
+    """How long after the bar's close the next funding is; 0 where the bar closes with it."""
+    return (-(frame.ts + BAR) % _FUNDING) / _HOUR
+
+
+@feature("month_elapsed", inputs=["ts"], lookback=1, unit="share of the month", low=0, high=1, source="calendar, UTC")
+def month_elapsed(frame: Bars) -> Array:
+    """The share of the calendar month that has passed at the bar's open."""
+    month = frame.ts.astype("datetime64[us]").astype("datetime64[M]")
+    begin, end = (edge.astype("datetime64[us]").astype(np.int64) for edge in (month, month + np.timedelta64(1, "M")))
+    return np.asarray((frame.ts - begin) / (end - begin))

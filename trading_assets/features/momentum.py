@@ -24,7 +24,8 @@ _STILL = 1e-9
 """A range of the relative strength index below this is rounding."""
 
 
-def _rsi(frame: Bars, bars: int) -> Array:
+def relative_strength(frame: Bars, bars: int) -> Array:
+    """Wilder's relative strength index, as :func:`rsi` gives it."""
     gain = ewma(np.maximum(frame.change, 0), 1 / bars)
     loss = ewma(np.maximum(-frame.change, 0), 1 / bars)
     return 100 * ratio(gain, gain + loss, 0.5)
@@ -46,7 +47,7 @@ def _rsi_lookback(bars: int) -> int:
 )
 def rsi(frame: Bars, bars: int) -> Array:
     """Relative strength index; 50 at a constant price."""
-    return frame.once(_rsi, bars=bars)
+    return frame.once(relative_strength, bars=bars)
 
 
 @feature(
@@ -59,9 +60,9 @@ def rsi(frame: Bars, bars: int) -> Array:
     high=100,
     source="Chande & Kroll (1994); TA-Lib STOCHRSI (fastd)",
 )
-def stochastic_rsi(frame: Bars, bars: int, smooth: int) -> Array:
+def stochasticrelative_strength(frame: Bars, bars: int, smooth: int) -> Array:
     """Where the relative strength index stands within its own range, smoothed; 50 without a range."""
-    value = frame.once(_rsi, bars=bars)
+    value = frame.once(relative_strength, bars=bars)
     lowest = rolling_min(value, bars)
     width = rolling_max(value, bars) - lowest
     width[width < _STILL] = 0

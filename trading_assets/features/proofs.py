@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from trading_assets.candles import OHLCV
 from trading_assets.features import engine
 from trading_assets.features.bars import Bars
-from trading_assets.features.registry import Registry
+from trading_assets.features.companions import INPUTS
+from trading_assets.features.registry import Family, Registry
 
 type Compute = Callable[[pl.DataFrame], pl.DataFrame]
+
+_PHASES: Final = 96
+"""As many ends of a frame as a day has: look-backs of features on the clock differ between them."""
 
 TOLERANCE: Final = 1e-9
 """Relative to the larger of a value and its column's median magnitude (values near zero are differences)."""
@@ -53,14 +58,44 @@ def dependence_on_partitions(compute: Compute, bars: pl.DataFrame, *, lookback: 
     return different(compute(bars), pl.concat(parts))
 
 
+def overstated_look_backs(registry: Registry, bars: pl.DataFrame) -> list[str]:
+    """The features that do not need the oldest bar of their look-back at any of the last 96 rows."""
+    return [family.features[0].name for family in registry.families if not _needs_all(family, bars)]
+
+
+def _needs_all(family: Family, bars: pl.DataFrame) -> bool:
+    if family.lookback == 1:
+        return True
+    columns = engine.arrays(bars)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for end in range(bars.height, bars.height - _PHASES, -1):
+            oldest = end - family.lookback
+            spiked = [column[:end].copy() for column in columns]
+            for prices in spiked[1:5]:
+                prices[oldest] *= 3
+            spiked[5][oldest] = 50 * spiked[5].max()
+            whole = family.values(_frame(spiked))
+            cut = family.values(_frame([column[oldest + 1 :] for column in spiked]))
+            if any(not np.isclose(one[-1], other[-1], 1e-12, 0) for one, other in zip(whole, cut, strict=True)):
+                return True
+    return False
+
+
+def _frame(columns: Sequence[npt.NDArray[Any]]) -> Bars:
+    """Arrays as bars with companions that follow the close, shifted."""
+    close = columns[4]
+    others = {name: close * (1 + number / 100) for number, name in enumerate(INPUTS)}
+    return Bars(*columns, companions=others)
+
+
 def understated_look_backs(registry: Registry, bars: pl.DataFrame, *, row: int) -> list[str]:
     """The features whose value at ``row`` needs more bars than they declare."""
     columns = engine.arrays(bars)
     found = []
     with np.errstate(divide="ignore", invalid="ignore"):
-        whole = Bars(*(column[: row + 1] for column in columns))
+        whole = _frame([column[: row + 1] for column in columns])
         for family in registry.families:
-            alone = Bars(*(column[row + 1 - family.lookback : row + 1] for column in columns))
+            alone = _frame([column[row + 1 - family.lookback : row + 1] for column in columns])
             pairs = zip(family.features, family.values(whole), family.values(alone), strict=True)
             found += [feature.name for feature, value, own in pairs if not np.isclose(value[-1], own[-1], TOLERANCE, 0)]
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 
@@ -130,3 +131,44 @@ def autocorrelation(frame: Bars, lag: int, bars: int) -> Array:
     variance = frame.realised_variance(bars)
     scale = np.sqrt(variance * shift(variance, lag))
     return np.clip(ratio(rolling_sum(frame.log_return * before, bars), scale, 0.0), -1, 1)
+
+
+_SCALES: Final = (1, 2, 4, 8, 16, 32)
+
+
+@feature(
+    "hurst_{bars}",
+    inputs=["close"],
+    each=[{"bars": 672}],
+    lookback=lambda bars: bars + _SCALES[-1],
+    unit="exponent",
+    source="Mandelbrot & Van Ness (1968): growth of the log price's root mean square change from 1 to 32 bars",
+)
+def hurst(frame: Bars, bars: int) -> Array:
+    """The exponent by which changes grow with their horizon (0.5 random walk, above trending); 0.5 at rest."""
+    log_price = np.log(frame.close)
+    x = np.log(_SCALES) - np.log(_SCALES).mean()
+    total, still = np.zeros(len(frame)), np.zeros(len(frame), dtype=np.bool_)
+    for weight, scale in zip(x / (x @ x) / 2, _SCALES, strict=True):
+        spread = rolling_sum((log_price - shift(log_price, scale)) ** 2, bars)
+        still |= spread == 0
+        total += weight * np.log(np.where(spread == 0, 1.0, spread))
+    total[still] = 0.5
+    return total
+
+
+@feature(
+    "fractal_dimension_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 48}],
+    lookback=lambda bars: bars,
+    unit="dimension",
+    source="Ehlers (2005), FRAMA",
+)
+def fractal_dimension(frame: Bars, bars: int) -> Array:
+    """How ragged the price's path is (1 straight, 1.5 random walk, 2 filling its range); 1.5 without a range."""
+    half = bars // 2
+    newer = frame.highest(half) - frame.lowest(half)
+    halves = 2 * (newer + shift(newer, half))
+    whole = frame.highest(bars) - frame.lowest(bars)
+    return np.log2(ratio(halves, whole, 2 * math.sqrt(2)))

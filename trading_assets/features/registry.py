@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Final
 
-from trading_assets.features import bars, windows
+from trading_assets.features import bars, companions, windows
 from trading_assets.features.bars import INPUTS, Bars
 from trading_assets.features.windows import Array
 
@@ -28,11 +28,13 @@ class Feature:
     name
         The column's name.
     group
-        The module that defines it: trend, momentum, volatility, volume, regime, calendar.
+        The module that defines it: trend, momentum, volatility, ...
+    indicator
+        What is computed, whatever its parameters and however many columns it gives.
     description
         One sentence.
     inputs
-        The columns of the bars that it reads.
+        The columns that it reads: of the bars (``close``) and of companions (``leader.close``).
     parameters
         The function's parameters, in bars.
     lookback
@@ -43,10 +45,13 @@ class Feature:
         The range of values; None where there is no bound.
     source
         Who defined it.
+    nullable
+        Whether it may be null: without its companion, or where the docstring says so.
     """
 
     name: str
     group: str
+    indicator: str
     description: str
     inputs: tuple[str, ...]
     parameters: Parameters
@@ -55,6 +60,12 @@ class Feature:
     low: float | None
     high: float | None
     source: str
+    nullable: bool = False
+
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """The companions that it reads."""
+        return companions.named_in(self.inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,8 @@ class Registry:
         low: float | None = None,
         high: float | None = None,
         each: Sequence[Parameters] = ({},),
+        indicator: str = "",
+        nullable: bool = False,
     ) -> Callable[[FeatureFunction], FeatureFunction]:
         """Register a function of :class:`Bars` that returns one array, or a tuple of as many as there are ``names``.
 
@@ -100,13 +113,17 @@ class Registry:
         names
             Column names; ``{parameter}`` stands for a parameter's value.
         inputs
-            The columns of the bars that the function reads.
+            The columns that the function reads; ``companion.column`` for one of a companion.
         lookback
             How many bars a value depends on, the present one included; a number or a function of the parameters.
         unit, source, low, high
             As in :class:`Feature`.
         each
             One set of parameters per call.
+        indicator
+            What is computed, where several functions compute the same; by default the function's name.
+        nullable
+            Whether values may be null; always so with a companion.
 
         Raises
         ------
@@ -115,14 +132,16 @@ class Registry:
         """
 
         def register(function: FeatureFunction) -> FeatureFunction:
-            unknown = set(inputs) - set(INPUTS)
+            unknown = set(inputs) - {*INPUTS, *companions.INPUTS}
             if unknown:
-                raise ValueError(f"{function.__name__}: unknown inputs {sorted(unknown)}; known: {INPUTS}")
+                known = ", ".join((*INPUTS, *companions.INPUTS))
+                raise ValueError(f"{function.__name__}: unknown inputs {sorted(unknown)}; known: {known}")
             for parameters in each:
                 members = tuple(
                     Feature(
                         name=name.format(**parameters),
-                        group=function.__module__.rsplit(".", 1)[-1],
+                        group=_group(function.__module__),
+                        indicator=indicator or function.__name__,
                         description=(inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " "),
                         inputs=tuple(inputs),
                         parameters=dict(parameters),
@@ -131,6 +150,7 @@ class Registry:
                         low=low,
                         high=high,
                         source=source,
+                        nullable=nullable or bool(companions.named_in(inputs)),
                     )
                     for name in names
                 )
@@ -144,6 +164,21 @@ class Registry:
         return register
 
     @property
+    def indicators(self) -> tuple[str, ...]:
+        """The distinct indicators: parameter variants and the columns of one calculation count once."""
+        return tuple(dict.fromkeys(feature.indicator for feature in self.features.values()))
+
+    @property
+    def nullable(self) -> frozenset[str]:
+        """The features that may be null."""
+        return frozenset(name for name, feature in self.features.items() if feature.nullable)
+
+    @property
+    def solid(self) -> tuple[str, ...]:
+        """The features that are never null."""
+        return tuple(name for name, feature in self.features.items() if not feature.nullable)
+
+    @property
     def lookback_bars(self) -> int:
         """The longest look-back."""
         return max(feature.lookback for feature in self.features.values())
@@ -153,7 +188,9 @@ class Registry:
         digest = hashlib.sha256()
         for feature in self.features.values():
             digest.update(repr((feature.name, sorted(feature.parameters.items()), feature.lookback)).encode())
-        modules = {sys.modules[family.function.__module__] for family in self.families} | {bars, windows}
+        modules = {bars, windows, companions}
+        for family in self.families:
+            modules |= _with_imports(sys.modules[family.function.__module__])
         for module in sorted(modules, key=lambda module: module.__name__):
             digest.update(_code(module).encode())
         return digest.hexdigest()
@@ -161,6 +198,26 @@ class Registry:
 
 REGISTRY: Final = Registry()
 feature = REGISTRY.feature
+
+_PACKAGE: Final = "trading_assets.features."
+
+
+def _group(module: str) -> str:
+    """The first part of a module's name within the package, the last part of another's."""
+    return module.removeprefix(_PACKAGE).split(".")[0] if module.startswith(_PACKAGE) else module.rsplit(".", 1)[-1]
+
+
+def _with_imports(module: ModuleType) -> set[ModuleType]:
+    """A module of features and those of this package that it takes functions from."""
+    found, pending = set[ModuleType](), [module]
+    while pending:
+        one = pending.pop()
+        if one in found:
+            continue
+        found.add(one)
+        names = {getattr(value, "__module__", "") for value in vars(one).values()}
+        pending += [sys.modules[name] for name in names if name.startswith(_PACKAGE) and name != __name__]
+    return found
 
 
 def _code(module: ModuleType) -> str:

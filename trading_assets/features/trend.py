@@ -13,7 +13,10 @@ from trading_assets.features.windows import (
     ewma_memory,
     ratio,
     rolling_line,
+    rolling_max,
     rolling_mean,
+    rolling_min,
+    rolling_sum,
     shift,
 )
 
@@ -167,3 +170,173 @@ def sma_distance(frame: Bars, bars: int) -> Array:
 def extreme_distance(frame: Bars, bars: int) -> tuple[Array, ...]:
     """How far the close is from the highest high (at most 0) and the lowest low (at least 0)."""
     return frame.close / frame.highest(bars) - 1, frame.close / frame.lowest(bars) - 1
+
+
+@feature(
+    "adxr_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 14}],
+    lookback=lambda bars: 2 * ewma_memory(1 / bars) + bars - 1,
+    unit="percent",
+    low=0,
+    high=100,
+    source="Wilder (1978); TA-Lib ADXR",
+)
+def directional_rating(frame: Bars, bars: int) -> Array:
+    """Mean of the present average directional index and that of ``bars - 1`` bars ago."""
+    adx = frame.once(directional_movement, bars=bars)[0]
+    return (adx + shift(adx, bars - 1)) / 2
+
+
+@feature(
+    "vortex_up_{bars}",
+    "vortex_down_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 14}],
+    lookback=lambda bars: bars + 1,
+    unit="ratio",
+    low=0,
+    source="Botes & Siepman (2010)",
+)
+def vortex(frame: Bars, bars: int) -> tuple[Array, ...]:
+    """Upward and downward movement between bars over the true range; 1 where there is none."""
+    whole = rolling_sum(frame.true_range, bars)
+    up = rolling_sum(np.abs(frame.high - shift(frame.low, 1)), bars)
+    down = rolling_sum(np.abs(frame.low - shift(frame.high, 1)), bars)
+    return ratio(up, whole, 1.0), ratio(down, whole, 1.0)
+
+
+@feature(
+    "mass_index_{bars}",
+    inputs=["high", "low"],
+    each=[{"bars": 25}],
+    lookback=lambda bars: 2 * ema_memory(9) + bars - 2,
+    unit="ratio",
+    low=0,
+    source="Dorsey (1992), mean instead of sum",
+)
+def mass_index(frame: Bars, bars: int) -> Array:
+    """Mean ratio of the range's exponential mean to its own mean; 1 without a range."""
+    once = ewma(frame.high - frame.low, 2 / 10)
+    return rolling_mean(ratio(once, ewma(once, 2 / 10), 1.0), bars)
+
+
+@feature(
+    "detrended_price_{bars}",
+    inputs=["close"],
+    each=[{"bars": 20}],
+    lookback=lambda bars: bars,
+    unit="fraction of the mean",
+    low=-1,
+    source="detrended price oscillator, without its look-ahead form",
+)
+def detrended_price(frame: Bars, bars: int) -> Array:
+    """How far the close of half a window ago is above the mean of the window."""
+    return shift(frame.close, bars // 2 + 1) / rolling_mean(frame.close, bars) - 1
+
+
+@feature(
+    "schaff_cycle",
+    inputs=["close"],
+    lookback=ema_memory(50) + 2 * (9 + 64 - 1),
+    unit="percent",
+    low=0,
+    high=100,
+    source="Schaff (2008): MACD of 23 and 50 bars, twice a stochastic of 10",
+)
+def schaff_trend_cycle(frame: Bars) -> Array:
+    """The MACD's place in its own range, twice over; 50 without a range."""
+
+    def place(values: Array) -> Array:
+        lowest, highest = rolling_min(values, 10), rolling_max(values, 10)
+        width = highest - lowest
+        width[width <= 1e-9 * np.maximum(np.abs(highest), np.abs(lowest))] = 0
+        return ewma(100 * np.clip(ratio(values - lowest, width, 0.5), 0, 1), 0.5, 64)
+
+    line = frame.ema(23) - frame.ema(50)
+    line[np.abs(line) <= 1e-12 * frame.close] = 0
+    return place(place(line))
+
+
+@feature(
+    "horizontal_filter_{bars}",
+    inputs=["close"],
+    each=[{"bars": 28}],
+    lookback=lambda bars: bars + 1,
+    unit="share of the path",
+    low=0,
+    high=1,
+    source="White (1991), vertical horizontal filter",
+)
+def vertical_horizontal_filter(frame: Bars, bars: int) -> Array:
+    """Range of the closes over the length of their path; 0 at a constant price."""
+    whole = rolling_max(frame.close, bars + 1) - rolling_min(frame.close, bars + 1)
+    return ratio(whole, rolling_sum(np.abs(frame.change), bars), 0.0)
+
+
+@feature(
+    "trend_intensity_{bars}",
+    inputs=["close"],
+    each=[{"bars": 30}],
+    lookback=lambda bars: 2 * bars - 1,
+    unit="percent",
+    low=0,
+    high=100,
+    source="Pee (2002)",
+)
+def trend_intensity(frame: Bars, bars: int) -> Array:
+    """Share of the distances from the mean that were upward; 50 at a constant price."""
+    distance = frame.close - rolling_mean(frame.close, bars)
+    distance[np.abs(distance) <= 1e-12 * frame.close] = 0
+    return 100 * ratio(rolling_sum(np.maximum(distance, 0), bars), rolling_sum(np.abs(distance), bars), 0.5)
+
+
+@feature(
+    "bull_power_{bars}",
+    "bear_power_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 13}],
+    lookback=ema_memory,
+    unit="fraction of the close",
+    source="Elder (1993)",
+)
+def elder_ray(frame: Bars, bars: int) -> tuple[Array, ...]:
+    """How far the high and the low are above the exponential mean of the close."""
+    return (frame.high - frame.ema(bars)) / frame.close, (frame.low - frame.ema(bars)) / frame.close
+
+
+@feature(
+    "qstick_{bars}",
+    inputs=["open", *_HLC],
+    each=[{"bars": 14}],
+    lookback=lambda bars: bars,
+    unit="share of the ranges",
+    low=-1,
+    high=1,
+    source="Chande & Kroll (1994), over the mean range",
+)
+def qstick(frame: Bars, bars: int) -> Array:
+    """Sum of the bodies over that of the ranges; 0 without a range."""
+    return ratio(rolling_sum(frame.close - frame.open, bars), rolling_sum(frame.high - frame.low, bars), 0.0)
+
+
+@feature(
+    "elder_impulse",
+    inputs=["close"],
+    lookback=ema_memory(26) + ema_memory(9),
+    unit="-1 down, 0 mixed, 1 up",
+    low=-1,
+    high=1,
+    source="Elder (2002): slopes of EMA 13 and MACD histogram",
+)
+def impulse(frame: Bars) -> Array:
+    """Whether trend and momentum both rise or both fall."""
+    ema, hist = frame.ema(13), frame.once(macd, fast=12, slow=26, signal=9)[2]
+    trend = _sign(ema / shift(ema, 1) - 1)
+    speed = _sign(hist - shift(hist, 1))
+    return np.where(trend == speed, trend, 0 * speed)
+
+
+def _sign(values: Array) -> Array:
+    """The sign, 0 where a value is rounding."""
+    return np.where(np.abs(values) <= 1e-13, 0 * values, np.sign(values))

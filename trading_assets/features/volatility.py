@@ -10,11 +10,14 @@ from trading_assets.features.bars import Bars, ema_memory
 from trading_assets.features.registry import feature
 from trading_assets.features.windows import (
     Array,
+    ewma,
     ewma_memory,
+    largest_fall,
     ratio,
+    rolling_max,
     rolling_mean,
     rolling_sum,
-    rolling_var,
+    shift,
     variance_from_sums,
 )
 
@@ -63,7 +66,7 @@ def true_range_ratio(frame: Bars, bars: int) -> Array:
 def bollinger(frame: Bars, bars: int, deviations: int) -> tuple[Array, ...]:
     """Position of the close between the bands (0 lower, 1 upper; 0.5 at a constant price), and their distance."""
     mean = rolling_mean(frame.close, bars)
-    half = deviations * np.sqrt(rolling_var(frame.close, bars))
+    half = deviations * np.sqrt(frame.close_variance(bars))
     return 0.5 + ratio(frame.close - mean, np.where(half == 0, 0.0, 2 * half), 0.0), 2 * half / mean
 
 
@@ -225,8 +228,9 @@ def downside_share(frame: Bars, bars: int) -> Array:
 )
 def realised_skewness(frame: Bars, bars: int) -> Array:
     """Skewness of the log returns around zero; 0 at a constant price."""
+    variance = frame.realised_variance(bars)
     cubes = rolling_sum(frame.squared_return * frame.log_return, bars)
-    return ratio(math.sqrt(bars) * cubes, frame.realised_variance(bars) ** 1.5, 0.0)
+    return ratio(math.sqrt(bars) * cubes, variance * np.sqrt(variance), 0.0)
 
 
 @feature(
@@ -242,3 +246,109 @@ def realised_kurtosis(frame: Bars, bars: int) -> Array:
     """Kurtosis of the log returns around zero; 0 at a constant price."""
     fourth = rolling_sum(frame.squared_return**2, bars)
     return ratio(bars * fourth, frame.realised_variance(bars) ** 2, 0.0)
+
+
+@feature(
+    "squeeze_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 20}],
+    lookback=lambda bars: bars + 1,
+    unit="logarithm of the ratio",
+    source="Carter (2005): Bollinger (2) over Keltner (1.5) width",
+)
+def squeeze(frame: Bars, bars: int) -> Array:
+    """Logarithm of the width of the Bollinger over that of the Keltner channel; 0 where either has none."""
+    bollinger_, keltner = 2 * np.sqrt(frame.close_variance(bars)), 1.5 * rolling_mean(frame.true_range, bars)
+    return np.log(np.where((bollinger_ == 0) | (keltner == 0), 1.0, bollinger_ / keltner))
+
+
+@feature(
+    "chaikin_volatility_{bars}",
+    inputs=["high", "low"],
+    each=[{"bars": 10}],
+    lookback=lambda bars: ema_memory(bars) + bars,
+    unit="fraction",
+    low=-1,
+    source="Chaikin (1980s)",
+)
+def chaikin_volatility(frame: Bars, bars: int) -> Array:
+    """Relative change of the range's exponential mean; 0 where there was no range."""
+    mean = ewma(frame.high - frame.low, 2 / (bars + 1))
+    return ratio(mean, shift(mean, bars), 1.0) - 1
+
+
+@feature(
+    "ulcer_{bars}",
+    inputs=["close"],
+    each=[{"bars": 14}],
+    lookback=lambda bars: 2 * bars - 1,
+    unit="fraction of the highest close",
+    low=0,
+    source="Martin & McCann (1989)",
+)
+def ulcer_index(frame: Bars, bars: int) -> Array:
+    """Root mean square of the falls below the highest close."""
+    return np.sqrt(rolling_mean((frame.close / rolling_max(frame.close, bars) - 1) ** 2, bars))
+
+
+@feature(
+    "largest_fall_{bars}",
+    "largest_rise_{bars}",
+    inputs=["close"],
+    each=[{"bars": _DAY}],
+    lookback=lambda bars: bars,
+    unit="fraction",
+    low=0,
+    source="maximum drawdown and its mirror image",
+)
+def maximum_drawdown(frame: Bars, bars: int) -> tuple[Array, ...]:
+    """The largest fall from one close to a later one, and the largest rise as the fall of the inverse."""
+    return largest_fall(frame.close, bars), largest_fall(1 / frame.close, bars)
+
+
+@feature(
+    "bipower_{bars}",
+    "jump_share_{bars}",
+    inputs=["close"],
+    each=[{"bars": _DAY}],
+    lookback=lambda bars: bars + 1,
+    unit="bipower: log return per bar; jump share: share of the variance",
+    low=0,
+    source="Barndorff-Nielsen & Shephard (2004)",
+)
+def bipower_variation(frame: Bars, bars: int) -> tuple[Array, ...]:
+    """Volatility without jumps, and the share of the realised variance that jumps made; both 0 at a constant price."""
+    move = np.abs(frame.log_return)
+    steady = math.pi / 2 * rolling_sum(move * shift(move, 1), bars - 1) / (bars - 1)
+    whole = frame.realised_variance(bars) / bars
+    return np.sqrt(steady), np.maximum(1 - ratio(steady, whole, 1.0), 0)
+
+
+@feature(
+    "ewma_volatility",
+    inputs=["close"],
+    lookback=ewma_memory(0.06) + 1,
+    unit="log return per bar",
+    low=0,
+    source="RiskMetrics (1996), decay 0.94",
+)
+def ewma_volatility(frame: Bars) -> Array:
+    """Root of the exponential mean of squared log returns."""
+    return np.sqrt(ewma(frame.squared_return, 0.06))
+
+
+@feature(
+    "volatility_of_volatility_{bars}",
+    inputs=["close"],
+    each=[{"bars": _DAY, "window": 16}],
+    lookback=lambda bars, window: bars + window,
+    unit="coefficient of variation",
+    low=0,
+    source="standard deviation over mean of realised volatility",
+)
+def volatility_of_volatility(frame: Bars, bars: int, window: int) -> Array:
+    """How much the realised volatility of 4 hours varied within a day; 0 at a constant price."""
+    volatility = np.sqrt(frame.realised_variance(window) / window)
+    total = rolling_sum(volatility, bars)
+    variance = variance_from_sums(total, rolling_sum(volatility**2, bars), bars)
+    return ratio(np.sqrt(variance), total / bars, 0.0)

@@ -9,6 +9,7 @@ from trading_assets.features.registry import feature
 from trading_assets.features.windows import (
     Array,
     ewma,
+    ewma_memory,
     ratio,
     rolling_mean,
     rolling_sum,
@@ -195,3 +196,125 @@ def force(frame: Bars, bars: int) -> Array:
 def traded_share(frame: Bars, bars: int) -> Array:
     """Share of the bars in which anything was traded."""
     return rolling_mean((frame.volume > 0).astype(np.float64), bars)
+
+
+@feature(
+    "chaikin_oscillator_{fast}_{slow}",
+    inputs=_HLCV,
+    each=[{"fast": 3, "slow": 10}],
+    lookback=lambda fast, slow: ema_memory(slow),
+    unit="multiples of the mean volume",
+    source="Chaikin (1980s); TA-Lib ADOSC over the exponential mean of the volume",
+)
+def chaikin_oscillator(frame: Bars, fast: int, slow: int) -> Array:
+    """Fast minus slow mean of the accumulation line, written as weights of its steps; 0 without volume."""
+    position = ratio(2 * frame.close - frame.high - frame.low, frame.high - frame.low, 0.0) * frame.volume
+
+    def lag(bars: int) -> Array:
+        return ewma(position, 2 / (bars + 1), ema_memory(slow)) * ((bars - 1) / 2)
+
+    return ratio(lag(slow) - lag(fast), ewma(frame.volume, 2 / (slow + 1)), 0.0)
+
+
+@feature(
+    "ease_of_movement_{bars}",
+    inputs=["high", "low", "volume"],
+    each=[{"bars": 14}],
+    lookback=lambda bars: bars + 1,
+    unit="share of the ranges, by volume",
+    source="Arms (1983), over the window's mean volume and mean range",
+)
+def ease_of_movement(frame: Bars, bars: int) -> Array:
+    """How far the middle of the range moved per volume, in the window's own terms; 0 without range or volume."""
+    middle, range_ = (frame.high + frame.low) / 2, frame.high - frame.low
+    eased = ratio((middle - shift(middle, 1)) * range_, frame.volume, 0.0)
+    return ratio(rolling_sum(eased, bars) * frame.volume_sum(bars), rolling_sum(range_, bars) ** 2, 0.0)
+
+
+@feature(
+    "price_volume_trend_{bars}",
+    inputs=_CV,
+    each=[{"bars": 20}],
+    lookback=lambda bars: bars + 1,
+    unit="fraction per bar",
+    source="change of the price volume trend over the volume",
+)
+def price_volume_trend(frame: Bars, bars: int) -> Array:
+    """Mean relative change of the close, weighted by volume; 0 without volume."""
+    change = frame.close / frame.previous_close - 1
+    return ratio(rolling_sum(change * frame.volume, bars), frame.volume_sum(bars), 0.0)
+
+
+@feature(
+    "quiet_return_{bars}",
+    inputs=_CV,
+    each=[{"bars": 96}],
+    lookback=lambda bars: bars + 1,
+    unit="log return",
+    source="Dysart (1936), change of the negative volume index",
+)
+def negative_volume_index(frame: Bars, bars: int) -> Array:
+    """Log return of those bars that had less volume than the one before."""
+    return rolling_sum(np.where(frame.volume < shift(frame.volume, 1), frame.log_return, 0 * frame.log_return), bars)
+
+
+@feature(
+    "busy_return_{bars}",
+    inputs=_CV,
+    each=[{"bars": 96}],
+    lookback=lambda bars: bars + 1,
+    unit="log return",
+    source="Dysart (1936), change of the positive volume index",
+)
+def positive_volume_index(frame: Bars, bars: int) -> Array:
+    """Log return of those bars that had more volume than the one before."""
+    return rolling_sum(np.where(frame.volume > shift(frame.volume, 1), frame.log_return, 0 * frame.log_return), bars)
+
+
+@feature(
+    "klinger_{fast}_{slow}",
+    inputs=_HLCV,
+    each=[{"fast": 34, "slow": 55}],
+    lookback=lambda fast, slow: ema_memory(slow) + 1,
+    unit="multiples of the mean volume",
+    source="Klinger (1997), signed volume, over the exponential mean of the volume",
+)
+def klinger(frame: Bars, fast: int, slow: int) -> Array:
+    """Fast minus slow exponential mean of the volume signed by the typical price's direction; 0 without volume."""
+    move = frame.typical - shift(frame.typical, 1)
+    signed = np.where(np.abs(move) > _EQUAL * frame.typical, np.sign(move), 0 * move) * frame.volume
+    difference = ewma(signed, 2 / (fast + 1)) - ewma(signed, 2 / (slow + 1))
+    return ratio(difference, ewma(frame.volume, 2 / (slow + 1)), 0.0)
+
+
+@feature(
+    "twiggs_{bars}",
+    inputs=_HLCV,
+    each=[{"bars": 21}],
+    lookback=lambda bars: ewma_memory(1 / bars) + 1,
+    unit="share of the volume",
+    low=-1,
+    high=1,
+    source="Twiggs (2000s), money flow on true ranges",
+)
+def twiggs_money_flow(frame: Bars, bars: int) -> Array:
+    """Volume weighted by where in its true range each bar closed, exponentially; 0 without volume or range."""
+    top = np.maximum(frame.high, frame.previous_close)
+    bottom = np.minimum(frame.low, frame.previous_close)
+    position = ratio(2 * frame.close - top - bottom, top - bottom, 0.0)
+    return ratio(ewma(position * frame.volume, 1 / bars), ewma(frame.volume, 1 / bars), 0.0)
+
+
+@feature(
+    "volume_concentration_{bars}",
+    inputs=["volume"],
+    each=[{"bars": 96}],
+    lookback=lambda bars: bars,
+    unit="multiples of an even spread",
+    low=0,
+    source="Herfindahl index",
+)
+def volume_concentration(frame: Bars, bars: int) -> Array:
+    """How unevenly the volume was spread over the bars (1 evenly); 1 without any."""
+    total = frame.volume_sum(bars)
+    return ratio(bars * rolling_sum(frame.volume**2, bars), total * total, 1.0)

@@ -113,6 +113,25 @@ def rolling_var(values: Array, window: int) -> Array:
     return variance
 
 
+def rolling_cov(first: Array, second: Array, window: int) -> tuple[Array, Array, Array]:
+    """The population covariance and both variances over the last ``window`` bars; exactly 0 for equal values."""
+
+    def join(newer: Array, bars: int, older: Array, more: int) -> Array:
+        share = more / (bars + more)
+        joined = newer + older
+        gap = older[:2] - newer[:2]
+        np.multiply(gap, share, out=joined[:2])
+        joined[:2] += newer[:2]
+        joined[2] += gap[0] * gap[1] * (bars * share)
+        gap *= gap
+        gap *= bars * share
+        joined[3:] += gap
+        return joined
+
+    covariance, one, other = _fold(_state(first, second, parts=5), window, join)[2:] / window
+    return covariance, one, other
+
+
 def variance_from_sums(total: Array, squares: Array, window: int) -> Array:
     """The population variance from a window's sum and sum of squares; 0 where it is a rounding error of the squares.
 
@@ -124,6 +143,72 @@ def variance_from_sums(total: Array, squares: Array, window: int) -> Array:
     variance = square - mean * mean
     variance[variance <= _ROUNDING * square] = 0
     return variance
+
+
+def linear_mean(values: Array, window: int) -> Array:
+    """The mean over the last ``window`` bars with weights that fall linearly into the past."""
+
+    def join(newer: Array, bars: int, older: Array, _: int) -> Array:
+        joined = newer + older
+        joined[1] += bars * older[0]
+        return joined
+
+    total, aged = _fold(_state(values, parts=2), window, join)
+    mean: Array = (window * total - aged) * (2 / (window * (window + 1)))
+    return mean
+
+
+def adaptive_mean(values: Array, smoothing: Array, memory: int) -> Array:
+    """An exponential mean whose smoothing differs from bar to bar, begun at the value ``memory`` bars ago."""
+
+    def join(newer: Array, _: int, older: Array, __: int) -> Array:
+        joined = newer * older
+        joined[1] = newer[1] + newer[0] * older[1]
+        return joined
+
+    kept, added = _fold(np.stack([1 - smoothing, smoothing * values]), memory, join)
+    return np.asarray(added + kept * shift(values, memory))
+
+
+def newest(values: Array, window: int) -> tuple[Array, Array]:
+    """The newest value of the last ``window`` bars that is not NaN, and its age in bars; NaN where there is none."""
+
+    def join(newer: Array, bars: int, older: Array, _: int) -> Array:
+        joined = older.copy()
+        joined[1] += bars
+        np.copyto(joined, newer, where=~np.isnan(newer[0]))
+        return joined
+
+    value, age = _fold(_state(values, parts=2), window, join)
+    return value, np.where(np.isnan(value), np.nan, age)
+
+
+def sum_since(values: Array, starts: npt.NDArray[np.bool_], window: int) -> Array:
+    """The sum from the last start on, that bar included; over the whole ``window`` where it holds none."""
+
+    def join(newer: Array, _: int, older: Array, __: int) -> Array:
+        joined = newer.copy()
+        joined[0] += np.where(newer[1] > 0, 0.0, older[0])
+        np.maximum(newer[1], older[1], out=joined[1])
+        return joined
+
+    total: Array = _fold(np.stack([values, starts.astype(np.float64)]), window, join)[0]
+    return total
+
+
+def largest_fall(values: Array, window: int) -> Array:
+    """The largest fall from a value to a later one within the last ``window`` bars, as a fraction of the earlier."""
+
+    def join(newer: Array, _: int, older: Array, __: int) -> Array:
+        joined = np.empty_like(newer)
+        np.maximum(newer[0], older[0], out=joined[0])
+        np.minimum(newer[1], older[1], out=joined[1])
+        np.maximum(newer[2], older[2], out=joined[2])
+        np.maximum(joined[2], 1 - newer[1] / older[0], out=joined[2])
+        return joined
+
+    fall: Array = _fold(np.stack([values, values, np.zeros(len(values))]), window, join)[2]
+    return fall
 
 
 def rolling_line(values: Array, window: int) -> tuple[Array, Array]:

@@ -1,0 +1,102 @@
+"""Companions: what features read beside the bars of their market, joined as of ``known_at``.
+
+A companion is a frame with ``known_at`` and the columns below. A bar sees the newest row that was known when the bar
+closed and is not older than the companion's limit, so a value depends on a bounded stretch of it. What was not known
+is NaN in the arrays and null in the result, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import polars as pl
+
+from trading_assets.candles import TS
+from trading_assets.errors import InvalidFrame
+from trading_assets.features.windows import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """What a companion's frame holds.
+
+    Attributes
+    ----------
+    columns
+        Its columns beside ``known_at``; Float64, finite or null.
+    max_age
+        How long after its ``known_at`` a row still counts.
+    row
+        What one row is.
+    """
+
+    columns: tuple[str, ...]
+    max_age: timedelta
+    row: str
+
+
+COMPANIONS: Final[Mapping[str, Companion]] = {
+    "leader": Companion(("close",), timedelta(hours=1), "one closed bar of the leading market (`features.leader`)"),
+    "funding": Companion(("rate",), timedelta(days=1), "one settled funding payment of the market"),
+    "sentiment": Companion(("score",), timedelta(days=3), "one published score, -1 (fear) to 1 (greed)"),
+    "book": Companion(
+        ("spread_bps", "depth_imbalance", "order_flow_imbalance"),
+        timedelta(0),
+        "what the market's order book was within one bar",
+    ),
+    "trades": Companion(
+        ("sign_imbalance", "volume_imbalance"), timedelta(0), "the public trades of the market within one bar"
+    ),
+}
+
+INPUTS: Final = tuple(f"{name}.{column}" for name, one in COMPANIONS.items() for column in one.columns)
+
+
+def named_in(inputs: Iterable[str]) -> tuple[str, ...]:
+    """The companions that a feature's inputs name."""
+    return tuple(dict.fromkeys(name.split(".")[0] for name in inputs if "." in name))
+
+
+def join(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame]) -> dict[str, Array]:
+    """Each companion column as it was known at each bar's ``known_at``, NaN where it was not.
+
+    Raises
+    ------
+    InvalidFrame
+        A companion is unknown, lacks a column, is not in the order of ``known_at``, or holds infinite values.
+    """
+    joined: dict[str, Array] = {}
+    for name, frame in companions.items():
+        one = _checked(name, frame)
+        known = bars.select("known_at").join_asof(
+            frame.select("known_at", pl.col("known_at").alias("_at"), *one.columns), on="known_at"
+        )
+        fresh = known["known_at"] - known["_at"] <= one.max_age
+        for column in one.columns:
+            values = pl.select(pl.when(fresh).then(known[column])).to_series().fill_null(float("nan"))
+            joined[f"{name}.{column}"] = values.to_numpy()
+    return joined
+
+
+def _checked(name: str, frame: pl.DataFrame) -> Companion:
+    where = f"companion {name}"
+    one = COMPANIONS.get(name)
+    if one is None:
+        raise InvalidFrame("there is no such companion", where=where, remedy=f"known: {', '.join(COMPANIONS)}")
+    missing = [column for column in ("known_at", *one.columns) if column not in frame.columns]
+    if missing:
+        raise InvalidFrame(f"no column {', '.join(missing)}", where=where)
+    for column, dtype in {"known_at": TS, **dict.fromkeys(one.columns, pl.Float64())}.items():
+        if frame.schema[column] != dtype:
+            raise InvalidFrame(f"{column} is {frame.schema[column]}", where=where, remedy=f"make it {dtype}")
+    if frame["known_at"].null_count() or not frame["known_at"].is_sorted():
+        raise InvalidFrame("known_at is not ascending", where=where, remedy="sort by known_at")
+    if not frame["known_at"].is_unique().all():
+        raise InvalidFrame("two rows have the same known_at", where=where, remedy="keep one row per known_at")
+    for column in one.columns:
+        if not frame[column].drop_nulls().is_finite().all():
+            raise InvalidFrame(f"{column} is not finite", where=where, remedy="give null where nothing is known")
+    return one

@@ -1,0 +1,185 @@
+"""Levels: pivots of the previous day, retracements of the last swing, the day's own marks.
+
+A day is a UTC day of 15-minute bars; the previous day is the last one before it that has any bar.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trading_assets.features.bars import BAR, Bars
+from trading_assets.features.registry import feature
+from trading_assets.features.windows import Array, newest, ratio, rolling_max, rolling_min, shift, sum_since
+
+_HLC = ("high", "low", "close")
+_TS_HLC = ("ts", *_HLC)
+_DAY: Final = 96
+_DAY_LENGTH: Final = _DAY * BAR
+_DISTANCE = "fraction of the level"
+
+
+class _Days:
+    """The previous day's extremes and close, and the present day's open, at each bar."""
+
+    def __init__(self, frame: Bars) -> None:
+        day = frame.ts // _DAY_LENGTH
+        begins = np.empty(len(day), dtype=np.bool_)
+        begins[:1] = True
+        np.not_equal(day[1:], day[:-1], out=begins[1:])
+        first = np.flatnonzero(begins)
+        number = np.cumsum(begins) - 1
+        last = np.append(first[1:], len(day)) - 1
+        self.begins = begins
+        self.high = self._before(np.maximum.reduceat(frame.high, first) if len(first) else frame.high, number)
+        self.low = self._before(np.minimum.reduceat(frame.low, first) if len(first) else frame.low, number)
+        self.close = self._before(frame.close[last], number)
+        self.open = frame.open[first][number]
+
+    @staticmethod
+    def _before(values: Array, number: npt.NDArray[np.int_]) -> Array:
+        return np.append(values, np.nan)[number - 1]
+
+
+@feature(
+    "pivot_distance",
+    "pivot_r1_distance",
+    "pivot_s1_distance",
+    "pivot_r2_distance",
+    "pivot_s2_distance",
+    inputs=_TS_HLC,
+    lookback=2 * _DAY,
+    unit=_DISTANCE,
+    source="floor traders' pivots of the previous day",
+)
+def classic_pivots(frame: Bars) -> tuple[Array, ...]:
+    """How far the close is above the classic pivot and its first and second resistance and support."""
+    days = frame.once(_Days)
+    pivot, range_ = (days.high + days.low + days.close) / 3, days.high - days.low
+    levels = (pivot, 2 * pivot - days.low, 2 * pivot - days.high, pivot + range_, pivot - range_)
+    return tuple((frame.close - level) / pivot for level in levels)
+
+
+@feature(
+    "camarilla_h3_distance",
+    "camarilla_l3_distance",
+    inputs=_TS_HLC,
+    lookback=2 * _DAY,
+    unit="fraction of the previous close",
+    source="Scott (1989): previous close plus or minus 1.1 / 4 of the day's range",
+)
+def camarilla_pivots(frame: Bars) -> tuple[Array, ...]:
+    """How far the close is above the third Camarilla resistance and support."""
+    days = frame.once(_Days)
+    reach = 1.1 / 4 * (days.high - days.low)
+    return (frame.close - days.close - reach) / days.close, (frame.close - days.close + reach) / days.close
+
+
+@feature(
+    "previous_high_distance",
+    "previous_low_distance",
+    "previous_close_distance",
+    inputs=_TS_HLC,
+    lookback=2 * _DAY,
+    unit=_DISTANCE,
+    low=-1,
+    source="the previous day's extremes and close",
+)
+def previous_day(frame: Bars) -> tuple[Array, ...]:
+    """How far the close is above the previous day's high, low and close."""
+    days = frame.once(_Days)
+    return tuple(frame.close / level - 1 for level in (days.high, days.low, days.close))
+
+
+@feature(
+    "day_open_distance",
+    inputs=["ts", "open", "close"],
+    lookback=_DAY,
+    unit=_DISTANCE,
+    low=-1,
+    source="the day's first open",
+)
+def day_open(frame: Bars) -> Array:
+    """How far the close is above the open of the day's first bar."""
+    return frame.close / frame.once(_Days).open - 1
+
+
+@feature(
+    "day_vwap_distance",
+    inputs=["ts", *_HLC, "volume"],
+    lookback=_DAY,
+    unit="fraction of the VWAP",
+    low=-1,
+    source="volume-weighted average price since midnight",
+)
+def day_vwap(frame: Bars) -> Array:
+    """How far the close is above the day's volume-weighted average price; 0 without volume."""
+    begins = frame.once(_Days).begins
+    volume = sum_since(frame.volume, begins, _DAY)
+    return ratio(frame.close * volume, sum_since(frame.quote_volume, begins, _DAY), 1.0) - 1
+
+
+_SIDE: Final = 5
+"""A swing stands out from so many bars on either side, and is complete that many bars later."""
+
+_REACH: Final = 192
+"""How far back swings are looked for: two days."""
+
+
+def _swings(frame: Bars) -> tuple[Array, Array, Array, Array]:
+    """The last completed swing high and its age, the last completed swing low and its age.
+
+    Where the window holds none, the window's own extreme stands in, as if it had happened at its start.
+    """
+    around = 2 * _SIDE + 1
+    high, low = shift(frame.high, _SIDE), shift(frame.low, _SIDE)
+    top = np.where(high == rolling_max(frame.high, around), high, np.nan)
+    bottom = np.where(low == rolling_min(frame.low, around), low, np.nan)
+    top, top_age = newest(top, _REACH)
+    bottom, bottom_age = newest(bottom, _REACH)
+    complete = 0 * shift(frame.close, _REACH + around - 2)
+    return (
+        np.where(np.isnan(top), frame.highest(_REACH), top) + complete,
+        np.nan_to_num(top_age, nan=_REACH) + complete,
+        np.where(np.isnan(bottom), frame.lowest(_REACH), bottom) + complete,
+        np.nan_to_num(bottom_age, nan=_REACH) + complete,
+    )
+
+
+@feature(
+    "swing_high_distance",
+    "swing_low_distance",
+    "swing_high_age",
+    "swing_low_age",
+    inputs=_HLC,
+    lookback=_REACH + 2 * _SIDE,
+    unit="distance: fraction of the level; age: share of two days since it was complete",
+    low=-1,
+    source="extremes of 11 bars, complete 5 bars later",
+)
+def swing(frame: Bars) -> tuple[Array, ...]:
+    """How far the close is above the last completed swing high and low, and how long ago these were complete."""
+    top, top_age, bottom, bottom_age = frame.once(_swings)
+    return frame.close / top - 1, frame.close / bottom - 1, top_age / _REACH, bottom_age / _REACH
+
+
+@feature(
+    "fibonacci_382_distance",
+    "fibonacci_500_distance",
+    "fibonacci_618_distance",
+    inputs=_HLC,
+    lookback=_REACH + 2 * _SIDE,
+    unit="fraction of the close",
+    source="0.382, 0.5 and 0.618 of the last completed swing",
+)
+def fibonacci_retracement(frame: Bars) -> tuple[Array, ...]:
+    """How far the close is above each retracement of the way between the last completed swing high and low.
+
+    A swing up is retraced from its high downwards, a swing down from its low upwards.
+    """
+    top, top_age, bottom, bottom_age = frame.once(_swings)
+    up = top_age <= bottom_age
+    begin, end = np.where(up, bottom, top), np.where(up, top, bottom)
+    return tuple((frame.close - (end + share * (begin - end))) / frame.close for share in (0.382, 0.5, 0.618))

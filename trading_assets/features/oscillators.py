@@ -1,0 +1,245 @@
+"""Oscillators: further measures of momentum that swing around a centre or within bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trading_assets.features.bars import Bars, ema_memory
+from trading_assets.features.momentum import relative_strength
+from trading_assets.features.registry import feature
+from trading_assets.features.windows import (
+    Array,
+    ewma,
+    ewma_memory,
+    linear_mean,
+    ratio,
+    rolling_mean,
+    rolling_share_below,
+    rolling_sum,
+    shift,
+)
+
+_HLC = ("high", "low", "close")
+_OHLC = ("open", *_HLC)
+
+
+@feature(
+    "kst",
+    "kst_signal",
+    inputs=["close"],
+    lookback=30 + 15 + 9 - 1,
+    unit="percent",
+    source="Pring (1992), weighted mean instead of sum",
+)
+def know_sure_thing(frame: Bars) -> tuple[Array, ...]:
+    """Weighted mean of four smoothed rates of change, and its mean of 9 bars."""
+    parts = ((10, 10, 1), (15, 10, 2), (20, 10, 3), (30, 15, 4))
+    weighted = [weight * rolling_mean(frame.close / shift(frame.close, bars) - 1, mean) for bars, mean, weight in parts]
+    line = 10 * np.add.reduce(weighted)
+    return line, rolling_mean(line, 9)
+
+
+@feature(
+    "coppock", inputs=["close"], lookback=15 + 10 - 1, unit="fraction", source="Coppock (1962), 14, 11 and 10 bars"
+)
+def coppock(frame: Bars) -> Array:
+    """Linearly weighted mean of two rates of change."""
+    return linear_mean(frame.close / shift(frame.close, 14) + frame.close / shift(frame.close, 11) - 2, 10)
+
+
+@feature(
+    "awesome_oscillator",
+    "accelerator_oscillator",
+    inputs=_HLC,
+    lookback=38,
+    unit="fraction of the close",
+    source="Williams (1995), means of 5 and 34 bars, over the close",
+)
+def awesome_oscillator(frame: Bars) -> tuple[Array, ...]:
+    """Short minus long mean of the middle of the range, and that minus its own mean of 5 bars."""
+    middle = (frame.high + frame.low) / 2
+    line = (rolling_mean(middle, 5) - rolling_mean(middle, 34)) / frame.close
+    return line, line - rolling_mean(line, 5)
+
+
+@feature(
+    "vigor_{bars}",
+    "vigor_signal_{bars}",
+    inputs=_OHLC,
+    each=[{"bars": 10}],
+    lookback=lambda bars: bars + 6,
+    unit="share of the range",
+    low=-1,
+    high=1,
+    source="Ehlers (2002), relative vigor index",
+)
+def relative_vigor(frame: Bars, bars: int) -> tuple[Array, ...]:
+    """Smoothed bodies over smoothed ranges, and that smoothed again; 0 without a range."""
+
+    def smooth(values: Array) -> Array:
+        return (values + 2 * shift(values, 1) + 2 * shift(values, 2) + shift(values, 3)) / 6
+
+    bodies = rolling_sum(smooth(frame.close - frame.open), bars)
+    line = ratio(bodies, rolling_sum(smooth(frame.high - frame.low), bars), 0.0)
+    return line, smooth(line)
+
+
+@feature(
+    "stochastic_momentum_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 10, "smooth": 3}],
+    lookback=lambda bars, smooth: bars + 2 * (ema_memory(smooth) - 1),
+    unit="percent",
+    low=-100,
+    high=100,
+    source="Blau (1993)",
+)
+def stochastic_momentum(frame: Bars, bars: int, smooth: int) -> Array:
+    """Twice smoothed distance from the middle of the range over the smoothed half range; 0 without a range."""
+
+    def twice(values: Array) -> Array:
+        return ewma(ewma(values, 2 / (smooth + 1)), 2 / (smooth + 1))
+
+    highest, lowest = frame.highest(bars), frame.lowest(bars)
+    return 100 * ratio(twice(frame.close - (highest + lowest) / 2), twice(highest - lowest) / 2, 0.0)
+
+
+@feature(
+    "fisher_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 9}],
+    lookback=lambda bars: bars + ewma_memory(0.33) + ewma_memory(0.5) - 2,
+    unit="Fisher transform",
+    source="Ehlers (2002)",
+)
+def fisher_transform(frame: Bars, bars: int) -> Array:
+    """The smoothed place of the middle price in its range, stretched at both ends; 0 without a range."""
+    middle = (frame.high + frame.low) / 2
+    highest, lowest = frame.highest(bars), frame.lowest(bars)
+    place = np.clip(ewma(2 * ratio(middle - lowest, highest - lowest, 0.5) - 1, 0.33), -0.999, 0.999)
+    return ewma(np.log((1 + place) / (1 - place)), 0.5)
+
+
+@feature(
+    "psychological_line_{bars}",
+    inputs=["close"],
+    each=[{"bars": 12}],
+    lookback=lambda bars: bars + 1,
+    unit="share of the bars",
+    low=0,
+    high=1,
+    source="share of rising bars",
+)
+def psychological_line(frame: Bars, bars: int) -> Array:
+    """Share of the bars with a higher close than the one before."""
+    return rolling_mean((frame.change > 0) + 0 * frame.change, bars)
+
+
+@feature(
+    "buying_will_{bars}",
+    inputs=_OHLC,
+    each=[{"bars": 26}],
+    lookback=lambda bars: bars,
+    unit="share of the range",
+    low=0,
+    high=1,
+    source="AR indicator as a share",
+)
+def buying_will(frame: Bars, bars: int) -> Array:
+    """Summed way from open to high over that from low to high; 0.5 without a range."""
+    up = rolling_sum(frame.high - frame.open, bars)
+    return ratio(up, up + rolling_sum(frame.open - frame.low, bars), 0.5)
+
+
+@feature(
+    "buying_power_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 26}],
+    lookback=lambda bars: bars + 1,
+    unit="share of the ways",
+    low=0,
+    high=1,
+    source="BR indicator as a share",
+)
+def buying_power(frame: Bars, bars: int) -> Array:
+    """Way from the close before up to the high over both ways; 0.5 without any."""
+    up = rolling_sum(np.maximum(frame.high - frame.previous_close, 0), bars)
+    down = rolling_sum(np.maximum(frame.previous_close - frame.low, 0), bars)
+    return ratio(up, up + down, 0.5)
+
+
+@feature(
+    "pretty_good_{bars}",
+    inputs=_HLC,
+    each=[{"bars": 14}],
+    lookback=lambda bars: ema_memory(bars) + 1,
+    unit="mean true ranges",
+    source="Johnson (1991)",
+)
+def pretty_good_oscillator(frame: Bars, bars: int) -> Array:
+    """Distance of the close from its mean in exponential means of the true range; 0 where there is none."""
+    range_ = ewma(frame.true_range, 2 / (bars + 1))
+    return ratio(frame.close - rolling_mean(frame.close, bars), range_, 0.0)
+
+
+@feature(
+    "intraday_momentum_{bars}",
+    inputs=["open", "close"],
+    each=[{"bars": 14}],
+    lookback=lambda bars: bars,
+    unit="percent",
+    low=0,
+    high=100,
+    source="Chande & Kroll (1994)",
+)
+def intraday_momentum(frame: Bars, bars: int) -> Array:
+    """Share of rising bodies in all bodies; 50 without any."""
+    body = frame.close - frame.open
+    return 100 * ratio(rolling_sum(np.maximum(body, 0), bars), rolling_sum(np.abs(body), bars), 0.5)
+
+
+@feature(
+    "derivative_oscillator_{bars}",
+    inputs=["close"],
+    each=[{"bars": 14}],
+    lookback=lambda bars: ewma_memory(1 / bars) + ema_memory(5) + ema_memory(3) + 7,
+    unit="points of the RSI",
+    source="Brown (1999): RSI smoothed by 5 and 3 bars, minus its mean of 9",
+)
+def derivative_oscillator(frame: Bars, bars: int) -> Array:
+    """Twice smoothed relative strength index minus its own mean; 0 at a constant price."""
+    smooth = ewma(ewma(frame.once(relative_strength, bars=bars), 2 / 6), 2 / 4)
+    return smooth - rolling_mean(smooth, 9)
+
+
+@feature(
+    "close_percentile_{bars}",
+    inputs=["close"],
+    each=[{"bars": 96, "every": 4}],
+    lookback=lambda bars, every: bars + 1,
+    unit="share of the samples",
+    low=0,
+    high=1,
+    source="percentile within a day, sampled every hour",
+)
+def close_percentile(frame: Bars, bars: int, every: int) -> Array:
+    """The share of the last day's closes, one an hour, that were below the present one."""
+    return rolling_share_below(frame.close, bars, every)
+
+
+@feature(
+    "volatility_index_{bars}",
+    inputs=["close"],
+    each=[{"bars": 14, "window": 10}],
+    lookback=lambda bars, window: window + ewma_memory(1 / bars) - 1,
+    unit="percent",
+    low=0,
+    high=100,
+    source="Dorsey (1993), relative volatility index",
+)
+def relative_volatility(frame: Bars, bars: int, window: int) -> Array:
+    """Share of the closes' standard deviation that came with rising closes; 50 at a constant price."""
+    deviation = np.sqrt(frame.close_variance(window))
+    rising = ewma(np.where(frame.change > 0, deviation, 0 * deviation), 1 / bars)
+    falling = ewma(np.where(frame.change < 0, deviation, 0 * deviation), 1 / bars)
+    return 100 * ratio(rising, rising + falling, 0.5)

@@ -1,0 +1,1 @@
+"""Candlestick patterns: TA-Lib's family, from one bar to five, each with a finite memory."""
