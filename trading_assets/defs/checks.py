@@ -19,8 +19,8 @@ from trading_assets.store.tables import FEATURES, LABELS
 @dg.asset_check(
     asset=FEATURES.name,
     blocking=True,
-    description="No feature of a stored row is null, NaN or infinite: warm-up rows do not exist. Null are only features "
-    "whose companion (leader, funding, sentiment, books, trades) was not known.",
+    description="No feature of a stored row is null, NaN or infinite: warm-up rows do not exist. Null are only "
+    "features whose companion (leader, funding, sentiment, books, trades) was not known.",
 )
 def finite_after_warmup(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
