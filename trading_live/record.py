@@ -61,42 +61,53 @@ def run_recorder(
         If another recorder writes to the same folder, the venue cannot be reached, does not have a market, is silent
         for ``record.give_up_s``, or the disk refuses. What was received before is on disk.
     """
-    venue = settings.node.venue
-    replayed = settings.node.environment == "replay"
-    spool = Spool(spool_folder(settings) / f"{venue}-{settings.node.environment}", settings.record.segment_s)
+    folder = spool_folder(settings) / f"{settings.node.venue}-{settings.node.environment}"
+    spool = Spool(folder, settings.record.segment_s)
     try:
-        instruments = {
-            market: InstrumentId.from_str(instrument_id(market, "replay" if replayed else venue)) for market in markets
-        }
-        node = _engine(settings, markets, connect_timeout_s)
-        notes = Notes(markets, spool.folder, numbered=venue in _NUMBERED)
-        recorder = Recorder(
-            instruments,
-            spool,
-            notes,
-            settings.record,
-            hooks or RecordHooks(),
-            replayed=replayed,
-            levels=_VENUE_DEPTH[venue],
-            seconds=seconds,
-            stop=lambda: node.handle().stop(),
-        )
-        node.add_actor(recorder)
-        failure: NodeError | None = None
-        try:
-            with engine_listens():
-                node.run()
-        except RuntimeError as error:
-            place = f"{venue} {settings.node.environment}"
-            failure = explain(error, settings.node.base_url_http or place, connect_timeout_s)
-        finally:
-            node.dispose()
-            recorder.flush(last=True)
-        if recorder.failure or failure:
-            raise recorder.failure or failure  # type: ignore[misc]
-        return recorder.stats()
+        stats, failure = _run(settings, markets, spool, seconds, connect_timeout_s, hooks or RecordHooks())
     finally:
         spool.close()
+    if failure is not None:
+        raise failure
+    return stats
+
+
+def _run(
+    settings: Settings,
+    markets: Sequence[str],
+    spool: Spool,
+    seconds: float | None,
+    connect_timeout_s: int,
+    hooks: RecordHooks,
+) -> tuple[RecordStats, NodeError | None]:
+    """One run of the engine. A failure is returned: raised here, it would keep the engine, of which there is one."""
+    venue, replayed = settings.node.venue, settings.node.environment == "replay"
+    named = {market: instrument_id(market, "replay" if replayed else venue) for market in markets}
+    node = _engine(settings, markets, connect_timeout_s)
+    recorder = Recorder(
+        {market: InstrumentId.from_str(name) for market, name in named.items()},
+        spool,
+        Notes(markets, spool.folder, numbered=venue in _NUMBERED),
+        settings.record,
+        hooks,
+        replayed=replayed,
+        levels=_VENUE_DEPTH[venue],
+        seconds=seconds,
+        stop=lambda: node.handle().stop(),
+    )
+    failure: NodeError | None = None
+    try:
+        node.add_actor(recorder)
+        with engine_listens():
+            node.run()
+    except RuntimeError as error:
+        place = settings.node.base_url_http or f"{venue} {settings.node.environment}"
+        failure = explain(error, place, connect_timeout_s)
+    finally:
+        node.dispose()
+        recorder.flush(last=True)
+        recorder.let_go()
+    return recorder.stats(), recorder.failure or failure
 
 
 def _engine(settings: Settings, markets: Sequence[str], connect_timeout_s: int) -> LiveNode:

@@ -206,8 +206,16 @@ class Recorder(DataActor):
             self._bytes += self._spool.write(self._notes.take(None if last else now_us))
             self._notes.remember()
         except (NodeError, OSError) as error:
-            what = getattr(error, "what", str(error))
+            what = (
+                error.what
+                if isinstance(error, NodeError)
+                else f"the recording cannot be written: {error.strerror or error}"
+            )
             self._fail(what, "check the disk and its rights; what was written is kept", stop=not last)
+
+    def let_go(self) -> None:
+        """Forget how to stop the engine, which else would live as long as this."""
+        self._stop = lambda: None
 
     def _turn(self) -> None:
         try:

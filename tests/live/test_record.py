@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from trading_assets.store import Store, open_store
 from trading_assets.store.tables import BOOK_SNAPSHOTS, CANDLES, PUBLIC_TRADES, RECORDING_GAPS
 from trading_cli.main import app
 from trading_live.record import run_recorder
+from trading_live.recorder import RecordHooks, RecordStats
 from trading_live.replay import ReplayServer, Tape, read_tape
 from trading_live.replay.streams import finest, levels_at, trades_of
 
@@ -261,6 +263,46 @@ def test_a_venue_that_is_not_there_is_given_up_after_a_bounded_wait(settings: Se
     with pytest.raises(NodeError, match=r"127\.0\.0\.1:1: the venue did not answer within 1 s"):
         run_recorder(settings.model_copy(update={"node": node}), [MARKET], connect_timeout_s=1)
     Spool(spool_folder(settings) / "binance-replay").close()
+
+
+def recorded_here(
+    one: Studio, settings: Settings, markets: list[str], *, while_running: Callable[[RecordStats], None] | None = None
+) -> None:
+    """Record in this process."""
+    node = settings.node.model_copy(update={"base_url_http": one.server.url_http, "base_url_ws": one.server.url_ws})
+    quick = settings.record.model_copy(update={"give_up_s": 1.0, "flush_s": 0.2, "segment_s": 0.2})
+    hooks = RecordHooks(progress=while_running or (lambda _: None))
+    run_recorder(settings.model_copy(update={"node": node, "record": quick}), markets, hooks=hooks)
+
+
+def test_a_venue_that_falls_silent_ends_the_recording_and_keeps_what_came(
+    studio: Callable[[float], Studio], settings: Settings
+) -> None:
+    one = studio(SPEED)
+
+    def fall_silent(now: RecordStats) -> None:
+        if now.trades > 20:
+            one.server.pause()
+
+    with pytest.raises(NodeError, match=r"the venue has sent nothing for \d+ s.*record again"):
+        recorded_here(one, settings, [MARKET], while_running=fall_silent)
+    assert load_recordings(one.store, spool_folder(settings)).rows["public_trades"] > 20
+
+
+def test_a_market_that_the_venue_does_not_have_is_named(studio: Callable[[float], Studio], settings: Settings) -> None:
+    with pytest.raises(NodeError, match=r"the venue does not have XUSDT-PERP\.BINANCE"):
+        recorded_here(studio(SPEED), settings, ["sample:X/USDT:USDT"])
+
+
+def test_a_disk_that_refuses_ends_the_recording_with_an_error(
+    studio: Callable[[float], Studio], settings: Settings
+) -> None:
+    def lose_the_disk(now: RecordStats) -> None:
+        if now.trades:
+            shutil.rmtree(spool_folder(settings), ignore_errors=True)
+
+    with pytest.raises(NodeError, match="the recording cannot be written: No such file or directory"):
+        recorded_here(studio(SPEED), settings, [MARKET], while_running=lose_the_disk)
 
 
 @pytest.mark.parametrize(
