@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ORIGIN: Final = "TIMESTAMPTZ '2000-01-03 00:00:00+00'"
 """Where DuckDB's ``time_bucket`` begins to count buckets shorter than a month."""
 
-_UNITS: Final = {f"to_{unit}": unit for unit in ("seconds", "minutes", "hours", "days", "weeks")}
+_UNITS: Final = {f"to_{unit}": unit for unit in ("seconds", "minutes", "hours", "weeks")}
 _MARK: Final = re.compile("\x01(\\w+)\x02")
 
 
@@ -114,15 +114,20 @@ def _rules() -> dict[type[exp.Expr], Callable[[Any], exp.Expr]]:
     return {
         exp.Placeholder: lambda node: exp.Var(this=f"\x01{node.name}\x02"),
         exp.DateBin: _date_bin,
-        exp.Filter: _filtered_extreme,
-        exp.ArgMin: _extreme,
-        exp.ArgMax: _extreme,
+        exp.Filter: lambda node: _aggregate(node.this, condition=node.expression.this) or node,
+        exp.ArgMin: _unfiltered,
+        exp.ArgMax: _unfiltered,
+        exp.IgnoreNulls: _unfiltered,
+        exp.Median: _unfiltered,
         exp.CountIf: lambda node: _template("count(*) FILTER (WHERE {condition})", condition=node.this),
         exp.Star: _star,
         exp.IntDiv: lambda node: _template("CAST(div({a}, {b}) AS BIGINT)", a=node.this, b=node.expression),
         exp.IsNan: lambda node: _template("{a} = CAST('NaN' AS DOUBLE PRECISION)", a=node.this),
         exp.IsInf: lambda node: _template("abs({a}) = CAST('Infinity' AS DOUBLE PRECISION)", a=node.this),
-        exp.Explode: _unnest,
+        exp.Round: _round,
+        exp.ToDays: lambda node: _template("{n} * INTERVAL '1 day'", n=node.this),
+        exp.Explode: lambda node: node.this if isinstance(node.this, exp.GenerateSeries) else node,
+        exp.Bracket: _bracket,
     }
 
 
@@ -151,27 +156,51 @@ def _date_bin(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def _filtered_extreme(node: exp.Expr) -> exp.Expr:
+def _unfiltered(node: exp.Expr) -> exp.Expr:
+    """An aggregate that stands alone; where a FILTER follows, the two are rewritten together."""
     from sqlglot import exp
 
-    extreme = isinstance(node.this, exp.ArgMin | exp.ArgMax)
-    return _first_value(node.this, condition=node.expression.this) if extreme else node
+    return node if isinstance(node.parent, exp.Filter) else _aggregate(node) or node
 
 
-def _extreme(node: exp.Expr) -> exp.Expr:
+def _aggregate(node: exp.Expr, **condition: exp.Expr) -> exp.Expr | None:
+    """An aggregate that PostgreSQL lacks, over the rows that fulfil a condition; None for others."""
     from sqlglot import exp
 
-    return node if isinstance(node.parent, exp.Filter) else _first_value(node)
+    limit = " AND ({condition})" if condition else ""
+    if isinstance(node, exp.ArgMin | exp.ArgMax):  # the first value in the order of ``by``, where both are known
+        order = "{by} DESC" if isinstance(node, exp.ArgMax) else "{by}"
+        known = f"NOT {{value}} IS NULL AND NOT {{by}} IS NULL{limit}"
+        text = f"(array_agg({{value}} ORDER BY {order}) FILTER (WHERE {known}))[1]"
+        return _template(text, value=node.this, by=node.expression, **condition)
+    if isinstance(node, exp.IgnoreNulls) and isinstance(node.this, exp.AnyValue):
+        ordered = node.this.this
+        value = ordered.this if isinstance(ordered, exp.Order) else ordered
+        text = f"(array_agg({{ordered}}) FILTER (WHERE NOT {{value}} IS NULL{limit}))[1]"
+        return _template(text, ordered=ordered, value=value, **condition)
+    if isinstance(node, exp.Median):  # percentile_cont rounds twice between the two middle values, DuckDB once
+        half = "percentile_disc(0.5) WITHIN GROUP (ORDER BY CAST({x} AS DOUBLE PRECISION){way})"
+        half += f" FILTER (WHERE TRUE{limit})" if condition else ""
+        return _template(
+            f"({half.replace('{way}', '')} + {half.replace('{way}', ' DESC')}) / 2", x=node.this, **condition
+        )
+    return None
 
 
-def _first_value(node: exp.Expr, **condition: exp.Expr) -> exp.Expr:
-    """``arg_min(value, by)``: the first value in the order of ``by``, where both are known."""
+def _round(node: exp.Expr) -> exp.Expr:
+    digits = node.args.get("decimals")
+    if digits is None:
+        return node
+    return _template("CAST(round(CAST({x} AS NUMERIC), {n}) AS DOUBLE PRECISION)", x=node.this, n=digits)
+
+
+def _bracket(node: exp.Expr) -> exp.Expr:
+    """An element of a list that is no column needs parentheses."""
     from sqlglot import exp
 
-    direction = " DESC" if isinstance(node, exp.ArgMax) else ""
-    known = "NOT {value} IS NULL AND NOT {by} IS NULL" + (" AND ({condition})" if condition else "")
-    text = f"(array_agg({{value}} ORDER BY {{by}}{direction}) FILTER (WHERE {known}))[1]"
-    return _template(text, value=node.this, by=node.expression, **condition)
+    if not isinstance(node.this, exp.Column | exp.Paren):
+        node.set("this", exp.Paren(this=node.this))
+    return node
 
 
 def _star(node: exp.Expr) -> exp.Expr:
@@ -184,19 +213,12 @@ def _star(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def _unnest(node: exp.Expr) -> exp.Expr:
-    from sqlglot import exp
-
-    return node.this if isinstance(node.this, exp.GenerateSeries) else node
-
-
 def _function(node: exp.Anonymous) -> exp.Expr:
     name = node.name.lower()
     if name in _UNITS:
         return _template(f"{{n}} * INTERVAL '1 {_UNITS[name].removesuffix('s')}'", n=node.expressions[0])
-    if name in {"epoch_us", "epoch_ms"}:
-        factor = 1_000_000 if name == "epoch_us" else 1_000
-        return _template(f"CAST(EXTRACT(epoch FROM {{t}}) * {factor} AS BIGINT)", t=node.expressions[0])
+    if name == "epoch_us":
+        return _template("CAST(EXTRACT(epoch FROM {t}) * 1000000 AS BIGINT)", t=node.expressions[0])
     if name == "isfinite":
         return _template("abs({x}) < CAST('Infinity' AS DOUBLE PRECISION)", x=node.expressions[0])
     return node

@@ -73,7 +73,7 @@ EXCHANGE_COMPARISON: Final = Table(
         "candles": "stored on both sides",
         "median_deviation_bps": "close over the reference's close, less 1, in basis points",
         "median_distance_bps": "the same without its sign",
-        "share_beyond_limit": "of the candles: distance above `exchange_comparison.limit_bps` in the settings",
+        "share_beyond_limit": "of the candles: distance above `quality.second_exchange.max_bps` in the settings",
         "lag_candles": "how many candles the market's returns follow the reference's; negative where it leads",
         "lag_correlation": "correlation (about 0) of the returns at that lag",
         "volume_ratio": "the market's volume over the reference's, candles stored on both sides",
