@@ -18,7 +18,7 @@ from trading_assets.sql import load_models
 
 BARS = {"bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d"}
 GROUPS = {
-    "market_data": {"candles", "candles_quarantine", "candle_revisions", "candle_gaps", "funding_rates"},
+    "market_data": {"candles", "candles_quarantine", "candle_revisions", "candle_gaps", "funding_rates", "sentiment"},
     "bars": BARS,
     "quality": {"gaps", "daily_quality", "exchange_comparison"},
     "features": {"features"},
@@ -84,6 +84,7 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
     repository = location.defs.get_repository_def()
     assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {
         "market_data",
+        "load_sentiment",
         "retrain",
         "promote",
         "load_journal",
@@ -91,7 +92,8 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
         "load_recordings",
     }
     statuses = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
-    assert statuses == dict.fromkeys(("hourly_market_data", "daily_retrain", "daily_comparison"), dg.DefaultScheduleStatus.STOPPED)
+    names = ("hourly_market_data", "hourly_sentiment", "daily_retrain", "daily_comparison")
+    assert statuses == dict.fromkeys(names, dg.DefaultScheduleStatus.STOPPED)
     sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
     assert sensors == {
         **dict.fromkeys(

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from hypothesis import given
+from hypothesis import settings as searching
 from hypothesis import strategies as st
 
 from trading_assets.errors import InvalidFrame, SourceError
@@ -144,6 +145,7 @@ def test_what_is_no_number_is_named_with_its_row(tmp_path: Path, plain_candles: 
         read(path, START + timedelta(minutes=30))
 
 
+@searching(deadline=None, max_examples=60)
 @given(
     rows=st.integers(1, 40),
     batch=st.integers(1, 7),

@@ -18,6 +18,7 @@ from trading_assets.settings.research import (
     WalkForwardSettings,
 )
 from trading_assets.settings.root import LogSettings, MlflowSettings, Settings
+from trading_assets.settings.sentiment import SentimentFiles, SentimentHttp, SentimentPlugin
 from trading_assets.settings.sources import CcxtSource, FilesSource, PolygonSource, SampleSource, Source
 
 KEYS_PREFIX = "TRADING_KEYS__"
@@ -47,6 +48,9 @@ __all__ = [
     "RiskSettings",
     "SampleSource",
     "ScheduleSettings",
+    "SentimentFiles",
+    "SentimentHttp",
+    "SentimentPlugin",
     "Settings",
     "Severity",
     "Source",

@@ -61,6 +61,7 @@ class ScheduleSettings(Section):
     """When the schedules fire (cron, UTC), and when data without a fresh run counts as late."""
 
     candles: str = "5 * * * *"
+    sentiment: str = "10 * * * *"
     retrain: str = "30 2 * * *"
     comparison: str = Field("40 0 * * *", description="Exchanges side by side: the month of the day before.")
     late_after_hours: Positive = Field(2.0, description="Candles, bars and features older than this are late.")
@@ -72,7 +73,7 @@ class ScheduleSettings(Section):
             raise ValueError(f"late_after_hours {self.late_after_hours:g} is not below {self.stale_after_hours:g}")
         return self
 
-    @field_validator("candles", "retrain", "comparison")
+    @field_validator("candles", "sentiment", "retrain", "comparison")
     @classmethod
     def _is_cron(cls, value: str) -> str:
         fields = value.split()

@@ -22,6 +22,7 @@ from trading_assets.settings.places import settings_file
 from trading_assets.settings.quality import QualitySettings
 from trading_assets.settings.research import BacktestSettings, GateSettings, LabelSettings, ModelSettings
 from trading_assets.settings.section import Section
+from trading_assets.settings.sentiment import SentimentSettings
 from trading_assets.settings.sources import Source
 
 
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     sources: dict[str, Source]
     markets: dict[str, MarketSettings] = Field(min_length=1)
     models: dict[str, ModelSettings] = Field(min_length=1)
+    sentiment: dict[str, SentimentSettings] = {}
     store: StoreSettings = StoreSettings()
     fetch: FetchSettings = FetchSettings()
     quality: QualitySettings = QualitySettings()
