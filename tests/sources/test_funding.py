@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.sources.local_web import Answer, LocalWeb, serving
 from trading_assets.errors import InvalidFrame, SettingsError, SourceError
 from trading_assets.settings import CcxtSource, FilesSource, Settings, load_settings
+from trading_assets.sources.ccxt_client import connect
 from trading_assets.sources.exchange import ExchangeCandles
 from trading_assets.sources.funding import (
     LONGEST_INTERVAL,
@@ -249,6 +250,39 @@ def test_faults_are_sat_out_and_the_run_repeated_stores_the_same(web: LocalWeb, 
 def test_an_unknown_market_is_said_at_once(web: LocalWeb) -> None:
     with pytest.raises(SourceError, match=r"the exchange has no market BTX/USDT:USDT"):
         list(from_exchange(web, []).fetch("binance:BTX/USDT:USDT", START, NOW))
+
+
+def newest_first(wanted: pl.DataFrame) -> Callable[[str, dict[str, str]], Answer]:
+    """OKX and Bitget: payments in descending time; OKX between ``before`` and ``after``, Bitget in numbered pages."""
+    ms = wanted["ts"].dt.timestamp("ms")
+    rows = [{"fundingTime": str(at), "rate": f"{rate:.10f}"} for at, rate in zip(ms, wanted["rate"], strict=True)][::-1]
+
+    def answer(path: str, query: dict[str, str]) -> Answer:
+        if path == "/api/v5/public/funding-rate-history":
+            within = [row for row in rows if int(query["before"]) < int(row["fundingTime"]) < int(query["after"])]
+            found = [{**row, "instId": query["instId"], "realizedRate": row["rate"]} for row in within]
+            return 200, {"code": "0", "msg": "", "data": found[: int(query["limit"])]}
+        assert path == "/api/v2/mix/market/history-fund-rate", path
+        size, number = int(query["pageSize"]), int(query.get("pageNo", "1"))
+        found = [{**row, "symbol": "BTCUSDT", "fundingRate": row["rate"]} for row in rows]
+        return 200, {"code": "00000", "msg": "success", "data": found[(number - 1) * size : number * size]}
+
+    return answer
+
+
+@pytest.mark.parametrize("name", ["okx", "bitget"])
+def test_exchanges_that_answer_the_newest_first_are_paged_without_loss(name: str) -> None:
+    wanted = payments(330)
+    market = {"id": "BTC-USDT-SWAP" if name == "okx" else "BTCUSDT", "symbol": "BTC/USDT:USDT", "base": "BTC"}
+    market |= {"quote": "USDT", "settle": "USDT", "type": "swap", "swap": True, "linear": True, "contract": True}
+    with serving(newest_first(wanted)) as web:
+        settings = CcxtSource(kind="ccxt", exchange=name, base_url=web.url, rate_limit=False)
+        exchange = ExchangeCandles.from_settings(settings)
+        exchange._client = connect(settings, exchange._answer)
+        exchange._client.urls["api"] = {"rest": web.url, "spot": web.url, "mix": web.url}
+        exchange._client.set_markets([exchange._client.safe_market_structure(market)])
+        found = pl.concat(ExchangeFunding(exchange).fetch(MARKET, START + 24 * HOUR, NOW))
+    assert found.sort("ts").unique("ts", keep="first", maintain_order=True).equals(wanted[3:270])
 
 
 # --- the source that a market names
