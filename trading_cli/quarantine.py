@@ -40,10 +40,11 @@ def list_counts(market: _Market = None) -> None:
     if counts.is_empty():
         console.print("Nothing is in quarantine.")
         return
-    table = Table("market", "candles", "month", "reason", "waiting", "released")
-    for name, *rest in counts.iter_rows():
-        table.add_row(name + synthetic_note([name]), *map(str, rest))
-    console.print(table)
+    for (name,), group in counts.group_by("market", maintain_order=True):
+        table = _table("candles", "month", "reason", "waiting", "released", title=name + synthetic_note([name]))
+        for line in group.drop("market").iter_rows():
+            table.add_row(*map(str, line))
+        console.print(table)
     console.print("See rows with `trading quarantine show`, and what they broke with `trading quarantine explain`.")
 
 
@@ -63,7 +64,7 @@ def show(
     from trading_assets.sources import quarantine
 
     for bad in found.head(rows).to_dicts():
-        table = Table("", "ts", *OHLCV, title=f"{bad['market']} {bad['timeframe']}", title_justify="left")
+        table = _table("", "ts", *OHLCV, title=f"{bad['market']} {bad['timeframe']}")
         near = quarantine.around(store, bad, bars=context)
         lines = [(candle, "") for candle in near.to_dicts()] + [(bad, quarantine.row_id(bad["row_hash"])[:8])]
         for candle, mark in sorted(lines, key=lambda line: (line[0]["ts"], line[1])):
@@ -126,12 +127,14 @@ def release(
     waiting = found.filter(pl.col("released_at").is_null())
     if waiting.height and not yes:
         reasons = ", ".join(f"{count} {name}" for name, count in waiting["reason"].value_counts().sort("reason").rows())
-        typer.confirm(f"Make {waiting.height} rows candles ({reasons})?", abort=True)
+        what = "row a candle" if waiting.height == 1 else "rows candles"
+        typer.confirm(f"Make {waiting.height:,} {what} ({reasons})?", abort=True)
     from trading_assets.sources import quarantine
 
     done = quarantine.release(store, found, by=by or getpass.getuser(), note=note.strip(), now=datetime.now(UTC))
     before = f", {done.before:,} had been before" if done.before else ""
-    console.print(f"{done.released:,} rows are candles now{before}")
+    said = "row is a candle" if done.released == 1 else "rows are candles"
+    console.print(f"{done.released:,} {said} now{before}")
     for name, (first, last) in done.spans.items():
         months = _resting_on(settings, first, last)
         if run:
@@ -170,6 +173,13 @@ def _window(month: str | None, at: str | None) -> tuple[datetime | None, datetim
             f"{given!r} is no time", remedy="write --month 2025-03 or --at '2025-03-04 05:06'"
         ) from None
     return None, None
+
+
+def _table(*columns: str, title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
 
 
 def _fate(bad: dict[str, Any]) -> str:

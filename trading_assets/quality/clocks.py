@@ -84,12 +84,12 @@ def deviating(candles: pl.DataFrame, second: pl.DataFrame, *, name: str, max_bps
     )
     what = pl.format(
         "{} bps from {} in {} bars from {}, limit {}",
-        pl.col("deviation_bps").round(0).cast(pl.Int64),
+        pl.col("deviation_bps").round(1),
         pl.lit(name),
         "bars",
         pl.col("ts").dt.to_string("%Y-%m-%d %H:%M"),
         pl.lit(f"{max_bps:g}"),
     )
     worst = float(smooth.select(pl.col("bps").abs().max()).item())
-    good = f"at most {worst:.0f} bps from {name} over {both.height:,} common candles, limit {max_bps:g}"
+    good = f"at most {worst:.1f} bps from {name} over {both.height:,} common candles, limit {max_bps:g}"
     return Finding(rows.select("ts", what.alias("what"), "end", "bars", "deviation_bps"), good)
