@@ -66,7 +66,10 @@ def planted() -> PlantedFrames:
             labels.append(
                 key.with_columns(
                     label_end=pl.col("known_at") + pl.duration(minutes=pl.Series(15 * bars)),
+                    side=pl.lit(1, pl.Int8),
                     entry_price=pl.lit(100.0),
+                    take_profit=pl.lit(0.02),
+                    stop_loss=pl.lit(0.01),
                     barrier=pl.Series(np.where(hit, "take_profit", "stop_loss")),
                     bars_to_hit=pl.Series(bars, dtype=pl.Int32),
                     **{"return": pl.Series(np.where(hit, 0.02, -0.01))},

@@ -24,7 +24,7 @@ def placebo(
     model: Annotated[str | None, typer.Option(help="Whose windows, learner and threshold. Default: the first.")] = None,
     null: Annotated[int, typer.Option(min=0, help="Worlds with nothing to find.")] = 60,
     planted: Annotated[int, typer.Option(min=0, help="Worlds with a planted edge.")] = 10,
-    days: Annotated[int, typer.Option(min=30, help="Length of each world's history.")] = 150,
+    days: Annotated[int, typer.Option(min=30, help="Length of each world's history.")] = 180,
     seed: Annotated[int, typer.Option(help="Other seeds are other worlds.")] = 1,
     market: Annotated[
         str | None, typer.Option(help="A stored market whose hours are permuted. Default: a synthetic one.")

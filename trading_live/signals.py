@@ -10,6 +10,7 @@ import polars as pl
 
 from trading_assets.candles import OHLCV, TS, timeframe_delta
 from trading_assets.features import LOOKBACK_BARS, compute
+from trading_assets.labels import scale_lookback, widths
 from trading_assets.strategies.signals import ClosedBar, Signal
 from trading_live.shelf import ModelInUse, ModelShelf
 
@@ -127,9 +128,13 @@ class LiveSignals:
             self.wait(market, f"bars from {since:%Y-%m-%d %H:%M} on are missing")
             self._on_gap(market, since, until)
 
-    def _decide(self, bar: ClosedBar, history: BarHistory, model: ModelInUse) -> Signal:
+    def _decide(self, bar: ClosedBar, history: BarHistory, model: ModelInUse) -> Signal | None:
         row = compute(history.frame).tail(1)
         bundle, deployed = model.bundle, model.deployed
+        barriers = widths(history.frame.tail(scale_lookback(bundle.labels)), bundle.labels)
+        target, stop = barriers.row(-1)
+        if target is None:
+            return None  # the market stood still: barriers would be nowhere
         self.decisions += 1
         return Signal(
             market=bar.market,
@@ -137,8 +142,8 @@ class LiveSignals:
             known_at=bar.known_at,
             probability=float(bundle.predict(row)[0]),
             threshold=bundle.threshold,
-            take_profit_pct=bundle.labels.take_profit_pct,
-            stop_loss_pct=bundle.labels.stop_loss_pct,
+            take_profit_pct=target * 100,
+            stop_loss_pct=stop * 100,
             horizon_bars=bundle.labels.horizon_bars,
             model=deployed.model,
             model_version=deployed.version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,14 @@ PREDICTIONS = random_signals(A, 60 * 24 * 20, seed=2).with_columns(
 
 @pytest.fixture(scope="module")
 def result() -> BacktestResult:
-    return backtest(PREDICTIONS, {A: walk(60 * 24 * 20, seed=2)})
+    plain = backtest(PREDICTIONS, {A: walk(60 * 24 * 20, seed=2)})
+    return replace(plain, metrics=plain.metrics | SCRUTINY)
+
+
+SCRUTINY = {
+    "psr": 0.97, "dsr": 0.91, "trials": 7.0, "expected_max_sharpe": 0.8, "min_track_record_days": 212.0,
+    "pbo": 0.12, "choices": 17.0, "sharpe_low": -0.4, "sharpe_high": 2.9, "win_rate_low": 0.41, "win_rate_high": 0.6,
+}  # fmt: skip
 
 
 def page(result: BacktestResult, folder: Path, **changes: Any) -> str:
@@ -57,6 +65,16 @@ def test_the_page_is_one_small_file_that_loads_nothing(result: BacktestResult, t
     assert "<script" not in text
 
 
+def test_the_page_says_how_much_to_believe(result: BacktestResult, tmp_path: Path) -> None:
+    text = page(result, tmp_path)
+    for said in ("-0.40 to 2.90", "97.0%", "91.0%", "after 7 trials", "12.0%", "of 17 configurations", "212 days"):
+        assert said in text, said
+    for name in ("Brier score", "Calibration error"):
+        assert name in text
+    unmeasured = replace(result, metrics=result.metrics | {"pbo": float("nan")})
+    assert "not measurable" in page(unmeasured, tmp_path)
+
+
 def test_the_page_says_synthetic_first_where_the_market_is(result: BacktestResult, tmp_path: Path) -> None:
     text = page(result, tmp_path, synthetic=[A])
     body = text[text.index("<body>") :]
@@ -69,7 +87,7 @@ def test_the_page_names_failed_gates_with_value_threshold_and_advice(result: Bac
     gates = evaluate(result.metrics | {"sharpe": 0.5}, GateSettings())
     failed = [gate for gate in gates if not gate.passed]
     text = page(result, tmp_path, gates=gates)
-    assert f"{len(failed)} of 5 gates failed" in text
+    assert f"{len(failed)} of 7 gates failed" in text
     for gate in failed:
         assert gate.value_text in text
         assert gate.advice.replace("'", "&#39;") in text
@@ -89,7 +107,7 @@ def test_names_are_escaped(result: BacktestResult, tmp_path: Path) -> None:
 
 def test_a_backtest_without_trades_has_a_page_too(tmp_path: Path) -> None:
     empty = backtest(signals((A, 0, 0.1)), {A: candles(flat(100))})
-    text = page(empty, tmp_path, predictions=PREDICTIONS.clear())
+    text = page(empty, tmp_path, gates=[], predictions=PREDICTIONS.clear())
     assert "No prediction reached the threshold" in text
 
 

@@ -59,20 +59,19 @@ def test_without_a_count_of_trials_nothing_is_credible(steady: np.ndarray) -> No
     assert math.isnan(deflated(steady, Tried(0, ()))["dsr"])
 
 
-def test_choosing_a_threshold_works_where_probabilities_mean_something() -> None:
+def test_choosing_a_band_works_where_probabilities_mean_something() -> None:
     chosen = [
         choice(
             curve(np.full(120, 1e-9)),
             np.zeros(120),
             signals(120, edge=0.02, seed=seed),
-            threshold=0.9,
             other_trials=no_trials(),
             settings=COSTS,
         )
         for seed in range(5)
     ]
     assert all(found["pbo"] < 0.2 for found in chosen)
-    assert {found["choices"] for found in chosen} == {8}
+    assert {found["choices"] for found in chosen} == {11}
 
 
 def test_many_trials_without_skill_show_as_overfitting() -> None:
@@ -85,8 +84,8 @@ def test_many_trials_without_skill_show_as_overfitting() -> None:
     equity = curve(luck[0])
     tried = others(table, model="m", version=1, markets=["x:A/B"])
     flat = signals(120, edge=0, seed=1).with_columns(pl.lit(0.5).alias("probability"))
-    found = choice(equity, luck[0], flat, threshold=0.9, other_trials=tried, settings=COSTS)
-    assert found["choices"] == 60 + 2
+    found = choice(equity, luck[0], flat, other_trials=tried, settings=COSTS)
+    assert found["choices"] == 60 + 1
     assert found["pbo"] > 0.25
 
 
@@ -101,11 +100,10 @@ def test_only_trials_on_the_same_markets_that_cover_the_days_are_compared(steady
         curve(steady),
         steady,
         signals(250, edge=0, seed=1),
-        threshold=0.9,
         other_trials=others(table, model="m", version=1, markets=["x:A/B"]),
         settings=COSTS,
     )
-    assert found["choices"] == 1 + 7 + 1
+    assert found["choices"] == 1 + 10 + 1
 
 
 def test_a_backtest_too_short_to_judge_has_numbers_that_no_gate_passes() -> None:
@@ -114,7 +112,6 @@ def test_a_backtest_too_short_to_judge_has_numbers_that_no_gate_passes() -> None
         trades,
         curve(np.zeros(3)),
         signals(3, edge=0, seed=1),
-        threshold=0.9,
         tried=Tried(1, (0.0,)),
         other_trials=no_trials(),
         settings=COSTS,
@@ -130,7 +127,6 @@ def test_intervals_hold_the_metric(steady: np.ndarray) -> None:
         trades,
         curve(steady),
         signals(250, edge=0, seed=1),
-        threshold=0.9,
         tried=Tried(1, (2.4,)),
         other_trials=no_trials(),
         settings=COSTS,

@@ -31,7 +31,17 @@ def joined(frames: tuple[pl.DataFrame, pl.DataFrame]) -> Dataset:
 def test_features_meet_the_outcomes_of_the_same_market_and_bar(planted: PlantedFrames) -> None:
     features, labels = planted(days=5, markets=MARKETS)
     data = joined((features, labels.filter(pl.col("ts") < datetime(2025, 1, 4, tzinfo=UTC))))
-    assert data.frame.columns == ["market", "ts", "known_at", "label_end", "label", "return", *NAMES]
+    assert data.frame.columns == [
+        "market",
+        "ts",
+        "known_at",
+        "label_end",
+        "label",
+        "return",
+        "take_profit",
+        "stop_loss",
+        *NAMES,
+    ]
     assert data.markets == MARKETS
     assert data.frame.height == 2 * 3 * 96
     assert data.start == datetime(2025, 1, 1, 0, 15, tzinfo=UTC)

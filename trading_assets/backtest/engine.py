@@ -17,7 +17,7 @@ from trading_assets.candles import Market, timeframe_delta
 from trading_assets.errors import MissingCandles, ModelError, SettingsError, TradingError
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
-from trading_assets.strategies.signals import MemoryJournal, StoredSignals
+from trading_assets.strategies.signals import MemoryJournal, StoredSignals, barrier_percent
 
 DECISION_TIMEFRAME: Final = "15m"
 _VENUE: Final = "binance"
@@ -83,7 +83,8 @@ def run_backtest(
     Parameters
     ----------
     predictions
-        ``market``, ``ts``, ``known_at``, ``probability``: the ``predictions`` table of one model.
+        The ``predictions`` table of one model: ``market, ts, known_at, probability``, and where barriers are scaled
+        ``take_profit, stop_loss``.
     candles
         Market -> its finest candles: ``ts`` (open) and OHLCV, ascending.
     candle_timeframe
@@ -123,7 +124,8 @@ def run_backtest(
         journal,
         candle_timeframe=candle_timeframe,
         end=end,
-        labels=labels,
+        low_first=labels.ambiguous != "best_case",
+        barrier_ratio=_narrowest(predictions, labels),
         settings=settings,
         risk=risk,
     )
@@ -159,7 +161,8 @@ def _replay(
     *,
     candle_timeframe: str,
     end: datetime,
-    labels: LabelSettings,
+    low_first: bool,
+    barrier_ratio: float,
     settings: BacktestSettings,
     risk: RiskSettings,
 ) -> tuple[dict[str, float], int]:
@@ -170,11 +173,9 @@ def _replay(
 
     latency = timedelta(milliseconds=settings.latency_ms)
     frames = {"timeframe": candle_timeframe, "decision_timeframe": DECISION_TIMEFRAME}
-    low_first = labels.ambiguous != "best_case"
-    barriers = (1 + labels.take_profit_pct / 100) / (1 - labels.stop_loss_pct / 100)
     feeds = []
     for market, frame in candles.items():
-        path = price_path(frame, **frames, latency=latency, low_first=low_first, barrier_ratio=barriers)
+        path = price_path(frame, **frames, latency=latency, low_first=low_first, barrier_ratio=barrier_ratio)
         closing = closing_slices(frame, at=end, latency=latency)
         decisions = decision_bars(frame, **frames, until=end).rename({"known_at": "at"})
         feeds.append(Feed(market, _SLICE_TIMEFRAME, rules[market], pl.concat([path, closing])))
@@ -209,6 +210,13 @@ def _period(
     ends: list[list[datetime]] = [(ts.dt.truncate(decision) + decision).unique().sort().to_list() for ts in filled]
     last = max((next((end for end in bars if end > horizon), bars[-1]) for bars in ends), default=start)
     return start, max((end for bars in ends for end in bars if end <= min(last, covered)), default=start)
+
+
+def _narrowest(predictions: pl.DataFrame, labels: LabelSettings) -> float:
+    """Take-profit over stop-loss price of the trade whose barriers are closest together."""
+    target, stop = barrier_percent(labels)
+    ratio: float = predictions.select(((1 + target / 100) / (1 - stop / 100)).min()).item()
+    return ratio
 
 
 def _window(candles: Mapping[str, pl.DataFrame], market: str, start: datetime, end: datetime) -> pl.DataFrame:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from trading_assets.backtest import plots
 from trading_assets.backtest.engine import BacktestResult
 from trading_assets.backtest.gates import GateResult
 from trading_assets.settings import BacktestSettings, LabelSettings
+from trading_assets.validation import brier_score, expected_calibration_error
 
 TEMPLATE: Final = "report.html.j2"
 MAX_TRADES: Final = 15
@@ -110,6 +112,7 @@ def render(
         failed=[gate for gate in gates if not gate.passed],
         tiles=[metric_row(result, name) for name in _TILES],
         metrics=[metric_row(result, name) for name, *_ in _METRICS],
+        belief=belief_rows(result.metrics, predictions),
         refusals=result.refusals,
         plots=_plots(result, predictions, folds, threshold=threshold, starting_balance=settings.starting_balance),
         first_trades=result.trades.head(MAX_TRADES).rows(named=True),
@@ -125,6 +128,47 @@ def metric_row(result: BacktestResult, name: str) -> dict[str, str]:
     """A metric for people: label, value, what it means."""
     label, kind, meaning = next((label, kind, meaning) for key, label, kind, meaning in _METRICS if key == name)
     return {"name": name, "label": label, "value": format_metric(result.metrics[name], kind), "meaning": meaning}
+
+
+def belief_rows(metrics: Mapping[str, float], predictions: pl.DataFrame) -> list[tuple[str, str, str]]:
+    """How far the figures can be trusted: label, value, and what it means."""
+
+    def share(name: str) -> str:
+        value = metrics.get(name, math.nan)
+        return f"{value:.1%}" if math.isfinite(value) else "not measurable"
+
+    def interval(name: str, form: str) -> str:
+        low, high = (metrics.get(f"{name}_{side}", math.nan) for side in ("low", "high"))
+        return f"{low:{form}} to {high:{form}}" if math.isfinite(low + high) else "not measurable"
+
+    predicted, happened = predictions["probability"], predictions["label"]
+    score, skill, error = "not measurable", "", "not measurable"
+    if len(predicted):
+        brier = brier_score(predicted, happened)
+        score, skill = f"{brier.score:.4f}", f"skill {brier.skill:+.1%} against always saying the base rate"
+        error = f"{expected_calibration_error(predicted, happened):.1%}"
+    trials, choices = metrics.get("trials", 0.0), metrics.get("choices", 0.0)
+    luck, needed = metrics.get("expected_max_sharpe", 0.0), metrics.get("min_track_record_days", math.nan)
+    return [
+        ("Sharpe, 95 % interval", interval("sharpe", ".2f"), "stationary block bootstrap of daily returns"),
+        ("Max drawdown, 95 % interval", interval("max_drawdown", ".1%"), "the same days in other orders"),
+        ("Profit factor, 95 % interval", interval("profit_factor", ".2f"), "bootstrap of trades"),
+        ("Win rate, 95 % interval", interval("win_rate", ".1%"), "bootstrap of trades"),
+        ("Probabilistic Sharpe", share("psr"), "probability that the true Sharpe ratio is above 0"),
+        ("Deflated Sharpe", share("dsr"), f"the same after {trials:.0f} trials, whose luck alone makes {luck:.2f}"),
+        (
+            "Track record needed",
+            f"{needed:,.0f} days" if math.isfinite(needed) else "not measurable",
+            "to be 95 % sure of a Sharpe ratio above 0",
+        ),
+        (
+            "Overfitting (PBO)",
+            share("pbo"),
+            f"the past's best of {choices:.0f} configurations is below the median later",
+        ),
+        ("Brier score", score, skill),
+        ("Calibration error", error, "mean distance of predicted and observed frequency"),
+    ]
 
 
 def format_metric(value: float, kind: str) -> str:

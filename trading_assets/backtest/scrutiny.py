@@ -23,8 +23,8 @@ from trading_assets.validation import (
 )
 from trading_assets.validation.bootstrap import MIN_OBSERVATIONS
 
-QUANTILES: Final = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
-"""Thresholds that might have been chosen instead: quantiles of the predicted probabilities."""
+BANDS: Final = 10
+"""Equally many predictions each, from the least to the most probable: each might have been chosen to trade."""
 
 MAX_BLOCKS: Final = 16
 MIN_BLOCKS: Final = 2
@@ -37,7 +37,6 @@ def scrutinise(
     equity: pl.DataFrame,
     predictions: pl.DataFrame,
     *,
-    threshold: float,
     tried: Tried,
     other_trials: pl.DataFrame,
     settings: BacktestSettings,
@@ -48,8 +47,6 @@ def scrutinise(
     ----------
     trades, equity, predictions
         Rows of the tables of these names, of one model.
-    threshold
-        The one that was traded.
     tried
         All trials on the model's markets, this one included.
     other_trials
@@ -62,13 +59,13 @@ def scrutinise(
     dict
         ``psr``, ``dsr``, ``trials``, ``expected_max_sharpe``, ``min_track_record_days`` (see
         :func:`trading_assets.validation.credibility`), ``pbo`` and ``choices`` (see :func:`choice`), and
-        ``<metric>_low``, ``<metric>_high``: the 95 % intervals of sharpe, max_drawdown, profit_factor and win_rate, where there are ten
-        days or trades. A number that cannot be measured is NaN, which no gate lets pass.
+        ``<metric>_low``, ``<metric>_high``: the 95 % intervals of sharpe, max_drawdown, profit_factor and win_rate,
+        where there are ten days or trades. A number that cannot be measured is NaN, which no gate lets pass.
     """
     returns = daily_returns(equity["equity"].to_list(), settings.starting_balance)
     return (
         deflated(returns, tried)
-        | choice(equity, returns, predictions, threshold=threshold, other_trials=other_trials, settings=settings)
+        | choice(equity, returns, predictions, other_trials=other_trials, settings=settings)
         | _intervals(returns, trades.sort("exit_ts")["pnl"].to_numpy())
     )
 
@@ -85,15 +82,15 @@ def choice(
     returns: Array,
     predictions: pl.DataFrame,
     *,
-    threshold: float,
     other_trials: pl.DataFrame,
     settings: BacktestSettings,
 ) -> dict[str, float]:
     """Probability of backtest overfitting over what could have been, and what was, chosen.
 
-    The configurations: this backtest, every other trial that covers its days, and the same predictions traded at other
-    thresholds. Those take the mean return of each day's signals after the fees of entry and exit, without the engine:
-    the Sharpe ratios that they are compared by do not depend on the size of positions.
+    The configurations: this backtest, every other trial that covers its days, and the same predictions traded in bands
+    of probability. A band takes the mean return of each day's signals after the fees of entry and exit, without the
+    engine: the Sharpe ratios that are compared do not depend on the size of positions. Where probabilities mean
+    something, the bands that were best stay among the best.
 
     Returns
     -------
@@ -102,7 +99,7 @@ def choice(
     """
     days = equity.select("ts")
     columns = [pl.Series("traded", returns)]
-    columns += _of_thresholds(days, predictions, threshold, 2 * settings.taker_fee_bps / 1e4)
+    columns += _of_bands(days, predictions, 2 * settings.taker_fee_bps / 1e4)
     columns += _of_trials(days, other_trials)
     blocks = min(MAX_BLOCKS, len(returns) // 2) // 2 * 2
     if blocks < MIN_BLOCKS:
@@ -130,16 +127,19 @@ def others(trials: pl.DataFrame, *, model: str, version: int, markets: Sequence[
     return trials.filter(shared & ~((pl.col("model") == model) & (pl.col("version") == version)))
 
 
-def _of_thresholds(days: pl.DataFrame, predictions: pl.DataFrame, threshold: float, costs: float) -> list[pl.Series]:
-    """The mean net return of each day's signals, for a few thresholds."""
-    quantiles = [predictions["probability"].quantile(q) or 0.0 for q in QUANTILES]
-    thresholds = sorted({threshold, *quantiles})
-    net = pl.col("return") - costs
-    daily = predictions.group_by(ts=pl.col("label_end").dt.truncate("1d")).agg(
-        net.filter(pl.col("probability") >= level).mean().alias(f"{level:.6f}") for level in thresholds
+def _of_bands(days: pl.DataFrame, predictions: pl.DataFrame, costs: float) -> list[pl.Series]:
+    """The mean net return of each day's signals, for every band of probability."""
+    rank = pl.col("probability").rank("max").cast(pl.Int64) - 1
+    daily = (
+        predictions.select(
+            ts=pl.col("label_end").dt.truncate("1d"), band=rank * BANDS // pl.len(), net=pl.col("return") - costs
+        )
+        .group_by("ts", "band")
+        .agg(pl.col("net").mean())
+        .sort("band")
+        .pivot("band", index="ts", values="net")
     )
-    table = days.join(daily, on="ts", how="left", maintain_order="left").drop("ts").fill_null(0.0)
-    return table.get_columns()
+    return days.join(daily, on="ts", how="left", maintain_order="left").drop("ts").fill_null(0.0).get_columns()
 
 
 def _of_trials(days: pl.DataFrame, trials: pl.DataFrame) -> list[pl.Series]:

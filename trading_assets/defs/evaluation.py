@@ -128,7 +128,6 @@ def _scrutinised(
         result.trades,
         result.equity,
         predictions,
-        threshold=spec.threshold,
         tried=registry.trials(spec.markets),
         other_trials=others(store.read(TRIAL_RETURNS), model=model, version=version, markets=spec.markets),
         settings=settings.backtest,

@@ -11,12 +11,12 @@ from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, look
 from trading_assets.defs.pictures import label_distribution
 from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags, picture
 from trading_assets.defs.reading import bar_start, known_until, resume_at
-from trading_assets.labels import label_window, missing_entries, triple_barrier
+from trading_assets.labels import label_window, missing_entries, scale_lookback, triple_barrier
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, CANDLES, LABELS
 
-_REACH = look_back(SETTINGS.labels.horizon_bars * timeframe_delta("15m"))
+_REACH = look_back((SETTINGS.labels.horizon_bars + scale_lookback(SETTINGS.labels)) * timeframe_delta("15m"))
 
 
 @dg.asset(
@@ -63,8 +63,11 @@ def _label(store: Store, window: Window, settings: Settings) -> tuple[pl.DataFra
     first, last = label_window(since, window.end, settings=settings.labels)
     until = known_until(store, window.market, finest, window.end) or since
     bars = store.read(BARS["15m"], where=where, start=first, end=last)
+    if (warm_up := scale_lookback(settings.labels) - 1) > 0:
+        bars = pl.concat([store.tail(BARS["15m"], where=where, before=first, rows=warm_up), bars])
     candles = store.read(CANDLES, where={**where, "timeframe": finest}, start=first, end=until)
     rows = triple_barrier(bars, candles, candle_timeframe=finest, settings=settings.labels, until=until)
+    rows = rows.filter(pl.col("ts") >= first)
     store.replace(LABELS, rows, where=where, start=first, end=last)
     missing = missing_entries(bars, candles, settings=settings.labels, until=until)
-    return rows, missing.height
+    return rows, missing.filter(pl.col("ts") >= first).height

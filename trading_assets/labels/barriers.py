@@ -15,19 +15,21 @@ import polars as pl
 
 from trading_assets.candles import TS, timeframe_delta
 from trading_assets.errors import InvalidFrame
-from trading_assets.labels.first_touch import first_touch
+from trading_assets.labels.exits import Exits, Path, Trades
 from trading_assets.labels.positions import Positions
+from trading_assets.labels.widths import WIDTHS, widths
 from trading_assets.settings import LabelSettings
 from trading_assets.store.tables import LABELS
 
 BAR: Final = timedelta(minutes=15)
 """The bar that `horizon_bars` counts."""
 
-_NAMES: Final = {1: "take_profit", -1: "stop_loss", 0: "time"}
+_BARRIERS: Final = pl.Series(["stop_loss", "time", "take_profit"])
+"""By sign, from -1 on."""
+
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 def triple_barrier(
@@ -38,24 +40,25 @@ def triple_barrier(
     settings: LabelSettings,
     until: datetime,
 ) -> pl.DataFrame:
-    """Label each bar with the barrier that a long entry at ``known_at`` touches first.
+    """Label each bar with the barrier that an entry at ``known_at`` touches first.
 
-    Entry is the open of the candle that opens at ``known_at``. A candle touches take-profit where its high reaches it,
-    stop-loss where its low does. A candle that *opens* beyond a barrier exits at that open, so ``return`` may exceed
-    the barrier. Without a touch the exit is the close of the last candle that opened within the horizon. Candles
-    missing within the horizon are absent facts: nothing is filled.
+    Entry is the open of the candle that opens at ``known_at``. A candle touches a barrier where its high or low reaches
+    it. A candle that *opens* beyond a barrier exits at that open, so ``return`` may exceed the barrier. Without a touch
+    the exit is the close of the last candle that opened within the horizon. Candles missing within the horizon are
+    absent facts: nothing is filled.
 
     Parameters
     ----------
     bars
-        Bars of 15 minutes of one market: ``market, ts, known_at`` (others are ignored), ascending.
+        Bars of 15 minutes of one market: ``market, ts, known_at``, ascending; ``high, low, close`` too where the
+        barriers are scaled. A column ``side`` (1 long, -1 short, 0 no bet) says what is entered; without it, long.
     candles
         The finest candles of that market: ``ts, open, high, low, close``, ascending, from the first ``known_at`` to
         ``until``.
     candle_timeframe
         The candles' timeframe, e.g. ``1m``.
     settings
-        Barriers in percent, the horizon in bars of 15 minutes, the policy for ambiguous candles.
+        Barriers, the horizon in bars of 15 minutes, costs, the policy for ambiguous candles.
     until
         Up to when the candles are complete: only bars whose whole horizon ends by then get a label, also where a
         barrier was touched earlier. Otherwise the newest labels would all be quick touches.
@@ -63,16 +66,16 @@ def triple_barrier(
     Returns
     -------
     polars.DataFrame
-        Rows of the ``labels`` table. A bar whose entry candle is missing has none (see :func:`missing_entries`);
-        neither has an ambiguous one where the policy is ``drop``.
+        Rows of the ``labels`` table. A bar has none whose entry candle is missing (see :func:`missing_entries`), whose
+        barriers are still warming up, or which is no bet; neither has an ambiguous one where the policy is ``drop``.
 
     Raises
     ------
     InvalidFrame
         Columns or order of ``bars`` or ``candles`` are wrong.
     """
-    bars = _eligible(bars, settings, until)
-    _check(candles, ("ts", "open", "high", "low", "close"), "candles")
+    bars = _with_barriers(bars, settings, until)
+    check_bars(candles, ("ts", "open", "high", "low", "close"), "candles")
     times = _microseconds(candles["ts"])
     step = timeframe_delta(candle_timeframe) // _MICROSECOND
     positions = Positions(times, step)
@@ -85,35 +88,20 @@ def triple_barrier(
 
     known_at = _microseconds(bars["known_at"])
     horizon_end = known_at + _horizon(settings) // _MICROSECOND
-    stop = positions.first_from(horizon_end)
-    opens, high, low, close = (candles[name].to_numpy() for name in ("open", "high", "low", "close"))
-    price = opens[entry]
-    take_profit = price * (1 + settings.take_profit_pct / 100)
-    stop_loss = price * (1 - settings.stop_loss_pct / 100)
-
-    touch = first_touch(high, low, entry, stop, above=take_profit, below=stop_loss)
-    touched = touch < stop
-    at = np.where(touched, touch, stop - 1)
-    opened = opens[at]
-    up = touched & (high[at] >= take_profit)
-    down = touched & (low[at] <= stop_loss)
-    gap_up, gap_down = up & (opened >= take_profit), down & (opened <= stop_loss)
-    ambiguous = up & down & ~gap_up & ~gap_down
-    won = gap_up | (up & ~down) | (ambiguous & (settings.ambiguous == "best_case"))
-    label = np.where(won, 1, np.where(touched, -1, 0)).astype(np.int8)
-    exit_price = np.where(
-        gap_up | gap_down, opened, np.where(won, take_profit, np.where(touched, stop_loss, close[at]))
-    )
-    label_end = np.where(touched, times[at] + step, horizon_end)
+    long, target, risk = bars["side"].to_numpy() > 0, *(bars[name].to_numpy() for name in WIDTHS)
+    trades = Trades(entry, positions.first_from(horizon_end), horizon_end, long, target, risk)
+    path = Path(times, step, *(candles[name].to_numpy() for name in ("open", "high", "low", "close")))
+    exits = Exits.of(trades, path, best_case=settings.ambiguous == "best_case")
+    earned = exits.gross - settings.cost_bps / 1e4
     frame = bars.with_columns(
-        pl.Series("label_end", label_end).cast(TS),
-        pl.Series("entry_price", price),
-        pl.Series("bars_to_hit", -((known_at - label_end) // (BAR // _MICROSECOND)), dtype=pl.Int32),
-        pl.Series("return", exit_price / price - 1),
-        pl.Series("label", label),
-        pl.Series("ambiguous", ambiguous),
+        pl.Series("label_end", exits.label_end).cast(TS),
+        pl.Series("entry_price", exits.entry_price),
+        pl.Series("bars_to_hit", -((known_at - exits.label_end) // (BAR // _MICROSECOND)), dtype=pl.Int32),
+        pl.Series("return", earned),
+        pl.Series("label", np.where(exits.barrier > 0, earned > 0, exits.barrier), dtype=pl.Int8),
+        pl.Series("ambiguous", exits.ambiguous),
         pl.lit(candle_timeframe).alias("resolution"),
-        pl.Series("barrier", label).replace_strict(_NAMES, return_dtype=pl.String),
+        _BARRIERS.gather(exits.barrier.astype(np.int64) + 1).alias("barrier"),
     ).select(*LABELS.columns)
     return frame.filter(~pl.col("ambiguous")) if settings.ambiguous == "drop" else frame
 
@@ -122,7 +110,7 @@ def missing_entries(
     bars: pl.DataFrame, candles: pl.DataFrame, *, settings: LabelSettings, until: datetime
 ) -> pl.DataFrame:
     """The bars that get no label because the candle that opens at ``known_at`` is missing: ``market, ts, known_at``."""
-    bars = _eligible(bars, settings, until)
+    bars = _with_barriers(bars, settings, until).select("market", "ts", "known_at")
     times = _microseconds(candles["ts"])
     entry = np.searchsorted(times, _microseconds(bars["known_at"]))
     return bars.filter(pl.Series(~_opens_there(bars, times, entry)))
@@ -142,9 +130,18 @@ def _horizon(settings: LabelSettings) -> timedelta:
     return settings.horizon_bars * BAR
 
 
-def _eligible(bars: pl.DataFrame, settings: LabelSettings, until: datetime) -> pl.DataFrame:
-    _check(bars, ("market", "ts", "known_at"), "bars")
-    return bars.select("market", "ts", "known_at").filter(pl.col("known_at") <= until - _horizon(settings))
+def _with_barriers(bars: pl.DataFrame, settings: LabelSettings, until: datetime) -> pl.DataFrame:
+    """The bars that can be entered on and whose horizon ends in time, with ``side`` and the barriers' distances."""
+    needed = () if settings.barriers == "fixed" else ("high", "low", "close")
+    check_bars(bars, ("market", "ts", "known_at", *needed), "bars")
+    side = pl.col("side").cast(pl.Int8) if "side" in bars.columns else pl.lit(1, pl.Int8)
+    return (
+        bars.select("market", "ts", "known_at", side.alias("side"))
+        .hstack(widths(bars, settings))
+        .filter(
+            pl.col("known_at") <= until - _horizon(settings), pl.col("take_profit").is_not_null(), pl.col("side") != 0
+        )
+    )
 
 
 def _opens_there(bars: pl.DataFrame, times: Ints, entry: Ints) -> npt.NDArray[np.bool_]:
@@ -155,7 +152,8 @@ def _opens_there(bars: pl.DataFrame, times: Ints, entry: Ints) -> npt.NDArray[np
     return same
 
 
-def _check(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None:
+def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None:
+    """Raise ``InvalidFrame`` where columns are missing, times are of another type or not ascending."""
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise InvalidFrame(f"no column {', '.join(missing)}", where=f"labels: {name}")

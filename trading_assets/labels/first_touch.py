@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
-
-_CHUNK: Final = 16_384
-"""Entries per pass: what a pass touches stays in the processor's cache."""
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -18,7 +13,8 @@ def first_touch(high: Floats, low: Floats, entry: Ints, stop: Ints, *, above: Fl
     """Index of the first candle in ``[entry, stop)`` with ``high >= above`` or ``low <= below``; ``>= stop`` if none.
 
     A table of the extremes over the next 1, 2, 4, ... candles lets every entry jump over stretches without a touch: as
-    many steps as the longest horizon has binary digits, for all entries at once, whatever they hit.
+    many steps as the longest horizon has binary digits, for all entries at once, whatever they hit. Long arrays are
+    best given in passes (:func:`trading_assets.labels.passes.in_passes`): the table holds all candles of one call.
 
     Parameters
     ----------
@@ -29,31 +25,18 @@ def first_touch(high: Floats, low: Floats, entry: Ints, stop: Ints, *, above: Fl
     above, below
         Per entry: the corridor.
     """
-    touch = np.empty_like(entry)
-    for first in range(0, len(entry), _CHUNK):
-        rows = slice(first, first + _CHUNK)
-        origin, end = int(entry[rows][0]), int(stop[rows].max())
-        touch[rows] = origin + _first_touch(
-            high[origin:end],
-            low[origin:end],
-            entry[rows] - origin,
-            int((stop[rows] - entry[rows]).max()),
-            above[rows],
-            below[rows],
-        )
-    return touch
-
-
-def _first_touch(high: Floats, low: Floats, entry: Ints, longest: int, above: Floats, below: Floats) -> Ints:
-    """One pass: descend from the widest stretch to single candles."""
+    if not len(entry):
+        return np.empty_like(entry)
+    origin, end = int(entry[0]), int(stop.max())
+    high, low, longest = high[origin:end], low[origin:end], int((stop - entry).max())
     steps = longest.bit_length()
     highs = _extremes(np.maximum, high, steps, -np.inf)
     lows = _extremes(np.minimum, low, steps, np.inf)
-    at = entry.copy()
+    at = entry - origin
     for power in range(steps - 1, -1, -1):
         inside = (highs[power].take(at) < above) & (lows[power].take(at) > below)
         at += inside.astype(np.int64) << power
-    return at
+    return at + origin
 
 
 def _extremes(extreme: np.ufunc, values: Floats, steps: int, neutral: float) -> list[Floats]:

@@ -14,7 +14,7 @@ from trading_assets.models.hashing import frame_hash
 from trading_assets.store import Store
 from trading_assets.store.tables import FEATURES, LABELS
 
-OUTCOME = ("label_end", "label", "return")
+OUTCOME = ("label_end", "label", "return", "take_profit", "stop_loss")
 REMEDY = "materialize features and labels of these markets"
 
 
@@ -25,7 +25,8 @@ class Dataset:
     Attributes
     ----------
     frame
-        ``market, ts, known_at, label_end, label, return``, then one Float64 column per feature; sorted by ts, market.
+        ``market, ts, known_at, label_end, label, return, take_profit, stop_loss``, then one Float64 column per feature;
+        sorted by ts, market.
     features
         The feature columns, in the order in which a model sees them.
     fingerprint
@@ -74,6 +75,8 @@ class Dataset:
 def build(store: Store, markets: Sequence[str], *, until: datetime | None = None) -> Dataset:
     """Join stored features and labels by market and ts.
 
+    Features of companions that are not stored at all (no leader, no books) are left out: the model does without them.
+
     Parameters
     ----------
     store
@@ -88,14 +91,16 @@ def build(store: Store, markets: Sequence[str], *, until: datetime | None = None
     ModelError
         If a market has no labelled rows, or the stored features are not those of this code.
     """
-    from trading_assets.features import feature_names, fingerprint
+    from trading_assets.features import feature_names, fingerprint, nullable_features
 
     where = {"market": list(markets)}
     features = store.read(FEATURES, where=where)
     labels = store.read(LABELS, where=where, columns=["market", "ts", *OUTCOME])
     if until is not None:
         features = features.filter(pl.col("known_at") <= until)
-    dataset = join(features, labels, names=feature_names(), fingerprint=fingerprint(), markets=markets)
+    empty = {name for name in nullable_features() if name not in features.columns or features[name].is_null().all()}
+    names = [name for name in feature_names() if name not in empty]
+    dataset = join(features, labels, names=names, fingerprint=fingerprint(), markets=markets)
     return dataset if until is None else dataset.known_by(until)
 
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from trading_assets.errors import ModelError
 from trading_assets.models.classifier import Classifier, matrix
-from trading_assets.models.dataset import Dataset
+from trading_assets.models.dataset import OUTCOME, Dataset
 from trading_assets.models.scores import score
 from trading_assets.settings import LightGBMSettings, ModelSettings
 from trading_assets.store.tables import FOLDS, PREDICTIONS
@@ -173,9 +173,7 @@ def _run_fold(dataset: Dataset, fold: Fold, settings: LightGBMSettings) -> tuple
     probability = fit(train, dataset.features, settings).predict(test)
     predictions = _typed(
         PREDICTIONS.columns,
-        test.select("market", "ts", "known_at", "label", "return", "label_end").with_columns(
-            probability, fold=pl.lit(fold.number)
-        ),
+        test.select("market", "ts", "known_at", *OUTCOME).with_columns(probability, fold=pl.lit(fold.number)),
     )
     report = pl.DataFrame(
         {

@@ -97,7 +97,6 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         result.trades,
         result.equity,
         predictions,
-        threshold=spec.threshold,
         tried=Tried(1, (result.metrics["sharpe"],)),
         other_trials=pl.DataFrame(schema=TRIAL_RETURNS.columns),
         settings=settings.backtest,

@@ -12,10 +12,15 @@ from trading_assets.settings.section import Fraction, Positive, Section
 class LabelSettings(Section):
     """Triple barrier: which comes first, take-profit, stop-loss or the end of the horizon."""
 
-    take_profit_pct: Positive = 2.0
-    stop_loss_pct: Positive = 1.0
+    barriers: Literal["fixed", "atr", "volatility"] = Field("fixed", description="What their distances are made of.")
+    take_profit_pct: Positive = Field(2.0, description="Of fixed barriers.")
+    stop_loss_pct: Positive = Field(1.0, description="Of fixed barriers.")
+    take_profit_multiple: Positive = Field(2.0, description="Of the scale, where barriers are not fixed.")
+    stop_loss_multiple: Positive = Field(1.0, description="Of the scale, where barriers are not fixed.")
+    scale_bars: int = Field(96, ge=2, description="Bars of 15 minutes that the scale is measured on.")
     horizon_bars: int = Field(24, ge=1, description="In bars of 15 minutes.")
     ambiguous: Literal["worst_case", "best_case", "drop"] = "worst_case"
+    cost_bps: float = Field(0.0, ge=0, description="Round-trip fees and slippage taken from a label's return.")
     min_class_share: Fraction = Field(0.02, description="The label balance gate: the rarest class.")
 
 

@@ -125,7 +125,8 @@ class StoredSignals:
     Parameters
     ----------
     predictions
-        Columns ``market``, ``ts``, ``known_at``, ``probability``; one row per market and bar.
+        Columns ``market``, ``ts``, ``known_at``, ``probability``; one row per market and bar. Where barriers are not
+        fixed, also ``take_profit`` and ``stop_loss``: each label's own distances.
     threshold, labels
         The model's threshold and the barriers that its labels were made with.
     model, model_version, bundle_hash
@@ -142,16 +143,19 @@ class StoredSignals:
         model_version: int = 0,
         bundle_hash: str = "",
     ) -> None:
-        rows: Sequence[tuple[str, datetime, float]] = predictions.select("market", "ts", "probability").rows()
-        self._probability = {(market, ts): probability for market, ts, probability in rows}
-        self._make: Callable[[ClosedBar, float], Signal] = lambda bar, probability: Signal(
+        widths = barrier_percent(labels)
+        rows: Sequence[tuple[str, datetime, float, float, float]] = predictions.select(
+            "market", "ts", "probability", *widths
+        ).rows()
+        self._said = {(market, ts): said for market, ts, *said in rows}
+        self._make: Callable[[ClosedBar, float, float, float], Signal] = lambda bar, probability, target, stop: Signal(
             market=bar.market,
             ts=bar.ts,
             known_at=bar.known_at,
             probability=probability,
             threshold=threshold,
-            take_profit_pct=labels.take_profit_pct,
-            stop_loss_pct=labels.stop_loss_pct,
+            take_profit_pct=target,
+            stop_loss_pct=stop,
             horizon_bars=labels.horizon_bars,
             model=model,
             model_version=model_version,
@@ -160,5 +164,12 @@ class StoredSignals:
 
     def on_bar(self, bar: ClosedBar) -> Signal | None:
         """The stored prediction of this bar."""
-        probability = self._probability.get((bar.market, bar.ts))
-        return None if probability is None else self._make(bar, probability)
+        said = self._said.get((bar.market, bar.ts))
+        return None if said is None else self._make(bar, *said)
+
+
+def barrier_percent(labels: LabelSettings) -> tuple[pl.Expr, pl.Expr]:
+    """Take-profit and stop-loss of each prediction in percent: the settings' where they are fixed, else its own."""
+    if labels.barriers == "fixed":
+        return pl.lit(labels.take_profit_pct).alias("take_profit"), pl.lit(labels.stop_loss_pct).alias("stop_loss")
+    return pl.col("take_profit") * 100, pl.col("stop_loss") * 100

@@ -24,7 +24,10 @@ LABELS: Final = Table(
         "ts": TS,
         "known_at": TS,
         "label_end": TS,
+        "side": pl.Int8,  # 1 long, -1 short
         "entry_price": pl.Float64,
+        "take_profit": pl.Float64,
+        "stop_loss": pl.Float64,
         "barrier": pl.String,  # take_profit | stop_loss | time
         "bars_to_hit": pl.Int32,
         "return": pl.Float64,
@@ -36,8 +39,11 @@ LABELS: Final = Table(
     notes={
         "label_end": "when the outcome became known; purging works on it",
         "bars_to_hit": "15-minute bars from known_at to the hit, rounded up",
-        "return": "fraction, from entry_price to the exit price, before costs",
-        "label": "1 take-profit first, -1 stop-loss first, 0 neither within the horizon",
+        "side": "1 long, -1 short",
+        "take_profit": "the barrier's distance as a fraction of entry_price",
+        "stop_loss": "the barrier's distance as a fraction of entry_price",
+        "return": "fraction of entry_price that the side earned, after `labels.cost_bps` (0 by default)",
+        "label": "1 take-profit first (with a profit after costs), -1 stop-loss first, 0 neither within the horizon",
         "ambiguous": "one candle touched both barriers; the policy in the settings decided",
         "resolution": "timeframe of the candles that decided",
     },
@@ -55,8 +61,11 @@ PREDICTIONS: Final = Table(
         "label": pl.Int8,
         "return": pl.Float64,
         "label_end": TS,
+        "take_profit": pl.Float64,
+        "stop_loss": pl.Float64,
     },
     ("model", "market", "ts"),
+    notes={"take_profit": "the label's barrier, which the trade has too", "stop_loss": "likewise"},
 )
 FOLDS: Final = Table(
     "folds",

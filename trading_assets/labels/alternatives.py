@@ -1,0 +1,173 @@
+"""Other outcomes than the triple barrier's: forward returns, trend scanning, and whether a rule's bet pays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from trading_assets.candles import TS
+from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.labels.barriers import BAR, check_bars, triple_barrier
+from trading_assets.settings import LabelSettings
+
+MIN_SPAN = 3
+"""A line through two points fits exactly and has no t-value."""
+
+KEYS = ("market", "ts", "known_at")
+
+
+def forward_return(bars: pl.DataFrame, *, horizon_bars: int, until: datetime) -> pl.DataFrame:
+    """The return from a bar's close to the close ``horizon_bars`` later.
+
+    Parameters
+    ----------
+    bars
+        Bars of 15 minutes of one market: ``market, ts, known_at, close``, ascending.
+    horizon_bars
+        In bars of 15 minutes: of time, not of rows, so that a gap does not lengthen it.
+    until
+        Up to when the bars are complete.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``market, ts, known_at, label_end, return`` (fraction), ``label`` (Int8: the return's sign). A bar whose horizon
+        does not end by ``until``, or that has no bar ending there, has no row.
+
+    Raises
+    ------
+    InvalidFrame
+        Columns or order of ``bars`` are wrong.
+    SettingsError
+        If the horizon is not positive.
+    """
+    check_bars(bars, (*KEYS, "close"), "bars")
+    if horizon_bars < 1:
+        raise SettingsError(f"a horizon of {horizon_bars} bars", where="forward return", remedy="1 or more")
+    later = bars.select(label_end="known_at", later="close")
+    return (
+        bars.select(*KEYS, "close", label_end=pl.col("known_at") + horizon_bars * BAR)
+        .filter(pl.col("label_end") <= until)
+        .join(later, on="label_end", how="inner", maintain_order="left")
+        .with_columns((pl.col("later") / pl.col("close") - 1).alias("return"))
+        .select(*KEYS, "label_end", "return", label=pl.col("return").sign().cast(pl.Int8))
+    )
+
+
+def trend_scanning(bars: pl.DataFrame, *, spans: Sequence[int], until: datetime) -> pl.DataFrame:
+    """The sign of the most significant trend that begins with each bar.
+
+    For every span a line is fitted (least squares) to the log closes of the next so many bars; the span whose slope has
+    the largest absolute t-value wins. Source: M. López de Prado, *Machine Learning for Asset Managers* (2020),
+    section 5.4. Closes are taken row by row: put a bar in for each missing one, or the slope ignores the gap.
+
+    Parameters
+    ----------
+    bars
+        As for :func:`forward_return`.
+    spans
+        Numbers of bars to try, the first one included, each at least 3, e.g. ``range(5, 25)``.
+    until
+        Up to when the bars are complete: a bar has a row only where the longest span ends by then, or the newest rows
+        would all have short trends.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``market, ts, known_at, label_end`` (when the winning span's last bar was known), ``span`` (Int32), ``t_value``
+        (Float64; at most 1e6 where the fit is perfect, 0 for a flat market), ``return`` (first to last close) and
+        ``label`` (Int8: the slope's sign).
+
+    Raises
+    ------
+    InvalidFrame
+        Columns or order of ``bars`` are wrong.
+    SettingsError
+        If there is no span, or one is shorter than 3.
+    """
+    check_bars(bars, (*KEYS, "close"), "bars")
+    if not spans or min(spans) < MIN_SPAN:
+        raise SettingsError(
+            f"spans {list(spans)}", where="trend scanning", remedy=f"one or more of at least {MIN_SPAN}"
+        )
+    known = bars.filter(pl.col("known_at") <= until)
+    rows = known.height - max(spans) + 1
+    if rows < 1:
+        return (
+            known.head(0)
+            .select(
+                *KEYS, label_end="known_at", span=pl.lit(0, pl.Int32), t_value=pl.lit(0.0), **{"return": pl.lit(0.0)}
+            )
+            .with_columns(label=pl.lit(0, pl.Int8))
+        )
+    y = known["close"].log().to_numpy()
+    every = np.stack([_t_values(y, span)[:rows] for span in spans])
+    best = np.abs(every).argmax(axis=0)
+    t_value = every[best, np.arange(rows)]
+    span = np.asarray(spans)[best]
+    last = np.arange(rows) + span - 1
+    close = known["close"].to_numpy()
+    return (
+        known.head(rows)
+        .select(KEYS)
+        .with_columns(
+            pl.Series("label_end", known["known_at"].to_numpy()[last])
+            .cast(pl.Datetime("us"))
+            .dt.replace_time_zone("UTC")
+            .cast(TS),
+            pl.Series("span", span, dtype=pl.Int32),
+            pl.Series("t_value", t_value),
+            pl.Series("return", close[last] / close[:rows] - 1),
+            pl.Series("label", np.sign(t_value), dtype=pl.Int8),
+        )
+    )
+
+
+def meta_labels(
+    bars: pl.DataFrame,
+    candles: pl.DataFrame,
+    *,
+    candle_timeframe: str,
+    settings: LabelSettings,
+    until: datetime,
+) -> pl.DataFrame:
+    """Whether the bets of a primary rule pay: what a second model learns that decides to take or to pass them.
+
+    Source: M. López de Prado, *Advances in Financial Machine Learning* (2018), section 3.6.
+
+    Parameters
+    ----------
+    bars, candles, candle_timeframe, settings, until
+        As for :func:`~trading_assets.labels.triple_barrier`; ``bars`` must have the rule's ``side``: 1 long, -1 short,
+        0 no bet.
+
+    Returns
+    -------
+    polars.DataFrame
+        Rows of the ``labels`` table for the bets, and ``meta`` (Int8): 1 where the bet earned more than its costs.
+
+    Raises
+    ------
+    InvalidFrame
+        If ``bars`` has no ``side``, or columns and order are wrong.
+    """
+    if "side" not in bars.columns:
+        raise InvalidFrame("no column side", where="labels: bars", remedy="say what the primary rule bets: 1, -1 or 0")
+    labels = triple_barrier(bars, candles, candle_timeframe=candle_timeframe, settings=settings, until=until)
+    return labels.with_columns(meta=(pl.col("return") > 0).cast(pl.Int8))
+
+
+def _t_values(y: np.ndarray, span: int) -> np.ndarray:
+    """The slope's t-value of a line through each ``span`` values, from running sums; 0 for a flat stretch."""
+    windows = np.lib.stride_tricks.sliding_window_view(y, span)
+    x = np.arange(span) - (span - 1) / 2
+    spread = float(x @ x)
+    centred = windows - windows.mean(axis=1, keepdims=True)
+    slope = centred @ x / spread
+    left = np.maximum((centred**2).sum(axis=1) - slope**2 * spread, 0.0)
+    error = np.sqrt(left / (span - 2) / spread)
+    ratio = np.divide(slope, error, out=np.sign(slope) * 1e6, where=error > np.abs(slope) * 1e-6)
+    return np.asarray(np.clip(ratio, -1e6, 1e6))

@@ -1,0 +1,61 @@
+"""How far the barriers are from the entry: fixed, or as wide as the market has lately moved."""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+
+from trading_assets.settings import LabelSettings
+
+WIDTHS = ("take_profit", "stop_loss")
+
+
+def scale_lookback(settings: LabelSettings) -> int:
+    """Bars, the current one included, that a width depends on; 1 where barriers are fixed."""
+    return 1 if settings.barriers == "fixed" else settings.scale_bars + 1
+
+
+def widths(bars: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame:
+    """The barriers' distances of each bar, known when it closes.
+
+    - ``fixed``: ``take_profit_pct`` and ``stop_loss_pct``.
+    - ``atr``: multiples of the average true range over ``scale_bars`` bars, as a fraction of the close. The average is
+      the simple one: Wilder's never forgets a bar, and a width shall depend on ``scale_bars`` bars alone.
+    - ``volatility``: multiples of the standard deviation (n - 1) of ``scale_bars`` log returns, times the root of
+      ``horizon_bars``: what a random walk covers within the horizon.
+
+    Source of both: M. López de Prado, *Advances in Financial Machine Learning* (2018), section 3.3 (dynamic
+    thresholds); W. Wilder, *New Concepts in Technical Trading Systems* (1978) for the true range.
+
+    Parameters
+    ----------
+    bars
+        Bars of one market, ascending; ``high, low, close`` unless barriers are fixed.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``take_profit``, ``stop_loss`` (Float64, fractions of the entry price), a row per bar; null during the
+        warm-up and where the market did not move at all.
+    """
+    if settings.barriers == "fixed":
+        return bars.select(
+            take_profit=pl.repeat(settings.take_profit_pct / 100, bars.height),
+            stop_loss=pl.repeat(settings.stop_loss_pct / 100, bars.height),
+        )
+    scale = _true_range(settings) if settings.barriers == "atr" else _volatility(settings)
+    moved = pl.when(scale > 0).then(scale)
+    return bars.select(take_profit=moved * settings.take_profit_multiple, stop_loss=moved * settings.stop_loss_multiple)
+
+
+def _true_range(settings: LabelSettings) -> pl.Expr:
+    before = pl.col("close").shift(1)
+    high, low = pl.max_horizontal(pl.col("high"), before), pl.min_horizontal(pl.col("low"), before)
+    true_range = pl.when(before.is_not_null()).then(high - low)
+    return true_range.rolling_mean(settings.scale_bars) / pl.col("close")
+
+
+def _volatility(settings: LabelSettings) -> pl.Expr:
+    returns = pl.col("close").log().diff()
+    return returns.rolling_std(settings.scale_bars) * math.sqrt(settings.horizon_bars)
