@@ -114,7 +114,10 @@ def test_gates_block_what_follows_them(location: Location) -> None:
     assert checks == dict.fromkeys([("candles", name) for name in warnings], False) | dict.fromkeys(
         [("candles", name) for name in CANDLE_CHECKS if name not in warnings]
         + [("features", "finite_after_warmup"), ("labels", "label_balance")]
-        + [("backtest", name) for name in ("sharpe", "win_rate", "profit_factor", "max_drawdown", "trades")],
+        + [
+            ("backtest", name)
+            for name in ("sharpe", "win_rate", "profit_factor", "max_drawdown", "trades", "dsr", "pbo")
+        ],
         True,
     )
 
