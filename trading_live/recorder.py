@@ -56,6 +56,15 @@ class RecordHooks:
     event: Callable[[str], None] = lambda _text: None
 
 
+def base_units(size: float, multiplier: Decimal) -> float:
+    """A size in contracts as base units, without the dust of binary fractions.
+
+    >>> base_units(3.0, Decimal("0.1"))
+    0.3
+    """
+    return float(Decimal(str(size)) * multiplier)
+
+
 class Recorder(DataActor):
     """Listens in the engine, on the engine's thread.
 
@@ -233,7 +242,7 @@ class Recorder(DataActor):
     def _base(self, iid: InstrumentId, size: float) -> float:
         """A size in base units; some venues (OKX swaps) count contracts."""
         unit = self._units.get(iid)
-        return size if unit is None else float(Decimal(str(size)) * unit)
+        return size if unit is None else base_units(size, unit)
 
     def _hear(self, ts_us: int) -> None:
         """The venue is there; in a replay the newest of its times is the clock, which only goes on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from trading_live.continuity import Continuity
 from trading_live.notes import LAST_FILE, Notes
+from trading_live.recorder import base_units
 
 MARKET = "binance:BTC/USDT:USDT"
 SECOND = 1_000_000
@@ -97,3 +99,7 @@ def test_a_book_is_taken_down_when_it_changed_and_when_it_is_one(tmp_path: Path)
     frame = notes.take(None)["book_snapshots"]
     assert frame["sequence"].to_list() == [1]
     assert notes.crossed == 1
+
+
+def test_contracts_are_counted_in_base_units_without_dust() -> None:
+    assert [base_units(size, Decimal("0.1")) for size in (3.0, 7.0, 0.3)] == [0.3, 0.7, 0.03]
