@@ -112,7 +112,8 @@ quarantined AS (
         time_bucket(INTERVAL '1 day', ts) AS day,
         count(ts) AS candles
     FROM candles_quarantine
-    WHERE market = $market
+    WHERE released_at IS NULL
+        AND market = $market
         AND timeframe = $timeframe
         AND ts >= $start
         AND ts < $end + INTERVAL '1 day'

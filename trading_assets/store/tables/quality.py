@@ -43,7 +43,7 @@ DAILY_QUALITY: Final = Table(
         "candles_expected": "from the market's first candle to the newest one stored",
         "zero_volume_share": "of the stored candles; null where there are none",
         "longest_frozen_run": "most candles in a row that did not move: high = low = the close before",
-        "candles_quarantined": "rows kept out because they broke a rule",
+        "candles_quarantined": "rows kept out because they broke a rule, and not released since",
         "candles_revised": "times that the source changed a stored candle of the day",
         "largest_return": "largest |close / close before - 1| of two candles without a gap between them; a fraction",
         "largest_robust_z": "largest |return - median| / (1.4826 x MAD) of the day; null where MAD is 0",
