@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import polars as pl
@@ -126,20 +127,25 @@ def _from_text(column: pl.Series, where: str) -> pl.Series:
     zoned = zoned & plain.str.contains(":")
     if zoned.all():
         offset = plain.str.replace("Z$", "+00:00").str.replace(r"\s*([+-]\d{2}):?(\d{2})$", "${1}:${2}")
-        parsed = pl.select(
-            pl.coalesce(
-                offset.str.to_datetime(f"{form}%:z", time_unit="us", time_zone="UTC", strict=False)
-                for form in _TEXT_FORMATS[:2]
-            )
-        ).to_series()
+        parsed = _parsed(offset, [f"{form}%:z" for form in _TEXT_FORMATS[:2]], "UTC")
     elif zoned.any():
         raise InvalidFrame("some times carry an offset and some do not", where=where, remedy="write all of them in UTC")
     else:
-        parsed = pl.select(
-            pl.coalesce(plain.str.to_datetime(form, time_unit="us", strict=False) for form in _TEXT_FORMATS)
-        ).to_series()
+        parsed = _parsed(plain, _TEXT_FORMATS, None)
     _refuse_unread(column, parsed, where)
     return parsed.alias(column.name)
+
+
+def _parsed(text: pl.Series, forms: Sequence[str], time_zone: str | None) -> pl.Series:
+    """Datetimes by the first form that fits each; a further form is tried only where one did not."""
+    found = text.str.to_datetime(forms[0], time_unit="us", time_zone=time_zone, strict=False)
+    for form in forms[1:]:
+        if found.null_count() == text.null_count():
+            break
+        found = pl.select(
+            pl.coalesce(found, text.str.to_datetime(form, time_unit="us", time_zone=time_zone, strict=False))
+        ).to_series()
+    return found
 
 
 def _refuse_unread(column: pl.Series, parsed: pl.Series, where: str) -> None:
