@@ -3,6 +3,7 @@
 import dagster as dg
 
 from trading_assets.candles import timeframe_delta
+from trading_assets.defs.freshness import FRESH
 from trading_assets.defs.lineage import lineage_metadata, sql_asset
 from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, windows
 from trading_assets.defs.present import DATA_TEAM, describe_partitions, origin_tags
@@ -28,6 +29,7 @@ def bars_asset(model: SqlModel, timeframe: str) -> dg.AssetsDefinition:
         partitions_def=MARKET_MONTHS,
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=FOLLOWS_DATA,
+        freshness_policy=FRESH,
     )
     def bars(
         context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]

@@ -16,6 +16,7 @@ from trading_assets.defs.present import (
     asset_metadata,
     describe_partitions,
     origin_tags,
+    preview,
 )
 from trading_assets.settings import Settings
 from trading_assets.sources import IngestReport
@@ -64,11 +65,10 @@ def candles(
         context.log.info(str(reports[-1]))
     facts = _facts(reports)
     for name in _WRITTEN:
-        parts = ((window, _stored(store, TABLES[name], window, settings)) for window in found)
-        yield dg.MaterializeResult(
-            asset_key=name,
-            metadata={**describe_partitions(context, TABLES[name], parts), **facts[name]},
-        )
+        table = TABLES[name]
+        parts = ((window, _times(store, table, window, settings)) for window in found)
+        described = describe_partitions(context, table, parts) | _newest(store, table, found[-1], settings)
+        yield dg.MaterializeResult(asset_key=name, metadata=described | facts[name])
 
 
 def _facts(reports: list[IngestReport]) -> dict[str, Metadata]:
@@ -90,7 +90,13 @@ def _facts(reports: list[IngestReport]) -> dict[str, Metadata]:
     }
 
 
-def _stored(store: Store, table: Table, window: Window, settings: Settings) -> pl.DataFrame:
-    """What is stored of a window in the market's own timeframe."""
+def _times(store: Store, table: Table, window: Window, settings: Settings) -> pl.DataFrame:
+    """When the stored rows of a window are, in the market's own timeframe."""
     where = {"market": window.market, "timeframe": settings.markets[window.market].timeframe}
-    return store.read(table, where=where, start=window.start, end=window.end)
+    return store.read(table, where=where, start=window.start, end=window.end, columns=[table.time])
+
+
+def _newest(store: Store, table: Table, window: Window, settings: Settings) -> Metadata:
+    """The last rows of a window, for people; a year of candles is not read for that."""
+    where = {"market": window.market, "timeframe": settings.markets[window.market].timeframe}
+    return {"preview": preview(store.tail(table, where=where, before=window.end, rows=5))}

@@ -5,6 +5,7 @@ import polars as pl
 
 from trading_assets.candles import timeframe_delta
 from trading_assets.defs.bars import FOLLOWS_DATA
+from trading_assets.defs.freshness import FRESH
 from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, look_back, windows
 from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags
 from trading_assets.defs.reading import bar_start, resume_at
@@ -32,6 +33,7 @@ _LENGTH = timeframe_delta("15m")
     partitions_def=MARKET_MONTHS,
     backfill_policy=dg.BackfillPolicy.single_run(),
     automation_condition=FOLLOWS_DATA,
+    freshness_policy=FRESH,
 )
 def features(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]

@@ -6,17 +6,18 @@ from typing import Final
 import dagster as dg
 
 from trading_assets.defs.partitions import SETTINGS
+from trading_assets.settings import Settings
 
 
-def _policy() -> dg.FreshnessPolicy | None:
-    """Late and stale by the settings; none for a history that has ended: nothing new can come."""
-    if SETTINGS.history.end is not None:
+def freshness_policy(settings: Settings) -> dg.FreshnessPolicy | None:
+    """Late and stale by the settings; none for a history that has an end: nothing new can come after it."""
+    if settings.history.end is not None:
         return None
-    schedules = SETTINGS.schedules
+    schedules = settings.schedules
     return dg.FreshnessPolicy.time_window(
         fail_window=timedelta(hours=schedules.stale_after_hours),
         warn_window=timedelta(hours=schedules.late_after_hours),
     )
 
 
-FRESH: Final = _policy()
+FRESH: Final = freshness_policy(SETTINGS)
