@@ -22,7 +22,7 @@ from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from trading_assets.errors import SettingsError
-from trading_live.replay.protocol import AHEAD_MS
+from trading_live.replay.server import AHEAD_MS
 
 Kind = Literal[
     "429", "418", "500", "502", "503", "maintenance", "401", "403", "404", "timeout", "drop", "truncated", "html",
@@ -67,7 +67,8 @@ class Fault(BaseModel):
         Of ``missing``: candles that open in [start, end) do not exist; an open side has no limit. Without ``start``,
         the market was listed at ``end``.
     rows
-        Of ``duplicated`` and ``revised``: how many of the page's newest candles.
+        Of ``duplicated``: how many of the page's newest candles; of ``revised``: how many of the newest of all, which
+        come with other values than later on, as long as they are not settled.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -144,10 +145,14 @@ class Faults:
 
     def next(self, *kinds: Kind | None, path: str = "/klines", **options: Any) -> None:
         """Let the coming requests go wrong, one after the other; None lets one go well."""
-        begin = self._counts.get(path, 0)
+        begin = self.counted(path)
         for place, kind in enumerate(kinds):
             if kind is not None:
                 self.script.append(Fault(fault=kind, path=path, after=begin + place, **options))
+
+    def counted(self, path: str = "/klines") -> int:
+        """How many requests there were of this path."""
+        return self._counts.get(path, 0)
 
     def clear(self) -> None:
         """Go on without faults."""
@@ -168,7 +173,7 @@ class Faults:
         response = await handler(_past(hidden, request))
         spoilt = [fault for fault in striking if fault.fault != "clock_ahead"]
         if spoilt and isinstance(response, web.Response) and response.status == 200:
-            response = _spoil(response, spoilt)
+            response = _spoil(response, spoilt, int(request.query.get("limit", 500)))
         if AHEAD_MS in request:
             ahead = datetime.now(UTC) + timedelta(milliseconds=request[AHEAD_MS])
             response.headers["Date"] = format_datetime(ahead, usegmt=True)
@@ -209,13 +214,14 @@ def _past(hidden: list[Fault], request: web.Request) -> web.Request:
     return request if since == asked else request.clone(rel_url=request.rel_url.update_query(startTime=since))
 
 
-def _spoil(response: web.Response, faults: list[Fault]) -> web.Response:
+def _spoil(response: web.Response, faults: list[Fault], limit: int) -> web.Response:
     """The answer with its rows changed, or cut off in the middle."""
     body = response.text or ""
     rows = json.loads(body)
     if isinstance(rows, list):
+        newest = len(rows) < limit
         for fault in faults:
-            rows = _changed(fault, rows)
+            rows = rows if fault.fault == "revised" and not newest else _changed(fault, rows)
         body = json.dumps(rows)
     if any(fault.fault == "truncated" for fault in faults):
         body = body[: max(len(body) * 2 // 3, 1)]

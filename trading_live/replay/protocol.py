@@ -11,9 +11,6 @@ from trading_assets.candles import Market
 from trading_live.replay.streams import snapshot
 from trading_live.replay.tape import Instrument, Tape
 
-AHEAD_MS: Final = "ahead_ms"
-"""The key under which a request carries by how much the venue's clock is ahead."""
-
 MAX_KLINES: Final = 1500
 DEFAULT_KLINES: Final = 500
 BOOK_LIMITS: Final = (5, 10, 20, 50, 100, 500, 1000)

@@ -17,9 +17,12 @@ from typing import Any, Final
 from aiohttp import WSMsgType, web
 
 from trading_assets.errors import NodeError
-from trading_live.replay.protocol import AHEAD_MS, RESOURCES, VenueError, answer_command
+from trading_live.replay.protocol import RESOURCES, VenueError, answer_command
 from trading_live.replay.streams import Sent, within
 from trading_live.replay.tape import Kline, Tape, epoch_ms
+
+AHEAD_MS: Final = web.RequestKey("ahead_ms", int)
+"""By how much the venue's clock is ahead for a request."""
 
 _HORIZON_S: Final = 10.0
 _PROGRESS_S: Final = 0.2
