@@ -59,7 +59,7 @@ def is_weekend(frame: Bars) -> Array:
 def session(frame: Bars) -> Array:
     """Which part of the world is at work."""
     hour = (frame.ts % _DAY) // _HOUR
-    return np.searchsorted([8, 14, 21], hour, side="right").astype(np.float64)
+    return (hour >= 8) + (hour >= 14) + 1.0 * (hour >= 21)
 
 
 @feature(
@@ -105,6 +105,10 @@ def time_to_funding(frame: Bars) -> Array:
 @feature("month_elapsed", inputs=["ts"], lookback=1, unit="share of the month", low=0, high=1, source="calendar, UTC")
 def month_elapsed(frame: Bars) -> Array:
     """The share of the calendar month that has passed at the bar's open."""
-    month = frame.ts.astype("datetime64[us]").astype("datetime64[M]")
+    day = frame.ts // _DAY
+    first = day[:1]
+    days = np.arange(first[0], day[-1] + 1) if len(day) else day
+    month = days.astype("datetime64[D]").astype("datetime64[M]")
     begin, end = (edge.astype("datetime64[us]").astype(np.int64) for edge in (month, month + np.timedelta64(1, "M")))
-    return np.asarray((frame.ts - begin) / (end - begin))
+    number = day - first
+    return np.asarray((frame.ts - begin[number]) / (end - begin)[number])

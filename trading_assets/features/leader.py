@@ -56,6 +56,10 @@ def leader_lag(frame: Bars, lag: int) -> Array:
 )
 def leader_beta(frame: Bars, bars: int) -> tuple[Array, ...]:
     """Slope of the log returns on the leader's, and their correlation; 0 where either is at rest."""
+    return frame.once(_slope, bars=bars)
+
+
+def _slope(frame: Bars, bars: int) -> tuple[Array, Array]:
     own, lead = frame.log_return, frame.once(_leader_return)
     own_sum, lead_sum = rolling_sum(own, bars), rolling_sum(lead, bars)
     covariance = (rolling_sum(own * lead, bars) - own_sum * lead_sum / bars) / bars
@@ -103,4 +107,4 @@ def relative_strength(frame: Bars, bars: int) -> Array:
 )
 def leader_residual(frame: Bars) -> Array:
     """The part of the bar's log return that the leader's does not explain."""
-    return frame.log_return - frame.once(leader_beta, bars=_DAY)[0] * frame.once(_leader_return)
+    return frame.log_return - frame.once(_slope, bars=_DAY)[0] * frame.once(_leader_return)

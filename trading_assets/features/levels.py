@@ -135,10 +135,8 @@ def _swings(frame: Bars) -> tuple[Array, Array, Array, Array]:
     """
     around = 2 * _SIDE + 1
     high, low = shift(frame.high, _SIDE), shift(frame.low, _SIDE)
-    top = np.where(high == rolling_max(frame.high, around), high, np.nan)
-    bottom = np.where(low == rolling_min(frame.low, around), low, np.nan)
-    top, top_age = newest(top, _REACH)
-    bottom, bottom_age = newest(bottom, _REACH)
+    top, top_age = newest(high, high == rolling_max(frame.high, around), _REACH)
+    bottom, bottom_age = newest(low, low == rolling_min(frame.low, around), _REACH)
     complete = 0 * shift(frame.close, _REACH + around - 2)
     return (
         np.where(np.isnan(top), frame.highest(_REACH), top) + complete,

@@ -50,7 +50,7 @@ def roll_spread(frame: Bars, bars: int) -> Array:
     now, before = frame.log_return, shift(frame.log_return, 1)
     covariance = rolling_sum(now * before, bars) / bars - rolling_sum(now, bars) * rolling_sum(before, bars) / bars**2
     noise = 1e-12 * frame.realised_variance(bars)
-    return 2 * np.sqrt(np.where(covariance < -noise, -covariance, 0 * covariance))
+    return 2 * np.sqrt(np.maximum(-covariance, 0) * (covariance < -noise))
 
 
 @feature(

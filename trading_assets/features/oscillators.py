@@ -240,6 +240,6 @@ def close_percentile(frame: Bars, bars: int, every: int) -> Array:
 def relative_volatility(frame: Bars, bars: int, window: int) -> Array:
     """Share of the closes' standard deviation that came with rising closes; 50 at a constant price."""
     deviation = np.sqrt(frame.close_variance(window))
-    rising = ewma(np.where(frame.change > 0, deviation, 0 * deviation), 1 / bars)
-    falling = ewma(np.where(frame.change < 0, deviation, 0 * deviation), 1 / bars)
+    rising = ewma(deviation * (frame.change > 0), 1 / bars)
+    falling = ewma(deviation * (frame.change < 0), 1 / bars)
     return 100 * ratio(rising, rising + falling, 0.5)

@@ -9,7 +9,7 @@ import numpy as np
 
 from trading_assets.features.bars import Bars
 from trading_assets.features.registry import feature
-from trading_assets.features.trend import directional_movement
+from trading_assets.features.trend import directions
 from trading_assets.features.windows import (
     Array,
     ewma_memory,
@@ -36,7 +36,7 @@ _TRENDING = 25
 )
 def trend_regime(frame: Bars, bars: int) -> Array:
     """The direction of the stronger directional indicator where the ADX shows a trend, else 0."""
-    adx, up, down = frame.once(directional_movement, bars=bars)
+    adx, up, down = frame.once(directions, bars=bars)
     return np.where(adx < _TRENDING, 0.0, np.sign(up - down)) + 0 * adx
 
 
@@ -52,6 +52,10 @@ def trend_regime(frame: Bars, bars: int) -> Array:
 )
 def natr_percentile(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
     """The share of the last week's normalised average true ranges that were below the present one."""
+    return frame.once(_share_of_week, atr_bars=atr_bars, bars=bars, every=every)
+
+
+def _share_of_week(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
     return rolling_share_below(frame.atr(atr_bars) / frame.close, bars, every)
 
 
@@ -67,7 +71,7 @@ def natr_percentile(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
 )
 def volatility_regime(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
     """The third of the last week's volatility that the present one falls into."""
-    return np.minimum(np.floor(3 * frame.once(natr_percentile, atr_bars=atr_bars, bars=bars, every=every)), 2)
+    return np.minimum(np.floor(3 * frame.once(_share_of_week, atr_bars=atr_bars, bars=bars, every=every)), 2)
 
 
 @feature(
@@ -133,7 +137,7 @@ def autocorrelation(frame: Bars, lag: int, bars: int) -> Array:
     return np.clip(ratio(rolling_sum(frame.log_return * before, bars), scale, 0.0), -1, 1)
 
 
-_SCALES: Final = (1, 2, 4, 8, 16, 32)
+_SCALES: Final = (1, 4, 16, 64)
 
 
 @feature(
@@ -142,7 +146,7 @@ _SCALES: Final = (1, 2, 4, 8, 16, 32)
     each=[{"bars": 672}],
     lookback=lambda bars: bars + _SCALES[-1],
     unit="exponent",
-    source="Mandelbrot & Van Ness (1968): growth of the log price's root mean square change from 1 to 32 bars",
+    source="Mandelbrot & Van Ness (1968): growth of the log price's root mean square change from 1 to 64 bars",
 )
 def hurst(frame: Bars, bars: int) -> Array:
     """The exponent by which changes grow with their horizon (0.5 random walk, above trending); 0.5 at rest."""

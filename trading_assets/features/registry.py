@@ -82,7 +82,7 @@ class Family:
 
     def values(self, frame: Bars) -> tuple[Array, ...]:
         """One array per feature."""
-        result = frame.once(self.function, **self.features[0].parameters)
+        result = self.function(frame, **self.features[0].parameters)
         return result if isinstance(result, tuple) else (result,)
 
 

@@ -12,9 +12,10 @@ from trading_assets.features.registry import feature
 from trading_assets.features.windows import (
     Array,
     ratio,
-    rolling_cov,
+    rolling_counts,
     rolling_max,
     rolling_mean,
+    rolling_mean_var,
     rolling_sum,
     shift,
     variance_from_sums,
@@ -62,8 +63,8 @@ def permutation_entropy(frame: Bars, bars: int) -> Array:
     """Entropy of the orders in which three successive closes stand; 0 where one order is all there is."""
     older, middle = shift(frame.close, 2), shift(frame.close, 1)
     rises, goes_on, above = middle > older, frame.close > middle, frame.close > older
-    codes = 4 * rises + 2 * goes_on + above + 0 * older
-    return _entropy([codes == code for code in (0, 2, 3, 4, 5, 7)], codes, bars)
+    # falls twice 0, falls and rises 1 or above the first 2, rises and falls 3 or above the first 4, rises twice 5
+    return _entropy(3.0 * rises + goes_on + above + 0 * older, 6, bars)
 
 
 _EDGES: Final = (-1.0, -0.25, 0.25, 1.0)
@@ -82,18 +83,20 @@ _EDGES: Final = (-1.0, -0.25, 0.25, 1.0)
 def return_entropy(frame: Bars, bars: int) -> Array:
     """Entropy of the sizes of log returns; 0 where all are alike."""
     score = ratio(frame.log_return, np.sqrt(frame.realised_variance(bars) / bars), 0.0)
-    codes = np.searchsorted(_EDGES, score) + 0 * score
-    return _entropy([codes == code for code in range(len(_EDGES) + 1)], codes, bars)
+    codes = 0 * score
+    for edge in _EDGES:
+        codes += score > edge
+    return _entropy(codes, len(_EDGES) + 1, bars)
 
 
-def _entropy(classes: list[np.ndarray[tuple[int], np.dtype[np.bool_]]], codes: Array, bars: int) -> Array:
+def _entropy(codes: Array, classes: int, bars: int) -> Array:
     """The Shannon entropy of the shares of classes over the window, as a share of the greatest."""
-    nothing = 0 * codes
+    shares = np.arange(bars + 1) / bars
+    parts = np.append(-shares * np.log(np.where(shares == 0, 1.0, shares)) / math.log(classes), np.nan)
     total = np.zeros(len(codes))
-    for members in classes:
-        share = rolling_sum(members + nothing, bars) / bars
-        total -= share * np.log(np.where(share == 0, 1.0, share))
-    return np.clip(total / math.log(len(classes)), 0, 1)
+    for count in rolling_counts(codes, classes, bars):
+        total += parts[count]
+    return np.clip(total, 0, 1)
 
 
 def _cumulated_weights(order: float, width: int) -> Array:
@@ -232,8 +235,12 @@ def runs(frame: Bars, bars: int) -> Array:
 )
 def mean_reversion(frame: Bars, bars: int) -> tuple[Array, ...]:
     """How much of its distance from the mean the log price made good per bar, and the t statistic; 0 at rest."""
-    before = shift(np.log(frame.close), 1)
-    covariance, of_returns, of_prices = rolling_cov(frame.log_return, before, bars)
+    log_price = np.log(frame.close)
+    mean, of_prices = rolling_mean_var(shift(log_price, 1), bars)
+    way, squares = log_price - shift(log_price, bars), frame.realised_variance(bars)
+    # sum of return times price before, from the window's start: half of (way squared minus squared returns)
+    covariance = (way * way - squares) / (2 * bars) - (mean - shift(log_price, bars)) * way / bars
     speed = ratio(covariance, of_prices, 0.0)
+    of_returns = variance_from_sums(way, squares, bars)
     rest = np.maximum(of_returns - speed * covariance, 0)
     return speed, ratio(speed * np.sqrt(of_prices * (bars - 2)), np.sqrt(rest), 0.0)

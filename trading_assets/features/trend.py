@@ -65,6 +65,11 @@ def ema_slope(frame: Bars, bars: int) -> Array:
 )
 def macd(frame: Bars, fast: int, slow: int, signal: int) -> tuple[Array, ...]:
     """Difference of two exponential moving averages, its own average (signal), and the difference of both (hist)."""
+    return frame.once(convergence, fast=fast, slow=slow, signal=signal)
+
+
+def convergence(frame: Bars, fast: int, slow: int, signal: int) -> tuple[Array, Array, Array]:
+    """Line, signal and histogram, as :func:`macd` gives them."""
     line = frame.ema(fast) - frame.ema(slow)
     average = ewma(line, 2 / (signal + 1), ema_memory(signal))
     return line / frame.close, average / frame.close, (line - average) / frame.close
@@ -84,11 +89,15 @@ def macd(frame: Bars, fast: int, slow: int, signal: int) -> tuple[Array, ...]:
 )
 def directional_movement(frame: Bars, bars: int) -> tuple[Array, ...]:
     """Strength of the trend (adx) and share of upward and downward movement in the true range; 0 without any range."""
+    return frame.once(directions, bars=bars)
+
+
+def directions(frame: Bars, bars: int) -> tuple[Array, Array, Array]:
+    """Average directional index and both indicators, as :func:`directional_movement` gives them."""
     rise = frame.high - shift(frame.high, 1)
     fall = shift(frame.low, 1) - frame.low
-    nothing = rise * 0
-    up = ewma(np.where((rise > fall) & (rise > 0), rise, nothing), 1 / bars)
-    down = ewma(np.where((fall > rise) & (fall > 0), fall, nothing), 1 / bars)
+    up = ewma(rise * ((rise > fall) & (rise > 0)), 1 / bars)
+    down = ewma(fall * ((fall > rise) & (fall > 0)), 1 / bars)
     range_ = frame.atr(bars)
     index = 100 * ratio(np.abs(up - down), up + down, 0.0)
     return ewma(index, 1 / bars), 100 * ratio(up, range_, 0.0), 100 * ratio(down, range_, 0.0)
@@ -184,7 +193,7 @@ def extreme_distance(frame: Bars, bars: int) -> tuple[Array, ...]:
 )
 def directional_rating(frame: Bars, bars: int) -> Array:
     """Mean of the present average directional index and that of ``bars - 1`` bars ago."""
-    adx = frame.once(directional_movement, bars=bars)[0]
+    adx = frame.once(directions, bars=bars)[0]
     return (adx + shift(adx, bars - 1)) / 2
 
 
@@ -331,12 +340,13 @@ def qstick(frame: Bars, bars: int) -> Array:
 )
 def impulse(frame: Bars) -> Array:
     """Whether trend and momentum both rise or both fall."""
-    ema, hist = frame.ema(13), frame.once(macd, fast=12, slow=26, signal=9)[2]
+    ema, hist = frame.ema(13), frame.once(convergence, fast=12, slow=26, signal=9)[2]
     trend = _sign(ema / shift(ema, 1) - 1)
     speed = _sign(hist - shift(hist, 1))
-    return np.where(trend == speed, trend, 0 * speed)
+    return trend * (trend == speed)
 
 
 def _sign(values: Array) -> Array:
     """The sign, 0 where a value is rounding."""
-    return np.where(np.abs(values) <= 1e-13, 0 * values, np.sign(values))
+    signs: Array = np.sign(values) * (np.abs(values) > 1e-13)
+    return signs

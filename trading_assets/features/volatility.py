@@ -12,7 +12,7 @@ from trading_assets.features.windows import (
     Array,
     ewma,
     ewma_memory,
-    largest_fall,
+    largest_ways,
     ratio,
     rolling_max,
     rolling_mean,
@@ -214,7 +214,7 @@ def yang_zhang(frame: Bars, bars: int) -> Array:
 )
 def downside_share(frame: Bars, bars: int) -> Array:
     """Share of the realised variance that came from falls; 0.5 at a constant price."""
-    falls = np.where(frame.log_return > 0, 0.0, frame.squared_return)
+    falls = frame.squared_return * (frame.log_return <= 0)
     return ratio(rolling_sum(falls, bars), frame.realised_variance(bars), 0.5)
 
 
@@ -302,8 +302,9 @@ def ulcer_index(frame: Bars, bars: int) -> Array:
     source="maximum drawdown and its mirror image",
 )
 def maximum_drawdown(frame: Bars, bars: int) -> tuple[Array, ...]:
-    """The largest fall from one close to a later one, and the largest rise as the fall of the inverse."""
-    return largest_fall(frame.close, bars), largest_fall(1 / frame.close, bars)
+    """The largest fall from one close to a later one, and the largest rise."""
+    fall, rise = largest_ways(np.log(frame.close), bars)
+    return -np.expm1(-fall), np.expm1(rise)
 
 
 @feature(

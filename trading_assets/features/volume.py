@@ -82,9 +82,8 @@ def money_flow_index(frame: Bars, bars: int) -> Array:
     """Share of the traded value in bars with a rising typical price; 50 where none moved or nothing was traded."""
     move = frame.typical - shift(frame.typical, 1)
     moved = np.abs(move) > _EQUAL * frame.typical
-    nothing = 0 * move
-    inflow = rolling_sum(np.where(moved & (move > 0), frame.quote_volume, nothing), bars)
-    outflow = rolling_sum(np.where(moved & (move < 0), frame.quote_volume, nothing), bars)
+    inflow = rolling_sum(frame.quote_volume * (moved & (move > 0)), bars)
+    outflow = rolling_sum(frame.quote_volume * (moved & (move < 0)), bars)
     return 100 * ratio(inflow, inflow + outflow, 0.5)
 
 
@@ -255,7 +254,7 @@ def price_volume_trend(frame: Bars, bars: int) -> Array:
 )
 def negative_volume_index(frame: Bars, bars: int) -> Array:
     """Log return of those bars that had less volume than the one before."""
-    return rolling_sum(np.where(frame.volume < shift(frame.volume, 1), frame.log_return, 0 * frame.log_return), bars)
+    return rolling_sum(frame.log_return * (frame.volume < shift(frame.volume, 1)), bars)
 
 
 @feature(
@@ -268,7 +267,7 @@ def negative_volume_index(frame: Bars, bars: int) -> Array:
 )
 def positive_volume_index(frame: Bars, bars: int) -> Array:
     """Log return of those bars that had more volume than the one before."""
-    return rolling_sum(np.where(frame.volume > shift(frame.volume, 1), frame.log_return, 0 * frame.log_return), bars)
+    return rolling_sum(frame.log_return * (frame.volume > shift(frame.volume, 1)), bars)
 
 
 @feature(
@@ -282,7 +281,7 @@ def positive_volume_index(frame: Bars, bars: int) -> Array:
 def klinger(frame: Bars, fast: int, slow: int) -> Array:
     """Fast minus slow exponential mean of the volume signed by the typical price's direction; 0 without volume."""
     move = frame.typical - shift(frame.typical, 1)
-    signed = np.where(np.abs(move) > _EQUAL * frame.typical, np.sign(move), 0 * move) * frame.volume
+    signed = np.sign(move) * (np.abs(move) > _EQUAL * frame.typical) * frame.volume
     difference = ewma(signed, 2 / (fast + 1)) - ewma(signed, 2 / (slow + 1))
     return ratio(difference, ewma(frame.volume, 2 / (slow + 1)), 0.0)
 

@@ -62,7 +62,9 @@ def bars_since_max(values: Array, window: int) -> Array:
     def join(newer: Array, bars: int, older: Array, _: int) -> Array:
         joined = np.empty_like(newer)
         np.maximum(newer[0], older[0], out=joined[0])
-        joined[1] = np.where(newer[0] >= older[0], newer[1], older[1] + bars)
+        # the ages by arithmetic: a choice between arrays waits for every wrong guess of the processor
+        np.add(older[1], bars, out=joined[1])
+        joined[1] += (newer[0] >= older[0]) * (newer[1] - joined[1])
         return joined
 
     age: Array = _fold(_state(values, parts=2), window, join)[1]
@@ -93,7 +95,12 @@ def ewma(values: Array, alpha: float, memory: int | None = None) -> Array:
 
 
 def rolling_var(values: Array, window: int) -> Array:
-    """The population variance over the last ``window`` bars; exactly 0 where they are equal.
+    """The population variance over the last ``window`` bars; exactly 0 where they are equal."""
+    return rolling_mean_var(values, window)[1]
+
+
+def rolling_mean_var(values: Array, window: int) -> tuple[Array, Array]:
+    """Mean and population variance over the last ``window`` bars; exactly the value and 0 where they are equal.
 
     Pairwise (Chan, Golub & LeVeque 1983): no difference of large sums.
     """
@@ -109,27 +116,8 @@ def rolling_var(values: Array, window: int) -> Array:
         joined[1] += gap
         return joined
 
-    variance: Array = _fold(_state(values, parts=2), window, join)[1] / window
-    return variance
-
-
-def rolling_cov(first: Array, second: Array, window: int) -> tuple[Array, Array, Array]:
-    """The population covariance and both variances over the last ``window`` bars; exactly 0 for equal values."""
-
-    def join(newer: Array, bars: int, older: Array, more: int) -> Array:
-        share = more / (bars + more)
-        joined = newer + older
-        gap = older[:2] - newer[:2]
-        np.multiply(gap, share, out=joined[:2])
-        joined[:2] += newer[:2]
-        joined[2] += gap[0] * gap[1] * (bars * share)
-        gap *= gap
-        gap *= bars * share
-        joined[3:] += gap
-        return joined
-
-    covariance, one, other = _fold(_state(first, second, parts=5), window, join)[2:] / window
-    return covariance, one, other
+    mean, squares = _fold(_state(values, parts=2), window, join)
+    return mean, squares / window
 
 
 def variance_from_sums(total: Array, squares: Array, window: int) -> Array:
@@ -170,17 +158,13 @@ def adaptive_mean(values: Array, smoothing: Array, memory: int) -> Array:
     return np.asarray(added + kept * shift(values, memory))
 
 
-def newest(values: Array, window: int) -> tuple[Array, Array]:
-    """The newest value of the last ``window`` bars that is not NaN, and its age in bars; NaN where there is none."""
-
-    def join(newer: Array, bars: int, older: Array, _: int) -> Array:
-        joined = older.copy()
-        joined[1] += bars
-        np.copyto(joined, newer, where=~np.isnan(newer[0]))
-        return joined
-
-    value, age = _fold(_state(values, parts=2), window, join)
-    return value, np.where(np.isnan(value), np.nan, age)
+def newest(values: Array, valid: npt.NDArray[np.bool_], window: int) -> tuple[Array, Array]:
+    """The newest valid value of the last ``window`` bars, and its age in bars; NaN where there is none."""
+    rows = np.arange(len(values))
+    last = np.maximum.accumulate(rows * valid)
+    age = (rows - last).astype(np.float64)
+    age[(age >= window) | ~valid[last]] = np.nan
+    return np.asarray(values[last] + 0 * age), age
 
 
 def sum_since(values: Array, starts: npt.NDArray[np.bool_], window: int) -> Array:
@@ -188,7 +172,7 @@ def sum_since(values: Array, starts: npt.NDArray[np.bool_], window: int) -> Arra
 
     def join(newer: Array, _: int, older: Array, __: int) -> Array:
         joined = newer.copy()
-        joined[0] += np.where(newer[1] > 0, 0.0, older[0])
+        joined[0] += (1 - newer[1]) * older[0]
         np.maximum(newer[1], older[1], out=joined[1])
         return joined
 
@@ -196,19 +180,37 @@ def sum_since(values: Array, starts: npt.NDArray[np.bool_], window: int) -> Arra
     return total
 
 
-def largest_fall(values: Array, window: int) -> Array:
-    """The largest fall from a value to a later one within the last ``window`` bars, as a fraction of the earlier."""
+def largest_ways(values: Array, window: int) -> tuple[Array, Array]:
+    """The largest fall and the largest rise from a value to a later one within the last ``window`` bars."""
 
     def join(newer: Array, _: int, older: Array, __: int) -> Array:
-        joined = np.empty_like(newer)
-        np.maximum(newer[0], older[0], out=joined[0])
+        joined = np.maximum(newer, older)
         np.minimum(newer[1], older[1], out=joined[1])
-        np.maximum(newer[2], older[2], out=joined[2])
-        np.maximum(joined[2], 1 - newer[1] / older[0], out=joined[2])
+        np.maximum(joined[2], older[0] - newer[1], out=joined[2])
+        np.maximum(joined[3], newer[0] - older[1], out=joined[3])
         return joined
 
-    fall: Array = _fold(np.stack([values, values, np.zeros(len(values))]), window, join)[2]
-    return fall
+    nothing = 0 * values
+    fall, rise = _fold(np.stack([values, values, nothing, nothing]), window, join)[2:]
+    return fall, rise
+
+
+def rolling_counts(codes: Array, classes: int, window: int) -> list[npt.NDArray[np.int64]]:
+    """How many of the last ``window`` bars have each code (0, 1, ...); -1 everywhere in an incomplete window.
+
+    The counts of all classes are summed at once, as the digits of one number.
+    """
+    bits = window.bit_length()
+    if bits * classes > 52:
+        raise ValueError(f"{classes} classes of {window} bars do not fit into one number")
+    packed = rolling_sum(np.exp2(bits * codes), window)
+    missing = np.isnan(packed)
+    packed[missing] = 0
+    whole = packed.astype(np.int64)
+    counts = [(whole >> (bits * code)) & ((1 << bits) - 1) for code in range(classes)]
+    for count in counts:
+        count[missing] = -1
+    return counts
 
 
 def rolling_line(values: Array, window: int) -> tuple[Array, Array]:

@@ -57,7 +57,7 @@ def _inside(c: Candles, second: str) -> Array:
     strict = (c.top() < c.top(1)) & (c.bottom() > c.bottom(1))
     loose = (c.top() <= c.top(1)) & (c.bottom() >= c.bottom(1))
     size = np.where(strict, 1.0, np.where(loose, 0.8, 0.0)) * (c.all(1, "long") & c.all(0, second))
-    return np.where(c.all(1, "black"), size, -size)
+    return np.asarray(size * (2.0 * c.all(1, "black") - 1))
 
 
 @pattern("CDLHARAMI", 12, low=-1, high=1)
