@@ -186,3 +186,22 @@ def test_one_check_of_a_group_can_be_run_alone(location: Location, undisturbed: 
     gaps = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("candles"), "no_duplicates"))
     checks = evaluate(location, settings, selection=gaps, tags=location.months(SYNA, *MONTHS[:1] * 2))
     assert {name: check.passed for name, check in checks.items()} == {"no_duplicates": True}
+
+
+def test_a_warning_is_shown_and_stops_nothing(location: Location, tmp_path: Path) -> None:
+    lenient = location.settings(tmp_path, quality={"gap_share": {"max_share": 0.0, "severity": "warn"}})
+    result = location.run(lenient, "market_data", tags=location.months(SYNA, *MONTHS[:1] * 2))
+    assert result.success
+    (check,) = (check for check in result.get_asset_check_evaluations() if not check.passed)
+    assert (check.check_name, check.severity) == ("gap_share", dg.AssetCheckSeverity.WARN)
+
+
+def test_a_market_is_compared_with_its_second_exchange(location: Location, undisturbed: Undisturbed) -> None:
+    usual = undisturbed.settings
+    paired = usual.markets[SYNA].model_copy(update={"second_exchange": NOISE})
+    settings = usual.model_copy(update={"markets": {**usual.markets, SYNA: paired}})
+    tags = location.months(SYNA, "2025-02", "2025-02")
+    check = evaluate(location, settings, "candles", tags=tags)["second_exchange"]
+    assert not check.passed
+    assert re.search(rf"\|2025-02: .* bps from {re.escape(NOISE)} in .* limit 100", str(check.description))
+    assert evaluate(location, usual, "candles", tags=tags)["second_exchange"].passed
