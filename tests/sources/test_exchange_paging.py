@@ -11,10 +11,12 @@ import polars as pl
 import pytest
 
 from tests.sources.venues import MINUTE, Venue
+from trading_assets.candles import Market
 from trading_assets.errors import SourceError
-from trading_assets.settings import CcxtSource
+from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, CcxtSource, load_settings
 from trading_assets.sources import paging
 from trading_assets.sources.exchange import ExchangeCandles
+from trading_assets.sources.paging import page_limit
 from trading_assets.sources.waits import Waits
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -213,3 +215,21 @@ def test_a_bar_is_closed_when_both_clocks_say_so(plain_candles: Candles, set_ccx
         desk.source.clock = lambda: ahead
         assert desk.source._closed("1m") <= datetime.now(UTC)
         assert desk.venue.rows(MINUTE, 0, desk.venue.now_ms, 999)
+
+
+@pytest.mark.parametrize(
+    "recipe", ["binance_spot", "binance_perpetuals", "okx_spot", "okx_perpetuals", "bybit_spot", "bybit_perpetuals",
+               "bitget_spot", "bitget_perpetuals", "kraken_spot", "kraken_perpetuals"],
+)  # fmt: skip
+def test_the_recipes_ask_for_full_pages(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SETTINGS_FILE_VARIABLE, str(PROJECT_ROOT / "docs" / "recipes" / f"{recipe}.yaml"))
+    settings = load_settings()
+    for market in settings.markets:
+        source = settings.sources[settings.markets[market].source]
+        assert isinstance(source, CcxtSource)
+        client = getattr(ccxt, source.exchange)()
+        symbol = Market.parse(market)
+        assert symbol.is_perpetual == recipe.endswith("perpetuals")
+        kind = client.features["swap"]["linear"] if symbol.is_perpetual else client.features["spot"]
+        assert source.page_limit == page_limit(source.exchange, kind["fetchOHLCV"]["limit"], None)
+        assert settings.markets[market].timeframe in client.timeframes
