@@ -136,8 +136,8 @@ def test_a_broken_relation_of_a_row_to_its_own_table_is_found(store: Store, tmp_
             r"bars_1h.yaml:4: unknown column of bars_1h: 't'",
         ),
         (
-            "models:\n- name: bars_1h\n  columns:\n  - name: low\n    data_tests: [\n    not_null,\n    accepted_range]",
-            r"bars_1h.yaml:7: accepted_range: .*give min_value, max_value or both",
+            "models:\n- name: bars_1h\n  columns:\n  - name: low\n    data_tests:\n    - accepted_range",
+            r"bars_1h.yaml:6: accepted_range: .*give min_value, max_value or both",
         ),
         (
             "models:\n- name: bars_1h\n  columns:\n  - name: open\n    data_tests:\n    - not_null: {severity: fatal}",

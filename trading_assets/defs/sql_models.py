@@ -81,7 +81,7 @@ def _asset(model: SqlModel, **options: Any) -> Callable[[Callable[..., Any]], dg
     return sql_asset(model, description=text, group_name=group, owners=[team], **options)
 
 
-def _given(model: SqlModel, settings: Settings) -> dict[str, float]:
+def _given(model: SqlModel, settings: Settings) -> dict[str, Any]:
     return {name: give(settings) for name, give in _FROM_SETTINGS.items() if name in model.parameters}
 
 
@@ -102,8 +102,9 @@ def _of_markets(model: SqlModel) -> dg.AssetsDefinition:
         for window in cut_to_days(found, context.run.tags):
             market, finest = window.market, settings.markets[window.market].timeframe
             start = bar_start(resume_at(store, market, finest, window.start), _DAY)
-            frame = run_window(store, model, market=market, timeframe=finest, start=start, end=window.end)
-            store.replace(table, frame, where={"market": market}, start=start, end=window.end)
+            span = {"start": start, "end": window.end}
+            frame = run_window(store, model, market=market, timeframe=finest, **span, **_given(model, settings))
+            store.replace(table, frame, where={"market": market}, **span)
         parts = [(window, _stored(store, model, window)) for window in found]
         return dg.MaterializeResult(metadata={**describe_partitions(context, table, parts), **lineage_metadata(model)})
 

@@ -34,7 +34,7 @@ def run_model(store: Store, model: SqlModel, **parameters: Any) -> pl.DataFrame:
 
 
 def run_window(
-    store: Store, model: SqlModel, *, market: str, timeframe: str, start: datetime, end: datetime
+    store: Store, model: SqlModel, *, market: str, timeframe: str, start: datetime, end: datetime, **further: Any
 ) -> pl.DataFrame:
     """Run a model of one market's candles for the rows that begin in [start, end).
 
@@ -51,6 +51,8 @@ def run_window(
         Whose candles, and of which length.
     start, end
         The window; both with a time zone.
+    further
+        Other parameters of the model. Of those above it gets what it takes.
 
     Returns
     -------
@@ -62,15 +64,14 @@ def run_window(
     SqlModelError
         As :func:`run_model`.
     """
-    return run_model(
-        store,
-        model,
-        market=market,
-        timeframe=timeframe,
-        candle_minutes=timeframe_minutes(timeframe),
-        start=start,
-        end=end,
-    )
+    span = {
+        "market": market,
+        "timeframe": timeframe,
+        "candle_minutes": timeframe_minutes(timeframe),
+        "start": start,
+        "end": end,
+    }
+    return run_model(store, model, **{name: span[name] for name in span if name in model.parameters}, **further)
 
 
 def build_bars(
