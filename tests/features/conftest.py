@@ -48,10 +48,9 @@ def bars() -> pl.DataFrame:
     return _bars(3_000)
 
 
-@pytest.fixture(scope="session")
-def real_bars(real_candles: Path) -> dict[str, pl.DataFrame]:
+def recorded(folder: Path) -> dict[str, pl.DataFrame]:
     """Recorded candles as 15-minute bars, by file: spot as recorded, a perpetual resampled from minutes."""
-    minutes = pl.read_parquet(real_candles / "binance_ETH-USDT_USDT_1m.parquet").sort("ts")
+    minutes = pl.read_parquet(folder / "binance_ETH-USDT_USDT_1m.parquet").sort("ts")
     resampled = minutes.group_by_dynamic("ts", every="15m").agg(
         pl.col("symbol").first(),
         pl.col("open").first(),
@@ -60,9 +59,7 @@ def real_bars(real_candles: Path) -> dict[str, pl.DataFrame]:
         pl.col("close").last(),
         pl.col("volume").sum(),
     )
-    recorded = {
-        name: pl.read_parquet(real_candles / f"binance_{name}_15m.parquet") for name in ("BTC-USDT", "DOGE-USDT")
-    }
+    recorded = {name: pl.read_parquet(folder / f"binance_{name}_15m.parquet") for name in ("BTC-USDT", "DOGE-USDT")}
     return {
         name: candles.select(
             pl.col("symbol").alias("market"),
@@ -76,3 +73,9 @@ def real_bars(real_candles: Path) -> dict[str, pl.DataFrame]:
         )
         for name, candles in (recorded | {"ETH-USDT perpetual": resampled}).items()
     }
+
+
+@pytest.fixture(scope="session")
+def real_bars(real_candles: Path) -> dict[str, pl.DataFrame]:
+    """Recorded candles, where they are there."""
+    return recorded(real_candles)

@@ -31,7 +31,8 @@ _SLOPE_BARS = 10
     lookback=ema_memory,
     unit="fraction of the EMA",
     low=-1,
-    source="EMA as in TA-Lib",
+    indicator="exponential_moving_average",
+    source="TA-Lib EMA",
 )
 def ema_distance(frame: Bars, bars: int) -> Array:
     """How far the close is above its exponential moving average."""
@@ -41,11 +42,12 @@ def ema_distance(frame: Bars, bars: int) -> Array:
 @feature(
     "ema_{bars}_slope",
     inputs=["close"],
-    each=[{"bars": 21}, {"bars": 50}, {"bars": 200}],
+    each=[{"bars": 9}, {"bars": 21}, {"bars": 50}, {"bars": 200}],
     lookback=lambda bars: ema_memory(bars) + _SLOPE_BARS,
     unit="fraction",
     low=-1,
-    source="EMA as in TA-Lib",
+    indicator="exponential_moving_average",
+    source="TA-Lib EMA",
 )
 def ema_slope(frame: Bars, bars: int) -> Array:
     """Relative change of the exponential moving average over 10 bars."""

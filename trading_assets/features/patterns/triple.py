@@ -121,7 +121,7 @@ def unique_three_river(c: Candles) -> Flags:
 @pattern("CDLUPSIDEGAP2CROWS", 13, low=-1)
 def upside_gap_two_crows(c: Candles) -> Flags:
     """Two black candles above the gap over a long white one, the second around the first."""
-    around = (c.open() > c.open(1)) & (c.close() < c.open(1)) & (c.close() > c.close(2))
+    around = (c.open() > c.open(1)) & (c.close() < c.close(1)) & (c.close() > c.close(2))
     return c.all(2, "white", "long") & c.all(1, "black", "short_or_usual", "gap_up") & c.all(0, "black") & around
 
 
