@@ -10,20 +10,33 @@ from trading_assets.settings import PROJECT_ROOT, Settings
 
 HOME_VARIABLE = "DAGSTER_HOME"
 STORAGE_VARIABLE = "DAGSTER_STORAGE_DIR"
+POSTGRES_VARIABLE = "DAGSTER_POSTGRES_URL"
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
     """The variables for Dagster's own programs: home is the project's folder, storage lies in the data folder.
 
+    Where ``DAGSTER_POSTGRES_URL`` is set, home is ``deploy/postgres`` instead: runs and events are in that database,
+    and only what runs print lies in the data folder.
+
     Give them to ``dagster dev``, ``dagster-webserver`` and ``dagster-daemon``. The storage folder is made.
     """
     storage = settings.data_dir / "dagster"
     storage.mkdir(parents=True, exist_ok=True)
-    return {
+    environment = {
         HOME_VARIABLE: str(PROJECT_ROOT),
         STORAGE_VARIABLE: str(storage),
         "TRADING_DATA_DIR": str(settings.data_dir),
     }
+    if url := os.environ.get(POSTGRES_VARIABLE):
+        # dagster-postgres brings psycopg2; without the driver's name SQLAlchemy takes another
+        scheme, separator, rest = url.partition("://")
+        driver = "postgresql+psycopg2" if scheme in {"postgresql", "postgres"} else scheme
+        environment |= {
+            HOME_VARIABLE: str(PROJECT_ROOT / "deploy" / "postgres"),
+            POSTGRES_VARIABLE: f"{driver}{separator}{rest}",
+        }
+    return environment
 
 
 @contextmanager
