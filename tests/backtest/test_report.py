@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -107,7 +108,8 @@ def test_names_are_escaped(result: BacktestResult, tmp_path: Path) -> None:
 
 def test_a_backtest_without_trades_has_a_page_too(tmp_path: Path) -> None:
     empty = backtest(signals((A, 0, 0.1)), {A: candles(flat(100))})
-    text = page(empty, tmp_path, gates=[], predictions=PREDICTIONS.clear())
+    empty = replace(empty, metrics=empty.metrics | {"dsr": math.nan, "pbo": math.nan})
+    text = page(empty, tmp_path, predictions=PREDICTIONS.clear())
     assert "No prediction reached the threshold" in text
 
 

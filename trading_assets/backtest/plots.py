@@ -60,7 +60,7 @@ def equity_and_drawdown(equity: pl.DataFrame, *, starting_balance: float, fmt: F
     equity
         ``ts``, ``equity``, ``drawdown`` of the ``equity`` table.
     """
-    with _figure(8.6, 4.2, fmt) as (figure, save):
+    with figure_of(8.6, 4.2, fmt) as (figure, save):
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.4, 1])
         days, curve = equity["ts"].to_numpy(), equity["equity"].to_numpy()
         upper.plot(days, curve, color=BLUE, linewidth=1.6)
@@ -84,7 +84,7 @@ def monthly_returns(equity: pl.DataFrame, *, starting_balance: float, fmt: Forma
     for year, month, value in table.iter_rows():
         grid[years.index(year), month - 1] = 100 * value
     bound = max(1.0, float(np.nanmax(np.abs(grid))) if table.height else 1.0)
-    with _figure(8.6, 0.9 + 0.42 * max(len(years), 1), fmt) as (figure, save):
+    with figure_of(8.6, 0.9 + 0.42 * max(len(years), 1), fmt) as (figure, save):
         axes = figure.subplots()
         colours = LinearSegmentedColormap.from_list("loss-gain", ["#E8956B", "white", "#6BA9D3"])
         axes.imshow(grid, cmap=colours, vmin=-bound, vmax=bound, aspect="auto")
@@ -111,7 +111,7 @@ def monthly_table(equity: pl.DataFrame, *, starting_balance: float) -> pl.DataFr
 
 def trade_distribution(trades: pl.DataFrame, *, fmt: Format = "svg") -> bytes:
     """How much single trades made, by what ended them; and how many ended how."""
-    with _figure(8.6, 3.0, fmt) as (figure, save):
+    with figure_of(8.6, 3.0, fmt) as (figure, save):
         left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
         reasons = [reason for reason in EXIT_COLOURS if reason in set(trades["exit_reason"])]
         reasons += sorted(set(trades["exit_reason"]) - set(reasons))
@@ -145,7 +145,7 @@ def calibration(predictions: pl.DataFrame, *, threshold: float, bins: int = 10, 
         ``probability`` and ``label`` (1 is a hit) of the ``predictions`` table.
     """
     table = reliability(predictions["probability"], predictions["label"], bins=bins)
-    with _figure(4.2, 3.9, fmt) as (figure, save):
+    with figure_of(4.2, 3.9, fmt) as (figure, save):
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         if table.height:
             predicted, observed = table["predicted"].to_numpy(), table["observed"].to_numpy()
@@ -165,7 +165,7 @@ def calibration(predictions: pl.DataFrame, *, threshold: float, bins: int = 10, 
 
 def fold_aucs(folds: pl.DataFrame, *, fmt: Format = "svg") -> bytes:
     """Out-of-sample AUC of each walk-forward fold; 0.5 is guessing."""
-    with _figure(4.2, 3.9, fmt) as (figure, save):
+    with figure_of(4.2, 3.9, fmt) as (figure, save):
         axes = figure.subplots()
         ordered = folds.sort("fold")
         numbers, aucs = ordered["fold"].to_numpy(), ordered["auc"].to_numpy()
@@ -180,7 +180,7 @@ def fold_aucs(folds: pl.DataFrame, *, fmt: Format = "svg") -> bytes:
 
 def summary_png(equity: pl.DataFrame, *, starting_balance: float, title: str) -> bytes:
     """A small PNG for the Dagster UI: equity with its drawdown."""
-    with _figure(5.6, 2.3, "png", dpi=110) as (figure, save):
+    with figure_of(5.6, 2.3, "png", dpi=110) as (figure, save):
         axes = figure.subplots()
         days, curve = equity["ts"].to_numpy(), equity["equity"].to_numpy()
         peak = np.maximum.accumulate(np.maximum(curve, starting_balance))
@@ -207,7 +207,7 @@ def _date_axis(axes: Axes) -> None:
 
 
 @contextmanager
-def _figure(
+def figure_of(
     width: float, height: float, fmt: Format, *, dpi: int = 130
 ) -> Iterator[tuple[Figure, Callable[[], bytes]]]:
     """A figure without pyplot's global state, and what turns it into bytes; the same input gives the same bytes."""

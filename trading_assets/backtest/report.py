@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from trading_assets.backtest import plots
+from trading_assets.backtest import plots, plots_of_features
 from trading_assets.backtest.engine import BacktestResult
 from trading_assets.backtest.gates import GateResult
 from trading_assets.settings import BacktestSettings, LabelSettings
@@ -69,6 +69,7 @@ def render(
     gates: Sequence[GateResult],
     predictions: pl.DataFrame,
     folds: pl.DataFrame | None,
+    weights: pl.DataFrame | None = None,
     provenance: Provenance,
     created_at: datetime,
     folder: Path,
@@ -83,6 +84,8 @@ def render(
         ``probability`` and ``label``, for the calibration plot.
     folds
         The ``folds`` table of the model, for the AUC plot.
+    weights
+        The ``feature_importance`` table of the model.
     created_at
         Printed; UTC.
 
@@ -114,7 +117,9 @@ def render(
         metrics=[metric_row(result, name) for name, *_ in _METRICS],
         belief=belief_rows(result.metrics, predictions),
         refusals=result.refusals,
-        plots=_plots(result, predictions, folds, threshold=threshold, starting_balance=settings.starting_balance),
+        plots=_plots(
+            result, predictions, folds, weights, threshold=threshold, starting_balance=settings.starting_balance
+        ),
         first_trades=result.trades.head(MAX_TRADES).rows(named=True),
         last_trades=result.trades.slice(MAX_TRADES).tail(MAX_TRADES).rows(named=True),
         hidden_trades=max(result.trades.height - 2 * MAX_TRADES, 0),
@@ -190,6 +195,7 @@ def _plots(
     result: BacktestResult,
     predictions: pl.DataFrame,
     folds: pl.DataFrame | None,
+    weights: pl.DataFrame | None,
     *,
     threshold: float,
     starting_balance: float,
@@ -204,6 +210,8 @@ def _plots(
     ]
     if folds is not None and not folds.is_empty():
         pictures.append(("AUC by fold", False, plots.fold_aucs(folds)))
+    if weights is not None and not weights.is_empty():
+        pictures.append(("What the models lean on", True, plots_of_features.importance(weights)))
     return [
         {"title": title, "wide": wide, "source": f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"}
         for title, wide, svg in pictures

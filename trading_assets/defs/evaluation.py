@@ -27,7 +27,16 @@ from trading_assets.defs.verdicts import selected
 from trading_assets.defs.versions import required
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import BACKTEST_METRICS, CANDLES, EQUITY, FOLDS, PREDICTIONS, TRADES, TRIAL_RETURNS
+from trading_assets.store.tables import (
+    BACKTEST_METRICS,
+    CANDLES,
+    EQUITY,
+    FEATURE_IMPORTANCE,
+    FOLDS,
+    PREDICTIONS,
+    TRADES,
+    TRIAL_RETURNS,
+)
 
 if TYPE_CHECKING:
     from trading_assets.backtest.engine import BacktestResult
@@ -161,6 +170,7 @@ def _report(
         gates=gates.evaluate(result.metrics, settings.gates),
         predictions=predictions,
         folds=store.read(FOLDS, where={"model": name}),
+        weights=store.read(FEATURE_IMPORTANCE, where={"model": name}),
         provenance=report.Provenance(
             dataset_hash=trained.metadata["dataset_hash"],
             code_version=code_version(),

@@ -21,7 +21,7 @@ from trading_assets.defs.versions import refuse_outdated
 from trading_assets.errors import ModelError
 from trading_assets.settings import ModelSettings, Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import FOLDS, MODEL_VERSIONS, PREDICTIONS
+from trading_assets.store.tables import FEATURE_IMPORTANCE, FOLDS, MODEL_VERSIONS, PREDICTIONS
 
 if TYPE_CHECKING:
     from trading_assets.models import Dataset
@@ -36,7 +36,7 @@ GROUP = "models"
     owners=[RESEARCH_TEAM],
     kinds={"lightgbm", "polars", "duckdb"},
     tags=origin_tags(SETTINGS),
-    metadata={**asset_metadata(PREDICTIONS), "tables": "predictions, folds"},
+    metadata={**asset_metadata(PREDICTIONS), "tables": "predictions, folds, feature_importance"},
     partitions_def=MODELS,
 )
 def walk_forward(
@@ -44,16 +44,18 @@ def walk_forward(
 ) -> dg.MaterializeResult[None]:
     """Purged and embargoed walk-forward of a model specification: out-of-sample predictions and scores per fold."""
     from trading_assets.backtest.plots import fold_aucs
-    from trading_assets.models import scores, training
+    from trading_assets.backtest.plots_of_features import shap_summary
+    from trading_assets.models import importance, scores, training
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     data = _dataset(context.instance, store, name, spec)
     result = training.walk_forward(
-        data, spec, progress=lambda done, total: context.log.info(f"{name}: fold {done} of {total}")
+        data, spec, lambda done, total: context.log.info(f"{name}: fold {done} of {total}"), explained=True
     )
+    weights = pl.concat(part.importance for part in result.explanations)
     named = [
         (table, frame.with_columns(model=pl.lit(name)))
-        for table, frame in ((PREDICTIONS, result.predictions), (FOLDS, result.folds))
+        for table, frame in ((PREDICTIONS, result.predictions), (FOLDS, result.folds), (FEATURE_IMPORTANCE, weights))
     ]
     store.replace_together(named, where={"model": name})
     return dg.MaterializeResult(
@@ -64,6 +66,9 @@ def walk_forward(
             "dataset_hash": data.content_hash,
             "dataset_rows": data.frame.height,
             "folds": describe_frame(result.folds, FOLDS)["preview"],
+            "shap_summary": picture(
+                shap_summary(importance.beeswarm(result.explanations, data.features), fmt="png"), "SHAP summary"
+            ),
             "auc_by_fold": picture(fold_aucs(result.folds, fmt="png"), "AUC by fold"),
         }
     )

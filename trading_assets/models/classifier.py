@@ -12,6 +12,8 @@ import polars as pl
 
 from trading_assets.errors import ModelError
 
+Matrix = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Classifier:
@@ -68,9 +70,22 @@ class Classifier:
         """
         if frame.is_empty():
             return pl.Series("probability", [], pl.Float64)
+        return pl.Series("probability", self.probabilities(self.matrix(frame)), pl.Float64)
+
+    def matrix(self, frame: pl.DataFrame) -> Matrix:
+        """The model's inputs from rows of the ``features`` table; see :func:`matrix`."""
+        return matrix(frame, self.features)
+
+    def probabilities(self, values: Matrix) -> Matrix:
+        """The probability of each row of :meth:`matrix`."""
         # One thread: more only add start-up time to a single row, and nothing to the arithmetic.
-        probabilities = self._booster.predict(matrix(frame, self.features), num_threads=1)
-        return pl.Series("probability", probabilities, pl.Float64)
+        predicted: Matrix = self._booster.predict(values, num_threads=1)
+        return predicted
+
+    def contributions(self, values: Matrix) -> Matrix:
+        """SHAP values, ``(rows, features)``: what each input adds to the log-odds of its row."""
+        contributions: Matrix = self._booster.predict(values, num_threads=1, pred_contrib=True)
+        return contributions[:, :-1]  # the last column is the average
 
 
 def matrix(frame: pl.DataFrame, features: tuple[str, ...]) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import polars as pl
 from trading_assets.errors import ModelError
 from trading_assets.models.classifier import Classifier, matrix
 from trading_assets.models.dataset import OUTCOME, Dataset
+from trading_assets.models.importance import Explanation, explain
 from trading_assets.models.scores import score
 from trading_assets.settings import LightGBMSettings, ModelSettings
 from trading_assets.store.tables import FOLDS, PREDICTIONS
@@ -40,10 +41,13 @@ class WalkForwardResult:
         Rows of the ``predictions`` table without ``model``, sorted by market, ts.
     folds
         Rows of the ``folds`` table without ``model``.
+    explanations
+        What each fold's model leans on; empty unless asked for.
     """
 
     predictions: pl.DataFrame
     folds: pl.DataFrame
+    explanations: list[Explanation] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,9 @@ class TrainedModel:
     base_rate: float
 
 
-def walk_forward(dataset: Dataset, spec: ModelSettings, progress: Progress | None = None) -> WalkForwardResult:
+def walk_forward(
+    dataset: Dataset, spec: ModelSettings, progress: Progress | None = None, *, explained: bool = False
+) -> WalkForwardResult:
     """Train and test along the history, each test on data that its model had not seen.
 
     The newest ``spec.holdout_days`` are left out altogether.
@@ -82,6 +88,8 @@ def walk_forward(dataset: Dataset, spec: ModelSettings, progress: Progress | Non
         Windows and learner parameters.
     progress
         Called after each fold.
+    explained
+        Whether to measure feature importance too: some seconds a fold.
 
     Raises
     ------
@@ -92,19 +100,23 @@ def walk_forward(dataset: Dataset, spec: ModelSettings, progress: Progress | Non
     folds = WalkForward(spec.walk_forward).split(known.frame["known_at"], known.frame["label_end"])
     predictions: list[pl.DataFrame] = []
     reports: list[pl.DataFrame] = []
+    explanations: list[Explanation] = []
     # Threads over folds rather than inside LightGBM, which waits for all its threads at every split: measured eight
     # times slower with two threads than with one where another process keeps a core busy.
     with ThreadPoolExecutor(min(os.process_cpu_count() or 1, MAX_PARALLEL_FOLDS)) as pool:
         try:
-            for predicted, report in pool.map(lambda fold: _run_fold(known, fold, spec.lightgbm), folds):
+            for predicted, report, told in pool.map(
+                lambda fold: _run_fold(known, fold, spec.lightgbm, explained=explained), folds
+            ):
                 predictions.append(predicted)
                 reports.append(report)
+                explanations += told
                 if progress is not None:
                     progress(len(reports), len(folds))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return WalkForwardResult(pl.concat(predictions).sort("market", "ts"), pl.concat(reports))
+    return WalkForwardResult(pl.concat(predictions).sort("market", "ts"), pl.concat(reports), explanations)
 
 
 def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
@@ -168,9 +180,12 @@ def _parameters(settings: LightGBMSettings) -> dict[str, Any]:
     }
 
 
-def _run_fold(dataset: Dataset, fold: Fold, settings: LightGBMSettings) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _run_fold(
+    dataset: Dataset, fold: Fold, settings: LightGBMSettings, *, explained: bool
+) -> tuple[pl.DataFrame, pl.DataFrame, list[Explanation]]:
     train, test = dataset.frame[fold.train], dataset.frame[fold.test]
-    probability = fit(train, dataset.features, settings).predict(test)
+    classifier = fit(train, dataset.features, settings)
+    probability = classifier.predict(test)
     predictions = _typed(
         PREDICTIONS.columns,
         test.select("market", "ts", "known_at", *OUTCOME).with_columns(probability, fold=pl.lit(fold.number)),
@@ -187,7 +202,8 @@ def _run_fold(dataset: Dataset, fold: Fold, settings: LightGBMSettings) -> tuple
             **score(probability, test["label"]),
         }
     )
-    return predictions, _typed(FOLDS.columns, report)
+    told = [explain(classifier, test, fold=fold.number, seed=settings.seed)] if explained else []
+    return predictions, _typed(FOLDS.columns, report), told
 
 
 def _typed(columns: dict[str, Any], frame: pl.DataFrame) -> pl.DataFrame:

@@ -20,6 +20,7 @@ from trading_assets.store.tables.quality import DAILY_QUALITY, EXCHANGE_COMPARIS
 from trading_assets.store.tables.research import (
     BACKTEST_METRICS,
     EQUITY,
+    FEATURE_IMPORTANCE,
     FEATURES,
     FOLDS,
     LABELS,
@@ -51,6 +52,7 @@ TABLES: Final[dict[str, Table]] = {
         LABELS,
         PREDICTIONS,
         FOLDS,
+        FEATURE_IMPORTANCE,
         TRADES,
         EQUITY,
         BACKTEST_METRICS,
@@ -81,6 +83,7 @@ __all__ = [
     "EQUITY",
     "EXCHANGE_COMPARISON",
     "FEATURES",
+    "FEATURE_IMPORTANCE",
     "FILLS",
     "FOLDS",
     "GAPS",

@@ -87,6 +87,17 @@ FOLDS: Final = Table(
     ("model", "fold"),
     time="test_start",
 )
+FEATURE_IMPORTANCE: Final = Table(
+    "feature_importance",
+    "How much one fold's model leans on one feature, measured on the fold's test rows.",
+    {"model": pl.String, "fold": pl.Int32, "feature": pl.String, "permutation": pl.Float64, "shap": pl.Float64},
+    ("model", "fold", "feature"),
+    time="",
+    notes={
+        "permutation": "rise of the log loss when the feature's values are shuffled; at or below 0 it helps nothing",
+        "shap": "mean absolute SHAP value: what it adds to or takes from the log-odds",
+    },
+)
 TRADES: Final = Table(
     "trades",
     "One round trip of the backtest, costs included.",

@@ -1,0 +1,111 @@
+"""Which features a walk-forward's models lean on, measured on test data alone: time is respected by construction.
+
+Permutation importance: L. Breiman, "Random Forests", *Machine Learning* 45, 2001, on each fold's test rows. SHAP
+values: S. Lundberg et al., "From local explanations to global understanding with explainable AI for trees", *Nature
+Machine Intelligence* 2, 2020, as LightGBM computes them (exact for trees).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from trading_assets.models.classifier import Classifier
+from trading_assets.store.tables import FEATURE_IMPORTANCE
+
+TEST_ROWS: Final = 500
+"""Rows of a fold that importance is measured on, evenly spread; neighbours share most of their outcome anyway."""
+
+SHOWN: Final = 20
+"""Features that a picture explains."""
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One fold's test rows explained.
+
+    Attributes
+    ----------
+    importance
+        Rows of ``feature_importance`` without ``model``.
+    values, shap
+        ``(rows, features)``: what the model saw, and what each value added to the log-odds.
+    """
+
+    importance: pl.DataFrame
+    values: Array
+    shap: Array
+
+
+def explain(classifier: Classifier, test: pl.DataFrame, *, fold: int, seed: int) -> Explanation:
+    """Measure a fold's model on its test rows.
+
+    Parameters
+    ----------
+    classifier
+        The fold's model.
+    test
+        The fold's test rows: feature columns and ``label``.
+    fold, seed
+        The fold's number; with the seed it determines the permutations.
+    """
+    rows = test.gather_every(max(test.height // TEST_ROWS, 1))
+    values, hit = classifier.matrix(rows), (rows["label"] == 1).to_numpy()
+    shap = classifier.contributions(values)
+    base = _log_loss(classifier.probabilities(values), hit)
+    used = np.flatnonzero(np.abs(shap).max(axis=0) > 0)
+    loss = np.zeros(values.shape[1])
+    rng = np.random.default_rng([seed, fold])
+    for column in used:  # a feature that no tree asks cannot matter
+        kept = values[:, column].copy()
+        values[:, column] = rng.permutation(kept)
+        loss[column] = _log_loss(classifier.probabilities(values), hit) - base
+        values[:, column] = kept
+    importance = pl.DataFrame(
+        {
+            "fold": pl.repeat(fold, len(loss), dtype=pl.Int32, eager=True),
+            "feature": list(classifier.features),
+            "permutation": loss,
+            "shap": np.abs(shap).mean(axis=0),
+        }
+    )
+    return Explanation(importance.select(name for name in FEATURE_IMPORTANCE.columns if name != "model"), values, shap)
+
+
+def leading(importance: pl.DataFrame, count: int = SHOWN) -> list[str]:
+    """The features with the largest mean absolute SHAP value over the folds, the largest first.
+
+    Parameters
+    ----------
+    importance
+        ``feature``, ``shap``, a row per fold and feature.
+    """
+    ranked = importance.group_by("feature").agg(pl.col("shap").mean()).sort("shap", "feature", descending=[True, False])
+    return ranked["feature"].head(count).to_list()
+
+
+def beeswarm(explanations: list[Explanation], features: tuple[str, ...]) -> pl.DataFrame:
+    """The dots of a SHAP summary: ``feature``, ``rank`` (of the value within its feature and fold, [0, 1]), ``shap``.
+
+    Only the leading features; a missing value has no rank.
+    """
+    chosen = leading(pl.concat(part.importance for part in explanations))
+    columns = [features.index(name) for name in chosen]
+    parts = []
+    for part in explanations:
+        for name, column in zip(chosen, columns, strict=True):
+            value = pl.Series(part.values[:, column]).fill_nan(None)
+            rank = (value.rank() - 1) / max(value.count() - 1, 1)
+            parts.append(pl.DataFrame({"feature": name, "rank": rank, "shap": part.shap[:, column]}))
+    return pl.concat(parts)
+
+
+def _log_loss(probability: Array, hit: npt.NDArray[np.bool_]) -> float:
+    chance = np.clip(np.where(hit, probability, 1 - probability), 1e-15, 1)
+    return float(-np.log(chance).mean())
