@@ -89,8 +89,9 @@ CANDLE_GAPS: Final = Table(
     notes={
         "ts": "open of the first missing candle",
         "end": "open of the next stored one (exclusive)",
-        "reason": "unchecked, confirmed_empty (asked again: the exchange has none), exchange_outage (so, while a "
-        "second exchange traded), fetch_failure, before_listing or quarantined",
+        "reason": "confirmed_empty (asked again: the exchange has none), exchange_outage (so, while a second exchange "
+        "traded), fetch_failure, before_listing, out_of_reach or quarantined; what nobody looked into has no row",
+        "attempts": "how often it was asked for again",
     },
 )
 FUNDING_RATES: Final = Table(
