@@ -1,0 +1,119 @@
+"""`trading backfill` and `trading gaps` as processes, against the local exchange."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from tests.exchange import LocalExchange
+from tests.faults.world import walk
+from trading_assets.candles import OHLCV
+from trading_assets.store import open_store
+from trading_assets.store.tables import BARS, CANDLE_GAPS, CANDLES
+
+MARKET = "binance:BTC/USDT"
+START = datetime(2025, 3, 1, tzinfo=UTC)
+PAGE = 200
+DAYS = 3
+LOST = (START + timedelta(hours=30), START + timedelta(hours=31))
+
+
+@pytest.fixture
+def exchange() -> Iterator[LocalExchange]:
+    """The local exchange."""
+    exchange = LocalExchange()
+    exchange.start()
+    yield exchange
+    exchange.stop()
+
+
+class Desk:
+    """The command on a folder of its own, with one market on the local exchange."""
+
+    def __init__(self, folder: Path, exchange: LocalExchange) -> None:
+        source = {"kind": "ccxt", "exchange": "binance", "base_url": exchange.url, "rate_limit": False}
+        settings = {
+            "history": {"start": "2025-03-01", "end": "2025-04-01"},
+            "sources": {"local": source | {"page_limit": PAGE, "max_attempts": 2, "first_wait_s": 0.01}},
+            "markets": {MARKET: {"source": "local"}},
+            "models": {"btc": {"markets": [MARKET]}},
+            "labels": {"take_profit_pct": 0.1, "stop_loss_pct": 0.1},
+            "quality": {"gap_share": {"max_share": 0.1}},
+        }
+        (folder / "desk.yaml").write_text(yaml.safe_dump(settings))
+        self.store = open_store(f"duckdb:///{folder}/data/market.duckdb")
+        self._environment = os.environ | {
+            "TRADING_SETTINGS": str(folder / "desk.yaml"),
+            "TRADING_DATA_DIR": str(folder / "data"),
+            "COLUMNS": "200",
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "trading_cli", *arguments],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> str:
+        process = self.start(*arguments)
+        out, _ = process.communicate(timeout=180)
+        assert process.returncode == 0, out
+        return out
+
+    def candles(self) -> pl.DataFrame:
+        return self.store.read(CANDLES).select("ts", *OHLCV)
+
+
+@pytest.mark.slow
+def test_a_backfill_killed_in_the_middle_goes_on_where_it_was_and_a_repair_fetches_just_the_gap(
+    exchange: LocalExchange, tmp_path: Path
+) -> None:
+    truth = walk(DAYS * 1440)
+    holed = truth.filter(~pl.col("ts").is_between(*LOST, closed="left"))
+    exchange.hold(holed, MARKET)
+    desk = Desk(tmp_path, exchange)
+    order = ("backfill", "--market", MARKET, "--from", "2025-03-01", "--to", f"2025-03-0{DAYS}")
+    killed = desk.start(*order)
+    deadline = time.monotonic() + 120
+    while len(exchange.requests) < 8 and killed.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    before = desk.candles()
+    assert PAGE <= before.height < holed.height, "the kill came in the middle"
+
+    exchange.faults.asked.clear()
+    out = desk.run(*order)
+    last = before["ts"].max()
+    asked = [datetime.fromtimestamp(int(query["startTime"]) / 1000, UTC) for query in exchange.requests]
+    assert asked[0] == last, "from the last stored candle on"
+    assert len(asked) == len(set(asked))
+    assert desk.candles().equals(holed)
+    assert desk.store.read(BARS["1h"]).height == DAYS * 24 - 1
+    assert f"{holed.height - before.height + 1:,} candles fetched" in out
+
+    exchange.hold(truth.filter(pl.col("ts") != LOST[0]), MARKET)
+    exchange.faults.asked.clear()
+    out = desk.run("gaps", "--repair")
+    asked = [datetime.fromtimestamp(int(query["startTime"]) / 1000, UTC) for query in exchange.requests]
+    assert min(asked) == LOST[0]
+    assert max(asked) < LOST[1]
+    assert desk.candles().height == truth.height - 1
+    assert desk.store.read(CANDLE_GAPS)["reason"].to_list() == ["confirmed_empty"]
+    assert desk.store.read(BARS["1h"]).height == DAYS * 24, "the bars follow"
+    assert "1 candles missing in 1 ranges: 1 confirmed_empty" in out
