@@ -81,3 +81,20 @@ def test_a_process_killed_in_the_middle_of_a_write_leaves_the_old_rows_or_the_ne
         if mode == "replace":
             assert stored["ts"][0] == stored["ts"].min()
             assert (stored["ts"][0] - worker.START).total_seconds() == 60 * stored["close"][0]
+
+
+def test_a_dashboard_that_reads_meanwhile_sees_whole_writes_only(
+    store: Store, start_worker: Start, rows: int, url: str
+) -> None:
+    writer = start_worker("rewrite", "x:A/B", 6)
+    dashboard = open_store(url, lock_timeout_s=60)
+    seen = [0.0]
+    while writer.poll() is None:
+        stored = dashboard.read(CANDLES, columns=["ts", "close"])
+        if len(stored):
+            assert len(stored) == rows
+            assert stored["close"].n_unique() == 1
+            seen.append(stored["close"][0])
+    assert writer.returncode == 0
+    assert seen == sorted(seen)
+    assert store.read(CANDLES)["close"].unique().to_list() == [5.0]

@@ -45,7 +45,7 @@ class MarketSettings(Section):
 class StoreSettings(Section):
     """Where the tables live."""
 
-    url: str | None = Field(None, description="duckdb:///path; empty means market.duckdb in the data folder.")
+    url: str | None = Field(None, description="duckdb:///path or postgresql://user@host/database; empty: a file in data_dir.")
     lock_timeout_s: Positive = 60.0
 
 
