@@ -45,7 +45,9 @@ class MarketSettings(Section):
 class StoreSettings(Section):
     """Where the tables live."""
 
-    url: str | None = Field(None, description="duckdb:///path or postgresql://user@host/database; empty: a file in data_dir.")
+    url: str | None = Field(
+        None, description="duckdb:///path or postgresql://user@host/database; empty means a file in the data folder."
+    )
     lock_timeout_s: Positive = 60.0
 
 

@@ -21,6 +21,7 @@ from trading_assets.store.statements import Condition, listed, matching, near, q
 from trading_assets.store.tables import TABLES, Table
 
 _SCHEME: Final = "duckdb:///"
+_FORMS: Final = "write duckdb:///path or postgresql://user@host/database"
 _POSITION: Final = "__position"
 _STORED: Final = "__stored"
 
@@ -56,7 +57,7 @@ class DuckDBStore:
             If the URL names another engine or no file.
         """
         if not url.startswith(_SCHEME) or not url.removeprefix(_SCHEME).strip("/"):
-            raise StoreError(f"{url!r} is not the address of a store", where="store.url", remedy="write duckdb:///path")
+            raise StoreError(f"{url!r} is not the address of a store", where="store.url", remedy=_FORMS)
         return cls(from_root(url.removeprefix(_SCHEME)), lock_timeout_s)
 
     def upsert(self, table: Table, frame: pl.DataFrame) -> int:
