@@ -25,7 +25,8 @@ CLASHES: Final = ("40P01", "40001")
 """SQLSTATE of what the server undid because two transactions waited for each other: to be done again."""
 
 _LOCK_TIMEOUT: Final = "55P03"
-_FORBIDDEN: Final = ("42501", "25006")
+_FORBIDDEN: Final = "42501"
+_READ_ONLY: Final = "25006"
 _FULL: Final = ("53100", "53200", "54000")
 _CONNECT_TIMEOUT_S: Final = 10
 _PAUSE_S: Final = 0.2
@@ -163,6 +164,7 @@ def _explained(url: str, error: manager.Error, timeout_s: float) -> StoreError:
         for sign, what, remedy in _UNREACHABLE:
             if re.search(sign, message):
                 return StoreError(what, where=place, remedy=remedy)
+    message = message.partition("ERROR:")[2].strip() or message
     message = message.splitlines()[0]
     if code == _LOCK_TIMEOUT:
         return StoreError(
@@ -170,7 +172,9 @@ def _explained(url: str, error: manager.Error, timeout_s: float) -> StoreError:
             where=place,
             remedy="let it end, or raise store.lock_timeout_s",
         )
-    if code in _FORBIDDEN:
+    if code == _READ_ONLY:
+        return StoreError(message, where=place, remedy="a query only reads; writes need the primary server")
+    if code == _FORBIDDEN:
         return StoreError(message, where=place, remedy="grant the right to the user of store.url")
     if code in _FULL:
         return StoreError(message, where=place, remedy="make room on the server")
