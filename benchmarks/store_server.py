@@ -97,8 +97,8 @@ def compression() -> str:
     assert store.read(CANDLES).equals(frame), "compression changed the candles"
     server = "TimescaleDB" if REAL_TIMESCALE in os.environ else "TimescaleDB's WebAssembly build"
     return (
-        f"{len(frame):,} one-minute candles ({WEEKS} weeks, SYNTHETIC, one market) on {server}: {before / 1e6:.1f} MB with the "
-        f"key's index, {after / 1e6:.1f} MB compressed: {before / after:.1f} to 1, {after / len(frame):.0f} bytes each"
+        f"{len(frame):,} SYNTHETIC one-minute candles ({WEEKS} weeks, one market) on {server}: {before / 1e6:.1f} MB with "
+        f"the key's index, {after / 1e6:.1f} MB compressed: {before / after:.1f} to 1, {after / len(frame):.0f} bytes each"
     )
 
 
