@@ -96,9 +96,10 @@ def compression() -> str:
         after = session.fetch(size).item()
     assert store.read(CANDLES).equals(frame), "compression changed the candles"
     server = "TimescaleDB" if REAL_TIMESCALE in os.environ else "TimescaleDB's WebAssembly build"
+    sizes = f"{before / 1e6:.1f} MB with the key's index, {after / 1e6:.1f} MB compressed"
     return (
-        f"{len(frame):,} SYNTHETIC one-minute candles ({WEEKS} weeks, one market) on {server}: {before / 1e6:.1f} MB with "
-        f"the key's index, {after / 1e6:.1f} MB compressed: {before / after:.1f} to 1, {after / len(frame):.0f} bytes each"
+        f"{len(frame):,} SYNTHETIC one-minute candles ({WEEKS} weeks, one market) on {server}: {sizes}: "
+        f"{before / after:.1f} to 1, {after / len(frame):.0f} bytes each"
     )
 
 
