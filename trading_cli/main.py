@@ -14,7 +14,7 @@ import typer
 
 from trading_assets.errors import TradingError
 from trading_assets.settings import SETTINGS_FILE_VARIABLE
-from trading_cli import backfill, demo, gaps, models, node, placebo, quarantine, record, report, sql, store, ui
+from trading_cli import backfill, demo, features, gaps, models, node, placebo, quarantine, record, report, sql, store, ui
 
 app = typer.Typer(
     help="Candles to features, labels, models, backtests and a paper-trading node: one asset graph.",
@@ -54,6 +54,7 @@ app.command()(report.report)
 app.command()(sql.sql)
 app.add_typer(store.app, name="store")
 app.add_typer(quarantine.app, name="quarantine")
+app.command()(features.prove_features)
 app.command()(placebo.placebo)
 app.command()(node.paper)
 app.command()(node.replay)

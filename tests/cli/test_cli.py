@@ -15,7 +15,7 @@ from trading_assets.settings import PROJECT_ROOT
 from trading_assets.store import open_store
 from trading_cli import main
 
-COMMANDS = [command.callback.__name__ for command in main.app.registered_commands if command.callback]
+COMMANDS = [command.callback.__name__.replace("_", "-") for command in main.app.registered_commands if command.callback]
 SHORT = Path(__file__).with_name("short.yaml")
 
 

@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
+from trading_assets.features.proofs import Companions
+from trading_assets.features.proving import made_up_bars, made_up_companions
+
 BAR = timedelta(minutes=15)
-START = datetime(2025, 1, 1, tzinfo=UTC)
 
 type MakeBars = Callable[..., pl.DataFrame]
-
-
-def _bars(rows: int, *, seed: int = 1, tick: float = 0.01) -> pl.DataFrame:
-    """A walk with heavy tails, calm and wild days, prices on a tick (so that equal prices occur), some empty bars."""
-    rng = np.random.default_rng(seed)
-    wild = np.exp(0.5 * np.sin(np.arange(rows) / 300))
-    close = 100 * np.exp(np.cumsum(rng.standard_t(4, rows) * 1.5e-3 * wild))
-    open_ = np.concatenate([[100.0], close[:-1]])
-    high = np.maximum(open_, close) * (1 + rng.exponential(8e-4, rows))
-    low = np.minimum(open_, close) * (1 - rng.exponential(8e-4, rows))
-    volume = rng.lognormal(3, 1.2, rows) * (rng.random(rows) > 0.02)
-    prices = {"open": open_, "high": high, "low": low, "close": close}
-    return frame({name: np.round(values / tick) * tick for name, values in prices.items()} | {"volume": volume})
-
-
-def frame(columns: dict[str, np.ndarray]) -> pl.DataFrame:
-    """OHLCV arrays as bars of one market."""
-    rows = len(columns["close"])
-    ts = pl.datetime_range(START, START + BAR * (rows - 1), BAR, time_unit="us", time_zone="UTC", eager=True)
-    return pl.DataFrame({"market": ["sample:X/USDT"] * rows, "ts": ts, "known_at": ts + BAR, **columns})
 
 
 @pytest.fixture(scope="session")
 def make_bars() -> MakeBars:
     """Build a random walk of so many bars."""
-    return _bars
+    return made_up_bars
 
 
 @pytest.fixture(scope="session")
 def bars() -> pl.DataFrame:
     """A random walk of 3,000 bars."""
-    return _bars(3_000)
+    return made_up_bars(3_000)
+
+
+@pytest.fixture(scope="session")
+def companions(bars: pl.DataFrame) -> Companions:
+    """Every companion of ``bars``."""
+    return made_up_companions(bars)
 
 
 def recorded(folder: Path) -> dict[str, pl.DataFrame]:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import talib
 
-from tests.features.conftest import frame
 from tests.features.talib_peer import TOLERANCE, WARM_UP, deviations
 from trading_assets.features import compute, registry
+from trading_assets.features.proving import as_bars
 
 PATTERNS = {name: feature for name, feature in registry().items() if feature.group == "patterns"}
 
@@ -44,7 +44,7 @@ def test_patterns_equal_talib_on_candles_full_of_them():
         np.round(rng.exponential(2, rows) * rng.choice([0, 0.3, 1, 4], rows, p=[0.5, 0.2, 0.2, 0.1])) for _ in "ud"
     ]
     high, low = np.maximum(close, close - body) + shadow[0], np.minimum(close, close - body) - shadow[1]
-    bars = frame({"open": close - body, "high": high, "low": low, "close": close, "volume": np.ones(rows)})
+    bars = as_bars({"open": close - body, "high": high, "low": low, "close": close, "volume": np.ones(rows)})
     ours, seen = compute(bars), set()
     for name, feature in PATTERNS.items():
         theirs = getattr(talib, feature.source.split()[1])(close - body, high, low, close)[-ours.height :] / 100
@@ -72,7 +72,7 @@ BY_HAND = {
 @pytest.mark.parametrize("name", BY_HAND)
 def test_rare_patterns_are_seen_as_talib_sees_them(name):
     candles = np.array([*FILLER, *BY_HAND[name]], dtype=float).T
-    bars = frame(
+    bars = as_bars(
         dict(zip(("open", "high", "low", "close"), candles, strict=True)) | {"volume": np.ones(len(candles[0]))}
     )
     theirs = getattr(talib, PATTERNS[name].source.split()[1])(*candles)[-1] / 100

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from trading_assets.candles import TS
@@ -69,16 +71,21 @@ def join(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame]) -> dict[str
         A companion is unknown, lacks a column, is not in the order of ``known_at``, or holds infinite values.
     """
     joined: dict[str, Array] = {}
+    now = _microseconds(bars)
     for name, frame in companions.items():
-        one = _checked(name, frame)
-        known = bars.select("known_at").join_asof(
-            frame.select("known_at", pl.col("known_at").alias("_at"), *one.columns), on="known_at"
-        )
-        fresh = known["known_at"] - known["_at"] <= one.max_age
+        one, then = _checked(name, frame), _microseconds(frame)
+        newest = np.searchsorted(then, now, side="right") - 1
+        known = newest >= 0
+        if len(then):
+            known &= now - then[newest] <= one.max_age // timedelta(microseconds=1)
         for column in one.columns:
-            values = pl.select(pl.when(fresh).then(known[column])).to_series().fill_null(float("nan"))
-            joined[f"{name}.{column}"] = values.to_numpy()
+            values = np.append(frame[column].to_numpy(), np.nan)  # a null is NaN in NumPy
+            joined[f"{name}.{column}"] = values[np.where(known, newest, -1)]
     return joined
+
+
+def _microseconds(frame: pl.DataFrame) -> npt.NDArray[np.int64]:
+    return frame["known_at"].to_numpy().view(np.int64)
 
 
 def _checked(name: str, frame: pl.DataFrame) -> Companion:
@@ -92,11 +99,12 @@ def _checked(name: str, frame: pl.DataFrame) -> Companion:
     for column, dtype in {"known_at": TS, **dict.fromkeys(one.columns, pl.Float64())}.items():
         if frame.schema[column] != dtype:
             raise InvalidFrame(f"{column} is {frame.schema[column]}", where=where, remedy=f"make it {dtype}")
-    if frame["known_at"].null_count() or not frame["known_at"].is_sorted():
-        raise InvalidFrame("known_at is not ascending", where=where, remedy="sort by known_at")
-    if not frame["known_at"].is_unique().all():
-        raise InvalidFrame("two rows have the same known_at", where=where, remedy="keep one row per known_at")
+    times = _microseconds(frame)
+    if frame["known_at"].null_count() or not (times[1:] > times[:-1]).all():
+        raise InvalidFrame(
+            "known_at is not strictly ascending", where=where, remedy="sort by known_at, and keep one row of each"
+        )
     for column in one.columns:
-        if not frame[column].drop_nulls().is_finite().all():
+        if not frame[column].is_finite().all():
             raise InvalidFrame(f"{column} is not finite", where=where, remedy="give null where nothing is known")
     return one

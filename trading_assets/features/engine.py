@@ -15,14 +15,15 @@ from trading_assets.candles import OHLCV, TS
 from trading_assets.errors import InvalidFrame
 from trading_assets.features.bars import Bars
 from trading_assets.features.companions import join
-from trading_assets.features.registry import Family, Feature, Registry
-from trading_assets.features.windows import Array
+from trading_assets.features.registry import Family, Registry
 
 _CHUNK: Final = 12_288
 """Rows per pass. Features have a finite memory, so passes give the same values as one over the whole frame."""
 
-_SHORT: Final = 128
+_REACHES: Final = (128, 640, 1_200)
 """Features that look no further back share arrays without the long lead of the others."""
+
+type Matrix = npt.NDArray[np.float64]
 
 KEYS: Final = ("market", "ts", "known_at")
 
@@ -35,27 +36,55 @@ def compute(
     joined = join(bars, companions or {})
     lead = registry.lookback_bars - 1
     rows = max(bars.height - lead, 0)
-    known = set(companions or {})
-    families = [family for family in registry.families if known.issuperset(family.features[0].companions)]
-    values = {feature.name: np.empty(rows) for family in families for feature in family.features}
-    columns, groups = arrays(bars), _by_reach(families)
+    plan = registry.planned(_Plan, frozenset(joined))
+    values = np.empty((len(registry.features), rows))
+    values[plan.absent] = np.nan
+    columns = arrays(bars)
 
     def compute_pass(first: int) -> None:
         last = min(first + _CHUNK, lead + rows)
         with np.errstate(divide="ignore", invalid="ignore"):
-            for reach, members in groups:
+            for reach, members in plan.groups:
                 part = slice(first - reach + 1, last)
                 others = {name: column[part] for name, column in joined.items()}
                 frame = Bars(*(column[part] for column in columns), companions=others)
-                for family in members:
-                    for feature, array in zip(family.features, family.values(frame), strict=True):
-                        values[feature.name][first - lead : last - lead] = array[reach - 1 :]
+                for family, positions in members:
+                    for position, array in zip(positions, family.values(frame), strict=True):
+                        values[position, first - lead : last - lead] = array[reach - 1 :]
 
     _side_by_side(compute_pass, range(lead, lead + rows, _CHUNK))
-    keys = [bars[name][lead:] for name in KEYS]
-    return pl.DataFrame(
-        keys + [_series(feature, values.pop(name, None), rows) for name, feature in registry.features.items()]
-    )
+    keys = pl.DataFrame([bars[name][lead:] for name in KEYS])
+    return keys.hstack(_few_rows(registry, values, plan) if rows <= _CHUNK else _many_rows(registry, values))
+
+
+class _Plan:
+    """What to compute where certain inputs of companions are known, in groups by look-back.
+
+    Attributes
+    ----------
+    groups
+        The look-back that suffices for a group, and its families with their features' positions.
+    absent
+        The positions of features whose companion is not there.
+    solid, nullable
+        The positions of features by name.
+    """
+
+    def __init__(self, registry: Registry, known: frozenset[str]) -> None:
+        position = {name: row for row, name in enumerate(registry.features)}
+        groups: dict[int, list[tuple[Family, list[int]]]] = {}
+        self.absent: list[int] = []
+        for family in registry.families:
+            positions = [position[feature.name] for feature in family.features]
+            if known.issuperset(name for name in family.features[0].inputs if "." in name):
+                group = sum(family.lookback > reach for reach in _REACHES)
+                groups.setdefault(group, []).append((family, positions))
+            else:
+                self.absent += positions
+        self.groups = [(max(one.lookback for one, _ in members), members) for members in groups.values()]
+        nullable = registry.nullable
+        self.solid = {name: row for name, row in position.items() if name not in nullable}
+        self.nullable = {name: row for name, row in position.items() if name in nullable}
 
 
 def _side_by_side(compute_pass: Callable[[int], None], passes: Sequence[int]) -> None:
@@ -69,19 +98,33 @@ def _side_by_side(compute_pass: Callable[[int], None], passes: Sequence[int]) ->
         list(pool.map(compute_pass, passes))
 
 
-def _series(feature: Feature, values: Array | None, rows: int) -> pl.Series:
-    """A feature's column; null where a companion is not there or did not know."""
-    if values is None:
-        return pl.repeat(None, rows, dtype=pl.Float64, eager=True).alias(feature.name)
-    series = _without_copy(values).alias(feature.name) if rows > _CHUNK else pl.Series(feature.name, values)
-    return series.fill_nan(None) if feature.nullable else series
+def _few_rows(registry: Registry, values: Matrix, plan: _Plan) -> pl.DataFrame:
+    """The features' columns from one block: making a series of each would take longer than computing the live tail."""
+    rows = values.shape[1]
+    solid, nothing = plan.solid, pl.Series([None], dtype=pl.Float64).new_from_index(0, rows)
+    if not solid or not rows:
+        return pl.DataFrame([pl.Series(name, array) for name, array in zip(registry.features, values, strict=True)])
+    block = pl.Series(np.ascontiguousarray(values[list(solid.values())].T)).reshape((rows, len(solid)))
+    columns = block.arr.to_struct(fields=list(solid)).struct.unnest()
+    columns = columns.hstack(
+        [
+            nothing.alias(name) if row in plan.absent else pl.Series(name, values[row], nan_to_null=True)
+            for name, row in plan.nullable.items()
+        ]
+    )
+    names = list(registry.features)
+    return columns if columns.columns == names else columns[names]
 
 
-def _without_copy(values: Array) -> pl.Series:
+def _many_rows(registry: Registry, values: Matrix) -> pl.DataFrame:
+    """The features' columns around the arrays, not copied; a null where a companion is not there or did not know."""
     import pyarrow as pa
 
-    array = pa.Array.from_buffers(pa.float64(), len(values), [None, pa.py_buffer(values)])
-    return cast("pl.Series", pl.from_arrow(array))
+    columns = {
+        name: pa.array(array, from_pandas=feature.nullable)
+        for (name, feature), array in zip(registry.features.items(), values, strict=True)
+    }
+    return cast("pl.DataFrame", pl.from_arrow(pa.table(columns)))
 
 
 def arrays(bars: pl.DataFrame) -> list[npt.NDArray[Any]]:
@@ -91,14 +134,6 @@ def arrays(bars: pl.DataFrame) -> list[npt.NDArray[Any]]:
 
 def _microseconds(bars: pl.DataFrame) -> npt.NDArray[np.int64]:
     return bars["ts"].to_numpy().view(np.int64)
-
-
-def _by_reach(all_families: list[Family]) -> list[tuple[int, list[Family]]]:
-    """The families in two groups, each with the look-back that suffices for it."""
-    groups: dict[bool, list[Family]] = {}
-    for family in all_families:
-        groups.setdefault(family.lookback <= _SHORT, []).append(family)
-    return [(max(family.lookback for family in families), families) for families in groups.values()]
 
 
 def check(bars: pl.DataFrame) -> None:

@@ -1,11 +1,14 @@
-"""Proofs that features do not lie: each returns what it found wrong, so an empty list is a pass.
+"""Proofs that features do not lie: each returns where it found them different, so an empty list is a pass.
 
-They take any function from bars to features, so they apply to the project's registry and to a user's own.
+They take any function from bars (and companions) to features, so they apply to the project's registry and to a user's
+own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
@@ -19,7 +22,9 @@ from trading_assets.features.bars import Bars
 from trading_assets.features.companions import INPUTS
 from trading_assets.features.registry import Family, Registry
 
-type Compute = Callable[[pl.DataFrame], pl.DataFrame]
+type Companions = Mapping[str, pl.DataFrame]
+type Compute = Callable[[pl.DataFrame, Companions], pl.DataFrame]
+type Tail = Callable[[pl.DataFrame, int], pl.DataFrame]
 
 _PHASES: Final = 96
 """As many ends of a frame as a day has: look-backs of features on the clock differ between them."""
@@ -27,26 +32,74 @@ _PHASES: Final = 96
 TOLERANCE: Final = 1e-9
 """Relative to the larger of a value and its column's median magnitude (values near zero are differences)."""
 
+ROWS: Final = "rows"
+"""Stands for a feature where the rows themselves differ."""
 
-def look_ahead(compute: Compute, bars: pl.DataFrame, *, row: int, factors: Sequence[float]) -> list[str]:
-    """The features of which any value up to ``row`` changes when later bars do.
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first bar in which a feature has two values.
+
+    Attributes
+    ----------
+    feature
+        The column; ``rows`` where the frames do not even hold the same bars.
+    ts
+        The bar's open; None where the frames hold no common bar.
+    value, other
+        What the two computations gave; None stands for null.
+    """
+
+    feature: str
+    ts: datetime | None = None
+    value: float | None = None
+    other: float | None = None
+
+    def __str__(self) -> str:
+        if self.ts is None:
+            return f"{self.feature} differ"
+        return f"{self.feature} at {self.ts:%Y-%m-%d %H:%M}: {self.value!r} and {self.other!r}"
+
+
+def look_ahead(
+    compute: Compute,
+    bars: pl.DataFrame,
+    companions: Companions,
+    *,
+    row: int,
+    factors: Sequence[float],
+) -> list[Divergence]:
+    """Where values up to ``row`` change when later bars, or what companions knew later, do.
 
     Parameters
     ----------
     row
         The last bar that stays as it is.
     factors
-        Prices and volume of the bars after ``row`` are multiplied by these, in turn.
+        Prices, volume and companions' values after ``row`` are multiplied by these, in turn.
     """
-    later = pl.int_range(pl.len()) > row
-    cycle = pl.Series(np.resize(np.asarray(factors, dtype=float), bars.height))
-    changed = bars.with_columns(pl.when(later).then(pl.col(name) * cycle).otherwise(pl.col(name)) for name in OHLCV)
-    known = pl.col("ts") <= bars["ts"][row]
-    return different(compute(bars).filter(known), compute(changed).filter(known))
+    known_at = bars["known_at"][row]
+    changed = _changed_after(bars, known_at, factors, OHLCV)
+    others = {
+        name: _changed_after(frame, known_at, factors, [column for column in frame.columns if column != "known_at"])
+        for name, frame in companions.items()
+    }
+    known = pl.col("known_at") <= known_at
+    return different(compute(bars, companions).filter(known), compute(changed, others).filter(known))
 
 
-def dependence_on_partitions(compute: Compute, bars: pl.DataFrame, *, lookback: int, cuts: Iterable[int]) -> list[str]:
-    """The features that differ between the whole frame and parts of it, each with its look-back before it.
+def _changed_after(
+    frame: pl.DataFrame, known_at: datetime, factors: Sequence[float], columns: Iterable[str]
+) -> pl.DataFrame:
+    cycle = pl.Series(np.resize(np.asarray(factors, dtype=float), frame.height))
+    later = pl.col("known_at") > known_at
+    return frame.with_columns(pl.when(later).then(pl.col(name) * cycle).otherwise(pl.col(name)) for name in columns)
+
+
+def dependence_on_partitions(
+    compute: Compute, bars: pl.DataFrame, companions: Companions, *, lookback: int, cuts: Iterable[int]
+) -> list[Divergence]:
+    """Where the whole frame differs from parts of it, each with its look-back before it.
 
     Parameters
     ----------
@@ -54,8 +107,58 @@ def dependence_on_partitions(compute: Compute, bars: pl.DataFrame, *, lookback: 
         Row numbers at which the result is cut into parts.
     """
     edges = sorted({lookback - 1, *(cut for cut in cuts if lookback <= cut < bars.height), bars.height})
-    parts = [compute(bars[first - lookback + 1 : last]) for first, last in pairwise(edges)]
-    return different(compute(bars), pl.concat(parts))
+    parts = [compute(bars[first - lookback + 1 : last], companions) for first, last in pairwise(edges)]
+    return different(compute(bars, companions), pl.concat(parts))
+
+
+def live_parity(
+    compute: Compute,
+    bars: pl.DataFrame,
+    companions: Companions,
+    *,
+    lookback: int,
+    replayed: int = 1_000,
+    tail: Tail | None = None,
+) -> list[Divergence]:
+    """Where the table differs from what a node computes, bar after bar, from the newest bars that it holds.
+
+    Parameters
+    ----------
+    replayed
+        How many of the newest bars are replayed.
+    tail
+        (bars, row) -> the bars that the node holds when that row closes; by default the ``lookback`` newest.
+    """
+    held = tail or (lambda frame, row: frame[row - lookback + 1 : row + 1])
+    first = max(lookback - 1, bars.height - replayed)
+    live = [compute(held(bars, row), companions).tail(1) for row in range(first, bars.height)]
+    table = compute(bars, companions)
+    return different(table.tail(len(live)), pl.concat(live)) if live else []
+
+
+def gap_dishonesty(
+    compute: Compute, bars: pl.DataFrame, companions: Companions, *, lookback: int, first: int, missing: int
+) -> list[Divergence]:
+    """Where missing bars do what they must not.
+
+    Rows exist for the bars that exist. Those before the gap, and those whose whole look-back came after it, are as if
+    nothing were missing; those between reach further back in time, the same in every partition.
+
+    Parameters
+    ----------
+    first, missing
+        Row number of the first bar that is taken out, and how many are.
+    """
+    end = first + missing
+    gap = pl.concat([bars[:first], bars[end:]])
+    whole, holed = compute(bars, companions), compute(gap, companions)
+    if not holed["ts"].equals(gap["ts"][lookback - 1 :]):
+        return [Divergence(ROWS)]
+    before, clear = bars["ts"][first - 1], bars["ts"][min(end + lookback, bars.height - 1)]
+    untouched = (pl.col("ts") <= before) | (pl.col("ts") > clear)
+    found = different(whole.filter(untouched), holed.filter(untouched))
+    cuts = (first - 1, first, first + 1, first + lookback // 2)
+    return found or dependence_on_partitions(compute, gap, companions, lookback=lookback, cuts=cuts)
 
 
 def overstated_look_backs(registry: Registry, bars: pl.DataFrame) -> list[str]:
@@ -81,14 +184,7 @@ def _needs_all(family: Family, bars: pl.DataFrame) -> bool:
     return False
 
 
-def _frame(columns: Sequence[npt.NDArray[Any]]) -> Bars:
-    """Arrays as bars with companions that follow the close, shifted."""
-    close = columns[4]
-    others = {name: close * (1 + number / 100) for number, name in enumerate(INPUTS)}
-    return Bars(*columns, companions=others)
-
-
-def understated_look_backs(registry: Registry, bars: pl.DataFrame, *, row: int) -> list[str]:
+def understated_look_backs(registry: Registry, bars: pl.DataFrame, *, row: int) -> list[Divergence]:
     """The features whose value at ``row`` needs more bars than they declare."""
     columns = engine.arrays(bars)
     found = []
@@ -97,25 +193,41 @@ def understated_look_backs(registry: Registry, bars: pl.DataFrame, *, row: int) 
         for family in registry.families:
             alone = _frame([column[row + 1 - family.lookback : row + 1] for column in columns])
             pairs = zip(family.features, family.values(whole), family.values(alone), strict=True)
-            found += [feature.name for feature, value, own in pairs if not np.isclose(value[-1], own[-1], TOLERANCE, 0)]
+            found += [
+                Divergence(feature.name, bars["ts"][row], float(value[-1]), float(own[-1]))
+                for feature, value, own in pairs
+                if not np.isclose(value[-1], own[-1], TOLERANCE, 0)
+            ]
     return found
 
 
-def undeclared_inputs(registry: Registry, bars: pl.DataFrame) -> list[str]:
-    """The features that change with a column of the bars which they do not declare."""
-    before = engine.compute(bars, registry)
-    found = set()
+def _frame(columns: Sequence[npt.NDArray[Any]]) -> Bars:
+    """Arrays as bars with companions that follow the close."""
+    close = columns[4]
+    others = {name: close * (1 + number / 100) for number, name in enumerate(INPUTS)}
+    return Bars(*columns, companions=others)
+
+
+def undeclared_inputs(registry: Registry, bars: pl.DataFrame, companions: Companions) -> list[Divergence]:
+    """The features that change with a column of the bars, or with a companion, which they do not declare."""
+    before = engine.compute(bars, registry, companions)
+    found: dict[str, Divergence] = {}
     for name in OHLCV:
         noise = np.random.default_rng(len(name)).uniform(0.9, 1.1, bars.height)
-        after = engine.compute(bars.with_columns(pl.col(name) * noise), registry)
-        found |= {changed for changed in different(before, after) if name not in registry.features[changed].inputs}
-    return sorted(found)
+        after = engine.compute(bars.with_columns(pl.col(name) * noise), registry, companions)
+        for one in different(before, after):
+            if name not in registry.features[one.feature].inputs:
+                found.setdefault(one.feature, one)
+    return [found[name] for name in sorted(found)]
 
 
-def different(first: pl.DataFrame, second: pl.DataFrame) -> list[str]:
-    """The columns in which two frames of features differ by more than the tolerance; ``rows`` where their keys do."""
+def different(first: pl.DataFrame, second: pl.DataFrame) -> list[Divergence]:
+    """The first bar of each column in which two frames of features differ by more than the tolerance.
+
+    ``rows`` alone where the frames do not hold the same bars.
+    """
     if not first.select(engine.KEYS).equals(second.select(engine.KEYS)):
-        return ["rows"]
+        return [Divergence(ROWS)]
     found = []
     for name in first.columns[len(engine.KEYS) :]:
         one, other = first[name].to_numpy(), second[name].to_numpy()
@@ -123,5 +235,6 @@ def different(first: pl.DataFrame, second: pl.DataFrame) -> list[str]:
         allowed = TOLERANCE * np.maximum(size, np.median(size) if len(size) else 0)
         same = (np.abs(one - other) <= allowed) | (one == other) | (np.isnan(one) & np.isnan(other))
         if not same.all():
-            found.append(name)
+            row = int(np.argmin(same))
+            found.append(Divergence(name, first["ts"][row], first[name][row], second[name][row]))
     return found

@@ -6,10 +6,10 @@ import ast
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Final
+from typing import Final, cast
 
 from trading_assets.features import bars, companions, windows
 from trading_assets.features.bars import INPUTS, Bars
@@ -92,6 +92,7 @@ class Registry:
     def __init__(self) -> None:
         self.families: list[Family] = []
         self.features: dict[str, Feature] = {}
+        self._plans: dict[object, object] = {}
 
     def feature(
         self,
@@ -154,14 +155,31 @@ class Registry:
                     )
                     for name in names
                 )
-                for member in members:
-                    if member.name in self.features:
-                        raise ValueError(f"{function.__name__}: there is already a feature {member.name}")
-                    self.features[member.name] = member
-                self.families.append(Family(function, members))
+                self.add(Family(function, members))
             return function
 
         return register
+
+    def add(self, family: Family) -> None:
+        """Take in a family.
+
+        Raises
+        ------
+        ValueError
+            A name is taken.
+        """
+        for member in family.features:
+            if member.name in self.features:
+                raise ValueError(f"{family.function.__name__}: there is already a feature {member.name}")
+            self.features[member.name] = member
+        self.families.append(family)
+        self._plans.clear()
+
+    def planned[T](self, make: Callable[..., T], *key: Hashable) -> T:
+        """``make(self, *key)``, made once as long as no feature is added."""
+        if (make, *key) not in self._plans:
+            self._plans[make, *key] = make(self, *key)
+        return cast("T", self._plans[make, *key])
 
     @property
     def indicators(self) -> tuple[str, ...]:

@@ -345,7 +345,8 @@ def impulse(frame: Bars) -> Array:
     ema, hist = frame.ema(13), frame.once(convergence, fast=12, slow=26, signal=9)[2]
     trend = _sign(ema / shift(ema, 1) - 1)
     speed = _sign(hist - shift(hist, 1))
-    return trend * (trend == speed)
+    agreed: Array = trend * (trend == speed)
+    return agreed
 
 
 def _sign(values: Array) -> Array:

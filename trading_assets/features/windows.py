@@ -267,20 +267,17 @@ def _fold(state: Array, window: int, join: Join) -> Array:
     ``more`` bars before them. Along the way, states hold complete windows only.
     """
     length = state.shape[-1]
+    if length < window:
+        return np.full(state.shape, np.nan)
     total, covered, size = state, 0, 1
-    while covered < window:
+    while True:
         if window & size:
-            total = _join(total, covered, state, size, join) if covered else state
+            total = join(total[..., size:], covered, state[..., :-covered], size) if covered else state
             covered += size
-        if covered < window:
-            state = _join(state, size, state, size, join)
-            size *= 2
-    return _padded(total, length)
-
-
-def _join(newer: Array, bars: int, older: Array, more: int, join: Join) -> Array:
-    rows = max(newer.shape[-1] - more, 0)
-    return join(newer[..., more:], bars, older[..., :rows], more)
+            if covered == window:
+                return _padded(total, length)
+        state = join(state[..., size:], size, state[..., :-size], size)
+        size *= 2
 
 
 def _state(*values: Array, parts: int) -> Array:

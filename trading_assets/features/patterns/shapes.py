@@ -30,6 +30,7 @@ class Candles:
 
     def __init__(self, frame: Bars) -> None:
         self._frame = frame
+        self._known: dict[tuple[object, ...], Flags] = {}
 
     def _ago[S: np.generic](self, values: npt.NDArray[S], ago: int) -> npt.NDArray[S]:
         return values[OLDEST - ago : max(len(values) - ago, OLDEST - ago)]
@@ -118,12 +119,14 @@ class Candles:
         }
 
     def all(self, ago: int, *flags: str) -> Flags:
-        """Whether the candle has every one of the named properties."""
-        first, *others = (self._ago(self._flags[flag], ago) for flag in flags)
-        result: Flags = first.copy()
-        for other in others:
-            result &= other
-        return result
+        """Whether the candle has every one of the named properties; shared, so not to be changed."""
+        key = (ago, *flags)
+        if key not in self._known:
+            first, *others = (self._ago(self._flags[flag], ago) for flag in flags)
+            for other in others:
+                first = first & other
+            self._known[key] = first
+        return self._known[key]
 
     def each(self, bars: Sequence[int], *flags: str) -> Flags:
         """Whether all of several candles have every one of the named properties."""
@@ -186,15 +189,23 @@ def pattern(talib: str, lookback: int, *, low: float = 0, high: float = 0) -> Ca
     The function returns where the pattern is seen (a bullish one, or a bearish one where only ``low`` is given), a pair
     (bullish, bearish), or the values themselves.
     """
+    first = max(lookback - 1, OLDEST)
 
     def register(function: Callable[[Candles], Signs]) -> Callable[[Bars], Array]:
         @wraps(function)
         def compute(frame: Bars) -> Array:
-            values = np.full(len(frame), np.nan)
-            candles = frame.once(Candles)
-            seen = function(candles) if len(frame) > OLDEST else np.empty(0, dtype=np.bool_)
-            signs = _signs(seen, bearish=high == 0)
-            values[max(lookback - 1, OLDEST) :] = signs[max(lookback - 1 - OLDEST, 0) :]
+            values = np.empty(len(frame))
+            values[:first] = np.nan
+            if len(frame) > first:
+                seen = function(frame.once(Candles))
+                if isinstance(seen, tuple):
+                    np.subtract(
+                        seen[0][first - OLDEST :], seen[1][first - OLDEST :], out=values[first:], dtype=np.float64
+                    )
+                elif high == 0 and seen.dtype == np.bool_:
+                    np.negative(seen[first - OLDEST :], out=values[first:], dtype=np.float64)
+                else:
+                    values[first:] = seen[first - OLDEST :]
             return values
 
         feature(
@@ -209,10 +220,3 @@ def pattern(talib: str, lookback: int, *, low: float = 0, high: float = 0) -> Ca
         return compute
 
     return register
-
-
-def _signs(seen: Signs, *, bearish: bool) -> Array:
-    if isinstance(seen, tuple):
-        return seen[0].astype(np.float64) - seen[1]
-    values: Array = seen.astype(np.float64)
-    return -values if bearish and seen.dtype == np.bool_ else values

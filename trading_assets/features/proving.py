@@ -1,0 +1,170 @@
+"""The four proofs over a whole registry, on made-up bars and on recorded ones: a verdict per feature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from trading_assets.errors import InvalidFrame
+from trading_assets.features import engine, proofs
+from trading_assets.features.proofs import ROWS, Companions, Compute, Divergence
+from trading_assets.features.registry import Registry
+
+PROOFS: Final = ("look-ahead", "partitions", "live parity", "gaps", "look-back", "inputs")
+"""The four proofs, and that what a feature declares of itself is true."""
+
+_BAR: Final = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the proofs say of one feature: the first divergence per proof that failed."""
+
+    feature: str
+    failures: Mapping[str, Divergence] = field(default_factory=dict)
+
+    @property
+    def proven(self) -> bool:
+        """Whether it passed all."""
+        return not self.failures
+
+
+def prove(
+    registry: Registry,
+    bars: pl.DataFrame,
+    companions: Companions | None = None,
+    *,
+    replayed: int = 1_000,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Verdict]:
+    """Run every proof on every feature of a registry.
+
+    Parameters
+    ----------
+    bars
+        15-minute bars of one market: twice the longest look-back and a thousand more, at least.
+    companions
+        Frames for features that read some.
+    replayed
+        How many bars the live proof replays, and how many rows the others look at.
+    progress
+        Told the name of each proof before it runs.
+
+    Returns
+    -------
+    list of Verdict
+        One per feature, in the registry's order.
+
+    Raises
+    ------
+    InvalidFrame
+        There are too few bars.
+    """
+    lookback = registry.lookback_bars
+    needed = 2 * lookback + replayed
+    if bars.height < needed:
+        raise InvalidFrame(
+            f"{bars.height:,} bars are too few to prove look-backs of {lookback:,}",
+            where=str(bars["market"][0]) if bars.height else "bars",
+            remedy=f"give at least {needed:,} bars of 15 minutes",
+        )
+    bars, others = bars.tail(needed), companions or {}
+
+    def compute(frame: pl.DataFrame, known: Companions) -> pl.DataFrame:
+        return engine.compute(frame, registry, known)
+
+    failures: dict[str, dict[str, Divergence]] = {}
+    for name, run in _runs(registry, compute, bars, others, replayed).items():
+        progress(name)
+        for one in run():
+            hit = registry.features if one.feature == ROWS else (one.feature,)
+            for feature in hit:
+                failures.setdefault(feature, {}).setdefault(name, one)
+    return [Verdict(name, failures.get(name, {})) for name in registry.features]
+
+
+def _runs(
+    registry: Registry, compute: Compute, bars: pl.DataFrame, companions: Companions, replayed: int
+) -> dict[str, Callable[[], list[Divergence]]]:
+    lookback = registry.lookback_bars
+    middle = bars.height - replayed // 2
+    chunks = [range(lookback, bars.height, size) for size in (96, 97, 1_001)]
+
+    def look_ahead() -> list[Divergence]:
+        rows = (lookback - 1, middle, middle + 1, bars.height - 2)
+        return [
+            one
+            for row, factors in zip(rows, ((1.7,), (0.5, 2.0), (1.01, 0.99, 3.0), (100.0,)), strict=True)
+            for one in proofs.look_ahead(compute, bars, companions, row=row, factors=factors)
+        ]
+
+    def partitions() -> list[Divergence]:
+        return [
+            one
+            for cuts in chunks
+            for one in proofs.dependence_on_partitions(compute, bars, companions, lookback=lookback, cuts=cuts)
+        ]
+
+    def gaps() -> list[Divergence]:
+        return [
+            one
+            for missing in (1, 5, 150)
+            for one in proofs.gap_dishonesty(
+                compute, bars, companions, lookback=lookback, first=lookback + 7, missing=missing
+            )
+        ]
+
+    return {
+        "look-ahead": look_ahead,
+        "partitions": partitions,
+        "live parity": lambda: proofs.live_parity(compute, bars, companions, lookback=lookback, replayed=replayed),
+        "gaps": gaps,
+        "look-back": lambda: [
+            one for row in (middle, bars.height - 1) for one in proofs.understated_look_backs(registry, bars, row=row)
+        ],
+        "inputs": lambda: proofs.undeclared_inputs(registry, bars, companions),
+    }
+
+
+def made_up_bars(rows: int, *, seed: int = 1, tick: float = 0.01) -> pl.DataFrame:
+    """A random walk with heavy tails, calm and wild days, prices on a tick, and some bars without volume."""
+    rng = np.random.default_rng(seed)
+    wild = np.exp(0.5 * np.sin(np.arange(rows) / 300))
+    close = 100 * np.exp(np.cumsum(rng.standard_t(4, rows) * 1.5e-3 * wild))
+    open_ = np.concatenate([[100.0], close[:-1]])
+    high = np.maximum(open_, close) * (1 + rng.exponential(8e-4, rows))
+    low = np.minimum(open_, close) * (1 - rng.exponential(8e-4, rows))
+    prices = {"open": open_, "high": high, "low": low, "close": close}
+    rounded = {name: np.round(values / tick) * tick for name, values in prices.items()}
+    return as_bars(rounded | {"volume": rng.lognormal(3, 1.2, rows) * (rng.random(rows) > 0.02)})
+
+
+def as_bars(columns: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]]) -> pl.DataFrame:
+    """OHLCV arrays as 15-minute bars of one market from 2025 on."""
+    rows, start = len(columns["close"]), datetime(2025, 1, 1, tzinfo=UTC)
+    ts = pl.datetime_range(start, start + _BAR * (rows - 1), _BAR, time_unit="us", time_zone="UTC", eager=True)
+    return pl.DataFrame({"market": ["sample:X/USDT"] * rows, "ts": ts, "known_at": ts + _BAR, **columns})
+
+
+def made_up_companions(bars: pl.DataFrame, *, seed: int = 2) -> dict[str, pl.DataFrame]:
+    """Every companion of some bars, each with its own rhythm, and with stretches in which nothing was known."""
+    rng = np.random.default_rng(seed)
+    rows, known_at = bars.height, bars["known_at"]
+
+    def within(name: str, columns: tuple[str, ...], *, low: float, high: float, every: int, late_s: int) -> None:
+        keep = pl.Series((np.arange(rows) % every == 0) & (rng.random(rows) > 0.02))
+        values = {column: rng.uniform(low, high, rows) for column in columns}
+        found[name] = pl.DataFrame({"known_at": known_at + timedelta(seconds=late_s), **values}).filter(keep)
+
+    leader = bars["close"].to_numpy() ** 0.7 * np.exp(np.cumsum(rng.normal(0, 1e-3, rows)))
+    found = {"leader": pl.DataFrame({"known_at": known_at, "close": leader}).filter(pl.Series(rng.random(rows) > 0.01))}
+    within("funding", ("rate",), low=-1e-4, high=3e-4, every=32, late_s=0)
+    within("sentiment", ("score",), low=-1, high=1, every=96, late_s=1_234)
+    within("trades", ("sign_imbalance", "volume_imbalance"), low=-1, high=1, every=1, late_s=0)
+    within("book", ("spread_bps", "depth_imbalance", "order_flow_imbalance"), low=0.1, high=1, every=1, late_s=0)
+    return found

@@ -1,0 +1,119 @@
+"""`trading prove-features`: whether features tell the truth, feature by feature."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from trading_assets.errors import TradingError
+from trading_cli.console import console, progress
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trading_assets.features.registry import Registry
+
+
+def prove_features(
+    module: Annotated[
+        str, typer.Argument(help="A module or a file with features; without it, the project's own.", show_default=False)
+    ] = "",
+    market: Annotated[
+        str,
+        typer.Option(help="Prove on stored bars of this market too, not on made-up ones alone.", show_default=False),
+    ] = "",
+    replayed: Annotated[int, typer.Option(min=1, help="Bars that the live proof replays.")] = 1_000,
+) -> None:
+    """Prove that features see no future, hang on no partition and are live what is stored; exit code 1 if not."""
+    from trading_assets.features.proving import made_up_bars, made_up_companions, prove
+
+    registry = _registry(module)
+    needed = 2 * registry.lookback_bars + replayed
+    frames = {"made-up bars": made_up_bars(needed)}
+    if market:
+        frames[market] = _stored(market, needed)
+    failed = False
+    for name, bars in frames.items():
+        with progress() as shown:
+            task = shown.add_task(f"{len(registry.features):,} features on {name}", total=6, note="")
+            verdicts = prove(
+                registry,
+                bars,
+                made_up_companions(bars),
+                replayed=replayed,
+                progress=lambda proof: shown.update(task, advance=1, note=proof),  # noqa: B023 - called in this turn
+            )
+            shown.update(task, note="")
+        liars = [verdict for verdict in verdicts if not verdict.proven]
+        failed |= bool(liars)
+        table = Table("feature", "verdict", "fails", "first divergent bar, and its two values")
+        for verdict in verdicts if len(verdicts) <= _FEW else liars:
+            if verdict.proven:
+                table.add_row(verdict.feature, "[green]proven[/]", "", "")
+            for number, (proof, divergence) in enumerate(verdict.failures.items()):
+                table.add_row(*("", "") if number else (verdict.feature, "[red]refuted[/]"), proof, str(divergence))
+        if table.row_count:
+            console.print(table)
+        console.print(f"{name}: {len(verdicts) - len(liars):,} of {len(verdicts):,} features proven")
+    if failed:
+        raise typer.Exit(1)
+
+
+_FEW = 40
+"""Up to so many features are all listed; of more, those that failed."""
+
+
+def _registry(name: str) -> Registry:
+    """The registries of a module as one; of a module that uses the project's decorator, its part of the project's."""
+    from trading_assets.features import registry as _  # noqa: F401 - registers the project's own
+    from trading_assets.features.registry import REGISTRY, Registry
+
+    if not name:
+        return REGISTRY
+    module = _load(name)
+    own = [value for value in vars(module).values() if isinstance(value, Registry) and value is not REGISTRY]
+    merged = Registry()
+    families = [family for one in own for family in one.families]
+    for family in families or [one for one in REGISTRY.families if one.function.__module__ == module.__name__]:
+        merged.add(family)
+    if not merged.features:
+        raise TradingError(
+            "no features", where=name, remedy="decorate functions with @feature; see docs/how-to/add-a-feature.md"
+        )
+    return merged
+
+
+def _load(name: str) -> ModuleType:
+    path = Path(name)
+    try:
+        if path.suffix != ".py":
+            return importlib.import_module(name)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise ImportError("no such file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module
+        spec.loader.exec_module(module)
+    except (ImportError, SyntaxError, ValueError) as error:
+        raise TradingError(
+            f"cannot load it: {error}", where=name, remedy="give a file or an importable module"
+        ) from None
+    return module
+
+
+def _stored(market: str, rows: int) -> pl.DataFrame:
+    from datetime import UTC, datetime
+
+    from trading_assets.settings import load_settings
+    from trading_assets.store import configured_store
+    from trading_assets.store.tables import BARS
+
+    store = configured_store(load_settings())
+    return store.tail(BARS["15m"], where={"market": market}, before=datetime.max.replace(tzinfo=UTC), rows=rows)
