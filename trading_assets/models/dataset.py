@@ -91,17 +91,24 @@ def build(store: Store, markets: Sequence[str], *, until: datetime | None = None
     ModelError
         If a market has no labelled rows, or the stored features are not those of this code.
     """
-    from trading_assets.features import feature_names, fingerprint, nullable_features
+    from trading_assets.features import fingerprint
 
     where = {"market": list(markets)}
     features = store.read(FEATURES, where=where)
     labels = store.read(LABELS, where=where, columns=["market", "ts", *OUTCOME])
     if until is not None:
         features = features.filter(pl.col("known_at") <= until)
-    empty = {name for name in nullable_features() if name not in features.columns or features[name].is_null().all()}
-    names = [name for name in feature_names() if name not in empty]
+    names = usable_names(features)
     dataset = join(features, labels, names=names, fingerprint=fingerprint(), markets=markets)
     return dataset if until is None else dataset.known_by(until)
+
+
+def usable_names(features: pl.DataFrame) -> list[str]:
+    """The features that a model can learn from these rows: all but those of companions that are nowhere stored."""
+    from trading_assets.features import feature_names, nullable_features
+
+    empty = {name for name in nullable_features() if name not in features.columns or features[name].is_null().all()}
+    return [name for name in feature_names() if name not in empty]
 
 
 def join(

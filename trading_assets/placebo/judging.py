@@ -68,7 +68,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     from trading_assets.backtest import gates
     from trading_assets.backtest.engine import run_backtest
     from trading_assets.backtest.scrutiny import scrutinise
-    from trading_assets.features import compute, feature_names, fingerprint
+    from trading_assets.features import compute, fingerprint
     from trading_assets.labels import triple_barrier
     from trading_assets.models import dataset, training
     from trading_assets.models.scores import summary
@@ -81,7 +81,8 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     with tempfile.TemporaryDirectory() as folder:
         bars = _bars(open_store(f"duckdb:///{Path(folder) / 'world.duckdb'}"), candles, timeframe)
     labels = triple_barrier(bars, candles, candle_timeframe=timeframe, settings=settings.labels, until=end)
-    data = dataset.join(compute(bars), world.labels(labels), names=feature_names(), fingerprint=fingerprint())
+    rows = compute(bars)
+    data = dataset.join(rows, world.labels(labels), names=dataset.usable_names(rows), fingerprint=fingerprint())
     predictions = training.walk_forward(data, spec).predictions
     result = run_backtest(
         predictions,
