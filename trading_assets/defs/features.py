@@ -10,12 +10,14 @@ from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, look_back, w
 from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags
 from trading_assets.defs.reading import bar_start, resume_at
 from trading_assets.features import LOOKBACK_BARS, compute, feature_names, fingerprint
+from trading_assets.features.reading import read_companions
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, FEATURES
 
 _BAR = BARS["15m"]
 _LENGTH = timeframe_delta("15m")
+_LEADER = SETTINGS.features.leader
 
 
 @dg.asset(
@@ -24,7 +26,7 @@ _LENGTH = timeframe_delta("15m")
     owners=[RESEARCH_TEAM],
     kinds={"polars", "duckdb"},
     tags=origin_tags(SETTINGS),
-    code_version=fingerprint()[:12],
+    code_version=f"{fingerprint()[:12]}{f' led by {_LEADER}' if _LEADER else ''}",
     metadata={
         **asset_metadata(FEATURES, further=feature_names()),
         "features": len(feature_names()),
@@ -38,7 +40,7 @@ _LENGTH = timeframe_delta("15m")
 def features(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
-    """Trend, momentum, volatility, volume, regime and calendar indicators of each 15-minute bar."""
+    """Every indicator of each 15-minute bar; null where a leader, funding, books and the like are not stored."""
     parts = []
     for window in windows(context.partition_keys, settings):
         where = {"market": window.market}
@@ -46,7 +48,9 @@ def features(
         start = bar_start(resume_at(store, window.market, finest, window.start), _LENGTH)
         before = store.tail(_BAR, where=where, before=start, rows=LOOKBACK_BARS - 1)
         bars = pl.concat([before, store.read(_BAR, where=where, start=start, end=window.end)])
-        rows = compute(bars).filter(pl.col("ts") >= start)
+        first = bars["ts"][0] if bars.height else start
+        known = read_companions(store, window.market, start=first, end=window.end, leader=settings.features.leader)
+        rows = compute(bars, known).filter(pl.col("ts") >= start)
         store.replace(FEATURES, rows, where=where, start=start, end=window.end)
         parts.append((window, rows))
     return dg.MaterializeResult(metadata=describe_partitions(context, FEATURES, parts))

@@ -5,6 +5,7 @@ Secrets never stand here: exchange keys are read from the environment where they
 """
 
 from trading_assets.settings.data import FetchSettings, History, MarketSettings, ScheduleSettings, StoreSettings
+from trading_assets.settings.features import FeatureSettings
 from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings, RiskSettings
 from trading_assets.settings.places import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, settings_file
 from trading_assets.settings.quality import QualitySettings, Severity
@@ -30,6 +31,7 @@ __all__ = [
     "SETTINGS_FILE_VARIABLE",
     "BacktestSettings",
     "CcxtSource",
+    "FeatureSettings",
     "FetchSettings",
     "FilesSource",
     "GateSettings",

@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from trading_assets.candles import Market, timeframe_minutes
 from trading_assets.settings.data import FetchSettings, History, MarketSettings, ScheduleSettings, StoreSettings
+from trading_assets.settings.features import FeatureSettings
 from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings
 from trading_assets.settings.places import settings_file
 from trading_assets.settings.quality import QualitySettings
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     fetch: FetchSettings = FetchSettings()
     quality: QualitySettings = QualitySettings()
+    features: FeatureSettings = FeatureSettings()
     labels: LabelSettings = LabelSettings()
     gates: GateSettings = GateSettings()
     backtest: BacktestSettings = BacktestSettings()
@@ -78,6 +80,8 @@ class Settings(BaseSettings):
             self._check_second_exchange(name, market)
             if market.funding not in {None, "none", *self.sources}:
                 raise ValueError(f"market {name}: no source {market.funding!r}; known: {sorted(self.sources)}")
+        if self.features.leader not in (None, *self.markets):
+            raise ValueError(f"features.leader: no market {self.features.leader!r}; known: {sorted(self.markets)}")
         for name, model in self.models.items():
             if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) is None:
                 raise ValueError(f"model {name!r}: write a name of letters, digits, - _ and . (it names folders)")

@@ -1,0 +1,17 @@
+"""What features read beside the bars of their own market."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from trading_assets.settings.section import Section
+
+
+class FeatureSettings(Section):
+    """Companions of the features; what is not stored is null in the features, never zero."""
+
+    leader: str | None = Field(
+        None,
+        description="The market that the others are compared with (beta, relative strength, its lagged returns): one "
+        "of `markets`. For research: the node does not hold its bars, so models that read it are refused at approval.",
+    )
