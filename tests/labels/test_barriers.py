@@ -278,3 +278,19 @@ def test_a_long_frame_is_labelled_in_passes_without_a_seam():
     some = triple_barrier(bars[8_100:8_300], candles, **arguments)
     assert whole.height == size - 100
     assert some.equals(whole[8_100:8_300])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 0.0, -1.0, None])
+@pytest.mark.parametrize("column", ["open", "high", "low", "close"])
+def test_a_price_that_is_no_price_is_refused_instead_of_touching_a_barrier(column, bad):
+    broken = pl.when(pl.int_range(pl.len()) == 7).then(pl.lit(bad, dtype=pl.Float64)).otherwise(column).alias(column)
+    candles = candles_of([flat()] * 60).with_columns(broken)
+    given = {"candle_timeframe": "1m", "until": START + 100 * BAR}
+    with pytest.raises(InvalidFrame, match=f"{column} is not a positive number everywhere"):
+        triple_barrier(bars_of(3), candles, settings=LabelSettings(), **given)
+    if column != "open":  # the bars that scaled barriers are measured on
+        bars = bars_of(60).with_columns(high=100.0, low=100.0, close=100.0).with_columns(broken)
+        with pytest.raises(InvalidFrame, match=f"{column} is not a positive number everywhere"):
+            triple_barrier(
+                bars, candles_of([flat()] * 60), settings=LabelSettings(barriers="atr", scale_bars=5), **given
+            )

@@ -28,6 +28,7 @@ _BARRIERS: Final = pl.Series(["stop_loss", "time", "take_profit"])
 """By sign, from -1 on."""
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_PRICES: Final = ("open", "high", "low", "close")
 
 Ints = npt.NDArray[np.int64]
 
@@ -72,10 +73,10 @@ def triple_barrier(
     Raises
     ------
     InvalidFrame
-        Columns or order of ``bars`` or ``candles`` are wrong.
+        Columns or order of ``bars`` or ``candles`` are wrong, or a price is not a positive number.
     """
     bars = _with_barriers(bars, settings, until)
-    check_bars(candles, ("ts", "open", "high", "low", "close"), "candles")
+    check_bars(candles, ("ts", *_PRICES), "candles")
     times = _microseconds(candles["ts"])
     step = timeframe_delta(candle_timeframe) // _MICROSECOND
     positions = Positions(times, step)
@@ -90,7 +91,7 @@ def triple_barrier(
     horizon_end = known_at + _horizon(settings) // _MICROSECOND
     long, target, risk = bars["side"].to_numpy() > 0, *(bars[name].to_numpy() for name in WIDTHS)
     trades = Trades(entry, positions.first_from(horizon_end), horizon_end, long, target, risk)
-    path = Path(times, step, *(candles[name].to_numpy() for name in ("open", "high", "low", "close")))
+    path = Path(times, step, *(candles[name].to_numpy() for name in _PRICES))
     exits = Exits.of(trades, path, best_case=settings.ambiguous == "best_case")
     earned = exits.gross - settings.cost_bps / 1e4
     frame = bars.with_columns(
@@ -153,7 +154,7 @@ def _opens_there(bars: pl.DataFrame, times: Ints, entry: Ints) -> npt.NDArray[np
 
 
 def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None:
-    """Raise ``InvalidFrame`` where columns are missing, times are of another type or not ascending."""
+    """Raise ``InvalidFrame``: columns missing, times of another type or not ascending, prices not positive numbers."""
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise InvalidFrame(f"no column {', '.join(missing)}", where=f"labels: {name}")
@@ -167,6 +168,14 @@ def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None
         raise InvalidFrame(
             "ts is not strictly ascending", where=f"labels: {name}", remedy="give one market, sorted and unique by ts"
         )
+    for column in (column for column in columns if column in _PRICES):
+        prices = frame[column].to_numpy()
+        if len(prices) and not (prices.min() > 0 and prices.max() < np.inf):  # both are NaN where one is
+            raise InvalidFrame(
+                f"{column} is not a positive number everywhere",
+                where=f"labels: {name}",
+                remedy="leave such candles out: a missing candle touches nothing",
+            )
 
 
 def _microseconds(series: pl.Series) -> Ints:
