@@ -16,8 +16,8 @@ from trading_assets.errors import SettingsError
     ("arguments", "said"),
     [
         ({"markets": ["binance:BTC/USDT"]}, "no market 'binance:BTC/USDT'"),
-        ({"start_month": "2024-12"}, "no month '2024-12'.*2025-01"),
-        ({"start_month": "2025-03", "end_month": "2025-01"}, "range is empty"),
+        ({"start": "2024-12"}, "no month '2024-12'.*2025-01"),
+        ({"start": "2025-03", "end": "2025-01"}, "range is empty"),
     ],
 )
 def test_what_the_history_does_not_have_is_refused_by_name(

@@ -66,8 +66,10 @@ def candles(
     facts = _facts(reports)
     for name in _WRITTEN:
         table = TABLES[name]
-        parts = ((window, _times(store, table, window, settings)) for window in found)
-        described = describe_partitions(context, table, parts) | _newest(store, table, found[-1], settings)
+        parts = ((window, _stored(store, table, window, settings)) for window in found)
+        described = describe_partitions(context, table, parts)
+        if table is CANDLES:
+            described |= {"preview": _newest(store, found[-1], settings)}
         yield dg.MaterializeResult(asset_key=name, metadata=described | facts[name])
 
 
@@ -90,13 +92,14 @@ def _facts(reports: list[IngestReport]) -> dict[str, Metadata]:
     }
 
 
-def _times(store: Store, table: Table, window: Window, settings: Settings) -> pl.DataFrame:
-    """When the stored rows of a window are, in the market's own timeframe."""
+def _stored(store: Store, table: Table, window: Window, settings: Settings) -> pl.DataFrame:
+    """What is stored of a window in the market's own timeframe; of candles only the times, for there are many."""
     where = {"market": window.market, "timeframe": settings.markets[window.market].timeframe}
-    return store.read(table, where=where, start=window.start, end=window.end, columns=[table.time])
+    columns = [table.time] if table is CANDLES else None
+    return store.read(table, where=where, start=window.start, end=window.end, columns=columns)
 
 
-def _newest(store: Store, table: Table, window: Window, settings: Settings) -> Metadata:
-    """The last rows of a window, for people; a year of candles is not read for that."""
+def _newest(store: Store, window: Window, settings: Settings) -> dg.MarkdownMetadataValue:
+    """The last candles of a window, for people."""
     where = {"market": window.market, "timeframe": settings.markets[window.market].timeframe}
-    return {"preview": preview(store.tail(table, where=where, before=window.end, rows=5))}
+    return preview(store.tail(CANDLES, where=where, before=window.end, rows=5))

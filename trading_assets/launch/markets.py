@@ -13,6 +13,7 @@ from trading_assets.defs.fetching import Fetch, exchange_of
 from trading_assets.defs.partitions import LOOKS_BACK_MONTHS
 from trading_assets.defs.progress import Listener
 from trading_assets.defs.ranges import DayRange
+from trading_assets.errors import StoreError
 from trading_assets.launch.runs import LaunchResult, check_known, check_settings, run
 from trading_assets.launch.side_by_side import side_by_side
 from trading_assets.settings import Settings
@@ -110,7 +111,10 @@ def _wanted(settings: Settings, markets: Sequence[str] | None) -> list[str]:
 def _with_what_looks_back(settings: Settings, market: str, days: DayRange) -> DayRange:
     """The days, and the months after them whose features and labels look back on them, where candles are stored."""
     where = {"market": market, "timeframe": settings.markets[market].timeframe}
-    stored = configured_store(settings).bounds(CANDLES, where=where)
+    try:
+        stored = configured_store(settings).bounds(CANDLES, where=where)
+    except StoreError:
+        return days  # the run says what is wrong, and the UI shows it
     month_end = datetime(days.last.year, days.last.month, 1, tzinfo=UTC) + timedelta(days=32)
     follows = stored is not None and stored[1] >= month_end.replace(day=1)
     return days.followed_by(LOOKS_BACK_MONTHS) if follows else days

@@ -19,6 +19,7 @@ from trading_assets.defs.partitions import SETTINGS
 from trading_assets.defs.progress import Listener, Translator, told_to
 from trading_assets.errors import SettingsError
 from trading_assets.home import HOME_VARIABLE, STORAGE_VARIABLE, dagster_environment, within
+from trading_assets.launch.sqlite_files import held_open
 from trading_assets.settings import Settings
 
 _LAUNCHED_BY, _OURS, _PROCESS = "launched_by", "trading", "process"
@@ -115,8 +116,20 @@ def run(
     partition: str | None = None,
     tags: Mapping[str, str] | None = None,
     on_event: Listener | None = None,
+    definitions: dg.Definitions = defs,
 ) -> LaunchResult:
     """Run a job and wait for it.
+
+    Parameters
+    ----------
+    job_name, subject
+        Which job, and what the run is about.
+    partition, tags
+        Its partition, or the tags that say its range and what it fetches.
+    on_event
+        Called for each step, materialization, check and log line.
+    definitions
+        Where the job is, if not in the project's own.
 
     Raises
     ------
@@ -124,11 +137,11 @@ def run(
         If the settings have other partitions than the definitions.
     """
     check_settings(settings)
-    instance, job, run_id = open_instance(settings), defs.resolve_job_def(job_name), str(uuid.uuid4())
+    instance, job, run_id = open_instance(settings), definitions.resolve_job_def(job_name), str(uuid.uuid4())
     translator = None if on_event is None else Translator(subject, len(job.nodes), on_event)
     if translator is not None:
         instance.add_event_listener(run_id, translator)
-    with told_to(translator):
+    with told_to(translator), held_open(settings.data_dir / "dagster", run_id):
         result = job.execute_in_process(
             run_config=_QUIET,
             instance=instance,

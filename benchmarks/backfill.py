@@ -1,0 +1,111 @@
+"""Three markets and a year of minutes in one Dagster run, and one more day: ``python -m benchmarks.backfill``.
+
+The run holds candles, quarantine, revisions, the gap ledger and the five bars, with the checks of candles; events go to
+the SQLite files that the UI reads. The candles lie in Parquet files.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+import yaml
+
+from benchmarks.store import DAY, candles
+from benchmarks.table import Measurement, Target, print_table
+
+MARKETS = ("bench:A/USDT", "bench:B/USDT", "bench:C/USDT")
+DAYS = 365
+FIRST = date(2020, 1, 1)
+
+
+def run() -> list[Measurement]:
+    """Fill a year, then add a day to it; the same day after a month as the peer."""
+    with tempfile.TemporaryDirectory() as name:
+        desk = Desk(Path(name))
+        year = desk.filled(DAYS, "year")
+        day = desk.one_more_day(DAYS, "year")
+        desk.filled(31, "month")
+        after_a_month = desk.one_more_day(31, "month")
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
+    rows = len(MARKETS) * DAYS * DAY
+    return [
+        Measurement(f"{len(MARKETS)} markets x {DAYS} days, files to bars", year, rows, target=Target(max_seconds=20)),
+        Measurement(
+            f"one more day of {len(MARKETS)} markets after {DAYS} days",
+            day,
+            len(MARKETS) * DAY,
+            "the same after 31 days",
+            after_a_month,
+            Target(max_seconds=3),
+        ),
+    ]
+
+
+class Desk:
+    """The code location over three markets in files, with a data folder per history."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        files = {market: str(folder / f"{market[6]}.parquet") for market in MARKETS}
+        settings = {
+            "history": {"start": FIRST.isoformat(), "end": (FIRST + timedelta(days=DAYS + 1)).isoformat()},
+            "sources": {"disk": {"kind": "files", "paths": files}},
+            "markets": {market: {"source": "disk"} for market in MARKETS},
+            "models": {"model": {"markets": [MARKETS[0]]}},
+            "quality": {"gap_share": {"max_share": 1.0}},  # the last month is young
+        }
+        (folder / "bench.yaml").write_text(yaml.safe_dump(settings))
+        os.environ["TRADING_SETTINGS"] = str(folder / "bench.yaml")
+        self.frames = {market: candles((DAYS + 1) * DAY, market=market) for market in MARKETS}
+
+    def filled(self, days: int, name: str) -> float:
+        """Seconds of the run that fills the first ``days`` days."""
+        self._hold(days)
+        return self._run(name, FIRST, FIRST + timedelta(days=days - 1), rows=days * DAY)
+
+    def one_more_day(self, days: int, name: str) -> float:
+        """Seconds of the run that adds the day after them."""
+        self._hold(days + 1)
+        last = FIRST + timedelta(days=days)
+        return self._run(name, last, last, rows=(days + 1) * DAY)
+
+    def _hold(self, days: int) -> None:
+        for market, frame in self.frames.items():
+            frame[: days * DAY].drop("market", "timeframe").write_parquet(self.folder / f"{market[6]}.parquet")
+
+    def _run(self, name: str, first: date, last: date, *, rows: int) -> float:
+        import dagster as dg
+
+        from trading_assets.defs import bars, candles, checks_candles
+        from trading_assets.defs.partitions import partition_key, range_tags
+        from trading_assets.defs.resources import resources
+        from trading_assets.launch.runs import run
+        from trading_assets.settings import load_settings
+        from trading_assets.store import configured_store
+        from trading_assets.store.tables import CANDLES
+
+        settings = load_settings(data_dir=self.folder / name)
+        keys = (partition_key(MARKETS[0], f"{first:%Y-%m}"), partition_key(MARKETS[-1], f"{last:%Y-%m}"))
+        part = dg.Definitions(
+            assets=[candles.candles, *bars.bar_assets],
+            asset_checks=[checks_candles.candle_checks],
+            jobs=[dg.define_asset_job("to_bars")],
+        )
+        definitions = dg.Definitions.merge(part, resources())
+        begin = time.perf_counter()
+        result = run(settings, "to_bars", name, tags=range_tags(*keys), definitions=definitions)
+        seconds = time.perf_counter() - begin
+        assert result.success, result.failures
+        assert len(result.checks) >= len(checks_candles.candle_checks.check_specs_by_output_name)
+        stored = configured_store(settings).read(CANDLES, columns=["market"])
+        assert stored.group_by("market").len()["len"].to_list() == [rows] * len(MARKETS)
+        return seconds
+
+
+if __name__ == "__main__":
+    print_table(run(), title="Backfill")
