@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from trading_assets.placebo import Plan, Verdict, World, outcomes, run_worlds
+from trading_assets.errors import TradingError
+from trading_assets.placebo import Plan, Verdict, World, outcomes, run_worlds, running
 from trading_assets.placebo.worlds import PERMUTED, PLANTED, RANDOM_WALK, SHIFTED
 from trading_assets.settings import Settings
 
@@ -63,3 +68,66 @@ def test_one_approved_null_world_is_one_too_many() -> None:
 def test_nine_of_ten_planted_worlds_must_be_found(found: int, passed: bool) -> None:
     (outcome,) = [o for o in outcomes(verdict(PLANTED, i, approved=i < found) for i in range(10)) if o.kind == PLANTED]
     assert outcome.passed is passed
+
+
+def test_other_code_judges_anew_so_that_a_leak_cannot_hide_behind_older_verdicts(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = plan(settings, tmp_path).file
+    assert plan(settings, tmp_path).file == before
+    package = tmp_path / "package"
+    (package / "placebo").mkdir(parents=True)
+    (package / "leak.py").write_text("close.shift(-1)")
+    monkeypatch.setattr(running, "__file__", str(package / "placebo" / "running.py"))
+    assert plan(settings, tmp_path).file != before
+
+
+def test_two_runs_by_the_same_rules_do_not_judge_side_by_side(settings: Settings, tmp_path: Path) -> None:
+    first = plan(settings, tmp_path, World(RANDOM_WALK, 1, DAYS))
+    first.file.write_text(json.dumps(asdict(verdict(RANDOM_WALK, 1, approved=False))) + "\n")
+
+    def second(_: Verdict) -> None:
+        with pytest.raises(TradingError, match="another process is judging by the same rules"):
+            run_worlds(plan(settings, tmp_path, World(RANDOM_WALK, 1, DAYS)), lambda _: None)
+
+    assert len(run_worlds(first, second)) == 1
+    assert len(run_worlds(first, lambda _: None)) == 1, "the lock is free again"
+
+
+def test_a_killed_run_leaves_no_process_behind(settings: Settings, tmp_path: Path) -> None:
+    script = f"""
+from pathlib import Path
+from trading_assets.placebo import Plan, World, run_worlds
+from trading_assets.settings import load_settings
+if __name__ == "__main__":
+    worlds = [World("random walk", seed, {DAYS}) for seed in range(9)]
+    run_worlds(Plan(worlds, load_settings(), "syna", None, Path({str(tmp_path)!r}), workers=2), print)
+"""
+    (tmp_path / "run.py").write_text(script)
+    run = subprocess.Popen([sys.executable, str(tmp_path / "run.py")])
+    try:
+        assert wait_for(lambda: len(workers := judges(run.pid)) == 2 and all(map(watches, workers)), seconds=60)
+        workers = judges(run.pid)
+    finally:
+        run.kill()
+        run.wait()
+    assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), seconds=10)
+
+
+def judges(parent: int) -> list[int]:
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+def watches(pid: int) -> bool:
+    """Whether a worker has begun: its numerical libraries are loaded."""
+    return "polars" in Path(f"/proc/{pid}/maps").read_text()
+
+
+def wait_for(happened: Callable[[], bool], *, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if happened():
+            return True
+        time.sleep(0.1)
+    return False

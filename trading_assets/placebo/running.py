@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from functools import cached_property
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from trading_assets.errors import TradingError
 from trading_assets.placebo.judging import Verdict, judge
 from trading_assets.placebo.worlds import World
 
@@ -59,10 +64,9 @@ class Plan:
         """The model's specification."""
         return self.settings.models[self.model]
 
-    @property
+    @cached_property
     def file(self) -> Path:
-        """The verdicts under these rules: other settings, features or source have another file."""
-        from trading_assets.features import fingerprint
+        """The verdicts under these rules: other settings, source or code of this package have another file."""
         from trading_assets.models.hashing import frame_hash
 
         settings = self.settings
@@ -72,7 +76,7 @@ class Plan:
             "gates": settings.gates.model_dump(mode="json"),
             "backtest": settings.backtest.model_dump(mode="json"),
             "risk": settings.node.risk.model_dump(mode="json"),
-            "features": fingerprint(),
+            "code": _code_hash(),
             "source": None if self.source is None else frame_hash(self.source),
         }
         name = hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:16]
@@ -87,9 +91,14 @@ def run_worlds(plan: Plan, progress: Progress) -> list[Verdict]:
     Raises
     ------
     TradingError
-        Of the first world that could not be judged.
+        Of the first world that could not be judged, or where another process judges by the same rules.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
+    with _alone(plan.file):
+        return _run(plan, progress)
+
+
+def _run(plan: Plan, progress: Progress) -> list[Verdict]:
     known = {(v.kind, v.seed, v.days): v for v in _read(plan.file)}
     done = [known[key] for world in plan.worlds if (key := (world.kind, world.seed, world.days)) in known]
     for verdict in done:
@@ -125,6 +134,39 @@ _plan: Plan
 def _begin(plan: Plan) -> None:
     global _plan  # a worker's own copy, sent once instead of with every world
     _plan = plan
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """End this worker where the run was killed: it would wait for its next world for ever."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """One run at a time for one set of rules: two would judge the same worlds twice."""
+    with file.with_suffix(".lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TradingError(
+                "another process is judging by the same rules", where="placebo", remedy="wait until it is done"
+            ) from None
+        yield
+
+
+def _code_hash() -> str:
+    """Of everything that a verdict may rest on: a leak that a change brings must not be hidden by older verdicts."""
+    from trading_assets.sql.loading import MODELS_FOLDER
+
+    found = hashlib.sha256()
+    for folder, pattern in ((Path(__file__).parents[1], "*.py"), (MODELS_FOLDER, "*.sql")):
+        for file in sorted(folder.rglob(pattern)):
+            found.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return found.hexdigest()
 
 
 def _judge(world: World) -> Verdict:
