@@ -21,6 +21,7 @@ import polars as pl
 
 from benchmarks.table import Measurement, Target, print_table
 from trading_assets import features, models
+from trading_assets.models.dataset import usable_names
 from trading_assets.registry.deployment import DeployedModel, deploy
 from trading_assets.settings import (
     LabelSettings,
@@ -121,7 +122,7 @@ def _prepare(settings: Settings) -> None:
         ambiguous=pl.lit(value=False),
         resolution=pl.lit("1m"),
     ).select(*LABELS.columns)
-    dataset = models.join(rows, labels, names=features.feature_names(), fingerprint=features.fingerprint())
+    dataset = models.join(rows, labels, names=usable_names(rows), fingerprint=features.fingerprint())
     spec = ModelSettings(
         markets=[MARKET],
         threshold=0.0,

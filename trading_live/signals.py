@@ -9,8 +9,8 @@ from typing import Final
 import polars as pl
 
 from trading_assets.candles import OHLCV, TS, timeframe_delta
-from trading_assets.features import LOOKBACK_BARS, compute
-from trading_assets.labels import scale_lookback, widths
+from trading_assets.features import LOOKBACK_BARS
+from trading_assets.models.decision import decide
 from trading_assets.strategies.signals import ClosedBar, Signal
 from trading_live.shelf import ModelInUse, ModelShelf
 
@@ -129,21 +129,19 @@ class LiveSignals:
             self._on_gap(market, since, until)
 
     def _decide(self, bar: ClosedBar, history: BarHistory, model: ModelInUse) -> Signal | None:
-        row = compute(history.frame).tail(1)
         bundle, deployed = model.bundle, model.deployed
-        barriers = widths(history.frame.tail(scale_lookback(bundle.labels)), bundle.labels)
-        target, stop = barriers.row(-1)
-        if target is None:
+        decision = decide(bundle, history.frame)
+        if decision.take_profit is None or decision.stop_loss is None:
             return None  # the market stood still: barriers would be nowhere
         self.decisions += 1
         return Signal(
             market=bar.market,
             ts=bar.ts,
             known_at=bar.known_at,
-            probability=float(bundle.predict(row)[0]),
+            probability=decision.probability,
             threshold=bundle.threshold,
-            take_profit_pct=target * 100,
-            stop_loss_pct=stop * 100,
+            take_profit_pct=decision.take_profit * 100,
+            stop_loss_pct=decision.stop_loss * 100,
             horizon_bars=bundle.labels.horizon_bars,
             model=deployed.model,
             model_version=deployed.version,

@@ -10,7 +10,8 @@ import dagster as dg
 import duckdb
 import pytest
 
-from tests.defs.small import LENIENT, SYNA, Location, Undisturbed, copy_of
+from tests.defs.small import LENIENT, NOISE, SYNA, Location, Undisturbed, copy_of
+from trading_assets.models import parity
 from trading_assets.registry import Registry, read_manifest
 from trading_assets.settings import Settings
 from trading_assets.store import open_store
@@ -171,6 +172,44 @@ def test_approval_looks_at_the_gates_again_where_it_is_run_alone(location: Locat
     result = location.materialize(strict, approved, instance=trained.instance, partition="noise")
     assert "model noise: trades" in reason(result, location)
     assert "required >= 9999: FAILED" in reason(result, location)
+
+
+def test_a_model_that_the_node_would_compute_otherwise_is_neither_approved_nor_deployed(
+    location: Location, trained: Trained, tmp_path: Path
+) -> None:
+    shutil.copytree(trained.settings.data_dir, tmp_path / "copy")
+    settings = trained.settings.model_copy(update={"data_dir": tmp_path / "copy"})
+    assert "agree" in str(metadata(trained.approved, "candidate")["parity"])
+    assert "agree" in str(metadata(trained.approved, "approved")["parity"])
+    bundle = Path(str(metadata(trained.approved, "candidate")["bundle"])).relative_to(trained.settings.data_dir)
+    path = settings.data_dir / bundle / parity.FILE
+    good = parity.Certificate.model_validate_json(path.read_bytes())
+    assert good.markets[SYNA].bars == settings.gates.parity_bars
+    ts = good.markets[SYNA].first
+    one = parity.Divergence(market=SYNA, ts=ts, column="rsi_14", stored=48.25, live=51.5)
+    path.write_text(good.model_copy(update={"divergence": one}).model_dump_json())
+    approved, deployment = (getattr(location.module("deployment"), name) for name in ("approved", "deployment"))
+    for asset in (approved, deployment):
+        result = location.materialize(settings, asset, instance=trained.instance, partition="syna")
+        said = reason(result, location)
+        assert f"rsi_14 of {SYNA} at {ts:%Y-%m-%d %H:%M} is 48.25 in the tables, but 51.5" in said
+        assert "trading prove-features" in said
+    path.unlink()
+    result = location.materialize(settings, deployment, instance=trained.instance, partition="syna")
+    assert "it has no parity certificate" in reason(result, location)
+    assert read_manifest(settings.live_dir).models == {}
+
+
+def test_a_candidate_says_where_the_stored_features_are_not_the_nodes(
+    location: Location, trained: Trained, tmp_path: Path
+) -> None:
+    shutil.copytree(trained.settings.data_dir, tmp_path / "copy")
+    settings = trained.settings.model_copy(update={"data_dir": tmp_path / "copy"})
+    with duckdb.connect(settings.store_url.removeprefix("duckdb:///")) as connection:
+        connection.execute("UPDATE features SET rsi_14 = rsi_14 * 1.000001 WHERE ts >= '2025-03-19'")
+    candidate = location.module("models").candidate
+    result = location.materialize(settings, candidate, instance=trained.instance, partition="noise")
+    assert f"rsi_14 of {NOISE} at 2025-03-" in str(metadata(result, "candidate")["parity"])
 
 
 def tick(location: Location, trained: Trained, cursor: str | None = None) -> dg.SensorExecutionData:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from trading_assets import features, models
+from trading_assets.models.dataset import usable_names
 from trading_assets.registry.deployment import DeployedModel, deploy
 from trading_assets.settings import (
     LabelSettings,
@@ -109,7 +110,7 @@ def dataset(decision_bars: pl.DataFrame) -> models.Dataset:
         ambiguous=pl.lit(value=False),
         resolution=pl.lit("1m"),
     ).select(*LABELS.columns)
-    return models.join(rows, labels, names=features.feature_names(), fingerprint=features.fingerprint())
+    return models.join(rows, labels, names=usable_names(rows), fingerprint=features.fingerprint())
 
 
 class MakeBundle(Protocol):

@@ -9,8 +9,11 @@ import polars as pl
 import pytest
 
 from trading_assets.errors import ModelError
+from trading_assets.labels import sample_weights
 from trading_assets.models import Classifier, Dataset, join, train, walk_forward
+from trading_assets.models.dataset import with_prices
 from trading_assets.models.scores import score, summary
+from trading_assets.models.training import fit, weights
 from trading_assets.settings import LightGBMSettings, ModelSettings, WalkForwardSettings
 from trading_assets.store.tables import FOLDS, PREDICTIONS
 
@@ -169,6 +172,59 @@ def test_one_prediction_takes_less_than_a_millisecond(planted: PlantedFrames) ->
         classifier.predict(row)
         taken.append(time.perf_counter() - start)
     assert np.median(taken) < 1e-3
+
+
+def weighted(kind: str, oldest: float = 1.0) -> ModelSettings:
+    return ModelSettings(**SPEC.model_dump() | {"sample_weights": kind, "oldest_weight": oldest})
+
+
+def test_a_row_counts_its_weight(planted: PlantedFrames) -> None:
+    data = joined(planted(days=30))
+    counts = data.frame.select(pl.when(pl.col("label") == 1).then(3.0).otherwise(1.0)).to_series()
+    hits = data.frame["label"] == 1
+    for weight, share in ((None, hits.mean()), (counts, 3 * hits.sum() / counts.sum())):
+        probability = fit(data.frame, NAMES, SPEC.lightgbm, weight).predict(data.frame)
+        expected = probability if weight is None else probability * weight / weight.mean()
+        assert expected.mean() == pytest.approx(share, abs=0.01)
+
+
+def test_no_weights_and_equal_weights_are_the_same_model(planted: PlantedFrames) -> None:
+    data = joined(planted(days=30))
+    assert weights(data.frame, SPEC) is None
+    ones = pl.Series([1.0] * data.frame.height)
+    assert fit(data.frame, NAMES, SPEC.lightgbm, ones) == fit(data.frame, NAMES, SPEC.lightgbm)
+
+
+@pytest.mark.parametrize("kind", ["uniqueness", "attribution"])
+def test_walk_forward_and_candidate_train_with_the_weights_of_their_own_window(
+    planted: PlantedFrames, kind: str
+) -> None:
+    data = joined(planted(days=45))
+    moves = np.random.default_rng(5).normal(0, 2e-3, data.frame.height)
+    data = with_prices(data, data.frame.select("market", "known_at", close=100 * np.exp(np.cumsum(moves))))
+    spec = weighted(kind, oldest=0.2)
+    window = data.frame.filter(pl.col("known_at") > data.frame["known_at"].max() - timedelta(days=30))
+    own = sample_weights(window, data.prices if kind == "attribution" else None, oldest=0.2)
+    assert weights(window, spec, data.prices).equals(own)  # type: ignore[union-attr]
+    trained = train(data, spec).classifier
+    assert trained == fit(window, NAMES, spec.lightgbm, own)
+    assert trained != train(data, SPEC).classifier
+
+    result = walk_forward(data, spec)
+    assert not result.predictions.equals(walk_forward(data, SPEC).predictions)
+    cut = data.known_by(result.folds["test_end"][0] + data.horizon)
+    first = pl.col("fold") == 1
+    assert walk_forward(cut, spec).predictions.filter(first).head(950).equals(result.predictions.head(950))
+
+
+def test_attribution_needs_prices(planted: PlantedFrames) -> None:
+    with pytest.raises(ModelError, match="need prices"):
+        train(joined(planted()), weighted("attribution"))
+
+
+def test_time_decay_without_weights_is_refused() -> None:
+    with pytest.raises(ValueError, match="set sample_weights to uniqueness or attribution"):
+        weighted("none", oldest=0.5)
 
 
 def test_scores_agree_with_hand_computed_ones() -> None:

@@ -17,6 +17,7 @@ from trading_assets.store.contract import Store
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, MODEL_VERSIONS
 
 if TYPE_CHECKING:
+    from trading_assets.models import Bundle
     from trading_assets.registry import ModelVersion, Registry
 
 GROUP = "deployment"
@@ -34,7 +35,8 @@ GROUP = "deployment"
 def approved(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
-    """The candidate whose gates all pass, with status approved in the registry."""
+    """The candidate whose gates all pass and that decides as the node will, with status approved in the registry."""
+    from trading_assets.models import parity
     from trading_assets.registry import Registry
 
     name = context.partition_key
@@ -43,7 +45,7 @@ def approved(
     _check_gates(store, settings, name, registry)
     _check_same_data(context.instance, name)
     known = registry.get(name, version)
-    _check_same_settings(known, settings)
+    certificate = parity.check(_check_same_settings(known, settings))
     status = known.status
     if status == "draft":
         status = registry.set_status(name, version, "approved").status
@@ -53,6 +55,7 @@ def approved(
             "version": version,
             "status": status,
             "bundle_hash": trained.metadata["bundle_hash"],
+            "parity": str(certificate),
             **origin(settings.models[name].markets),
         }
     )
@@ -72,7 +75,7 @@ def deployment(
 ) -> dg.MaterializeResult[None]:
     """The version that the node trades: champion in the registry, and named in the node's manifest."""
     from trading_assets.features import fingerprint
-    from trading_assets.models import bundle
+    from trading_assets.models import bundle, parity
     from trading_assets.registry import DeployedModel, Registry, deploy
 
     name = context.partition_key
@@ -85,6 +88,7 @@ def deployment(
             remedy="run the job retrain for it",
         )
     verified = bundle.load(version.bundle_path, expected_hash=version.bundle_hash, feature_fingerprint=fingerprint())
+    certificate = parity.check(verified)
     version = registry.promote(name, version.version)
     deployed = DeployedModel(
         model=name,
@@ -101,6 +105,7 @@ def deployment(
             "version": version.version,
             "status": version.status,
             "bundle_hash": verified.bundle_hash,
+            "parity": str(certificate),
             "manifest": dg.MetadataValue.json(manifest.model_dump(mode="json")),
             **origin(verified.markets),
         }
@@ -142,8 +147,8 @@ def _check_same_data(instance: dg.DagsterInstance, model: str) -> None:
         )
 
 
-def _check_same_settings(candidate: "ModelVersion", settings: Settings) -> None:
-    """Refuse a candidate with another threshold, barriers or learner than the settings that the backtest traded."""
+def _check_same_settings(candidate: "ModelVersion", settings: Settings) -> "Bundle":
+    """The candidate's bundle; refuses another threshold, barriers or learner than the settings that were traded."""
     from trading_assets.models import bundle
 
     held = bundle.load(candidate.bundle_path, expected_hash=candidate.bundle_hash)
@@ -153,6 +158,7 @@ def _check_same_settings(candidate: "ModelVersion", settings: Settings) -> None:
             where=f"model {candidate.name} version {candidate.version}",
             remedy="run the whole job retrain for it",
         )
+    return held
 
 
 def _below(folder: Path, settings: Settings) -> str:

@@ -86,8 +86,8 @@ def walk_forward(
 def candidate(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
-    """The model trained on the newest window, as a hashed bundle, registered in MLflow with status draft."""
-    from trading_assets.models import bundle, scores, training
+    """The model trained on the newest window, as a hashed bundle with a parity certificate, registered as a draft."""
+    from trading_assets.models import bundle, parity, scores, training
     from trading_assets.registry import Registry
 
     name, spec = context.partition_key, settings.models[context.partition_key]
@@ -103,6 +103,8 @@ def candidate(
         metrics=scores.summary(store.read(PREDICTIONS, where={"model": name})),
         run_id=context.run.run_id,
     )
+    certificate = parity.certify_stored(written, store, bars=settings.gates.parity_bars)
+    kept = parity.write(written, certificate)
     registry = Registry(settings)
     version = registry.register(written, name)
     store.upsert(MODEL_VERSIONS, registry.versions_frame())
@@ -111,6 +113,8 @@ def candidate(
             "version": version,
             "bundle_hash": written.bundle_hash,
             "bundle": dg.MetadataValue.path(str(written.folder)),
+            "parity": str(certificate),
+            "parity_certificate": dg.MetadataValue.path(str(kept)),
             "dataset_hash": data.content_hash,
             "train_start": str(trained.train_start),
             "train_end": str(trained.train_end),
@@ -131,7 +135,7 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, spec: Model
 
     for asset in (features, labels):
         refuse_outdated(instance, asset, spec.markets)
-    data = dataset.build(store, spec.markets)
+    data = dataset.build(store, spec.markets, priced=spec.sample_weights == "attribution")
     bad = quality.not_finite(data.frame, nullable=nullable_features())
     if bad:
         raise ModelError(

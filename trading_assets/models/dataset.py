@@ -12,7 +12,7 @@ from trading_assets.candles import TS
 from trading_assets.errors import ModelError
 from trading_assets.models.hashing import frame_hash
 from trading_assets.store import Store
-from trading_assets.store.tables import FEATURES, LABELS
+from trading_assets.store.tables import BARS, FEATURES, LABELS
 
 OUTCOME = ("label_end", "label", "return", "take_profit", "stop_loss")
 REMEDY = "materialize features and labels of these markets"
@@ -37,6 +37,8 @@ class Dataset:
         The first decision: the oldest ``known_at``.
     end
         The newest time known: the last feature row's ``known_at``, which the labels reach one horizon later.
+    prices
+        ``market, known_at, close`` over the whole range of the labels, where return attribution weighs the rows.
     """
 
     frame: pl.DataFrame
@@ -45,6 +47,7 @@ class Dataset:
     content_hash: str
     start: datetime
     end: datetime
+    prices: pl.DataFrame | None = None
 
     @property
     def markets(self) -> tuple[str, ...]:
@@ -72,7 +75,7 @@ class Dataset:
         return self.known_by(self.end - timedelta(days=days)) if days else self
 
 
-def build(store: Store, markets: Sequence[str], *, until: datetime | None = None) -> Dataset:
+def build(store: Store, markets: Sequence[str], *, until: datetime | None = None, priced: bool = False) -> Dataset:
     """Join stored features and labels by market and ts.
 
     Features of companions that are not stored at all (no leader, no books) are left out: the model does without them.
@@ -85,6 +88,8 @@ def build(store: Store, markets: Sequence[str], *, until: datetime | None = None
         The markets to take.
     until
         Leave out what was not known at this time; empty takes everything.
+    priced
+        Whether to read prices too, which the sample weights ``attribution`` need.
 
     Raises
     ------
@@ -100,7 +105,30 @@ def build(store: Store, markets: Sequence[str], *, until: datetime | None = None
         features = features.filter(pl.col("known_at") <= until)
     names = usable_names(features)
     dataset = join(features, labels, names=names, fingerprint=fingerprint(), markets=markets)
+    if priced:
+        columns = ["market", "known_at", "close"]
+        closes = store.read(BARS["15m"], where=where, start=dataset.frame["ts"][0], columns=columns)
+        dataset = with_prices(dataset, closes)
     return dataset if until is None else dataset.known_by(until)
+
+
+def with_prices(dataset: Dataset, bars: pl.DataFrame) -> Dataset:
+    """A data set with the prices that return attribution weighs its rows by.
+
+    Parameters
+    ----------
+    dataset
+        Of any markets.
+    bars
+        ``market, known_at, close`` of these markets (others are ignored), from the first decision on. The newest close
+        holds until the last outcome, which may fall within the bar after it.
+    """
+    closes = bars.select("market", "known_at", "close")
+    ends = dataset.frame.group_by("market").agg(pl.col("label_end").max())
+    newest = closes.group_by("market").agg(pl.all().sort_by("known_at").last()).join(ends, on="market")
+    held = newest.filter(pl.col("label_end") > pl.col("known_at")).select("market", "label_end", "close")
+    prices = pl.concat([closes, held.rename({"label_end": "known_at"})]).sort("market", "known_at")
+    return replace(dataset, prices=prices)
 
 
 def usable_names(features: pl.DataFrame) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import polars as pl
 
 from trading_assets.errors import ModelError
+from trading_assets.labels import sample_weights
 from trading_assets.models.classifier import Classifier, matrix
 from trading_assets.models.dataset import OUTCOME, Dataset
 from trading_assets.models.importance import Explanation, explain
@@ -29,6 +30,9 @@ Progress = Callable[[int, int], None]
 
 MAX_PARALLEL_FOLDS: Final = 4
 """Each fold trained at the same time holds its own copy of its training window in memory."""
+
+BIN_SAMPLE: Final = 20_000
+"""Rows that the steps of a feature are chosen on: hundreds for each step, and a tenth of LightGBM's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def walk_forward(
     with ThreadPoolExecutor(min(os.process_cpu_count() or 1, MAX_PARALLEL_FOLDS)) as pool:
         try:
             for predicted, report, told in pool.map(
-                lambda fold: _run_fold(known, fold, spec.lightgbm, explained=explained), folds
+                lambda fold: _run_fold(known, fold, spec, explained=explained), folds
             ):
                 predictions.append(predicted)
                 reports.append(report)
@@ -139,14 +143,48 @@ def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
         )
     newest = _newest(known.frame)
     window = known.frame if spec.walk_forward.anchored else known.frame.filter(pl.col("known_at") > newest - length)
-    classifier = fit(window, known.features, spec.lightgbm)
+    classifier = fit(window, known.features, spec.lightgbm, weights(window, spec, known.prices))
     oldest = window["known_at"].min()
     assert isinstance(oldest, datetime)
     return TrainedModel(classifier, oldest, newest, window.height, _share_of_hits(window))
 
 
-def fit(rows: pl.DataFrame, features: tuple[str, ...], settings: LightGBMSettings) -> Classifier:
-    """Train LightGBM on rows of a data set, in their order.
+def weights(rows: pl.DataFrame, spec: ModelSettings, prices: pl.DataFrame | None = None) -> pl.Series | None:
+    """What each row of a training window counts, with a mean of 1; None where all count the same.
+
+    They are of the window alone: how many outcomes overlap after its end is not known in it.
+
+    Parameters
+    ----------
+    rows
+        A training window of a data set.
+    spec
+        Says which weights.
+    prices
+        Of the data set; needed for ``attribution``.
+
+    Raises
+    ------
+    ModelError
+        If prices are needed and not there.
+    InvalidFrame
+        If they do not cover the rows, or all weights are 0.
+    """
+    if spec.sample_weights == "none":
+        return None
+    if spec.sample_weights == "attribution" and prices is None:
+        raise ModelError(
+            "sample weights by return attribution need prices",
+            where="data set",
+            remedy="give it prices, or set sample_weights to uniqueness",
+        )
+    return sample_weights(rows, prices if spec.sample_weights == "attribution" else None, oldest=spec.oldest_weight)
+
+
+def fit(
+    rows: pl.DataFrame, features: tuple[str, ...], settings: LightGBMSettings, weight: pl.Series | None = None
+) -> Classifier:
+    """Train LightGBM on rows of a data set, in their order, each counting its weight.
 
     Raises
     ------
@@ -162,7 +200,8 @@ def fit(rows: pl.DataFrame, features: tuple[str, ...], settings: LightGBMSetting
             remedy="set take_profit_pct, stop_loss_pct and horizon_bars so that both outcomes occur",
         )
     hit = (rows["label"] == 1).cast(pl.Float64).to_numpy()
-    data = lightgbm.Dataset(matrix(rows, features), hit, feature_name=list(features))
+    counts = None if weight is None else weight.to_numpy()
+    data = lightgbm.Dataset(matrix(rows, features), hit, weight=counts, feature_name=list(features))
     parameters = _parameters(settings)
     booster = lightgbm.train(parameters, data, num_boost_round=settings.num_boost_round)
     return Classifier(features, booster.model_to_string())
@@ -172,7 +211,10 @@ def _parameters(settings: LightGBMSettings) -> dict[str, Any]:
     return {
         "objective": "binary",
         "deterministic": True,
-        "force_row_wise": True,  # the other choice is timed at run time, and sums in another order
+        "force_col_wise": True,  # without a choice LightGBM times both at run time
+        "enable_bundle": False,  # with few leaves neither bundles nor sparse columns pay: 1.4 times slower, equal model
+        "is_enable_sparse": False,
+        "bin_construct_sample_cnt": BIN_SAMPLE,
         "num_threads": 1,
         "bagging_freq": 1,
         "verbosity": -1,
@@ -181,10 +223,10 @@ def _parameters(settings: LightGBMSettings) -> dict[str, Any]:
 
 
 def _run_fold(
-    dataset: Dataset, fold: Fold, settings: LightGBMSettings, *, explained: bool
+    dataset: Dataset, fold: Fold, spec: ModelSettings, *, explained: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[Explanation]]:
     train, test = dataset.frame[fold.train], dataset.frame[fold.test]
-    classifier = fit(train, dataset.features, settings)
+    classifier = fit(train, dataset.features, spec.lightgbm, weights(train, spec, dataset.prices))
     probability = classifier.predict(test)
     predictions = _typed(
         PREDICTIONS.columns,
@@ -202,7 +244,7 @@ def _run_fold(
             **score(probability, test["label"]),
         }
     )
-    told = [explain(classifier, test, fold=fold.number, seed=settings.seed)] if explained else []
+    told = [explain(classifier, test, fold=fold.number, seed=spec.lightgbm.seed)] if explained else []
     return predictions, _typed(FOLDS.columns, report), told
 
 

@@ -83,7 +83,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     labels = triple_barrier(bars, candles, candle_timeframe=timeframe, settings=settings.labels, until=end)
     rows = compute(bars)
     data = dataset.join(rows, world.labels(labels), names=dataset.usable_names(rows), fingerprint=fingerprint())
-    predictions = training.walk_forward(data, spec).predictions
+    predictions = training.walk_forward(dataset.with_prices(data, bars), spec).predictions
     result = run_backtest(
         predictions,
         {MARKET: candles},

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trading_assets.settings.section import Fraction, Positive, Section
 
@@ -57,8 +57,20 @@ class ModelSettings(Section):
     markets: list[str] = Field(min_length=1)
     walk_forward: WalkForwardSettings = WalkForwardSettings()
     lightgbm: LightGBMSettings = LightGBMSettings()
+    sample_weights: Literal["none", "uniqueness", "attribution"] = Field(
+        "none", description="What a row counts in training: outcomes that overlap tell the same story."
+    )
+    oldest_weight: float = Field(
+        1.0, gt=-1, le=1, description="Time decay: the oldest row's factor; 1 none, -0.3 the oldest 30 % count nothing."
+    )
     holdout_days: float = Field(0, ge=0, description="The newest days, kept from training for a rehearsal on paper.")
     threshold: Fraction = Field(0.55, description="Trade where the probability of take-profit is at least this.")
+
+    @model_validator(mode="after")
+    def _decay_of_weights(self) -> Self:
+        if self.sample_weights == "none" and self.oldest_weight != 1:
+            raise ValueError("oldest_weight changes sample weights: set sample_weights to uniqueness or attribution")
+        return self
 
 
 class GateSettings(Section):
@@ -74,6 +86,9 @@ class GateSettings(Section):
     )
     max_pbo: Fraction = Field(
         0.5, description="Probability that the best configuration of the past is below the median later."
+    )
+    parity_bars: int = Field(
+        200, ge=1, description="Newest bars of each market on which the node's computation must equal the stored one."
     )
 
 

@@ -1,0 +1,284 @@
+"""The parity certificate: a model decides on stored bars as the node will, and gets what the research saw.
+
+Training and backtest read the table ``features``; the node computes a row from the bars that it holds. The certificate
+repeats the node's decision on the newest stored bars and compares features, probability and barriers with the tables.
+Without a passed certificate a model is neither approved nor deployed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+import polars as pl
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from trading_assets import features
+from trading_assets.errors import ModelError
+from trading_assets.features import LOOKBACK_BARS, proofs
+from trading_assets.models.bundle import Bundle
+from trading_assets.models.decision import Companions, Compute, decide
+from trading_assets.models.durable import write_file
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import BARS, FEATURES, LABELS
+
+FILE: Final = "certificate.json"
+"""Beside the bundle's hashed files: it tells of a bundle and is not part of it."""
+
+BARRIERS: Final = ("take_profit", "stop_loss")
+_KEYS: Final = ("market", "ts", "known_at")
+_TIMES: Final = ["ts", "known_at"]
+_TIMEFRAME: Final = "15m"
+_AGAIN: Final = "run the job retrain for it"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Divergence(_Frozen):
+    """The first bar, and in it the first column, that the node would see otherwise.
+
+    Attributes
+    ----------
+    market, ts
+        The bar; ``ts`` is its open.
+    column
+        A feature, ``probability``, ``take_profit`` or ``stop_loss``.
+    stored, live
+        The value that research saw, and the node's; None stands for null.
+    """
+
+    market: str
+    ts: AwareDatetime
+    column: str
+    stored: float | None
+    live: float | None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.column} of {self.market} at {self.ts:%Y-%m-%d %H:%M} is {self.stored!r} in the tables, "
+            f"but {self.live!r} as the node computes it"
+        )
+
+
+class Compared(_Frozen):
+    """The bars of one market that were compared: how many, and the first and the last one's open."""
+
+    bars: int
+    first: AwareDatetime
+    last: AwareDatetime
+
+
+class Certificate(_Frozen):
+    """What a comparison found.
+
+    Attributes
+    ----------
+    bundle_hash
+        The model.
+    markets
+        The bars of each.
+    columns
+        How many columns were compared in each bar: features, probability and barriers.
+    divergence
+        The first one; None where node and tables agree.
+    made_at
+        When.
+    """
+
+    format: Literal[1] = 1
+    bundle_hash: str
+    markets: dict[str, Compared]
+    columns: int
+    divergence: Divergence | None
+    made_at: AwareDatetime
+
+    @property
+    def bars(self) -> int:
+        """Bars of all markets."""
+        return sum(one.bars for one in self.markets.values())
+
+    def __str__(self) -> str:
+        compared = f"{self.columns} columns of the newest {self.bars:,} bars"
+        return f"{self.divergence} ({compared} compared)" if self.divergence else f"{compared} agree"
+
+
+def certify(
+    bundle: Bundle,
+    stored: pl.DataFrame,
+    bars: pl.DataFrame,
+    labels: pl.DataFrame | None = None,
+    *,
+    companions: Mapping[str, Companions] | None = None,
+    compute: Compute = features.compute,
+    lookback: int = LOOKBACK_BARS,
+) -> Certificate:
+    """Decide on every bar of ``stored`` from the ``lookback`` bars that end with it, and compare.
+
+    Features agree where they differ by at most 1e-9 (:data:`trading_assets.features.proofs.TOLERANCE`), barriers
+    likewise; probabilities where they are equal.
+
+    Parameters
+    ----------
+    bundle
+        The model.
+    stored
+        Rows of the table ``features`` of all its markets, ascending in each.
+    bars
+        Bars of these markets, ascending in each, from ``lookback - 1`` before the first stored row on.
+    labels
+        Rows of the table ``labels``: barriers are compared where a bar has one.
+    companions
+        By market, what features read beside the bars; each bar gets what was known when it closed.
+    compute, lookback
+        What computes the features, and how many bars it looks back on.
+
+    Raises
+    ------
+    ModelError
+        If a market has no stored rows, or bars or rows are missing between others.
+    """
+    found: list[Divergence] = []
+    compared: dict[str, Compared] = {}
+    for market in bundle.markets:
+        own = pl.col("market") == market
+        rows, held = stored.filter(own), bars.filter(own)
+        _check_complete(market, rows, held, lookback)
+        live = _replayed(bundle, rows, held, (companions or {}).get(market, {}), compute, lookback)
+        found += _differences(market, _as_researched(bundle, rows, labels, live), live)
+        compared[market] = Compared(bars=rows.height, first=rows["ts"][0], last=rows["ts"][-1])
+    order = {name: place for place, name in enumerate((*bundle.features, "probability", *BARRIERS))}
+    return Certificate(
+        bundle_hash=bundle.bundle_hash,
+        markets=compared,
+        columns=len(order),
+        divergence=min(found, key=lambda one: (one.ts, one.market, order[one.column]), default=None),
+        made_at=datetime.now(UTC),
+    )
+
+
+def certify_stored(bundle: Bundle, store: Store, *, bars: int) -> Certificate:
+    """Certify a model on the newest ``bars`` stored feature rows of each of its markets; see :func:`certify`."""
+    tails = [_tail(store, market, bars) for market in bundle.markets]
+    rows, held, labels = (pl.concat(parts) for parts in zip(*tails, strict=True))
+    return certify(bundle, rows, held, labels)
+
+
+def write(bundle: Bundle, certificate: Certificate) -> Path:
+    """Put the certificate beside its bundle, in place of an older one."""
+    path = bundle.folder / FILE
+    write_file(path, (certificate.model_dump_json(indent=2) + "\n").encode())
+    return path
+
+
+def check(bundle: Bundle) -> Certificate:
+    """Read a bundle's certificate and refuse the model where it has none that passed.
+
+    Raises
+    ------
+    ModelError
+        If the certificate is missing, of another bundle or unreadable, or names a divergence.
+    """
+    where = f"model {bundle.model}, bundle {bundle.bundle_hash[:16]}"
+    try:
+        certificate = Certificate.model_validate_json((bundle.folder / FILE).read_bytes())
+    except OSError:
+        raise ModelError("it has no parity certificate", where=where, remedy=_AGAIN) from None
+    except ValidationError as error:
+        raise ModelError(f"its {FILE} is unreadable: {error.errors()[0]['msg']}", where=where, remedy=_AGAIN) from None
+    if certificate.bundle_hash != bundle.bundle_hash:
+        other = certificate.bundle_hash[:16]
+        raise ModelError(f"its {FILE} was made for bundle {other}", where=where, remedy=_AGAIN)
+    if (one := certificate.divergence) is not None:
+        raise ModelError(
+            f"the node would not see what the research saw: {certificate}",
+            where=where,
+            remedy=_remedy(one),
+        )
+    return certificate
+
+
+def _remedy(one: Divergence) -> str:
+    first = f"materialize bars_15m, features and labels of {one.market} from {one.ts:%Y-%m} on, then retrain"
+    if one.column in BARRIERS:
+        return f"{first}; if it stays, choose labels.scale_bars below {LOOKBACK_BARS:,}: the node holds no more bars"
+    return f"{first}; if it stays, {one.column} sees more than the node knows: trading prove-features"
+
+
+def _tail(store: Store, market: str, rows: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The newest feature rows of a market, the bars that they came from, and their labels' barriers."""
+    where, table = {"market": market}, BARS[_TIMEFRAME]
+    known = store.bounds(FEATURES, where=where)
+    if known is None:
+        raise ModelError("no features are stored", where=market, remedy="materialize features of this market")
+    stored = store.tail(FEATURES, where=where, before=known[1] + timedelta(days=1), rows=rows)
+    within = store.read(table, where=where, start=stored["ts"][0]).filter(pl.col("ts") <= known[1])
+    before = store.tail(table, where=where, before=stored["ts"][0], rows=LOOKBACK_BARS - 1)
+    labels = store.read(LABELS, where=where, start=stored["ts"][0], columns=["market", "ts", *BARRIERS])
+    return stored, pl.concat([before, within]), labels
+
+
+def _check_complete(market: str, rows: pl.DataFrame, held: pl.DataFrame, lookback: int) -> None:
+    """Refuse where a bar has no feature row, a row has no bar, or the first one has too short a past."""
+    if rows.is_empty():
+        raise ModelError("no stored features to compare", where=market, remedy="materialize features of this market")
+    since = rows["ts"][0]
+    within = held.filter(pl.col("ts").is_between(since, rows["ts"][-1]))
+    lone = within.join(rows, on=_TIMES, how="anti"), rows.join(within, on=_TIMES, how="anti")
+    for frame, lacking, asset in zip(lone, ("stored features", "bars"), ("features", "bars_15m"), strict=True):
+        if frame.height:
+            raise ModelError(
+                f"{lacking} are missing at {frame.height} of {max(rows.height, within.height)} bars, "
+                f"first at {frame['ts'].sort()[0]:%Y-%m-%d %H:%M}",
+                where=market,
+                remedy=f"materialize {asset} of this market (trading gaps tells where candles are missing)",
+            )
+    past = held.filter(pl.col("ts") < since).height
+    if past < lookback - 1:
+        raise ModelError(
+            f"bars are missing: {past:,} before {since:%Y-%m-%d %H:%M}, and the features look back on {lookback - 1:,}",
+            where=market,
+            remedy="materialize bars_15m of the months before, or lower gates.parity_bars",
+        )
+
+
+def _replayed(
+    bundle: Bundle, rows: pl.DataFrame, bars: pl.DataFrame, companions: Companions, compute: Compute, lookback: int
+) -> pl.DataFrame:
+    """The node's decisions: ``_KEYS``, the model's features, ``probability`` and the barriers, a row per bar."""
+    decisions = []
+    for end in range(bars.height - rows.height + 1, bars.height + 1):
+        held = bars[end - lookback : end]
+        known = {name: frame.filter(pl.col("known_at") <= held["known_at"][-1]) for name, frame in companions.items()}
+        decisions.append(decide(bundle, held, known, compute=compute))
+    return pl.concat(one.features for one in decisions).select(
+        *_KEYS,
+        *bundle.features,
+        probability=pl.Series([one.probability for one in decisions], dtype=pl.Float64),
+        take_profit=pl.Series([one.take_profit for one in decisions], dtype=pl.Float64),
+        stop_loss=pl.Series([one.stop_loss for one in decisions], dtype=pl.Float64),
+    )
+
+
+def _as_researched(bundle: Bundle, rows: pl.DataFrame, labels: pl.DataFrame | None, live: pl.DataFrame) -> pl.DataFrame:
+    """The same columns from the tables; a bar that has no label yet takes the node's barriers, so they are equal."""
+    frame = rows.select(*_KEYS, *(pl.col(name).cast(pl.Float64) for name in bundle.features))
+    frame = frame.hstack([bundle.predict(rows), *live.select(BARRIERS)])
+    if labels is None or labels.is_empty():
+        return frame
+    return frame.update(labels.select("market", "ts", *BARRIERS), on=["market", "ts"], how="left")
+
+
+def _differences(market: str, stored: pl.DataFrame, live: pl.DataFrame) -> list[Divergence]:
+    """The first bar of each column in which the two differ."""
+    found = [
+        Divergence(market=market, ts=one.ts, column=one.feature, stored=one.value, live=one.other)
+        for one in proofs.different(stored.drop("probability"), live.drop("probability"))
+        if one.ts is not None
+    ]
+    unequal = stored.select(*_KEYS, stored="probability").with_columns(live["probability"].alias("live"))
+    first = unequal.filter(pl.col("stored") != pl.col("live")).head(1).drop("known_at")
+    return found + [Divergence(column="probability", **row) for row in first.iter_rows(named=True)]
