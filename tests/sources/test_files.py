@@ -160,6 +160,16 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content:
         read(source(tmp_path / name))
 
 
+@pytest.mark.parametrize("form", ["%Y-%-m-%-d %H:%M:%S", " %Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+def test_no_row_is_lost_however_its_date_is_written(
+    tmp_path: Path, plain_candles: Callable[..., pl.DataFrame], form: str
+) -> None:
+    candles = plain_candles(90, datetime(2025, 2, 9, 23, 30, tzinfo=UTC))
+    candles.with_columns(pl.col("ts").dt.strftime(form)).write_csv(tmp_path / "btc.csv")
+    window = read(source(tmp_path / "btc.csv", time_zone="UTC"), candles["ts"][10], candles["ts"][80])
+    assert window.equals(candles[10:80])
+
+
 def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"is a folder; give a file or a glob"):
         read(source(tmp_path))

@@ -39,6 +39,7 @@ BINANCE_KLINES: Final = (
 
 _HEADINGS: Final[Headings] = {len(BINANCE_KLINES): BINANCE_KLINES}
 _A_DAY: Final = timedelta(days=1)
+_DATED: Final = r"^\d{4}-\d{2}-\d{2}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class CandleFile:
         Open times of its first and last row.
     epoch
         The unit of its times, where they are whole numbers.
+    dated
+        Whether its times are text that begins with a date such as 2025-01-05, so that text compares like time.
     """
 
     path: Path
@@ -65,6 +68,7 @@ class CandleFile:
     first: datetime
     last: datetime
     epoch: Unit | None
+    dated: bool
 
     def pages(self, start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
         """The rows that open in ``[start, end)``, in the columns of ``RAW_COLUMNS``, some at a time.
@@ -98,7 +102,7 @@ class CandleFile:
         if self.epoch in MICROSECONDS:
             least, most = (int(at.timestamp()) * 1_000_000 // MICROSECONDS[self.epoch] for at in (start, end + _A_DAY))
             return column.cast(pl.Int64, strict=False).is_between(least, most)
-        if dtype == pl.String and self.epoch is None:  # ISO 8601: the day that it names is at most a day from UTC's
+        if self.dated:  # the day that it names is at most a day from UTC's
             return column.str.slice(0, 10).is_between(
                 pl.lit(f"{start - _A_DAY:%Y-%m-%d}"), pl.lit(f"{end + _A_DAY:%Y-%m-%d}")
             )
@@ -147,7 +151,7 @@ def _inspected(
         raise InvalidFrame("no rows", where=str(path), remedy="remove the file or fill it")
     _check_step(look.steps, path, market, timeframe)
     _check_name(path, look.first, look.last)
-    return CandleFile(path, columns, time_zone, look.first, look.last, look.epoch)
+    return CandleFile(path, columns, time_zone, look.first, look.last, look.epoch, look.dated)
 
 
 def _columns(schema: pl.Schema, mapped: dict[str, str], path: Path) -> Columns:
@@ -170,6 +174,7 @@ class _Look:
     first: datetime | None = None
     last: datetime | None = None
     epoch: Unit | None = None
+    dated: bool = True
     steps: pl.Series | None = None
 
     def over(self, raw: pl.Series) -> None:
@@ -201,6 +206,7 @@ class _Look:
         self._check_order(times)
         if self.first is None:
             self.first, self.steps = times[0], times.diff().drop_nulls().mode().sort()
+        self.dated = self.dated and raw.dtype == pl.String and bool(raw.str.contains(_DATED).all())
         self.epoch, self.last, self.rows = unit, times[-1], self.rows + len(times)
 
     def _check_order(self, times: pl.Series) -> None:
