@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -94,7 +95,10 @@ def test_two_runs_by_the_same_rules_do_not_judge_side_by_side(settings: Settings
     assert len(run_worlds(first, lambda _: None)) == 1, "the lock is free again"
 
 
-def test_a_killed_run_leaves_no_process_behind(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_leaves_no_process_behind_and_makes_nobody_wait(
+    settings: Settings, tmp_path: Path, how: signal.Signals
+) -> None:
     script = f"""
 from pathlib import Path
 from trading_assets.placebo import Plan, World, run_worlds
@@ -104,13 +108,14 @@ if __name__ == "__main__":
     run_worlds(Plan(worlds, load_settings(), "syna", None, Path({str(tmp_path)!r}), workers=2), print)
 """
     (tmp_path / "run.py").write_text(script)
-    run = subprocess.Popen([sys.executable, str(tmp_path / "run.py")])
+    run = subprocess.Popen([sys.executable, str(tmp_path / "run.py")], stderr=subprocess.DEVNULL)
     try:
         assert wait_for(lambda: len(workers := judges(run.pid)) == 2 and all(map(watches, workers)), seconds=60)
         workers = judges(run.pid)
+        run.send_signal(how)
+        run.wait(timeout=10)
     finally:
         run.kill()
-        run.wait()
     assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), seconds=10)
 
 

@@ -8,11 +8,11 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,9 @@ Progress = Callable[[Verdict], None]
 
 _ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Each process keeps one core busy."""
+
+LISTEN_SECONDS = 0.5
+"""Ctrl-C is noticed within this: Polars' signal handler restarts system calls, so a longer wait would not hear it."""
 
 
 @dataclass(frozen=True)
@@ -106,21 +109,26 @@ def _run(plan: Plan, progress: Progress) -> list[Verdict]:
     left = [world for world in plan.worlds if (world.kind, world.seed, world.days) not in known]
     if not left:
         return done
+    others = set(active_children())
     inherited = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(_ONE_THREAD)
     try:
         with ProcessPoolExecutor(
             min(plan.workers, len(left)), get_context("spawn"), initializer=_begin, initargs=(plan,)
         ) as pool:
-            futures = [pool.submit(_judge, world) for world in left]
+            futures = {pool.submit(_judge, world) for world in left}
             try:
-                for future in as_completed(futures):
-                    verdict = future.result()
-                    _append(plan.file, verdict)
-                    done.append(verdict)
-                    progress(verdict)
+                while futures:
+                    finished, futures = wait(futures, LISTEN_SECONDS, FIRST_COMPLETED)
+                    for future in finished:
+                        verdict = future.result()
+                        _append(plan.file, verdict)
+                        done.append(verdict)
+                        progress(verdict)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
+                for worker in set(active_children()) - others:  # a world takes a minute to end by itself
+                    worker.kill()
                 raise
     finally:
         for name, value in inherited.items():
