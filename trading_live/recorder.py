@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+import polars as pl
 import structlog
 from nautilus_trader.common import DataActor, SocketState, SocketStateChanged
 from nautilus_trader.model import BookType, InstrumentId, OrderBook, TradeTick
@@ -122,6 +124,7 @@ class Recorder(DataActor):
         self._market_us = 0
         self._lag_us: int | None = None
         self._bytes = 0
+        self._unwritten: deque[dict[str, pl.DataFrame]] = deque()
         self._reconnects = 0
         self._down: set[str] = set()
         self._units: dict[InstrumentId, Decimal] = {}
@@ -212,7 +215,10 @@ class Recorder(DataActor):
         """Write what was heard; on disk when this returns."""
         try:
             now_us = self._market_us if self._replayed else time.time_ns() // 1000
-            self._bytes += self._spool.write(self._notes.take(None if last else now_us))
+            self._unwritten.append(self._notes.take(None if last else now_us))
+            while self._unwritten:  # what a disk refused is tried again before the newer
+                self._bytes += self._spool.write(self._unwritten[0])
+                self._unwritten.popleft()
             self._notes.remember()
         except (NodeError, OSError) as error:
             what = (

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trading_assets.errors import NodeError
+from trading_assets.recordings import Spool, pending, read_segment
+from trading_assets.settings import RecordSettings
 from trading_live.continuity import Continuity
 from trading_live.notes import LAST_FILE, Notes
-from trading_live.recorder import base_units
+from trading_live.recorder import Recorder, RecordHooks, base_units
 
 MARKET = "binance:BTC/USDT:USDT"
 SECOND = 1_000_000
@@ -103,3 +108,25 @@ def test_a_book_is_taken_down_when_it_changed_and_when_it_is_one(tmp_path: Path)
 
 def test_contracts_are_counted_in_base_units_without_dust() -> None:
     assert [base_units(size, Decimal("0.1")) for size in (3.0, 7.0, 0.3)] == [0.3, 0.7, 0.03]
+
+
+def test_what_a_disk_refused_is_written_before_what_came_later(tmp_path: Path) -> None:
+    class Refusing(Spool):
+        def write(self, frames: Mapping[str, pl.DataFrame]) -> int:
+            if not left:
+                return super().write(frames)
+            raise NodeError(left.pop(), where="disk")
+
+    left = ["full"]
+    spool, notes = Refusing(tmp_path / "spool", segment_s=0), Notes([MARKET], tmp_path, numbered=True)
+    recorder = Recorder(
+        {}, spool, notes, RecordSettings(), RecordHooks(), replayed=False, levels=20, seconds=None, stop=lambda: None
+    )
+    trade(notes, 1)
+    recorder.flush()
+    assert "full" in str(recorder.failure)
+    trade(notes, 2)
+    recorder.flush(last=True)
+    spool.close()
+    found = [read_segment(path).frames["public_trades"] for path in pending(tmp_path)]
+    assert pl.concat(found)["trade_id"].to_list() == ["1", "2"]

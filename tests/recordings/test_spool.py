@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -246,6 +247,36 @@ def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NodeError, match=r"file: the recording cannot be written.*check the disk"):
         Spool(tmp_path / "file")
+
+
+@contextmanager
+def full_disk(left: int) -> Iterator[None]:
+    """The system lets no file of this process grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (left, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_rows_that_a_full_disk_took_only_in_part_can_be_written_again_and_hide_nothing(
+    store: Store, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path / "one")
+    first, second, third = (
+        {"public_trades": trades(*((0, number, number % 7) for number in range(begin, begin + 3000)))}
+        for begin in (0, 3000, 6000)
+    )
+    size = spool.write(first)
+    with full_disk(size + 9000), pytest.raises(NodeError, match="cannot be written: File too large"):
+        spool.write(second)
+    spool.write(second)
+    spool.write(third)
+    spool.close()
+    report = load_recordings(store, tmp_path)
+    assert store.read(PUBLIC_TRADES)["trade_id"].to_list() == [str(number) for number in range(9000)]
+    assert report.torn_bytes == 0
 
 
 def test_while_another_holds_the_store_a_load_waits_then_gives_up_and_loses_nothing(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import IO, Final
 
@@ -74,7 +75,7 @@ class Spool:
     folder: Path
     segment_s: float = 60.0
     _lock: IO[str] = field(init=False)
-    _part: IO[bytes] | None = field(init=False, default=None)
+    _part: FileIO | None = field(init=False, default=None)
     _path: Path = field(init=False, default=Path())
     _opened: float = field(init=False, default=0.0)
 
@@ -103,15 +104,17 @@ class Spool:
         -------
         int
             Bytes written.
+
+        Raises
+        ------
+        NodeError
+            If the disk refuses; the rows can be written again.
         """
         records = [_record(number, frames[table.name]) for number, table in enumerate(KINDS) if table.name in frames]
         content = b"".join(records)
         with _explained(self.folder):
             if content:
-                part = self._part or self._begin()
-                part.write(content)
-                part.flush()
-                os.fsync(part.fileno())
+                self._append(content)
             if self._part is not None and time.monotonic() - self._opened >= self.segment_s:
                 self.seal()
         return len(content)
@@ -129,11 +132,27 @@ class Spool:
             self.seal()
         self._lock.close()
 
-    def _begin(self) -> IO[bytes]:
+    def _begin(self) -> FileIO:
         self._path = self.folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{os.getpid()}{OPEN}"
-        self._part = self._path.open("xb")
+        self._part = self._path.open("xb", buffering=0)
         self._opened = time.monotonic()
+        _sync_folder(self.folder)
         return self._part
+
+    def _append(self, content: bytes) -> None:
+        """Write and sync; what the disk took only in part is cut off again: nothing behind it could be read."""
+        part = self._part or self._begin()
+        whole, rest = part.tell(), memoryview(content)
+        try:
+            while rest:
+                rest = rest[part.write(rest) :]
+            os.fsync(part.fileno())
+        except OSError:
+            with suppress(OSError):
+                part.truncate(whole)
+            with suppress(OSError):
+                self.seal()
+            raise
 
 
 def spool_folder(settings: Settings) -> Path:
@@ -205,7 +224,12 @@ def _record(kind: int, frame: pl.DataFrame) -> bytes:
 
 def _seal(part: Path) -> None:
     part.rename(part.with_suffix(SEALED))
-    folder = os.open(part.parent, os.O_RDONLY)
+    _sync_folder(part.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    """Make the names in a folder outlive a loss of power."""
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
