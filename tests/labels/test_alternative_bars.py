@@ -133,3 +133,82 @@ def test_what_cannot_give_honest_bars_is_refused() -> None:
         from_candles(frame.reverse(), timeframe="1m", measure="volume", threshold=1)
     with pytest.raises(InvalidFrame, match="no column volume"):
         from_candles(frame.drop("volume"), timeframe="1m", measure="volume", threshold=1)
+
+
+def test_what_the_days_end_cut_short_is_known_when_the_day_is_over() -> None:
+    frame = candles([1.0] * 48, minutes=60)
+    until_ten = frame.filter((pl.col("ts") < START + timedelta(hours=10)) | (pl.col("ts").dt.day() == 2))
+    bars = from_candles(until_ten, timeframe="1h", measure="volume", threshold=8)
+    cut = bars.filter(~pl.col("complete"))
+    assert cut["rows"].to_list() == [2]
+    assert cut["known_at"].to_list() == [START + timedelta(days=1)]  # the eleventh hour might have come
+    assert bars["known_at"].is_sorted()
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_day_without_its_last_candles_is_the_same_alone_and_within_the_history(measure: Measure) -> None:
+    rng = np.random.default_rng(3)
+    frame = candles((rng.integers(0, 900, 96) / 1000).tolist(), rng.choice([-1.0, 1.0], 96).tolist(), minutes=60)
+    frame = frame.filter(pl.col("ts").dt.hour() < 20)
+    limit = 1.1 if measure == "volume" else 110.0
+    end = START + timedelta(days=4)
+    whole = from_candles(frame, timeframe="1h", measure=measure, threshold=limit, until=end)
+    parts = [
+        from_candles(rows, timeframe="1h", measure=measure, threshold=limit, until=day + timedelta(days=1))
+        for (day,), rows in frame.group_by_dynamic("ts", every="1d")
+    ]
+    assert whole.equals(pl.concat(parts))
+    assert whole["rows"].sum() == frame.height
+    without = from_candles(frame, timeframe="1h", measure=measure, threshold=limit)
+    assert without.equals(whole.filter(pl.col("complete") | (pl.col("known_at") < end)))
+
+
+def test_lots_that_add_up_to_the_threshold_close_their_bar_on_any_day() -> None:
+    # In one running sum over a long history 0.1 is no longer 0.1.
+    frame = candles([1e6 + 0.3, *[0.1] * 47], minutes=60)
+    whole = from_candles(frame, timeframe="1h", measure="volume", threshold=0.3)
+    second = from_candles(frame[24:], timeframe="1h", measure="volume", threshold=0.3)
+    assert second["rows"].to_list() == [3] * 8
+    assert whole.filter(pl.col("ts").dt.day() == 2).equals(second)
+
+
+def trades(seconds: list[int], known: list[int], quantity: float = 1.0) -> pl.DataFrame:
+    ts, known_at = ([START + timedelta(seconds=s) for s in times] for times in (seconds, known))
+    rows = {"market": "m", "ts": ts, "known_at": known_at, "price": 100.0, "quantity": quantity, "side": "buy"}
+    return pl.DataFrame(rows).cast({"ts": TS, "known_at": TS})
+
+
+def test_a_late_trade_makes_its_bar_and_those_after_it_known_late() -> None:
+    bars = from_trades(trades([1, 2, 3, 4, 5, 6], [1, 90, 3, 4, 5, 6]), measure="volume", threshold=2)
+    # Without the trade that came at second 90 the second bar would have begun a trade later.
+    assert bars["known_at"].to_list() == [START + timedelta(seconds=90)] * 3
+    day = 86_400
+    over = from_trades(trades([1, day - 1], [1, day + 5], 0.5), measure="volume", threshold=2)
+    assert over.is_empty()  # a late arrival does not say that its day had no more trades
+    until = START + timedelta(days=1)
+    (known_at,) = from_trades(trades([1, day - 1], [1, day + 5], 0.5), measure="volume", threshold=2, until=until)[
+        "known_at"
+    ]
+    assert known_at == until + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0, None])
+def test_numbers_that_are_none_are_refused_instead_of_closing_no_bar_ever_again(bad: float | None) -> None:
+    broken = pl.when(pl.int_range(pl.len()) == 2).then(pl.lit(bad, dtype=pl.Float64))
+    for name in ("volume", "close"):
+        frame = candles([1.0] * 5).with_columns(broken.otherwise(name).alias(name))
+        with pytest.raises(InvalidFrame, match=f"1 of {name} are not positive numbers"):
+            from_candles(frame, timeframe="1m", measure="volume", threshold=2)
+    with pytest.raises(InvalidFrame, match="1 of quantity"):
+        from_trades(
+            trades([1, 2, 3], [1, 2, 3]).with_columns(broken.otherwise("quantity").alias("quantity")),
+            measure="volume",
+            threshold=2,
+        )
+    with pytest.raises(InvalidFrame, match="neither buy nor sell"):
+        from_trades(trades([1], [1]).with_columns(side=pl.lit(None, pl.String)), measure="imbalance", threshold=2)
+
+
+def test_trades_of_nothing_move_no_imbalance() -> None:
+    frame = trades([1, 2, 3, 4], [1, 2, 3, 4]).with_columns(quantity=pl.Series([0.0, 1, 0, 1]))
+    assert from_trades(frame, measure="imbalance", threshold=200)["rows"].to_list() == [4]
