@@ -1,0 +1,107 @@
+"""Training: a walk-forward over a year of 15-minute bars of eight markets, beside LightGBM as it comes."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.walk import walk
+from trading_assets import features, models
+from trading_assets.features import LOOKBACK_BARS
+from trading_assets.labels import triple_barrier
+from trading_assets.models import parity, training
+from trading_assets.models.dataset import usable_names
+from trading_assets.settings import LabelSettings, ModelSettings
+from trading_assets.validation import WalkForward
+
+YEAR = 365 * 96
+MARKETS = tuple(f"sample:WALK{number}/USDT" for number in range(8))
+SPEC = ModelSettings(markets=list(MARKETS))
+CERTIFIED = 1_000
+
+
+def run() -> list[Measurement]:
+    """Time six folds, and the certificate of a thousand bars."""
+    bars = {market: _walk(market, seed) for seed, market in enumerate(MARKETS)}
+    rows = {market: features.compute(frame) for market, frame in bars.items()}
+    data = _dataset(bars, rows)
+    folds = WalkForward(SPEC.walk_forward).split(data.frame["known_at"], data.frame["label_end"])
+    trained_on = sum(len(fold.train) for fold in folds)
+    seconds = best_of(lambda: training.walk_forward(data, SPEC), repeat=1)
+    plain = best_of(lambda: _plain(data, folds), repeat=1)
+    name = f"walk-forward: {len(folds)} folds, {len(MARKETS)} markets, {len(data.features)} features"
+    return [
+        Measurement(name, seconds, trained_on, "lightgbm as it comes", plain, Target(max_seconds=60)),
+        _certificate(data, bars[MARKETS[0]], rows[MARKETS[0]]),
+    ]
+
+
+def _walk(market: str, seed: int) -> pl.DataFrame:
+    bars = walk(YEAR + LOOKBACK_BARS - 1, seed=seed, scale=2e-3)
+    return bars.with_columns(market=pl.lit(market))
+
+
+def _dataset(bars: dict[str, pl.DataFrame], rows: dict[str, pl.DataFrame]) -> models.Dataset:
+    labels = [
+        triple_barrier(frame, frame, candle_timeframe="15m", settings=LabelSettings(), until=frame["known_at"][-1])
+        for frame in bars.values()
+    ]
+    table = pl.concat(rows.values())
+    return models.join(table, pl.concat(labels), names=usable_names(table), fingerprint=features.fingerprint())
+
+
+def _plain(data: models.Dataset, folds: list[Any]) -> None:
+    """The same folds and learner, one after another, with LightGBM's own choice of threads and memory."""
+    from lightgbm import LGBMClassifier
+
+    learner = SPEC.lightgbm
+    hit = (data.frame["label"] == 1).to_numpy()
+    for fold in folds:
+        model = LGBMClassifier(
+            n_estimators=learner.num_boost_round,
+            learning_rate=learner.learning_rate,
+            num_leaves=learner.num_leaves,
+            min_child_samples=learner.min_data_in_leaf,
+            max_bin=learner.max_bin,
+            colsample_bytree=learner.feature_fraction,
+            subsample=learner.bagging_fraction,
+            subsample_freq=1,
+            reg_lambda=learner.lambda_l2,
+            random_state=learner.seed,
+            verbosity=-1,
+        )
+        train, test = (data.frame[rows].select(data.features).to_numpy(order="c") for rows in (fold.train, fold.test))
+        model.fit(train, hit[np.asarray(fold.train)])
+        model.predict_proba(test)
+
+
+def _certificate(data: models.Dataset, bars: pl.DataFrame, rows: pl.DataFrame) -> Measurement:
+    """Time the parity certificate of a model of one market."""
+    spec = SPEC.model_copy(update={"markets": [MARKETS[0]]})
+    own = replace(data, frame=data.frame.filter(pl.col("market") == MARKETS[0]))
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = models.write(
+            Path(folder),
+            model="walk",
+            trained=models.train(own, spec),
+            dataset=own,
+            spec=spec,
+            labels=LabelSettings(),
+            metrics={},
+        )
+        newest = rows.tail(CERTIFIED)
+        held = bars.tail(CERTIFIED + LOOKBACK_BARS - 1)
+        if (found := parity.certify(bundle, newest, held).divergence) is not None:
+            raise SystemExit(str(found))
+        seconds = best_of(lambda: parity.certify(bundle, newest, held), repeat=1)
+    return Measurement(f"parity certificate: {CERTIFIED:,} bars of one market", seconds, CERTIFIED)
+
+
+if __name__ == "__main__":
+    print_table(run(), title="Training")
