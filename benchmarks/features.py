@@ -1,46 +1,101 @@
-"""Features: a year of minutes' worth of rows, one more day, one more bar; beside pandas-ta-classic and TA-Lib."""
+"""Features: a year of minutes' worth of rows, ten markets, one more day, one more bar; beside TA-Lib and pandas-ta."""
 
 from __future__ import annotations
 
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from benchmarks.table import Measurement, Target, best_of, print_table
 from benchmarks.walk import YEAR_OF_MINUTES, walk
-from trading_assets.features import LOOKBACK_BARS, compute, feature_names
+from trading_assets.features import LOOKBACK_BARS, compute, engine, feature_names
+from trading_assets.features.registry import REGISTRY, Registry
 
 BARS_OF_A_DAY = 96
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def run() -> list[Measurement]:
     """Time features."""
     bars = walk(YEAR_OF_MINUTES)
     count = len(feature_names())
-    seconds = best_of(lambda: compute(bars))
-    pandas_columns, pandas_seconds = _pandas_ta(bars)
-    talib_columns, talib_seconds = _talib(bars)
+    peers = {"TA-Lib": _by_talib(bars), "pandas-ta-classic": _by_pandas_ta(bars)}
+    whole = best_of(lambda: compute(bars))
+    measured = [
+        Measurement(
+            f"features: {count} columns, one market, peak {_peak_gb():.2f} GB",
+            whole,
+            bars.height,
+            target=Target(max_seconds=1.2),
+        )
+    ]
+    for (name, calls), limit in zip(peers.items(), (1.5, 1 / 15), strict=True):
+        if calls is None:
+            continue
+        names = [column for columns, _ in calls for column in columns]
+        seconds = _seconds(calls, repeat=3 if name == "TA-Lib" else 1)
+        shared = _only(names)
+        measured.append(
+            Measurement(
+                f"features: the {len(names)} columns that {name} has",
+                best_of(lambda shared=shared: engine.compute(bars, shared)),
+                bars.height,
+                name,
+                seconds,
+                Target(max_times_peer=limit),
+            )
+        )
+    ten = [walk(YEAR_OF_MINUTES // 10, seed=seed) for seed in range(10)]
     day = bars[-(BARS_OF_A_DAY + LOOKBACK_BARS - 1) :]
     latencies = _latencies(bars)
     return [
+        *measured,
         Measurement(
-            f"features: {count} columns, one market",
-            seconds,
+            "features: ten markets of a tenth of the rows",
+            best_of(lambda: [compute(one) for one in ten]),
             bars.height,
-            f"pandas-ta-classic, {pandas_columns} of them",
-            pandas_seconds,
-            Target(max_seconds=1.0),
+            "one market",
+            whole,
+            Target(max_times_peer=1.2),
         ),
         Measurement(
-            "features: per column", seconds / count, bars.height, "TA-Lib's C loops", talib_seconds / talib_columns
+            "features: one more day, whatever the history",
+            best_of(lambda: compute(day), repeat=10),
+            BARS_OF_A_DAY,
+            target=Target(max_seconds=0.05),
         ),
-        Measurement("features: one more day, whatever the history", best_of(lambda: compute(day)), BARS_OF_A_DAY),
         Measurement("features: one live bar, median", statistics.median(latencies)),
-        Measurement("features: one live bar, p99", float(np.quantile(latencies, 0.99))),
+        Measurement(
+            "features: one live bar, p99", float(np.quantile(latencies, 0.99)), target=Target(max_seconds=0.01)
+        ),
     ]
+
+
+def _peak_gb() -> float:
+    """The peak memory of a process that computes the year, from its start on."""
+    code = (
+        "from benchmarks.walk import *; from trading_assets.features import compute; import resource;"
+        "rows = compute(walk(YEAR_OF_MINUTES)).height;"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return int(printed) * 1024 / 1e9
+
+
+def _only(names: list[str]) -> Registry:
+    """The part of the registry that gives some columns, and what comes with them."""
+    part = Registry()
+    for family in REGISTRY.families:
+        if any(feature.name in names for feature in family.features):
+            part.add(family)
+    return part
 
 
 def _latencies(bars: pl.DataFrame) -> list[float]:
@@ -53,68 +108,93 @@ def _latencies(bars: pl.DataFrame) -> list[float]:
     return latencies
 
 
-def _talib(bars: pl.DataFrame) -> tuple[int, float]:
-    """Columns and seconds of the indicators that TA-Lib has as well."""
+type Calls = list[tuple[list[str], Callable[[], object]]]
+
+
+def _seconds(calls: Calls, *, repeat: int) -> float:
+    return best_of(lambda: [call() for _, call in calls], repeat=repeat)
+
+
+def _by_talib(bars: pl.DataFrame) -> Calls:
+    """Our columns and TA-Lib's call that gives the same indicator."""
     import talib as ta
 
-    open_, high, low, close, volume = (bars[name].to_numpy() for name in ("open", "high", "low", "close", "volume"))
-    calls: list[tuple[int, Callable[[], object]]] = [
-        *((1, lambda span=span: ta.EMA(close, span)) for span in (9, 21, 50, 200)),
-        *((1, lambda span=span: ta.ROCP(close, span)) for span in (1, 4, 16, 48, 96, 672)),
-        *((1, lambda span=span: ta.SMA(close, span)) for span in (96, 672)),
-        *((1, lambda span=span: ta.RSI(close, span)) for span in (14, 28)),
-        (3, lambda: ta.MACD(close)),
-        (1, lambda: ta.ADX(high, low, close)),
-        (1, lambda: ta.PLUS_DI(high, low, close)),
-        (1, lambda: ta.MINUS_DI(high, low, close)),
-        (2, lambda: ta.AROON(high, low, 25)),
-        (1, lambda: ta.AROONOSC(high, low, 25)),
-        (1, lambda: ta.LINEARREG_SLOPE(close, 48)),
-        (1, lambda: ta.TRIX(close, 15)),
-        (2, lambda: ta.STOCH(high, low, close, 14, 3, 0, 3, 0)),
-        (1, lambda: ta.STOCHRSI(close, 14, 14, 3, 0)),
-        (1, lambda: ta.WILLR(high, low, close, 28)),
-        (1, lambda: ta.CCI(high, low, close, 20)),
-        (1, lambda: ta.ULTOSC(high, low, close)),
-        (1, lambda: ta.BOP(open_, high, low, close)),
-        (1, lambda: ta.MFI(high, low, close, volume, 14)),
-        (1, lambda: ta.NATR(high, low, close, 14)),
-        (2, lambda: ta.BBANDS(close, 20, 2, 2)),
+    o, h, low, c, v = (bars[name].to_numpy() for name in ("open", "high", "low", "close", "volume"))
+    patterns: Calls = [
+        ([name], lambda talib=feature.source.split()[1]: getattr(ta, talib)(o, h, low, c))  # noqa: B008
+        for name, feature in REGISTRY.features.items()
+        if feature.group == "patterns"
     ]
-    return sum(columns for columns, _ in calls), best_of(lambda: [call() for _, call in calls])
+    return [
+        *(([f"ema_{n}_distance"], lambda n=n: ta.EMA(c, n)) for n in (9, 21, 50, 200)),
+        *(([f"roc_{n}"], lambda n=n: ta.ROCP(c, n)) for n in (1, 4, 16, 48, 96, 672)),
+        *(([f"sma_{n}_distance"], lambda n=n: ta.SMA(c, n)) for n in (96, 672)),
+        *(([f"rsi_{n}"], lambda n=n: ta.RSI(c, n)) for n in (14, 28)),
+        (["macd", "macd_signal", "macd_hist"], lambda: ta.MACD(c)),
+        (["adx_14"], lambda: ta.ADX(h, low, c)),
+        (["plus_di_14"], lambda: ta.PLUS_DI(h, low, c)),
+        (["minus_di_14"], lambda: ta.MINUS_DI(h, low, c)),
+        (["adxr_14"], lambda: ta.ADXR(h, low, c)),
+        (["aroon_up_25", "aroon_down_25"], lambda: ta.AROON(h, low, 25)),
+        (["aroon_oscillator_25"], lambda: ta.AROONOSC(h, low, 25)),
+        (["linear_slope_48"], lambda: ta.LINEARREG_SLOPE(c, 48)),
+        (["forecast_14_distance"], lambda: ta.TSF(c, 14)),
+        (["trix_15"], lambda: ta.TRIX(c, 15)),
+        (["dema_21_distance"], lambda: ta.DEMA(c, 21)),
+        (["tema_21_distance"], lambda: ta.TEMA(c, 21)),
+        (["t3_5_distance"], lambda: ta.T3(c, 5)),
+        (["wma_20_distance"], lambda: ta.WMA(c, 20)),
+        (["trima_20_distance"], lambda: ta.TRIMA(c, 20)),
+        (["kama_10_distance"], lambda: ta.KAMA(c, 10)),
+        (["stoch_k_14", "stoch_d_14"], lambda: ta.STOCH(h, low, c, 14, 3, 0, 3, 0)),
+        (["stoch_rsi_14"], lambda: ta.STOCHRSI(c, 14, 14, 3, 0)),
+        (["williams_r_28"], lambda: ta.WILLR(h, low, c, 28)),
+        (["cci_20"], lambda: ta.CCI(h, low, c, 20)),
+        (["ultimate_oscillator"], lambda: ta.ULTOSC(h, low, c)),
+        (["body_share"], lambda: ta.BOP(o, h, low, c)),
+        (["mfi_14"], lambda: ta.MFI(h, low, c, v, 14)),
+        (["chaikin_oscillator_3_10"], lambda: ta.ADOSC(h, low, c, v)),
+        (["natr_14"], lambda: ta.NATR(h, low, c, 14)),
+        (["bollinger_percent_b_20", "bollinger_width_20"], lambda: ta.BBANDS(c, 20, 2, 2)),
+        *patterns,
+    ]
 
 
-def _pandas_ta(bars: pl.DataFrame) -> tuple[int, float | None]:
-    """Columns and seconds of the indicators that pandas-ta-classic has as well, where it is installed."""
+def _by_pandas_ta(bars: pl.DataFrame) -> Calls | None:
+    """Our columns and pandas-ta-classic's own calculation (not TA-Lib's), where it is installed."""
     try:
         import pandas_ta_classic as ta
     except ImportError:
-        return 0, None
+        return None
     frame = bars.select("ts", "open", "high", "low", "close", "volume").to_pandas().set_index("ts")
-    high, low, close, volume = (frame[name] for name in ("high", "low", "close", "volume"))
-    native = {"talib": False}
-    calls: list[tuple[int, Callable[[], object]]] = [
-        *((1, lambda span=span: ta.ema(close, span, **native)) for span in (9, 21, 50, 200)),
-        *((1, lambda span=span: ta.roc(close, span, **native)) for span in (1, 4, 16, 48, 96, 672)),
-        *((1, lambda span=span: ta.rsi(close, span, **native)) for span in (14, 28)),
-        (3, lambda: ta.macd(close, **native)),
-        (3, lambda: ta.adx(high, low, close, **native)),
-        (3, lambda: ta.aroon(high, low, 25, **native)),
-        (1, lambda: ta.trix(close, 15)),
-        (2, lambda: ta.stoch(high, low, close, 14, 3, 3)),
-        (1, lambda: ta.willr(high, low, close, 28, **native)),
-        (1, lambda: ta.cci(high, low, close, 20, **native)),
-        (1, lambda: ta.uo(high, low, close, **native)),
-        (1, lambda: ta.mfi(high, low, close, volume, 14, **native)),
-        (1, lambda: ta.natr(high, low, close, 14, **native)),
-        (2, lambda: ta.bbands(close, 20, 2, **native)),
-        (2, lambda: ta.donchian(high, low, 20, 20)),
-        (1, lambda: ta.cmf(high, low, close, volume, length=20)),
-        (1, lambda: ta.tsi(close, 13, 25)),
-        (1, lambda: ta.er(close, 20)),
+    h, low, c, v = (frame[name] for name in ("high", "low", "close", "volume"))
+    own = {"talib": False}
+    return [
+        *(([f"ema_{n}_distance"], lambda n=n: ta.ema(c, n, **own)) for n in (9, 21, 50, 200)),
+        *(([f"roc_{n}"], lambda n=n: ta.roc(c, n, **own)) for n in (1, 4, 16, 48, 96, 672)),
+        *(([f"sma_{n}_distance"], lambda n=n: ta.sma(c, n, **own)) for n in (96, 672)),
+        *(([f"rsi_{n}"], lambda n=n: ta.rsi(c, n, **own)) for n in (14, 28)),
+        (["macd", "macd_signal", "macd_hist"], lambda: ta.macd(c, **own)),
+        (["adx_14", "plus_di_14", "minus_di_14"], lambda: ta.adx(h, low, c, **own)),
+        (["aroon_up_25", "aroon_down_25", "aroon_oscillator_25"], lambda: ta.aroon(h, low, 25, **own)),
+        (["dema_21_distance"], lambda: ta.dema(c, 21, **own)),
+        (["tema_21_distance"], lambda: ta.tema(c, 21, **own)),
+        (["wma_20_distance"], lambda: ta.wma(c, 20, **own)),
+        (["trix_15"], lambda: ta.trix(c, 15)),
+        (["stoch_k_14", "stoch_d_14"], lambda: ta.stoch(h, low, c, 14, 3, 3)),
+        (["williams_r_28"], lambda: ta.willr(h, low, c, 28, **own)),
+        (["cci_20"], lambda: ta.cci(h, low, c, 20, **own)),
+        (["ultimate_oscillator"], lambda: ta.uo(h, low, c, **own)),
+        (["mfi_14"], lambda: ta.mfi(h, low, c, v, 14, **own)),
+        (["natr_14"], lambda: ta.natr(h, low, c, 14, **own)),
+        (["bollinger_percent_b_20", "bollinger_width_20"], lambda: ta.bbands(c, 20, 2, **own)),
+        (["donchian_position_20", "donchian_width_20"], lambda: ta.donchian(h, low, 20, 20)),
+        (["cmf_20"], lambda: ta.cmf(h, low, c, v, length=20)),
+        (["tsi_25_13"], lambda: ta.tsi(c, 13, 25)),
+        (["efficiency_ratio_20"], lambda: ta.er(c, 20)),
     ]
-    return sum(columns for columns, _ in calls), best_of(lambda: [call() for _, call in calls], repeat=1)
 
 
 if __name__ == "__main__":
     print_table(run(), title="Features")
+    print(f"processor seconds so far: {resource.getrusage(resource.RUSAGE_SELF).ru_utime:.0f}")

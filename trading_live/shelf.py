@@ -119,6 +119,7 @@ class ModelShelf:
                 expected_hash=deployed.bundle_hash,
                 feature_fingerprint=features.fingerprint(),
             )
+            _check_companions(bundle)
             _warm(bundle)
         except ModelError as error:
             self._refuse(deployed, str(error), present)
@@ -138,6 +139,16 @@ class ModelShelf:
     def _say(self, event: str, detail: str, *, warning: bool = False) -> None:
         (_LOG.warning if warning else _LOG.info)(event, detail=detail)
         self._tell(event, detail)
+
+
+def _check_companions(bundle: Bundle) -> None:
+    """Refuse a model that reads what the node does not hold."""
+    if needed := features.required_companions(bundle.features):
+        raise ModelError(
+            f"it reads features of {', '.join(needed)}, which the node does not hold",
+            where=f"model {bundle.model}",
+            remedy="train it on markets without these, or without features.leader",
+        )
 
 
 def _warm(bundle: Bundle) -> None:

@@ -5,7 +5,7 @@ Training, backtest and the live node call the same :func:`compute` on the same k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -32,7 +32,16 @@ from trading_assets.features import (
 from trading_assets.features.patterns import double, multiple, single, triple
 from trading_assets.features.registry import REGISTRY, Feature
 
-__all__ = ["LOOKBACK_BARS", "Feature", "compute", "feature_names", "fingerprint", "nullable_features", "registry"]
+__all__ = [
+    "LOOKBACK_BARS",
+    "Feature",
+    "compute",
+    "feature_names",
+    "fingerprint",
+    "nullable_features",
+    "registry",
+    "required_companions",
+]
 
 _MODULES: Final = (
     (trend, averages, channels, momentum, oscillators, volatility, volume, levels, microstructure, regime, statistics),
@@ -81,6 +90,12 @@ def feature_names() -> tuple[str, ...]:
 def nullable_features() -> frozenset[str]:
     """The features that are null where a companion is missing; all others are always finite."""
     return REGISTRY.nullable
+
+
+def required_companions(names: Iterable[str]) -> tuple[str, ...]:
+    """The companions that some features read, e.g. those of a model."""
+    known = REGISTRY.features
+    return tuple(sorted({one for name in names if name in known for one in known[name].companions}))
 
 
 def registry() -> Mapping[str, Feature]:

@@ -12,7 +12,6 @@ from trading_assets.features.windows import (
     Array,
     adaptive_mean,
     ewma,
-    ewma_memory,
     linear_mean,
     ratio,
     rolling_line,
@@ -143,20 +142,6 @@ def kaufman_average(frame: Bars, bars: int) -> Array:
 
 
 @feature(
-    "zlema_{bars}_distance",
-    inputs=["close"],
-    each=[{"bars": 21}],
-    lookback=lambda bars: ema_memory(bars) + (bars - 1) // 2,
-    unit=_FRACTION,
-    source="Ehlers & Way (2010)",
-)
-def zero_lag_average(frame: Bars, bars: int) -> Array:
-    """How far the close is above the exponential mean of the price with its lag added."""
-    ahead = 2 * frame.close - shift(frame.close, (bars - 1) // 2)
-    return frame.close / ewma(ahead, 2 / (bars + 1)) - 1
-
-
-@feature(
     "vwma_{bars}_distance",
     inputs=["close", "volume"],
     each=[{"bars": 20}],
@@ -185,33 +170,16 @@ def forecast_oscillator(frame: Bars, bars: int) -> Array:
 
 
 @feature(
-    "alligator_jaw_distance",
-    "alligator_teeth_distance",
-    "alligator_lips_distance",
-    inputs=["high", "low", "close"],
-    lookback=ewma_memory(1 / 13) + 8,
-    unit="fraction of the line",
-    source="Williams (1995): Wilder means of 13, 8 and 5 bars, 8, 5 and 3 bars old",
-)
-def alligator(frame: Bars) -> tuple[Array, ...]:
-    """How far the close is above three displaced means of the middle of the range."""
-    middle = (frame.high + frame.low) / 2
-    lines = (shift(ewma(middle, 1 / bars), displaced) for bars, displaced in ((13, 8), (8, 5), (5, 3)))
-    return tuple(frame.close / line - 1 for line in lines)
-
-
-@feature(
     "ichimoku_cross",
     "ichimoku_cloud_distance",
     "ichimoku_cloud_width",
-    "ichimoku_lagging",
     inputs=_HLC,
     lookback=77,
     unit="fraction of the close",
     source="Hosoda (1969), 9, 26 and 52 bars",
 )
 def ichimoku(frame: Bars) -> tuple[Array, ...]:
-    """Conversion minus base line; close above the cloud's middle; the cloud's signed width; close against 26 bars ago.
+    """Conversion minus base line; close above the cloud's middle; the cloud's signed width.
 
     The cloud over a bar was drawn from bars at least 26 before it; nothing of the future is shifted back.
     """
@@ -225,22 +193,4 @@ def ichimoku(frame: Bars) -> tuple[Array, ...]:
         (conversion - base) / frame.close,
         1 - (first + second) / 2 / frame.close,
         (first - second) / frame.close,
-        frame.close / shift(frame.close, 26) - 1,
     )
-
-
-@feature(
-    "chandelier_long_{bars}",
-    "chandelier_short_{bars}",
-    inputs=_HLC,
-    each=[{"bars": 22, "multiple": 3}],
-    lookback=lambda bars, multiple: ewma_memory(1 / bars) + 1,
-    unit="fraction of the close",
-    source="Le Beau (1999): extremes and average true range",
-)
-def chandelier(frame: Bars, bars: int, multiple: int) -> tuple[Array, ...]:
-    """How far the close is above the exit of a long, and below that of a short position."""
-    reach = multiple * frame.atr(bars)
-    return (frame.close - frame.highest(bars) + reach) / frame.close, (
-        frame.lowest(bars) + reach - frame.close
-    ) / frame.close

@@ -38,7 +38,6 @@ def compute(
     rows = max(bars.height - lead, 0)
     plan = registry.planned(_Plan, frozenset(joined))
     values = np.empty((len(registry.features), rows))
-    values[plan.absent] = np.nan
     columns = arrays(bars)
 
     def compute_pass(first: int) -> None:
@@ -52,9 +51,11 @@ def compute(
                     for position, array in zip(positions, family.values(frame), strict=True):
                         values[position, first - lead : last - lead] = array[reach - 1 :]
 
+    if rows <= _CHUNK:
+        values[plan.absent] = np.nan
     _side_by_side(compute_pass, range(lead, lead + rows, _CHUNK))
     keys = pl.DataFrame([bars[name][lead:] for name in KEYS])
-    return keys.hstack(_few_rows(registry, values, plan) if rows <= _CHUNK else _many_rows(registry, values))
+    return keys.hstack((_few_rows if rows <= _CHUNK else _many_rows)(registry, values, plan))
 
 
 class _Plan:
@@ -103,7 +104,8 @@ def _few_rows(registry: Registry, values: Matrix, plan: _Plan) -> pl.DataFrame:
     rows = values.shape[1]
     solid, nothing = plan.solid, pl.Series([None], dtype=pl.Float64).new_from_index(0, rows)
     if not solid or not rows:
-        return pl.DataFrame([pl.Series(name, array) for name, array in zip(registry.features, values, strict=True)])
+        found = zip(registry.features, values, strict=True)
+        return pl.DataFrame([pl.Series(name, array, nan_to_null=True) for name, array in found])
     block = pl.Series(np.ascontiguousarray(values[list(solid.values())].T)).reshape((rows, len(solid)))
     columns = block.arr.to_struct(fields=list(solid)).struct.unnest()
     columns = columns.hstack(
@@ -116,13 +118,14 @@ def _few_rows(registry: Registry, values: Matrix, plan: _Plan) -> pl.DataFrame:
     return columns if columns.columns == names else columns[names]
 
 
-def _many_rows(registry: Registry, values: Matrix) -> pl.DataFrame:
+def _many_rows(registry: Registry, values: Matrix, plan: _Plan) -> pl.DataFrame:
     """The features' columns around the arrays, not copied; a null where a companion is not there or did not know."""
     import pyarrow as pa
 
+    nothing = pa.nulls(values.shape[1], pa.float64())
     columns = {
-        name: pa.array(array, from_pandas=feature.nullable)
-        for (name, feature), array in zip(registry.features.items(), values, strict=True)
+        name: nothing if row in plan.absent else pa.array(values[row], from_pandas=feature.nullable)
+        for row, (name, feature) in enumerate(registry.features.items())
     }
     return cast("pl.DataFrame", pl.from_arrow(pa.table(columns)))
 

@@ -63,21 +63,6 @@ def classic_pivots(frame: Bars) -> tuple[Array, ...]:
 
 
 @feature(
-    "camarilla_h3_distance",
-    "camarilla_l3_distance",
-    inputs=_TS_HLC,
-    lookback=2 * _DAY,
-    unit="fraction of the previous close",
-    source="Scott (1989): previous close plus or minus 1.1 / 4 of the day's range",
-)
-def camarilla_pivots(frame: Bars) -> tuple[Array, ...]:
-    """How far the close is above the third Camarilla resistance and support."""
-    days = frame.once(_Days)
-    reach = 1.1 / 4 * (days.high - days.low)
-    return (frame.close - days.close - reach) / days.close, (frame.close - days.close + reach) / days.close
-
-
-@feature(
     "previous_high_distance",
     "previous_low_distance",
     "previous_close_distance",

@@ -8,7 +8,7 @@ import numpy as np
 
 from trading_assets.features.bars import Bars
 from trading_assets.features.registry import feature
-from trading_assets.features.windows import Array, ratio, rolling_mean, rolling_sum, shift, variance_from_sums
+from trading_assets.features.windows import Array, ratio, rolling_mean, rolling_sum, shift
 
 _HLC = ("high", "low", "close")
 _OHLC = ("open", *_HLC)
@@ -180,19 +180,3 @@ def close_location(frame: Bars) -> Array:
 def opening_gap(frame: Bars) -> Array:
     """Logarithm of the open over the close before."""
     return np.log(frame.open / frame.previous_close)
-
-
-@feature(
-    "range_efficiency_{bars}",
-    inputs=_HLC,
-    each=[{"bars": _DAY}],
-    lookback=lambda bars: bars + 1,
-    unit="ratio",
-    low=0,
-    source="Parkinson over close-to-close variance",
-)
-def range_efficiency(frame: Bars, bars: int) -> Array:
-    """Variance that the ranges imply over that of the returns (above 1: the way went back and forth); 1 at rest."""
-    ranges = rolling_sum(frame.log_range**2, bars) / (4 * math.log(2))
-    returns = variance_from_sums(rolling_sum(frame.log_return, bars), frame.realised_variance(bars), bars) * bars
-    return ratio(ranges, np.where(ranges == 0, 0.0, returns), 1.0)

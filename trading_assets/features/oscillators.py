@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from trading_assets.features.bars import Bars, ema_memory
-from trading_assets.features.momentum import relative_strength
 from trading_assets.features.registry import feature
 from trading_assets.features.windows import (
     Array,
@@ -25,18 +24,16 @@ _OHLC = ("open", *_HLC)
 
 @feature(
     "kst",
-    "kst_signal",
     inputs=["close"],
-    lookback=30 + 15 + 9 - 1,
+    lookback=30 + 15,
     unit="percent",
     source="Pring (1992), weighted mean instead of sum",
 )
-def know_sure_thing(frame: Bars) -> tuple[Array, ...]:
-    """Weighted mean of four smoothed rates of change, and its mean of 9 bars."""
+def know_sure_thing(frame: Bars) -> Array:
+    """Weighted mean of four smoothed rates of change."""
     parts = ((10, 10, 1), (15, 10, 2), (20, 10, 3), (30, 15, 4))
     weighted = [weight * rolling_mean(frame.close / shift(frame.close, bars) - 1, mean) for bars, mean, weight in parts]
-    line = 10 * np.add.reduce(weighted)
-    return line, rolling_mean(line, 9)
+    return np.asarray(10 * np.add.reduce(weighted))
 
 
 @feature(
@@ -64,24 +61,22 @@ def awesome_oscillator(frame: Bars) -> tuple[Array, ...]:
 
 @feature(
     "vigor_{bars}",
-    "vigor_signal_{bars}",
     inputs=_OHLC,
     each=[{"bars": 10}],
-    lookback=lambda bars: bars + 6,
+    lookback=lambda bars: bars + 3,
     unit="share of the range",
     low=-1,
     high=1,
     source="Ehlers (2002), relative vigor index",
 )
-def relative_vigor(frame: Bars, bars: int) -> tuple[Array, ...]:
-    """Smoothed bodies over smoothed ranges, and that smoothed again; 0 without a range."""
+def relative_vigor(frame: Bars, bars: int) -> Array:
+    """Smoothed bodies over smoothed ranges; 0 without a range."""
 
     def smooth(values: Array) -> Array:
         return (values + 2 * shift(values, 1) + 2 * shift(values, 2) + shift(values, 3)) / 6
 
     bodies = rolling_sum(smooth(frame.close - frame.open), bars)
-    line = ratio(bodies, rolling_sum(smooth(frame.high - frame.low), bars), 0.0)
-    return line, smooth(line)
+    return ratio(bodies, rolling_sum(smooth(frame.high - frame.low), bars), 0.0)
 
 
 @feature(
@@ -169,20 +164,6 @@ def buying_power(frame: Bars, bars: int) -> Array:
 
 
 @feature(
-    "pretty_good_{bars}",
-    inputs=_HLC,
-    each=[{"bars": 14}],
-    lookback=lambda bars: ema_memory(bars) + 1,
-    unit="mean true ranges",
-    source="Johnson (1991)",
-)
-def pretty_good_oscillator(frame: Bars, bars: int) -> Array:
-    """Distance of the close from its mean in exponential means of the true range; 0 where there is none."""
-    range_ = ewma(frame.true_range, 2 / (bars + 1))
-    return ratio(frame.close - rolling_mean(frame.close, bars), range_, 0.0)
-
-
-@feature(
     "intraday_momentum_{bars}",
     inputs=["open", "close"],
     each=[{"bars": 14}],
@@ -199,20 +180,6 @@ def intraday_momentum(frame: Bars, bars: int) -> Array:
 
 
 @feature(
-    "derivative_oscillator_{bars}",
-    inputs=["close"],
-    each=[{"bars": 14}],
-    lookback=lambda bars: ewma_memory(1 / bars) + ema_memory(5) + ema_memory(3) + 7,
-    unit="points of the RSI",
-    source="Brown (1999): RSI smoothed by 5 and 3 bars, minus its mean of 9",
-)
-def derivative_oscillator(frame: Bars, bars: int) -> Array:
-    """Twice smoothed relative strength index minus its own mean; 0 at a constant price."""
-    smooth = ewma(ewma(frame.once(relative_strength, bars=bars), 2 / 6), 2 / 4)
-    return smooth - rolling_mean(smooth, 9)
-
-
-@feature(
     "close_percentile_{bars}",
     inputs=["close"],
     each=[{"bars": 96, "every": 4}],
@@ -225,21 +192,3 @@ def derivative_oscillator(frame: Bars, bars: int) -> Array:
 def close_percentile(frame: Bars, bars: int, every: int) -> Array:
     """The share of the last day's closes, one an hour, that were below the present one."""
     return rolling_share_below(frame.close, bars, every)
-
-
-@feature(
-    "volatility_index_{bars}",
-    inputs=["close"],
-    each=[{"bars": 14, "window": 10}],
-    lookback=lambda bars, window: window + ewma_memory(1 / bars) - 1,
-    unit="percent",
-    low=0,
-    high=100,
-    source="Dorsey (1993), relative volatility index",
-)
-def relative_volatility(frame: Bars, bars: int, window: int) -> Array:
-    """Share of the closes' standard deviation that came with rising closes; 50 at a constant price."""
-    deviation = np.sqrt(frame.close_variance(window))
-    rising = ewma(deviation * (frame.change > 0), 1 / bars)
-    falling = ewma(deviation * (frame.change < 0), 1 / bars)
-    return 100 * ratio(rising, rising + falling, 0.5)

@@ -13,7 +13,6 @@ from trading_assets.features.windows import (
     Array,
     ratio,
     rolling_counts,
-    rolling_max,
     rolling_mean,
     rolling_mean_var,
     rolling_sum,
@@ -176,37 +175,6 @@ def tail_share(frame: Bars, bars: int) -> Array:
     """Share of the bars whose log return was beyond twice the root mean square up to then."""
     usual = frame.realised_variance(bars)
     return rolling_mean((frame.squared_return * bars > 4 * usual) + 0 * usual, bars)
-
-
-@feature(
-    "largest_move_share_{bars}",
-    inputs=["close"],
-    each=[{"bars": _DAY}],
-    lookback=lambda bars: bars + 1,
-    unit="share of the variance",
-    low=0,
-    high=1,
-    source="largest squared return over their sum",
-)
-def largest_move(frame: Bars, bars: int) -> Array:
-    """Share of the realised variance that the largest move made; 0 at a constant price."""
-    return ratio(rolling_max(frame.squared_return, bars), frame.realised_variance(bars), 0.0)
-
-
-@feature(
-    "return_shape_{bars}",
-    inputs=["close"],
-    each=[{"bars": _DAY}],
-    lookback=lambda bars: bars + 1,
-    unit="ratio",
-    low=0,
-    high=1,
-    source="Geary (1935): mean absolute over root mean square",
-)
-def geary(frame: Bars, bars: int) -> Array:
-    """Mean absolute over root mean square log return (0.80 for a normal distribution); 0 at a constant price."""
-    mean = rolling_mean(np.abs(frame.log_return), bars)
-    return np.minimum(ratio(mean, np.sqrt(frame.realised_variance(bars) / bars), 0.0), 1)
 
 
 @feature(

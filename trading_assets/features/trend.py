@@ -247,29 +247,6 @@ def detrended_price(frame: Bars, bars: int) -> Array:
 
 
 @feature(
-    "schaff_cycle",
-    inputs=["close"],
-    lookback=ema_memory(50) + 2 * (9 + 64 - 1),
-    unit="percent",
-    low=0,
-    high=100,
-    source="Schaff (2008): MACD of 23 and 50 bars, twice a stochastic of 10",
-)
-def schaff_trend_cycle(frame: Bars) -> Array:
-    """The MACD's place in its own range, twice over; 50 without a range."""
-
-    def place(values: Array) -> Array:
-        lowest, highest = rolling_min(values, 10), rolling_max(values, 10)
-        width = highest - lowest
-        width[width <= 1e-9 * np.maximum(np.abs(highest), np.abs(lowest))] = 0
-        return ewma(100 * np.clip(ratio(values - lowest, width, 0.5), 0, 1), 0.5, 64)
-
-    line = frame.ema(23) - frame.ema(50)
-    line[np.abs(line) <= 1e-12 * frame.close] = 0
-    return place(place(line))
-
-
-@feature(
     "horizontal_filter_{bars}",
     inputs=["close"],
     each=[{"bars": 28}],
@@ -314,42 +291,3 @@ def trend_intensity(frame: Bars, bars: int) -> Array:
 def elder_ray(frame: Bars, bars: int) -> tuple[Array, ...]:
     """How far the high and the low are above the exponential mean of the close."""
     return (frame.high - frame.ema(bars)) / frame.close, (frame.low - frame.ema(bars)) / frame.close
-
-
-@feature(
-    "qstick_{bars}",
-    inputs=["open", *_HLC],
-    each=[{"bars": 14}],
-    lookback=lambda bars: bars,
-    unit="share of the ranges",
-    low=-1,
-    high=1,
-    source="Chande & Kroll (1994), over the mean range",
-)
-def qstick(frame: Bars, bars: int) -> Array:
-    """Sum of the bodies over that of the ranges; 0 without a range."""
-    return ratio(rolling_sum(frame.close - frame.open, bars), rolling_sum(frame.high - frame.low, bars), 0.0)
-
-
-@feature(
-    "elder_impulse",
-    inputs=["close"],
-    lookback=ema_memory(26) + ema_memory(9),
-    unit="-1 down, 0 mixed, 1 up",
-    low=-1,
-    high=1,
-    source="Elder (2002): slopes of EMA 13 and MACD histogram",
-)
-def impulse(frame: Bars) -> Array:
-    """Whether trend and momentum both rise or both fall."""
-    ema, hist = frame.ema(13), frame.once(convergence, fast=12, slow=26, signal=9)[2]
-    trend = _sign(ema / shift(ema, 1) - 1)
-    speed = _sign(hist - shift(hist, 1))
-    agreed: Array = trend * (trend == speed)
-    return agreed
-
-
-def _sign(values: Array) -> Array:
-    """The sign, 0 where a value is rounding."""
-    signs: Array = np.sign(values) * (np.abs(values) > 1e-13)
-    return signs

@@ -336,20 +336,3 @@ def bipower_variation(frame: Bars, bars: int) -> tuple[Array, ...]:
 def ewma_volatility(frame: Bars) -> Array:
     """Root of the exponential mean of squared log returns."""
     return np.sqrt(ewma(frame.squared_return, 0.06))
-
-
-@feature(
-    "volatility_of_volatility_{bars}",
-    inputs=["close"],
-    each=[{"bars": _DAY, "window": 16}],
-    lookback=lambda bars, window: bars + window,
-    unit="coefficient of variation",
-    low=0,
-    source="standard deviation over mean of realised volatility",
-)
-def volatility_of_volatility(frame: Bars, bars: int, window: int) -> Array:
-    """How much the realised volatility of 4 hours varied within a day; 0 at a constant price."""
-    volatility = np.sqrt(frame.realised_variance(window) / window)
-    total = rolling_sum(volatility, bars)
-    variance = variance_from_sums(total, rolling_sum(volatility**2, bars), bars)
-    return ratio(np.sqrt(variance), total / bars, 0.0)

@@ -9,7 +9,6 @@ from trading_assets.features.registry import feature
 from trading_assets.features.windows import (
     Array,
     ewma,
-    ewma_memory,
     ratio,
     rolling_mean,
     rolling_sum,
@@ -268,40 +267,6 @@ def negative_volume_index(frame: Bars, bars: int) -> Array:
 def positive_volume_index(frame: Bars, bars: int) -> Array:
     """Log return of those bars that had more volume than the one before."""
     return rolling_sum(frame.log_return * (frame.volume > shift(frame.volume, 1)), bars)
-
-
-@feature(
-    "klinger_{fast}_{slow}",
-    inputs=_HLCV,
-    each=[{"fast": 34, "slow": 55}],
-    lookback=lambda fast, slow: ema_memory(slow) + 1,
-    unit="multiples of the mean volume",
-    source="Klinger (1997), signed volume, over the exponential mean of the volume",
-)
-def klinger(frame: Bars, fast: int, slow: int) -> Array:
-    """Fast minus slow exponential mean of the volume signed by the typical price's direction; 0 without volume."""
-    move = frame.typical - shift(frame.typical, 1)
-    signed = np.sign(move) * (np.abs(move) > _EQUAL * frame.typical) * frame.volume
-    difference = ewma(signed, 2 / (fast + 1)) - ewma(signed, 2 / (slow + 1))
-    return ratio(difference, ewma(frame.volume, 2 / (slow + 1)), 0.0)
-
-
-@feature(
-    "twiggs_{bars}",
-    inputs=_HLCV,
-    each=[{"bars": 21}],
-    lookback=lambda bars: ewma_memory(1 / bars) + 1,
-    unit="share of the volume",
-    low=-1,
-    high=1,
-    source="Twiggs (2000s), money flow on true ranges",
-)
-def twiggs_money_flow(frame: Bars, bars: int) -> Array:
-    """Volume weighted by where in its true range each bar closed, exponentially; 0 without volume or range."""
-    top = np.maximum(frame.high, frame.previous_close)
-    bottom = np.minimum(frame.low, frame.previous_close)
-    position = ratio(2 * frame.close - top - bottom, top - bottom, 0.0)
-    return ratio(ewma(position * frame.volume, 1 / bars), ewma(frame.volume, 1 / bars), 0.0)
 
 
 @feature(
