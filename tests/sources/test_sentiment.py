@@ -218,6 +218,9 @@ def test_files_of_scores_that_are_not_right_are_named(tmp_path: Path) -> None:
     path.write_text("ts,score\n2025-03-01T00:00:00Z,0.1\n2025-03-02T00:00:00Z,good\n")
     with pytest.raises(InvalidFrame, match=r"column score: 1 values are not numbers, e.g. 'good' in row 2"):
         files(path, publication_lag_s=0).fetch()
+    (lines := tmp_path / "scores.jsonl").write_text('{"ts": "2025-03-01T00:00:00Z", "score": 1}\n{"ts": \n')
+    with pytest.raises(SourceError, match=r"scores.jsonl: cannot be read as JSON lines: "):
+        files(lines, publication_lag_s=0).fetch()
     with pytest.raises(SourceError, match=r"none.csv: no such file; mend the path of sentiment.mine"):
         files(tmp_path / "none.csv", publication_lag_s=0).fetch()
     with pytest.raises(SettingsError, match=r"sentiment.mine.columns: scores have no column time"):
@@ -274,9 +277,14 @@ def test_each_scope_is_asked_for_on_its_own_or_read_from_the_row() -> None:
 @pytest.mark.parametrize(
     ("answer", "recipe", "message"),
     [
-        ({"data": {}}, {"rows": "items"}, r"sentiment.greed, 127.0.0.1:\d+/fng/: no list at `items`: .*mend `rows`"),
+        (
+            {"data": {}},
+            {"rows": "items"},
+            r"sentiment.greed, http://127.0.0.1:\d+/fng/: no list at `items`: .*mend `rows`",
+        ),
         ({"data": [{"value": 1}]}, {}, r"no time at `timestamp` of \{\"value\": 1\}; mend `rows` and `ts`"),
         ({"data": [{"value": 1, "timestamp": "soon"}]}, {}, r"1 times cannot be read, e.g. 'soon'"),
+        ({"data": [{"value": 1, "timestamp": float("nan")}]}, {}, r"1 times cannot be read, e.g. 'nan'"),
         ({"data": []}, {"rows": "data["}, r"sentiment.greed: `data\[` is no JMESPath"),
     ],
 )
@@ -286,6 +294,23 @@ def test_an_answer_of_another_shape_is_explained(answer: Any, recipe: dict[str, 
         pytest.raises((SourceError, InvalidFrame, SettingsError), match=message),
     ):
         http(web, **recipe).fetch()
+
+
+def test_a_number_too_large_to_be_one_is_kept_apart_like_any_other_that_is_none(store: Store) -> None:
+    answer = {"data": [{"value": 10**400, "timestamp": int(START.timestamp())}]}
+    with serving(lambda _path, _query: (200, answer)) as web:
+        assert ingest_sentiment(store, http(web), name="greed", lag=None, now=NOW).quarantined == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:{KEY}@127.0.0.1:9/x?key={KEY}", "http://127.0.0.1:99999/?key={KEY}", "http://[no/?key={KEY}"]
+)
+def test_no_message_shows_the_query_or_the_password_of_an_address(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    settings = SentimentHttp(kind="http", url=url.replace("{KEY}", KEY))
+    provider = HttpScores("greed", settings, PatientHttp(Waits(2, sleep=lambda _seconds: None)))
+    with pytest.raises(SourceError, match="gave up after 2 attempts") as raised:
+        provider.fetch()
+    assert KEY not in str(raised.value) + caplog.text
 
 
 # --- the settings

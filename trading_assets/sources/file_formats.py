@@ -30,6 +30,12 @@ BATCH_ROWS: Final = 250_000
 """Rows that are in memory at a time."""
 
 _FAILURES: Final = (pl.exceptions.PolarsError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+_NAMES: Final = {
+    ".parquet": "Parquet",
+    ".feather": "Feather",
+    ".zip": "a zip of one CSV file",
+    **dict.fromkeys((".jsonl", ".ndjson"), "JSON lines"),
+}
 _PERIOD: Final = re.compile(r"-(\d{4})-(\d{2})(?:-(\d{2}))?\.zip$", re.IGNORECASE)
 
 
@@ -110,7 +116,7 @@ def row_of(lazy: pl.LazyFrame, column: str, value: object) -> int:
 
 def unreadable(path: Path, error: Exception) -> SourceError:
     """What to say of a file that a reader gave up on."""
-    kind = {".parquet": "Parquet", ".feather": "Feather", ".zip": "a zip of one CSV file"}.get(format_of(path), "CSV")
+    kind = _NAMES.get(path.suffix.lower(), "CSV")
     reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
     return SourceError(f"cannot be read as {kind}: {reason}", where=str(path), remedy="replace the file")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import polars as pl
 
@@ -18,7 +19,7 @@ from trading_assets.sources.scale import scaled
 from trading_assets.sources.sentiment import RAW_SENTIMENT
 from trading_assets.sources.timestamps import to_utc
 from trading_assets.sources.waits import Waits
-from trading_assets.sources.web import PatientHttp
+from trading_assets.sources.web import PatientHttp, address
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ class HttpScores:
 
     def _scores(self, scope: str) -> pl.DataFrame:
         url = self.settings.url.replace("{scope}", quote(scope, safe=""))
-        where = f"sentiment.{self.name}, {urlsplit(url).netloc}{urlsplit(url).path}"
+        where = f"sentiment.{self.name}, {address(url)}"
         rows = self._rows(self.http.json(url, self.headers), where)
         times, values, scopes = (
             [self._find(path, row) for row in rows] if path else [scope] * len(rows)
@@ -127,13 +128,13 @@ def _time(value: Any) -> str | None:
     """A time as text: epoch numbers without their fraction."""
     if value is None or isinstance(value, str):
         return value or None
-    return str(int(value)) if isinstance(value, int | float) else str(value)
+    return str(int(value)) if isinstance(value, int | float) and math.isfinite(value) else str(value)
 
 
 def _number(value: Any) -> float | None:
     try:
         return None if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

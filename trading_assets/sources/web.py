@@ -86,14 +86,14 @@ class PatientHttp:
         SourceError
             If the server refuses (``Refused``), asks for too long a pause, or fails too often in a row.
         """
-        where = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}{urlsplit(url).path}"
+        where = address(url)
         for attempt in range(1, self.waits.attempts + 1):
             self.requests += 1
             asked: float | None = None
             try:
                 answer = self._pool.request(method, url, fields=dict(fields or {}), headers=dict(headers or {}))
             except urllib3.exceptions.HTTPError as error:
-                reason = f"{type(error).__name__}: {error}"
+                reason = f"{type(error).__name__}: {error}".replace(url, where)
             else:
                 if 200 <= answer.status < 300 and _is_json(answer.data):
                     return answer
@@ -127,6 +127,15 @@ class PatientHttp:
         for secret in self.secrets:
             line = line.replace(secret, "***")
         return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
+
+
+def address(url: str) -> str:
+    """An address as messages show it: without its query and without user and password, which may be secrets."""
+    try:
+        split = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be read"
+    return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{split.path}"
 
 
 def _reason(answer: urllib3.BaseHTTPResponse) -> str:
