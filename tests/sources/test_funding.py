@@ -187,6 +187,7 @@ class FundingExchange:
         ]
         self.asked: list[dict[str, str]] = []
         self.knows_end = True
+        self.silent = 0
 
     def __call__(self, path: str, query: dict[str, str]) -> Answer:
         if path == "/fapi/v1/exchangeInfo":
@@ -203,6 +204,8 @@ class FundingExchange:
             return 200, {"timezone": "UTC", "serverTime": 0, "rateLimits": [], "symbols": [symbol]}
         assert path == "/fapi/v1/fundingRate", path
         self.asked.append(query)
+        if self.silent >= len(self.asked):
+            return 200, []
         since, until = int(query["startTime"]), int(query["endTime"]) if self.knows_end else 10**15
         return 200, [row for row in self.rows if since <= row["fundingTime"] <= until][: int(query["limit"])]
 
@@ -245,6 +248,14 @@ def test_faults_are_sat_out_and_the_run_repeated_stores_the_same(web: LocalWeb, 
     assert len(slept) == 5
     ingest_funding(store, from_exchange(web, slept), market=MARKET, start=START, end=end, now=NOW)
     assert store.read(FUNDING_RATES).equals(stored)
+
+
+def test_an_empty_answer_is_asked_for_again_before_it_is_believed(exchange: FundingExchange, web: LocalWeb) -> None:
+    exchange.silent = 3
+    source = from_exchange(web, [])
+    assert not list(source.fetch(MARKET, START, START + 96 * HOUR))
+    assert len(exchange.asked) == 2
+    assert fetched(source, START, 4).height == 96
 
 
 def test_an_unknown_market_is_said_at_once(web: LocalWeb) -> None:

@@ -106,7 +106,7 @@ class ExchangeFunding:
                 raise ValueError("rows without a time")
             return rows
 
-        return self.exchange.ask(market, ask)
+        return self.exchange.ask(market, ask) or self.exchange.ask(market, ask)  # an empty answer only if given twice
 
 
 def _frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
