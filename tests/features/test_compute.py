@@ -120,6 +120,7 @@ def test_missing_bars_are_not_filled(bars):
             "low is",
         ),
         (lambda bars: bars.with_columns(low=pl.lit(0.0)), "low is 0.0"),
+        (lambda bars: bars.with_columns(pl.col("known_at") + timedelta(minutes=1)), "not of 15 minutes"),
         (lambda bars: bars.with_columns(volume=pl.lit(-1.0)), "volume is -1.0"),
         (
             lambda bars: pl.concat([bars, bars.with_columns(pl.col("ts") + timedelta(days=99), market=pl.lit("b"))]),

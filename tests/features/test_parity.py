@@ -8,7 +8,7 @@ import talib
 
 from tests.features.talib_peer import TOLERANCE, WARM_UP, deviations
 from trading_assets.features import compute, registry
-from trading_assets.features.proving import as_bars
+from trading_assets.features.proving import as_bars, made_up_jumps
 
 PATTERNS = {name: feature for name, feature in registry().items() if feature.group == "patterns"}
 
@@ -35,19 +35,11 @@ def test_every_feature_that_names_talib_is_compared_with_it(make_bars):
 
 
 def test_patterns_equal_talib_on_candles_full_of_them():
-    rng = np.random.default_rng(0)
-    rows = 60_000
-    body = np.round(rng.laplace(0, 6, rows) * rng.choice([0, 0.2, 1, 3], rows, p=[0.15, 0.35, 0.3, 0.2]))
-    step = np.cumsum(body + np.round(rng.laplace(0, 4, rows) * (rng.random(rows) < 0.7)))
-    close = 20_000 + step
-    shadow = [
-        np.round(rng.exponential(2, rows) * rng.choice([0, 0.3, 1, 4], rows, p=[0.5, 0.2, 0.2, 0.1])) for _ in "ud"
-    ]
-    high, low = np.maximum(close, close - body) + shadow[0], np.minimum(close, close - body) - shadow[1]
-    bars = as_bars({"open": close - body, "high": high, "low": low, "close": close, "volume": np.ones(rows)})
+    bars = made_up_jumps(60_000)
+    candles = [bars[name].to_numpy() for name in ("open", "high", "low", "close")]
     ours, seen = compute(bars), set()
     for name, feature in PATTERNS.items():
-        theirs = getattr(talib, feature.source.split()[1])(close - body, high, low, close)[-ours.height :] / 100
+        theirs = getattr(talib, feature.source.split()[1])(*candles)[-ours.height :] / 100
         assert np.array_equal(ours[name], theirs), name
         seen |= {name} if theirs.any() else set()
     assert len(PATTERNS) == 61

@@ -13,7 +13,7 @@ import polars as pl
 
 from trading_assets.candles import OHLCV, TS
 from trading_assets.errors import InvalidFrame
-from trading_assets.features.bars import Bars
+from trading_assets.features.bars import BAR, Bars
 from trading_assets.features.companions import join
 from trading_assets.features.registry import Family, Registry
 
@@ -157,6 +157,10 @@ def check(bars: pl.DataFrame) -> None:
     ts = _microseconds(bars)
     if not (ts[1:] > ts[:-1]).all():
         raise InvalidFrame("ts is not strictly ascending", where=where, remedy="sort, and keep one row per ts")
+    if not (bars["known_at"].to_numpy().view(np.int64) - ts == BAR).all():
+        raise InvalidFrame(
+            "a bar is not of 15 minutes", where=where, remedy="give 15-minute bars, with known_at at their end"
+        )
     for name in OHLCV:
         values = bars[name].to_numpy()
         bad = ~np.isfinite(values) | (values < 0 if name == "volume" else values <= 0)

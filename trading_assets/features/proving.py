@@ -144,6 +144,21 @@ def made_up_bars(rows: int, *, seed: int = 1, tick: float = 0.01) -> pl.DataFram
     return as_bars(rounded | {"volume": rng.lognormal(3, 1.2, rows) * (rng.random(rows) > 0.02)})
 
 
+def made_up_jumps(rows: int, *, seed: int = 0) -> pl.DataFrame:
+    """Candles on a coarse tick that open away from the close before, with bodies and shadows of very different sizes.
+
+    Nearly every candlestick pattern occurs among 60,000 of them.
+    """
+    rng = np.random.default_rng(seed)
+    body = np.round(rng.laplace(0, 6, rows) * rng.choice([0, 0.2, 1, 3], rows, p=[0.15, 0.35, 0.3, 0.2]))
+    jump = np.round(rng.laplace(0, 4, rows) * (rng.random(rows) < 0.7))
+    close = 20_000 + np.cumsum(body + jump)
+    sizes, odds = [0, 0.3, 1, 4], [0.5, 0.2, 0.2, 0.1]
+    above, below = (np.round(rng.exponential(2, rows) * rng.choice(sizes, rows, p=odds)) for _ in range(2))
+    high, low = np.maximum(close, close - body) + above, np.minimum(close, close - body) - below
+    return as_bars({"open": close - body, "high": high, "low": low, "close": close, "volume": np.ones(rows)})
+
+
 def as_bars(columns: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]]) -> pl.DataFrame:
     """OHLCV arrays as 15-minute bars of one market from 2025 on."""
     rows, start = len(columns["close"]), datetime(2025, 1, 1, tzinfo=UTC)
