@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.stores import fresh_store
 from trading_assets.settings import Settings, load_settings
-from trading_assets.store import Store, open_store
+from trading_assets.store import Store
 from trading_assets.store.tables import LABELS
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -26,7 +27,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """An empty embedded store in a temporary folder."""
-    return open_store(f"duckdb:///{tmp_path / 'market.duckdb'}")
+    return fresh_store(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import polars as pl
 
 from tests.exchange import LocalExchange
 from tests.faults.world import MINUTE, START, World, source_log, walk
+from tests.stores import fresh_store
 from trading_assets.errors import SourceError
-from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLE_GAPS, CANDLE_REVISIONS
 from trading_live.replay.faults import Fault
 
@@ -91,9 +91,13 @@ def run_case(case: Case, exchange: LocalExchange, folder: Path) -> Line:
     if case.hole is not None:
         begin, end = (START + minute * MINUTE for minute in case.hole)
         truth = truth.filter(~pl.col("ts").is_between(begin, end, "left"))
-    world = World(
-        exchange, open_store(f"duckdb:///{folder}/market.duckdb"), truth, START + MINUTES * MINUTE, attempts=5
-    )
+    store = fresh_store(folder)
+    with store.kept_open():
+        return _line(case, World(exchange, store, truth, START + MINUTES * MINUTE, attempts=5))
+
+
+def _line(case: Case, world: World) -> Line:
+    exchange, truth = world.exchange, world.truth
     exchange.faults.clear()
     begin_at = exchange.faults.counted()
     exchange.faults.script = [fault.model_copy(update={"after": fault.after + begin_at}) for fault in case.script]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from hypothesis import strategies as st
 
 from tests.exchange import LocalExchange
 from tests.faults.world import MINUTE, PAGE, REFUSED, REREAD, START, Death, DyingStore, World, source_log, walk
+from tests.stores import fresh_store
 from trading_assets.errors import SourceError
 from trading_assets.sources import ingestion
-from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLE_REVISIONS
 from trading_live.replay.faults import Fault
 
@@ -59,9 +60,17 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 def world_of(exchange: LocalExchange, folder: Path, truth: pl.DataFrame, minutes: int) -> World:
     exchange.faults.clear()
     exchange.faults.asked.clear()
-    world = World(exchange, open_store(f"duckdb:///{folder}/market.duckdb"), truth, START + minutes * MINUTE)
+    world = World(exchange, fresh_store(folder), truth, START + minutes * MINUTE)
     world.show()
     return world
+
+
+@contextlib.contextmanager
+def world_at_hand(exchange: LocalExchange, folder: Path, truth: pl.DataFrame, minutes: int) -> Iterator[World]:
+    """The same, whose store is opened once: no other process needs it."""
+    world = world_of(exchange, folder, truth, minutes)
+    with world.store.kept_open():
+        yield world
 
 
 def run_until_death(world: World, death: tuple[str, int] | None) -> None:
@@ -101,7 +110,12 @@ def test_after_faults_and_deaths_the_store_equals_the_exchange(
     truth = walk(MINUTES + 40).slice(listed)
     if hole is not None:
         truth = truth.filter(~pl.col("ts").is_between(START + hole[0] * MINUTE, START + sum(hole) * MINUTE, "left"))
-    world = world_of(exchange, tmp_path_factory.mktemp("world"), truth, MINUTES)
+    with world_at_hand(exchange, tmp_path_factory.mktemp("world"), truth, MINUTES) as world:
+        live_through(world, script, sessions)
+
+
+def live_through(world: World, script: list[Fault], sessions: list[tuple[str, int] | None]) -> None:
+    exchange, truth = world.exchange, world.truth
     begin = exchange.faults.counted()
     exchange.faults.script = [fault.model_copy(update={"after": fault.after + begin}) for fault in script]
     given_up = 0
@@ -135,16 +149,16 @@ def test_after_faults_and_deaths_the_store_equals_the_exchange(
 def test_after_a_death_nothing_is_fetched_twice_beyond_the_last_page(
     exchange: LocalExchange, tmp_path_factory: pytest.TempPathFactory, kills: list[tuple[str, int]]
 ) -> None:
-    world = world_of(exchange, tmp_path_factory.mktemp("world"), walk(MINUTES), MINUTES)
-    for death in [*kills, None]:
-        stored = world.stored()["ts"].max() or START
-        exchange.faults.asked.clear()
-        run_until_death(world, death)
-        asked = [int(query["startTime"]) for query in exchange.requests if query["interval"] == "1m"]
-        earliest = stored - max(PAGE, REREAD) * MINUTE  # type: ignore[operator]
-        assert all(since >= earliest.timestamp() * 1000 for since in asked)
-        assert len(asked) == len(set(asked)), "a page is asked for once"
-    assert world.lost() == 0
+    with world_at_hand(exchange, tmp_path_factory.mktemp("world"), walk(MINUTES), MINUTES) as world:
+        for death in [*kills, None]:
+            stored = world.stored()["ts"].max() or START
+            exchange.faults.asked.clear()
+            run_until_death(world, death)
+            asked = [int(query["startTime"]) for query in exchange.requests if query["interval"] == "1m"]
+            earliest = stored - max(PAGE, REREAD) * MINUTE  # type: ignore[operator]
+            assert all(since >= earliest.timestamp() * 1000 for since in asked)
+            assert len(asked) == len(set(asked)), "a page is asked for once"
+        assert world.lost() == 0
 
 
 def test_a_revision_is_stored_with_its_old_and_new_values(exchange: LocalExchange, tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.stores import fresh_store
 from trading_assets.errors import NodeError, StoreError
 from trading_assets.recordings import Spool, load_recordings, pending, read_segment
 from trading_assets.recordings.spool import take_lock
-from trading_assets.store import Store, open_store
+from trading_assets.store import Store
 from trading_assets.store.duckdb import DuckDBStore
 from trading_assets.store.tables import BOOK_SNAPSHOTS, PUBLIC_TRADES, Table
 
@@ -110,9 +111,11 @@ _OPERATIONS = st.lists(
 
 
 @pytest.fixture(scope="module")
-def emptied(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """One store for all examples: making one takes longer than an example."""
-    return open_store(f"duckdb:///{tmp_path_factory.mktemp('spool')}/market.duckdb")
+def emptied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One store for all examples, opened once."""
+    store = fresh_store(tmp_path_factory.mktemp("spool"))
+    with store.kept_open():
+        yield store
 
 
 @settings(max_examples=25, deadline=None)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trading_assets.candles import CANDLE_COLUMNS, OHLCV, timeframe_delta, timeframe_minutes
 from trading_assets.errors import SqlModelError
 from trading_assets.sql import build_bars, load_models, run_model
-from trading_assets.store import Store, open_store
+from trading_assets.store import Store
 from trading_assets.store.tables import BARS, CANDLES
 
 MARKET = "x:A/B"
@@ -25,18 +25,26 @@ TIMEFRAMES = list(BARS)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return open_store(f"duckdb:///{tmp_path_factory.mktemp('bars') / 'market.duckdb'}")
+def store(duckdb_store: Store) -> Store:
+    return duckdb_store
 
 
 def candles(minutes: list[int], *, timeframe: str = "1m", market: str = MARKET) -> pl.DataFrame:
     """Candles at START + minute, whose prices tell which minute they are of."""
-    rows = [
-        (market, timeframe, START + minute * MINUTE, m + 0.1, m + 0.9, m - 0.9, m + 0.2, 0.1 * (1 + m % 7))
-        for minute in minutes
-        for m in [float(minute)]
-    ]
-    return pl.DataFrame(rows, schema=CANDLE_COLUMNS, orient="row")
+    return (
+        pl.DataFrame({"m": minutes}, schema={"m": pl.Float64})
+        .select(
+            market=pl.lit(market),
+            timeframe=pl.lit(timeframe),
+            ts=pl.lit(START).dt.cast_time_unit("us") + pl.duration(minutes="m"),
+            open=pl.col("m") + 0.1,
+            high=pl.col("m") + 0.9,
+            low=pl.col("m") - 0.9,
+            close=pl.col("m") + 0.2,
+            volume=0.1 * (1 + pl.col("m") % 7),
+        )
+        .cast(dict(CANDLE_COLUMNS))
+    )
 
 
 def bars(
