@@ -27,6 +27,11 @@ def main(url: str, mode: str, name: str, count: int, rows: int) -> None:
     for step in range(count):
         if mode == "append":  # a page of its own each time, overlapping the last
             store.upsert(CANDLES, candles(name, max(step * 100 - 10, 0), 110, 1.0))
+        elif mode == "keep":  # likewise, in a block that keeps the store open
+            with store.kept_open():
+                for page in range(10 * step, 10 * step + 10):
+                    store.upsert(CANDLES, candles(name, page * 100, 100, 1.0))
+                    assert store.read(CANDLES, where={"market": name}).height == 100 * (page + 1)
         elif mode == "rewrite":  # the same rows each time, all with the step's value
             store.upsert(CANDLES, candles(name, 0, rows, float(step)))
         else:  # "replace"

@@ -15,7 +15,8 @@ def store_resource(context: dg.InitResourceContext) -> Iterator[Store]:
     """Open the store for one run."""
     settings = cast("Settings", context.resources.settings)
     store = configured_store(settings)
-    yield store
+    with store.kept_open():
+        yield store
     store.close()
 
 

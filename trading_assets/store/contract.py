@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -80,6 +81,10 @@ class Store(Protocol):
 
         Writes do the same for their own tables: this is for those who want to see it done beforehand.
         """
+        ...
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """A block of many calls: what is dear to open is opened once, without keeping others out."""
         ...
 
     def close(self) -> None:

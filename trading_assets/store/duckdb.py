@@ -31,7 +31,8 @@ class DuckDBStore:
     """A :class:`~trading_assets.store.contract.Store` in one DuckDB file.
 
     DuckDB lets one process write, or many read. Every call therefore opens the file for itself, waits (bounded) while
-    another process or thread holds it, and lets go of it at once. Reads open it read-only.
+    another process or thread holds it, and lets go of it at once; within :meth:`kept_open`, once another one waits.
+    Reads open it read-only.
 
     Tables have no primary-key index: it would make writes five times slower. Keys are unique because every write goes
     through :meth:`upsert` or :meth:`replace`, alone, in one transaction.
@@ -174,8 +175,14 @@ class DuckDBStore:
         with duckdb_file.opened(self.path, write=True, timeout_s=self.lock_timeout_s) as connection:
             return [line for table in tables for line in grow(connection, table)]
 
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Open the file once for the calls of the block; another process that waits for it goes first."""
+        with duckdb_file.kept_open(self.path):
+            yield
+
     def close(self) -> None:
-        """Nothing to release: no connection outlives its call."""
+        """Nothing to release: no connection outlives its call or the block that keeps the file open."""
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
 from trading_assets.errors import StoreError
+from trading_assets.store import duckdb_kept
 from trading_assets.store.duckdb_tables import create
 from trading_assets.store.gate import gate_of
 from trading_assets.store.tables import TABLES
@@ -47,8 +49,7 @@ def opened(path: Path, *, write: bool, timeout_s: float) -> Iterator[duckdb.Duck
         try:
             if write and not path.exists():
                 _create(path)
-            connection = _connect(path, write=write, deadline=deadline, timeout_s=timeout_s)
-            with closing(connection):
+            with _session(path, write=write, deadline=deadline, timeout_s=timeout_s) as connection:
                 connection.execute("SET TimeZone = 'UTC'")
                 yield connection
         except duckdb.Error as error:
@@ -57,6 +58,44 @@ def opened(path: Path, *, write: bool, timeout_s: float) -> Iterator[duckdb.Duck
             raise StoreError(
                 f"cannot be written: {error.strerror or error}", where=str(path), remedy="check the disk and its rights"
             ) from error
+
+
+@contextmanager
+def kept_open(path: Path) -> Iterator[None]:
+    """Within the block this process opens the file once for many calls, and steps aside where another one waits."""
+    with duckdb_kept.kept_open(path, lambda: _somebody_waits(path)):
+        yield
+
+
+@contextmanager
+def _session(path: Path, *, write: bool, deadline: float, timeout_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    file = duckdb_kept.kept(path)
+    if file is None or not path.exists():
+        with closing(_connect(path, write=write, deadline=deadline, timeout_s=timeout_s)) as connection:
+            yield connection
+    else:  # a block that keeps the file open will write sooner or later
+        connect = partial(_connect, path, write=True, deadline=deadline, timeout_s=timeout_s)
+        with file.session(connect) as connection:
+            yield connection
+
+
+def _somebody_waits(path: Path) -> bool:
+    try:
+        queue = os.open(_queue(path), os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(queue)
+    return False
+
+
+def _queue(path: Path) -> Path:
+    """Locked by the one process that is next."""
+    return path.with_name(f".{path.name}.queue")
 
 
 def _connect(path: Path, *, write: bool, deadline: float, timeout_s: float) -> duckdb.DuckDBPyConnection:
@@ -78,7 +117,7 @@ def _connect(path: Path, *, write: bool, deadline: float, timeout_s: float) -> d
 def _turn(path: Path, deadline: float) -> Iterator[None]:
     """Wait until no other process waits for the file: else readers that overlap would keep writers out for ever."""
     try:
-        queue = os.open(path.with_name(f".{path.name}.queue"), os.O_RDWR | os.O_CREAT, 0o666)
+        queue = os.open(_queue(path), os.O_RDWR | os.O_CREAT, 0o666)
     except OSError:  # a folder that cannot be written: nobody waits to write there
         yield
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
@@ -185,6 +186,10 @@ class PostgresStore:
 
         self._write(grow_all)
         return done
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Nothing to keep: connecting is cheap beside a call."""
+        return nullcontext()
 
     def close(self) -> None:
         """Nothing is held between calls."""
