@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.backtest.scrutiny import choice, deflated, others, scrutinise, trial_rows
+from trading_assets.backtest.scrutiny import choice, deflated, others, remembered, scrutinise, trial_rows
 from trading_assets.registry import Tried
 from trading_assets.settings import BacktestSettings
 from trading_assets.store.tables import TRADES, TRIAL_RETURNS
@@ -134,3 +134,24 @@ def test_intervals_hold_the_metric(steady: np.ndarray) -> None:
     sharpe = steady.mean() / steady.std(ddof=1) * math.sqrt(365)
     assert found["sharpe_low"] < sharpe < found["sharpe_high"]
     assert found["win_rate_low"] < (steady[:60] > 0).mean() < found["win_rate_high"]
+
+
+def test_trials_that_nobody_measured_are_not_free(steady: np.ndarray) -> None:
+    believed = [deflated(steady, Tried(count, (2.4,)))["dsr"] for count in (1, 5, 50)]
+    assert believed[0] == deflated(steady, Tried(1, (2.4,)))["psr"]
+    assert believed == sorted(believed, reverse=True)
+    assert believed[0] - believed[-1] > 0.2
+
+
+def test_a_registry_that_was_moved_away_does_not_make_the_trials_forgotten(steady: np.ndarray) -> None:
+    rng = np.random.default_rng(1)
+    kept = pl.concat(
+        trial_rows(curve(rng.normal(0, 0.01, 100)), model="m", version=i, markets=["x:A/B"], balance=1e5)
+        for i in range(2, 12)
+    )
+    fresh = remembered(Tried(1, (2.4,)), kept)
+    assert (fresh.count, len(fresh.sharpes)) == (11, 11)
+    assert deflated(steady, fresh)["dsr"] < deflated(steady, Tried(1, (2.4,)))["dsr"] - 0.05
+    whole = Tried(11, tuple(rng.normal(0, 1, 11)))
+    assert remembered(whole, kept) is whole
+    assert remembered(Tried(0, ()), kept).count == 0, "without a registry there is no approval"

@@ -241,3 +241,13 @@ def test_every_run_on_a_shared_market_is_a_trial_whatever_became_of_it(desk: Des
     assert desk.registry.trials(["sample:Z/USDT"]).count == 0
     desk.register(0.6)  # the same bundle again
     assert desk.registry.trials(["sample:A/USDT"]).count == 3
+
+
+def test_a_backtest_repeated_is_a_trial_where_it_came_out_otherwise(desk: Desk) -> None:
+    desk.register()
+    for sharpe in (0.8, 0.8, 1.4, 1.1, 1.4):  # e.g. with other thresholds or another seed, until one is good
+        desk.registry.log_metrics("a", 1, {"backtest_sharpe": sharpe})
+    tried = desk.registry.trials(["sample:A/USDT"])
+    assert (tried.count, sorted(tried.sharpes)) == (3, [0.8, 1.1, 1.4])
+    desk.registry._client.delete_run(desk.registry.get("a", 1).mlflow_run_id)
+    assert desk.registry.trials(["sample:A/USDT"]).count == 3

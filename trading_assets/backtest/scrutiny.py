@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from trading_assets.backtest.metrics import daily_returns
+from trading_assets.backtest.metrics import daily_returns, sharpe
 from trading_assets.registry import Tried
 from trading_assets.settings import BacktestSettings
 from trading_assets.store.tables import TRIAL_RETURNS
@@ -64,7 +64,7 @@ def scrutinise(
     """
     returns = daily_returns(equity["equity"].to_list(), settings.starting_balance)
     return (
-        deflated(returns, tried)
+        deflated(returns, remembered(tried, other_trials))
         | choice(equity, returns, predictions, other_trials=other_trials, settings=settings)
         | _intervals(returns, trades.sort("exit_ts")["pnl"].to_numpy())
     )
@@ -75,6 +75,23 @@ def deflated(returns: Array, tried: Tried) -> dict[str, float]:
     if returns.size < 2 or not tried.sharpes:
         return {"psr": math.nan, "dsr": math.nan, "trials": float(tried.count)}
     return credibility(returns, tried.sharpes, trials=tried.count)
+
+
+def remembered(tried: Tried, other_trials: pl.DataFrame) -> Tried:
+    """The trials, of which the store may know more than a registry that was moved away.
+
+    Parameters
+    ----------
+    tried
+        What the registry counts.
+    other_trials
+        As for :func:`scrutinise`.
+    """
+    kept = other_trials.group_by("model", "version", maintain_order=True).agg("return")
+    if not tried.count or kept.height < tried.count:
+        return tried
+    sharpes = (sharpe(np.array(returns)) for returns in kept["return"])
+    return Tried(kept.height + 1, (*tried.sharpes, *sharpes))
 
 
 def choice(

@@ -16,7 +16,7 @@ import polars as pl
 from trading_assets.errors import ModelError
 from trading_assets.models.bundle import Bundle
 from trading_assets.registry.mlflow_client import explained, locked, open_client
-from trading_assets.registry.trials import MARKETS_TAG, Tried
+from trading_assets.registry.trials import MARKETS_TAG, SHARPE_METRIC, Tried
 from trading_assets.registry.versions import ModelVersion, Status, check_change
 from trading_assets.settings import Settings
 from trading_assets.store.tables import MODEL_VERSIONS
@@ -155,7 +155,7 @@ class Registry:
         if self._tracking_uri is None and not self._database.exists():
             return Tried(0, ())
         with self._answering():
-            return Tried.of(self._runs(), markets)
+            return Tried.of(self._runs(), markets, self._backtests)
 
     def versions_frame(self) -> pl.DataFrame:
         """All versions as rows of the ``model_versions`` table."""
@@ -208,6 +208,9 @@ class Registry:
             token = page.token
             if not token:
                 return
+
+    def _backtests(self, run_id: str) -> Sequence[float]:
+        return [entry.value for entry in self._client.get_metric_history(run_id, SHARPE_METRIC)]
 
     def _runs(self) -> Iterator[Run]:
         from mlflow.entities import ViewType

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -23,20 +23,24 @@ class Tried:
     Attributes
     ----------
     count
-        How many runs the registry holds, those without a backtest and deleted ones included.
+        How many runs the registry holds, those without a backtest and deleted ones included, and how many further
+        backtests of them came out otherwise (another threshold, other costs, another seed).
     sharpes
-        Annualised Sharpe ratios of those that were backtested.
+        Annualised Sharpe ratios of all backtests that differ.
     """
 
     count: int
     sharpes: tuple[float, ...]
 
     @classmethod
-    def of(cls, runs: Iterable[Run], markets: Sequence[str]) -> Self:
-        """Count the runs that share a market; one that does not say its markets counts too."""
+    def of(cls, runs: Iterable[Run], markets: Sequence[str], history: Callable[[str], Sequence[float]]) -> Self:
+        """Count the runs that share a market; one that does not say its markets counts too.
+
+        ``history`` gives every Sharpe ratio that was ever logged to a run.
+        """
         shared = [run for run in runs if _overlaps(run.data.tags.get(MARKETS_TAG), markets)]
-        found = [run.data.metrics[SHARPE_METRIC] for run in shared if SHARPE_METRIC in run.data.metrics]
-        return cls(len(shared), tuple(found))
+        found = [sorted(set(history(run.info.run_id))) if SHARPE_METRIC in run.data.metrics else [] for run in shared]
+        return cls(sum(max(len(values), 1) for values in found), tuple(value for values in found for value in values))
 
 
 def _overlaps(tag: str | None, markets: Sequence[str]) -> bool:

@@ -32,7 +32,8 @@ def credibility(daily_returns: npt.ArrayLike, trial_sharpes: Sequence[float], *,
         Annualised daily Sharpe ratios (365 days) of every trial, the chosen one included.
     trials
         How many trials there were where some have no Sharpe ratio, e.g. because they failed; never less than
-        ``trial_sharpes`` has.
+        ``trial_sharpes`` has. Where fewer than two have one, their variance is taken to be that of the estimate of a
+        Sharpe ratio of 0, ``1 / (n - 1)``: many trials that nobody measured must not be free.
 
     Returns
     -------
@@ -49,7 +50,8 @@ def credibility(daily_returns: npt.ArrayLike, trial_sharpes: Sequence[float], *,
     year = math.sqrt(DAYS_PER_YEAR)
     estimate = SharpeEstimate.of(daily_returns)
     known = Trials.of([sharpe / year for sharpe in trial_sharpes])
-    tried = Trials(max(known.count, trials), known.variance)
+    variance = known.variance if len(trial_sharpes) > 1 else 1 / (estimate.observations - 1)
+    tried = Trials(max(known.count, trials), variance)
     return {
         "psr": probabilistic_sharpe_ratio(estimate),
         "dsr": deflated_sharpe_ratio(estimate, tried),
