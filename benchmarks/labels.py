@@ -26,7 +26,7 @@ def run() -> list[Measurement]:
                 bars.height,
                 "ml4t-engineer",
                 _ml4t(bars, settings),
-                Target(max_seconds=0.2),
+                Target(max_seconds=0.1),
             )
         )
     minutes = walk(YEAR_OF_MINUTES, timeframe="1m", scale=1.5e-4)
