@@ -38,7 +38,7 @@ def list_counts(market: _Market = None) -> None:
     if market is not None:
         counts = counts.filter(pl.col("market") == market)
     if counts.is_empty():
-        console.print("Nothing is in quarantine.")
+        console.print("Nothing is in quarantine." if market is None else f"Nothing of {market} is in quarantine.")
         return
     for (name,), group in counts.group_by("market", maintain_order=True):
         table = _table("candles", "month", "reason", "waiting", "released", title=name + synthetic_note([name]))

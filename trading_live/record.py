@@ -17,6 +17,7 @@ from trading_live.engine import addressed, engine_logging, explain
 from trading_live.interrupts import engine_listens
 from trading_live.notes import Notes
 from trading_live.recorder import Recorder, RecordHooks, RecordStats
+from trading_live.venue_clock import look_at_replay
 from trading_live.venues import data_client
 
 _STOP_S: Final = 1
@@ -61,6 +62,8 @@ def run_recorder(
         If another recorder writes to the same folder, the venue cannot be reached, does not have a market, is silent
         for ``record.give_up_s``, or the disk refuses. What was received before is on disk.
     """
+    if settings.node.environment == "replay":
+        look_at_replay(settings)  # at once and in plain words, where the engine would wait for half a minute
     folder = spool_folder(settings) / f"{settings.node.venue}-{settings.node.environment}"
     spool = Spool(folder, settings.record.segment_s)
     try:

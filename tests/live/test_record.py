@@ -257,11 +257,18 @@ def test_on_a_live_venue_known_at_is_when_this_machine_received_it(tmp_path: Pat
 
 def test_a_venue_that_is_not_there_is_given_up_after_a_bounded_wait(settings: Settings) -> None:
     node = settings.node.model_copy(
-        update={"base_url_http": "http://127.0.0.1:1", "base_url_ws": "ws://127.0.0.1:1/ws"}
+        update={"base_url_http": "http://127.0.0.1:1", "base_url_ws": "ws://127.0.0.1:1/ws", "environment": "live"}
     )
     with pytest.raises(NodeError, match=r"127\.0\.0\.1:1: the venue did not answer within 1 s"):
-        run_recorder(settings.model_copy(update={"node": node}), [MARKET], connect_timeout_s=1)
-    Spool(spool_folder(settings) / "binance-replay").close()
+        run_recorder(settings.model_copy(update={"node": node}), [LIVE], connect_timeout_s=1)
+    Spool(spool_folder(settings) / "binance-live").close()
+
+
+def test_a_local_exchange_that_does_not_run_is_said_at_once(settings: Settings) -> None:
+    node = settings.node.model_copy(update={"base_url_http": "http://127.0.0.1:1"})
+    with pytest.raises(NodeError, match=r"the local exchange does not answer: .*refused.*start trading replay first"):
+        run_recorder(settings.model_copy(update={"node": node}), [MARKET])
+    assert not pending(spool_folder(settings))
 
 
 def recorded_here(
