@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.stores import fresh_store
 from trading_assets.errors import SettingsError
 from trading_assets.settings import Settings
 from trading_assets.sources import IngestReport, ingest, ingestion, missing_ranges, open_source, parts_to_fetch
@@ -177,20 +178,18 @@ def test_killed_and_resumed_runs_end_like_an_undisturbed_one(
     page_rows: int,
     bad: set[int],
 ) -> None:
-    from trading_assets.store import open_store
-
-    folder = tmp_path_factory.mktemp("stores")
-    disturbed, quiet = (open_store(f"duckdb:///{folder}/{name}.duckdb") for name in ("disturbed", "quiet"))
+    disturbed, quiet = (fresh_store(tmp_path_factory.mktemp(name)) for name in ("disturbed", "quiet"))
     spoilt = pl.int_range(pl.len()).is_in(sorted(bad))
     candles = plain_candles(200).with_columns(volume=pl.when(spoilt).then(-1.0).otherwise("volume"))
     end = START + timedelta(minutes=200)
-    for death in [*deaths, None]:
-        source = Listed(candles, page_rows, dies_after_pages=death)
-        for begin, _ in left(disturbed, START, end):
-            try:
-                run(disturbed, source, 200, start=begin)
-            except KeyboardInterrupt:
-                assert death is not None
+    with disturbed.kept_open():
+        for death in [*deaths, None]:
+            source = Listed(candles, page_rows, dies_after_pages=death)
+            for begin, _ in left(disturbed, START, end):
+                try:
+                    run(disturbed, source, 200, start=begin)
+                except KeyboardInterrupt:
+                    assert death is not None
     run(quiet, Listed(candles, 200), 200)
     for table in (CANDLES, CANDLES_QUARANTINE):
         assert disturbed.read(table).equals(quiet.read(table))

@@ -356,6 +356,15 @@ def test_a_class_that_is_no_provider_is_explained(provider: str, message: str) -
         open_sentiment(settings_of(kind="python", provider=provider), "greed")
 
 
+def test_a_class_that_breaks_is_named(store: Store) -> None:
+    class Broken(Told):
+        def fetch(self) -> pl.DataFrame:
+            raise KeyError("mood")
+
+    with pytest.raises(SourceError, match=r"sentiment.mine: the provider failed: KeyError: 'mood'; mend its `fetch"):
+        ingest_sentiment(store, Broken(days(1)), name="mine", lag=None, now=NOW)
+
+
 def test_a_provider_that_gives_no_scores_is_refused(store: Store) -> None:
     with pytest.raises(InvalidFrame, match=r"sentiment.told: not a frame of scores: score is String, known_at is miss"):
         load(store, days(1).with_columns(score=pl.lit("good")).drop("known_at"), NOW)

@@ -10,7 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 import polars as pl
 
 from trading_assets.candles import TS
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.errors import InvalidFrame, SettingsError, SourceError, TradingError
 from trading_assets.settings import SentimentFiles, SentimentHttp, Settings
 from trading_assets.sources.set_apart import reasons, set_apart
 from trading_assets.store.contract import Store
@@ -131,7 +131,7 @@ def ingest_sentiment(
     InvalidFrame
         If it delivers something that is not scores.
     """
-    fetched = provider.fetch()
+    fetched = _fetched(provider, name)
     wrong = [f"{column} is {fetched.schema.get(column, 'missing')}" for column in _wrong(fetched)]
     if wrong:
         raise InvalidFrame(f"not a frame of scores: {', '.join(wrong)}", where=f"sentiment.{name}")
@@ -142,6 +142,19 @@ def ingest_sentiment(
     store.upsert(SENTIMENT, fresh.with_columns(source=pl.lit(name)).select(list(SENTIMENT.columns)))
     revised = fresh.join(stored, on=["scope", "ts"], how="semi").height
     return SentimentReport(name, fetched.height, fresh.height - revised, revised, quarantined)
+
+
+def _fetched(provider: SentimentProvider, name: str) -> pl.DataFrame:
+    try:
+        return provider.fetch()
+    except TradingError:
+        raise
+    except Exception as error:  # a class of the user's own may raise anything
+        raise SourceError(
+            f"the provider failed: {type(error).__name__}: {error}",
+            where=f"sentiment.{name}",
+            remedy="mend its `fetch()`; it should raise SourceError where it cannot deliver",
+        ) from error
 
 
 def _wrong(frame: pl.DataFrame) -> list[str]:
