@@ -258,6 +258,13 @@ def test_an_empty_answer_is_asked_for_again_before_it_is_believed(exchange: Fund
     assert fetched(source, START, 4).height == 96
 
 
+def test_the_rest_of_a_month_that_goes_on_is_not_asked_for(exchange: FundingExchange, web: LocalWeb) -> None:
+    source = from_exchange(web, [])
+    source.exchange.clock = lambda: START + 50.5 * HOUR
+    assert fetched(source, START, 30).height == 51
+    assert len(exchange.asked) == 1
+
+
 def test_an_unknown_market_is_said_at_once(web: LocalWeb) -> None:
     with pytest.raises(SourceError, match=r"the exchange has no market BTX/USDT:USDT"):
         list(from_exchange(web, []).fetch("binance:BTX/USDT:USDT", START, NOW))

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.stores import fresh_store
 from trading_assets.errors import SourceError
 from trading_assets.sources import IngestReport, ingest
 from trading_assets.sources.contract import Beginning
@@ -244,7 +245,7 @@ spans = st.lists(st.tuples(st.integers(0, MINUTES), st.integers(1, 30)), max_siz
 def test_the_ledger_explains_every_missing_candle_of_its_window_and_leaves_the_others(
     tmp_path_factory: pytest.TempPathFactory, holes: Sequence[Span], cut: int, reasons: list[str]
 ) -> None:
-    store = open_store(f"duckdb:///{tmp_path_factory.mktemp('ledger')}/a.duckdb")
+    store = fresh_store(tmp_path_factory.mktemp("ledger"))
     everything = pl.datetime_range(START, at(240), "1m", closed="left", time_unit="us", eager=True)
     missing = missing_times(everything.filter(~inside(everything, holes)), "1m", START, at(240))
     assert set(missing) == set(everything.filter(inside(everything, holes)))

@@ -78,7 +78,7 @@ class ExchangeFunding:
 
     def _windows(self, market: str, start: datetime, end: datetime) -> Iterator[Sequence[dict[str, Any]]]:
         """Window by window, each so short that one answer holds it, in whatever order the exchange answers."""
-        cursor = start
+        cursor, end = start, min(end, self.exchange.clock())  # a month that goes on ends now
         while cursor < end:
             until = min(cursor + self._limit * SHORTEST_INTERVAL, end)
             rows = self._ask(market, _ms(cursor), {_UNTIL.get(self._exchange, "until"): _ms(until)})
