@@ -213,8 +213,23 @@ def test_a_bar_is_closed_when_both_clocks_say_so(plain_candles: Candles, set_ccx
         assert desk.read(START, START + timedelta(minutes=200)).height == 60
         ahead = datetime.now(UTC) + timedelta(days=3650)  # ours is ahead of theirs, as their answers' dates tell
         desk.source.clock = lambda: ahead
+        desk.read(START, START + timedelta(minutes=1))
         assert desk.source._closed("1m") <= datetime.now(UTC)
         assert desk.venue.rows(MINUTE, 0, desk.venue.now_ms, 999)
+
+
+def test_a_source_that_rested_asks_for_the_bars_closed_meanwhile(
+    plain_candles: Candles, set_ccxt_clock: Callable[..., None]
+) -> None:
+    now = datetime.now(UTC).replace(second=30, microsecond=0)  # the answers' dates are this machine's
+    start = now.replace(second=0) - timedelta(minutes=60)
+    with Desk("bybit spot", plain_candles(120, start), now + timedelta(hours=1)) as desk:
+        desk.source.clock = lambda: now
+        assert desk.read(start, start + timedelta(minutes=120)).height <= 60
+        desk.source.clock = lambda: now + timedelta(minutes=20)
+        before = desk.source.requests
+        desk.read(start + timedelta(minutes=70), start + timedelta(minutes=75))
+        assert desk.source.requests > before
 
 
 @pytest.mark.parametrize(

@@ -24,18 +24,15 @@ _SHOWN: Final = 200
 
 @dataclass(slots=True)
 class Answer:
-    """What is known of the newest HTTP answer; ``status`` is None where none came.
-
-    ``clock`` is the exchange's, from the newest answer that told it.
-    """
+    """What is known of the newest HTTP answer; ``status`` is None where none came, ``clock`` where it told no time."""
 
     status: int | None = None
     retry_after_s: float | None = None
     clock: datetime | None = None
 
     def clear(self) -> None:
-        """Forget the answer before the next request; the exchange's clock goes on."""
-        self.status = self.retry_after_s = None
+        """Forget the answer before the next request."""
+        self.status = self.retry_after_s = self.clock = None
 
 
 def connect(settings: CcxtSource, answer: Answer) -> Any:
@@ -76,7 +73,7 @@ def connect(settings: CcxtSource, answer: Answer) -> Any:
     ) -> str:
         answer.status = code
         answer.retry_after_s = retry_after(headers.get("Retry-After"))
-        answer.clock = _http_date(headers.get("Date")) or answer.clock
+        answer.clock = _http_date(headers.get("Date"))
         return body.strip()
 
     def parse(body: str) -> Any:

@@ -58,6 +58,7 @@ class ExchangeCandles:
     synthetic: bool = False
     _client: Any = field(default=None, repr=False)
     _answer: Answer = field(default_factory=Answer, repr=False)
+    _behind: timedelta = field(default=timedelta(0), repr=False)
     _histories: dict[tuple[str, str], History] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -141,8 +142,7 @@ class ExchangeCandles:
 
     def _closed(self, timeframe: str) -> datetime:
         """The end of the newest bar that is closed by our clock and by the exchange's."""
-        ours, theirs = self.clock(), self._answer.clock
-        return last_close(ours if theirs is None else min(ours, theirs), timeframe)
+        return last_close(self.clock() - self._behind, timeframe)
 
     def _history(self, market: str, timeframe: str) -> History:
         """The market's history, once the exchange is known to have it in this timeframe."""
@@ -219,11 +219,15 @@ class ExchangeCandles:
             self.requests += 1
             try:
                 try:
-                    return request()
+                    result = request()
                 except _MALFORMED as error:
                     raise BadResponse(f"an answer of unexpected shape ({type(error).__name__}: {error})") from error
             except BaseError as error:
                 self._wait_or_raise(error, attempt, where)
+            else:
+                if self._answer.clock is not None:  # both clocks go on until the next request
+                    self._behind = max(self.clock() - self._answer.clock, timedelta(0))
+                return result
         raise AssertionError("the last attempt returns or raises")
 
     def _wait_or_raise(self, error: Exception, attempt: int, where: str) -> None:
