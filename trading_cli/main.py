@@ -14,7 +14,21 @@ import typer
 
 from trading_assets.errors import TradingError
 from trading_assets.settings import SETTINGS_FILE_VARIABLE
-from trading_cli import backfill, demo, features, gaps, models, node, placebo, quarantine, record, report, sql, store, ui
+from trading_cli import (
+    backfill,
+    demo,
+    features,
+    gaps,
+    models,
+    node,
+    placebo,
+    quarantine,
+    record,
+    report,
+    sql,
+    store,
+    ui,
+)
 
 app = typer.Typer(
     help="Candles to features, labels, models, backtests and a paper-trading node: one asset graph.",

@@ -164,7 +164,8 @@ def assert_same_tables(left: Store, right: Store, market: str) -> None:
     """Every table up to the labels has the same rows in both stores."""
     for name, frame in tables(left, market).items():
         other = tables(right, market)[name]
-        assert frame.equals(other), f"{name}: {frame.shape} and {other.shape}"
+        differing = [c for c in frame.columns if frame.height == other.height and not frame[c].equals(other[c])]
+        assert frame.equals(other), f"{name}: {frame.shape} and {other.shape}, differing {differing}"
 
 
 def copy_of(undisturbed: Undisturbed, location: Location, folder: Path, **overrides: object) -> Settings:

@@ -177,8 +177,9 @@ class Overheard:
         return self._note(table, self._store.tail(table, **window))
 
     def _note(self, table: Table, frame: pl.DataFrame) -> pl.DataFrame:
-        if "ts" in frame.columns and frame.height:
-            self.first[table.name] = min(frame["ts"][0], self.first.get(table.name, frame["ts"][0]))
+        time = next((column for column in ("ts", "known_at") if column in frame.columns), None)
+        if time and frame.height:
+            self.first[table.name] = min(frame[time][0], self.first.get(table.name, frame[time][0]))
         return frame
 
 

@@ -12,5 +12,5 @@ follow_data = dg.AutomationConditionSensorDefinition(
     target=dg.AssetSelection.groups("bars", "quality", "sql_models", "features", "labels", "live"),
     default_status=dg.DefaultSensorStatus.STOPPED,
     minimum_interval_seconds=30,
-    description="Bars, SQL models, features and labels follow candles, and the summary follows the journal, once checks passed.",
+    description="Once checks passed: bars, SQL models, features and labels follow candles, the summary the journal.",
 )

@@ -14,7 +14,7 @@ from trading_assets.defs.versions import required
 from trading_assets.errors import ModelError
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, MODEL_VERSIONS
+from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, MODEL_VERSIONS, TRIAL_RETURNS
 
 if TYPE_CHECKING:
     from trading_assets.models import Bundle
@@ -42,7 +42,7 @@ def approved(
     name = context.partition_key
     trained = required(context.instance, "candidate", name)
     registry, version = Registry(settings), trained.version
-    _check_gates(store, settings, name, registry)
+    _check_gates(store, settings, name, version, registry)
     _check_same_data(context.instance, name)
     known = registry.get(name, version)
     certificate = parity.check(_check_same_settings(known, settings))
@@ -112,17 +112,19 @@ def deployment(
     )
 
 
-def _check_gates(store: Store, settings: Settings, model: str, registry: "Registry") -> None:
+def _check_gates(store: Store, settings: Settings, model: str, version: int, registry: "Registry") -> None:
     """Look at the gates again: this asset may be run without the checks before it, and trials may have been added."""
     from trading_assets.backtest.gates import evaluate
     from trading_assets.backtest.metrics import daily_returns
-    from trading_assets.backtest.scrutiny import deflated
+    from trading_assets.backtest.scrutiny import deflated, others, remembered
 
     where = {"model": model}
     metrics = dict(store.read(BACKTEST_METRICS, where=where).select("metric", "value").iter_rows())
     equity = store.read(EQUITY, where=where)["equity"].to_list()
     returns = daily_returns(equity, settings.backtest.starting_balance)
-    metrics |= deflated(returns, registry.trials(settings.models[model].markets))
+    markets = settings.models[model].markets
+    kept = others(store.read(TRIAL_RETURNS), model=model, version=version, markets=markets)
+    metrics |= deflated(returns, remembered(registry.trials(markets), kept))
     failed = [gate.text for gate in evaluate(metrics, settings.gates) if not gate.passed]
     if failed:
         raise ModelError("; ".join(failed), where=f"model {model}", remedy="see the checks on the asset backtest")

@@ -1,5 +1,7 @@
 """Features: every indicator of every 15-minute bar, computed by the function that the live node calls too."""
 
+from datetime import timedelta
+
 import dagster as dg
 import polars as pl
 
@@ -10,18 +12,23 @@ from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, look_back, w
 from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags
 from trading_assets.defs.reading import bar_start, resume_at
 from trading_assets.features import LOOKBACK_BARS, compute, feature_names, fingerprint
+from trading_assets.features.companions import COMPANIONS
 from trading_assets.features.reading import read_companions
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import BARS, FEATURES
+from trading_assets.store.tables import BARS, FEATURES, FUNDING_RATES
 
 _BAR = BARS["15m"]
 _LENGTH = timeframe_delta("15m")
+_FUNDING_REACH = COMPANIONS["funding"].max_age + timedelta(days=1)
 _LEADER = SETTINGS.features.leader
 
 
 @dg.asset(
-    deps=[dg.AssetDep(_BAR.name, partition_mapping=look_back(LOOKBACK_BARS * _LENGTH))],
+    deps=[
+        dg.AssetDep(_BAR.name, partition_mapping=look_back(LOOKBACK_BARS * _LENGTH)),
+        dg.AssetDep(FUNDING_RATES.name, partition_mapping=look_back(LOOKBACK_BARS * _LENGTH + _FUNDING_REACH)),
+    ],
     group_name="features",
     owners=[RESEARCH_TEAM],
     kinds={"polars", "duckdb"},

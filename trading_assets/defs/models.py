@@ -135,7 +135,7 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, spec: Model
 
     for asset in (features, labels):
         refuse_outdated(instance, asset, spec.markets)
-    data = dataset.build(store, spec.markets, priced=spec.sample_weights == "attribution")
+    data = dataset.build(store, spec.markets, companions=spec.companions, priced=spec.sample_weights == "attribution")
     bad = quality.not_finite(data.frame, nullable=nullable_features())
     if bad:
         raise ModelError(

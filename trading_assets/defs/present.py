@@ -75,7 +75,12 @@ def origin_tags(settings: Settings) -> dict[str, str]:
 def preview(frame: pl.DataFrame, *, rows: int = 5) -> dg.MarkdownMetadataValue:
     """The last rows as a table."""
     with pl.Config(
-        tbl_formatting="MARKDOWN", tbl_hide_dataframe_shape=True, tbl_cols=-1, tbl_rows=rows, fmt_str_lengths=80, tbl_width_chars=10_000
+        tbl_formatting="MARKDOWN",
+        tbl_hide_dataframe_shape=True,
+        tbl_cols=-1,
+        tbl_rows=rows,
+        fmt_str_lengths=80,
+        tbl_width_chars=10_000,
     ):
         return dg.MetadataValue.md(str(frame.tail(rows)))
 

@@ -1,8 +1,8 @@
 """Companions: what features read beside the bars of their market, joined as of ``known_at``.
 
 A companion is a frame with ``known_at`` and the columns below. A bar sees the newest row that was known when the bar
-closed and is not older than the companion's limit, so a value depends on a bounded stretch of it. What was not known
-is NaN in the arrays and null in the result, never zero.
+closed (before that, where others publish it) and is not older than the companion's limit, so a value depends on a
+bounded stretch of it. What was not known is NaN in the arrays and null in the result, never zero.
 """
 
 from __future__ import annotations
@@ -33,24 +33,34 @@ class Companion:
         How long after its ``known_at`` a row still counts.
     row
         What one row is.
+    at_close
+        Whether a row that becomes known at the moment at which the bar closes still counts: what is computed from
+        bars does, what others publish comes too late for the decision.
     """
 
     columns: tuple[str, ...]
     max_age: timedelta
     row: str
+    at_close: bool = False
 
 
 COMPANIONS: Final[Mapping[str, Companion]] = {
-    "leader": Companion(("close",), timedelta(hours=1), "one closed bar of the leading market (`features.leader`)"),
+    "leader": Companion(
+        ("close",), timedelta(hours=1), "one closed bar of the leading market (`features.leader`)", at_close=True
+    ),
     "funding": Companion(("rate",), timedelta(days=1), "one settled funding payment of the market"),
     "sentiment": Companion(("score",), timedelta(days=3), "one published score, -1 (fear) to 1 (greed)"),
     "book": Companion(
         ("spread_bps", "depth_imbalance", "order_flow_imbalance"),
         timedelta(0),
         "what the market's order book was within one bar",
+        at_close=True,
     ),
     "trades": Companion(
-        ("sign_imbalance", "volume_imbalance"), timedelta(0), "the public trades of the market within one bar"
+        ("sign_imbalance", "volume_imbalance"),
+        timedelta(0),
+        "the public trades of the market within one bar",
+        at_close=True,
     ),
 }
 
@@ -74,7 +84,7 @@ def join(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame]) -> dict[str
     now = _microseconds(bars)
     for name, frame in companions.items():
         one, then = _checked(name, frame), _microseconds(frame)
-        newest = np.searchsorted(then, now, side="right") - 1
+        newest = np.searchsorted(then, now, side="right" if one.at_close else "left") - 1
         known = newest >= 0
         if len(then):
             known &= now - then[newest] <= one.max_age // timedelta(microseconds=1)

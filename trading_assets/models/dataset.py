@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -75,10 +75,17 @@ class Dataset:
         return self.known_by(self.end - timedelta(days=days)) if days else self
 
 
-def build(store: Store, markets: Sequence[str], *, until: datetime | None = None, priced: bool = False) -> Dataset:
+def build(
+    store: Store,
+    markets: Sequence[str],
+    *,
+    until: datetime | None = None,
+    companions: Collection[str] = (),
+    priced: bool = False,
+) -> Dataset:
     """Join stored features and labels by market and ts.
 
-    Features of companions that are not stored at all (no leader, no books) are left out: the model does without them.
+    Features of companions (leader, funding, books and the like) are left out where not asked for or not stored.
 
     Parameters
     ----------
@@ -88,6 +95,8 @@ def build(store: Store, markets: Sequence[str], *, until: datetime | None = None
         The markets to take.
     until
         Leave out what was not known at this time; empty takes everything.
+    companions
+        Whose features to take beside those of bars: ``leader``, ``funding``, ``sentiment``, ``book``, ``trades``.
     priced
         Whether to read prices too, which the sample weights ``attribution`` need.
 
@@ -103,7 +112,7 @@ def build(store: Store, markets: Sequence[str], *, until: datetime | None = None
     labels = store.read(LABELS, where=where, columns=["market", "ts", *OUTCOME])
     if until is not None:
         features = features.filter(pl.col("known_at") <= until)
-    names = usable_names(features)
+    names = usable_names(features, companions)
     dataset = join(features, labels, names=names, fingerprint=fingerprint(), markets=markets)
     if priced:
         columns = ["market", "known_at", "close"]
@@ -131,12 +140,16 @@ def with_prices(dataset: Dataset, bars: pl.DataFrame) -> Dataset:
     return replace(dataset, prices=prices)
 
 
-def usable_names(features: pl.DataFrame) -> list[str]:
-    """The features that a model can learn from these rows: all but those of companions that are nowhere stored."""
-    from trading_assets.features import feature_names, nullable_features
+def usable_names(features: pl.DataFrame, companions: Collection[str] = ()) -> list[str]:
+    """The features that a model can learn from: those of bars, and of companions that are wanted and stored."""
+    from trading_assets.features import feature_names, nullable_features, required_companions
 
-    empty = {name for name in nullable_features() if name not in features.columns or features[name].is_null().all()}
-    return [name for name in feature_names() if name not in empty]
+    def usable(name: str) -> bool:
+        stored = name in features.columns and not features[name].is_null().all()
+        return stored and set(required_companions([name])) <= set(companions)
+
+    nullable = nullable_features()
+    return [name for name in feature_names() if name not in nullable or usable(name)]
 
 
 def join(

@@ -79,7 +79,12 @@ def deviating(candles: pl.DataFrame, second: pl.DataFrame, *, name: str, max_bps
         smooth.with_columns(run=wide.rle_id())
         .filter(wide)
         .group_by("run")
-        .agg(pl.col("ts").first(), end=pl.col("ts").last(), bars=pl.len(), deviation_bps=pl.col("bps").get(pl.col("bps").abs().arg_max()))
+        .agg(
+            pl.col("ts").first(),
+            end=pl.col("ts").last(),
+            bars=pl.len(),
+            deviation_bps=pl.col("bps").get(pl.col("bps").abs().arg_max()),
+        )
         .sort(pl.col("deviation_bps").abs(), "ts", descending=[True, False])
     )
     what = pl.format(

@@ -17,7 +17,7 @@ class LabelSettings(Section):
     stop_loss_pct: Positive = Field(1.0, description="Of fixed barriers.")
     take_profit_multiple: Positive = Field(2.0, description="Of the scale, where barriers are not fixed.")
     stop_loss_multiple: Positive = Field(1.0, description="Of the scale, where barriers are not fixed.")
-    scale_bars: int = Field(96, ge=2, description="Bars of 15 minutes that the scale is measured on.")
+    scale_bars: int = Field(96, ge=2, le=2000, description="Bars of 15 minutes that the scale is measured on.")
     horizon_bars: int = Field(24, ge=1, description="In bars of 15 minutes.")
     ambiguous: Literal["worst_case", "best_case", "drop"] = "worst_case"
     cost_bps: float = Field(0.0, ge=0, description="Round-trip fees and slippage taken from a label's return.")
@@ -62,6 +62,9 @@ class ModelSettings(Section):
     )
     oldest_weight: float = Field(
         1.0, gt=-1, le=1, description="Time decay: the oldest row's factor; 1 none, -0.3 the oldest 30 % count nothing."
+    )
+    companions: list[Literal["leader", "funding", "sentiment", "book", "trades"]] = Field(
+        [], description="Whose features it learns from, beside those of its own bars; the node has none of them yet."
     )
     holdout_days: float = Field(0, ge=0, description="The newest days, kept from training for a rehearsal on paper.")
     threshold: Fraction = Field(0.55, description="Trade where the probability of take-profit is at least this.")
