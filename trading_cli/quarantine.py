@@ -95,10 +95,11 @@ def explain(
         short = quarantine.row_id(bad["row_hash"])[:8]
         console.print(f"[bold]{short}[/] {bad['market']} {bad['timeframe']} {bad['ts']:%Y-%m-%d %H:%M:%S}")
         for sentence in quarantine.explain(bad, rivals):
-            console.print(f"  {sentence}", highlight=False)
+            console.print(f"  {sentence}", highlight=False, soft_wrap=True)
         for name in bad["reason"].split(","):
-            console.print(f"  [dim]{quarantine.REMEDIES[name]}[/]", highlight=False)
-        console.print(f"  [dim]from {bad['source']}, first seen {bad['seen_at']:%Y-%m-%d %H:%M}; {_fate(bad)}[/]")
+            console.print(f"  [dim]{quarantine.REMEDIES[name]}[/]", highlight=False, soft_wrap=True)
+        seen = f"from {bad['source']}, first seen {bad['seen_at']:%Y-%m-%d %H:%M}; {_fate(bad)}"
+        console.print(f"  [dim]{seen}[/]", soft_wrap=True)
     _say_rest(found, rows)
 
 

@@ -136,6 +136,7 @@ def test_a_backfill_of_three_markets_and_five_months_makes_at_most_two_runs_per_
     assert {s["name"]: s["sensorState"]["status"] for s in sensors} == {
         "follow_data": "STOPPED",
         "journal_ingest": "RUNNING",
+        "recordings_ingest": "RUNNING",
         "promotion": "RUNNING",
         "run_failure_alert": "RUNNING",
     }

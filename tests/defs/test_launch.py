@@ -43,12 +43,12 @@ def test_from_training_to_deployment_with_progress_on_an_instance_that_stays(
     trained = location.launch.materialize_model(settings, "syna", events.append)
     assert trained.success
     assert trained.failures == {}
-    assert len(trained.checks) == 5
+    assert len(trained.checks) == 7
     assert trained.materialized["approved"]["version"] == 1
     steps = [event.step for event in events if event.kind == "finished"]
     assert steps == ["walk_forward", "candidate", "backtest", "gates", "approved"]
     assert (events[-1].steps_done, events[-1].steps_total) == (5, 5)
-    assert [event.passed for event in events if event.kind == "check"] == [True] * 5
+    assert [event.passed for event in events if event.kind == "check"] == [True] * 7
 
     assert [result.subject for result in location.launch.tick_promotion_sensor(settings)] == ["syna"]
     assert location.launch.tick_promotion_sensor(settings) == []

@@ -91,7 +91,7 @@ class GateSettings(Section):
         0.5, description="Probability that the best configuration of the past is below the median later."
     )
     parity_bars: int = Field(
-        200, ge=1, description="Newest bars of each market on which the node's computation must equal the stored one."
+        100, ge=1, description="Newest bars of each market on which the node's computation must equal the stored one."
     )
 
 
