@@ -68,30 +68,37 @@ def _list(settings: Settings, markets: list[str] | None, start: str | None, end:
     for name in markets or ():
         check_known(name, settings.markets, "market")
     days = DayRange.read(start, end)
-    table = Table("market", "from (UTC)", "to", "candles", "reason", "detail")
     summary = []
     for name in markets or settings.markets:
         found = gaps_of(settings, name, days)
-        summary.append(_summary(name, found))
-        for gap in found.top_k(min(rows, found.height), by="candles").sort("ts").iter_rows(named=True):
-            table.add_row(
-                name,
-                f"{gap['ts']:%Y-%m-%d %H:%M}",
-                _until(gap["ts"], gap["end"]),
-                f"{gap['candles']:,}",
-                gap["reason"],
-                gap["detail"],
-            )
-    if table.row_count:
-        console.print(table)
+        summary.append(_summary(name, found, stored=_has_candles(settings, name)))
+        if found.height:
+            console.print(_table(name, found.top_k(min(rows, found.height), by="candles").sort("ts")))
     for line in summary:
         console.print(line)
 
 
-def _summary(market: str, found: pl.DataFrame) -> str:
+def _table(market: str, found: pl.DataFrame) -> Table:
+    table = Table("from (UTC)", "to", "candles", "reason", "detail", title=market, title_justify="left")
+    for gap in found.iter_rows(named=True):
+        begin, end = f"{gap['ts']:%Y-%m-%d %H:%M}", _until(gap["ts"], gap["end"])
+        table.add_row(begin, end, f"{gap['candles']:,}", gap["reason"], gap["detail"])
+    return table
+
+
+def _has_candles(settings: Settings, market: str) -> bool:
+    from trading_assets.store import configured_store
+    from trading_assets.store.tables import CANDLES
+
+    return configured_store(settings).bounds(CANDLES, where={"market": market}) is not None
+
+
+def _summary(market: str, found: pl.DataFrame, *, stored: bool) -> str:
     name = market + synthetic_note([market])
+    if not stored:
+        return f"{name}: no candles are stored yet; trading backfill --market {market}"
     if found.is_empty():
-        return f"{name}: no gaps"
+        return f"{name}: no gaps between its stored candles"
     sums = found.group_by("reason").agg(pl.col("candles").sum()).sort("candles", descending=True)
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sums.iter_rows())
     return f"{name}: {found['candles'].sum():,} candles missing in {found.height:,} ranges: {reasons}"
