@@ -69,11 +69,15 @@ def wanted_columns(table: Table, stored: Collection[str], columns: Sequence[str]
 
 def completed(table: Table, frame: pl.DataFrame, wanted: Sequence[str], fixed: Mapping[str, str]) -> pl.DataFrame:
     """The frame with the columns that the filter fixes, and nulls for those that an older file does not have."""
-    absent = [column for column in wanted if column not in frame.columns and column not in fixed]
-    return frame.with_columns(
-        *(pl.lit(value, pl.String).alias(column) for column, value in fixed.items()),
-        *(pl.lit(None, table.columns[column]).alias(column) for column in absent),
-    ).select(wanted)
+    there = set(frame.columns)
+    constants = {
+        column: pl.lit(fixed.get(column), pl.String if column in fixed else table.columns[column]).alias(column)
+        for column in wanted
+        if column not in there
+    }
+    if len(constants) == len(wanted):  # constants alone would lose the number of rows
+        return frame.with_columns(constants.values()).select(wanted)
+    return frame.select(constants.get(column, pl.col(column)) for column in wanted)
 
 
 def check_inside(
