@@ -16,7 +16,7 @@ from trading_assets.errors import StoreError
 from trading_assets.settings import from_root
 from trading_assets.store import duckdb_file
 from trading_assets.store.duckdb_tables import create_temporary, fit, grow, stored_columns
-from trading_assets.store.frames import check_inside, completed, conform, empty, wanted_columns
+from trading_assets.store.frames import Reading, check_inside, completed, conform, empty, wanted_columns
 from trading_assets.store.statements import Condition, listed, matching, near, quoted
 from trading_assets.store.tables import TABLES, Table
 
@@ -113,23 +113,14 @@ class DuckDBStore:
     ) -> pl.DataFrame:
         """Rows with ``where`` and ``start <= table.time < end``, sorted by the key."""
         condition = matching(table, where, start, end)
-        # a column that the filter fixes need not travel: text is the slow part of a read
-        fixed = {column: value for column, value in (where or {}).items() if isinstance(value, str)}
         with self._reading() as connection:
             stored = stored_columns(connection, table)
-            wanted = wanted_columns(table, stored, columns)
             if not stored:
-                return empty(table, wanted)
-            order = [column for column in table.key if column not in fixed]
-            fetched = list(dict.fromkeys([c for c in wanted if c not in fixed and c in stored] + order)) or list(
-                table.key
-            )
-            frame = _fetch(
-                connection, f"SELECT {listed(fetched)} FROM {quoted(table.name)} WHERE {condition}", condition
-            )
-        if order and not (len(order) == 1 and frame[order[0]].is_sorted()):
-            frame = frame.sort(order)
-        return completed(table, frame, wanted, fixed)
+                return empty(table, wanted_columns(table, stored, columns))
+            plan = Reading.of(table, stored, where, columns)
+            sql = f"SELECT {listed(plan.fetched)} FROM {quoted(table.name)} WHERE {condition}"
+            frame = _fetch(connection, sql, condition)
+        return plan.finished(frame)
 
     def tail(self, table: Table, *, where: Mapping[str, str], before: datetime, rows: int) -> pl.DataFrame:
         """The last ``rows`` rows with ``where`` and ``table.time < before``, in ascending order."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 import polars as pl
 
@@ -65,6 +67,45 @@ def wanted_columns(table: Table, stored: Collection[str], columns: Sequence[str]
     if unknown and (stored or not table.open_ended):
         raise StoreError(f"no column {unknown[0]!r}", where=table.name, remedy=f"it has {', '.join(known)}")
     return known if columns is None else list(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a read fetches, and what makes of it the frame that was asked for; the same on every engine.
+
+    Attributes
+    ----------
+    fetched
+        The stored columns to select: a column that the filter fixes need not travel (text is the slow part of a read),
+        one that orders the rows must.
+    """
+
+    table: Table
+    fetched: list[str]
+    _wanted: list[str]
+    _order: list[str]
+    _fixed: dict[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        table: Table,
+        stored: Collection[str],
+        where: Mapping[str, str | Sequence[str]] | None,
+        columns: Sequence[str] | None,
+    ) -> Self:
+        """Plan a read of a table that has the columns ``stored``."""
+        fixed = {column: value for column, value in (where or {}).items() if isinstance(value, str)}
+        wanted = wanted_columns(table, stored, columns)
+        order = [column for column in table.key if column not in fixed]
+        moving = [column for column in wanted if column not in fixed and column in stored]
+        return cls(table, list(dict.fromkeys([*moving, *order])) or list(table.key), wanted, order, fixed)
+
+    def finished(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The fetched rows, sorted by the key, with the columns that were asked for."""
+        if self._order and not (len(self._order) == 1 and frame[self._order[0]].is_sorted()):
+            frame = frame.sort(self._order)
+        return completed(self.table, frame, self._wanted, self._fixed)
 
 
 def completed(table: Table, frame: pl.DataFrame, wanted: Sequence[str], fixed: Mapping[str, str]) -> pl.DataFrame:

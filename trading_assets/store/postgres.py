@@ -14,7 +14,7 @@ import polars as pl
 
 from trading_assets.errors import StoreError
 from trading_assets.store.dialect import to_postgres
-from trading_assets.store.frames import check_inside, completed, conform, empty, wanted_columns
+from trading_assets.store.frames import Reading, check_inside, completed, conform, empty, wanted_columns
 from trading_assets.store.postgres_session import CLASHES, SCHEMES, Session, opened, public, sqlstate
 from trading_assets.store.postgres_tables import create_stage, create_temporary, fit, grow, stored_columns
 from trading_assets.store.statements import listed, literal, matching, quoted
@@ -119,21 +119,13 @@ class PostgresStore:
     ) -> pl.DataFrame:
         """Rows with ``where`` and ``start <= table.time < end``, sorted by the key."""
         condition = matching(table, where, start, end).inlined()
-        # a column that the filter fixes need not travel: text is the slow part of a read
-        fixed = {column: value for column, value in (where or {}).items() if isinstance(value, str)}
         with opened(self.url, timeout_s=self.lock_timeout_s) as session:
             stored = stored_columns(session, table)
-            wanted = wanted_columns(table, stored, columns)
             if not stored:
-                return empty(table, wanted)
-            order = [column for column in table.key if column not in fixed]
-            moving = [column for column in wanted if column not in fixed and column in stored]
-            fetched = list(dict.fromkeys([*moving, *order])) or list(table.key)
-            frame = session.fetch(f"SELECT {listed(fetched)} FROM {quoted(table.name)} WHERE {condition}")
-        frame = _declared(table, frame)
-        if order and not (len(order) == 1 and frame[order[0]].is_sorted()):
-            frame = frame.sort(order)
-        return completed(table, frame, wanted, fixed)
+                return empty(table, wanted_columns(table, stored, columns))
+            plan = Reading.of(table, stored, where, columns)
+            frame = session.fetch(f"SELECT {listed(plan.fetched)} FROM {quoted(table.name)} WHERE {condition}")
+        return plan.finished(_declared(table, frame))
 
     def tail(self, table: Table, *, where: Mapping[str, str], before: datetime, rows: int) -> pl.DataFrame:
         """The last ``rows`` rows with ``where`` and ``table.time < before``, in ascending order."""
