@@ -38,6 +38,6 @@ class LocalExchange:
         """The queries for candles, oldest first."""
         return [asked.query for asked in self.faults.asked if asked.path.endswith("/klines")]
 
-    def hold(self, frame: pl.DataFrame, market: str = MARKET) -> None:
-        """Serve these one-minute candles, and no others, from now on."""
-        self._server.show(whole_tape({market: frame}))
+    def hold(self, frame: pl.DataFrame, market: str = MARKET, funding: pl.DataFrame | None = None) -> None:
+        """Serve these one-minute candles and payments (of ``funding_rates``), and no others, from now on."""
+        self._server.show(whole_tape({market: frame}, funding={} if funding is None else {market: funding}))

@@ -19,9 +19,9 @@ from tests.exchange import LocalExchange
 from tests.faults.world import walk
 from trading_assets.candles import OHLCV
 from trading_assets.store import open_store
-from trading_assets.store.tables import BARS, CANDLE_GAPS, CANDLES
+from trading_assets.store.tables import BARS, CANDLE_GAPS, CANDLES, FUNDING_RATES
 
-MARKET = "binance:BTC/USDT"
+MARKET = "binance:BTC/USDT:USDT"
 START = datetime(2025, 3, 1, tzinfo=UTC)
 PAGE = 200
 DAYS = 3
@@ -41,7 +41,7 @@ class Desk:
     """The command on a folder of its own, with one market on the local exchange."""
 
     def __init__(self, folder: Path, exchange: LocalExchange) -> None:
-        source = {"kind": "ccxt", "exchange": "binance", "base_url": exchange.url, "rate_limit": False}
+        source = {"kind": "ccxt", "exchange": "binanceusdm", "base_url": exchange.url, "rate_limit": False}
         settings = {
             "history": {"start": "2025-03-01", "end": "2025-04-01"},
             "sources": {"local": source | {"page_limit": PAGE, "max_attempts": 2, "first_wait_s": 0.01}},
@@ -77,13 +77,23 @@ class Desk:
         return self.store.read(CANDLES).select("ts", *OHLCV)
 
 
+def payments() -> pl.DataFrame:
+    """Funding every eight hours; the interval of the first is not known, as nothing was paid before."""
+    count = DAYS * 3
+    ts = [START + timedelta(hours=8 * number) for number in range(count)]
+    columns = {"market": [MARKET] * count, "ts": ts, "known_at": ts, "rate": [1e-4 * number for number in range(count)]}
+    hours = [None, *[8.0] * (count - 1)]
+    return pl.DataFrame(columns | {"interval_hours": hours, "mark_price": [None] * count}, schema=FUNDING_RATES.columns)
+
+
 @pytest.mark.slow
 def test_a_backfill_killed_in_the_middle_goes_on_where_it_was_and_a_repair_fetches_just_the_gap(
     exchange: LocalExchange, tmp_path: Path
 ) -> None:
     truth = walk(DAYS * 1440)
     holed = truth.filter(~pl.col("ts").is_between(*LOST, closed="left"))
-    exchange.hold(holed, MARKET)
+    funding = payments()
+    exchange.hold(holed, MARKET, funding)
     desk = Desk(tmp_path, exchange)
     order = ("backfill", "--market", MARKET, "--from", "2025-03-01", "--to", f"2025-03-0{DAYS}")
     killed = desk.start(*order)
@@ -105,9 +115,10 @@ def test_a_backfill_killed_in_the_middle_goes_on_where_it_was_and_a_repair_fetch
     assert len(asked) == len(set(asked))
     assert desk.candles().equals(holed)
     assert desk.store.read(BARS["1h"]).height == DAYS * 24 - 1
+    assert desk.store.read(FUNDING_RATES).equals(funding), "the whole run of a perpetual"
     assert f"{holed.height - before.height + 1:,} candles fetched" in out
 
-    exchange.hold(truth.filter(pl.col("ts") != LOST[0]), MARKET)
+    exchange.hold(truth.filter(pl.col("ts") != LOST[0]), MARKET, funding)
     exchange.faults.asked.clear()
     out = desk.run("gaps", "--repair")
     asked = [datetime.fromtimestamp(int(query["startTime"]) / 1000, UTC) for query in exchange.requests]

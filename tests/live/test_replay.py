@@ -18,11 +18,14 @@ from hypothesis import strategies as st
 
 from tests.live.conftest import MARKET, OTHER, START
 from trading_assets.errors import MissingCandles, NodeError, SettingsError
-from trading_assets.settings import Settings
+from trading_assets.settings import CcxtSource, Settings
+from trading_assets.sources.funding import ingest_funding
+from trading_assets.sources.funding_exchange import ExchangeFunding
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store import Store
-from trading_assets.store.tables import CANDLES
-from trading_live.replay import Progress, ReplayServer, Tape, open_replay, read_tape
+from trading_assets.store.tables import CANDLES, FUNDING_RATES
+from trading_live.replay import Faults, Progress, ReplayServer, Tape, open_replay, read_tape
+from trading_live.replay.funding import Funding
 
 MINUTE_MS = 60_000
 
@@ -94,6 +97,92 @@ def test_rest_never_shows_a_bar_that_has_not_closed(
     assert all(bounds[0] is None or bar.open_ms >= bounds[0] for bar in bars)
     assert all(bounds[1] is None or bar.open_ms <= bounds[1] for bar in bars)
     assert [bar.open_ms for bar in bars] == sorted({bar.open_ms for bar in bars})
+
+
+@pytest.fixture(scope="module")
+def payments() -> pl.DataFrame:
+    """Funding of MARKET every hour around START, stamped some milliseconds late; now and then with a price."""
+    count = 1_200
+    ts = [START + timedelta(hours=number - 1_000) for number in range(count)]
+    columns = {
+        "market": [MARKET] * count,
+        "ts": ts,
+        "known_at": [at + timedelta(milliseconds=number % 9) for number, at in enumerate(ts)],
+        "rate": [(-1) ** number * (1e-4 + number * 1e-8) for number in range(count)],
+        "interval_hours": [1.0] * count,
+        "mark_price": [None if number % 3 else 100.0 + number for number in range(count)],
+    }
+    return pl.DataFrame(columns, schema=FUNDING_RATES.columns)
+
+
+@pytest.fixture(scope="module")
+def funded(live_store_file: Any, payments: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Tape:
+    """A tape from a store that has funding of MARKET."""
+    from trading_assets.store import open_store
+
+    candles = open_store(f"duckdb:///{live_store_file}").read(CANDLES, start=START - timedelta(days=1))
+    store = open_store(f"duckdb:///{tmp_path_factory.mktemp('funded') / 'market.duckdb'}")
+    store.upsert(CANDLES, candles)
+    store.upsert(FUNDING_RATES, payments)
+    return read_tape(store, {MARKET: "1m", OTHER: "1m"}, start=START, end=START + timedelta(hours=6))
+
+
+def test_the_real_client_gets_back_the_stored_payments_up_to_the_replayed_clock(
+    funded: Tape, payments: pl.DataFrame, store: Store
+) -> None:
+    faults = Faults()
+    with ReplayServer(funded, middlewares=[faults.middleware]) as server:
+        settings = CcxtSource(
+            kind="ccxt", exchange="binanceusdm", base_url=server.url_http, page_limit=100, rate_limit=False
+        )
+        begin = payments["ts"][0]
+        for market in (MARKET, OTHER):  # the exchange has the market, and no payment of it
+            ingest_funding(
+                store,
+                ExchangeFunding.from_settings(settings),
+                market=market,
+                start=begin + timedelta(hours=1),  # the payment before tells the first interval
+                end=START + timedelta(days=3),
+                now=START + timedelta(days=30),
+            )
+    settled = payments.filter(pl.col("known_at") <= START, pl.col("ts") > begin)
+    assert store.read(FUNDING_RATES).equals(settled)
+    asked = [asked.query for asked in faults.asked if asked.path == "/fapi/v1/fundingRate"]
+    assert len(asked) > settled.height / 100, "in pages"
+
+
+def test_without_a_start_the_newest_payments_come_and_the_index_tells_the_last_one(
+    funded: Tape, payments: pl.DataFrame
+) -> None:
+    with ReplayServer(funded) as server:
+        newest = get(server, "/fapi/v1/fundingRate?symbol=SYNAUSDT")
+        none = get(server, "/fapi/v1/fundingRate?symbol=NOISEUSDT&startTime=0")
+        index = get(server, "/fapi/v1/premiumIndex?symbol=SYNAUSDT")
+        unfunded = get(server, "/fapi/v1/premiumIndex?symbol=NOISEUSDT")
+    settled = payments.filter(pl.col("known_at") <= START)
+    assert [row["fundingTime"] for row in newest] == settled["known_at"].dt.epoch("ms").tail(100).to_list()
+    assert none == []
+    assert float(index["lastFundingRate"]) == settled["rate"][-1]
+    assert index["nextFundingTime"] == (START.timestamp() + 3_600 * (settled["ts"][-1] == START)) * 1000
+    assert (unfunded["lastFundingRate"], unfunded["nextFundingTime"]) == ("0", 0)
+
+
+@given(
+    elapsed=st.integers(0, 200 * 3600),
+    start=st.none() | st.integers(-4_000_000, 800_000),
+    end=st.none() | st.integers(-4_000_000, 800_000),
+    limit=st.integers(1, 1000),
+)
+@settings(max_examples=100, deadline=None)
+def test_payments_are_those_of_the_window_that_were_settled(
+    payments: pl.DataFrame, elapsed: int, start: int | None, end: int | None, limit: int
+) -> None:
+    begin = int(START.timestamp() * 1000)
+    now, bounds = begin + elapsed * 1000, [None if bound is None else begin + bound * 1000 for bound in (start, end)]
+    found = Funding("SYNAUSDT", payments).settled(now, start_ms=bounds[0], end_ms=bounds[1], limit=limit)
+    upper = now if bounds[1] is None else min(now, bounds[1])
+    within = [ms for ms in payments["known_at"].dt.epoch("ms") if (bounds[0] or 0) <= ms <= upper]
+    assert [row["fundingTime"] for row in found] == (within[-limit:] if bounds[0] is None else within[:limit])
 
 
 async def collect(server: ReplayServer, path: str, streams: list[str]) -> list[dict[str, Any]]:
@@ -180,6 +269,8 @@ def test_the_combined_path_wraps_and_unsubscribing_ends_a_stream(tape: Tape) -> 
         ("/fapi/v1/klines?symbol=SYNAUSDT&interval=1m&limit=0", -1130),
         ("/fapi/v1/klines?symbol=SYNAUSDT&interval=1m&startTime=soon", -1102),
         ("/fapi/v1/premiumIndex?symbol=NONE", -1121),
+        ("/fapi/v1/fundingRate?symbol=NONE", -1121),
+        ("/fapi/v1/fundingRate?symbol=SYNAUSDT&limit=1001", -1130),
         ("/fapi/v1/order", -5000),
     ],
 )

@@ -17,6 +17,7 @@ from tests.live.conftest import MARKET, OTHER, START
 from trading_assets.candles import OHLCV
 from trading_assets.store import open_store
 from trading_live.replay import ReplayServer, Tape, book, read_tape
+from trading_live.replay.funding import Funding
 from trading_live.replay.streams import book_updates, finest, levels_at, snapshot, trades_of, within
 from trading_live.replay.tape import Instrument, Series
 
@@ -40,7 +41,7 @@ def one_candle(first: int, high: int, low: int, last: int, lots: int, minutes: i
     frame = pl.DataFrame([(START, *prices, lots / 1000)], schema=["ts", *OHLCV], orient="row")
     name = f"{minutes}m"
     series = Series("SYNAUSDT", name, frame.with_columns(pl.col("ts").cast(pl.Datetime("us", "UTC"))), (2, 3))
-    return Instrument(MARKET, "SYNAUSDT", 2, 3, {name: series})
+    return Instrument(MARKET, "SYNAUSDT", 2, 3, {name: series}, Funding("SYNAUSDT"))
 
 
 @given(

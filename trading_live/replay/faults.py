@@ -64,10 +64,10 @@ class Fault(BaseModel):
     seconds
         How long a time-out is silent; how far ahead the clock is.
     start, end
-        Of ``missing``: candles that open in [start, end) do not exist; an open side has no limit. Without ``start``,
-        the market was listed at ``end``.
+        Of ``missing``: candles that open, and payments that are settled, in [start, end) do not exist; an open side has
+        no limit. Without ``start``, the market was listed at ``end``.
     rows
-        Of ``duplicated``: how many of the page's newest candles; of ``revised``: how many of the newest of all, which
+        Of ``duplicated``: how many of the page's newest rows; of ``revised``: how many of the newest of all, which
         come with other values than later on, as long as they are not settled.
     """
 
@@ -228,7 +228,7 @@ def _spoil(response: web.Response, faults: list[Fault], limit: int) -> web.Respo
     return web.Response(text=body, content_type="application/json")
 
 
-def _changed(fault: Fault, rows: list[list[Any]]) -> list[list[Any]]:
+def _changed(fault: Fault, rows: list[Any]) -> list[Any]:
     match fault.fault:
         case "empty":
             return []
@@ -236,12 +236,18 @@ def _changed(fault: Fault, rows: list[list[Any]]) -> list[list[Any]]:
             return [*rows, *rows[-fault.rows :]]
         case "reordered":
             return rows[::-1]
-        case "revised":  # as a bar that is not settled yet: close at its open, less volume
-            newest = [[*row[:4], row[1], f"{float(row[5]) / 2:.8f}", *row[6:]] for row in rows[-fault.rows :]]
-            return [*rows[: -fault.rows], *newest]
+        case "revised":
+            return [*rows[: -fault.rows], *map(_unsettled, rows[-fault.rows :])]
         case "missing":
-            return [row for row in rows if not _hides(fault, row[0])]
+            return [row for row in rows if not _hides(fault, row["fundingTime"] if isinstance(row, dict) else row[0])]
     return rows
+
+
+def _unsettled(row: Any) -> Any:
+    """A row that changes later: a bar that closes at its open with less volume, half of a funding rate."""
+    if isinstance(row, dict):
+        return row | {"fundingRate": f"{float(row['fundingRate']) / 2:.8f}"}
+    return [*row[:4], row[1], f"{float(row[5]) / 2:.8f}", *row[6:]]
 
 
 def _hides(fault: Fault, ms: int) -> bool:

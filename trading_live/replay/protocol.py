@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from trading_assets.candles import Market
 from trading_live.replay.streams import snapshot
@@ -13,6 +13,8 @@ from trading_live.replay.tape import Instrument, Tape
 
 MAX_KLINES: Final = 1500
 DEFAULT_KLINES: Final = 500
+MAX_PAYMENTS: Final = 1000
+DEFAULT_PAYMENTS: Final = 100
 BOOK_LIMITS: Final = (5, 10, 20, 50, 100, 500, 1000)
 
 
@@ -63,14 +65,17 @@ def klines(tape: Tape, now_ms: int, query: Mapping[str, str]) -> Any:
     series = instrument.series.get(query.get("interval", ""))
     if series is None:
         return VenueError(-1120, "Invalid interval.")
-    try:
-        start, end = (int(query[name]) if name in query else None for name in ("startTime", "endTime"))
-        limit = int(query.get("limit", DEFAULT_KLINES))
-    except ValueError:
-        return VenueError(-1102, "A parameter was malformed.")
-    if not 1 <= limit <= MAX_KLINES:
-        return VenueError(-1130, "Data sent for parameter 'limit' is not valid.")
-    return series.rows(now_ms, start_ms=start, end_ms=end, limit=limit)
+    page = _page(query, DEFAULT_KLINES, MAX_KLINES)
+    return page if isinstance(page, VenueError) else series.rows(now_ms, **page)
+
+
+def funding_rate(tape: Tape, now_ms: int, query: Mapping[str, str]) -> Any:
+    """Funding payments that were settled by the replayed clock; none where none are stored."""
+    instrument = tape.instruments.get(query.get("symbol", ""))
+    if instrument is None:
+        return VenueError(-1121, "Invalid symbol.")
+    page = _page(query, DEFAULT_PAYMENTS, MAX_PAYMENTS)
+    return page if isinstance(page, VenueError) else instrument.funding.settled(now_ms, **page)
 
 
 def depth(tape: Tape, now_ms: int, query: Mapping[str, str]) -> Any:
@@ -85,7 +90,7 @@ def depth(tape: Tape, now_ms: int, query: Mapping[str, str]) -> Any:
 
 
 def premium_index(tape: Tape, now_ms: int, query: Mapping[str, str]) -> Any:
-    """The last closed price as mark and index price; no funding."""
+    """The last closed price as mark and index price; the last settled funding rate."""
     wanted = query.get("symbol")
     found = [one for one in tape.instruments.values() if wanted in (None, one.symbol)]
     if not found:
@@ -104,6 +109,7 @@ RESOURCES: Final[Mapping[str, Resource]] = {
     "/fapi/v1/time": server_time,
     "/fapi/v1/exchangeInfo": exchange_info,
     "/fapi/v1/klines": klines,
+    "/fapi/v1/fundingRate": funding_rate,
     "/fapi/v1/depth": depth,
     "/fapi/v1/premiumIndex": premium_index,
 }
@@ -128,12 +134,31 @@ def answer_command(streams: set[str], text: str) -> dict[str, Any]:
     return {"result": None, "id": number}
 
 
+class _Page(TypedDict):
+    start_ms: int | None
+    end_ms: int | None
+    limit: int
+
+
+def _page(query: Mapping[str, str], usual: int, most: int) -> _Page | VenueError:
+    """What part of a history is asked for."""
+    try:
+        start, end = (int(query[name]) if name in query else None for name in ("startTime", "endTime"))
+        limit = int(query.get("limit", usual))
+    except ValueError:
+        return VenueError(-1102, "A parameter was malformed.")
+    if not 1 <= limit <= most:
+        return VenueError(-1130, "Data sent for parameter 'limit' is not valid.")
+    return {"start_ms": start, "end_ms": end, "limit": limit}
+
+
 def _premium(instrument: Instrument, now_ms: int) -> dict[str, Any]:
     finest = next(iter(instrument.series.values()))
     newest = finest.closed(now_ms, start_ms=None, end_ms=None, limit=1)
     price = newest[0].texts[3] if newest else "0"
     prices = dict.fromkeys(("markPrice", "indexPrice", "estimatedSettlePrice"), price)
-    rates = {"lastFundingRate": "0", "interestRate": "0", "nextFundingTime": 0}
+    rate, due_ms = instrument.funding.last(now_ms)
+    rates = {"lastFundingRate": rate, "interestRate": "0", "nextFundingTime": due_ms}
     return {"symbol": instrument.symbol, **prices, **rates, "time": now_ms}
 
 

@@ -15,8 +15,9 @@ from trading_assets.candles import OHLCV, timeframe_delta, timeframe_minutes
 from trading_assets.errors import MissingCandles
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import CANDLES
+from trading_assets.store.tables import CANDLES, FUNDING_RATES
 from trading_assets.strategies.instruments import raw_symbol
+from trading_live.replay.funding import NO_FUNDING, Funding
 
 INTERVALS: Final = ("5m", "15m", "1h", "4h", "1d")
 """Bars built from the candles, beside the candles' own timeframe."""
@@ -113,13 +114,14 @@ class Series:
 
 @dataclass(frozen=True)
 class Instrument:
-    """One replayed market: its name at the venue, its precision and its bars."""
+    """One replayed market: its name at the venue, its precision, its bars and its funding payments."""
 
     market: str
     symbol: str
     price_decimals: int
     volume_decimals: int
     series: Mapping[str, Series]
+    funding: Funding
 
 
 class Tape:
@@ -156,7 +158,7 @@ def read_tape(
     end: datetime | None = None,
     history: timedelta = timedelta(days=60),
 ) -> Tape:
-    """Read the candles of the replayed markets once, with enough history before ``start`` for a node's warm-up.
+    """Read the replayed markets' candles and funding once, with enough history before ``start`` for a node's warm-up.
 
     Parameters
     ----------
@@ -190,11 +192,14 @@ def read_tape(
         assert isinstance(newest, datetime)
         last = max(last, newest + timeframe_delta(timeframe))
         built = _bars_from(store, timeframe, start - history, newest + timeframe_delta(timeframe))
-        instruments.append(_instrument(market, timeframe, candles, built))
+        funding = store.read(FUNDING_RATES, where={"market": market}, start=start - history, end=end)
+        instruments.append(_instrument(market, timeframe, candles, built, funding))
     return Tape(instruments, start, end or last)
 
 
-def whole_tape(candles: Mapping[str, pl.DataFrame], timeframe: str = "1m") -> Tape:
+def whole_tape(
+    candles: Mapping[str, pl.DataFrame], timeframe: str = "1m", *, funding: Mapping[str, pl.DataFrame] | None = None
+) -> Tape:
     """Candles in memory, all of them in the past: a venue that only serves history, without a store.
 
     Parameters
@@ -203,7 +208,10 @@ def whole_tape(candles: Mapping[str, pl.DataFrame], timeframe: str = "1m") -> Ta
         Market -> frame with ts, open, high, low, close, volume, sorted by ts.
     timeframe
         Of all of them; longer bars are built from them. The clock stands at the end of the last day.
+    funding
+        Market -> rows of the table ``funding_rates``; a market that is not named has none.
     """
+    payments = funding or {}
     instruments = []
     end = EPOCH
     for market, frame in candles.items():
@@ -212,7 +220,7 @@ def whole_tape(candles: Mapping[str, pl.DataFrame], timeframe: str = "1m") -> Ta
             columns = [pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume")]
             return frame.group_by_dynamic("ts", every=interval).agg(columns)
 
-        instruments.append(_instrument(market, timeframe, frame, bars))
+        instruments.append(_instrument(market, timeframe, frame, bars, payments.get(market, NO_FUNDING)))
         newest = frame["ts"].max()
         if isinstance(newest, datetime):
             end = max(end, newest.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
@@ -229,7 +237,7 @@ def _bars_from(store: Store, timeframe: str, start: datetime, end: datetime) -> 
     return bars
 
 
-def _instrument(market: str, timeframe: str, candles: pl.DataFrame, bars: BarsOf) -> Instrument:
+def _instrument(market: str, timeframe: str, candles: pl.DataFrame, bars: BarsOf, funding: pl.DataFrame) -> Instrument:
     price = _decimals(candles.select("open", "high", "low", "close").to_numpy())
     volume = _decimals(candles.select("volume").to_numpy())
     name = raw_symbol(market)
@@ -239,7 +247,7 @@ def _instrument(market: str, timeframe: str, candles: pl.DataFrame, bars: BarsOf
         if timeframe_minutes(interval) > timeframe_minutes(timeframe)
     }
     series = {interval: Series(name, interval, frame, (price, volume)) for interval, frame in frames.items()}
-    return Instrument(market, name, price, volume, series)
+    return Instrument(market, name, price, volume, series, Funding(name, funding))
 
 
 def _decimals(values: np.ndarray[Any, np.dtype[np.float64]]) -> int:
