@@ -12,7 +12,8 @@ from trading_assets.store import configured_store
 from trading_assets.store.tables import CANDLES
 from trading_live.interrupts import ends_quietly
 from trading_live.replay.faults import Faults
-from trading_live.replay.server import Progress, ReplayServer
+from trading_live.replay.player import Progress
+from trading_live.replay.server import ReplayServer
 from trading_live.replay.tape import read_tape
 
 _LISTEN_S: Final = 0.5

@@ -5,47 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import json
 import threading
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import groupby
+from datetime import datetime
 from typing import Any, Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from trading_assets.errors import NodeError
-from trading_live.replay.protocol import RESOURCES, VenueError, answer_command
-from trading_live.replay.streams import Sent, within
-from trading_live.replay.tape import Kline, Tape, epoch_ms
+from trading_live.replay.clients import Clients
+from trading_live.replay.player import Player, Progress
+from trading_live.replay.protocol import RESOURCES, VenueError
+from trading_live.replay.tape import Kline, Tape
 
 AHEAD_MS: Final = web.RequestKey("ahead_ms", int)
 """By how much the venue's clock is ahead for a request."""
 
 _HORIZON_S: Final = 10.0
-_PROGRESS_S: Final = 0.2
-_SETTLE_S: Final = 0.7
-_PAUSE_S: Final = 0.02
-_GLANCE_S: Final = 0.5
-"""How often the player looks for who has subscribed to trades and books meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the replay is."""
-
-    fraction: float
-    replayed_at: datetime
-    waiting: bool
-
-
-@dataclass(eq=False, slots=True)
-class _Client:
-    socket: web.WebSocketResponse
-    combined: bool
-    streams: set[str] = field(default_factory=set)
 
 
 class ReplayServer:
@@ -85,27 +61,32 @@ class ReplayServer:
         on_sent: Callable[[Kline, int], None] | None = None,
         middlewares: Sequence[Any] = (),
     ) -> None:
-        self.tape = tape
         self.host = host
         self.port = port
         self.speed = speed
-        self._hold = hold
-        self._glance_ms = max(round(_GLANCE_S * speed * 1000), 1)
-        self._on_progress = on_progress
-        self._on_sent = on_sent
         self._middlewares = middlewares
-        self._now_ms = epoch_ms(tape.start)
-        self._clients: set[_Client] = set()
         self._outage = False
-        self._paused = False
-        self._reported = 0.0
         self._ready = threading.Event()
         self._finished = threading.Event()
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self._subscribed: asyncio.Event | None = None
+        self._clients = Clients()
+        self._player = Player(
+            tape,
+            self._clients,
+            speed=speed,
+            hold=hold,
+            on_finished=self._finished.set,
+            on_progress=on_progress,
+            on_sent=on_sent,
+        )
+
+    @property
+    def tape(self) -> Tape:
+        """What is replayed."""
+        return self._player.tape
 
     @property
     def url_http(self) -> str:
@@ -120,7 +101,7 @@ class ReplayServer:
     @property
     def now(self) -> datetime:
         """The replayed clock."""
-        return datetime.fromtimestamp(self._now_ms / 1000, UTC)
+        return self._player.now
 
     @property
     def finished(self) -> bool:
@@ -166,22 +147,21 @@ class ReplayServer:
 
     def show(self, tape: Tape) -> None:
         """Serve another tape's history from now on, as of its end."""
-        self.tape = tape
-        self._now_ms = epoch_ms(tape.end)
+        self._player.show(tape)
 
     def pause(self) -> None:
         """Stop the clock; everyone stays connected."""
-        self._paused = True
+        self._player.paused = True
 
     def go_on(self) -> None:
         """Let the clock run again."""
-        self._paused = False
+        self._player.paused = False
 
     def begin_outage(self) -> None:
         """Drop every client and refuse new ones; the replayed clock goes on."""
         self._outage = True
         if self._loop is not None:
-            asyncio.run_coroutine_threadsafe(self._drop_clients(), self._loop).result(_HORIZON_S)
+            asyncio.run_coroutine_threadsafe(self._clients.drop(), self._loop).result(_HORIZON_S)
 
     def end_outage(self) -> None:
         """Serve again."""
@@ -212,11 +192,10 @@ class ReplayServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._subscribed = asyncio.Event()
         app = web.Application(middlewares=[self._refuse_in_outage, *self._middlewares])
         for path in RESOURCES:
             app.router.add_get(path, self._rest)
-        app.router.add_get("/{tail:.*}", self._websocket)
+        app.router.add_get("/{tail:.*}", self._clients.serve)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         try:
@@ -224,95 +203,13 @@ class ReplayServer:
             await site.start()
             self.port = runner.addresses[0][1]
             self._ready.set()
-            player = asyncio.create_task(self._play())
+            player = asyncio.create_task(self._player.play())
             await self._stop.wait()
             player.cancel()
             await asyncio.gather(player, return_exceptions=True)
-            await self._drop_clients()
+            await self._clients.drop()
         finally:
             await runner.cleanup()
-
-    async def _play(self) -> None:
-        assert self._subscribed is not None
-        self._report(force=True)
-        if self._hold:
-            await self._everyone_subscribed()
-        due = time.monotonic()
-        for close_ms, bars in groupby(self.tape.play(), key=lambda bar: bar.close_ms):
-            while self._now_ms <= close_ms:
-                due = await self._play_within(due, min(self._now_ms + self._glance_ms, close_ms + 1))
-            for bar in bars:
-                await self._send(bar)
-            self._report()
-        self._now_ms = epoch_ms(self.tape.end)
-        self._finished.set()
-        self._report(force=True)
-
-    async def _play_within(self, due: float, end_ms: int) -> float:
-        """Send the trades and book updates up to an instant to those who listen now, and go there."""
-        for sent in self._within(self._now_ms, end_ms):
-            due = await self._until(due, sent.at_ms + 1)
-            await self._publish(sent.stream, sent.message)
-            self._report()
-        return await self._until(due, end_ms)
-
-    async def _until(self, due: float, at_ms: int) -> float:
-        """Set the replayed clock to an instant, when it is there; returns the wall clock's time of it."""
-        due += (at_ms - self._now_ms) / 1000 / self.speed
-        await asyncio.sleep(max(due - time.monotonic(), 0))
-        while self._paused:
-            await asyncio.sleep(_PAUSE_S)
-            due = time.monotonic()
-        self._now_ms = at_ms
-        return due
-
-    def _within(self, start_ms: int, end_ms: int) -> list[Sent]:
-        """The trades and book updates that somebody listens to, of all symbols, in the order of sending."""
-        streams = {stream for client in self._clients for stream in client.streams}
-        found = (within(one, start_ms, end_ms, streams) for one in self.tape.instruments.values())
-        return sorted((sent for messages in found for sent in messages), key=lambda sent: sent.at_ms)
-
-    async def _everyone_subscribed(self) -> None:
-        """Wait for the first subscription, and until no other came for a while: clients send few at a time."""
-        assert self._subscribed is not None
-        await self._subscribed.wait()
-        while self._subscribed.is_set():
-            self._subscribed.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._subscribed.wait(), _SETTLE_S)
-        self._hold = False
-
-    async def _send(self, bar: Kline) -> None:
-        noted = self._on_sent
-        note = None if noted is None else lambda: noted(bar, time.time_ns())
-        await self._publish(f"{bar.symbol.lower()}@kline_{bar.interval}", bar.message(), note)
-
-    async def _publish(self, stream: str, message: Any, note: Callable[[], None] | None = None) -> None:
-        listeners = [client for client in self._clients if stream in client.streams]
-        if not listeners:
-            return
-        plain, wrapped = json.dumps(message), json.dumps({"stream": stream, "data": message})
-        for client in listeners:
-            if note is not None:
-                note()
-            try:
-                await client.socket.send_str(wrapped if client.combined else plain)
-            except ConnectionError:
-                self._clients.discard(client)
-
-    def _report(self, *, force: bool = False) -> None:
-        if self._on_progress is None or (not force and time.monotonic() - self._reported < _PROGRESS_S):
-            return
-        self._reported = time.monotonic()
-        begin, end = epoch_ms(self.tape.start), epoch_ms(self.tape.end)
-        share = 1.0 if self.finished or end == begin else (self._now_ms - begin) / (end - begin)
-        self._on_progress(Progress(share, self.now, self._hold))
-
-    async def _drop_clients(self) -> None:
-        clients, self._clients = self._clients, set()
-        for client in clients:
-            with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
-                await asyncio.wait_for(client.socket.close(), 0.2)
 
     @web.middleware
     async def _refuse_in_outage(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -322,32 +219,9 @@ class ReplayServer:
         return response
 
     async def _rest(self, request: web.Request) -> web.Response:
-        answer = RESOURCES[request.path](self.tape, self._now_ms + request.get(AHEAD_MS, 0), request.query)
+        answer = RESOURCES[request.path](self.tape, self._player.now_ms + request.get(AHEAD_MS, 0), request.query)
         if isinstance(answer, VenueError):
             return web.json_response({"code": answer.code, "msg": answer.text}, status=400)
         if isinstance(answer, str):
             return web.Response(text=answer, content_type="application/json")
         return web.json_response(answer)
-
-    async def _websocket(self, request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse(heartbeat=None)
-        if not socket.can_prepare(request):
-            return web.json_response({"code": -5000, "msg": f"Path {request.path} is unknown."}, status=404)
-        await socket.prepare(request)
-        client = _Client(socket, combined="/stream" in request.path)
-        self._clients.add(client)
-        try:
-            async for message in socket:
-                if message.type is WSMsgType.TEXT:
-                    await socket.send_str(json.dumps(self._command(client, message.data)))
-        finally:
-            self._clients.discard(client)
-        return socket
-
-    def _command(self, client: _Client, text: str) -> dict[str, Any]:
-        assert self._subscribed is not None
-        before = len(client.streams)
-        answer = answer_command(client.streams, text)
-        if len(client.streams) > before:
-            self._subscribed.set()
-        return answer

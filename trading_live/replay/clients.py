@@ -1,0 +1,86 @@
+"""The websocket side of the local exchange: who is connected, who listens to what."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiohttp import WSMsgType, web
+
+from trading_live.replay.protocol import answer_command
+
+_CLOSE_S: Final = 0.2
+
+
+@dataclass(eq=False, slots=True)
+class _Client:
+    socket: web.WebSocketResponse
+    combined: bool
+    streams: set[str] = field(default_factory=set)
+
+
+class Clients:
+    """The connected clients and their subscriptions.
+
+    Attributes
+    ----------
+    subscribed
+        Set whenever a client has subscribed to something more.
+    """
+
+    def __init__(self) -> None:
+        self.subscribed = asyncio.Event()
+        self._clients: set[_Client] = set()
+
+    @property
+    def streams(self) -> set[str]:
+        """What anybody listens to."""
+        return {stream for client in self._clients for stream in client.streams}
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Keep a client connected until it leaves; 404 for a request that is no websocket's."""
+        socket = web.WebSocketResponse(heartbeat=None)
+        if not socket.can_prepare(request):
+            return web.json_response({"code": -5000, "msg": f"Path {request.path} is unknown."}, status=404)
+        await socket.prepare(request)
+        client = _Client(socket, combined="/stream" in request.path)
+        self._clients.add(client)
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    await socket.send_str(json.dumps(self._command(client, message.data)))
+        finally:
+            self._clients.discard(client)
+        return socket
+
+    async def publish(self, stream: str, message: Any, note: Callable[[], None] | None = None) -> None:
+        """Send a message to all who listen to its stream; ``note`` is called right before each sending."""
+        listeners = [client for client in self._clients if stream in client.streams]
+        if not listeners:
+            return
+        plain, wrapped = json.dumps(message), json.dumps({"stream": stream, "data": message})
+        for client in listeners:
+            if note is not None:
+                note()
+            try:
+                await client.socket.send_str(wrapped if client.combined else plain)
+            except ConnectionError:
+                self._clients.discard(client)
+
+    async def drop(self) -> None:
+        """Close all connections."""
+        clients, self._clients = self._clients, set()
+        for client in clients:
+            with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
+                await asyncio.wait_for(client.socket.close(), _CLOSE_S)
+
+    def _command(self, client: _Client, text: str) -> dict[str, Any]:
+        before = len(client.streams)
+        answer = answer_command(client.streams, text)
+        if len(client.streams) > before:
+            self.subscribed.set()
+        return answer

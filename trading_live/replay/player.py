@@ -1,0 +1,156 @@
+"""The replayed clock, and what is sent as it goes: closed bars, trades, book updates."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Final
+
+from trading_live.replay.clients import Clients
+from trading_live.replay.streams import Sent, within
+from trading_live.replay.tape import Kline, Tape, epoch_ms
+
+_PROGRESS_S: Final = 0.2
+_SETTLE_S: Final = 0.7
+_PAUSE_S: Final = 0.02
+_GLANCE_S: Final = 0.5
+"""How often the player looks for who has subscribed to trades and books meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the replay is."""
+
+    fraction: float
+    replayed_at: datetime
+    waiting: bool
+
+
+class Player:
+    """Plays a tape to the clients at the pace of its clock.
+
+    Parameters
+    ----------
+    tape, clients
+        What is played, and to whom.
+    speed
+        Replayed seconds per second.
+    hold
+        Whether the clock waits for subscriptions.
+    on_finished
+        Called when the last bar was sent.
+    on_progress
+        Called about five times a second.
+    on_sent
+        Called with each bar and the wall clock in nanoseconds right before it goes on the wire.
+
+    Attributes
+    ----------
+    now_ms
+        The replayed clock.
+    paused
+        Whether it stands still.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        clients: Clients,
+        *,
+        speed: float,
+        hold: bool,
+        on_finished: Callable[[], None],
+        on_progress: Callable[[Progress], None] | None,
+        on_sent: Callable[[Kline, int], None] | None,
+    ) -> None:
+        self.tape = tape
+        self.now_ms = epoch_ms(tape.start)
+        self.paused = False
+        self._clients = clients
+        self._speed = speed
+        self._hold = hold
+        self._on_finished = on_finished
+        self._on_progress = on_progress
+        self._on_sent = on_sent
+        self._glance_ms = max(round(_GLANCE_S * speed * 1000), 1)
+        self._finished = False
+        self._reported = 0.0
+
+    @property
+    def now(self) -> datetime:
+        """The replayed clock as a time."""
+        return datetime.fromtimestamp(self.now_ms / 1000, UTC)
+
+    def show(self, tape: Tape) -> None:
+        """Serve another tape's history from now on, as of its end."""
+        self.tape = tape
+        self.now_ms = epoch_ms(tape.end)
+
+    async def play(self) -> None:
+        """Send everything up to the tape's end."""
+        self._report(force=True)
+        if self._hold:
+            await self._everyone_subscribed()
+        due = time.monotonic()
+        for close_ms, bars in groupby(self.tape.play(), key=lambda bar: bar.close_ms):
+            while self.now_ms <= close_ms:
+                due = await self._play_within(due, min(self.now_ms + self._glance_ms, close_ms + 1))
+            for bar in bars:
+                await self._send(bar)
+            self._report()
+        self.now_ms = epoch_ms(self.tape.end)
+        self._finished = True
+        self._on_finished()
+        self._report(force=True)
+
+    async def _play_within(self, due: float, end_ms: int) -> float:
+        """Send the trades and book updates up to an instant to those who listen now, and go there."""
+        for sent in self._within(self.now_ms, end_ms):
+            due = await self._until(due, sent.at_ms + 1)
+            await self._clients.publish(sent.stream, sent.message)
+            self._report()
+        return await self._until(due, end_ms)
+
+    async def _until(self, due: float, at_ms: int) -> float:
+        """Set the replayed clock to an instant, when it is there; returns the wall clock's time of it."""
+        due += (at_ms - self.now_ms) / 1000 / self._speed
+        await asyncio.sleep(max(due - time.monotonic(), 0))
+        while self.paused:
+            await asyncio.sleep(_PAUSE_S)
+            due = time.monotonic()
+        self.now_ms = at_ms
+        return due
+
+    def _within(self, start_ms: int, end_ms: int) -> list[Sent]:
+        """The trades and book updates that somebody listens to, of all symbols, in the order of sending."""
+        streams = self._clients.streams
+        found = (within(one, start_ms, end_ms, streams) for one in self.tape.instruments.values())
+        return sorted((sent for messages in found for sent in messages), key=lambda sent: sent.at_ms)
+
+    async def _everyone_subscribed(self) -> None:
+        """Wait for the first subscription, and until no other came for a while: clients send few at a time."""
+        subscribed = self._clients.subscribed
+        await subscribed.wait()
+        while subscribed.is_set():
+            subscribed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(subscribed.wait(), _SETTLE_S)
+        self._hold = False
+
+    async def _send(self, bar: Kline) -> None:
+        noted = self._on_sent
+        note = None if noted is None else lambda: noted(bar, time.time_ns())
+        await self._clients.publish(f"{bar.symbol.lower()}@kline_{bar.interval}", bar.message(), note)
+
+    def _report(self, *, force: bool = False) -> None:
+        if self._on_progress is None or (not force and time.monotonic() - self._reported < _PROGRESS_S):
+            return
+        self._reported = time.monotonic()
+        begin, end = epoch_ms(self.tape.start), epoch_ms(self.tape.end)
+        share = 1.0 if self._finished or end == begin else (self.now_ms - begin) / (end - begin)
+        self._on_progress(Progress(share, self.now, self._hold))
