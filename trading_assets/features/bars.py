@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +28,25 @@ BAR: Final = 15 * 60 * 1_000_000
 """The length of a bar in microseconds: features are of 15-minute bars, so 96 of them are a day."""
 
 
+class _kept:  # noqa: N801 - used as a decorator
+    """A property that is computed once, and not for bars of which a longer frame has it."""
+
+    def __init__(self, function: Callable[[Bars], Array]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    @overload
+    def __get__(self, frame: None, owner: type[Bars]) -> _kept: ...
+    @overload
+    def __get__(self, frame: Bars, owner: type[Bars]) -> Array: ...
+    def __get__(self, frame: Bars | None, owner: type[Bars]) -> Array | _kept:
+        if frame is None:
+            return self
+        values = frame.once(self._function)
+        frame.__dict__[self._function.__name__] = values
+        return values
+
+
 class Bars:
     """Consecutive bars of one market, ascending; what every feature function gets.
 
@@ -40,6 +58,8 @@ class Bars:
         Prices in the quote currency, volume in base units.
     companions
         ``companion.column`` -> what was known of it at each bar's ``known_at``, NaN where nothing was.
+    wanted
+        How many of the newest bars anyone asks for a value of: what costs time for each bar may leave out others.
     """
 
     def __init__(
@@ -52,6 +72,7 @@ class Bars:
         volume: Array,
         *,
         companions: Mapping[str, Array] = MappingProxyType({}),
+        wanted: int | None = None,
     ) -> None:
         self.ts = ts
         self.open = open_
@@ -60,52 +81,72 @@ class Bars:
         self.close = close
         self.volume = volume
         self.companions = companions
+        self.wanted = len(ts) if wanted is None else wanted
         self._kept: dict[object, object] = {}
+        self._longer: Bars | None = None
 
     def __len__(self) -> int:
         return len(self.ts)
 
-    @cached_property
+    def newest(self, bars: int) -> Bars:
+        """The newest ``bars`` bars; what was computed of the others too is not computed again."""
+        if bars == len(self):
+            return self
+        part = slice(len(self) - bars, None)
+        shorter = Bars(
+            self.ts[part],
+            self.open[part],
+            self.high[part],
+            self.low[part],
+            self.close[part],
+            self.volume[part],
+            companions={name: column[part] for name, column in self.companions.items()},
+            wanted=self.wanted,
+        )
+        shorter._longer = self
+        return shorter
+
+    @_kept
     def previous_close(self) -> Array:
         """The close before."""
         return shift(self.close, 1)
 
-    @cached_property
+    @_kept
     def change(self) -> Array:
         """Close minus the close before."""
         return self.close - self.previous_close
 
-    @cached_property
+    @_kept
     def log_return(self) -> Array:
         """Logarithm of close over the close before."""
         return np.log(self.close / self.previous_close)
 
-    @cached_property
+    @_kept
     def squared_return(self) -> Array:
         """The squared log return."""
         return self.log_return**2
 
-    @cached_property
+    @_kept
     def log_range(self) -> Array:
         """Logarithm of high over low."""
         return np.log(self.high / self.low)
 
-    @cached_property
+    @_kept
     def log_body(self) -> Array:
         """Logarithm of close over open."""
         return np.log(self.close / self.open)
 
-    @cached_property
+    @_kept
     def typical(self) -> Array:
         """(high + low + close) / 3."""
         return (self.high + self.low + self.close) / 3
 
-    @cached_property
+    @_kept
     def true_range(self) -> Array:
         """The bar's range, extended to the close before (Wilder 1978)."""
         return np.maximum(self.high, self.previous_close) - np.minimum(self.low, self.previous_close)
 
-    @cached_property
+    @_kept
     def quote_volume(self) -> Array:
         """Typical price times volume."""
         return self.typical * self.volume
@@ -152,11 +193,28 @@ class Bars:
         return self.once(_higher, bars=bars)
 
     def once[T](self, function: Callable[..., T], **parameters: int) -> T:
-        """``function(self, **parameters)``, computed once however many features ask for it."""
+        """``function(self, **parameters)``, computed once however many features ask for it.
+
+        An array, or a tuple of arrays, is one value per bar that does not hang on where in the frame the bar stands: of
+        a longer frame, the newest of them serve this one.
+        """
         key = (function, *parameters.items())
         if key not in self._kept:
-            self._kept[key] = function(self, **parameters)
+            known = self._of_longer(key)
+            self._kept[key] = function(self, **parameters) if known is None else known
         return cast("T", self._kept[key])
+
+    def _of_longer(self, key: object) -> Array | tuple[Array, ...] | None:
+        """The part of these bars in what a longer frame computed; None where it has nothing, or no series."""
+        longer = self._longer
+        if longer is None:
+            return None
+        found, skipped = longer._kept.get(key), len(longer) - len(self)
+        if found is None:
+            found = longer._of_longer(key)
+        if isinstance(found, tuple):
+            return tuple(array[skipped:] for array in found)
+        return found[skipped:] if isinstance(found, np.ndarray) else None
 
 
 class Higher:

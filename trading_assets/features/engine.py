@@ -23,9 +23,14 @@ _CHUNK: Final = 12_288
 _REACHES: Final = (128, 640, 1_200)
 """Features that look no further back share arrays without the long lead of the others."""
 
+_FEW: Final = 128
+"""Up to so many rows, a frame is made from one block: a series of each column takes longer to make than to compute."""
+
 type Matrix = npt.NDArray[np.float64]
 
 KEYS: Final = ("market", "ts", "known_at")
+
+_DTYPES: Final = dict.fromkeys(("ts", "known_at"), TS) | dict.fromkeys(OHLCV, pl.Float64())
 
 
 def compute(
@@ -42,20 +47,23 @@ def compute(
 
     def compute_pass(first: int) -> None:
         last = min(first + _CHUNK, lead + rows)
+        part = slice(first - lead, last)
+        others = {name: column[part] for name, column in joined.items()}
+        frame = Bars(*(column[part] for column in columns), companions=others, wanted=last - first)
         with np.errstate(divide="ignore", invalid="ignore"):
             for reach, members in plan.groups:
-                part = slice(first - reach + 1, last)
-                others = {name: column[part] for name, column in joined.items()}
-                frame = Bars(*(column[part] for column in columns), companions=others)
+                frame = frame.newest(reach - 1 + last - first)
                 for family, positions in members:
                     for position, array in zip(positions, family.values(frame), strict=True):
                         values[position, first - lead : last - lead] = array[reach - 1 :]
 
-    if rows <= _CHUNK:
-        values[plan.absent] = np.nan
     _side_by_side(compute_pass, range(lead, lead + rows, _CHUNK))
     keys = pl.DataFrame([bars[name][lead:] for name in KEYS])
-    return keys.hstack((_few_rows if rows <= _CHUNK else _many_rows)(registry, values, plan))
+    if rows <= _FEW:
+        values[plan.absent] = np.nan
+        if rows and not np.isnan(values[plan.solid]).any():
+            return keys.hstack(_few_rows(registry, values))
+    return keys.hstack(_many_rows(registry, values, plan))
 
 
 class _Plan:
@@ -64,11 +72,11 @@ class _Plan:
     Attributes
     ----------
     groups
-        The look-back that suffices for a group, and its families with their features' positions.
+        The look-back that suffices for a group, and its families with their features' positions; longest first.
     absent
         The positions of features whose companion is not there.
-    solid, nullable
-        The positions of features by name.
+    solid
+        The positions of features that are never null.
     """
 
     def __init__(self, registry: Registry, known: frozenset[str]) -> None:
@@ -82,10 +90,9 @@ class _Plan:
                 groups.setdefault(group, []).append((family, positions))
             else:
                 self.absent += positions
-        self.groups = [(max(one.lookback for one, _ in members), members) for members in groups.values()]
-        nullable = registry.nullable
-        self.solid = {name: row for name, row in position.items() if name not in nullable}
-        self.nullable = {name: row for name, row in position.items() if name in nullable}
+        reaches = [(max(one.lookback for one, _ in members), members) for members in groups.values()]
+        self.groups = sorted(reaches, key=lambda group: -group[0])
+        self.solid = [position[name] for name in registry.solid]
 
 
 def _side_by_side(compute_pass: Callable[[int], None], passes: Sequence[int]) -> None:
@@ -99,23 +106,9 @@ def _side_by_side(compute_pass: Callable[[int], None], passes: Sequence[int]) ->
         list(pool.map(compute_pass, passes))
 
 
-def _few_rows(registry: Registry, values: Matrix, plan: _Plan) -> pl.DataFrame:
-    """The features' columns from one block: making a series of each would take longer than computing the live tail."""
-    rows = values.shape[1]
-    solid, nothing = plan.solid, pl.Series([None], dtype=pl.Float64).new_from_index(0, rows)
-    if not solid or not rows:
-        found = zip(registry.features, values, strict=True)
-        return pl.DataFrame([pl.Series(name, array, nan_to_null=True) for name, array in found])
-    block = pl.Series(np.ascontiguousarray(values[list(solid.values())].T)).reshape((rows, len(solid)))
-    columns = block.arr.to_struct(fields=list(solid)).struct.unnest()
-    columns = columns.hstack(
-        [
-            nothing.alias(name) if row in plan.absent else pl.Series(name, values[row], nan_to_null=True)
-            for name, row in plan.nullable.items()
-        ]
-    )
-    names = list(registry.features)
-    return columns if columns.columns == names else columns[names]
+def _few_rows(registry: Registry, values: Matrix) -> pl.DataFrame:
+    """The features' columns, written at once as the transpose of a block whose NaN are nulls."""
+    return pl.DataFrame(values, orient="row", nan_to_null=True).transpose(column_names=list(registry.features))
 
 
 def _many_rows(registry: Registry, values: Matrix, plan: _Plan) -> pl.DataFrame:
@@ -142,13 +135,13 @@ def _microseconds(bars: pl.DataFrame) -> npt.NDArray[np.int64]:
 def check(bars: pl.DataFrame) -> None:
     """Raise ``InvalidFrame`` where ``bars`` cannot give honest features."""
     where = "bars for features"
-    missing = [name for name in (*KEYS, *OHLCV) if name not in bars.columns]
+    schema = bars.schema
+    missing = [name for name in (*KEYS, *OHLCV) if name not in schema]
     if missing:
         raise InvalidFrame(f"no column {', '.join(missing)}", where=where)
-    expected = dict.fromkeys(("ts", "known_at"), TS) | dict.fromkeys(OHLCV, pl.Float64())
-    for name, dtype in expected.items():
-        if bars.schema[name] != dtype:
-            raise InvalidFrame(f"{name} is {bars.schema[name]}", where=where, remedy=f"make it {dtype}")
+    for name, dtype in _DTYPES.items():
+        if schema[name] != dtype:
+            raise InvalidFrame(f"{name} is {schema[name]}", where=where, remedy=f"make it {dtype}")
     if bars.is_empty():
         return
     where = str(bars["market"][0])
@@ -163,7 +156,9 @@ def check(bars: pl.DataFrame) -> None:
         )
     for name in OHLCV:
         values = bars[name].to_numpy()
+        lowest = values.min()
+        if (lowest > 0 or (lowest == 0 and name == "volume")) and values.max() < np.inf:
+            continue  # a NaN is neither
         bad = ~np.isfinite(values) | (values < 0 if name == "volume" else values <= 0)
-        if bad.any():
-            row = int(bad.argmax())
-            raise InvalidFrame(f"{name} is {bars[name][row]}", where=f"{where} {bars['ts'][row]:%Y-%m-%d %H:%M}")
+        row = int(bad.argmax())
+        raise InvalidFrame(f"{name} is {bars[name][row]}", where=f"{where} {bars['ts'][row]:%Y-%m-%d %H:%M}")
