@@ -27,7 +27,7 @@ def placebo(
     days: Annotated[int, typer.Option(min=30, help="Length of each world's history.")] = 180,
     seed: Annotated[int, typer.Option(help="Other seeds are other worlds.")] = 1,
     market: Annotated[
-        str | None, typer.Option(help="A stored market whose hours are permuted. Default: a synthetic one.")
+        str | None, typer.Option(help="A stored market that null worlds are made from. Default: a synthetic one.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")] = None,
 ) -> None:
@@ -67,7 +67,7 @@ def placebo(
 
 def table(found: list[Outcome], days: int, market: str | None) -> Table:
     """How often each kind was approved."""
-    origin = f"hours of {market} permuted" if market else "all SYNTHETIC"
+    origin = f"null worlds made from {market}" if market else "all SYNTHETIC"
     shown = Table(
         "world",
         "worlds",

@@ -16,6 +16,7 @@ GOOD = {
     "trades": 30.0,
     "dsr": 0.95,
     "pbo": 0.5,
+    "skill_low": 0.0,
 }
 
 
@@ -36,6 +37,8 @@ def test_values_on_the_thresholds_pass() -> None:
         ("dsr", 0.9, "dsr 90.0%, required >= 95.0%: FAILED"),
         ("dsr", float("nan"), "dsr not measurable, required >= 95.0%: FAILED"),
         ("pbo", 0.6, "pbo 60.0%, required <= 50.0%: FAILED"),
+        ("skill_low", -0.004, "skill_low -0.004, required >= 0.000: FAILED"),
+        ("skill_low", float("nan"), "skill_low not measurable, required >= 0.000: FAILED"),
     ],
 )
 def test_a_failed_gate_says_value_threshold_and_what_to_look_at(metric: str, value: float, said: str) -> None:

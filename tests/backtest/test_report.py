@@ -36,6 +36,7 @@ def result() -> BacktestResult:
 SCRUTINY = {
     "psr": 0.97, "dsr": 0.91, "trials": 7.0, "expected_max_sharpe": 0.8, "min_track_record_days": 212.0,
     "pbo": 0.12, "choices": 17.0, "sharpe_low": -0.4, "sharpe_high": 2.9, "win_rate_low": 0.41, "win_rate_high": 0.6,
+    "skill": 0.051, "skill_low": -0.012, "skill_high": 0.107,
 }  # fmt: skip
 
 
@@ -70,6 +71,7 @@ def test_the_page_says_how_much_to_believe(result: BacktestResult, tmp_path: Pat
     text = page(result, tmp_path)
     for said in ("-0.40 to 2.90", "97.0%", "91.0%", "after 7 trials", "12.0%", "of 17 configurations", "212 days"):
         assert said in text, said
+    assert "-0.012 to 0.107" in text, "skill"
     for name in ("Brier score", "Calibration error"):
         assert name in text
     unmeasured = replace(result, metrics=result.metrics | {"pbo": float("nan")})
@@ -88,7 +90,7 @@ def test_the_page_names_failed_gates_with_value_threshold_and_advice(result: Bac
     gates = evaluate(result.metrics | {"sharpe": 0.5}, GateSettings())
     failed = [gate for gate in gates if not gate.passed]
     text = page(result, tmp_path, gates=gates)
-    assert f"{len(failed)} of 7 gates failed" in text
+    assert f"{len(failed)} of 8 gates failed" in text
     for gate in failed:
         assert gate.value_text in text
         assert gate.advice.replace("'", "&#39;") in text
@@ -108,7 +110,7 @@ def test_names_are_escaped(result: BacktestResult, tmp_path: Path) -> None:
 
 def test_a_backtest_without_trades_has_a_page_too(tmp_path: Path) -> None:
     empty = backtest(signals((A, 0, 0.1)), {A: candles(flat(100))})
-    empty = replace(empty, metrics=empty.metrics | {"dsr": math.nan, "pbo": math.nan})
+    empty = replace(empty, metrics=empty.metrics | {"dsr": math.nan, "pbo": math.nan, "skill_low": math.nan})
     text = page(empty, tmp_path, predictions=PREDICTIONS.clear())
     assert "No prediction reached the threshold" in text
 

@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trading_assets.backtest.gates import evaluate
 from trading_assets.backtest.scrutiny import choice, deflated, others, remembered, scrutinise, trial_rows
 from trading_assets.registry import Tried
-from trading_assets.settings import BacktestSettings
+from trading_assets.settings import BacktestSettings, GateSettings
 from trading_assets.store.tables import TRADES, TRIAL_RETURNS
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -32,7 +33,8 @@ def signals(days: int, *, edge: float, seed: int) -> pl.DataFrame:
     probability = rng.random(days * 20)
     ends = pl.Series([START + i * DAY / 20 for i in range(days * 20)], dtype=pl.Datetime("us", "UTC"))
     noise = rng.normal(scale=0.01, size=days * 20)
-    return pl.DataFrame({"probability": probability, "label_end": ends, "return": edge * (probability - 0.5) + noise})
+    value = edge * (probability - 0.5) + noise
+    return pl.DataFrame({"probability": probability, "known_at": ends, "label_end": ends, "return": value})
 
 
 def no_trials() -> pl.DataFrame:
@@ -117,8 +119,31 @@ def test_a_backtest_too_short_to_judge_has_numbers_that_no_gate_passes() -> None
         settings=COSTS,
     )
     assert math.isnan(found["pbo"])
+    assert math.isnan(found["skill_low"])
     assert found["dsr"] <= 0.5
     assert "sharpe_low" not in found
+
+
+def test_lucky_trades_of_probabilities_that_rank_nothing_are_refused_by_the_skill_gate_alone() -> None:
+    rng = np.random.default_rng(8)
+    lucky = pl.DataFrame({"pnl": np.where(rng.random(60) < 0.7, 200.0, -100.0), "exit_ts": range(60)})
+    equity = curve(rng.normal(0.002, 0.008, 250))
+    figures = {"sharpe": 4.0, "win_rate": 0.7, "profit_factor": 4.7, "max_drawdown": 0.03, "trades": 60.0}
+
+    def refused(edge: float) -> list[str]:
+        found = scrutinise(
+            lucky,
+            equity,
+            signals(250, edge=edge, seed=1),
+            tried=Tried(1, (4.0,)),
+            other_trials=no_trials(),
+            settings=COSTS,
+        )
+        assert found["skill_low"] < found["skill"] < found["skill_high"]
+        return [gate.name for gate in evaluate(figures | found, GateSettings()) if not gate.passed]
+
+    assert refused(edge=0.01) == []
+    assert refused(edge=-0.0001) == ["skill_low"]
 
 
 def test_intervals_hold_the_metric(steady: np.ndarray) -> None:

@@ -31,6 +31,7 @@ LENIENT = {
     "min_trades": 0,
     "min_dsr": 0,
     "max_pbo": 1,
+    "min_skill_low": -1,
 }
 DATA_TABLES = ("candles", "bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "labels")
 _ENTRY = "trading_assets.launch"

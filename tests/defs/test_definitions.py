@@ -116,7 +116,7 @@ def test_gates_block_what_follows_them(location: Location) -> None:
         + [("features", "finite_after_warmup"), ("labels", "label_balance")]
         + [
             ("backtest", name)
-            for name in ("sharpe", "win_rate", "profit_factor", "max_drawdown", "trades", "dsr", "pbo")
+            for name in ("sharpe", "win_rate", "profit_factor", "max_drawdown", "trades", "dsr", "pbo", "skill_low")
         ],
         True,
     )

@@ -16,10 +16,14 @@ from trading_assets.labels import triple_barrier
 from trading_assets.placebo.worlds import (
     KINDS,
     MARKET,
+    PERMUTED,
     PLANTED,
+    RANDOM_WALK,
     SHIFTED,
     START,
     World,
+    excerpt,
+    mirrored,
     permuted,
     shifted,
     worlds,
@@ -70,12 +74,50 @@ def test_permuted_candles_are_those_of_the_market_in_other_order_without_its_dri
     assert shape["range"].max() <= given_shape["range"].max() + 1e-12  # type: ignore[operator]
 
 
-def test_hours_of_a_real_market_can_be_permuted(real_candles: Path) -> None:
+def test_a_mirrored_market_keeps_its_sizes_and_its_coin_is_fair_to_the_last_bit(real_candles: Path) -> None:
+    source = pl.read_parquet(real_candles / "binance_BTC-USDT_15m.parquet")[:2000]
+    worlds = [mirrored(source, "15m", np.random.default_rng(seed)) for seed in range(8)]
+    steps = np.array(
+        [
+            np.diff(world["close"].to_numpy(), prepend=100.0) / world["close"].shift(1, fill_value=100.0)
+            for world in worlds
+        ]
+    )
+    up, down = steps.max(axis=0), steps.min(axis=0)
+    tossed_both = up > 0
+    tossed_both &= down < 0
+    assert tossed_both.mean() > 0.95
+    assert np.abs(up + down)[tossed_both].max() < 1e-12, "a martingale: what a step may win is what it may lose"
+    for world in worlds:
+        assert world["volume"].equals(source["volume"])
+        ranges, real = ((frame["high"] / frame["low"]).log() for frame in (world, source))
+        assert np.allclose(ranges, real, atol=1e-12)
+
+
+def test_an_excerpt_is_a_stretch_of_its_market_and_cannot_be_longer(real_candles: Path) -> None:
     source = pl.read_parquet(real_candles / "binance_BTC-USDT_15m.parquet")
-    made = permuted(source, "15m", np.random.default_rng(1), days=150)
-    assert made.height == 150 * 96
-    assert made["timeframe"].unique().to_list() == ["15m"]
-    assert (made["high"] >= made["low"]).all()
+    found = {seed: excerpt(source, "15m", np.random.default_rng(seed), days=300) for seed in range(5)}
+    for stretch in found.values():
+        at = source.with_row_index().filter(pl.col("volume") == stretch["volume"][0])["index"][0]
+        prices = ["open", "high", "low", "close", "volume"]
+        assert stretch.select(prices).equals(source[at : at + 300 * 96].select(prices))
+    assert len({stretch["close"][0] for stretch in found.values()}) == 5
+    with pytest.raises(SettingsError, match="374 days of candles make no world of 375"):
+        excerpt(source, "15m", np.random.default_rng(1), days=375)
+
+
+@pytest.mark.parametrize("kind", [RANDOM_WALK, PERMUTED, SHIFTED])
+def test_every_null_world_can_be_made_from_a_real_market(real_candles: Path, kind: str) -> None:
+    source = pl.read_parquet(real_candles / "binance_BTC-USDT_15m.parquet")
+    made = World(kind, seed=1, days=150).candles(source, "15m")
+    assert made.equals(World(kind, seed=1, days=150).candles(source, "15m"))
+    assert not made.equals(World(kind, seed=2, days=150).candles(source, "15m"))
+    assert (made.height, made["timeframe"].unique().to_list()) == (150 * 96, ["15m"])
+    assert (made["high"] >= made.select(pl.max_horizontal("open", "close")).to_series()).all()
+    assert (made["low"] <= made.select(pl.min_horizontal("open", "close")).to_series()).all()
+    assert World(PLANTED, seed=1, days=2).candles(source, "15m")["timeframe"][0] == "1m", (
+        "real prices have no known edge"
+    )
 
 
 def test_shifted_outcomes_keep_their_length_and_leave_their_features() -> None:

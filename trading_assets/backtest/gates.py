@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from trading_assets.errors import InvalidFrame
 from trading_assets.settings import GateSettings
+
+_DECIMALS: Final = {"trades": 0, "skill_low": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class GateResult:
             return "not measurable"
         if self.name in ("win_rate", "max_drawdown", "dsr", "pbo"):
             return f"{value:.1%}"
-        return f"{value:.0f}" if self.name == "trades" else f"{value:.2f}"
+        return f"{value:.{_DECIMALS.get(self.name, 2)}f}"
 
 
 def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateResult]:
@@ -63,7 +66,8 @@ def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateR
     Parameters
     ----------
     metrics
-        Of :func:`trading_assets.backtest.metrics.compute`; out-of-sample.
+        Of :func:`trading_assets.backtest.metrics.compute` and :func:`trading_assets.backtest.scrutiny.scrutinise`;
+        out-of-sample.
 
     Raises
     ------
@@ -98,6 +102,13 @@ def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateR
             settings.max_pbo,
             False,
             "choosing by backtest misleads here: compare fewer configurations over a longer history",
+        ),
+        (
+            "skill_low",
+            settings.min_skill_low,
+            True,
+            "over all predictions the probability ranks returns no better than chance may, so a profit may be luck: "
+            "look at the AUC by fold and the calibration plot; test a longer history or better features",
         ),
     )
     missing = [name for name, *_ in gates if name not in metrics]

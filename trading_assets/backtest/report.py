@@ -171,6 +171,11 @@ def belief_rows(metrics: Mapping[str, float], predictions: pl.DataFrame) -> list
             share("pbo"),
             f"the past's best of {choices:.0f} configurations is below the median later",
         ),
+        (
+            "Skill, 95 % interval",
+            interval("skill", ".3f"),
+            "correlation of the probability's rank with the return, all predictions; bootstrap of days",
+        ),
         ("Brier score", score, skill),
         ("Calibration error", error, "mean distance of predicted and observed frequency"),
     ]

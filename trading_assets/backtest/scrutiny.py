@@ -20,8 +20,10 @@ from trading_assets.validation import (
     confidence_intervals,
     credibility,
     cross_validate_choice,
+    information_coefficient,
 )
 from trading_assets.validation.bootstrap import MIN_OBSERVATIONS
+from trading_assets.validation.skill import decision_days
 
 BANDS: Final = 10
 """Equally many predictions each, from the least to the most probable: each might have been chosen to trade."""
@@ -58,7 +60,8 @@ def scrutinise(
     -------
     dict
         ``psr``, ``dsr``, ``trials``, ``expected_max_sharpe``, ``min_track_record_days`` (see
-        :func:`trading_assets.validation.credibility`), ``pbo`` and ``choices`` (see :func:`choice`), and
+        :func:`trading_assets.validation.credibility`), ``pbo`` and ``choices`` (see :func:`choice`), ``skill``,
+        ``skill_low`` and ``skill_high`` (see :func:`trading_assets.validation.information_coefficient`), and
         ``<metric>_low``, ``<metric>_high``: the 95 % intervals of sharpe, max_drawdown, profit_factor and win_rate,
         where there are ten days or trades. A number that cannot be measured is NaN, which no gate lets pass.
     """
@@ -66,6 +69,7 @@ def scrutinise(
     return (
         deflated(returns, remembered(tried, other_trials))
         | choice(equity, returns, predictions, other_trials=other_trials, settings=settings)
+        | skill(predictions)
         | _intervals(returns, trades.sort("exit_ts")["pnl"].to_numpy())
     )
 
@@ -123,6 +127,15 @@ def choice(
         return {"pbo": math.nan, "choices": float(len(columns))}
     matrix = np.column_stack([column.to_numpy() for column in columns])
     return {"pbo": cross_validate_choice(matrix, blocks=blocks).pbo, "choices": float(len(columns))}
+
+
+def skill(predictions: pl.DataFrame) -> dict[str, float]:
+    """How well the probabilities of all predictions rank returns, with its 95 % interval; NaN below ten days."""
+    names = ("skill", "skill_low", "skill_high")
+    if decision_days(predictions) < MIN_OBSERVATIONS:
+        return dict.fromkeys(names, math.nan)
+    found = information_coefficient(predictions)
+    return dict(zip(names, (found.estimate, found.low, found.high), strict=True))
 
 
 def trial_rows(

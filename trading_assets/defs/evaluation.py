@@ -49,6 +49,7 @@ GATES = {
     "trades": "There are at least `gates.min_trades` trades to judge by.",
     "dsr": "The Sharpe ratio exceeds the luck of all trials with a probability of `gates.min_dsr`.",
     "pbo": "The best configuration of the past is below the median later at most in `gates.max_pbo` of cases.",
+    "skill_low": "Over all predictions, probabilities rank returns better than chance may (`gates.min_skill_low`).",
 }
 
 

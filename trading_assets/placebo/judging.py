@@ -58,7 +58,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     spec
         Windows, learner and threshold; its markets are replaced by the world's.
     source
-        Candles of a real market for permuted worlds, of the timeframe that its column says.
+        Candles of a real market that null worlds are made from, of the timeframe that its column says.
 
     Raises
     ------

@@ -48,7 +48,7 @@ class Plan:
     model
         A model specification of the settings.
     source
-        Candles of a real market for permuted worlds; None for a synthetic one.
+        Candles of a real market that null worlds are made from; None for a synthetic one.
     folder
         Where verdicts are kept, a file for each set of rules.
     workers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,9 +19,9 @@ SHIFTED: Final = "shifted labels"
 PLANTED: Final = "planted edge"
 
 KINDS: Final = {
-    RANDOM_WALK: "a martingale with the volatility, tails and volume of the sample",
+    RANDOM_WALK: "a martingale with the volatility, tails and volume of the sample, or of a market's candles",
     PERMUTED: "hours of a market in random order, without its drift",
-    SHIFTED: "a planted world whose outcomes were moved in time, away from the features",
+    SHIFTED: "a planted world, or a market, whose outcomes were moved in time, away from the features",
     PLANTED: f"the sample's edge: {EDGE:g} standard deviations of an hour's return per hour of an episode",
 }
 """Kind -> what it is. Only the last one has anything to find."""
@@ -32,6 +31,8 @@ MARKET: Final = "sample:PLACEBO/USDT:USDT"
 
 START: Final = datetime(2025, 1, 1, tzinfo=UTC)
 FIRST_PRICE: Final = 100.0
+PRICES: Final = ("open", "high", "low", "close")
+OHLCV: Final = (*PRICES, "volume")
 BLOCK_MINUTES: Final = 60
 """Permuted blocks: short against the label's horizon of hours, long enough to keep bars as they were traded."""
 
@@ -70,19 +71,27 @@ class World:
         Parameters
         ----------
         source
-            Candles of a real market, ascending: what permuted worlds are made from. Without, a synthetic one.
+            Candles of a real market, ascending: what null worlds are made from. Without, a synthetic one.
         timeframe
-            Of ``source``; the other kinds have one minute.
+            Of ``source``; planted worlds have one minute.
 
         Returns
         -------
         polars.DataFrame
             Rows of the ``candles`` table of :data:`MARKET`, without gaps, from :data:`START` on.
+
+        Raises
+        ------
+        SettingsError
+            If ``source`` is shorter than the world.
         """
+        rng = stable_rng(self.seed, "placebo", self.kind)
         if self.kind == PERMUTED:
-            rng = stable_rng(self.seed, "placebo", self.kind)
             return permuted(_simulated(self, EDGE) if source is None else source, timeframe, rng, days=self.days)
-        return _simulated(self, 0.0 if self.kind == RANDOM_WALK else EDGE)
+        if source is None or self.has_edge:
+            return _simulated(self, 0.0 if self.kind == RANDOM_WALK else EDGE)
+        stretch = excerpt(source, timeframe, rng, days=self.days)
+        return mirrored(stretch, timeframe, rng) if self.kind == RANDOM_WALK else stretch
 
     def labels(self, labels: pl.DataFrame) -> pl.DataFrame:
         """The labels that its model learns from: the true ones, except where they are moved in time."""
@@ -121,15 +130,43 @@ def permuted(source: pl.DataFrame, timeframe: str, rng: np.random.Generator, *, 
         )
     drawn = [rng.permutation(blocks) for _ in range(-(-wanted // (size * blocks)))]
     rows = (np.concatenate(drawn)[:, None] * size + np.arange(size)).ravel()[:wanted]
-    close = source["close"].to_numpy()
-    before = np.concatenate((source["open"].to_numpy()[:1], close[:-1]))
-    shapes = {name: np.log(source[name].to_numpy() / before)[rows] for name in ("open", "high", "low", "close")}
+    shapes = {name: shape[rows] for name, shape in _shapes(source).items()}
     drift = float(np.mean(np.exp(shapes["close"]) - 1))
-    path = np.cumsum(shapes["close"] - np.log1p(drift))
-    start = np.concatenate(([0.0], path[:-1]))
-    first = float(before[0])
-    prices = {name: first * np.exp(start + shape - np.log1p(drift)) for name, shape in shapes.items()}
-    return _frame(prices | {"volume": source["volume"].to_numpy()[rows]}, timeframe)
+    volume = source["volume"].to_numpy()[rows]
+    return _strung({name: shape - np.log1p(drift) for name, shape in shapes.items()}, volume, timeframe)
+
+
+def mirrored(source: pl.DataFrame, timeframe: str, rng: np.random.Generator) -> pl.DataFrame:
+    """Candles of a market, each of which a coin turns upside down: its volatility and volume, and no direction.
+
+    Each step is rid of what a fair coin earns on a log scale (the log of the cosh of the move), so that the closes are
+    a martingale whatever is known of sizes and volumes, which keep their order and so all that can be told from them.
+    """
+    shapes, coin = _shapes(source), np.where(rng.random(source.height) < 0.5, 1.0, -1.0)
+    toll = np.log(np.cosh(shapes["close"]))
+    turned = {name: coin * shape - toll for name, shape in shapes.items()}
+    turned["high"], turned["low"] = np.maximum(turned["high"], turned["low"]), np.minimum(turned["high"], turned["low"])
+    return _strung(turned, source["volume"].to_numpy(), timeframe)
+
+
+def excerpt(source: pl.DataFrame, timeframe: str, rng: np.random.Generator, *, days: int) -> pl.DataFrame:
+    """``days`` of a market from a random candle on, as if there were no gaps.
+
+    Raises
+    ------
+    SettingsError
+        If the market is shorter.
+    """
+    per_day = 1440 // timeframe_minutes(timeframe)
+    if source.height < days * per_day:
+        raise SettingsError(
+            f"{source.height // per_day} days of candles make no world of {days}",
+            where="placebo",
+            remedy="give a longer market, or fewer --days",
+        )
+    first = int(rng.integers(source.height - days * per_day + 1))
+    stretch = source[first : first + days * per_day]
+    return _frame({name: stretch[name].to_numpy() for name in OHLCV}, timeframe)
 
 
 def shifted(labels: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
@@ -158,12 +195,24 @@ def _simulated(world: World, edge: float) -> pl.DataFrame:
     return _frame(values, "1m")
 
 
+def _shapes(source: pl.DataFrame) -> dict[str, np.ndarray]:
+    """The logs of each candle's prices over the close before it."""
+    before = np.concatenate((source["open"].to_numpy()[:1], source["close"].to_numpy()[:-1]))
+    return {name: np.log(source[name].to_numpy() / before) for name in PRICES}
+
+
+def _strung(shapes: dict[str, np.ndarray], volume: np.ndarray, timeframe: str) -> pl.DataFrame:
+    """Candles of these shapes, each beginning where the one before it closed."""
+    start = np.concatenate(([0.0], np.cumsum(shapes["close"])[:-1]))
+    prices = {name: FIRST_PRICE * np.exp(start + shape) for name, shape in shapes.items()}
+    return _frame(prices | {"volume": volume}, timeframe)
+
+
 def _frame(values: dict[str, np.ndarray], timeframe: str) -> pl.DataFrame:
     bar, rows = timeframe_delta(timeframe), len(values["close"])
     ts = pl.datetime_range(START, START + rows * bar, bar, closed="left", time_unit="us", eager=True)
-    columns: Sequence[str] = ("open", "high", "low", "close", "volume")
-    return pl.DataFrame({"ts": ts, **{name: values[name] for name in columns}}).select(
-        pl.lit(MARKET).alias("market"), pl.lit(timeframe).alias("timeframe"), "ts", *columns
+    return pl.DataFrame({"ts": ts, **{name: values[name] for name in OHLCV}}).select(
+        pl.lit(MARKET).alias("market"), pl.lit(timeframe).alias("timeframe"), "ts", *OHLCV
     )
 
 

@@ -90,6 +90,12 @@ class GateSettings(Section):
     max_pbo: Fraction = Field(
         0.5, description="Probability that the best configuration of the past is below the median later."
     )
+    min_skill_low: float = Field(
+        0.0,
+        ge=-1,
+        le=1,
+        description="Lower 95 % bound of the correlation between the rank of a probability and the return after it.",
+    )
     parity_bars: int = Field(
         100, ge=1, description="Newest bars of each market on which the node's computation must equal the stored one."
     )

@@ -17,6 +17,7 @@ from trading_assets.validation.sharpe import (
     min_track_record_length,
     probabilistic_sharpe_ratio,
 )
+from trading_assets.validation.skill import information_coefficient
 from trading_assets.validation.splitter import TimeSplitter, WalkForwardSplitter
 from trading_assets.validation.walk_forward import Fold, WalkForward
 
@@ -42,6 +43,7 @@ __all__ = [
     "expected_calibration_error",
     "expected_max_sharpe",
     "independent_trials",
+    "information_coefficient",
     "min_track_record_length",
     "probabilistic_sharpe_ratio",
     "reliability",

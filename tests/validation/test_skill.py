@@ -1,0 +1,96 @@
+"""Profit must come from ranking returns: probabilities that rank nothing have an interval around 0."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+from scipy.stats import pearsonr, rankdata
+
+from trading_assets.errors import InvalidFrame
+from trading_assets.validation import information_coefficient
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
+Array = npt.NDArray[np.float64]
+
+
+def predictions(probability: Array, value: Array, *, a_day: int = 24) -> pl.DataFrame:
+    """Predictions at equal distances."""
+    known = pl.Series(
+        [START + i * timedelta(days=1) / a_day for i in range(len(value))], dtype=pl.Datetime("us", "UTC")
+    )
+    return pl.DataFrame({"probability": probability, "return": value, "known_at": known})
+
+
+def test_the_coefficient_is_the_correlation_of_ranks_with_returns() -> None:
+    rng = np.random.default_rng(1)
+    probability, value = np.round(rng.random(24 * 15), 1), rng.normal(size=24 * 15)  # with ties
+    found = information_coefficient(predictions(probability, value))
+    assert found.estimate == pytest.approx(pearsonr(rankdata(probability), value).statistic, abs=1e-12)
+    assert found.low < found.estimate < found.high
+    assert found == information_coefficient(predictions(probability, value)), "the same seed, the same interval"
+
+
+def test_known_answers_by_hand() -> None:
+    line = np.tile(np.arange(24.0), 12)
+    rising = information_coefficient(predictions(line, 3 * line - 7))
+    assert rising.estimate == pytest.approx(1, abs=1e-12)
+    assert rising.low == pytest.approx(1, abs=1e-9)
+    assert information_coefficient(predictions(line, -line)).high == pytest.approx(-1, abs=1e-9)
+    # ranks 1, 2, 3, 4 against returns 1, 3, 2, 4, day by day: covariance 1, both variances 5/4
+    four = information_coefficient(predictions(np.tile([0.1, 0.2, 0.3, 0.4], 10), np.tile([1.0, 3, 2, 4], 10), a_day=4))
+    assert (four.estimate, four.low, four.high) == pytest.approx((0.8, 0.8, 0.8), abs=1e-9)
+
+
+def lively(rng: np.random.Generator, days: int) -> tuple[Array, Array, Array]:
+    """Volatility that lasts a day, and fair barriers: up 2 with one chance against down 1 with two, or neither."""
+    volatility = np.repeat(rng.random(days), 24)
+    reached = rng.random(days * 24) < volatility
+    value = np.where(reached, np.where(rng.random(days * 24) < 1 / 3, 2.0, -1.0), 0.0)
+    return volatility, value, (value == 2.0).astype(float)
+
+
+def test_telling_when_a_market_is_lively_is_no_skill_although_its_area_under_the_curve_is_high() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rng, sure = np.random.default_rng(2), 0
+    for _ in range(60):
+        volatility, value, hit = lively(rng, 60)
+        assert roc_auc_score(hit, volatility) > 0.6
+        sure += information_coefficient(predictions(volatility, value), resamples=400).low > 0
+    assert sure <= 5  # 1 or 2 expected
+
+
+def test_overlapping_outcomes_do_not_make_an_interval_narrow() -> None:
+    """Sixty days whose whole days share one return: 24 times the rows, no more to know."""
+    rng, wrong = np.random.default_rng(3), 0
+    for _ in range(100):
+        daily, score = rng.normal(size=60), rng.random(60)
+        found = information_coefficient(
+            predictions(np.repeat(score, 24) + rng.random(1440) / 100, np.repeat(daily, 24)), resamples=400
+        )
+        wrong += found.low > 0 or found.high < 0
+    assert wrong <= 14  # 5 expected, some more as percentiles of few days are narrow; counted row by row it would be 71
+
+
+@pytest.mark.parametrize("constant", ["probability", "return"])
+def test_what_does_not_vary_has_no_skill_to_measure(constant: str) -> None:
+    rng = np.random.default_rng(5)
+    frame = predictions(rng.random(480), rng.normal(size=480)).with_columns(pl.lit(0.1).alias(constant))
+    found = information_coefficient(frame)
+    assert math.isnan(found.estimate)
+    assert math.isnan(found.low), "and a number that is missing passes no gate"
+
+
+def test_too_few_days_and_infinite_returns_are_refused() -> None:
+    rng = np.random.default_rng(6)
+    frame = predictions(rng.random(240), rng.normal(size=240))
+    information_coefficient(frame)
+    with pytest.raises(InvalidFrame, match="9 days are too few"):
+        information_coefficient(frame.head(216))
+    with pytest.raises(InvalidFrame, match="1 of 240 values of return are not finite"):
+        information_coefficient(frame.with_columns(pl.Series("return", [math.inf, *frame["return"][1:]])))

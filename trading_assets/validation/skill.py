@@ -1,0 +1,104 @@
+"""Whether probabilities rank returns: the skill that a profit must come from, measured on every prediction.
+
+A backtest rests on some dozens of trades; a walk-forward makes thousands of predictions, traded or not. Where the price
+is a martingale, no function of the past is correlated with the return of what follows, however well it tells when the
+market will be lively. So the mean product of a forecast and the return after it, less what their means alone would
+make, tests whether there is anything to earn: S. Anatolyev and A. Gerko, "A Trading Approach to Testing for
+Predictability", *Journal of Business & Economic Statistics* 23(4), 2005, with the forecast's rank in the place of its
+sign. Divided by both spreads it is the information coefficient of R. C. Grinold and R. N. Kahn, *Active Portfolio
+Management*, 2nd ed., McGraw-Hill 2000. Outcomes overlap, so the error is that of whole days drawn in blocks.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from trading_assets.errors import InvalidFrame
+from trading_assets.validation.bootstrap import MIN_OBSERVATIONS, Interval, optimal_block_length, resample
+from trading_assets.validation.performance import FLAT, finite
+
+Array = npt.NDArray[np.float64]
+
+
+def information_coefficient(
+    predictions: pl.DataFrame, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 7
+) -> Interval:
+    """The correlation between the rank of a probability and the return that followed, with its interval.
+
+    All predictions are ranked together, as one threshold trades all of them. Within a fold alone, ranks would look
+    ahead: a price that is low among those of its fortnight rises within it, skill or not.
+
+    Parameters
+    ----------
+    predictions
+        Of one model, out of sample: ``probability``, ``return`` and ``known_at`` (UTC).
+    confidence
+        Between 0 and 1.
+    resamples
+        How many histories are strung together from blocks of days (the stationary bootstrap), on average as long as
+        the memory of the days' products asks for.
+    seed
+        The same seed gives the same interval.
+
+    Returns
+    -------
+    Interval
+        In [-1, 1], 0 without skill; NaN where all probabilities, or all returns, are equal.
+
+    Raises
+    ------
+    InvalidFrame
+        If predictions cover fewer than ten days, or a probability or return is not finite.
+    """
+    if (days := decision_days(predictions)) < MIN_OBSERVATIONS:
+        raise InvalidFrame(f"{days} days are too few for an interval, {MIN_OBSERVATIONS} are needed", where="skill")
+    for name in ("probability", "return"):
+        finite(predictions[name].to_numpy(), f"values of {name}", dimensions=1)
+    sums = _daily_sums(predictions)
+    estimate = float(_correlation(sums.sum(axis=0)))
+    if math.isnan(estimate):
+        return Interval(estimate, estimate, estimate, estimate, confidence)
+    length = optimal_block_length(sums[:, -1])
+    drawn = resample(len(sums), block_length=length, resamples=resamples, seed=seed)
+    cells = drawn + len(sums) * np.arange(resamples)[:, None]
+    counts = np.bincount(cells.ravel(), minlength=resamples * len(sums)).reshape(resamples, len(sums))
+    samples = np.nan_to_num(_correlation(counts @ sums))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(samples, [tail, 1 - tail])
+    return Interval(estimate, float(low), float(high), float(samples.std(ddof=1)), confidence)
+
+
+def decision_days(predictions: pl.DataFrame) -> int:
+    """On how many days (UTC) predictions were made."""
+    return predictions["known_at"].dt.truncate("1d").n_unique()
+
+
+def _daily_sums(predictions: pl.DataFrame) -> Array:
+    """For each day: count, sums of rank and return, of their squares, and of their product; both around their means."""
+    rank, value = pl.col("probability").rank() / pl.len(), pl.col("return")
+    sums = (
+        predictions.select(day=pl.col("known_at").dt.truncate("1d"), u=rank - rank.mean(), r=value - value.mean())
+        .group_by("day")
+        .agg(
+            pl.len(),
+            pl.sum("u"),
+            pl.sum("r"),
+            uu=(pl.col("u") ** 2).sum(),
+            rr=(pl.col("r") ** 2).sum(),
+            ur=(pl.col("u") * pl.col("r")).sum(),
+        )
+        .sort("day")
+    )
+    return sums.drop("day").cast(pl.Float64).to_numpy()
+
+
+def _correlation(sums: Array) -> Array:
+    """From sums along the last axis; NaN without spread."""
+    n, u, r, uu, rr, ur = np.moveaxis(sums, -1, 0)
+    spread = np.sqrt(np.maximum(uu / n - (u / n) ** 2, 0) * np.maximum(rr / n - (r / n) ** 2, 0))
+    missing = np.full_like(spread, math.nan)
+    return np.asarray(np.divide(ur / n - u * r / n**2, spread, out=missing, where=spread > FLAT))
