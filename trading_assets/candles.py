@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -13,6 +13,9 @@ from trading_assets.errors import SettingsError
 
 TS: Final = pl.Datetime("us", "UTC")
 """Every time column: UTC, microseconds. ``ts`` is a bar's OPEN time."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Bars of every timeframe are counted from here."""
 
 CANDLE_COLUMNS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "market": pl.String,

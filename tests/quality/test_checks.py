@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from tests.quality.stretches import NO_GAPS, START, found, load, stretch, walk
 from trading_assets.candles import CANDLE_COLUMNS
+from trading_assets.missing import explain, missing_times
 from trading_assets.quality import CANDLE_CHECKS, inspect
-from trading_assets.quality.gaps import gap_share, missing_candles, with_reasons
+from trading_assets.quality.gaps import gap_share
 from trading_assets.quality.outliers import outliers, volume_unit
 from trading_assets.quality.runs import frozen_prices, zero_volume
 from trading_assets.quality.shape import duplicates, inconsistent, off_time, schema
@@ -268,9 +269,9 @@ def test_a_bar_under_way_is_not_missing_yet() -> None:
 
 
 def test_an_empty_window_lacks_nothing_and_a_stale_ledger_blames_nobody() -> None:
-    nothing = missing_candles(walk(0.1)["ts"], timeframe="1m", start=START, end=START)
+    nothing = missing_times(walk(0.1)["ts"], "1m", START, START)
     assert nothing.is_empty()
-    assert with_reasons(nothing, ledger((0, 10, "confirmed_empty"))).is_empty()
+    assert explain(nothing, ledger((0, 10, "confirmed_empty"))).is_empty()
 
 
 # what stands still, what stands out

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from tests.stores import fresh_store
 from trading_assets.errors import SourceError
+from trading_assets.missing import Span, explain, merged, missing_times
 from trading_assets.sources import IngestReport, ingest
 from trading_assets.sources.contract import Beginning
-from trading_assets.sources.gaps import as_ranges, explain, inside, write_ledger
+from trading_assets.sources.gaps import as_ranges, inside, write_ledger
 from trading_assets.sources.listing import list_gaps
-from trading_assets.sources.missing import Span, merged, missing_times
 from trading_assets.sources.repair import RepairReport, repair
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import CANDLE_GAPS, CANDLES

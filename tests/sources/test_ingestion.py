@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from tests.stores import fresh_store
 from trading_assets.errors import SettingsError
+from trading_assets.missing import Span
 from trading_assets.settings import Settings
 from trading_assets.sources import IngestReport, ingest, ingestion, missing_ranges, open_source, parts_to_fetch
-from trading_assets.sources.missing import Span
 from trading_assets.store import Store
 from trading_assets.store.tables import CANDLES, CANDLES_QUARANTINE
 

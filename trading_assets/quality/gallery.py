@@ -15,11 +15,12 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import CANDLE_COLUMNS, TS, timeframe_delta
+from trading_assets.candles import CANDLE_COLUMNS, timeframe_delta
 from trading_assets.quality.checks import CANDLE_CHECKS, Stretch, inspect
 from trading_assets.quality.finding import Finding
 from trading_assets.settings import PROJECT_ROOT
 from trading_assets.settings.quality import QualitySettings
+from trading_assets.store.tables import CANDLE_GAPS
 
 FOLDER: Final = PROJECT_ROOT / "docs" / "images" / "quality"
 SPOT, PERPETUAL, COARSE = "binance_BTC-USDT_1m", "binance_BTC-USDT_USDT_1m", "binance_XRP-USDT_15m"
@@ -128,7 +129,7 @@ def judge(example: Example, folder: Path) -> tuple[Stretch, Finding]:
         months=((first, end),),
         listed=first,
         now=end,
-        ledger=pl.DataFrame(schema={"ts": TS, "end": TS, "reason": pl.String}),
+        ledger=pl.DataFrame(schema=CANDLE_GAPS.columns),
     )
     if example.check == "clock_skew":
         stretch = replace(stretch, now=end - timedelta(seconds=150))

@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from trading_assets.candles import TS, timeframe_delta
+from trading_assets.missing import explain, missing_times
 from trading_assets.quality.finding import Finding
 
 EMPTY: Final = "confirmed_empty"
@@ -16,52 +17,6 @@ EMPTY: Final = "confirmed_empty"
 
 NOT_EXPECTED: Final = "before_listing"
 """There was no market yet: such bars are not even expected."""
-
-UNKNOWN: Final = "unchecked"
-
-
-def missing_candles(times: pl.Series, *, timeframe: str, start: datetime, end: datetime) -> pl.Series:
-    """Open times of the candles that a window lacks.
-
-    Parameters
-    ----------
-    times
-        ``ts`` of the stored candles of one market and timeframe, ascending.
-    timeframe
-        Their timeframe.
-    start, end
-        The window, half open; the end is exclusive.
-    """
-    bar = timeframe_delta(timeframe)
-    if start >= end:
-        return pl.Series("ts", [], dtype=TS)
-    inside = times.filter((times >= start) & (times < end)).alias("ts")
-    edges = pl.concat([pl.Series("ts", [start - bar], dtype=TS), inside, pl.Series("ts", [end], dtype=TS)])
-    holes = pl.DataFrame({"after": edges[:-1] + bar, "before": edges[1:]}).filter(pl.col("after") < pl.col("before"))
-    between = pl.datetime_ranges("after", "before", bar, closed="left", time_unit="us")
-    return holes.select(ts=between).explode("ts")["ts"].cast(TS)
-
-
-def with_reasons(missing: pl.Series, ledger: pl.DataFrame) -> pl.DataFrame:
-    """Why candles are missing, as the gap ledger knows it.
-
-    Parameters
-    ----------
-    missing
-        Open times of missing candles, ascending.
-    ledger
-        Rows of the table ``candle_gaps`` of the same market and timeframe. A candle that came in after its gap was
-        entered is not missing, whatever the ledger says.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``ts`` and ``reason``; ``unchecked`` where the ledger has nothing.
-    """
-    known = ledger.select("ts", "end", "reason").sort("ts")
-    found = pl.DataFrame({"ts": missing}).join_asof(known, on="ts", strategy="backward")
-    covered = pl.when(pl.col("ts") < pl.col("end")).then("reason")
-    return found.select("ts", reason=covered.fill_null(UNKNOWN))
 
 
 def gap_share(
@@ -114,8 +69,8 @@ def _counts(times: pl.Series, ledger: pl.DataFrame, timeframe: str, start: datet
     """Missing candles of a window by reason."""
     if start >= end:
         return {}
-    missing = missing_candles(times, timeframe=timeframe, start=start, end=end)
-    counted = with_reasons(missing, ledger).group_by("reason").len().sort("reason")
+    missing = missing_times(times, timeframe, start, end)
+    counted = explain(missing, ledger).group_by("reason").len().sort("reason")
     return dict(counted.iter_rows())
 
 

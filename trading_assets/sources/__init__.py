@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from trading_assets.errors import SettingsError, SourceError
+from trading_assets.missing import Gap, missing_ranges
 from trading_assets.settings import FilesSource, PolygonSource, SampleSource, Settings
 from trading_assets.sources.contract import RAW_COLUMNS, CandleSource
 from trading_assets.sources.ingestion import ingest
-from trading_assets.sources.missing import Gap, missing_ranges
 from trading_assets.sources.report import IngestReport
 from trading_assets.sources.resume import parts_to_fetch
 from trading_assets.sources.rules import RULES, split_valid

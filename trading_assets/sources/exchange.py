@@ -16,14 +16,14 @@ from typing import Any, Final
 
 import polars as pl
 
-from trading_assets.candles import TS, Market, timeframe_delta
+from trading_assets.candles import EPOCH, TS, Market, timeframe_delta
 from trading_assets.errors import SourceError
 from trading_assets.settings import CcxtSource
 from trading_assets.sources.ccxt_client import Answer, connect, is_transient, without_secrets
 from trading_assets.sources.contract import RAW_COLUMNS, Beginning
 from trading_assets.sources.paging import DAYS, MOST_DAYS, History, Row, kept_bars, page_limit
 from trading_assets.sources.waits import LONGEST_ASKED_S, Waits
-from trading_assets.sources.window import EPOCH, check_window, last_close
+from trading_assets.sources.window import check_window, last_close
 
 _MALFORMED: Final = (TypeError, KeyError, ValueError, AttributeError, IndexError)
 """What ccxt's parsers raise on JSON of a shape that they do not expect."""

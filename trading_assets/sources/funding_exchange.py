@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import polars as pl
 
+from trading_assets.candles import EPOCH
 from trading_assets.errors import SourceError
 from trading_assets.settings import CcxtSource
 from trading_assets.sources.exchange import ExchangeCandles
 from trading_assets.sources.funding import RAW_FUNDING
-from trading_assets.sources.window import EPOCH, check_window
+from trading_assets.sources.window import check_window
 
 SHORTEST_INTERVAL: Final = timedelta(hours=1)
 """No exchange settles more often; a window of so many hours as an answer has rows is answered as a whole."""

@@ -13,12 +13,12 @@ from typing import Final
 import polars as pl
 
 from trading_assets.candles import TS, timeframe_delta
-from trading_assets.sources.missing import Span, merged
+from trading_assets.missing import FACTS, UNCHECKED, Span, merged
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLE_GAPS, CANDLES_QUARANTINE
 
 REASONS: Final[dict[str, str]] = {
-    "unchecked": "the source gave none when it was first asked; nobody asked again",
+    UNCHECKED: "the source gave none when it was first asked; nobody asked again",
     "confirmed_empty": "the source was asked again and has none",
     "exchange_outage": "asked again: it has none, while a second configured exchange traded",
     "fetch_failure": "the source could not be asked to the end",
@@ -31,15 +31,6 @@ REASONS: Final[dict[str, str]] = {
 SETTLED: Final = ("confirmed_empty", "exchange_outage", "before_listing", "out_of_reach")
 """Reasons for which the source is not asked again."""
 
-_FACTS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "reason": pl.String,
-    "detail": pl.String,
-    "attempts": pl.Int32,
-    "checked_at": TS,
-}
-EXPLAINED: Final = {"ts": TS, **_FACTS}
-"""One missing candle and what is known about it."""
-
 
 def ledger(store: Store, market: str, timeframe: str) -> pl.DataFrame:
     """The market's rows of ``candle_gaps``, ascending, free of overlap."""
@@ -49,32 +40,6 @@ def ledger(store: Store, market: str, timeframe: str) -> pl.DataFrame:
 def settled_spans(known: pl.DataFrame) -> list[Span]:
     """The ranges of a ledger that need not be asked for, ascending; those that touch are one."""
     return merged(list(known.filter(pl.col("reason").is_in(SETTLED)).select("ts", "end").iter_rows()))
-
-
-def explain(missing: pl.Series, known: pl.DataFrame) -> pl.DataFrame:
-    """What a ledger says about missing candles.
-
-    Parameters
-    ----------
-    missing
-        Open times, ascending.
-    known
-        Rows of ``candle_gaps`` of the market.
-
-    Returns
-    -------
-    polars.DataFrame
-        One row per missing candle: ``ts, reason, detail, attempts, checked_at``.
-    """
-    rows = known.select("ts", "end", *_FACTS).sort("ts")
-    found = pl.DataFrame({"ts": missing.cast(TS)}).join_asof(rows, on="ts", strategy="backward")
-    covered = (pl.col("ts") < pl.col("end")).fill_null(value=False)
-    default = {"reason": pl.lit("unchecked"), "detail": pl.lit(""), "attempts": pl.lit(0, pl.Int32)}
-    return found.select(
-        "ts",
-        *(pl.when(covered).then(name).otherwise(value).alias(name) for name, value in default.items()),
-        pl.when(covered).then("checked_at").alias("checked_at"),
-    )
 
 
 def refused(store: Store, missing: pl.Series, market: str, timeframe: str) -> pl.DataFrame:
@@ -107,7 +72,7 @@ def write_ledger(
     Parameters
     ----------
     explained
-        Every missing candle of the window, as :func:`explain` gives it.
+        Every missing candle of the window, as :func:`~trading_assets.missing.explain` gives it.
     known
         The market's ledger as it was read.
 
@@ -123,10 +88,8 @@ def write_ledger(
             known.filter(pl.col("end") > end).with_columns(ts=pl.max_horizontal("ts", pl.lit(end))),
         ]
     ).with_columns(pl.col("ts", "end").cast(TS))
-    single = explained.filter(pl.col("reason") != "unchecked").with_columns(
-        end=pl.col("ts") + timeframe_delta(timeframe)
-    )
-    rows = _joined(pl.concat([part.select("ts", "end", *_FACTS) for part in (outside, single)]), timeframe)
+    single = explained.filter(pl.col("reason") != UNCHECKED).with_columns(end=pl.col("ts") + timeframe_delta(timeframe))
+    rows = _joined(pl.concat([part.select("ts", "end", *FACTS) for part in (outside, single)]), timeframe)
     fresh = rows.select(pl.lit(market).alias("market"), pl.lit(timeframe).alias("timeframe"), pl.all())
     fresh = fresh.select(list(CANDLE_GAPS.columns))
     if not fresh.equals(known):

@@ -13,9 +13,9 @@ import polars as pl
 
 from trading_assets.candles import timeframe_delta
 from trading_assets.errors import SourceError
+from trading_assets.missing import Span, bars_between, missing_ranges
 from trading_assets.sources.contract import CandleSource
 from trading_assets.sources.gaps import count_reasons
-from trading_assets.sources.missing import Span, bars_between, missing_ranges
 from trading_assets.sources.quarantine import accept_released
 from trading_assets.sources.report import LONGEST_GAPS, IngestReport
 from trading_assets.sources.revisions import record_revisions

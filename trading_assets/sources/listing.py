@@ -7,7 +7,8 @@ from datetime import datetime
 import polars as pl
 
 from trading_assets.candles import TS, timeframe_delta
-from trading_assets.sources.gaps import as_ranges, explain, ledger
+from trading_assets.missing import explain
+from trading_assets.sources.gaps import as_ranges, ledger
 from trading_assets.sql import load_models, run_window
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLE_GAPS, CANDLES

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from trading_assets.candles import timeframe_delta
+from trading_assets.missing import Span, bars_between
 from trading_assets.sources.contract import CandleSource
-from trading_assets.sources.missing import Span, bars_between
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,14 @@ from typing import Any, Final
 
 import polars as pl
 
-from trading_assets.candles import Market, timeframe_minutes
+from trading_assets.candles import EPOCH, Market, timeframe_minutes
 from trading_assets.errors import SourceError
 from trading_assets.settings import KEYS_PREFIX, PolygonSource
 from trading_assets.sources.ccxt_client import environment_keys
 from trading_assets.sources.contract import RAW_COLUMNS
 from trading_assets.sources.waits import Waits
 from trading_assets.sources.web import PatientHttp, Refused
-from trading_assets.sources.window import EPOCH, check_window
+from trading_assets.sources.window import check_window
 
 PAGE_LIMIT: Final = 50_000
 """The most minutes that one answer may rest on."""

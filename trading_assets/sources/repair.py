@@ -12,12 +12,12 @@ import polars as pl
 
 from trading_assets.candles import Market, timeframe_delta
 from trading_assets.errors import SourceError
+from trading_assets.missing import UNCHECKED, Span, explain, merged, missing_times
 from trading_assets.settings import Settings
 from trading_assets.sources.contract import CandleSource
 from trading_assets.sources.gaps import (
     SETTLED,
     count_reasons,
-    explain,
     inside,
     ledger,
     mark,
@@ -25,7 +25,6 @@ from trading_assets.sources.gaps import (
     write_ledger,
 )
 from trading_assets.sources.ingestion import Progress, Taken, take
-from trading_assets.sources.missing import Span, merged, missing_times
 from trading_assets.sources.settle import note_beginning, stored_times
 from trading_assets.sources.window import last_close
 from trading_assets.store.contract import Store
@@ -195,9 +194,9 @@ def _judged(
     now: datetime,
 ) -> pl.DataFrame:
     """Say of each candle that was asked for in vain why it is missing."""
-    explained = explained.with_columns(reason=pl.when(tried).then(pl.lit("unchecked")).otherwise("reason"))
+    explained = explained.with_columns(reason=pl.when(tried).then(pl.lit(UNCHECKED)).otherwise("reason"))
     explained = note_beginning(store, source, explained, market=market, timeframe=timeframe, asked=asked, now=now)
-    empty = tried & (explained["reason"] == "unchecked")
+    empty = tried & (explained["reason"] == UNCHECKED)
     missing = explained["ts"]
     rival = _traded_elsewhere(store, missing.filter(empty), timeframe, peers)
     detail = f"asked again: {source.name} has none"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from trading_assets.sources.missing import Gap
+from trading_assets.missing import Gap
 
 LONGEST_GAPS: Final = 5
 """How many missing ranges a report names."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from trading_assets.candles import timeframe_delta
+from trading_assets.missing import Span, merged
 from trading_assets.sources.gaps import ledger, settled_spans
-from trading_assets.sources.missing import Span, merged
 from trading_assets.sources.window import last_close
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES

@@ -8,9 +8,9 @@ from datetime import datetime
 import polars as pl
 
 from trading_assets.errors import SourceError
+from trading_assets.missing import UNCHECKED, Span, explain, missing_times
 from trading_assets.sources.contract import CandleSource, KnowsBeginning
-from trading_assets.sources.gaps import SETTLED, explain, inside, ledger, mark, refused, write_ledger
-from trading_assets.sources.missing import Span, missing_times
+from trading_assets.sources.gaps import SETTLED, inside, ledger, mark, refused, write_ledger
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES
 
@@ -63,7 +63,7 @@ def note_beginning(
     stored = store.bounds(CANDLES, where={"market": market, "timeframe": timeframe})
     first = stored[0] if stored else now
     head = explained.filter(
-        inside(explained["ts"], asked) & (explained["ts"] < first) & (explained["reason"] == "unchecked")
+        inside(explained["ts"], asked) & (explained["ts"] < first) & (explained["reason"] == UNCHECKED)
     )
     if head.is_empty():
         return explained

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Final
+from datetime import datetime
 
-from trading_assets.candles import timeframe_delta
+from trading_assets.candles import EPOCH, timeframe_delta
 from trading_assets.errors import SettingsError
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""Bars of every timeframe are counted from here."""
 
 
 def check_window(market: str, start: datetime, end: datetime) -> None:

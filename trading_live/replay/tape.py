@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from heapq import merge
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
-from trading_assets.candles import OHLCV, timeframe_delta, timeframe_minutes
+from trading_assets.candles import EPOCH, OHLCV, timeframe_delta, timeframe_minutes
 from trading_assets.errors import MissingCandles
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store.contract import Store
@@ -21,8 +21,6 @@ from trading_live.replay.funding import NO_FUNDING, Funding
 
 INTERVALS: Final = ("5m", "15m", "1h", "4h", "1d")
 """Bars built from the candles, beside the candles' own timeframe."""
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 MAX_DECIMALS: Final = 8
 

@@ -1,4 +1,4 @@
-"""Which candles a window lacks: ranges of them, and how many."""
+"""Which candles a window lacks, and what the gap ledger says of them. Pure: no store, no clock."""
 
 from __future__ import annotations
 
@@ -9,11 +9,21 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import TS, timeframe_delta
-from trading_assets.sources.window import EPOCH
+from trading_assets.candles import EPOCH, TS, timeframe_delta
 
 Span = tuple[datetime, datetime]
 """A half-open range of time."""
+
+UNCHECKED: Final = "unchecked"
+"""The reason of what nobody looked into: it has no row in the ledger."""
+
+FACTS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "reason": pl.String,
+    "detail": pl.String,
+    "attempts": pl.Int32,
+    "checked_at": TS,
+}
+"""What a ledger knows of a missing candle."""
 
 _RANGES: Final = {"start": TS, "end": TS}
 
@@ -44,7 +54,7 @@ def missing_ranges(times: pl.Series, timeframe: str, start: datetime, end: datet
     Parameters
     ----------
     times
-        Open times of the stored candles in the window, ascending and unique.
+        Open times of stored candles, ascending and unique; those outside of the window do not matter.
     timeframe, start, end
         What the window should hold.
     """
@@ -67,6 +77,33 @@ def missing_times(times: pl.Series, timeframe: str, start: datetime, end: dateti
         return pl.Series("ts", [], dtype=TS)
     opens = found.select(pl.datetime_ranges("start", "end", bar, closed="left", time_unit="us").alias("ts"))
     return opens["ts"].explode().cast(TS)
+
+
+def explain(missing: pl.Series, ledger: pl.DataFrame) -> pl.DataFrame:
+    """What the gap ledger says about missing candles.
+
+    Parameters
+    ----------
+    missing
+        Open times, ascending.
+    ledger
+        Rows of the table ``candle_gaps`` of the same market and timeframe. A candle that came in after its gap was
+        entered is not missing, whatever the ledger says.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per missing candle: ``ts`` and the ``FACTS``; ``unchecked`` where the ledger has nothing.
+    """
+    rows = ledger.select("ts", "end", *FACTS).sort("ts")
+    found = pl.DataFrame({"ts": missing.cast(TS)}).join_asof(rows, on="ts", strategy="backward")
+    covered = (pl.col("ts") < pl.col("end")).fill_null(value=False)
+    default = {"reason": pl.lit(UNCHECKED), "detail": pl.lit(""), "attempts": pl.lit(0, pl.Int32)}
+    return found.select(
+        "ts",
+        *(pl.when(covered).then(name).otherwise(value).alias(name) for name, value in default.items()),
+        pl.when(covered).then("checked_at").alias("checked_at"),
+    )
 
 
 def bars_between(start: datetime, end: datetime, bar: timedelta) -> int:
@@ -92,5 +129,6 @@ def _ranges(times: pl.Series, bar: timedelta, start: datetime, end: datetime) ->
     if start >= end:
         return pl.DataFrame(schema=_RANGES)
     first = EPOCH - (EPOCH - start) // bar * bar  # the first bar that opens in the window
-    edges = pl.concat([pl.Series([first - bar], dtype=TS), times, pl.Series([end], dtype=TS)])
+    stored = times.filter((times >= start) & (times < end))
+    edges = pl.concat([pl.Series([first - bar], dtype=TS), stored, pl.Series([end], dtype=TS)])
     return pl.DataFrame({"start": edges[:-1] + bar, "end": edges[1:]}).filter(pl.col("start") < pl.col("end"))
