@@ -11,14 +11,14 @@ from trading_assets.features.windows import Array
 @pattern("CDLCOUNTERATTACK", 12, low=-1, high=1)
 def counterattack(c: Candles) -> tuple[Flags, Flags]:
     """Two long bodies of opposite colour with equal closes."""
-    same = c.each((0, 1), "long") & within(c.close(), c.close(1), c.equal(1))
+    same = c.each((0, 1), "long") & within(c.close[0], c.close[1], c.equal[1])
     return same & c.all(1, "black") & c.all(0, "white"), same & c.all(1, "white") & c.all(0, "black")
 
 
 @pattern("CDLDARKCLOUDCOVER", 12, low=-1)
 def dark_cloud_cover(c: Candles) -> Flags:
     """A black candle opens above a long white one's high and closes below its middle."""
-    falls = (c.open() > c.high(1)) & (c.close() > c.open(1)) & (c.close() < c.close(1) - 0.5 * c.body(1))
+    falls = (c.open[0] > c.high[1]) & (c.close[0] > c.open[1]) & (c.close[0] < c.close[1] - 0.5 * c.body[1])
     return c.all(1, "white", "long") & c.all(0, "black") & falls
 
 
@@ -33,7 +33,7 @@ def doji_star(c: Candles) -> tuple[Flags, Flags]:
 @pattern("CDLENGULFING", 3, low=-1, high=1)
 def engulfing(c: Candles) -> Array:
     """A body that covers the one before, of the other colour; 0.8 where they share one end."""
-    o, close, before, after = c.open(), c.close(), c.open(1), c.close(1)
+    o, close, before, after = c.open[0], c.close[0], c.open[1], c.close[1]
     up = c.all(0, "white") & c.all(1, "black")
     up &= ((close >= before) & (o < after)) | ((close > before) & (o <= after))
     down = c.all(0, "black") & c.all(1, "white")
@@ -44,18 +44,18 @@ def engulfing(c: Candles) -> Array:
 @pattern("CDLHAMMER", 12, high=1)
 def hammer(c: Candles) -> Flags:
     """A short body over a long lower shadow, near the low before."""
-    return c.all(0, "short", "long_lower", "no_upper") & (c.bottom() <= c.low(1) + c.near(1))
+    return c.all(0, "short", "long_lower", "no_upper") & (c.bottom[0] <= c.low[1] + c.near[1])
 
 
 @pattern("CDLHANGINGMAN", 12, low=-1)
 def hanging_man(c: Candles) -> Flags:
     """A short body over a long lower shadow, near the high before."""
-    return c.all(0, "short", "long_lower", "no_upper") & (c.bottom() >= c.high(1) - c.near(1))
+    return c.all(0, "short", "long_lower", "no_upper") & (c.bottom[0] >= c.high[1] - c.near[1])
 
 
 def _inside(c: Candles, second: str) -> Array:
-    strict = (c.top() < c.top(1)) & (c.bottom() > c.bottom(1))
-    loose = (c.top() <= c.top(1)) & (c.bottom() >= c.bottom(1))
+    strict = (c.top[0] < c.top[1]) & (c.bottom[0] > c.bottom[1])
+    loose = (c.top[0] <= c.top[1]) & (c.bottom[0] >= c.bottom[1])
     size = np.where(strict, 1.0, np.where(loose, 0.8, 0.0)) * (c.all(1, "long") & c.all(0, second))
     return np.asarray(size * (2.0 * c.all(1, "black") - 1))
 
@@ -75,15 +75,15 @@ def harami_cross(c: Candles) -> Array:
 @pattern("CDLHOMINGPIGEON", 12, high=1)
 def homing_pigeon(c: Candles) -> Flags:
     """A short black body within a long black one."""
-    inside = (c.open() < c.open(1)) & (c.close() > c.close(1))
+    inside = (c.open[0] < c.open[1]) & (c.close[0] > c.close[1])
     return c.all(1, "black", "long") & c.all(0, "black", "short_or_usual") & inside
 
 
 @pattern("CDLINNECK", 12, low=-1)
 def in_neck(c: Candles) -> Flags:
     """After a long black body, a white one opens below its low and closes at its close."""
-    closes = (c.close() <= c.close(1) + c.equal(1)) & (c.close() >= c.close(1))
-    return c.all(1, "black", "long") & c.all(0, "white") & (c.open() < c.low(1)) & closes
+    closes = (c.close[0] <= c.close[1] + c.equal[1]) & (c.close[0] >= c.close[1])
+    return c.all(1, "black", "long") & c.all(0, "white") & (c.open[0] < c.low[1]) & closes
 
 
 @pattern("CDLINVERTEDHAMMER", 12, high=1)
@@ -114,34 +114,34 @@ def kicking(c: Candles) -> tuple[Flags, Flags]:
 def kicking_by_length(c: Candles) -> tuple[Flags, Flags]:
     """Kicking, the sign being the longer candle's colour."""
     up, down = _kick(c)
-    second = c.body() > c.body(1)
+    second = c.body[0] > c.body[1]
     return (up & second) | (down & ~second), (down & second) | (up & ~second)
 
 
 @pattern("CDLMATCHINGLOW", 7, high=1)
 def matching_low(c: Candles) -> Flags:
     """Two black candles with equal closes."""
-    return c.each((0, 1), "black") & within(c.close(), c.close(1), c.equal(1))
+    return c.each((0, 1), "black") & within(c.close[0], c.close[1], c.equal[1])
 
 
 @pattern("CDLONNECK", 12, low=-1)
 def on_neck(c: Candles) -> Flags:
     """After a long black body, a white one opens below its low and closes at its low."""
-    closes = within(c.close(), c.low(1), c.equal(1))
-    return c.all(1, "black", "long") & c.all(0, "white") & (c.open() < c.low(1)) & closes
+    closes = within(c.close[0], c.low[1], c.equal[1])
+    return c.all(1, "black", "long") & c.all(0, "white") & (c.open[0] < c.low[1]) & closes
 
 
 @pattern("CDLPIERCING", 12, high=1)
 def piercing(c: Candles) -> Flags:
     """A long white candle opens below a long black one's low and closes above its middle."""
-    rises = (c.open() < c.low(1)) & (c.close() < c.open(1)) & (c.close() > c.close(1) + 0.5 * c.body(1))
+    rises = (c.open[0] < c.low[1]) & (c.close[0] < c.open[1]) & (c.close[0] > c.close[1] + 0.5 * c.body[1])
     return c.all(1, "black", "long") & c.all(0, "white", "long") & rises
 
 
 @pattern("CDLSEPARATINGLINES", 12, low=-1, high=1)
 def separating_lines(c: Candles) -> tuple[Flags, Flags]:
     """A long body opens at its extreme, where the one before of the other colour had opened."""
-    same = c.all(0, "long") & within(c.open(), c.open(1), c.equal(1))
+    same = c.all(0, "long") & within(c.open[0], c.open[1], c.equal[1])
     up = same & c.all(1, "black") & c.all(0, "white", "no_lower")
     return up, same & c.all(1, "white") & c.all(0, "black", "no_upper")
 
@@ -149,5 +149,5 @@ def separating_lines(c: Candles) -> tuple[Flags, Flags]:
 @pattern("CDLTHRUSTING", 12, low=-1)
 def thrusting(c: Candles) -> Flags:
     """After a long black body, a white one opens below its low and closes within it, below its middle."""
-    closes = (c.close() > c.close(1) + c.equal(1)) & (c.close() <= c.close(1) + 0.5 * c.body(1))
-    return c.all(1, "black", "long") & c.all(0, "white") & (c.open() < c.low(1)) & closes
+    closes = (c.close[0] > c.close[1] + c.equal[1]) & (c.close[0] <= c.close[1] + 0.5 * c.body[1])
+    return c.all(1, "black", "long") & c.all(0, "white") & (c.open[0] < c.low[1]) & closes

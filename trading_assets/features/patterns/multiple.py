@@ -11,43 +11,37 @@ from trading_assets.features.windows import Array
 @pattern("CDL3BLACKCROWS", 14, low=-1)
 def three_black_crows(c: Candles) -> Flags:
     """Three black candles that close at their lows, each opening within the one before."""
-    opens = (c.open(1) < c.open(2)) & (c.open(1) > c.close(2)) & (c.open() < c.open(1)) & (c.open() > c.close(1))
-    falls = (c.high(3) > c.close(2)) & (c.close(2) > c.close(1)) & (c.close(1) > c.close())
+    opens = (c.open[1] < c.open[2]) & (c.open[1] > c.close[2]) & (c.open[0] < c.open[1]) & (c.open[0] > c.close[1])
+    falls = (c.high[3] > c.close[2]) & c.each((0, 1), "closes_lower")
     return c.all(3, "white") & c.each((0, 1, 2), "black", "no_lower") & opens & falls
 
 
 @pattern("CDLIDENTICAL3CROWS", 13, low=-1)
 def identical_three_crows(c: Candles) -> Flags:
     """Three black candles that close at their lows, each opening at the close before."""
-    falls = (c.close(2) > c.close(1)) & (c.close(1) > c.close())
-    opens = within(c.open(1), c.close(2), c.equal(2)) & within(c.open(), c.close(1), c.equal(1))
-    return c.each((0, 1, 2), "black", "no_lower") & falls & opens
+    opens = within(c.open[1], c.close[2], c.equal[2]) & within(c.open[0], c.close[1], c.equal[1])
+    return c.each((0, 1, 2), "black", "no_lower") & c.each((0, 1), "closes_lower") & opens
 
 
 def _rising(c: Candles) -> Flags:
-    return c.each((0, 1, 2), "white") & (c.close() > c.close(1)) & (c.close(1) > c.close(2))
-
-
-def _opens_within(c: Candles, ago: int) -> Flags:
-    before = ago + 1
-    return np.asarray((c.open(ago) > c.open(before)) & (c.open(ago) <= c.close(before) + c.near(before)))
+    return c.each((0, 1, 2), "white") & c.each((0, 1), "closes_higher")
 
 
 @pattern("CDL3WHITESOLDIERS", 13, high=1)
 def three_white_soldiers(c: Candles) -> Flags:
     """Three white candles of like size that close at their highs, each opening within the one before."""
     shape = _rising(c) & c.each((0, 1, 2), "no_upper") & c.all(0, "long")
-    alike = (c.body(1) > c.body(2) - c.far(2)) & (c.body() > c.body(1) - c.far(1))
-    return shape & _opens_within(c, 1) & _opens_within(c, 0) & alike
+    alike = (c.body[1] > c.body[2] - c.far[2]) & (c.body[0] > c.body[1] - c.far[1])
+    return shape & c.each((0, 1), "opens_within") & alike
 
 
 @pattern("CDLADVANCEBLOCK", 13, low=-1)
 def advance_block(c: Candles) -> Flags:
     """Three rising white candles that lose strength."""
-    shape = _rising(c) & _opens_within(c, 1) & _opens_within(c, 0) & c.all(2, "long", "short_upper")
-    first, second, third = c.body(2), c.body(1), c.body()
+    shape = _rising(c) & c.each((0, 1), "opens_within") & c.all(2, "long", "short_upper")
+    first, second, third = c.body[2], c.body[1], c.body[0]
     smaller = third < second
-    weak = ((second < first - c.far(2)) & (third < second + c.near(1))) | (third < second - c.far(1))
+    weak = ((second < first - c.far[2]) & (third < second + c.near[1])) | (third < second - c.far[1])
     weak |= smaller & (second < first) & (c.all(0, "usual_upper") | c.all(1, "usual_upper"))
     weak |= smaller & c.all(0, "long_upper")
     return shape & weak
@@ -56,27 +50,26 @@ def advance_block(c: Candles) -> Flags:
 @pattern("CDLSTALLEDPATTERN", 13, low=-1)
 def stalled(c: Candles) -> Flags:
     """Two long white candles and a short one that hardly goes on."""
-    shape = _rising(c) & c.all(2, "long") & c.all(1, "long", "no_upper") & c.all(0, "short")
-    return shape & _opens_within(c, 1) & (c.open() >= c.close(1) - c.body() - c.near(1))
+    shape = _rising(c) & c.all(2, "long") & c.all(1, "long", "no_upper", "opens_within") & c.all(0, "short")
+    return shape & (c.open[0] >= c.close[1] - c.body[0] - c.near[1])
 
 
 @pattern("CDL3STARSINSOUTH", 13, high=1)
 def three_stars_in_the_south(c: Candles) -> Flags:
     """Three black candles, each smaller than the one before and with a higher low."""
-    second = (c.body(1) < c.body(2)) & (c.open(1) > c.close(2)) & (c.open(1) <= c.high(2))
-    second &= (c.low(1) < c.close(2)) & (c.low(1) >= c.low(2))
-    third = (c.low() > c.low(1)) & (c.high() < c.high(1))
+    second = (c.body[1] < c.body[2]) & (c.open[1] > c.close[2]) & (c.open[1] <= c.high[2])
+    second &= (c.low[1] < c.close[2]) & (c.low[1] >= c.low[2])
     shape = c.all(2, "black", "long", "long_lower") & c.all(1, "black", "some_lower")
-    return shape & c.all(0, "black", "short", "no_lower", "no_upper") & second & third
+    return shape & c.all(0, "black", "short", "no_lower", "no_upper", "inside") & second
 
 
 @pattern("CDL3LINESTRIKE", 9, low=-1, high=1)
 def three_line_strike(c: Candles) -> tuple[Flags, Flags]:
     """Three candles of one colour and one of the other that takes them all back."""
-    opens = (c.open(2) >= c.bottom(3) - c.near(3)) & (c.open(2) <= c.top(3) + c.near(3))
-    opens &= (c.open(1) >= c.bottom(2) - c.near(2)) & (c.open(1) <= c.top(2) + c.near(2))
-    rise = (c.close(1) > c.close(2)) & (c.close(2) > c.close(3)) & (c.open() > c.close(1)) & (c.close() < c.open(3))
-    fall = (c.close(1) < c.close(2)) & (c.close(2) < c.close(3)) & (c.open() < c.close(1)) & (c.close() > c.open(3))
+    opens = (c.open[2] >= c.bottom[3] - c.near[3]) & (c.open[2] <= c.top[3] + c.near[3])
+    opens &= (c.open[1] >= c.bottom[2] - c.near[2]) & (c.open[1] <= c.top[2] + c.near[2])
+    rise = c.each((1, 2), "closes_higher") & (c.open[0] > c.close[1]) & (c.close[0] < c.open[3])
+    fall = c.each((1, 2), "closes_lower") & (c.open[0] < c.close[1]) & (c.close[0] > c.open[3])
     up = opens & rise & c.each((1, 2, 3), "white") & c.all(0, "black")
     return up, opens & fall & c.each((1, 2, 3), "black") & c.all(0, "white")
 
@@ -85,27 +78,25 @@ def three_line_strike(c: Candles) -> tuple[Flags, Flags]:
 def concealing_baby_swallow(c: Candles) -> Flags:
     """Two black marubozu, a black candle below a gap that reaches back, and one that engulfs it."""
     shape = c.each((2, 3), "black", "no_lower", "no_upper") & c.all(1, "black", "gap_down", "some_upper")
-    return shape & c.all(0, "black") & (c.high(1) > c.close(2)) & (c.high() > c.high(1)) & (c.low() < c.low(1))
+    return shape & c.all(0, "black") & (c.high[1] > c.close[2]) & (c.high[0] > c.high[1]) & (c.low[0] < c.low[1])
 
 
 @pattern("CDLLADDERBOTTOM", 15, high=1)
 def ladder_bottom(c: Candles) -> Flags:
     """Three falling black candles, one with an upper shadow, and a white one above it."""
-    falls = (c.open(4) > c.open(3)) & (c.open(3) > c.open(2)) & (c.close(4) > c.close(3)) & (c.close(3) > c.close(2))
+    falls = (c.open[4] > c.open[3]) & (c.open[3] > c.open[2]) & c.each((2, 3), "closes_lower")
     shape = c.each((2, 3, 4), "black") & c.all(1, "black", "some_upper") & c.all(0, "white")
-    return shape & falls & (c.open() > c.open(1)) & (c.close() > c.high(1))
+    return shape & falls & (c.open[0] > c.open[1]) & (c.close[0] > c.high[1])
 
 
 @pattern("CDLBREAKAWAY", 15, low=-1, high=1)
 def breakaway(c: Candles) -> tuple[Flags, Flags]:
     """A long body, a gap and two more candles onwards, then one that closes within the gap."""
-    lower = (c.high(2) < c.high(3)) & (c.low(2) < c.low(3)) & (c.high(1) < c.high(2)) & (c.low(1) < c.low(2))
-    higher = (c.high(2) > c.high(3)) & (c.low(2) > c.low(3)) & (c.high(1) > c.high(2)) & (c.low(1) > c.low(2))
     up = c.all(4, "long", "black") & c.all(3, "black", "gap_down") & c.all(1, "black") & c.all(0, "white")
     down = c.all(4, "long", "white") & c.all(3, "white", "gap_up") & c.all(1, "white") & c.all(0, "black")
     return (
-        up & lower & (c.close() > c.open(3)) & (c.close() < c.close(4)),
-        down & higher & (c.close() < c.open(3)) & (c.close() > c.close(4)),
+        up & c.each((1, 2), "lower") & (c.close[0] > c.open[3]) & (c.close[0] < c.close[4]),
+        down & c.each((1, 2), "higher") & (c.close[0] < c.open[3]) & (c.close[0] > c.close[4]),
     )
 
 
@@ -113,20 +104,21 @@ def breakaway(c: Candles) -> tuple[Flags, Flags]:
 def mat_hold(c: Candles) -> Flags:
     """A long white body, three short ones above its middle, and a white one above all."""
     shape = c.all(4, "long", "white") & c.each((1, 2, 3), "short") & c.all(3, "black", "gap_up") & c.all(0, "white")
-    floor = c.close(4) - 0.5 * c.body(4)
-    holds = (c.bottom(2) < c.close(4)) & (c.bottom(1) < c.close(4)) & (c.bottom(2) > floor) & (c.bottom(1) > floor)
-    falls = (c.top(2) < c.open(3)) & (c.top(1) < c.top(2))
-    highest = np.maximum(np.maximum(c.high(3), c.high(2)), c.high(1))
-    return shape & holds & falls & (c.open() > c.close(1)) & (c.close() > highest)
+    floor = c.close[4] - 0.5 * c.body[4]
+    holds = (c.bottom[2] < c.close[4]) & (c.bottom[1] < c.close[4]) & (c.bottom[2] > floor) & (c.bottom[1] > floor)
+    falls = (c.top[2] < c.open[3]) & (c.top[1] < c.top[2])
+    highest = np.maximum(np.maximum(c.high[3], c.high[2]), c.high[1])
+    return shape & holds & falls & (c.open[0] > c.close[1]) & (c.close[0] > highest)
 
 
 @pattern("CDLRISEFALL3METHODS", 15, low=-1, high=1)
 def three_methods(c: Candles) -> tuple[Flags, Flags]:
     """A long body, three short ones against it within its range, and a long one that goes on."""
-    within_first = np.logical_and.reduce([(c.bottom(k) < c.high(4)) & (c.top(k) > c.low(4)) for k in (1, 2, 3)])
-    shape = within_first & c.each((0, 4), "long") & c.each((1, 2, 3), "short")
-    up = (c.close(2) < c.close(3)) & (c.close(1) < c.close(2)) & (c.open() > c.close(1)) & (c.close() > c.close(4))
-    down = (c.close(2) > c.close(3)) & (c.close(1) > c.close(2)) & (c.open() < c.close(1)) & (c.close() < c.close(4))
+    shape = c.each((0, 4), "long") & c.each((1, 2, 3), "short")
+    for ago in (1, 2, 3):
+        shape = shape & (c.bottom[ago] < c.high[4]) & (c.top[ago] > c.low[4])
+    up = c.each((1, 2), "closes_lower") & (c.open[0] > c.close[1]) & (c.close[0] > c.close[4])
+    down = c.each((1, 2), "closes_higher") & (c.open[0] < c.close[1]) & (c.close[0] < c.close[4])
     return (
         shape & up & c.each((0, 4), "white") & c.each((1, 2, 3), "black"),
         shape & down & c.each((0, 4), "black") & c.each((1, 2, 3), "white"),
@@ -135,18 +127,16 @@ def three_methods(c: Candles) -> tuple[Flags, Flags]:
 
 def _trap(c: Candles, ago: int) -> tuple[Flags, Flags]:
     """A bar inside the one before, left downwards (a bull trap is seen) or upwards."""
-    inside = (c.high(ago + 1) < c.high(ago + 2)) & (c.low(ago + 1) > c.low(ago + 2))
-    down = (c.high(ago) < c.high(ago + 1)) & (c.low(ago) < c.low(ago + 1))
-    up = (c.high(ago) > c.high(ago + 1)) & (c.low(ago) > c.low(ago + 1))
-    return inside & down, inside & up
+    inside = c.all(ago + 1, "inside")
+    return inside & c.all(ago, "lower"), inside & c.all(ago, "higher")
 
 
 def _modified_trap(c: Candles, ago: int) -> tuple[Flags, Flags]:
     """Two bars inside one another, the middle one closing at its extreme, and the break out of them."""
-    first = (c.high(ago + 2) < c.high(ago + 3)) & (c.low(ago + 2) > c.low(ago + 3))
+    first = c.all(ago + 2, "inside")
     down, up = _trap(c, ago)
-    close, near = c.close(ago + 2), c.near(ago + 2)
-    return first & down & (close <= c.low(ago + 2) + near), first & up & (close >= c.high(ago + 2) - near)
+    close, near = c.close[ago + 2], c.near[ago + 2]
+    return first & down & (close <= c.low[ago + 2] + near), first & up & (close >= c.high[ago + 2] - near)
 
 
 def _confirmed(c: Candles, traps: list[tuple[Flags, Flags]]) -> Array:
@@ -157,11 +147,11 @@ def _confirmed(c: Candles, traps: list[tuple[Flags, Flags]]) -> Array:
         up, down = traps[ago]
         fresh_up, fresh_down = up & ~newer, down & ~newer
         for later in range(ago - 1, 0, -1):
-            fresh_up &= ~(c.close(later) > c.high(ago + 1))
-            fresh_down &= ~(c.close(later) < c.low(ago + 1))
-        value[fresh_up & (c.close() > c.high(ago + 1))] = 2
-        value[fresh_down & (c.close() < c.low(ago + 1))] = -2
-        newer |= up | down
+            fresh_up &= ~(c.close[later] > c.high[ago + 1])
+            fresh_down &= ~(c.close[later] < c.low[ago + 1])
+        value = np.where(fresh_up & (c.close[0] > c.high[ago + 1]), 2.0, value)
+        value = np.where(fresh_down & (c.close[0] < c.low[ago + 1]), -2.0, value)
+        newer = newer | up | down
     return value
 
 

@@ -7,8 +7,9 @@ sums over their window alone, so patterns have the finite memory that all featur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property, wraps
+from collections.abc import Callable
+from functools import cached_property, reduce, wraps
+from operator import and_
 from typing import Final
 
 import numpy as np
@@ -26,38 +27,51 @@ OLDEST: Final = 6
 
 
 class Candles:
-    """The candles of a frame; every method takes how many bars ago and returns one value per bar from ``OLDEST`` on."""
+    """The candles of a frame, one value per wanted bar: ``close[1]`` of the bar before, ``all(0, "long")`` of the bar.
+
+    Of one bar the values are NumPy's scalars: they know the operators of its arrays, and cost a tenth of them.
+
+    Attributes
+    ----------
+    first
+        The row of the first value: the oldest bar that is wanted and has ``OLDEST`` before it.
+    """
 
     def __init__(self, frame: Bars) -> None:
-        self._frame = frame
+        self._open, self._high, self._low, self._close = frame.open, frame.high, frame.low, frame.close
         self._known: dict[tuple[object, ...], Flags] = {}
+        end = len(frame)
+        self.first = max(end - frame.wanted, OLDEST)
+        one = end - self.first == 1
+        self._rows = [self.first - ago if one else slice(self.first - ago, end - ago) for ago in range(OLDEST + 1)]
 
-    def _ago[S: np.generic](self, values: npt.NDArray[S], ago: int) -> npt.NDArray[S]:
-        return values[OLDEST - ago : max(len(values) - ago, OLDEST - ago)]
+    def _of_each[S: np.generic](self, values: npt.NDArray[S]) -> tuple[npt.NDArray[S], ...]:
+        """The values of the candles 0, 1, ... bars ago."""
+        return tuple([values[rows] for rows in self._rows])
 
     @cached_property
     def _tops(self) -> Array:
-        return np.maximum(self._frame.open, self._frame.close)
+        return np.maximum(self._open, self._close)
 
     @cached_property
     def _bottoms(self) -> Array:
-        return np.minimum(self._frame.open, self._frame.close)
+        return np.minimum(self._open, self._close)
 
     @cached_property
     def _bodies(self) -> Array:
-        return np.abs(self._frame.close - self._frame.open)
+        return np.abs(self._close - self._open)
 
     @cached_property
     def _ranges(self) -> Array:
-        return self._frame.high - self._frame.low
+        return self._high - self._low
 
     @cached_property
     def _uppers(self) -> Array:
-        return self._frame.high - self._tops
+        return self._high - self._tops
 
     @cached_property
     def _lowers(self) -> Array:
-        return self._bottoms - self._frame.low
+        return self._bottoms - self._low
 
     @cached_property
     def _usual_body(self) -> Array:
@@ -94,9 +108,10 @@ class Candles:
     @cached_property
     def _flags(self) -> dict[str, Flags]:
         body, upper, lower = self._bodies, self._uppers, self._lowers
+        open_, high, low, close = (shift(prices, 1) for prices in (self._open, self._high, self._low, self._close))
         return {
-            "white": self._frame.close >= self._frame.open,
-            "black": self._frame.close < self._frame.open,
+            "white": self._close >= self._open,
+            "black": self._close < self._open,
             "long": body > self._usual_body,
             "short": body < self._usual_body,
             "short_or_usual": body <= self._usual_body,
@@ -114,73 +129,90 @@ class Candles:
             "very_long_lower": lower > 2 * body,
             "gap_up": self._bottoms > shift(self._tops, 1),
             "gap_down": self._tops < shift(self._bottoms, 1),
-            "window_up": self._frame.low > shift(self._frame.high, 1),
-            "window_down": self._frame.high < shift(self._frame.low, 1),
+            "window_up": self._low > high,
+            "window_down": self._high < low,
+            "closes_higher": self._close > close,
+            "closes_lower": self._close < close,
+            "higher": (self._high > high) & (self._low > low),
+            "lower": (self._high < high) & (self._low < low),
+            "inside": (self._high < high) & (self._low > low),
+            "opens_within": (self._open > open_) & (self._open <= close + shift(self._nears, 1)),
         }
 
     def all(self, ago: int, *flags: str) -> Flags:
         """Whether the candle has every one of the named properties; shared, so not to be changed."""
         key = (ago, *flags)
         if key not in self._known:
-            first, *others = (self._ago(self._flags[flag], ago) for flag in flags)
-            for other in others:
-                first = first & other
-            self._known[key] = first
+            self._known[key] = reduce(and_, [self._flags[flag][self._rows[ago]] for flag in flags])
         return self._known[key]
 
-    def each(self, bars: Sequence[int], *flags: str) -> Flags:
-        """Whether all of several candles have every one of the named properties."""
-        result: Flags = np.logical_and.reduce([self.all(ago, *flags) for ago in bars])
-        return result
+    def each(self, bars: tuple[int, ...], *flags: str) -> Flags:
+        """Whether all of several candles have every one of the named properties; shared like :meth:`all`."""
+        key = (bars, *flags)
+        if key not in self._known:
+            self._known[key] = reduce(and_, [self.all(ago, *flags) for ago in bars])
+        return self._known[key]
 
-    def open(self, ago: int = 0) -> Array:
+    @cached_property
+    def open(self) -> tuple[Array, ...]:
         """The open."""
-        return self._ago(self._frame.open, ago)
+        return self._of_each(self._open)
 
-    def high(self, ago: int = 0) -> Array:
+    @cached_property
+    def high(self) -> tuple[Array, ...]:
         """The high."""
-        return self._ago(self._frame.high, ago)
+        return self._of_each(self._high)
 
-    def low(self, ago: int = 0) -> Array:
+    @cached_property
+    def low(self) -> tuple[Array, ...]:
         """The low."""
-        return self._ago(self._frame.low, ago)
+        return self._of_each(self._low)
 
-    def close(self, ago: int = 0) -> Array:
+    @cached_property
+    def close(self) -> tuple[Array, ...]:
         """The close."""
-        return self._ago(self._frame.close, ago)
+        return self._of_each(self._close)
 
-    def top(self, ago: int = 0) -> Array:
+    @cached_property
+    def top(self) -> tuple[Array, ...]:
         """The higher of open and close."""
-        return self._ago(self._tops, ago)
+        return self._of_each(self._tops)
 
-    def bottom(self, ago: int = 0) -> Array:
+    @cached_property
+    def bottom(self) -> tuple[Array, ...]:
         """The lower of open and close."""
-        return self._ago(self._bottoms, ago)
+        return self._of_each(self._bottoms)
 
-    def body(self, ago: int = 0) -> Array:
+    @cached_property
+    def body(self) -> tuple[Array, ...]:
         """The distance of open and close."""
-        return self._ago(self._bodies, ago)
+        return self._of_each(self._bodies)
 
-    def near(self, ago: int) -> Array:
+    @cached_property
+    def near(self) -> tuple[Array, ...]:
         """A fifth of the usual range."""
-        return self._ago(self._nears, ago)
+        return self._of_each(self._nears)
 
-    def far(self, ago: int) -> Array:
+    @cached_property
+    def far(self) -> tuple[Array, ...]:
         """Three fifths of the usual range."""
-        return self._ago(self._fars, ago)
+        return self._of_each(self._fars)
 
-    def equal(self, ago: int) -> Array:
+    @cached_property
+    def equal(self) -> tuple[Array, ...]:
         """A twentieth of the usual range."""
-        return self._ago(self._equals, ago)
+        return self._of_each(self._equals)
 
-    def doji_limit(self, ago: int) -> Array:
+    @cached_property
+    def doji_limit(self) -> tuple[Array, ...]:
         """A tenth of the usual range."""
-        return self._ago(self._doji_limit, ago)
+        return self._of_each(self._doji_limit)
 
 
 def within(value: Array, centre: Array, margin: Array) -> Flags:
     """Whether a value is at most a margin away."""
-    return np.asarray((value <= centre + margin) & (value >= centre - margin))
+    close: Flags = (value <= centre + margin) & (value >= centre - margin)
+    return close
 
 
 def pattern(talib: str, lookback: int, *, low: float = 0, high: float = 0) -> Callable[..., Callable[[Bars], Array]]:
@@ -189,23 +221,21 @@ def pattern(talib: str, lookback: int, *, low: float = 0, high: float = 0) -> Ca
     The function returns where the pattern is seen (a bullish one, or a bearish one where only ``low`` is given), a pair
     (bullish, bearish), or the values themselves.
     """
-    first = max(lookback - 1, OLDEST)
 
     def register(function: Callable[[Candles], Signs]) -> Callable[[Bars], Array]:
         @wraps(function)
         def compute(frame: Bars) -> Array:
-            values = np.empty(len(frame))
-            values[:first] = np.nan
-            if len(frame) > first:
-                seen = function(frame.once(Candles))
+            candles, values = frame.once(Candles), np.zeros(len(frame))
+            if len(frame) > candles.first:
+                seen, wanted = function(candles), values[candles.first :]
                 if isinstance(seen, tuple):
-                    np.subtract(
-                        seen[0][first - OLDEST :], seen[1][first - OLDEST :], out=values[first:], dtype=np.float64
-                    )
+                    wanted[...] = seen[0]
+                    wanted -= seen[1]
                 elif high == 0 and seen.dtype == np.bool_:
-                    np.negative(seen[first - OLDEST :], out=values[first:], dtype=np.float64)
+                    wanted -= seen
                 else:
-                    values[first:] = seen[first - OLDEST :]
+                    wanted[...] = seen
+            values[: max(lookback - 1, candles.first)] = np.nan
             return values
 
         feature(

@@ -66,8 +66,8 @@ def marubozu(c: Candles) -> tuple[Flags, Flags]:
 @pattern("CDLRICKSHAWMAN", 11, high=1)
 def rickshaw_man(c: Candles) -> Flags:
     """A doji with two long shadows in the middle of its range."""
-    middle = c.low() + (c.high() - c.low()) / 2
-    centred = (c.bottom() <= middle + c.near(0)) & (c.top() >= middle - c.near(0))
+    middle = c.low[0] + (c.high[0] - c.low[0]) / 2
+    centred = (c.bottom[0] <= middle + c.near[0]) & (c.top[0] >= middle - c.near[0])
     return c.all(0, "doji", "long_lower", "long_upper") & centred
 
 
