@@ -39,9 +39,9 @@ def compute(
     """Compute every feature of ``registry``; see :func:`trading_assets.features.compute`."""
     check(bars)
     joined = join(bars, companions or {})
-    lead = registry.lookback_bars - 1
-    rows = max(bars.height - lead, 0)
     plan = registry.planned(_Plan, frozenset(joined))
+    lead = plan.lookback - 1
+    rows = max(bars.height - lead, 0)
     values = np.empty((len(registry.features), rows))
     columns = arrays(bars)
 
@@ -50,20 +50,21 @@ def compute(
         part = slice(first - lead, last)
         others = {name: column[part] for name, column in joined.items()}
         frame = Bars(*(column[part] for column in columns), companions=others, wanted=last - first)
+        found = values[:, first - lead : last - lead]
         with np.errstate(divide="ignore", invalid="ignore"):
             for reach, members in plan.groups:
                 frame = frame.newest(reach - 1 + last - first)
                 for family, positions in members:
                     for position, array in zip(positions, family.values(frame), strict=True):
-                        values[position, first - lead : last - lead] = array[reach - 1 :]
+                        found[position] = array[reach - 1 :]
 
     _side_by_side(compute_pass, range(lead, lead + rows, _CHUNK))
     keys = pl.DataFrame([bars[name][lead:] for name in KEYS])
     if rows <= _FEW:
         values[plan.absent] = np.nan
         if rows and not np.isnan(values[plan.solid]).any():
-            return keys.hstack(_few_rows(registry, values))
-    return keys.hstack(_many_rows(registry, values, plan))
+            return pl.concat([keys, _few_rows(registry, values)], how="horizontal")
+    return pl.concat([keys, _many_rows(registry, values, plan)], how="horizontal")
 
 
 class _Plan:
@@ -71,6 +72,8 @@ class _Plan:
 
     Attributes
     ----------
+    lookback
+        The longest look-back.
     groups
         The look-back that suffices for a group, and its families with their features' positions; longest first.
     absent
@@ -92,7 +95,8 @@ class _Plan:
                 self.absent += positions
         reaches = [(max(one.lookback for one, _ in members), members) for members in groups.values()]
         self.groups = sorted(reaches, key=lambda group: -group[0])
-        self.solid = [position[name] for name in registry.solid]
+        self.solid = np.array([position[name] for name in registry.solid], dtype=np.int64)
+        self.lookback = registry.lookback_bars
 
 
 def _side_by_side(compute_pass: Callable[[int], None], passes: Sequence[int]) -> None:
