@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,75 @@ def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(written, ch
     assert str(file) in str(caught.value)
 
 
+def line_of(file: Path, text: str) -> int:
+    return next(number for number, line in enumerate(file.read_text().splitlines(), 1) if text in line)
+
+
+@pytest.mark.parametrize(
+    ("changes", "variables", "flags", "message"),
+    [
+        ({}, {"GATES__MIN_SHARPE": "much"}, {}, "environment variable {0}: gates.min_sharpe: .*'much'.*unset {0}$"),
+        ({}, {"gates__min_sharpe": "much"}, {}, "environment variable {0}: gates.min_sharpe: "),
+        ({"gates.min_sharpe": "little"}, {"GATES__MIN_SHARPE": "much"}, {}, "environment variable {0}: .*'much'"),
+        ({"gates.max_pbo": 7}, {"GATES__MIN_SHARPE": "2"}, {}, "{file}:<max_pbo>: gates.max_pbo: .*see the comments"),
+        ({}, {"GATES": '{"max_pbo": 7}'}, {}, "environment variable {0}: gates.max_pbo: "),
+        ({"gates.max_pbo": 7}, {"GATES": '{"min_sharpe": 2}'}, {}, "{file}:<max_pbo>: gates.max_pbo: "),
+        ({}, {"GATES__MIN_SHARP": "2"}, {}, "environment variable {0}: unknown key 'gates.min_sharp'"),
+        ({}, {}, {"node": {"venue": "nyse"}}, "flag --venue: node.venue: .*'nyse'.*; give --venue another value$"),
+        ({}, {"NODE__VENUE": "lse"}, {"node": {"venue": "nyse"}}, "^flag --venue: [^;]*'nyse'.; give --venue"),
+        ({}, {"MODELS__NEW__THRESHOLD": "0.6"}, {}, "environment variable {0}: models.new.markets is required"),
+        ({}, {"MODELS__SYNA__MARKETS": '["x:A/B"]'}, {}, "environment variable {0}: model syna: no market 'x:A/B'"),
+        (
+            {},
+            {"HISTORY__END": "2024-01-01"},
+            {},
+            "variable {0} and {file}:<history>: history: end 2024-01-01 is not after",
+        ),
+        ({}, {"MARKETS": '{"BTC": {"source": "sample"}}'}, {}, "variable {0}: 'BTC' is not a market"),
+        (
+            {"sources.okx": {"kind": "ccxt", "exchange": "okx", "page_limit": 0}},
+            {},
+            {},
+            "{file}:<page_limit>: sources.okx.ccxt",
+        ),
+        (
+            {"sources.okx": {"kind": "ccxt", "exchange": "okx"}},
+            {"SOURCES__OKX__PAGE_LIMIT": "0"},
+            {},
+            "variable {0}: sou",
+        ),
+        (
+            {"gates.max_pbo": 7},
+            {"LOGS__LEVEL": "LOUD"},
+            {},
+            "{file}:<max_pbo>: gates.max_pbo.*; environment variable {0}: lo",
+        ),
+    ],
+)
+def test_a_wrong_value_is_blamed_on_what_gave_it(
+    written, monkeypatch: pytest.MonkeyPatch, changes: dict, variables: dict, flags: dict, message: str
+):
+    file = written(changes)
+    for name, value in variables.items():
+        monkeypatch.setenv(f"TRADING_{name}", value)
+    message = message.format(*(f"TRADING_{name}" for name in variables), file=file)
+    expected = re.sub(r"<(\w+)>", lambda key: str(line_of(file, f"{key[1]}:")), message)
+    with pytest.raises(SettingsError, match=expected):
+        load_settings(**flags)
+
+
+def test_a_merged_section_is_blamed_on_the_line_that_it_merges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    base = (PROJECT_ROOT / "trading.yaml").read_text()
+    file = tmp_path / "merged.yaml"
+    file.write_text(base.replace("holdout_days: 3 ", "holdout_days: -3 "))
+    monkeypatch.setenv(SETTINGS_FILE_VARIABLE, str(file))
+    line = line_of(file, "holdout_days: -3")
+    with pytest.raises(
+        SettingsError, match=rf"merged.yaml:{line}: models.syna.holdout_days: .*models.synb.holdout_days"
+    ):
+        load_settings()
+
+
 def test_a_missing_and_a_broken_settings_file_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "none.yaml"
     monkeypatch.setenv(SETTINGS_FILE_VARIABLE, str(file))
@@ -102,7 +172,7 @@ def test_a_variable_that_sets_nothing_is_refused_but_keys_are_none_of_the_settin
     with pytest.raises(SettingsError, match=r"variable TRADING_STOREE__URL: no setting 'storee'; .*store"):
         load_settings()
     monkeypatch.delenv("TRADING_STOREE__URL")
-    with pytest.raises(SettingsError, match=r'environment: error parsing value for field "markets"'):
+    with pytest.raises(SettingsError, match=r"variable TRADING_MARKETS: no JSON: .*; write it as JSON"):
         load_settings()
 
 

@@ -5,7 +5,6 @@ Heavy libraries are imported by the commands that need them, so that ``--help`` 
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from typing import Annotated
 import typer
 
 from trading_assets.errors import TradingError
-from trading_assets.settings import SETTINGS_FILE_VARIABLE
+from trading_assets.settings import SETTINGS_FILE_VARIABLE, carry
 from trading_cli import (
     backfill,
     demo,
@@ -51,12 +50,14 @@ def common(
     """Carry the flags to this process and its children by the environment, where they override the settings file."""
     _ = debug  # read from the arguments in run(), which also sees errors of this very function
     flags = {
-        SETTINGS_FILE_VARIABLE: settings and str(settings.expanduser().resolve()),
-        "TRADING_DATA_DIR": data_dir and str(data_dir.expanduser().resolve()),
-        "TRADING_LOGS__LEVEL": log_level and log_level.upper(),
-        "TRADING_LOGS__FORMAT": log_format,
+        ("--settings", SETTINGS_FILE_VARIABLE): settings and str(settings.expanduser().resolve()),
+        ("--data-dir", "TRADING_DATA_DIR"): data_dir and str(data_dir.expanduser().resolve()),
+        ("--log-level", "TRADING_LOGS__LEVEL"): log_level and log_level.upper(),
+        ("--log-format", "TRADING_LOGS__FORMAT"): log_format,
     }
-    os.environ.update({name: value for name, value in flags.items() if value})
+    for (flag, variable), value in flags.items():
+        if value:
+            carry(flag, variable, value)
 
 
 app.command()(demo.demo)

@@ -7,6 +7,7 @@ Secrets never stand here: exchange keys are read from the environment where they
 from trading_assets.settings.data import FetchSettings, History, MarketSettings, ScheduleSettings, StoreSettings
 from trading_assets.settings.features import FeatureSettings
 from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings, RiskSettings
+from trading_assets.settings.origin import carry
 from trading_assets.settings.places import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, settings_file
 from trading_assets.settings.quality import QualitySettings, Severity
 from trading_assets.settings.reading import load_settings
@@ -58,6 +59,7 @@ __all__ = [
     "Source",
     "StoreSettings",
     "WalkForwardSettings",
+    "carry",
     "from_root",
     "load_settings",
     "settings_file",

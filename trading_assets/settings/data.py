@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from trading_assets.candles import timeframe_minutes
+from trading_assets.errors import SettingsError
 from trading_assets.settings.section import Positive, Section
 
 
@@ -38,7 +39,10 @@ class MarketSettings(Section):
     @field_validator("timeframe")
     @classmethod
     def _known(cls, value: str) -> str:
-        timeframe_minutes(value)
+        try:
+            timeframe_minutes(value)
+        except SettingsError as error:
+            raise ValueError(f"{error.what}; {error.remedy}") from None
         return value
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,8 +13,10 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from trading_assets.errors import SettingsError
+from trading_assets.settings.origin import PREFIX, Key, Origin, origins, variable_origin
 from trading_assets.settings.places import SETTINGS_FILE_VARIABLE, from_root, settings_file
 from trading_assets.settings.root import Settings
+from trading_assets.settings.section import Misfit
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -20,22 +25,22 @@ def load_settings(**overrides: Any) -> Settings:
     Raises
     ------
     SettingsError
-        Names each offending key, its value and what is allowed.
+        Names each offending key, its value, what is allowed, and where the value came from: the flag, the variable, or
+        the file and its line.
     """
     file = settings_file()
     if not file.is_file():
-        raise SettingsError("no such settings file", where=str(file), remedy=f"set {SETTINGS_FILE_VARIABLE} to one")
+        remedy = f"set {SETTINGS_FILE_VARIABLE} or --settings to one"
+        raise SettingsError("no such settings file", where=str(file), remedy=remedy)
     _check_environment()
     try:
         settings = Settings(**overrides)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"not valid YAML: {' '.join(str(error).split())}", where=str(file)) from None
-    except SettingsError as error:  # from a validator that parses a market or a timeframe
-        raise SettingsError(error.what, where=str(file), remedy=error.remedy) from None
     except ValidationError as error:
-        raise SettingsError(_explain(error), where=str(file), remedy="see the comments in trading.yaml") from None
+        raise _blamed(error, overrides, file) from None
     except UnreadableVariable as error:  # e.g. TRADING_MARKETS that is no JSON
-        raise SettingsError(str(error), where="environment", remedy="write such a variable as JSON") from None
+        raise _unreadable(error) from None
     except (TypeError, ValueError):  # what pydantic-settings raises on YAML without keys
         raise SettingsError("not a mapping of keys", where=str(file), remedy="see trading.yaml") from None
     return settings.model_copy(update={"data_dir": from_root(settings.data_dir)})
@@ -44,24 +49,50 @@ def load_settings(**overrides: Any) -> Settings:
 def _check_environment() -> None:
     """Refuse a ``TRADING_`` variable that sets nothing: pydantic passes over names that it does not know."""
     for variable in sorted(os.environ):
-        section = variable.removeprefix("TRADING_").split("__")[0].lower()
-        if variable.startswith("TRADING_") and section not in {*Settings.model_fields, "settings", "keys"}:
+        section = variable.removeprefix(PREFIX).split("__")[0].lower()
+        if variable.startswith(PREFIX) and section not in {*Settings.model_fields, "settings", "keys"}:
             raise SettingsError(
                 f"no setting {section!r}",
-                where=f"environment variable {variable}",
+                where=variable_origin(variable).place,
                 remedy=f"unset it, or name one of {', '.join(Settings.model_fields)}",
             )
 
 
-def _explain(error: ValidationError) -> str:
-    parts = []
+def _blamed(error: ValidationError, overrides: Mapping[str, Any], file: Path) -> SettingsError:
+    """One error for all that is wrong: each after where it came from."""
+    told: dict[tuple[Origin, ...], list[str]] = {}
     for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "settings"
-        if item["type"] == "extra_forbidden":
-            parts.append(f"unknown key {key!r}")
-        elif item["type"] == "missing":
-            parts.append(f"{key} is required")
-        else:
-            given = "" if isinstance(item["input"], dict) else f" (given {item['input']!r})"
-            parts.append(f"{key}: {item['msg'].removeprefix('Value error, ')}{given}")
-    return "; ".join(parts)
+        key, what = _explain(item)
+        told.setdefault(tuple(origins(key, overrides, file)), []).append(what)
+    parts = [(" and ".join(origin.place for origin in found), "; ".join(what)) for found, what in told.items()]
+    (where, first), *others = parts
+    remedies = dict.fromkeys(origin.remedy for found in told for origin in found)
+    return SettingsError(
+        "; ".join([first, *(f"{place}: {what}" for place, what in others)]), where=where, remedy=", or ".join(remedies)
+    )
+
+
+def _explain(item: Any) -> tuple[Key, str]:
+    """The key of one of pydantic's errors, and what is wrong with it."""
+    key = tuple(str(part) for part in item["loc"])
+    cause = item.get("ctx", {}).get("error")
+    name = ".".join(key) or "settings"
+    if isinstance(cause, Misfit):
+        return (*key, *cause.key), str(cause) if not key else f"{name}: {cause}"
+    if item["type"] == "extra_forbidden":
+        return key, f"unknown key {name!r}"
+    if item["type"] == "missing":
+        return key[:-1], f"{name} is required"
+    given = "" if isinstance(item["input"], dict) else f" (given {item['input']!r})"
+    return key, f"{name}: {item['msg'].removeprefix('Value error, ')}{given}"
+
+
+def _unreadable(error: UnreadableVariable) -> SettingsError:
+    """A variable that should hold JSON and does not."""
+    field = re.search(r'field "(\w+)"', str(error))
+    variable = f"{PREFIX}{field[1].upper()}" if field else "environment"
+    return SettingsError(
+        f"no JSON: {error.__cause__ or error}",
+        where=variable_origin(variable).place,
+        remedy=f"write it as JSON, or unset {variable}",
+    )

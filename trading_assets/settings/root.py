@@ -16,13 +16,14 @@ from pydantic_settings import (
 )
 
 from trading_assets.candles import Market, timeframe_minutes
+from trading_assets.errors import SettingsError
 from trading_assets.settings.data import FetchSettings, History, MarketSettings, ScheduleSettings, StoreSettings
 from trading_assets.settings.features import FeatureSettings
 from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings
 from trading_assets.settings.places import settings_file
 from trading_assets.settings.quality import QualitySettings
 from trading_assets.settings.research import BacktestSettings, GateSettings, LabelSettings, ModelSettings
-from trading_assets.settings.section import Section
+from trading_assets.settings.section import Misfit, Section
 from trading_assets.settings.sentiment import SentimentSettings
 from trading_assets.settings.sources import Source
 
@@ -74,44 +75,60 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         for name, market in self.markets.items():
-            Market.parse(name)
-            if market.source not in self.sources:
-                raise ValueError(f"market {name}: no source {market.source!r}; known: {sorted(self.sources)}")
-            self._check_second_exchange(name, market)
-            if market.funding not in {None, "none", *self.sources}:
-                raise ValueError(f"market {name}: no source {market.funding!r}; known: {sorted(self.sources)}")
+            self._check_market(name, market)
         if self.features.leader not in (None, *self.markets):
-            raise ValueError(f"features.leader: no market {self.features.leader!r}; known: {sorted(self.markets)}")
+            raise Misfit(
+                f"features.leader: no market {self.features.leader!r}; known: {sorted(self.markets)}",
+                "features",
+                "leader",
+            )
         for name, model in self.models.items():
             if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) is None:
-                raise ValueError(f"model {name!r}: write a name of letters, digits, - _ and . (it names folders)")
+                raise Misfit(
+                    f"model {name!r}: write a name of letters, digits, - _ and . (it names folders)", "models", name
+                )
             for wanted in model.markets:
                 if wanted not in self.markets:
-                    raise ValueError(f"model {name}: no market {wanted!r}; known: {sorted(self.markets)}")
+                    known = sorted(self.markets)
+                    raise Misfit(f"model {name}: no market {wanted!r}; known: {known}", "models", name, "markets")
             self._check_candles(name, model)
         return self
 
+    def _check_market(self, name: str, market: MarketSettings) -> None:
+        try:
+            Market.parse(name)
+        except SettingsError as error:
+            raise Misfit(f"{error.what}; {error.remedy}", "markets", name) from None
+        for key, source in (("source", market.source), ("funding", market.funding)):
+            if source not in self.sources and (key == "source" or source not in (None, "none")):
+                raise Misfit(
+                    f"market {name}: no source {source!r}; known: {sorted(self.sources)}", "markets", name, key
+                )
+        self._check_second_exchange(name, market)
+
     def _check_second_exchange(self, name: str, market: MarketSettings) -> None:
-        second = market.second_exchange
+        second, key = market.second_exchange, ("markets", name, "second_exchange")
         if second is None:
             return
         if second not in self.markets or second == name:
             others = sorted(set(self.markets) - {name})
-            raise ValueError(f"market {name}: no second_exchange {second!r}; other markets: {others}")
+            raise Misfit(f"market {name}: no second_exchange {second!r}; other markets: {others}", *key)
         if self.markets[second].timeframe != market.timeframe:
-            raise ValueError(
+            raise Misfit(
                 f"market {name} has {market.timeframe} candles, its second_exchange {second} "
-                f"{self.markets[second].timeframe}: only equal ones can be compared"
+                f"{self.markets[second].timeframe}: only equal ones can be compared",
+                *key,
             )
 
     def _check_candles(self, name: str, model: ModelSettings) -> None:
         timeframes = sorted({self.markets[market].timeframe for market in model.markets})
+        key = ("models", name, "markets")
         if len(timeframes) > 1:
-            raise ValueError(
-                f"model {name}: its markets have candles of {', '.join(timeframes)}; give it one timeframe"
+            raise Misfit(
+                f"model {name}: its markets have candles of {', '.join(timeframes)}; give it one timeframe", *key
             )
         if 15 % timeframe_minutes(timeframes[0]):
-            raise ValueError(f"model {name}: bars of 15 minutes cannot be built from {timeframes[0]} candles")
+            raise Misfit(f"model {name}: bars of 15 minutes cannot be built from {timeframes[0]} candles", *key)
 
     @classmethod
     def settings_customise_sources(

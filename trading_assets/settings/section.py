@@ -10,6 +10,14 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
+class Misfit(ValueError):
+    """A setting that does not fit others; ``key`` says which one."""
+
+    def __init__(self, what: str, *key: str) -> None:
+        super().__init__(what)
+        self.key = key
+
+
 class Section(BaseModel):
     """A part of the settings: frozen, and unknown keys are errors."""
 
