@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Final, cast
 
@@ -210,7 +211,8 @@ class Registry:
         for family in self.families:
             modules |= _with_imports(sys.modules[family.function.__module__])
         for module in sorted(modules, key=lambda module: module.__name__):
-            digest.update(_code(module).encode())
+            digest.update(_code(inspect.getsource(module)).encode())
+        digest.update(_code(_KERNELS.read_text("utf-8")).encode())
         return digest.hexdigest()
 
 
@@ -218,6 +220,9 @@ REGISTRY: Final = Registry()
 feature = REGISTRY.feature
 
 _PACKAGE: Final = "trading_assets.features."
+
+_KERNELS: Final = Path(windows.__file__).with_name("kernels.py")
+"""The compiled loops: read for the fingerprint, not imported, as that loads numba."""
 
 
 def _group(module: str) -> str:
@@ -238,9 +243,9 @@ def _with_imports(module: ModuleType) -> set[ModuleType]:
     return found
 
 
-def _code(module: ModuleType) -> str:
-    """The module's code as a syntax tree, without docstrings and decorators (whose facts are hashed apart)."""
-    tree = ast.parse(inspect.getsource(module))
+def _code(source: str) -> str:
+    """A module's code as a syntax tree, without docstrings and decorators (whose facts are hashed apart)."""
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             node.decorator_list = []

@@ -8,8 +8,10 @@ window is not complete, the value is NaN.
 
 from __future__ import annotations
 
+import importlib
 import math
-from collections.abc import Callable
+from functools import cache
+from types import ModuleType
 from typing import Final
 
 import numpy as np
@@ -38,7 +40,8 @@ def ratio(numerator: Array, denominator: Array, otherwise: float) -> Array:
 
 def rolling_sum(values: Array, window: int) -> Array:
     """The sum over the last ``window`` bars."""
-    return _fold(values, window, lambda newer, _, older, __: newer + older)
+    (total,) = _fold("SUM", values, window)
+    return total
 
 
 def rolling_mean(values: Array, window: int) -> Array:
@@ -48,26 +51,19 @@ def rolling_mean(values: Array, window: int) -> Array:
 
 def rolling_max(values: Array, window: int) -> Array:
     """The maximum over the last ``window`` bars."""
-    return _fold(values, window, lambda newer, _, older, __: np.maximum(newer, older))
+    (highest,) = _fold("MAX", values, window)
+    return highest
 
 
 def rolling_min(values: Array, window: int) -> Array:
     """The minimum over the last ``window`` bars."""
-    return _fold(values, window, lambda newer, _, older, __: np.minimum(newer, older))
+    (lowest,) = _fold("MIN", values, window)
+    return lowest
 
 
 def bars_since_max(values: Array, window: int) -> Array:
     """How many bars ago the maximum of the last ``window`` bars was; the newest of equals."""
-
-    def join(newer: Array, bars: int, older: Array, _: int) -> Array:
-        joined = np.empty_like(newer)
-        np.maximum(newer[0], older[0], out=joined[0])
-        # the ages by arithmetic: a choice between arrays waits for every wrong guess of the processor
-        np.add(older[1], bars, out=joined[1])
-        joined[1] += (newer[0] >= older[0]) * (newer[1] - joined[1])
-        return joined
-
-    age: Array = _fold(_state(values, parts=2), window, join)[1]
+    _, age = _fold("SINCE_MAX", values, window, parts=2)
     return age
 
 
@@ -83,13 +79,7 @@ def ewma(values: Array, alpha: float, memory: int | None = None) -> Array:
     """
     memory = memory or ewma_memory(alpha)
     decay = 1 - alpha
-
-    def join(newer: Array, bars: int, older: Array, _: int) -> Array:
-        joined = older * decay**bars
-        joined += newer
-        return joined
-
-    total = _fold(values, memory, join)
+    (total,) = _fold("DECAYING", values, memory, factor=decay)
     total *= alpha / (1 - decay**memory)
     return total
 
@@ -104,19 +94,7 @@ def rolling_mean_var(values: Array, window: int) -> tuple[Array, Array]:
 
     Pairwise (Chan, Golub & LeVeque 1983): no difference of large sums.
     """
-
-    def join(newer: Array, bars: int, older: Array, more: int) -> Array:
-        share = more / (bars + more)
-        joined = newer + older
-        gap = older[0] - newer[0]
-        np.multiply(gap, share, out=joined[0])
-        joined[0] += newer[0]
-        gap *= gap
-        gap *= bars * share
-        joined[1] += gap
-        return joined
-
-    mean, squares = _fold(_state(values, parts=2), window, join)
+    mean, squares = _fold("MEAN_VAR", values, window, parts=2)
     return mean, squares / window
 
 
@@ -135,26 +113,14 @@ def variance_from_sums(total: Array, squares: Array, window: int) -> Array:
 
 def linear_mean(values: Array, window: int) -> Array:
     """The mean over the last ``window`` bars with weights that fall linearly into the past."""
-
-    def join(newer: Array, bars: int, older: Array, _: int) -> Array:
-        joined = newer + older
-        joined[1] += bars * older[0]
-        return joined
-
-    total, aged = _fold(_state(values, parts=2), window, join)
+    total, aged = _fold("AGED", values, window, parts=2)
     mean: Array = (window * total - aged) * (2 / (window * (window + 1)))
     return mean
 
 
 def adaptive_mean(values: Array, smoothing: Array, memory: int) -> Array:
     """An exponential mean whose smoothing differs from bar to bar, begun at the value ``memory`` bars ago."""
-
-    def join(newer: Array, _: int, older: Array, __: int) -> Array:
-        joined = newer * older
-        joined[1] = newer[1] + newer[0] * older[1]
-        return joined
-
-    kept, added = _fold(np.stack([1 - smoothing, smoothing * values]), memory, join)
+    kept, added = _fold("ADAPTIVE", np.stack([1 - smoothing, smoothing * values]), memory, parts=2)
     return np.asarray(added + kept * shift(values, memory))
 
 
@@ -169,29 +135,13 @@ def newest(values: Array, valid: npt.NDArray[np.bool_], window: int) -> tuple[Ar
 
 def sum_since(values: Array, starts: npt.NDArray[np.bool_], window: int) -> Array:
     """The sum from the last start on, that bar included; over the whole ``window`` where it holds none."""
-
-    def join(newer: Array, _: int, older: Array, __: int) -> Array:
-        joined = newer.copy()
-        joined[0] += (1 - newer[1]) * older[0]
-        np.maximum(newer[1], older[1], out=joined[1])
-        return joined
-
-    total: Array = _fold(np.stack([values, starts.astype(np.float64)]), window, join)[0]
+    total, _ = _fold("SINCE_START", np.stack([values, starts.astype(np.float64)]), window, parts=2)
     return total
 
 
 def largest_ways(values: Array, window: int) -> tuple[Array, Array]:
     """The largest fall and the largest rise from a value to a later one within the last ``window`` bars."""
-
-    def join(newer: Array, _: int, older: Array, __: int) -> Array:
-        joined = np.maximum(newer, older)
-        np.minimum(newer[1], older[1], out=joined[1])
-        np.maximum(joined[2], older[0] - newer[1], out=joined[2])
-        np.maximum(joined[3], newer[0] - older[1], out=joined[3])
-        return joined
-
-    nothing = 0 * values
-    fall, rise = _fold(np.stack([values, values, nothing, nothing]), window, join)[2:]
+    _, _, fall, rise = _fold("WAYS", np.stack([values, values]), window, parts=4)
     return fall, rise
 
 
@@ -215,20 +165,7 @@ def rolling_counts(codes: Array, classes: int, window: int) -> list[npt.NDArray[
 
 def rolling_line(values: Array, window: int) -> tuple[Array, Array]:
     """Slope per bar and R2 of the least-squares line through the last ``window`` bars; both 0 where they are equal."""
-
-    def join(newer: Array, bars: int, older: Array, more: int) -> Array:
-        share = more / (bars + more)
-        joined = newer + older
-        gap = older[0] - newer[0]
-        np.multiply(gap, share, out=joined[0])
-        joined[0] += newer[0]
-        joined[1] -= gap * (bars * more / 2)
-        gap *= gap
-        gap *= bars * share
-        joined[2] += gap
-        return joined
-
-    covariance, variance = _fold(_state(values, parts=3), window, join)[1:]
+    _, variance, covariance = _fold("LINE", values, window, parts=3)
     time = window * (window * window - 1) / 12
     r2 = ratio(covariance**2, time * variance, 0.0)
     return covariance / time, np.minimum(r2, 1)
@@ -257,34 +194,17 @@ def mean_absolute_deviation(values: Array, mean: Array, window: int) -> Array:
     return _padded(total / window, len(values))
 
 
-type Join = Callable[[Array, int, Array, int], Array]
+def _fold(kind: str, values: Array, window: int, *, parts: int = 1, factor: float = 0.0) -> tuple[Array, ...]:
+    """The last ``window`` bars folded into states of ``parts`` rows; a :mod:`trading_assets.features.kernels` kind."""
+    kernels = _kernels()
+    series = np.atleast_2d(np.ascontiguousarray(values))
+    return tuple(kernels.fold(getattr(kernels, kind), series, parts, window, factor))
 
 
-def _fold(state: Array, window: int, join: Join) -> Array:
-    """Fold the last ``window`` bars by doubling; the last axis is time.
-
-    ``join(newer, bars, older, more)`` returns the state over the newest ``bars`` bars joined with that over the
-    ``more`` bars before them. Along the way, states hold complete windows only.
-    """
-    length = state.shape[-1]
-    if length < window:
-        return np.full(state.shape, np.nan)
-    total, covered, size = state, 0, 1
-    while True:
-        if window & size:
-            total = join(total[..., size:], covered, state[..., :-covered], size) if covered else state
-            covered += size
-            if covered == window:
-                return _padded(total, length)
-        state = join(state[..., size:], size, state[..., :-size], size)
-        size *= 2
-
-
-def _state(*values: Array, parts: int) -> Array:
-    """``values`` as the first of ``parts`` rows, zeros below."""
-    state = np.zeros((parts, len(values[0])))
-    state[: len(values)] = values
-    return state
+@cache
+def _kernels() -> ModuleType:
+    """The compiled loops, when first needed: numba takes longer to import than all features."""
+    return importlib.import_module("trading_assets.features.kernels")
 
 
 def _padded(values: Array, length: int) -> Array:
