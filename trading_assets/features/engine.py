@@ -20,7 +20,7 @@ from trading_assets.features.registry import Family, Registry
 _CHUNK: Final = 12_288
 """Rows per pass. Features have a finite memory, so passes give the same values as one over the whole frame."""
 
-_REACHES: Final = (128, 640, 1_200)
+_REACHES: Final = (128, 272, 576, 768, 1_200)
 """Features that look no further back share arrays without the long lead of the others."""
 
 _FEW: Final = 128

@@ -139,20 +139,28 @@ def _modified_trap(c: Candles, ago: int) -> tuple[Flags, Flags]:
     return first & down & (close <= c.low[ago + 2] + near), first & up & (close >= c.high[ago + 2] - near)
 
 
+def _first_breaks(c: Candles) -> list[tuple[Flags, Flags]]:
+    """Where the bar is the first since 1, 2, 3 bars ago to close above, or below, the one before that."""
+    breaks = []
+    for ago in (1, 2, 3):
+        up, down = c.close[0] > c.high[ago + 1], c.close[0] < c.low[ago + 1]
+        for later in range(1, ago):
+            up &= c.close[later] <= c.high[ago + 1]
+            down &= c.close[later] >= c.low[ago + 1]
+        breaks.append((up, down))
+    return breaks
+
+
 def _confirmed(c: Candles, traps: list[tuple[Flags, Flags]]) -> Array:
     """1 or -1 where the trap is seen, 2 or -2 where one of the last three bars is first confirmed."""
-    value = traps[0][0].astype(np.float64) - traps[0][1]
-    newer = traps[0][0] | traps[0][1]
-    for ago in (1, 2, 3):
-        up, down = traps[ago]
-        fresh_up, fresh_down = up & ~newer, down & ~newer
-        for later in range(ago - 1, 0, -1):
-            fresh_up &= ~(c.close[later] > c.high[ago + 1])
-            fresh_down &= ~(c.close[later] < c.low[ago + 1])
-        value = np.where(fresh_up & (c.close[0] > c.high[ago + 1]), 2.0, value)
-        value = np.where(fresh_down & (c.close[0] < c.low[ago + 1]), -2.0, value)
-        newer = newer | up | down
-    return value
+    (up, down), *older = traps
+    newer = up | down
+    rises = falls = newer & ~newer
+    for trap, breaks in zip(older, c.once(_first_breaks), strict=True):
+        fresh = ~newer
+        rises, falls = rises | (trap[0] & fresh & breaks[0]), falls | (trap[1] & fresh & breaks[1])
+        newer = newer | trap[0] | trap[1]
+    return (1.0 * up + 2.0 * rises) - (1.0 * down + 2.0 * falls)
 
 
 @pattern("CDLHIKKAKE", 6, low=-2, high=2)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property, reduce, wraps
 from operator import and_
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,8 @@ class Candles:
 
     def __init__(self, frame: Bars) -> None:
         self._open, self._high, self._low, self._close = frame.open, frame.high, frame.low, frame.close
-        self._known: dict[tuple[object, ...], Flags] = {}
+        self._known: dict[tuple[int | tuple[int, ...], tuple[str, ...]], Flags] = {}
+        self._kept: dict[object, object] = {}
         end = len(frame)
         self.first = max(end - frame.wanted, OLDEST)
         one = end - self.first == 1
@@ -141,17 +142,24 @@ class Candles:
 
     def all(self, ago: int, *flags: str) -> Flags:
         """Whether the candle has every one of the named properties; shared, so not to be changed."""
-        key = (ago, *flags)
-        if key not in self._known:
-            self._known[key] = reduce(and_, [self._flags[flag][self._rows[ago]] for flag in flags])
-        return self._known[key]
+        known = self._known.get((ago, flags))
+        if known is None:
+            rows = self._rows[ago]
+            known = self._known[ago, flags] = reduce(and_, [self._flags[flag][rows] for flag in flags])
+        return known
 
     def each(self, bars: tuple[int, ...], *flags: str) -> Flags:
         """Whether all of several candles have every one of the named properties; shared like :meth:`all`."""
-        key = (bars, *flags)
-        if key not in self._known:
-            self._known[key] = reduce(and_, [self.all(ago, *flags) for ago in bars])
-        return self._known[key]
+        known = self._known.get((bars, flags))
+        if known is None:
+            known = self._known[bars, flags] = reduce(and_, [self.all(ago, *flags) for ago in bars])
+        return known
+
+    def once[T](self, function: Callable[[Candles], T]) -> T:
+        """``function(self)``, computed once however many patterns ask for it."""
+        if function not in self._kept:
+            self._kept[function] = function(self)
+        return cast("T", self._kept[function])
 
     @cached_property
     def open(self) -> tuple[Array, ...]:
