@@ -10,6 +10,7 @@ import pytest
 
 from tests.defs.small import LENIENT, SYNA, Location, Undisturbed, copy_of
 from trading_assets.errors import SettingsError
+from trading_assets.home import dagster_environment, within
 
 
 @pytest.mark.parametrize(
@@ -43,12 +44,12 @@ def test_from_training_to_deployment_with_progress_on_an_instance_that_stays(
     trained = location.launch.materialize_model(settings, "syna", events.append)
     assert trained.success
     assert trained.failures == {}
-    assert len(trained.checks) == 7
+    assert len(trained.checks) == 8
     assert trained.materialized["approved"]["version"] == 1
     steps = [event.step for event in events if event.kind == "finished"]
     assert steps == ["walk_forward", "candidate", "backtest", "gates", "approved"]
     assert (events[-1].steps_done, events[-1].steps_total) == (5, 5)
-    assert [event.passed for event in events if event.kind == "check"] == [True] * 7
+    assert [event.passed for event in events if event.kind == "check"] == [True] * 8
 
     assert [result.subject for result in location.launch.tick_promotion_sensor(settings)] == ["syna"]
     assert location.launch.tick_promotion_sensor(settings) == []
@@ -80,3 +81,28 @@ def test_a_failure_is_told_in_its_own_words_and_a_failed_gate_as_a_check(
     assert refused.failures == {}
     assert [check.name for check in refused.failed_checks] == ["gap_share"]
     assert "limit 0.0%" in refused.failed_checks[0].description
+
+
+def test_the_ui_reads_what_a_run_recorded_though_the_run_kept_the_files_open(
+    location: Location, tmp_path: Path
+) -> None:
+    settings = location.settings(tmp_path)
+    told: list[Any] = []
+    during = location.launch.load_journal(settings, lambda event: told.append(_of_the_ui(settings).get_runs_count()))
+    assert during.success
+    assert set(told) == {1}  # also while it goes on
+
+    seen = _of_the_ui(settings)
+    (run,) = seen.get_runs()
+    assert (run.run_id, run.status) == (during.run_id, dg.DagsterRunStatus.SUCCESS)
+    kinds = [entry.dagster_event_type for entry in seen.all_logs(run.run_id) if entry.dagster_event_type]
+    assert kinds.count(dg.DagsterEventType.ASSET_MATERIALIZATION) == len(during.materialized)
+    assert kinds[-1] == dg.DagsterEventType.RUN_SUCCESS
+    assert seen.get_latest_materialization_event(dg.AssetKey("signals")) is not None
+    assert not list((settings.data_dir / "dagster").rglob("*.db-wal"))
+
+
+def _of_the_ui(settings: Any) -> dg.DagsterInstance:
+    """The instance as Dagster's own programs open it."""
+    with within(dagster_environment(settings)):
+        return dg.DagsterInstance.get()

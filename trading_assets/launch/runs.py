@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
@@ -18,8 +19,7 @@ from trading_assets.defs.failures import failure_reason
 from trading_assets.defs.partitions import SETTINGS
 from trading_assets.defs.progress import Listener, Translator, told_to
 from trading_assets.errors import SettingsError
-from trading_assets.home import HOME_VARIABLE, STORAGE_VARIABLE, dagster_environment, within
-from trading_assets.launch.sqlite_files import held_open
+from trading_assets.home import HOME_VARIABLE, POSTGRES_VARIABLE, STORAGE_VARIABLE, dagster_environment, within
 from trading_assets.settings import Settings
 
 _LAUNCHED_BY, _OURS, _PROCESS = "launched_by", "trading", "process"
@@ -86,8 +86,13 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
 
 @lru_cache(maxsize=4)
-def _instance(home: str, _storage: str) -> dg.DagsterInstance:
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=_NO_CAPTURE))
+def _instance(home: str, storage: str) -> dg.DagsterInstance:
+    overrides = dict(_NO_CAPTURE)
+    if not os.environ.get(POSTGRES_VARIABLE):
+        from trading_assets.launch.sqlite_files import held_storage
+
+        overrides["storage"] = held_storage(Path(storage))
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=overrides))
 
 
 def _bury_killed_runs(instance: dg.DagsterInstance) -> None:
@@ -136,12 +141,14 @@ def run(
     SettingsError
         If the settings have other partitions than the definitions.
     """
+    from trading_assets.launch.sqlite_files import held_open
+
     check_settings(settings)
     instance, job, run_id = open_instance(settings), definitions.resolve_job_def(job_name), str(uuid.uuid4())
     translator = None if on_event is None else Translator(subject, len(job.nodes), on_event)
     if translator is not None:
         instance.add_event_listener(run_id, translator)
-    with told_to(translator), held_open(settings.data_dir / "dagster", run_id):
+    with told_to(translator), held_open(run_id):
         result = job.execute_in_process(
             run_config=_QUIET,
             instance=instance,

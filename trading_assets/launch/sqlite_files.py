@@ -1,25 +1,126 @@
-"""Dagster's SQLite files, held open for the length of a run.
+"""Dagster's SQLite files, opened once for the length of a run.
 
-Dagster opens and closes a file for every event. The last connection that closes a file writes its log back and waits
-for the disk; with one more connection there, it is never the last. A year of monthly partitions is a thousand events.
+Dagster opens and closes a file for every event, plans each of its statements anew, and waits for the disk at every
+commit. A day of three markets has a hundred events, a year a thousand: they took longer than the candles. These
+storages are Dagster's own in all but their connections, and write the same files, which the UI reads with its own ones.
 """
 
 from __future__ import annotations
 
-import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from dagster._core.storage.legacy_storage import CompositeStorage
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules import SqliteScheduleStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
+
+_lock: Final = threading.Lock()
+_engines: Final[dict[str, Engine]] = {}
+_runs: Final[set[str]] = set()
 
 
 @contextmanager
-def held_open(storage: Path, run_id: str) -> Iterator[None]:
-    """Keep the files of the events and of the runs open; without such files (PostgreSQL) do nothing."""
-    events = storage / "history" / "runs"
-    with ExitStack() as held:
-        if (events / "index.db").exists():
-            for path in (events / "index.db", events / f"{run_id}.db", storage / "history" / "runs.db"):
-                connection = held.enter_context(closing(sqlite3.connect(path)))
-                connection.execute("PRAGMA journal_mode=WAL").fetchall()
-                connection.execute("SELECT count(*) FROM sqlite_master").fetchall()  # a file counts as open once read
+def held_open(run_id: str) -> Iterator[None]:
+    """Within the block, what the storages below open stays open; blocks of several threads may overlap.
+
+    The last block that ends lets go of all files. SQLite then writes their logs back.
+    """
+    with _lock:
+        _runs.add(run_id)
+    try:
         yield
+    finally:
+        with _lock:
+            _runs.discard(run_id)
+            for address in [found for found in _engines if not _runs or found.endswith(f"/{run_id}.db")]:
+                _engines.pop(address).dispose()
+
+
+@contextmanager
+def _kept(address: str, usual: AbstractContextManager[Connection]) -> Iterator[Connection]:
+    """A transaction on a connection that stays open; the ``usual`` one where no run goes on."""
+    with _lock:
+        engine = _engines.get(address)
+    if engine is not None:
+        with engine.begin() as connection:
+            yield connection
+        return
+    with usual as connection:  # also makes the file and its tables
+        yield connection
+    with _lock:
+        if _runs and address not in _engines:
+            _engines[address] = _engine(address)
+
+
+def _engine(address: str) -> Engine:
+    engine = create_engine(address, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+    event.listen(engine, "connect", _do_not_wait_for_the_disk)
+    return engine
+
+
+def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
+    """A killed program loses nothing, a power cut the last events at most: what was fetched is in the store."""
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def held_storage(folder: Path) -> dict[str, Any]:
+    """The entry ``storage`` of an instance's settings that has it use the classes below for the files in a folder."""
+    runs = folder / "history"
+    storages = {
+        "run_storage": (HeldRunStorage, runs),
+        "event_log_storage": (HeldEventStorage, runs / "runs"),
+        "schedule_storage": (SqliteScheduleStorage, folder / "schedules"),
+    }
+    config = {
+        name: {
+            "module_name": storage.__module__,
+            "class_name": storage.__name__,
+            "config_yaml": yaml.safe_dump({"base_dir": str(place)}),
+        }
+        for name, (storage, place) in storages.items()
+    }
+    return {"custom": {"module": CompositeStorage.__module__, "class": CompositeStorage.__name__, "config": config}}
+
+
+class HeldRunStorage(SqliteRunStorage):
+    """Dagster's file of runs."""
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> HeldRunStorage:
+        """Open, and make where it is not there."""
+        return cls.from_local(config_value["base_dir"], inst_data)
+
+    def connect(self) -> AbstractContextManager[Connection]:  # type: ignore[override]
+        """A transaction."""
+        return _kept(self._conn_string, super().connect())
+
+
+class HeldEventStorage(SqliteEventLogStorage):
+    """Dagster's files of events: one per run, and one with what the UI asks of all runs."""
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> HeldEventStorage:
+        """Open, and make where it is not there."""
+        return cls(config_value["base_dir"], inst_data)
+
+    def run_connection(self, run_id: str | None = None) -> AbstractContextManager[Connection]:
+        """A transaction on a run's file."""
+        return _kept(self.conn_string_for_shard(str(run_id)), super().run_connection(run_id))
+
+    def index_connection(self) -> AbstractContextManager[Connection]:
+        """A transaction on the file of all runs."""
+        return _kept(self.conn_string_for_shard(INDEX_SHARD_NAME), super().index_connection())
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the file of all runs has a table; asked for every materialization."""
+        with self.index_connection() as connection:
+            return bool(inspect(connection).has_table(table_name))
