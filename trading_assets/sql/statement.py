@@ -52,19 +52,30 @@ def syntax_error(sql: str) -> tuple[int, str] | None:
 def tables_read(path: Path, sql: str, select: exp.Query, known: Collection[str]) -> tuple[str, ...]:
     """The tables that a statement reads, sorted.
 
+    A part of the statement (``WITH name AS``) hides a table of its name where the part is visible, and there alone: not
+    within itself, not in the parts before it, not outside of the query that it belongs to.
+
     Raises
     ------
     SqlModelError
         If one is not among ``known``.
     """
     from sqlglot import exp
+    from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
+    from sqlglot.optimizer.scope import Scope, traverse_scope
 
-    inner = {cte.alias_or_name.lower() for cte in select.find_all(exp.CTE)}
+    lower = normalize_identifiers(select.copy(), dialect="duckdb")  # names differ in more than case
+    parts = {
+        id(table)
+        for scope in traverse_scope(lower)
+        for table in scope.tables
+        if isinstance(scope.sources.get(table.alias_or_name), Scope)
+    }
     found = set()
-    for table in select.find_all(exp.Table):
-        if not isinstance(table.this, exp.Identifier) or (table.name.lower() in inner and not table.db):
+    for table in lower.find_all(exp.Table):
+        if not isinstance(table.this, exp.Identifier) or id(table) in parts:
             continue  # a function such as range(), or a part of this statement
-        wanted = f"{table.db}.{table.name}" if table.db else table.name.lower()
+        wanted = f"{table.db}.{table.name}" if table.db else table.name
         if wanted not in known:
             raise SqlModelError(
                 f"unknown table {wanted!r}",
