@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
 from trading_assets.features.bars import Bars
 from trading_assets.features.registry import feature
-from trading_assets.features.windows import Array, ewma_memory
+from trading_assets.features.windows import Array, ewma_memory, kernels
 
 _MEMORY: Final = 64
 """Bars that the bands are drawn over; on recorded candles the direction is the endless band's in 99 % of the bars."""
-
-_OUT_OF_SIGHT: Final = 1e300
-"""Added to a band that was crossed: the next one begins anew."""
 
 
 @feature(
@@ -32,23 +27,7 @@ def supertrend(frame: Bars, bars: int, multiple: int) -> tuple[Array, ...]:
     A band only moves towards the price until the price crosses it. Where the first bar closed below the middle of its
     range, the trend begins downwards.
     """
-    begin = ewma_memory(1 / bars)  # the first bar with an average true range
-    rows = max(len(frame) - begin - _MEMORY + 1, 0)
     middle, reach = (frame.high + frame.low) / 2, multiple * frame.atr(bars)
-    # the lower band is the upper one of the mirrored price
-    close, basic = np.stack([frame.close, -frame.close]), np.stack([middle + reach, reach - middle])
-    band = basic[:, begin : begin + rows].copy()
-    rising = frame.close[begin : begin + rows] >= middle[begin : begin + rows]
-    for step in range(begin + 1, begin + _MEMORY):
-        gone = (close[:, step - 1 : step - 1 + rows] > band) * _OUT_OF_SIGHT
-        gone += band
-        np.minimum(gone, basic[:, step : step + rows], out=band)
-        above, below = close[:, step : step + rows] > band
-        rising &= ~below
-        rising |= above
-    line = np.where(rising, -band[1], band[0])
-    distance = frame.close[len(frame) - rows :] / line - 1
-    result = np.full((2, len(frame)), np.nan)
-    result[0, len(frame) - rows :] = np.where(rising, 1.0, -1.0) + 0 * distance
-    result[1, len(frame) - rows :] = distance
-    return result[0], result[1]
+    line, rising = kernels().bands(frame.close, middle, reach, _MEMORY)
+    distance = frame.close / line - 1
+    return 2 * rising - 1 + 0 * distance, distance

@@ -1,4 +1,4 @@
-"""The compiled loops of :mod:`trading_assets.features.windows`; importing this loads numba.
+"""The compiled loops of the features; importing this loads numba: :func:`trading_assets.features.windows.kernels`.
 
 A fold combines the bars of each window by doubling: the state over 2m bars is that over the newest m joined with that
 over the m before. Levels alternate between two buffers, so that the processor can take several bars at a time. No
@@ -30,7 +30,8 @@ LINE: Final = 10
 
 _inlined = nb.njit(inline="always")
 
-_SERIES = nb.types.Array(nb.float64, 2, "C", readonly=True)
+_SERIES = nb.types.Array(nb.float64, 1, "C", readonly=True)
+_SEVERAL = nb.types.Array(nb.float64, 2, "C", readonly=True)
 _STATES = nb.float64[:, ::1]
 
 
@@ -176,7 +177,7 @@ def _join(kind: int, out: Array, at: int, newer: Array, bars: int, older: Array,
             _slopes(out_2, newer_0, newer_2, older_0, older_2, bars * more / 2)
 
 
-@nb.njit(_STATES(nb.int64, _SERIES, nb.int64, nb.int64, nb.float64), cache=True, nogil=True)
+@nb.njit(_STATES(nb.int64, _SEVERAL, nb.int64, nb.int64, nb.float64), cache=True, nogil=True)
 def fold(kind: int, values: Array, parts: int, window: int, factor: float) -> Array:
     """The states over the last ``window`` bars: ``parts`` rows, of which ``values`` are the first; NaN before."""
     rows = values.shape[1]
@@ -208,4 +209,63 @@ def fold(kind: int, values: Array, parts: int, window: int, factor: float) -> Ar
     if covered == 0:
         total, covered = state, size
     _join(kind, result, window - 1, buffers[total], covered, buffers[state], size, factor)
+    return result
+
+
+@nb.njit(nb.float64[::1](_SERIES, _SERIES, nb.float64), cache=True, nogil=True, error_model="numpy")
+def ratio(numerator: Array, denominator: Array, otherwise: float) -> Array:
+    """One over the other, and ``otherwise`` where the denominator is zero."""
+    result = np.empty(len(numerator))
+    for j in range(len(result)):
+        result[j] = otherwise if denominator[j] == 0 else numerator[j] / denominator[j]
+    return result
+
+
+_BLOCK: Final = 512
+"""Bars whose bands are drawn at once: few enough for the processor's nearest cache."""
+
+
+@_inlined
+def _fall(band: Array, close: Array, basic: Array) -> None:
+    for j in range(len(band)):
+        band[j] = basic[j] if (close[j] > band[j]) | (basic[j] < band[j]) else band[j]
+
+
+@_inlined
+def _rise(band: Array, close: Array, basic: Array) -> None:
+    for j in range(len(band)):
+        band[j] = basic[j] if (close[j] < band[j]) | (basic[j] > band[j]) else band[j]
+
+
+@_inlined
+def _turn(rising: Array, close: Array, upper: Array, lower: Array) -> None:
+    for j in range(len(rising)):
+        held = 0.0 if close[j] < lower[j] else rising[j]
+        rising[j] = 1.0 if close[j] > upper[j] else held
+
+
+@nb.njit(_STATES(_SERIES, _SERIES, _SERIES, nb.int64), cache=True, nogil=True)
+def bands(close: Array, middle: Array, reach: Array, memory: int) -> Array:
+    """The band that the price follows, begun ``memory`` bars ago, and 1 where that is the lower one, 0 the upper one.
+
+    A band lies ``reach`` from the ``middle`` and only moves towards the price until a close crosses it.
+    """
+    rows = len(close)
+    result = np.empty((2, rows))
+    result[:, : min(memory - 1, rows)] = np.nan
+    above, below = middle + reach, middle - reach
+    for begin in range(0, rows - memory + 1, _BLOCK):
+        end = min(begin + _BLOCK, rows - memory + 1)
+        upper, lower = above[begin:end].copy(), below[begin:end].copy()
+        rising = np.empty(end - begin)
+        for j in range(len(rising)):
+            rising[j] = 1.0 if close[begin + j] >= middle[begin + j] else 0.0
+        for step in range(1, memory):
+            first, last = begin + step, end + step
+            _fall(upper, close[first - 1 : last - 1], above[first:last])
+            _rise(lower, close[first - 1 : last - 1], below[first:last])
+            _turn(rising, close[first:last], upper, lower)
+        for j in range(len(rising)):
+            result[0, begin + memory - 1 + j] = lower[j] if rising[j] else upper[j]
+        _copy(result[1, begin + memory - 1 : end + memory - 1], rising)
     return result

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
 from typing import Final
@@ -33,8 +34,7 @@ def shift(values: Array, bars: int) -> Array:
 
 def ratio(numerator: Array, denominator: Array, otherwise: float) -> Array:
     """``numerator / denominator``, and ``otherwise`` where the denominator is zero."""
-    result = numerator / denominator
-    result[denominator == 0] = otherwise
+    result: Array = kernels().ratio(numerator, denominator, otherwise)
     return result
 
 
@@ -194,15 +194,15 @@ def mean_absolute_deviation(values: Array, mean: Array, window: int) -> Array:
     return _padded(total / window, len(values))
 
 
-def _fold(kind: str, values: Array, window: int, *, parts: int = 1, factor: float = 0.0) -> tuple[Array, ...]:
+def _fold(kind: str, values: Array, window: int, *, parts: int = 1, factor: float = 0.0) -> Iterator[Array]:
     """The last ``window`` bars folded into states of ``parts`` rows; a :mod:`trading_assets.features.kernels` kind."""
-    kernels = _kernels()
-    series = np.atleast_2d(np.ascontiguousarray(values))
-    return tuple(kernels.fold(getattr(kernels, kind), series, parts, window, factor))
+    compiled = kernels()
+    series = np.ascontiguousarray(values if values.ndim > 1 else values[None])
+    return iter(compiled.fold(getattr(compiled, kind), series, parts, window, factor))
 
 
 @cache
-def _kernels() -> ModuleType:
+def kernels() -> ModuleType:
     """The compiled loops, when first needed: numba takes longer to import than all features."""
     return importlib.import_module("trading_assets.features.kernels")
 
