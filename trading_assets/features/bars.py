@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from types import MappingProxyType
 from typing import Final, cast, overload
 
@@ -188,6 +189,11 @@ class Bars:
         """The population variance of the close over the last ``bars`` bars."""
         return self.once(_close_variance, bars=bars)
 
+    @_kept
+    def log_close(self) -> Array:
+        """Logarithm of the close."""
+        return np.log(self.close)
+
     def higher(self, bars: int) -> Higher:
         """The bars of a higher timeframe, ``bars`` of these each, on the clock."""
         return self.once(_higher, bars=bars)
@@ -199,12 +205,13 @@ class Bars:
         a longer frame, the newest of them serve this one.
         """
         key = (function, *parameters.items())
-        if key not in self._kept:
+        known = self._kept.get(key)
+        if known is None:
             known = self._of_longer(key)
-            self._kept[key] = function(self, **parameters) if known is None else known
-        return cast("T", self._kept[key])
+            self._kept[key] = known = function(self, **parameters) if known is None else known
+        return cast("T", known)
 
-    def _of_longer(self, key: object) -> Array | tuple[Array, ...] | None:
+    def _of_longer(self, key: object) -> Array | tuple[Array, ...] | Higher | None:
         """The part of these bars in what a longer frame computed; None where it has nothing, or no series."""
         longer = self._longer
         if longer is None:
@@ -214,7 +221,7 @@ class Bars:
             found = longer._of_longer(key)
         if isinstance(found, tuple):
             return tuple(array[skipped:] for array in found)
-        return found[skipped:] if isinstance(found, np.ndarray) else None
+        return found[skipped:] if isinstance(found, np.ndarray | Higher) else None
 
 
 class Higher:
@@ -239,6 +246,12 @@ class Higher:
         self.low = np.minimum.reduceat(frame.low, first) if len(first) else frame.low
         self.close = frame.close[last]
         self._closed = np.cumsum(begins) - 1 - ((frame.ts + BAR) % length != 0)
+
+    def __getitem__(self, newest: slice) -> Higher:
+        """The same higher bars, as they are known at some of the bars."""
+        part = copy(self)
+        part._closed = self._closed[newest]
+        return part
 
     def known(self, values: Array) -> Array:
         """Of one value per higher bar, that of the newest one that is closed when each bar is; NaN before the first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from trading_assets.features.bars import BAR, Bars
 from trading_assets.features.registry import feature
@@ -20,7 +21,12 @@ _FUNDING: Final = 8 * _HOUR
 
 
 def _share(frame: Bars, cycle: int, origin: int = 0) -> Array:
-    return ((frame.ts - origin) % cycle) / cycle
+    return frame.once(_elapsed, cycle=cycle, origin=origin) / cycle
+
+
+def _elapsed(frame: Bars, cycle: int, origin: int) -> npt.NDArray[np.int64]:
+    """Microseconds since the cycle began."""
+    return np.asarray((frame.ts - origin) % cycle)
 
 
 @feature(
@@ -58,8 +64,8 @@ def is_weekend(frame: Bars) -> Array:
 )
 def session(frame: Bars) -> Array:
     """Which part of the world is at work."""
-    hour = (frame.ts % _DAY) // _HOUR
-    return (hour >= 8) + (hour >= 14) + 1.0 * (hour >= 21)
+    elapsed = frame.once(_elapsed, cycle=_DAY, origin=0)
+    return (elapsed >= 8 * _HOUR) + (elapsed >= 14 * _HOUR) + 1.0 * (elapsed >= 21 * _HOUR)
 
 
 @feature(
@@ -79,7 +85,7 @@ def funding_elapsed(frame: Bars) -> Array:
 @feature("hour", inputs=["ts"], lookback=1, unit="hours since midnight UTC", low=0, high=24, source="clock")
 def hour(frame: Bars) -> Array:
     """The hour of the day at the bar's open."""
-    return np.floor((frame.ts % _DAY) / _HOUR)
+    return np.floor(frame.once(_elapsed, cycle=_DAY, origin=0) / _HOUR)
 
 
 @feature("weekday", inputs=["ts"], lookback=1, unit="0 Monday to 6 Sunday", low=0, high=6, source="calendar, UTC")

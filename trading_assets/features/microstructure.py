@@ -65,7 +65,7 @@ def roll_spread(frame: Bars, bars: int) -> Array:
 def abdi_ranaldo_spread(frame: Bars, bars: int) -> Array:
     """Spread from how far closes are from the middle of their own range and of the next."""
     middle = np.log(frame.high * frame.low) / 2
-    close = shift(np.log(frame.close), 1)
+    close = shift(frame.log_close, 1)
     product = rolling_mean((close - shift(middle, 1)) * (close - middle), bars)
     return 2 * np.sqrt(np.maximum(product, 0))
 

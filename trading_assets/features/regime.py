@@ -150,7 +150,7 @@ _SCALES: Final = (1, 4, 16, 64)
 )
 def hurst(frame: Bars, bars: int) -> Array:
     """The exponent by which changes grow with their horizon (0.5 random walk, above trending); 0.5 at rest."""
-    log_price = np.log(frame.close)
+    log_price = frame.log_close
     x = np.log(_SCALES) - np.log(_SCALES).mean()
     total, still = np.zeros(len(frame)), np.zeros(len(frame), dtype=np.bool_)
     for weight, scale in zip(x / (x @ x) / 2, _SCALES, strict=True):

@@ -303,7 +303,7 @@ def ulcer_index(frame: Bars, bars: int) -> Array:
 )
 def maximum_drawdown(frame: Bars, bars: int) -> tuple[Array, ...]:
     """The largest fall from one close to a later one, and the largest rise."""
-    fall, rise = largest_ways(np.log(frame.close), bars)
+    fall, rise = largest_ways(frame.log_close, bars)
     return -np.expm1(-fall), np.expm1(rise)
 
 
