@@ -37,11 +37,16 @@ def evaluate(
     tags: dict[str, str] | None = None,
 ) -> dict[str, dg.AssetCheckEvaluation]:
     """Run the checks of some assets on their own."""
-    checks, candles = location.module("checks"), location.module("checks_candles")
-    specs = [dg.AssetSpec(name) for name in ("candles", "features", "labels")]
+    checks, candles, funding = (location.module(name) for name in ("checks", "checks_candles", "checks_funding"))
+    specs = [dg.AssetSpec(name) for name in ("candles", "funding_rates", "features", "labels")]
     job = dg.Definitions(
         assets=specs,
-        asset_checks=[candles.candle_checks, checks.finite_after_warmup, checks.label_balance],
+        asset_checks=[
+            candles.candle_checks,
+            funding.funding_gaps_check,
+            checks.finite_after_warmup,
+            checks.label_balance,
+        ],
         jobs=[dg.define_asset_job("only_checks", selection=selection or dg.AssetSelection.checks_for_assets(*names))],
         resources=location.module("resources").RESOURCES,
         executor=dg.in_process_executor,
@@ -69,7 +74,7 @@ def test_good_data_pass_every_check(undisturbed: Undisturbed) -> None:
             for check in result.get_asset_check_evaluations()
             if check.asset_key.to_user_string() not in load_models()
         }
-        assert set(checks) == {*CANDLE_CHECKS, "finite_after_warmup", "label_balance"}
+        assert set(checks) == {*CANDLE_CHECKS, "funding_gaps", "finite_after_warmup", "label_balance"}
         for check in checks.values():
             assert check.passed, check.description
             assert check.metadata["bad_partition_count"].value == 0

@@ -111,7 +111,8 @@ def test_gates_block_what_follows_them(location: Location) -> None:
         if spec.asset_key.to_user_string() not in load_models()
     }
     warnings = ("frozen_prices", "outliers", "zero_volume", "volume_unit", "second_exchange", "freshness")
-    assert checks == dict.fromkeys([("candles", name) for name in warnings], False) | dict.fromkeys(
+    advisory = [("candles", name) for name in warnings] + [("funding_rates", "funding_gaps")]
+    assert checks == dict.fromkeys(advisory, False) | dict.fromkeys(
         [("candles", name) for name in CANDLE_CHECKS if name not in warnings]
         + [("features", "finite_after_warmup"), ("labels", "label_balance")]
         + [

@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 
 from tests.defs.small import SYNA, Location, Undisturbed
+from tests.defs.test_checks import evaluate
 from trading_assets.settings import Settings
 from trading_assets.store import open_store
 from trading_assets.store.tables import FUNDING_RATES, SENTIMENT
@@ -31,6 +32,22 @@ def test_funding_rates_come_with_the_candles_and_a_month_run_again_leaves_the_sa
         assert made is not None
         assert "SYNTHETIC" in str(made.asset_materialization.metadata["data"].value)  # type: ignore[union-attr]
     assert open_store(settings.store_url).read(FUNDING_RATES).equals(stored)
+
+
+def test_payments_that_are_missing_are_a_warning_of_their_month(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    settings = location.settings(tmp_path)
+    lost = pl.col("ts") == datetime(2025, 2, 10, 8, tzinfo=UTC)
+    stored = undisturbed.store.read(FUNDING_RATES)
+    open_store(settings.store_url).upsert(FUNDING_RATES, stored.filter((pl.col("market") != SYNA) | ~lost))
+    found = evaluate(location, settings, "funding_rates")["funding_gaps"]
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert found.metadata["bad_partitions"].value == [
+        f"{SYNA}|2025-02: 16.0 h without a payment from 2025-02-10 00:00, usual 8.0 h"
+    ]
+    assert all(check.passed for check in evaluate(location, undisturbed.settings, "funding_rates").values())
 
 
 def with_providers(location: Location, folder: Path) -> Settings:

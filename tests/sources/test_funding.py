@@ -31,7 +31,7 @@ from trading_assets.sources.funding_exchange import ExchangeFunding
 from trading_assets.sources.funding_files import FundingFiles
 from trading_assets.sources.waits import Waits
 from trading_assets.store import Store
-from trading_assets.store.tables import FEED_QUARANTINE, FUNDING_RATES
+from trading_assets.store.tables import FEED_QUARANTINE, FUNDING_RATES, FUNDING_REVISIONS
 
 MARKET = "binance:BTC/USDT:USDT"
 SAMPLE = "sample:SYNA/USDT:USDT"
@@ -82,6 +82,21 @@ def test_windows_of_any_size_give_what_one_window_gives(cuts: list[int], hours: 
     whole = stored(START, ends[-1])
     assert pl.concat(stored(*window) for window in pairwise(ends)).equals(whole)
     assert whole["interval_hours"].to_list() == [hours] * (240 // hours)
+
+
+def test_a_rate_that_changes_later_is_replaced_and_both_are_kept(store: Store) -> None:
+    first = payments(6)
+    changed = first.with_columns(rate=pl.when(pl.int_range(pl.len()) == 3).then(0.5).otherwise("rate"))
+    window = {"market": MARKET, "start": START, "end": START + 48 * HOUR}
+    revised = [
+        ingest_funding(store, Pages(frame), **window, now=NOW + place * HOUR).revised  # type: ignore[arg-type]
+        for place, frame in enumerate([first, first, changed, changed, first])
+    ]
+    assert revised == [0, 0, 1, 0, 1]
+    notes = store.read(FUNDING_REVISIONS).select("ts", "seen_at", "source", "old_rate", "new_rate").rows()
+    at, rate = START + 24 * HOUR, first["rate"][3]
+    assert notes == [(at, NOW + 2 * HOUR, "pages", rate, 0.5), (at, NOW + 4 * HOUR, "pages", 0.5, rate)]
+    assert store.read(FUNDING_RATES)["rate"].to_list() == first["rate"].to_list()
 
 
 BAD: Sequence[tuple[str, dict[str, Any]]] = (

@@ -29,7 +29,7 @@ def funding_rates(
     """Fetch the payments of the months of each market and write them by key."""
     now = datetime.now(UTC)
     found = windows(context.partition_keys, settings)
-    quarantined = 0
+    quarantined = revised = 0
     for window in found:
         source = open_funding(settings, window.market)
         if source is None:
@@ -38,9 +38,10 @@ def funding_rates(
         report = ingest_funding(store, source, market=window.market, start=window.start, end=window.end, now=now)
         context.log.info(str(report))
         quarantined += report.quarantined
+        revised += report.revised
     parts = (
         (window, store.read(FUNDING_RATES, where={"market": window.market}, start=window.start, end=window.end))
         for window in found
     )
     described = describe_partitions(context, FUNDING_RATES, parts)
-    return dg.MaterializeResult(metadata={**described, "quarantined": quarantined})
+    return dg.MaterializeResult(metadata={**described, "quarantined": quarantined, "revised": revised})

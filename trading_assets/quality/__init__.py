@@ -5,6 +5,7 @@ Candle checks may look ahead (neighbours after a bar): they judge stored history
 
 from trading_assets.quality.checks import CANDLE_CHECKS, MARGIN, CandleCheck, Stretch, inspect
 from trading_assets.quality.finding import Finding
+from trading_assets.quality.funding import funding_gaps
 from trading_assets.quality.rows import class_shares, not_finite
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Finding",
     "Stretch",
     "class_shares",
+    "funding_gaps",
     "inspect",
     "not_finite",
 ]

@@ -75,8 +75,12 @@ class Freshness(Advisory):
     max_delay_minutes: Positive = 90.0
 
 
+class FundingGaps(Advisory):
+    """Funding payments that are missing."""
+
+
 class QualitySettings(Section):
-    """The candle checks by name."""
+    """The candle checks by name, and that of the funding rates."""
 
     candle_schema: Blocking = Blocking()
     no_duplicates: Blocking = Blocking()
@@ -90,6 +94,7 @@ class QualitySettings(Section):
     volume_unit: VolumeUnit = VolumeUnit()
     second_exchange: SecondExchange = SecondExchange()
     freshness: Freshness = Freshness()
+    funding_gaps: FundingGaps = FundingGaps()
 
     def severity(self, check: str) -> Severity:
         """How severe a check is."""

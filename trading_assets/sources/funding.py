@@ -12,6 +12,7 @@ import polars as pl
 
 from trading_assets.candles import TS, Market
 from trading_assets.settings import CcxtSource, FilesSource, SampleSource, Settings
+from trading_assets.sources.revisions import record_revisions
 from trading_assets.sources.set_apart import reasons, set_apart
 from trading_assets.sources.window import check_window
 from trading_assets.store.contract import Store
@@ -67,17 +68,32 @@ class FundingSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FundingReport:
-    """What one ingest did: payments fetched and set apart, and those that the window holds afterwards."""
+    """What one ingest did: payments fetched, set apart and revised, and those that the window holds afterwards."""
 
     market: str
     source: str
     rows: int
     quarantined: int
     stored: int
+    revised: int
 
     def __str__(self) -> str:
         apart = f", {self.quarantined:,} quarantined" if self.quarantined else ""
-        return f"{self.market} from {self.source}: {self.rows:,} payments fetched, {self.stored:,} stored{apart}"
+        changed = f", {self.revised:,} revised (old and new rates are in funding_revisions)" if self.revised else ""
+        return (
+            f"{self.market} from {self.source}: {self.rows:,} payments fetched, {self.stored:,} stored{apart}{changed}"
+        )
+
+
+def has_funding(settings: Settings, market: str) -> bool:
+    """Whether a market's funding rates have a source."""
+    chosen = settings.markets[market]
+    if not Market.parse(market).is_perpetual or chosen.funding == "none":
+        return False
+    source = settings.sources[chosen.funding or chosen.source]
+    if isinstance(source, FilesSource):
+        return chosen.funding is not None or market in source.funding
+    return isinstance(source, CcxtSource | SampleSource)
 
 
 def open_funding(settings: Settings, market: str) -> FundingSource | None:
@@ -91,9 +107,9 @@ def open_funding(settings: Settings, market: str) -> FundingSource | None:
     SourceError
         If the named source has no funding rates.
     """
-    chosen = settings.markets[market]
-    if not Market.parse(market).is_perpetual or chosen.funding == "none":
+    if not has_funding(settings, market):
         return None
+    chosen = settings.markets[market]
     name = chosen.funding or chosen.source
     source = settings.sources[name]
     if isinstance(source, CcxtSource):
@@ -104,7 +120,7 @@ def open_funding(settings: Settings, market: str) -> FundingSource | None:
         from trading_assets.sources.funding_sample import SampleFunding
 
         return SampleFunding(settings.history_start, source.days, source.seed)
-    if isinstance(source, FilesSource) and (chosen.funding or market in source.funding):
+    if isinstance(source, FilesSource):
         from trading_assets.sources.funding_files import FundingFiles
 
         return FundingFiles.from_settings(name, source)
@@ -115,6 +131,8 @@ def ingest_funding(
     store: Store, source: FundingSource, *, market: str, start: datetime, end: datetime, now: datetime
 ) -> FundingReport:
     """Fetch the payments of a window and store them by key; running twice leaves the same rows.
+
+    A stored payment that comes with another rate is replaced, and both rates are kept in ``funding_revisions``.
 
     Parameters
     ----------
@@ -135,17 +153,18 @@ def ingest_funding(
         If the source cannot deliver; what was fetched before stays stored.
     """
     check_window(market, start, end)
-    rows = quarantined = 0
+    rows = quarantined = revised = 0
     if start < now:
         # the payment before the window tells how long the first interval is
         pages = list(source.fetch(market, start - LONGEST_INTERVAL, end))
         fetched = pl.concat(pages) if pages else pl.DataFrame(schema=RAW_FUNDING)
         good, bad = split_funding(fetched, market=market, start=start, end=end, now=now)
         quarantined = set_apart(store, bad, feed=FUNDING_RATES.name, subject=market, source=source.name, now=now)
+        revised = record_revisions(store, good, source=source.name, now=now, table=FUNDING_RATES)
         store.upsert(FUNDING_RATES, good)
         rows = good.height
     stored = store.read(FUNDING_RATES, where={"market": market}, start=start, end=end, columns=["ts"]).height
-    return FundingReport(market, source.name, rows, quarantined, stored)
+    return FundingReport(market, source.name, rows, quarantined, stored, revised)
 
 
 def split_funding(

@@ -108,6 +108,13 @@ FUNDING_RATES: Final = Table(
     ("market", "ts"),
     notes={"rate": "fraction of notional that longs pay shorts for the interval", "mark_price": "null where not given"},
 )
+FUNDING_REVISIONS: Final = Table(
+    "funding_revisions",
+    "One stored funding payment that its source later gave with another rate: the old one and the new one.",
+    {"market": pl.String, "ts": TS, "seen_at": TS, "source": pl.String, "old_rate": pl.Float64, "new_rate": pl.Float64},
+    ("market", "ts", "seen_at"),
+    notes={"seen_at": "when the new rate was fetched; `funding_rates` holds the newest"},
+)
 SENTIMENT: Final = Table(
     "sentiment",
     "One sentiment score as a provider published it; a score that it revised is a further row, known later.",
