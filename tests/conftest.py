@@ -77,6 +77,7 @@ def planted() -> PlantedFrames:
                     label=pl.Series(np.where(hit, 1, -1), dtype=pl.Int8),
                     ambiguous=pl.lit(value=False),
                     resolution=pl.lit("15m"),
+                    missing_candles=pl.lit(0, pl.Int32),
                 ).select(*LABELS.columns)
             )
         return pl.concat(features), pl.concat(labels)

@@ -9,14 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final, Literal, cast
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from trading_assets.candles import TS, timeframe_delta
 from trading_assets.errors import InvalidFrame, SettingsError
-from trading_assets.labels.first_touch import first_touch
-from trading_assets.labels.passes import in_passes
 
 Measure = Literal["volume", "dollar", "imbalance"]
 
@@ -29,7 +25,8 @@ TOLERANCE: Final = 1e-9
 _WHERE: Final = "alternative bars"
 _DAY: Final = timedelta(days=1)
 
-Floats = npt.NDArray[np.float64]
+_COLUMNS: Final = {"volume": "volume", "dollar": "notional", "imbalance": "flow"}
+"""What each measure sums. A closing row's surplus is not carried over: a bar says itself whether it is complete."""
 
 
 def from_candles(
@@ -115,12 +112,15 @@ def from_trades(
 
 
 def _bars(rows: pl.DataFrame, measure: Measure, threshold: float, until: datetime | None) -> pl.DataFrame:
+    from trading_assets.labels.kernels import bar_numbers  # compiled on first use
+
     if not threshold > 0:
         raise SettingsError(f"a threshold of {threshold}", where=_WHERE, remedy="more than 0, in the measure's unit")
     rows = rows.with_columns(day=pl.col("ts").dt.truncate("1d"))
-    number = _by_imbalance(rows, threshold) if measure == "imbalance" else _by_amount(rows, measure, threshold)
+    limit, column = threshold * (1 - TOLERANCE), _COLUMNS[measure]
+    numbers = bar_numbers(rows["day"].to_physical().to_numpy(), rows[column].cast(pl.Float64).to_numpy(), limit)
     bars = (
-        rows.with_columns(number)
+        rows.with_columns(bar=numbers)
         .group_by("market", "day", "bar", maintain_order=True)
         .agg(
             pl.col("ts").first(),
@@ -132,73 +132,15 @@ def _bars(rows: pl.DataFrame, measure: Measure, threshold: float, until: datetim
             pl.col("volume").sum(),
             pl.col("notional").sum(),
             rows=pl.len(),
-            reached=_reached(measure),
+            reached=pl.col(column).sum().abs(),
         )
         .with_columns(last=pl.int_range(pl.len()).over("day") == pl.len().over("day") - 1)
-        .with_columns(complete=~pl.col("last") | (pl.col("reached") >= threshold * (1 - TOLERANCE)))
+        .with_columns(complete=~pl.col("last") | (pl.col("reached") >= limit))
         .filter(pl.col("complete") | (pl.col("day") + _DAY <= pl.lit(until, TS)))
     )
     known = pl.col("known_at").cum_max().over("day")  # where a bar begins depends on what came before it
     closed = pl.when("complete").then(known).otherwise(pl.max_horizontal(known, pl.col("day") + _DAY))
     return bars.with_columns(known_at=closed).select(COLUMNS)
-
-
-def _reached(measure: Measure) -> pl.Expr:
-    total = pl.col({"volume": "volume", "dollar": "notional", "imbalance": "flow"}[measure]).sum()
-    return total.abs() if measure == "imbalance" else total
-
-
-def _by_amount(rows: pl.DataFrame, measure: Measure, threshold: float) -> pl.Series:
-    """The bar of each row within its day: what was traded since the last bar closed reaches the threshold.
-
-    The surplus of a closing row is not carried over, so that a bar says by itself whether it is complete.
-    """
-    column = "volume" if measure == "volume" else "notional"
-    amount, total = rows[column].to_numpy(), _running(rows, column)
-    limit, ends, stop, first = threshold * (1 - TOLERANCE), np.empty(len(total), np.int64), _day_ends(rows), 0
-    while first < len(total):
-        day = slice(first, int(stop[first]))
-        ends[day] = first + np.searchsorted(total[day], total[day] - amount[day] + limit)
-        first = day.stop
-    return _chained(rows, ends)
-
-
-def _by_imbalance(rows: pl.DataFrame, threshold: float) -> pl.Series:
-    """The bar of each row within its day: signed value since the last bar closed leaves the corridor."""
-    total = _running(rows, "flow")
-    before = total - rows["flow"].to_numpy()
-    limit = threshold * (1 - TOLERANCE)
-    entry, stop, ends = np.arange(len(total)), _day_ends(rows), np.empty(len(total), np.int64)
-
-    def find(part: slice) -> None:
-        start = before[part]
-        ends[part] = first_touch(total, total, entry[part], stop[part], above=start + limit, below=start - limit)
-
-    in_passes(find, len(total))
-    return _chained(rows, ends)
-
-
-def _running(rows: pl.DataFrame, column: str) -> Floats:
-    """The running sum of each day: one over the whole history would round differently wherever it begins."""
-    return rows.select(pl.col(column).cum_sum().over("day")).to_series().to_numpy()
-
-
-def _day_ends(rows: pl.DataFrame) -> npt.NDArray[np.int64]:
-    """For each row the index after the last one of its day."""
-    day = rows["day"].to_physical().to_numpy()
-    return np.searchsorted(day, day, side="right").astype(np.int64)
-
-
-def _chained(rows: pl.DataFrame, ends: npt.NDArray[np.int64]) -> pl.Series:
-    """Number the bars: each starts after the last one's closing row, or with a new day; one step per bar."""
-    following = np.minimum(ends + 1, _day_ends(rows)).tolist()
-    starts, at = [], 0
-    while at < len(following):
-        starts.append(at)
-        at = following[at]
-    first = np.zeros(rows.height, dtype=np.int64)
-    first[starts] = 1
-    return pl.Series("bar", np.cumsum(first))
 
 
 def _check(frame: pl.DataFrame, columns: tuple[str, ...], numbers: tuple[str, ...], *, strictly: bool) -> None:

@@ -111,6 +111,14 @@ def test_missing_candles_within_the_horizon_are_absent_facts():
     assert label["barrier"] == "time"
     assert label["return"] == pytest.approx(0.005)
     assert label["label_end"] == START + 2 * BAR
+    assert label["missing_candles"] == 13
+
+
+def test_missing_candles_are_counted_up_to_the_touch_alone():
+    touch = (100.0, 102.0, 100.0, 102.0)
+    assert label_one([flat(), touch, *[None] * 13])["missing_candles"] == 0
+    assert label_one([flat(), None, None, touch, *[None] * 11])["missing_candles"] == 2
+    assert label_one([flat()] * 15)["missing_candles"] == 0
 
 
 def test_a_missing_entry_candle_gives_no_label_and_is_reported():
@@ -146,6 +154,8 @@ def test_frames_that_cannot_be_labelled_are_refused():
         triple_barrier(bars_of(3), candles.drop("close"), **good)
     with pytest.raises(InvalidFrame, match="strictly ascending"):
         triple_barrier(bars_of(3), candles.reverse(), **good)
+    with pytest.raises(InvalidFrame, match="known_at is not ascending"):
+        triple_barrier(bars_of(3).with_columns(pl.col("known_at").reverse()), candles, **good)
     with pytest.raises(InvalidFrame, match="make it Datetime"):
         triple_barrier(bars_of(3).with_columns(pl.col("known_at").dt.replace_time_zone(None)), candles, **good)
 
@@ -156,72 +166,78 @@ def test_frames_that_cannot_be_labelled_are_refused():
 def reference(
     bars: pl.DataFrame, candles: pl.DataFrame, step: timedelta, settings: LabelSettings, until: datetime
 ) -> list[tuple[object, ...]]:
-    """(ts, label_end, barrier, bars_to_hit, return, ambiguous), candle by candle."""
+    """(ts, label_end, barrier, bars_to_hit, ambiguous, missing candles, return), candle by candle."""
     rows = candles.rows(named=True)
     found: list[tuple[object, ...]] = []
     for bar in bars.rows(named=True):
         end = bar["known_at"] + settings.horizon_bars * BAR
         within = [row for row in rows if bar["known_at"] <= row["ts"] < end]
-        if end > until or not within or within[0]["ts"] != bar["known_at"]:
+        if end > until or not within or within[0]["ts"] != bar["known_at"] or bar["side"] == 0:
             continue
-        entry = within[0]["open"]
-        target = entry * (1 + settings.take_profit_pct / 100)
-        stop = entry * (1 - settings.stop_loss_pct / 100)
-        barrier, price, at, both = "time", within[-1]["close"], end, False
-        for row in within:
-            up, down = row["high"] >= target, row["low"] <= stop
-            if not up and not down:
+        entry, side = within[0]["open"], bar["side"]
+        target = entry * (1 + side * settings.take_profit_pct / 100)
+        stop = entry * (1 - side * settings.stop_loss_pct / 100)
+        barrier, price, at, both, seen = "time", within[-1]["close"], end, False, len(within)
+        for number, row in enumerate(within):
+            favourable, adverse = (row["high"], row["low"]) if side > 0 else (row["low"], row["high"])
+            hit, stopped = side * (favourable - target) >= 0, side * (adverse - stop) <= 0
+            if not hit and not stopped:
                 continue
-            at = row["ts"] + step
-            if row["open"] >= target or row["open"] <= stop:
-                barrier, price = ("take_profit" if row["open"] >= target else "stop_loss"), row["open"]
-            elif up and down:
+            at, seen = row["ts"] + step, number + 1
+            if side * (row["open"] - target) >= 0 or side * (row["open"] - stop) <= 0:
+                barrier = "take_profit" if side * (row["open"] - target) >= 0 else "stop_loss"
+                price = row["open"]
+            elif hit and stopped:
                 both = True
                 barrier = "take_profit" if settings.ambiguous == "best_case" else "stop_loss"
                 price = target if barrier == "take_profit" else stop
             else:
-                barrier, price = ("take_profit", target) if up else ("stop_loss", stop)
+                barrier, price = ("take_profit", target) if hit else ("stop_loss", stop)
             break
         if not (both and settings.ambiguous == "drop"):
-            found.append((bar["ts"], at, barrier, math.ceil((at - bar["known_at"]) / BAR), price / entry - 1, both))
+            missing = (at - bar["known_at"]) // step - seen
+            earned = side * (price / entry - 1)
+            found.append((bar["ts"], at, barrier, math.ceil((at - bar["known_at"]) / BAR), both, missing, earned))
     return found
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, int, LabelSettings]:
-    """Bars, candles with gaps and jumps, minutes per candle, settings."""
+    """Bars, candles with gaps, jumps and touches to the tick, minutes per candle, settings."""
     minutes = draw(st.sampled_from([1, 5, 15]))
-    count = draw(st.integers(1, 30))
+    count = draw(st.integers(1, 60))
     size = count * 15 // minutes
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    scale = draw(st.sampled_from([0.0005, 0.003, 0.02]))
+    scale = draw(st.sampled_from([0.0002, 0.003, 0.02]))
     close = 100 * np.exp(np.cumsum(rng.normal(0, scale, size)))
     open_ = np.concatenate([[100], close[:-1]]) * np.exp(rng.normal(0, scale / 2, size))
     high = np.maximum(open_, close) * (1 + rng.exponential(scale, size))
     low = np.minimum(open_, close) * (1 - rng.exponential(scale, size))
-    rows: list[Row | None] = [tuple(row) for row in np.column_stack([open_, high, low, close]).tolist()]
+    decimals = draw(st.sampled_from([0, 1, 9]))
+    prices = np.column_stack([open_, high, low, close]).round(decimals).clip(1)
+    rows: list[Row | None] = [tuple(row) for row in prices.tolist()]
     gaps = draw(st.sampled_from([0.0, 0.1, 0.6]))
     candles = candles_of([None if rng.random() < gaps else row for row in rows], step=minutes * MINUTE)
+    sides = draw(st.sampled_from([[1], [-1], [-1, 0, 1]]))
     settings_ = LabelSettings(
         take_profit_pct=draw(st.sampled_from([0.1, 0.5, 2.0])),
         stop_loss_pct=draw(st.sampled_from([0.1, 0.5, 1.0])),
-        horizon_bars=draw(st.integers(1, 12)),
+        horizon_bars=draw(st.sampled_from([1, 2, 12, 40])),  # the search leaps by 256, 16 and 1 candles
         ambiguous=draw(st.sampled_from(["worst_case", "best_case", "drop"])),
     )
-    return bars_of(count), candles, minutes, settings_
+    return bars_of(count).with_columns(side=pl.Series(rng.choice(sides, count))), candles, minutes, settings_
 
 
 @settings(max_examples=150, deadline=None)
-@given(world=worlds(), cut=st.integers(-5, 500))
+@given(world=worlds(), cut=st.integers(-5, 1_000))
 def test_labels_equal_a_candle_by_candle_reference(world, cut):
     bars, candles, minutes, settings_ = world
     until = START + cut * MINUTE
     labels = triple_barrier(bars, candles, candle_timeframe=f"{minutes}m", settings=settings_, until=until)
     expected = reference(bars, candles, minutes * MINUTE, settings_, until)
-    columns = ["ts", "label_end", "barrier", "bars_to_hit", "return", "ambiguous"]
-    assert [row[:4] for row in labels.select(columns).rows()] == [row[:4] for row in expected]
-    np.testing.assert_allclose(labels["return"].to_numpy(), [row[4] for row in expected], rtol=0, atol=1e-12)
-    assert labels["ambiguous"].to_list() == [row[5] for row in expected]
+    columns = ["ts", "label_end", "barrier", "bars_to_hit", "ambiguous", "missing_candles"]
+    assert labels.select(columns).rows() == [row[:-1] for row in expected]
+    np.testing.assert_allclose(labels["return"].to_numpy(), [row[-1] for row in expected], rtol=0, atol=1e-12)
     assert (labels["label_end"] > labels["known_at"]).all()
 
 
@@ -229,7 +245,7 @@ def test_labels_equal_a_candle_by_candle_reference(world, cut):
 @given(world=worlds(), cuts=st.lists(st.integers(0, 30), max_size=4))
 def test_partition_by_partition_gives_the_same_table_as_all_at_once(world, cuts):
     bars, candles, minutes, settings_ = world
-    end = START + 40 * BAR
+    end = START + 70 * BAR
     edges = [START, *sorted({START + cut * BAR for cut in cuts if cut}), end]
     arguments = {"candle_timeframe": f"{minutes}m", "settings": settings_}
     parts = []
@@ -258,7 +274,7 @@ def test_a_partition_holds_the_rows_whose_horizon_ends_in_it():
     assert newest + BAR + LabelSettings().horizon_bars * BAR == datetime(2025, 5, 1, tzinfo=UTC)
 
 
-def test_a_long_frame_is_labelled_in_passes_without_a_seam():
+def test_a_long_frame_is_labelled_part_by_part_without_a_seam():
     rng = np.random.default_rng(2)
     size = 40_000
     close = 100 * np.exp(np.cumsum(rng.normal(0, 2e-3, size)))

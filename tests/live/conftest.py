@@ -109,6 +109,7 @@ def dataset(decision_bars: pl.DataFrame) -> models.Dataset:
         label=pl.Series(np.where(won, 1, -1), dtype=pl.Int8),
         ambiguous=pl.lit(value=False),
         resolution=pl.lit("1m"),
+        missing_candles=pl.lit(0, pl.Int32),
     ).select(*LABELS.columns)
     return models.join(rows, labels, names=usable_names(rows), fingerprint=features.fingerprint())
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ def test_features_meet_the_outcomes_of_the_same_market_and_bar(planted: PlantedF
         "return",
         "take_profit",
         "stop_loss",
+        "missing_share",
         *NAMES,
     ]
     assert data.markets == MARKETS
@@ -119,3 +121,24 @@ def test_a_data_set_comes_from_the_store(store: Store, planted: PlantedFrames, m
     assert early.frame["label_end"].max() <= until
     with pytest.raises(ModelError, match="sample:C/USDT: no labelled rows"):
         dataset.build(store, [*MARKETS, "sample:C/USDT"])
+
+
+def test_missing_candles_are_a_share_of_what_the_label_lived_through(planted: PlantedFrames) -> None:
+    features, labels = planted(days=2)
+    lived = (labels["label_end"] - labels["known_at"]) / timedelta(minutes=1)
+    gaps = labels.with_columns(resolution=pl.lit("1m"), missing_candles=pl.lit(3, pl.Int32))
+    np.testing.assert_allclose(joined((features, gaps)).frame["missing_share"].to_numpy(), 3 / lived.to_numpy())
+
+
+def test_labels_made_before_missing_candles_were_counted_count_as_complete(
+    store: Store, planted: PlantedFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trading_assets.features.feature_names", lambda: NAMES, raising=False)
+    features, labels = planted(days=2, markets=MARKETS)
+    store.upsert(FEATURES, features)
+    columns = {name: dtype for name, dtype in LABELS.columns.items() if name != "missing_candles"}
+    store.upsert(replace(LABELS, columns=columns), labels.drop("missing_candles"))
+    assert (dataset.build(store, MARKETS).frame["missing_share"] == 0).all()
+    store.upsert(LABELS, labels.head(1).with_columns(missing_candles=pl.lit(7, pl.Int32)))
+    shares = dataset.build(store, MARKETS).frame["missing_share"]
+    assert (shares > 0).sum() == 1

@@ -65,6 +65,7 @@ def labelled(bars: pl.DataFrame, rows: pl.DataFrame, settings: LabelSettings) ->
             label=pl.Series(np.where(won, 1, -1), dtype=pl.Int8),
             ambiguous=pl.lit(value=False),
             resolution=pl.lit("15m"),
+            missing_candles=pl.lit(0, pl.Int32),
             **{"return": pl.Series(np.where(won, 0.02, -0.01))},
         )
         .select(*LABELS.columns)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,19 @@ def test_shuffled_labels_give_nothing(planted: PlantedFrames) -> None:
     features, labels = planted(edge=1.0)
     shuffled = labels.with_columns(labels.select("label", "return").sample(fraction=1, shuffle=True, seed=3))
     assert abs(auc(joined((features, shuffled))) - 0.5) < 0.03
+
+
+def test_rows_whose_outcome_may_have_been_missed_are_predicted_but_do_not_train(planted: PlantedFrames) -> None:
+    features, labels = planted()
+    alternate = pl.int_range(pl.len()) % 2
+    holed = joined((features, labels.with_columns(missing_candles=alternate.cast(pl.Int32))))
+    spec = SPEC.model_copy(update={"max_missing_share": 0.0})
+    assert train(holed, spec).rows * 2 == train(holed, SPEC.model_copy(update={"max_missing_share": 1.0})).rows
+    strict, plain = walk_forward(holed, spec), walk_forward(joined((features, labels)), spec)
+    assert strict.predictions["ts"].equals(plain.predictions["ts"])
+    assert (strict.folds["train_rows"] * 2 - plain.folds["train_rows"]).abs().max() <= 1
+    complete = holed.frame.filter(pl.col("missing_share") == 0)
+    assert train(replace(holed, frame=complete), spec).classifier.text == train(holed, spec).classifier.text
 
 
 def test_a_walk_forward_gives_the_rows_of_its_tables(planted: PlantedFrames) -> None:

@@ -50,6 +50,7 @@ def labels(
             **describe_partitions(context, LABELS, parts, shift=horizon),
             "ambiguous_share": float(frame["ambiguous"].mean() or 0.0),  # type: ignore[arg-type]
             "bars_without_entry_candle": without_entry,
+            "rows_with_missing_candles": int((frame["missing_candles"] > 0).sum()),
             **({"distribution": picture(label_distribution(frame), "labels by barrier")} if frame.height else {}),
         }
     )

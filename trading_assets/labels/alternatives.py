@@ -10,7 +10,8 @@ import polars as pl
 
 from trading_assets.candles import TS
 from trading_assets.errors import InvalidFrame, SettingsError
-from trading_assets.labels.barriers import BAR, check_bars, triple_barrier
+from trading_assets.labels.barriers import check_bars, triple_barrier
+from trading_assets.labels.exits import BAR
 from trading_assets.settings import LabelSettings
 
 MIN_SPAN = 3

@@ -10,27 +10,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from trading_assets.candles import TS, timeframe_delta
+from trading_assets.candles import TS
 from trading_assets.errors import InvalidFrame
-from trading_assets.labels.exits import Exits, Path, Trades
-from trading_assets.labels.positions import Positions
-from trading_assets.labels.widths import WIDTHS, widths
+from trading_assets.labels.exits import BAR, exits
+from trading_assets.labels.widths import widths
 from trading_assets.settings import LabelSettings
 from trading_assets.store.tables import LABELS
 
-BAR: Final = timedelta(minutes=15)
-"""The bar that `horizon_bars` counts."""
-
-_BARRIERS: Final = pl.Series(["stop_loss", "time", "take_profit"])
-"""By sign, from -1 on."""
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 _PRICES: Final = ("open", "high", "low", "close")
-
-Ints = npt.NDArray[np.int64]
 
 
 def triple_barrier(
@@ -45,8 +34,8 @@ def triple_barrier(
 
     Entry is the open of the candle that opens at ``known_at``. A candle touches a barrier where its high or low reaches
     it. A candle that *opens* beyond a barrier exits at that open, so ``return`` may exceed the barrier. Without a touch
-    the exit is the close of the last candle that opened within the horizon. Candles missing within the horizon are
-    absent facts: nothing is filled.
+    the exit is the close of the last candle that opened within the horizon. Nothing is filled where candles are
+    missing; ``missing_candles`` counts them from the entry to ``label_end``: a barrier may have been touched unseen.
 
     Parameters
     ----------
@@ -77,34 +66,13 @@ def triple_barrier(
     """
     bars = _with_barriers(bars, settings, until)
     check_bars(candles, ("ts", *_PRICES), "candles")
-    times = _microseconds(candles["ts"])
-    step = timeframe_delta(candle_timeframe) // _MICROSECOND
-    positions = Positions(times, step)
-    entry = positions.first_from(_microseconds(bars["known_at"]))
-    found = _opens_there(bars, times, entry)
-    if not found.all():
-        bars, entry = bars.filter(pl.Series(found)), entry[found]
-    if bars.is_empty():
-        return pl.DataFrame(schema=LABELS.columns)
-
-    known_at = _microseconds(bars["known_at"])
-    horizon_end = known_at + _horizon(settings) // _MICROSECOND
-    long, target, risk = bars["side"].to_numpy() > 0, *(bars[name].to_numpy() for name in WIDTHS)
-    trades = Trades(entry, positions.first_from(horizon_end), horizon_end, long, target, risk)
-    path = Path(times, step, *(candles[name].to_numpy() for name in _PRICES))
-    exits = Exits.of(trades, path, best_case=settings.ambiguous == "best_case")
-    earned = exits.gross - settings.cost_bps / 1e4
-    frame = bars.with_columns(
-        pl.Series("label_end", exits.label_end).cast(TS),
-        pl.Series("entry_price", exits.entry_price),
-        pl.Series("bars_to_hit", -((known_at - exits.label_end) // (BAR // _MICROSECOND)), dtype=pl.Int32),
-        pl.Series("return", earned),
-        pl.Series("label", np.where(exits.barrier > 0, earned > 0, exits.barrier), dtype=pl.Int8),
-        pl.Series("ambiguous", exits.ambiguous),
-        pl.lit(candle_timeframe).alias("resolution"),
-        _BARRIERS.gather(exits.barrier.astype(np.int64) + 1).alias("barrier"),
-    ).select(*LABELS.columns)
-    return frame.filter(~pl.col("ambiguous")) if settings.ambiguous == "drop" else frame
+    labels = (
+        bars.hstack(exits(bars, candles, timeframe=candle_timeframe, settings=settings))
+        .filter(pl.col("barrier").is_not_null())
+        .with_columns(resolution=pl.lit(candle_timeframe))
+        .select(pl.col(name).cast(dtype) for name, dtype in LABELS.columns.items())
+    )
+    return labels.filter(~pl.col("ambiguous")) if settings.ambiguous == "drop" else labels
 
 
 def missing_entries(
@@ -112,9 +80,7 @@ def missing_entries(
 ) -> pl.DataFrame:
     """The bars that get no label because the candle that opens at ``known_at`` is missing: ``market, ts, known_at``."""
     bars = _with_barriers(bars, settings, until).select("market", "ts", "known_at")
-    times = _microseconds(candles["ts"])
-    entry = np.searchsorted(times, _microseconds(bars["known_at"]))
-    return bars.filter(pl.Series(~_opens_there(bars, times, entry)))
+    return bars.join(candles.select(known_at="ts"), on="known_at", how="anti", maintain_order="left")
 
 
 def label_window(start: datetime, end: datetime, *, settings: LabelSettings) -> tuple[datetime, datetime]:
@@ -136,21 +102,13 @@ def _with_barriers(bars: pl.DataFrame, settings: LabelSettings, until: datetime)
     needed = () if settings.barriers == "fixed" else ("high", "low", "close")
     check_bars(bars, ("market", "ts", "known_at", *needed), "bars")
     side = pl.col("side").cast(pl.Int8) if "side" in bars.columns else pl.lit(1, pl.Int8)
+    ended = bars["known_at"].search_sorted(until - _horizon(settings), side="right")
     return (
         bars.select("market", "ts", "known_at", side.alias("side"))
         .hstack(widths(bars, settings))
-        .filter(
-            pl.col("known_at") <= until - _horizon(settings), pl.col("take_profit").is_not_null(), pl.col("side") != 0
-        )
+        .head(ended)
+        .filter(pl.col("take_profit").is_not_null(), pl.col("side") != 0)
     )
-
-
-def _opens_there(bars: pl.DataFrame, times: Ints, entry: Ints) -> npt.NDArray[np.bool_]:
-    """Whether the candle ``entry`` opens at the bar's ``known_at``."""
-    if not len(times):
-        return np.zeros(len(entry), dtype=np.bool_)
-    same: npt.NDArray[np.bool_] = times.take(entry, mode="clip") == _microseconds(bars["known_at"])
-    return same
 
 
 def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None:
@@ -163,11 +121,12 @@ def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None
             raise InvalidFrame(
                 f"{column} is {frame.schema[column]}", where=f"labels: {name}", remedy="make it Datetime(us, UTC)"
             )
-    times = _microseconds(frame["ts"])
-    if (times[1:] <= times[:-1]).any():
-        raise InvalidFrame(
-            "ts is not strictly ascending", where=f"labels: {name}", remedy="give one market, sorted and unique by ts"
-        )
+    for column, least, how in (("ts", 1, "strictly ascending"), ("known_at", 0, "ascending")):
+        times = frame[column].to_physical().to_numpy() if column in columns else np.empty(0)
+        if (times[1:] < times[:-1] + least).any():
+            raise InvalidFrame(
+                f"{column} is not {how}", where=f"labels: {name}", remedy="give one market, sorted and unique by ts"
+            )
     for column in (column for column in columns if column in _PRICES):
         prices = frame[column].to_numpy()
         if len(prices) and not (prices.min() > 0 and prices.max() < np.inf):  # both are NaN where one is
@@ -176,7 +135,3 @@ def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None
                 where=f"labels: {name}",
                 remedy="leave such candles out: a missing candle touches nothing",
             )
-
-
-def _microseconds(series: pl.Series) -> Ints:
-    return series.to_physical().to_numpy()

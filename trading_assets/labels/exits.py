@@ -2,98 +2,78 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
-from trading_assets.labels.first_touch import first_touch
-from trading_assets.labels.passes import in_passes
+from trading_assets.candles import timeframe_delta
+from trading_assets.settings import LabelSettings
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Signs = npt.NDArray[np.int8]
+BAR: Final = timedelta(minutes=15)
+"""The bar that `horizon_bars` counts."""
 
+_COLUMNS: Final = {
+    "label_end": np.int64,
+    "entry_price": np.float64,
+    "barrier": np.int8,
+    "bars_to_hit": np.int32,
+    "return": np.float64,
+    "label": np.int8,
+    "ambiguous": np.bool_,
+    "missing_candles": np.int32,
+}
+"""As the kernel fills them."""
 
-@dataclass(frozen=True, slots=True)
-class Path:
-    """The candles that trades live on: open times, their length (microseconds) and prices."""
+_BARRIERS: Final = pl.Series(["stop_loss", "time", "take_profit", None])
+"""By the kernel's number, from -1 on."""
 
-    times: Ints
-    step: int
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Trades:
-    """Entries, one value each: their candle, the candle after their horizon, its end, and the barriers' distances."""
-
-    entry: Ints
-    stop: Ints
-    horizon_end: Ints
-    long: Bools
-    take_profit: Floats
-    stop_loss: Floats
-
-    def part(self, rows: slice) -> Trades:
-        """Some of them."""
-        return Trades(*(getattr(self, name)[rows] for name in self.__slots__))
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Exits:
+def exits(trades: pl.DataFrame, candles: pl.DataFrame, *, timeframe: str, settings: LabelSettings) -> pl.DataFrame:
     """What became of each trade.
 
-    Attributes
+    Parameters
     ----------
-    label_end
-        When the exit was known; microseconds.
-    entry_price, gross
-        The price entered at, and the return of the side as a fraction, before costs.
-    barrier
-        1 take-profit, -1 stop-loss, 0 the horizon.
-    ambiguous
-        One candle touched both barriers and did not open beyond either.
+    trades
+        ``known_at`` (ascending), ``side`` (1, -1), ``take_profit``, ``stop_loss``.
+    candles, timeframe
+        The path: ``ts, open, high, low, close``, ascending.
+    settings
+        Horizon, costs, and who wins an ambiguous candle.
+
+    Returns
+    -------
+    polars.DataFrame
+        The columns of the ``labels`` table that the candles decide, ``label_end`` in microseconds; ``barrier`` is null,
+        and the rest means nothing, where no candle opens at ``known_at``.
     """
+    from trading_assets.labels.kernels import follow  # compiled on first use
 
-    label_end: Ints
-    entry_price: Floats
-    gross: Floats
-    barrier: Signs
-    ambiguous: Bools
+    found: dict[str, npt.NDArray[Any]] = {name: np.empty(trades.height, dtype) for name, dtype in _COLUMNS.items()}
+    step, horizon = timeframe_delta(timeframe) // _MICROSECOND, settings.horizon_bars * BAR // _MICROSECOND
+    path = _arrays(candles.select("ts", pl.col("open", "high", "low", "close").cast(pl.Float64)))
+    entered = _arrays(trades.select("known_at", "side", "take_profit", "stop_loss"))
+    common = (*path, step, horizon, settings.ambiguous == "best_case", settings.cost_bps / 1e4)
 
-    @classmethod
-    def of(cls, trades: Trades, path: Path, *, best_case: bool) -> Self:
-        """Follow trades along the candles; ``best_case`` decides the ambiguous ones."""
-        rows = len(trades.entry)
-        made = cls(
-            np.empty(rows, np.int64), np.empty(rows), np.empty(rows), np.empty(rows, np.int8), np.empty(rows, np.bool_)
-        )
-        in_passes(lambda part: made._fill(part, trades.part(part), path, best_case=best_case), rows)
-        return made
+    def run(first: int, last: int) -> None:
+        arguments: tuple[Any, ...] = (*common, *(array[first:last] for array in (*entered, *found.values())))
+        follow(*arguments)
 
-    def _fill(self, rows: slice, trades: Trades, path: Path, *, best_case: bool) -> None:
-        long, price = trades.long, path.open[trades.entry]
-        above = price * (1 + np.where(long, trades.take_profit, trades.stop_loss))
-        below = price * (1 - np.where(long, trades.stop_loss, trades.take_profit))
-        touch = first_touch(path.high, path.low, trades.entry, trades.stop, above=above, below=below)
-        touched = touch < trades.stop
-        at = np.where(touched, touch, trades.stop - 1)
-        opened = path.open[at]
-        up, down = touched & (path.high[at] >= above), touched & (path.low[at] <= below)
-        gap_up, gap_down = up & (opened >= above), down & (opened <= below)
-        ambiguous = up & down & ~gap_up & ~gap_down
-        at_target, at_stop = np.where(long, up, down), np.where(long, down, up)
-        won = np.where(long, gap_up, gap_down) | (at_target & ~at_stop) | (ambiguous & best_case)
-        level = np.where(won == long, above, below)
-        exit_price = np.where(gap_up | gap_down, opened, np.where(touched, level, path.close[at]))
-        self.label_end[rows] = np.where(touched, path.times[at] + path.step, trades.horizon_end)
-        self.entry_price[rows] = price
-        self.gross[rows] = np.where(long, 1, -1) * (exit_price / price - 1)
-        self.barrier[rows] = np.where(touched, np.where(won, 1, -1), 0)
-        self.ambiguous[rows] = ambiguous
+    cores = os.process_cpu_count() or 1  # compiled code runs outside the interpreter's lock
+    with ThreadPoolExecutor(cores) as pool:
+        edges = pairwise(trades.height * part // cores for part in range(cores + 1))
+        for done in [pool.submit(run, *edge) for edge in edges]:
+            done.result()
+    barrier = pl.Series(found.pop("barrier"))
+    return pl.DataFrame(found).with_columns(_BARRIERS.gather(barrier + 1).alias("barrier"))
+
+
+def _arrays(frame: pl.DataFrame) -> list[npt.NDArray[Any]]:
+    return [column.to_physical().to_numpy() for column in frame]

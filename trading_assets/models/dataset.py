@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from trading_assets.candles import TS
+from trading_assets.candles import TS, timeframe_delta
 from trading_assets.errors import ModelError
 from trading_assets.models.hashing import frame_hash
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
 
 OUTCOME = ("label_end", "label", "return", "take_profit", "stop_loss")
+_COUNTED = ("resolution", "missing_candles")
 REMEDY = "materialize features and labels of these markets"
 
 
@@ -25,8 +26,8 @@ class Dataset:
     Attributes
     ----------
     frame
-        ``market, ts, known_at, label_end, label, return, take_profit, stop_loss``, then one Float64 column per feature;
-        sorted by ts, market.
+        ``market, ts, known_at, label_end, label, return, take_profit, stop_loss, missing_share`` (of the candles that
+        decided the label; 0 where they were not counted), then one Float64 column per feature; sorted by ts, market.
     features
         The feature columns, in the order in which a model sees them.
     fingerprint
@@ -109,7 +110,7 @@ def build(
 
     where = {"market": list(markets)}
     features = store.read(FEATURES, where=where)
-    labels = store.read(LABELS, where=where, columns=["market", "ts", *OUTCOME])
+    labels = store.read(LABELS, where=where, columns=["market", "ts", *OUTCOME, *_COUNTED])
     if until is not None:
         features = features.filter(pl.col("known_at") <= until)
     names = usable_names(features, companions)
@@ -188,8 +189,8 @@ def join(
     wanted = sorted(set(markets if markets is not None else features["market"]))
     frame = (
         features.select("market", "ts", "known_at", *(pl.col(name).cast(pl.Float64) for name in names))
-        .join(labels.select("market", "ts", *OUTCOME), on=["market", "ts"], how="inner")
-        .select("market", "ts", "known_at", *OUTCOME, *names)
+        .join(labels.select("market", "ts", *OUTCOME, *_COUNTED), on=["market", "ts"], how="inner")
+        .select("market", "ts", "known_at", *OUTCOME, _missing_share(labels), *names)
         .sort("ts", "market")
         if features.height
         else pl.DataFrame(schema={"market": pl.String, "known_at": TS})
@@ -201,3 +202,10 @@ def join(
     assert isinstance(start, datetime)
     assert isinstance(end, datetime)
     return Dataset(frame, tuple(names), fingerprint, frame_hash(frame), start, end)
+
+
+def _missing_share(labels: pl.DataFrame) -> pl.Expr:
+    steps = {timeframe: timeframe_delta(timeframe) for timeframe in labels["resolution"].unique()}
+    step = pl.col("resolution").replace_strict(steps, return_dtype=pl.Duration("us"))
+    share = pl.col("missing_candles") * step / (pl.col("label_end") - pl.col("known_at"))
+    return share.fill_null(0.0).alias("missing_share")

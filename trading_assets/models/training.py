@@ -142,7 +142,9 @@ def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
             remedy="backfill a longer history or shorten train_days",
         )
     newest = _newest(known.frame)
-    window = known.frame if spec.walk_forward.anchored else known.frame.filter(pl.col("known_at") > newest - length)
+    window = _seen(known.frame, spec)
+    if not spec.walk_forward.anchored:
+        window = window.filter(pl.col("known_at") > newest - length)
     classifier = fit(window, known.features, spec.lightgbm, weights(window, spec, known.prices))
     oldest = window["known_at"].min()
     assert isinstance(oldest, datetime)
@@ -225,7 +227,7 @@ def _parameters(settings: LightGBMSettings) -> dict[str, Any]:
 def _run_fold(
     dataset: Dataset, fold: Fold, spec: ModelSettings, *, explained: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[Explanation]]:
-    train, test = dataset.frame[fold.train], dataset.frame[fold.test]
+    train, test = _seen(dataset.frame[fold.train], spec), dataset.frame[fold.test]
     classifier = fit(train, dataset.features, spec.lightgbm, weights(train, spec, dataset.prices))
     probability = classifier.predict(test)
     predictions = _typed(
@@ -250,6 +252,11 @@ def _run_fold(
 
 def _typed(columns: dict[str, Any], frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select(pl.col(name).cast(dtype) for name, dtype in columns.items() if name != "model")
+
+
+def _seen(rows: pl.DataFrame, spec: ModelSettings) -> pl.DataFrame:
+    """The rows whose outcome was seen: where too many candles are missing, a barrier may have been touched unseen."""
+    return rows.filter(pl.col("missing_share") <= spec.max_missing_share)
 
 
 def _share_of_hits(rows: pl.DataFrame) -> float:

@@ -63,6 +63,9 @@ class ModelSettings(Section):
     oldest_weight: float = Field(
         1.0, gt=-1, le=1, description="Time decay: the oldest row's factor; 1 none, -0.3 the oldest 30 % count nothing."
     )
+    max_missing_share: Fraction = Field(
+        0.05, description="Of the candles from a label's entry to its end: rows that lack more of them do not train."
+    )
     companions: list[Literal["leader", "funding", "sentiment", "book", "trades"]] = Field(
         [], description="Whose features it learns from, beside those of its own bars; the node has none of them yet."
     )

@@ -34,6 +34,7 @@ LABELS: Final = Table(
         "label": pl.Int8,  # 1 take_profit, -1 stop_loss, 0 time
         "ambiguous": pl.Boolean,
         "resolution": pl.String,
+        "missing_candles": pl.Int32,
     },
     ("market", "ts"),
     notes={
@@ -46,6 +47,7 @@ LABELS: Final = Table(
         "label": "1 take-profit first (with a profit after costs), -1 stop-loss first, 0 neither within the horizon",
         "ambiguous": "one candle touched both barriers; the policy in the settings decided",
         "resolution": "timeframe of the candles that decided",
+        "missing_candles": "of that timeframe, from the entry to label_end; null: labelled before they were counted",
     },
 )
 PREDICTIONS: Final = Table(
