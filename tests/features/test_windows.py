@@ -99,3 +99,22 @@ def test_the_absolute_deviation_is_around_the_given_mean():
     values = np.random.default_rng(4).normal(size=100)
     deviation = windows.mean_absolute_deviation(values, windows.rolling_mean(values, 20), 20)
     assert deviation[60] == pytest.approx(np.mean(np.abs(values[41:61] - values[41:61].mean())))
+
+
+@given(values=SERIES, window=WINDOWS, data=st.data())
+def test_the_newest_valid_value_and_its_age(values, window, data):
+    valid = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
+    value, age = windows.newest(values, valid, window, -values)
+    for row in range(len(values)):
+        ages = [bars for bars in range(min(window, row + 1)) if valid[row - bars]]
+        assert age[row] == (ages[0] if ages else window)
+        assert value[row] == (values[row - ages[0]] if ages else -values[row])
+
+
+def test_a_sum_by_count_adds_what_each_class_is_worth():
+    codes = np.array([0.0, 0, 1, 2, 1, np.nan, 0, 0, 2, 2])
+    worth = np.array([100.0, 1, 20, 3])
+    result = windows.rolling_sum_by_count(codes, 3, 3, worth)
+    np.testing.assert_array_equal(result, [np.nan] * 2 + [121, 3, 121] + [np.nan] * 3 + [121, 121])
+    with pytest.raises(ValueError, match="do not fit"):
+        windows.rolling_sum_by_count(codes, 10, 96, worth)

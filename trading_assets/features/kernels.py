@@ -221,6 +221,64 @@ def ratio(numerator: Array, denominator: Array, otherwise: float) -> Array:
     return result
 
 
+@nb.njit(nb.float64[::1](_SERIES, _SERIES, nb.int64, nb.float64), cache=True, nogil=True, error_model="numpy")
+def variance(total: Array, squares: Array, window: int, rounding: float) -> Array:
+    """From a window's sum and sum of squares; 0 where it is no more than this share of the mean square."""
+    result = np.empty(len(total))
+    for j in range(len(result)):
+        mean, square = total[j] / window, squares[j] / window
+        spread = square - mean * mean
+        result[j] = 0.0 if spread <= rounding * square else spread
+    return result
+
+
+@nb.njit(nb.float64[::1](_SERIES, _SERIES, nb.int64), cache=True, nogil=True, error_model="numpy")
+def deviation(values: Array, mean: Array, window: int) -> Array:
+    """The mean distance of the last ``window`` values from ``mean``."""
+    lead = window - 1
+    result = np.full(len(values), np.nan)
+    total = result[lead:]
+    total[:] = 0
+    for age in range(window):
+        aged, centre = values[lead - age : len(values) - age], mean[lead:]
+        for j in range(len(total)):
+            total[j] += abs(aged[j] - centre[j])
+    for j in range(len(total)):
+        total[j] /= window
+    return result
+
+
+@nb.njit(nb.float64[::1](_SERIES, _SERIES, nb.int64, nb.int64), cache=True, nogil=True)
+def digits(packed: Array, parts: Array, bits: int, classes: int) -> Array:
+    """The sum of ``parts[digit]`` over the digits of ``bits`` bits of each number; NaN where that is."""
+    result = np.empty(len(packed))
+    for j in range(len(result)):
+        total = 0.0 * packed[j]
+        if total == 0:
+            whole = np.int64(packed[j])
+            for _ in range(classes):
+                total += parts[whole & ((1 << bits) - 1)]
+                whole >>= bits
+        result[j] = total
+    return result
+
+
+_FLAGS = nb.types.Array(nb.boolean, 1, "C", readonly=True)
+
+
+@nb.njit(_STATES(_SERIES, _FLAGS, nb.int64, _SERIES), cache=True, nogil=True)
+def newest(values: Array, valid: npt.NDArray[np.bool_], window: int, otherwise: Array) -> Array:
+    """The newest valid value of the last ``window`` and its age; ``otherwise``, aged ``window``, without one."""
+    result = np.empty((2, len(values)))
+    last = -window
+    for j in range(len(values)):
+        last = j if valid[j] else last
+        found = j - last < window
+        result[0, j] = values[last] if found else otherwise[j]
+        result[1, j] = min(j - last, window)
+    return result
+
+
 _BLOCK: Final = 512
 """Bars whose bands are drawn at once: few enough for the processor's nearest cache."""
 

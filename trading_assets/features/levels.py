@@ -120,15 +120,10 @@ def _swings(frame: Bars) -> tuple[Array, Array, Array, Array]:
     """
     around = 2 * _SIDE + 1
     high, low = shift(frame.high, _SIDE), shift(frame.low, _SIDE)
-    top, top_age = newest(high, high == rolling_max(frame.high, around), _REACH)
-    bottom, bottom_age = newest(low, low == rolling_min(frame.low, around), _REACH)
+    top, top_age = newest(high, high == rolling_max(frame.high, around), _REACH, frame.highest(_REACH))
+    bottom, bottom_age = newest(low, low == rolling_min(frame.low, around), _REACH, frame.lowest(_REACH))
     complete = 0 * shift(frame.close, _REACH + around - 2)
-    return (
-        np.where(np.isnan(top), frame.highest(_REACH), top) + complete,
-        np.nan_to_num(top_age, nan=_REACH) + complete,
-        np.where(np.isnan(bottom), frame.lowest(_REACH), bottom) + complete,
-        np.nan_to_num(bottom_age, nan=_REACH) + complete,
-    )
+    return top + complete, top_age + complete, bottom + complete, bottom_age + complete
 
 
 @feature(

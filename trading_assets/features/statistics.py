@@ -12,10 +12,10 @@ from trading_assets.features.registry import feature
 from trading_assets.features.windows import (
     Array,
     ratio,
-    rolling_counts,
     rolling_mean,
     rolling_mean_var,
     rolling_sum,
+    rolling_sum_by_count,
     shift,
     variance_from_sums,
 )
@@ -91,11 +91,8 @@ def return_entropy(frame: Bars, bars: int) -> Array:
 def _entropy(codes: Array, classes: int, bars: int) -> Array:
     """The Shannon entropy of the shares of classes over the window, as a share of the greatest."""
     shares = np.arange(bars + 1) / bars
-    parts = np.append(-shares * np.log(np.where(shares == 0, 1.0, shares)) / math.log(classes), np.nan)
-    total = np.zeros(len(codes))
-    for count in rolling_counts(codes, classes, bars):
-        total += parts[count]
-    return np.clip(total, 0, 1)
+    parts = -shares * np.log(np.where(shares == 0, 1.0, shares)) / math.log(classes)
+    return np.clip(rolling_sum_by_count(codes, classes, bars, parts), 0, 1)
 
 
 def _cumulated_weights(order: float, width: int) -> Array:

@@ -104,10 +104,7 @@ def variance_from_sums(total: Array, squares: Array, window: int) -> Array:
     For series whose deviations are not small against their mean, such as returns and volumes; prices need
     :func:`rolling_var`.
     """
-    mean = total / window
-    square = squares / window
-    variance = square - mean * mean
-    variance[variance <= _ROUNDING * square] = 0
+    variance: Array = kernels().variance(total, squares, window, _ROUNDING)
     return variance
 
 
@@ -124,13 +121,13 @@ def adaptive_mean(values: Array, smoothing: Array, memory: int) -> Array:
     return np.asarray(added + kept * shift(values, memory))
 
 
-def newest(values: Array, valid: npt.NDArray[np.bool_], window: int) -> tuple[Array, Array]:
-    """The newest valid value of the last ``window`` bars, and its age in bars; NaN where there is none."""
-    rows = np.arange(len(values))
-    last = np.maximum.accumulate(rows * valid)
-    age = (rows - last).astype(np.float64)
-    age[(age >= window) | ~valid[last]] = np.nan
-    return np.asarray(values[last] + 0 * age), age
+def newest(values: Array, valid: npt.NDArray[np.bool_], window: int, otherwise: Array) -> tuple[Array, Array]:
+    """The newest valid value of the last ``window`` bars, and its age in bars.
+
+    Where there is none, the present one of ``otherwise``, as if it had happened ``window`` bars ago.
+    """
+    value, age = kernels().newest(values, valid, window, otherwise)
+    return value, age
 
 
 def sum_since(values: Array, starts: npt.NDArray[np.bool_], window: int) -> Array:
@@ -145,22 +142,16 @@ def largest_ways(values: Array, window: int) -> tuple[Array, Array]:
     return fall, rise
 
 
-def rolling_counts(codes: Array, classes: int, window: int) -> list[npt.NDArray[np.int64]]:
-    """How many of the last ``window`` bars have each code (0, 1, ...); -1 everywhere in an incomplete window.
+def rolling_sum_by_count(codes: Array, classes: int, window: int, parts: Array) -> Array:
+    """The sum over the classes of ``parts[count]``: of how many of the last ``window`` bars have each code (0, 1, ...).
 
     The counts of all classes are summed at once, as the digits of one number.
     """
     bits = window.bit_length()
     if bits * classes > 52:
         raise ValueError(f"{classes} classes of {window} bars do not fit into one number")
-    packed = rolling_sum(np.exp2(bits * codes), window)
-    missing = np.isnan(packed)
-    packed[missing] = 0
-    whole = packed.astype(np.int64)
-    counts = [(whole >> (bits * code)) & ((1 << bits) - 1) for code in range(classes)]
-    for count in counts:
-        count[missing] = -1
-    return counts
+    total: Array = kernels().digits(rolling_sum(np.exp2(bits * codes), window), parts, bits, classes)
+    return total
 
 
 def rolling_line(values: Array, window: int) -> tuple[Array, Array]:
@@ -185,13 +176,8 @@ def rolling_share_below(values: Array, window: int, every: int) -> Array:
 
 def mean_absolute_deviation(values: Array, mean: Array, window: int) -> Array:
     """The mean distance of the last ``window`` values from ``mean``."""
-    rows = max(len(values) - window + 1, 0)
-    centre = mean[window - 1 :]
-    total = np.zeros(rows)
-    for age in range(window):
-        distance = values[window - 1 - age :][:rows] - centre
-        total += np.abs(distance, out=distance)
-    return _padded(total / window, len(values))
+    deviation: Array = kernels().deviation(values, mean, window)
+    return deviation
 
 
 def _fold(kind: str, values: Array, window: int, *, parts: int = 1, factor: float = 0.0) -> Iterator[Array]:
