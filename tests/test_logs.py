@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from trading_assets import logs
+from trading_assets.errors import StoreError
 from trading_assets.settings import Settings
 
 
@@ -24,27 +30,47 @@ def _own_handlers() -> object:
     root.setLevel(level)
 
 
+SECRET = "s3cr3t-17/ü"
+VARIABLES = {
+    **dict.fromkeys(
+        (
+            "TRADING_KEYS__OKX__UID",
+            "BINANCE_API_KEY",
+            "BINANCE_API_SECRET",
+            "BINANCE_FUTURES_TESTNET_API_SECRET",
+            "BYBIT_API_KEY",
+            "BYBIT_TESTNET_API_SECRET",
+            "OKX_API_SECRET",
+            "OKX_API_PASSPHRASE",
+            "KRAKEN_SPOT_API_KEY",
+            "KRAKEN_FUTURES_API_SECRET",
+            "POLYGON_API_KEY",
+            "MASSIVE_API_KEY",
+            "PGPASSWORD",
+        ),
+        SECRET,
+    ),
+    "TRADING_STORE__URL": f"postgresql://me:{quote(SECRET, safe='')}@db.example/trading",
+    "DAGSTER_POSTGRES_URL": f"postgresql://db.example/dagster?user=me&password={quote(SECRET, safe='')}",
+}
+
+
+@pytest.fixture(params=VARIABLES)
+def hidden(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A variable with the secret."""
+    monkeypatch.setenv(request.param, VARIABLES[request.param])
+    return VARIABLES[request.param]
+
+
 @pytest.mark.usefixtures("_own_handlers")
-@pytest.mark.parametrize(
-    "variable",
-    [
-        "TRADING_KEYS__OKX__UID",
-        "BINANCE_API_KEY",
-        "BINANCE_API_SECRET",
-        "BYBIT_SECRET",
-        "OKX_PASSPHRASE",
-        "POSTGRES_PASSWORD",
-    ],
-)
 def test_no_key_or_password_of_the_environment_reaches_a_log(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hidden: str
 ) -> None:
-    monkeypatch.setenv(variable, "s3cr3t-17")
     monkeypatch.setenv("BINANCE_ACCOUNT", "binance-USDT_FUTURES-master")
     logs.configure(settings, "test")
-    logging.getLogger("adapter").warning("GET /?key=%s refused", "s3cr3t-17", extra={"url": "wss://x/s3cr3t-17"})
+    logging.getLogger("adapter").warning("GET /?key=%s refused", SECRET, extra={"url": f"wss://x/{hidden}"})
     try:
-        raise ValueError("signature of s3cr3t-17")
+        raise ValueError(f"signature of {SECRET}")
     except ValueError:
         logging.getLogger("adapter").exception("account binance-USDT_FUTURES-master")
     file = (settings.data_dir / "logs" / "test.log").read_text(encoding="utf-8")
@@ -52,6 +78,28 @@ def test_no_key_or_password_of_the_environment_reaches_a_log(
     assert "s3cr3t" not in shown
     first, second = (json.loads(line) for line in file.splitlines())
     assert first["event"] == "GET /?key=*** refused"
-    assert first["url"] == "wss://x/***"
+    assert first["url"] == f"wss://x/{hidden}".replace(quote(SECRET, safe=""), "***").replace(SECRET, "***")
     assert "signature of ***" in second["exception"]
     assert second["event"] == "account binance-USDT_FUTURES-master", "what is no secret stays readable"
+
+
+def test_no_key_or_password_of_the_environment_reaches_an_error(hidden: str) -> None:
+    error = StoreError(f"cannot open {hidden}", where=hidden, remedy=f"check {SECRET}")
+    assert "s3cr3t" not in f"{error} {error!r} {error.what} {error.where} {error.remedy} {error.args}"
+    assert str(error).endswith("; check ***")
+
+
+def test_an_error_that_nobody_expected_shows_no_secret_either(tmp_path: Path) -> None:
+    program = "import trading_cli.main as m\nm.app = lambda: open(m.sys.argv[1])\nm.run()"
+    environment = {**os.environ, "TRADING_STORE__URL": VARIABLES["TRADING_STORE__URL"]}
+    command = [sys.executable, "-c", program, str(tmp_path / SECRET)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "FileNotFoundError" in ended.stderr
+    assert "s3cr3t" not in ended.stderr
+
+
+def test_what_is_too_short_to_be_a_secret_garbles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OKX_API_KEY", "a")
+    monkeypatch.setenv("BYBIT_API_KEY", "")
+    assert str(StoreError("a plain text")) == "a plain text"

@@ -1,6 +1,8 @@
-"""The project's own exceptions: each message says what is wrong, where, and what to do about it."""
+"""The project's own exceptions: each message says what is wrong, where, and what to do about it, and no secret."""
 
 from __future__ import annotations
+
+from trading_assets.secrets import without_secrets
 
 
 class TradingError(Exception):
@@ -19,11 +21,9 @@ class TradingError(Exception):
     """
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
-        self.what = what
-        self.where = where
-        self.remedy = remedy
-        message = f"{where}: {what}" if where else what
-        super().__init__(f"{message}; {remedy}" if remedy else message)
+        self.what, self.where, self.remedy = map(without_secrets, (what, where, remedy))
+        message = f"{self.where}: {self.what}" if where else self.what
+        super().__init__(f"{message}; {self.remedy}" if remedy else message)
 
 
 class SettingsError(TradingError):

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-import os
 import sys
 from typing import Any, TextIO
 
 import structlog
 
-from trading_assets.settings import KEYS_PREFIX, Settings
+from trading_assets.secrets import without_secrets
+from trading_assets.settings import Settings
 
 _CHATTY = ("alembic", "mlflow", "matplotlib", "asyncio")
 """Libraries whose INFO is about themselves."""
-
-_SECRET_ENDINGS = ("_API_KEY", "_API_SECRET", "_SECRET", "_PASSPHRASE", "_PASSWORD")
-"""How variables end whose values are never shown; adapters read ``BINANCE_API_KEY`` and the like by themselves."""
 
 _ROTATE_BYTES = 10_000_000
 _ROTATE_FILES = 5
@@ -77,22 +74,8 @@ class _Terminal(logging.StreamHandler[TextIO]):
 
 
 def mask_secrets(_logger: Any, _method: str, event: Any) -> Any:
-    """Replace the value of every key and password in the environment in an event's texts by ``***``."""
-    secrets = sorted((value for name, value in os.environ.items() if value and _is_secret(name)), key=len, reverse=True)
-    if not secrets:
-        return event
-    return {key: _masked(value, secrets) for key, value in event.items()}
-
-
-def _is_secret(name: str) -> bool:
-    return name.startswith(KEYS_PREFIX) or name.upper().endswith(_SECRET_ENDINGS)
-
-
-def _masked(value: Any, secrets: list[str]) -> Any:
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, "***")
-    return value
+    """Replace every secret of the environment in an event's texts by ``***``."""
+    return {key: without_secrets(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def _formatter(shared: list[Any], renderer: Any) -> logging.Formatter:

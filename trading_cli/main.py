@@ -6,12 +6,15 @@ Heavy libraries are imported by the commands that need them, so that ``--help`` 
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated
 
 import typer
 
 from trading_assets.errors import TradingError
+from trading_assets.secrets import without_secrets
 from trading_assets.settings import SETTINGS_FILE_VARIABLE, carry
 from trading_cli import (
     backfill,
@@ -80,6 +83,7 @@ app.command()(node.kill)
 
 def run() -> None:
     """Entry point: a problem that the user can mend is one line on stderr and exit code 2, without a traceback."""
+    sys.excepthook = _show_without_secrets
     try:
         app()
     except TradingError as error:
@@ -87,3 +91,8 @@ def run() -> None:
             raise
         typer.secho(f"error: {error}", fg="red", err=True)
         raise SystemExit(2) from None
+
+
+def _show_without_secrets(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Python prints of an error that nobody caught, as all that is shown."""
+    sys.stderr.write(without_secrets("".join(traceback.format_exception(kind, error, trace))))

@@ -4,6 +4,7 @@ Nested names join with a double underscore: ``TRADING_STORE__URL``, ``TRADING_GA
 Secrets never stand here: exchange keys are read from the environment where they are used.
 """
 
+from trading_assets.secrets import KEYS_PREFIX
 from trading_assets.settings.data import FetchSettings, History, MarketSettings, ScheduleSettings, StoreSettings
 from trading_assets.settings.features import FeatureSettings
 from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings, RiskSettings
@@ -22,9 +23,6 @@ from trading_assets.settings.research import (
 from trading_assets.settings.root import LogSettings, MlflowSettings, Settings
 from trading_assets.settings.sentiment import SentimentFiles, SentimentHttp, SentimentPlugin
 from trading_assets.settings.sources import CcxtSource, FilesSource, PolygonSource, SampleSource, Source
-
-KEYS_PREFIX = "TRADING_KEYS__"
-"""Environment variables with this prefix hold exchange keys: read where they are used, never shown."""
 
 __all__ = [
     "KEYS_PREFIX",

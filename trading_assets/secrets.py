@@ -1,0 +1,54 @@
+"""What must never be shown: the keys and passwords of this process's environment, in one list.
+
+Logs, errors and the terminal replace them by ``***``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+from urllib.parse import unquote
+
+KEYS_PREFIX: Final = "TRADING_KEYS__"
+"""Environment variables with this prefix hold exchange keys: read where they are used, never shown."""
+
+ENDINGS: Final = (
+    *("_API_KEY", "_ACCESS_KEY", "_PRIVATE_KEY", "_SECRET_KEY", "_SECRET", "_TOKEN"),
+    *("_PASSPHRASE", "_PASSWORD", "PGPASSWORD"),
+)
+"""How variables end that hold a secret, whoever reads them.
+
+Adapters and clients have names of their own: ``BINANCE_API_KEY``, ``BYBIT_TESTNET_API_SECRET``, ``OKX_API_PASSPHRASE``,
+``KRAKEN_FUTURES_API_SECRET``, ``POLYGON_API_KEY``, ``MASSIVE_API_KEY``, ``MLFLOW_TRACKING_PASSWORD``.
+"""
+
+_PASSWORD_IN_ADDRESS: Final = re.compile(r"\w://[^\s/:@]*:([^\s/]+)@|[?&](?:ssl)?password=([^&\s#]+)")
+_SHORTEST: Final = 4
+"""Shorter values are no secrets, and replacing them would garble every text."""
+
+MASK: Final = "***"
+
+
+def without_secrets(text: str) -> str:
+    """A text with every secret of the environment replaced by ``***``.
+
+    Secrets are the values of the variables under ``KEYS_PREFIX`` and of those named like ``ENDINGS``, and the password
+    inside of any variable that holds an address (``TRADING_STORE__URL``, ``DAGSTER_POSTGRES_URL``), as it is written
+    there and as it is meant.
+    """
+    for secret in _secrets():
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _secrets() -> list[str]:
+    """Longest first, so that no part of one is left where it holds another."""
+    found: set[str] = set()
+    for name, value in os.environ.items():
+        if name.startswith(KEYS_PREFIX) or name.upper().endswith(ENDINGS):
+            found.add(value)
+        elif "://" in value:
+            passwords = [password for groups in _PASSWORD_IN_ADDRESS.findall(value) for password in groups]
+            found.update(passwords, map(unquote, passwords))
+    return sorted((secret for secret in found if len(secret) >= _SHORTEST), key=len, reverse=True)
