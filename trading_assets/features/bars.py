@@ -84,7 +84,7 @@ class Bars:
         self.companions = companions
         self.wanted = len(ts) if wanted is None else wanted
         self._kept: dict[object, object] = {}
-        self._longer: Bars | None = None
+        self._longest: dict[object, object] = {}
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -104,7 +104,7 @@ class Bars:
             companions={name: column[part] for name, column in self.companions.items()},
             wanted=self.wanted,
         )
-        shorter._longer = self
+        shorter._longest = self._longest
         return shorter
 
     @_kept
@@ -207,21 +207,21 @@ class Bars:
         key = (function, *parameters.items())
         known = self._kept.get(key)
         if known is None:
-            known = self._of_longer(key)
-            self._kept[key] = known = function(self, **parameters) if known is None else known
+            known = self._newest_of(self._longest.get(key))
+            if known is None:
+                known = self._longest[key] = function(self, **parameters)
+            self._kept[key] = known
         return cast("T", known)
 
-    def _of_longer(self, key: object) -> Array | tuple[Array, ...] | Higher | None:
-        """The part of these bars in what a longer frame computed; None where it has nothing, or no series."""
-        longer = self._longer
-        if longer is None:
-            return None
-        found, skipped = longer._kept.get(key), len(longer) - len(self)
-        if found is None:
-            found = longer._of_longer(key)
+    def _newest_of(self, found: object) -> object:
+        """The part of these bars in a series that may be longer; None where there is no such series."""
+        if isinstance(found, np.ndarray | Higher):
+            others = len(found) - len(self.ts)
+            return found[others:] if others >= 0 else None
         if isinstance(found, tuple):
-            return tuple(array[skipped:] for array in found)
-        return found[skipped:] if isinstance(found, np.ndarray | Higher) else None
+            parts = tuple(map(self._newest_of, found))
+            return None if any(part is None for part in parts) else parts
+        return None
 
 
 class Higher:
@@ -247,6 +247,9 @@ class Higher:
         self.close = frame.close[last]
         self._closed = np.cumsum(begins) - 1 - ((frame.ts + BAR) % length != 0)
 
+    def __len__(self) -> int:
+        return len(self._closed)
+
     def __getitem__(self, newest: slice) -> Higher:
         """The same higher bars, as they are known at some of the bars."""
         part = copy(self)
@@ -255,7 +258,9 @@ class Higher:
 
     def known(self, values: Array) -> Array:
         """Of one value per higher bar, that of the newest one that is closed when each bar is; NaN before the first."""
-        known: Array = np.append(values, np.nan)[self._closed]
+        with_none = np.empty(len(values) + 1)
+        with_none[:-1], with_none[-1] = values, np.nan
+        known: Array = with_none[self._closed]
         return known
 
 
