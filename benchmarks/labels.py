@@ -1,4 +1,4 @@
-"""Labels: a year of minutes' worth of entries at two horizons, and the pipeline's own shape; beside ml4t-engineer."""
+"""Labels: a year of minutes of entries at two horizons beside ml4t-engineer, the pipeline's own shape, and the rest."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import polars as pl
 
 from benchmarks.table import Measurement, Target, best_of, print_table
 from benchmarks.walk import YEAR_OF_MINUTES, walk
-from trading_assets.labels import triple_barrier
+from trading_assets.labels import average_uniqueness, return_attribution, trend_scanning, triple_barrier
 from trading_assets.settings import LabelSettings
 
 
 def run() -> list[Measurement]:
     """Time labels."""
     bars = walk(YEAR_OF_MINUTES)
+    _label(bars[:5_000], bars[:5_000], "15m", LabelSettings())  # compiles, or loads what an earlier run compiled
     measurements = []
     for horizon in (24, 1_440):
         settings = LabelSettings(horizon_bars=horizon)
@@ -33,7 +34,15 @@ def run() -> list[Measurement]:
     quarters = minutes.gather_every(15).with_columns(known_at=pl.col("ts") + timedelta(minutes=15))
     seconds = best_of(lambda: _label(quarters, minutes, "1m", LabelSettings()), repeat=5)
     measurements.append(Measurement("labels: a year of 15m bars resolved on 1m candles", seconds, quarters.height))
-    return measurements
+    labels = _label(bars, bars, "15m", LabelSettings())
+    others = {
+        "labels: average uniqueness": lambda: average_uniqueness(labels),
+        "labels: return attribution": lambda: return_attribution(labels, bars),
+        "labels: trend scanning, 20 spans": lambda: trend_scanning(
+            bars, spans=range(5, 25), until=bars["known_at"][-1]
+        ),
+    }
+    return measurements + [Measurement(name, best_of(work), bars.height) for name, work in others.items()]
 
 
 def _label(bars: pl.DataFrame, candles: pl.DataFrame, timeframe: str, settings: LabelSettings) -> pl.DataFrame:

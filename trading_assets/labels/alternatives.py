@@ -17,6 +17,9 @@ from trading_assets.settings import LabelSettings
 MIN_SPAN = 3
 """A line through two points fits exactly and has no t-value."""
 
+PERFECT = 1e6
+"""The t-value of a perfect fit."""
+
 KEYS = ("market", "ts", "known_at")
 
 
@@ -62,8 +65,9 @@ def trend_scanning(bars: pl.DataFrame, *, spans: Sequence[int], until: datetime)
     """The sign of the most significant trend that begins with each bar.
 
     For every span a line is fitted (least squares) to the log closes of the next so many bars; the span whose slope has
-    the largest absolute t-value wins. Source: M. López de Prado, *Machine Learning for Asset Managers* (2020),
-    section 5.4. Closes are taken row by row: put a bar in for each missing one, or the slope ignores the gap.
+    the largest absolute t-value wins, the shortest of equals. Source: M. López de Prado, *Machine Learning for Asset
+    Managers* (2020), section 5.4. Closes are taken row by row: put a bar in for each missing one, or the slope ignores
+    the gap.
 
     Parameters
     ----------
@@ -104,11 +108,9 @@ def trend_scanning(bars: pl.DataFrame, *, spans: Sequence[int], until: datetime)
             )
             .with_columns(label=pl.lit(0, pl.Int8))
         )
-    y = known["close"].log().to_numpy()
-    every = np.stack([_t_values(y, span)[:rows] for span in spans])
-    best = np.abs(every).argmax(axis=0)
-    t_value = every[best, np.arange(rows)]
-    span = np.asarray(spans)[best]
+    from trading_assets.labels.kernels import trends  # compiled on first use
+
+    span, t_value = trends(known["close"].log().to_numpy(), np.array(sorted(spans), dtype=np.int64), PERFECT)
     last = np.arange(rows) + span - 1
     close = known["close"].to_numpy()
     return (
@@ -159,16 +161,3 @@ def meta_labels(
         raise InvalidFrame("no column side", where="labels: bars", remedy="say what the primary rule bets: 1, -1 or 0")
     labels = triple_barrier(bars, candles, candle_timeframe=candle_timeframe, settings=settings, until=until)
     return labels.with_columns(meta=(pl.col("return") > 0).cast(pl.Int8))
-
-
-def _t_values(y: np.ndarray, span: int) -> np.ndarray:
-    """The slope's t-value of a line through each ``span`` values, from running sums; 0 for a flat stretch."""
-    windows = np.lib.stride_tricks.sliding_window_view(y, span)
-    x = np.arange(span) - (span - 1) / 2
-    spread = float(x @ x)
-    centred = windows - windows.mean(axis=1, keepdims=True)
-    slope = centred @ x / spread
-    left = np.maximum((centred**2).sum(axis=1) - slope**2 * spread, 0.0)
-    error = np.sqrt(left / (span - 2) / spread)
-    ratio = np.divide(slope, error, out=np.sign(slope) * 1e6, where=error > np.abs(slope) * 1e-6)
-    return np.asarray(np.clip(ratio, -1e6, 1e6))

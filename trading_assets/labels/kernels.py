@@ -5,6 +5,7 @@ Without ``fastmath``: each value has one order of operations, so results are the
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numba as nb
@@ -152,3 +153,29 @@ def bar_numbers(day: Ints, amount: Floats, limit: float) -> Ints:
         numbers[row] = number
         total += amount[row]
     return numbers
+
+
+@nb.njit((_FLOATS, _INTS, nb.float64), cache=True, nogil=True)
+def trends(logs: Floats, spans: Ints, most: float) -> tuple[Ints, Floats]:
+    """Of each row the span, of ascending ``spans``, and t-value (at most ``most``) of the line that fits best.
+
+    Running sums of what is above the row's own value, so that the level of the price costs no digits.
+    """
+    rows = max(len(logs) - spans[-1] + 1, 0)
+    found, t_values = np.empty(rows, np.int64), np.empty(rows)
+    for row in range(rows):
+        total = moment = squares = 0.0
+        count, largest = 0, -1.0
+        for span in spans:
+            while count < span:
+                above = logs[row + count] - logs[row]
+                total, moment, squares = total + above, moment + count * above, squares + above * above
+                count += 1
+            spread = span * (span * span - 1.0) / 12
+            slope = (moment - total * (span - 1) / 2) / spread
+            left = max(squares - total * total / span - slope * slope * spread, 0.0)
+            error = math.sqrt(left / (span - 2) / spread)
+            t = min(abs(slope) / error, most) if error > abs(slope) / most else most if slope != 0 else 0.0
+            if t > largest:
+                largest, found[row], t_values[row] = t, span, -t if slope < 0 else t
+    return found, t_values
