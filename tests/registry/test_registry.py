@@ -13,7 +13,7 @@ import pytest
 
 from trading_assets.errors import ModelError
 from trading_assets.models import Bundle, Dataset, TrainedModel, join, load, train, write
-from trading_assets.registry import CHAMPION, Registry
+from trading_assets.registry import CHAMPION, Registry, Tried, configuration
 from trading_assets.settings import LabelSettings, LightGBMSettings, ModelSettings, Settings, WalkForwardSettings
 from trading_assets.store.tables import MODEL_VERSIONS
 
@@ -251,3 +251,26 @@ def test_a_backtest_repeated_is_a_trial_where_it_came_out_otherwise(desk: Desk) 
     assert (tried.count, sorted(tried.sharpes)) == (3, [0.8, 1.1, 1.4])
     desk.registry._client.delete_run(desk.registry.get("a", 1).mlflow_run_id)
     assert desk.registry.trials(["sample:A/USDT"]).count == 3
+
+
+def test_a_walk_forward_is_a_trial_once_and_no_further_one_where_a_version_is_made_of_it(desk: Desk) -> None:
+    def tries(spec: ModelSettings, labels: LabelSettings | None = None, name: str = "a") -> int:
+        made = desk.bundle()
+        tried = configuration(
+            spec, labels or LabelSettings(), features=made.features, fingerprint=made.feature_fingerprint
+        )
+        desk.registry.count_walk_forward(name, spec.markets, tried, {"oos_auc": 0.51})
+        return desk.registry.trials(["sample:A/USDT"]).count
+
+    assert tries(SPEC) == 1
+    assert tries(SPEC) == 1, "the same again"
+    assert tries(SPEC, name="another") == 1, "under another name"
+    assert tries(SPEC.model_copy(update={"threshold": 0.6})) == 1, "only backtests try thresholds"
+    desk.registry.log_metrics("a", desk.register(), {"backtest_sharpe": 1.5})
+    assert desk.registry.trials(["sample:A/USDT"]) == Tried(1, (1.5,)), "its version is the same trial"
+    wider = SPEC.model_copy(update={"lightgbm": LightGBMSettings(num_leaves=31)})
+    assert tries(wider) == 2, "a hunt without registering is a hunt"
+    assert tries(SPEC, LabelSettings(take_profit_pct=3)) == 3
+    assert tries(SPEC.model_copy(update={"markets": ["sample:Z/USDT"]})) == 3, "elsewhere"
+    assert desk.registry.trials(["sample:Z/USDT"]).count == 1
+    assert [version.version for version in desk.registry.list()] == [1]

@@ -46,12 +46,16 @@ def walk_forward(
     from trading_assets.backtest.plots import fold_aucs
     from trading_assets.backtest.plots_of_features import shap_summary
     from trading_assets.models import importance, scores, training
+    from trading_assets.registry import Registry, configuration
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     data = _dataset(context.instance, store, name, spec)
     result = training.walk_forward(
         data, spec, lambda done, total: context.log.info(f"{name}: fold {done} of {total}"), explained=True
     )
+    summary = scores.summary(result.predictions)
+    tried = configuration(spec, settings.labels, features=data.features, fingerprint=data.fingerprint)
+    Registry(settings).count_walk_forward(name, spec.markets, tried, summary)
     weights = pl.concat(part.importance for part in result.explanations)
     named = [
         (table, frame.with_columns(model=pl.lit(name)))
@@ -62,7 +66,7 @@ def walk_forward(
         metadata={
             **origin(spec.markets),
             **describe_frame(result.predictions, PREDICTIONS),
-            **scores.summary(result.predictions),
+            **summary,
             "dataset_hash": data.content_hash,
             "dataset_rows": data.frame.height,
             "folds": describe_frame(result.folds, FOLDS)["preview"],

@@ -2,7 +2,7 @@
 
 from trading_assets.registry.deployment import DeployedModel, Manifest, deploy, read_manifest, undeploy, write_manifest
 from trading_assets.registry.registry import CHAMPION, Registry
-from trading_assets.registry.trials import Tried
+from trading_assets.registry.trials import Tried, configuration
 from trading_assets.registry.versions import ModelVersion, Status
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Registry",
     "Status",
     "Tried",
+    "configuration",
     "deploy",
     "read_manifest",
     "undeploy",

@@ -16,14 +16,15 @@ import polars as pl
 from trading_assets.errors import ModelError
 from trading_assets.models.bundle import Bundle
 from trading_assets.registry.mlflow_client import explained, locked, open_client
-from trading_assets.registry.trials import MARKETS_TAG, SHARPE_METRIC, Tried
+from trading_assets.registry.runs import lineage, measured, parameters
+from trading_assets.registry.trials import MARKETS_TAG, SHARPE_METRIC, WALK_FORWARD_TAG, Tried
 from trading_assets.registry.versions import ModelVersion, Status, check_change
 from trading_assets.settings import Settings
 from trading_assets.store.tables import MODEL_VERSIONS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param, Run
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 
 CHAMPION: Final = "champion"
@@ -37,8 +38,9 @@ class Registry:
     """Model versions and their status.
 
     One MLflow experiment and one registered model per model specification; one MLflow run per version, with the
-    specification as parameters, the scores as metrics and the bundle's files as artifacts. Status, hashes, code version
-    and Dagster run are tags of the version; the active one carries the alias ``champion``.
+    specification as parameters, the scores as metrics and the bundle's files as artifacts, and one per configuration
+    that a walk-forward tried. Status, hashes, code version and Dagster run are tags of the version; the active one
+    carries the alias ``champion``.
 
     Parameters
     ----------
@@ -148,7 +150,33 @@ class Registry:
         """Add metrics to a version, e.g. those of its backtest."""
         run_id = self.get(name, version).mlflow_run_id
         with self._answering():
-            self._client.log_batch(run_id, metrics=_measured(metrics))
+            self._client.log_batch(run_id, metrics=measured(metrics))
+
+    def count_walk_forward(
+        self, name: str, markets: Sequence[str], configuration: str, metrics: Mapping[str, float]
+    ) -> None:
+        """Make a walk-forward a trial, registered or not; one of a configuration that was tried already is none.
+
+        Parameters
+        ----------
+        name
+            The model's name in the registry.
+        markets
+            Those that it was trained on.
+        configuration
+            Of :func:`trading_assets.registry.trials.configuration`.
+        metrics
+            Its scores.
+        """
+        with self._changing():
+            if any(run.data.tags.get(WALK_FORWARD_TAG) == configuration for run in self._runs()):
+                return
+            tags = {WALK_FORWARD_TAG: configuration, MARKETS_TAG: json.dumps(sorted(markets))}
+            run = self._client.create_run(
+                self._experiment(name), run_name=f"walk-forward {configuration[:16]}", tags=tags
+            )
+            self._client.log_batch(run.info.run_id, metrics=measured(metrics))
+            self._client.set_terminated(run.info.run_id)
 
     def trials(self, markets: Sequence[str]) -> Tried:
         """Everything that was tried on any of these markets, whatever the model was called and became of it."""
@@ -225,22 +253,22 @@ class Registry:
             if not token:
                 return
 
+    def _experiment(self, name: str) -> str:
+        if experiment := self._client.get_experiment_by_name(name):
+            return str(experiment.experiment_id)
+        artifacts = None if self._tracking_uri else (self._data_dir / "mlartifacts").resolve().as_uri()
+        return str(self._client.create_experiment(name, artifact_location=artifacts))
+
     def _log(self, bundle: Bundle, name: str) -> str:
-        experiment = self._client.get_experiment_by_name(name)
-        if experiment is None:
-            artifacts = None if self._tracking_uri else (self._data_dir / "mlartifacts").resolve().as_uri()
-            experiment_id = self._client.create_experiment(name, artifact_location=artifacts)
-        else:
-            experiment_id = experiment.experiment_id
-        run = self._client.create_run(experiment_id, run_name=bundle.bundle_hash[:16], tags=_lineage(bundle))
+        run = self._client.create_run(self._experiment(name), run_name=bundle.bundle_hash[:16], tags=lineage(bundle))
         run_id: str = run.info.run_id
-        self._client.log_batch(run_id, metrics=_measured(bundle.metrics), params=_parameters(bundle))
+        self._client.log_batch(run_id, metrics=measured(bundle.metrics), params=parameters(bundle))
         self._client.log_artifacts(run_id, str(bundle.folder), ARTIFACTS)
         self._client.set_terminated(run_id)
         return run_id
 
     def _tags(self, bundle: Bundle) -> dict[str, str]:
-        return _lineage(bundle) | {
+        return lineage(bundle) | {
             "status": "draft",
             "bundle": self._relative(bundle.folder),
             "changed_at": datetime.now(UTC).isoformat(),
@@ -272,34 +300,3 @@ class Registry:
             changed_at=datetime.fromisoformat(tags["changed_at"]),
             mlflow_run_id=known.run_id or "",
         )
-
-
-def _lineage(bundle: Bundle) -> dict[str, str]:
-    provenance = bundle.provenance
-    return {
-        "bundle_hash": bundle.bundle_hash,
-        "feature_fingerprint": bundle.feature_fingerprint,
-        "dataset_hash": provenance.dataset_hash,
-        "dataset_rows": str(provenance.dataset_rows),
-        "train_start": provenance.train_start.isoformat(),
-        "train_end": provenance.train_end.isoformat(),
-        "code_version": provenance.code_version,
-        "dagster_run_id": provenance.run_id,
-        MARKETS_TAG: json.dumps(sorted(bundle.markets)),
-    }
-
-
-def _parameters(bundle: Bundle) -> Sequence[Param]:
-    from mlflow.entities import Param
-
-    spec = bundle.spec.model_dump(exclude={"walk_forward", "lightgbm"})
-    sections = {"walk_forward": bundle.spec.walk_forward, "lightgbm": bundle.spec.lightgbm, "labels": bundle.labels}
-    nested = {f"{name}.{key}": value for name, part in sections.items() for key, value in part.model_dump().items()}
-    return [Param(key, str(value)) for key, value in {**spec, **nested, "feature_count": len(bundle.features)}.items()]
-
-
-def _measured(metrics: Mapping[str, float]) -> Sequence[Metric]:
-    from mlflow.entities import Metric
-
-    now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    return [Metric(key, value, now_ms, 0) for key, value in metrics.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,16 @@ from typing import TYPE_CHECKING, Final, Self
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+    from trading_assets.settings import LabelSettings, ModelSettings
+
 MARKETS_TAG: Final = "markets"
 """Of an MLflow run: the markets that it was trained on, as JSON."""
+
+CONFIGURATION_TAG: Final = "configuration"
+"""Of a version's run: what its walk-forward tried, see :func:`configuration`."""
+
+WALK_FORWARD_TAG: Final = "walk_forward"
+"""Of a run that counts a walk-forward: the same."""
 
 SHARPE_METRIC: Final = "backtest_sharpe"
 
@@ -23,8 +32,9 @@ class Tried:
     Attributes
     ----------
     count
-        How many runs the registry holds, those without a backtest and deleted ones included, and how many further
-        backtests of them came out otherwise (another threshold, other costs, another seed).
+        How many versions the registry holds, those without a backtest and deleted ones included, how many further
+        backtests of them came out otherwise (another threshold, other costs, another seed), and how many
+        configurations a walk-forward tried of which no version was made.
     sharpes
         Annualised Sharpe ratios of all backtests that differ.
     """
@@ -39,8 +49,34 @@ class Tried:
         ``history`` gives every Sharpe ratio that was ever logged to a run.
         """
         shared = [run for run in runs if _overlaps(run.data.tags.get(MARKETS_TAG), markets)]
-        found = [sorted(set(history(run.info.run_id))) if SHARPE_METRIC in run.data.metrics else [] for run in shared]
-        return cls(sum(max(len(values), 1) for values in found), tuple(value for values in found for value in values))
+        versions = [run for run in shared if WALK_FORWARD_TAG not in run.data.tags]
+        found = [sorted(set(history(run.info.run_id))) if SHARPE_METRIC in run.data.metrics else [] for run in versions]
+        only_tried = {run.data.tags.get(WALK_FORWARD_TAG) for run in shared} - {None}
+        only_tried -= {run.data.tags.get(CONFIGURATION_TAG) for run in versions}
+        count = sum(max(len(values), 1) for values in found) + len(only_tried)
+        return cls(count, tuple(value for values in found for value in values))
+
+
+def configuration(spec: ModelSettings, labels: LabelSettings, *, features: Sequence[str], fingerprint: str) -> str:
+    """Identify what a walk-forward tries: markets, windows, learner, labels and features.
+
+    Not the threshold, which only backtests try, and not the candles: the same configuration on a longer history is no
+    new try.
+
+    Parameters
+    ----------
+    spec, labels
+        Of the model.
+    features, fingerprint
+        Of its data set.
+    """
+    tried = {
+        "spec": spec.model_dump(mode="json", exclude={"threshold"}),
+        "labels": labels.model_dump(mode="json"),
+        "features": list(features),
+        "fingerprint": fingerprint,
+    }
+    return hashlib.sha256(json.dumps(tried, sort_keys=True).encode()).hexdigest()
 
 
 def _overlaps(tag: str | None, markets: Sequence[str]) -> bool:

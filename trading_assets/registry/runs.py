@@ -1,0 +1,51 @@
+"""What an MLflow run says: where a bundle comes from, how it was specified, what was measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from trading_assets.models.bundle import Bundle
+from trading_assets.registry.trials import CONFIGURATION_TAG, MARKETS_TAG, configuration
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric, Param
+
+
+def lineage(bundle: Bundle) -> dict[str, str]:
+    """Tags of a bundle's run and version."""
+    provenance = bundle.provenance
+    return {
+        "bundle_hash": bundle.bundle_hash,
+        "feature_fingerprint": bundle.feature_fingerprint,
+        "dataset_hash": provenance.dataset_hash,
+        "dataset_rows": str(provenance.dataset_rows),
+        "train_start": provenance.train_start.isoformat(),
+        "train_end": provenance.train_end.isoformat(),
+        "code_version": provenance.code_version,
+        "dagster_run_id": provenance.run_id,
+        MARKETS_TAG: json.dumps(sorted(bundle.markets)),
+        CONFIGURATION_TAG: configuration(
+            bundle.spec, bundle.labels, features=bundle.features, fingerprint=bundle.feature_fingerprint
+        ),
+    }
+
+
+def parameters(bundle: Bundle) -> Sequence[Param]:
+    """The specification, section by section."""
+    from mlflow.entities import Param
+
+    spec = bundle.spec.model_dump(exclude={"walk_forward", "lightgbm"})
+    sections = {"walk_forward": bundle.spec.walk_forward, "lightgbm": bundle.spec.lightgbm, "labels": bundle.labels}
+    nested = {f"{name}.{key}": value for name, part in sections.items() for key, value in part.model_dump().items()}
+    return [Param(key, str(value)) for key, value in {**spec, **nested, "feature_count": len(bundle.features)}.items()]
+
+
+def measured(metrics: Mapping[str, float]) -> Sequence[Metric]:
+    """Metrics as of now."""
+    from mlflow.entities import Metric
+
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    return [Metric(key, value, now_ms, 0) for key, value in metrics.items()]
