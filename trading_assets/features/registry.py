@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Final, cast
@@ -243,14 +244,19 @@ def _with_imports(module: ModuleType) -> set[ModuleType]:
     return found
 
 
+@lru_cache(maxsize=128)
 def _code(source: str) -> str:
     """A module's code as a syntax tree, without docstrings and decorators (whose facts are hashed apart)."""
     tree = ast.parse(source)
-    for node in ast.walk(tree):
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
         if isinstance(node, ast.FunctionDef):
             node.decorator_list = []
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
             node.body = [part for part in node.body if not _is_text(part)]
+        # definitions stand in statements: expressions, most of the tree, need no look
+        pending += [part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.expr)]
     return ast.dump(tree)
 
 

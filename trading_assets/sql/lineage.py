@@ -30,7 +30,8 @@ def column_lineage(path: Path, select: exp.Query) -> dict[str, tuple[SourceColum
     from sqlglot.lineage import lineage
 
     try:
-        nodes = lineage(None, select, _schema(), dialect="duckdb")
+        # untrimmed: trimming copies the whole statement for every column, to show what is not asked for here
+        nodes = lineage(None, select, _schema(), dialect="duckdb", trim_selects=False)
     except SqlglotError as error:
         raise SqlModelError(
             str(error).splitlines()[0], where=f"{path}:1", remedy="name the table of each column that several have"
