@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from trading_assets.candles import OHLCV, TS, timeframe_delta
-from trading_assets.features import LOOKBACK_BARS
+from trading_assets.features import LOOKBACK_BARS, warm_up
 from trading_assets.models.decision import decide
 from trading_assets.strategies.signals import ClosedBar, Signal
 from trading_live.shelf import ModelInUse, ModelShelf
@@ -85,6 +85,7 @@ class LiveSignals:
         self._shelf = shelf
         self._on_gap = on_gap
         self._later: dict[str, tuple[datetime, datetime]] = {}
+        warm_up()
 
     def on_bar(self, bar: ClosedBar) -> Signal | None:
         """The deployed model's answer; None without a model, while bars are missing, or for a bar seen before."""

@@ -28,6 +28,7 @@ from trading_assets.features import (
     trend,
     volatility,
     volume,
+    windows,
 )
 from trading_assets.features.patterns import double, multiple, single, triple
 from trading_assets.features.registry import REGISTRY, Feature
@@ -41,6 +42,7 @@ __all__ = [
     "nullable_features",
     "registry",
     "required_companions",
+    "warm_up",
 ]
 
 _MODULES: Final = (
@@ -80,6 +82,11 @@ def compute(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame] | None = 
         Columns, types or order are wrong, or values are null, infinite or negative.
     """
     return engine.compute(bars, REGISTRY, companions)
+
+
+def warm_up() -> None:
+    """Load the compiled loops, which the first call of :func:`compute` would do: a node does not let a bar wait."""
+    windows.kernels()
 
 
 def feature_names() -> tuple[str, ...]:
