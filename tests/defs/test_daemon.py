@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,14 @@ LOCATION = """
 
 @dataclass(frozen=True)
 class Served:
-    """A running `dagster dev`."""
+    """A running webserver."""
 
     port: int
     data_dir: Path
+
+    @property
+    def log(self) -> Path:
+        return self.data_dir / "dagster.log"
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         request = urllib.request.Request(
@@ -84,15 +89,21 @@ def free_port() -> int:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    """Webserver and daemon on the project's own workspace.yaml and dagster.yaml."""
-    port = free_port()
+    """The webserver on the project's own workspace.yaml and dagster.yaml."""
+    served = Served(free_port(), tmp_path)
+    with started(served, "dagster-webserver", "-h", "127.0.0.1", "-p", str(served.port)) as process:
+        yield wait_until_loaded(served, process)
+
+
+@contextmanager
+def started(served: Served, program: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One of Dagster's programs, until the block ends."""
     environment = (
-        os.environ | dagster_environment(load_settings(data_dir=tmp_path)) | {"TRADING_SETTINGS": str(SETTINGS)}
+        os.environ | dagster_environment(load_settings(data_dir=served.data_dir)) | {"TRADING_SETTINGS": str(SETTINGS)}
     )
-    command = [Path(sys.executable).with_name("dagster"), "dev", "-w", "workspace.yaml"]
-    with (tmp_path / "dagster.log").open("wb") as log:
+    with served.log.open("ab") as log:
         process = subprocess.Popen(
-            [*command, "-h", "127.0.0.1", "-p", str(port)],
+            [Path(sys.executable).with_name(program), *arguments, "-w", "workspace.yaml"],
             env=environment,
             cwd=PROJECT_ROOT,
             stdout=log,
@@ -100,7 +111,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
             start_new_session=True,
         )
         try:
-            yield wait_until_loaded(Served(port, tmp_path), process)
+            yield process
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             try:
@@ -119,7 +130,7 @@ def with_suppressed_kill(group: int) -> None:
 def wait_until_loaded(served: Served, process: subprocess.Popen[bytes]) -> Served:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        assert process.poll() is None, (served.data_dir / "dagster.log").read_text()[-3000:]
+        assert process.poll() is None, served.log.read_text()[-3000:]
         try:
             (entry,) = served.ask(LOCATION)["workspaceOrError"]["locationEntries"]
         except OSError:
@@ -146,7 +157,9 @@ def test_a_backfill_of_three_markets_and_five_months_makes_at_most_two_runs_per_
     }
     launched = served.ask(LAUNCH, params=params)["launchPartitionBackfill"]
     assert launched["__typename"] == "LaunchBackfillSuccess", launched
-    backfill = wait_until_done(served, launched["backfillId"])
+    # The daemon looks for backfills when it starts, and then every 30 s: started now, it finds this one at once.
+    with started(served, "dagster-daemon", "run"):
+        backfill = wait_until_done(served, launched["backfillId"])
 
     assert backfill["status"] == "COMPLETED_SUCCESS"
     assert {run["status"] for run in backfill["runs"]} == {"SUCCESS"}
@@ -171,4 +184,4 @@ def wait_until_done(served: Served, backfill: str) -> dict[str, Any]:
         if found["status"] != "REQUESTED":
             return found
         time.sleep(1)
-    raise AssertionError((served.data_dir / "dagster.log").read_text()[-3000:])
+    raise AssertionError(served.log.read_text()[-3000:])
