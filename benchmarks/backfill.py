@@ -21,16 +21,18 @@ from benchmarks.table import Measurement, Target, print_table
 MARKETS = ("bench:A/USDT", "bench:B/USDT", "bench:C/USDT")
 DAYS = 365
 FIRST = date(2020, 1, 1)
+LAST = FIRST + timedelta(days=DAYS)
+"""The day that is added."""
 
 
 def run() -> list[Measurement]:
-    """Fill a year, then add a day to it; the same day after a month as the peer."""
+    """Fill a year, then add a day to it; the same day after a history of just its month as the peer."""
     with tempfile.TemporaryDirectory() as name:
         desk = Desk(Path(name))
-        year = desk.filled(DAYS, "year")
-        day = desk.one_more_day(DAYS, "year")
-        desk.filled(31, "month")
-        after_a_month = desk.one_more_day(31, "month")
+        year = desk.filled(FIRST, "year")
+        day = desk.one_more_day(FIRST, "year")
+        desk.filled(LAST.replace(day=1), "month")
+        after_a_month = desk.one_more_day(LAST.replace(day=1), "month")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
     rows = len(MARKETS) * DAYS * DAY
     return [
@@ -39,7 +41,7 @@ def run() -> list[Measurement]:
             f"one more day of {len(MARKETS)} markets after {DAYS} days",
             day,
             len(MARKETS) * DAY,
-            "the same after 31 days",
+            f"the same after {LAST.day - 1} days",
             after_a_month,
             Target(max_seconds=3),
         ),
@@ -53,7 +55,7 @@ class Desk:
         self.folder = folder
         files = {market: str(folder / f"{market[6]}.parquet") for market in MARKETS}
         settings = {
-            "history": {"start": FIRST.isoformat(), "end": (FIRST + timedelta(days=DAYS + 1)).isoformat()},
+            "history": {"start": FIRST.isoformat(), "end": (LAST + timedelta(days=1)).isoformat()},
             "sources": {"disk": {"kind": "files", "paths": files}},
             "markets": {market: {"source": "disk"} for market in MARKETS},
             "models": {"model": {"markets": [MARKETS[0]]}},
@@ -63,22 +65,22 @@ class Desk:
         os.environ["TRADING_SETTINGS"] = str(folder / "bench.yaml")
         self.frames = {market: candles((DAYS + 1) * DAY, market=market) for market in MARKETS}
 
-    def filled(self, days: int, name: str) -> float:
-        """Seconds of the run that fills the first ``days`` days."""
-        self._hold(days)
-        return self._run(name, FIRST, FIRST + timedelta(days=days - 1), rows=days * DAY)
+    def filled(self, first: date, name: str) -> float:
+        """Seconds of the run that fills all days from ``first`` on but the last."""
+        self._hold(first, LAST)
+        return self._run(name, first, LAST - timedelta(days=1), days=(LAST - first).days)
 
-    def one_more_day(self, days: int, name: str) -> float:
-        """Seconds of the run that adds the day after them."""
-        self._hold(days + 1)
-        last = FIRST + timedelta(days=days)
-        return self._run(name, last, last, rows=(days + 1) * DAY)
+    def one_more_day(self, first: date, name: str) -> float:
+        """Seconds of the run that adds the last day."""
+        self._hold(first, LAST + timedelta(days=1))
+        return self._run(name, LAST, LAST, days=(LAST - first).days + 1)
 
-    def _hold(self, days: int) -> None:
+    def _hold(self, first: date, end: date) -> None:
+        days = slice((first - FIRST).days * DAY, (end - FIRST).days * DAY)
         for market, frame in self.frames.items():
-            frame[: days * DAY].drop("market", "timeframe").write_parquet(self.folder / f"{market[6]}.parquet")
+            frame[days].drop("market", "timeframe").write_parquet(self.folder / f"{market[6]}.parquet")
 
-    def _run(self, name: str, first: date, last: date, *, rows: int) -> float:
+    def _run(self, name: str, first: date, last: date, *, days: int) -> float:
         import dagster as dg
 
         from trading_assets.defs import bars, candles, checks_candles
@@ -103,7 +105,7 @@ class Desk:
         assert result.success, result.failures
         assert len(result.checks) >= len(checks_candles.candle_checks.check_specs_by_output_name)
         stored = configured_store(settings).read(CANDLES, columns=["market"])
-        assert stored.group_by("market").len()["len"].to_list() == [rows] * len(MARKETS)
+        assert stored.group_by("market").len()["len"].to_list() == [days * DAY] * len(MARKETS)
         return seconds
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from trading_assets.settings import PROJECT_ROOT
-from trading_assets.store import open_store
+from trading_assets.store import TABLES, open_store
 from trading_cli import main
 
 COMMANDS = [command.callback.__name__.replace("_", "-") for command in main.app.registered_commands if command.callback]
@@ -139,24 +139,17 @@ def test_the_short_demo_goes_from_candles_to_fills_and_can_be_run_again(tmp_path
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
 
-    def counted() -> str:
-        tables = (
-            "candles",
-            "candles_quarantine",
-            "bars_1d",
-            "features",
-            "labels",
-            "predictions",
-            "trades",
-            "model_versions",
-        )
-        return run("sql", " UNION ALL ".join(f"SELECT '{name}' AS name, count(*) AS n FROM {name}" for name in tables))
+    store = open_store(f"duckdb:///{tmp_path / 'data' / 'market.duckdb'}")
+
+    def counted() -> dict[str, int]:
+        parts = ("candles", "candles_quarantine", "bars_1d", "features", "labels", "predictions", "trades")
+        return {name: store.read(TABLES[name]).height for name in (*parts, "model_versions")}
 
     first = run("demo", "--paper-seconds", "5")
     for shown in ("synthetic", "approved", "syna version 1 is active", "signals", "What to open next"):
         assert shown in first
     tables = counted()
-    store = open_store(f"duckdb:///{tmp_path / 'data' / 'market.duckdb'}")
+    assert str(tables["candles"]) in run("sql", "SELECT count(*) AS n FROM candles").replace(",", "")
     queries = re.findall(r'^sql "(.+)"$', (PROJECT_ROOT / "README.md").read_text(), flags=re.MULTILINE)
     assert len(queries) >= 9
     for query in queries:
