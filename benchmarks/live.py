@@ -121,6 +121,7 @@ def _prepare(settings: Settings) -> None:
         label=pl.Series(np.where(won, 1, -1), dtype=pl.Int8),
         ambiguous=pl.lit(value=False),
         resolution=pl.lit("1m"),
+        missing_candles=pl.lit(0, dtype=pl.Int32),
     ).select(*LABELS.columns)
     dataset = models.join(rows, labels, names=usable_names(rows), fingerprint=features.fingerprint())
     spec = ModelSettings(
