@@ -34,6 +34,18 @@ def best_of_coin_flippers(repetitions: int = 2000) -> Iterator[tuple[str, float]
     yield "best of 50 without skill: DSR above 0.95", float(np.mean(deflated))
 
 
+def few_trades(repetitions: int = 4000) -> Iterator[tuple[str, float]]:
+    """PSR of 120 days with few trades, which win 2 or lose 1 and have no edge: days without a trade are no evidence."""
+    rng = np.random.default_rng(0)
+    for trades in (10, 34, 150):
+        sure = 0
+        for _ in range(repetitions):
+            days = np.zeros(120)
+            np.add.at(days, rng.integers(0, 120, trades), np.where(rng.random(trades) < 1 / 3, 0.002, -0.001))
+            sure += probabilistic_sharpe_ratio(SharpeEstimate.of(days)) > 0.95
+        yield f"{trades} trades without an edge in 120 days: PSR above 0.95", sure / repetitions
+
+
 def choices_among_noise(worlds: int = 300) -> Iterator[tuple[str, float]]:
     """Probability of backtest overfitting of 20 configurations of noise, and with one that is truly better."""
     noise = [np.random.default_rng(seed).normal(size=(500, 20)) for seed in range(worlds)]
@@ -77,7 +89,7 @@ def _remembering(rng: np.random.Generator, rows: int, days: int, *, memory: floa
 def main() -> None:
     """Print the table."""
     print("| world | share |\n|---|---|")
-    for part in (best_of_coin_flippers(), choices_among_noise(), coverage()):
+    for part in (best_of_coin_flippers(), few_trades(), choices_among_noise(), coverage()):
         for name, value in part:
             print(f"| {name} | {value:.3f} |")
 
