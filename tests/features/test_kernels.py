@@ -79,6 +79,17 @@ def test_a_fold_has_the_bits_of_its_order_of_operations(kind, data, window, rows
         np.testing.assert_array_equal(result[:, window - 1 :], _doubled(state, window, join))
 
 
+@pytest.mark.parametrize("kind", JOINS)
+def test_a_long_series_has_the_bits_of_its_parts(kind):
+    parts, _ = JOINS[kind]
+    values = np.random.default_rng(5).normal(1, 0.1, (1, 9_000))
+    fold = getattr(kernels, kind)
+    whole = kernels.fold(fold, values, parts, 77, DECAY)
+    for begin in range(0, 9_000 - 1_000, 997):
+        alone = kernels.fold(fold, np.ascontiguousarray(values[:, begin : begin + 1_000]), parts, 77, DECAY)
+        np.testing.assert_array_equal(whole[:, begin + 76 : begin + 1_000], alone[:, 76:])
+
+
 def test_a_window_of_one_bar_is_the_bar():
     values = np.array([[3.0, np.nan, 1.0]])
     np.testing.assert_array_equal(kernels.fold(kernels.LINE, values, 3, 1, 0.0), [values[0], [0] * 3, [0] * 3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,8 @@ from trading_assets.features.bars import BAR, Bars
 from trading_assets.features.companions import join
 from trading_assets.features.registry import Family, Registry
 
-_CHUNK: Final = 12_288
-"""Rows per pass. Features have a finite memory, so passes give the same values as one over the whole frame."""
+_CHUNK: Final = 24_576
+"""Rows per pass at most. Features have a finite memory, so passes give the same values as one over the whole frame."""
 
 _REACHES: Final = (128, 272, 576, 768, 1_200)
 """Features that look no further back share arrays without the long lead of the others."""
@@ -45,8 +46,10 @@ def compute(
     values = np.empty((len(registry.features), rows))
     columns = arrays(bars)
 
+    size = _rows_per_pass(rows)
+
     def compute_pass(first: int) -> None:
-        last = min(first + _CHUNK, lead + rows)
+        last = min(first + size, lead + rows)
         part = slice(first - lead, last)
         others = {name: column[part] for name, column in joined.items()}
         frame = Bars(*(column[part] for column in columns), companions=others, wanted=last - first)
@@ -58,7 +61,7 @@ def compute(
                     for position, array in zip(positions, family.values(frame), strict=True):
                         found[position] = array[reach - 1 :]
 
-    _side_by_side(compute_pass, range(lead, lead + rows, _CHUNK))
+    _side_by_side(compute_pass, range(lead, lead + rows, size))
     keys = pl.DataFrame([bars[name][lead:] for name in KEYS])
     if rows <= _FEW:
         values[plan.absent] = np.nan
@@ -99,9 +102,21 @@ class _Plan:
         self.lookback = registry.lookback_bars
 
 
+def _rows_per_pass(rows: int) -> int:
+    """So many that all cores have equally many passes of the same size."""
+    passes = math.ceil(rows / _CHUNK)
+    if passes > 1:
+        passes = math.ceil(passes / _cores()) * _cores()
+    return math.ceil(rows / max(passes, 1)) or 1
+
+
+def _cores() -> int:
+    return os.process_cpu_count() or 1
+
+
 def _side_by_side(compute_pass: Callable[[int], None], passes: Sequence[int]) -> None:
-    """Run the passes on all cores; NumPy works outside the interpreter's lock."""
-    workers = min(len(passes), os.process_cpu_count() or 1)
+    """Run the passes on all cores; NumPy and the compiled loops work outside the interpreter's lock."""
+    workers = min(len(passes), _cores())
     if workers < 2:
         for first in passes:
             compute_pass(first)

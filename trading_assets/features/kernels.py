@@ -1,7 +1,7 @@
 """The compiled loops of the features; importing this loads numba: :func:`trading_assets.features.windows.kernels`.
 
 A fold combines the bars of each window by doubling: the state over 2m bars is that over the newest m joined with that
-over the m before. Levels alternate between two buffers, so that the processor can take several bars at a time. No
+over the m before. Levels alternate between buffers, so that the processor can take several bars at a time. No
 reordering by the compiler (``fastmath``): each value has one order of operations, given by its window alone.
 """
 
@@ -27,6 +27,9 @@ SINCE_START: Final = 7
 WAYS: Final = 8
 MEAN_VAR: Final = 9
 LINE: Final = 10
+
+_AT_ONCE: Final = 4_096
+"""Windows that are folded together: few enough for the processor's cache."""
 
 _inlined = nb.njit(inline="always")
 
@@ -143,10 +146,19 @@ def _join_single(kind: int, out: Array, newer: Array, older: Array, weight: floa
         _decayed_sums(out, newer, older, weight)
 
 
-@nb.njit(nb.void(nb.int64, _STATES, nb.int64, _STATES, nb.int64, _STATES, nb.int64, nb.float64), cache=True, nogil=True)
-def _join(kind: int, out: Array, at: int, newer: Array, bars: int, older: Array, more: int, factor: float) -> None:
-    """Into ``out`` from row ``at`` on: the states over ``bars`` bars joined with those over the ``more`` before."""
-    rows, share = out.shape[1] - bars - more + 1, more / (bars + more)
+@nb.njit(
+    nb.void(nb.int64, _STATES, nb.int64, nb.int64, _STATES, nb.int64, _STATES, nb.int64, nb.float64),
+    cache=True,
+    nogil=True,
+)
+def _join(
+    kind: int, out: Array, at: int, length: int, newer: Array, bars: int, older: Array, more: int, factor: float
+) -> None:
+    """Into ``out`` from row ``at`` on: the states over ``bars`` bars joined with those over the ``more`` before.
+
+    ``length`` is that of the series; as many states as it has windows are joined.
+    """
+    rows, share = length - bars - more + 1, more / (bars + more)
     out_0, newer_0, older_0 = out[0, at : at + rows], newer[0, more : more + rows], older[0, :rows]
     if kind < SINCE_MAX:
         _join_single(kind, out_0, newer_0, older_0, math.pow(factor, float(bars)))
@@ -180,35 +192,35 @@ def _join(kind: int, out: Array, at: int, newer: Array, bars: int, older: Array,
 @nb.njit(_STATES(nb.int64, _SEVERAL, nb.int64, nb.int64, nb.float64), cache=True, nogil=True)
 def fold(kind: int, values: Array, parts: int, window: int, factor: float) -> Array:
     """The states over the last ``window`` bars: ``parts`` rows, of which ``values`` are the first; NaN before."""
-    rows = values.shape[1]
-    result = np.empty((parts, rows))
-    result[:, : min(window - 1, rows)] = np.nan
-    if window > rows:
-        return result
-    buffers = np.empty((3, parts, rows))
-    state, total, covered, size = 0, 0, 0, 1
-    for part in range(parts):
-        if part < len(values):
-            _copy(buffers[state, part], values[part])
-        else:
-            buffers[state, part] = 0
+    length, lead = values.shape[1], window - 1
+    result = np.empty((parts, length))
     if window == 1:
-        result[:] = buffers[state]
+        result[: len(values)], result[len(values) :] = values, 0
         return result
-    # up to the state that the last join takes: with what is covered by then, or with itself
-    while covered + size < window and 2 * size < window:
-        if window & size and covered:
-            free = 3 - state - total
-            _join(kind, buffers[free], 0, buffers[total], covered, buffers[state], size, factor)
-            total, covered = free, covered + size
-        elif window & size:
+    result[:, :lead] = np.nan
+    buffers = np.empty((3, parts, min(_AT_ONCE + lead, length)))
+    for begin in range(0, length - lead, _AT_ONCE):
+        bars = min(_AT_ONCE + lead, length - begin)
+        state, total, covered, size = 0, 0, 0, 1
+        for part in range(parts):
+            if part < len(values):
+                _copy(buffers[state, part, :bars], values[part, begin : begin + bars])
+            else:
+                buffers[state, part] = 0
+        # up to the state that the last join takes: with what is covered by then, or with itself
+        while covered + size < window and 2 * size < window:
+            if window & size and covered:
+                free = 3 - state - total
+                _join(kind, buffers[free], 0, bars, buffers[total], covered, buffers[state], size, factor)
+                total, covered = free, covered + size
+            elif window & size:
+                total, covered = state, size
+            free = 3 - state - total if covered and state != total else (state + 1) % 3
+            _join(kind, buffers[free], 0, bars, buffers[state], size, buffers[state], size, factor)
+            state, size = free, 2 * size
+        if covered == 0:
             total, covered = state, size
-        free = 3 - state - total if covered and state != total else (state + 1) % 3
-        _join(kind, buffers[free], 0, buffers[state], size, buffers[state], size, factor)
-        state, size = free, 2 * size
-    if covered == 0:
-        total, covered = state, size
-    _join(kind, result, window - 1, buffers[total], covered, buffers[state], size, factor)
+        _join(kind, result, begin + lead, bars, buffers[total], covered, buffers[state], size, factor)
     return result
 
 
