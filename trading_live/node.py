@@ -194,6 +194,7 @@ class _Run:
     def _markets(self, recovered: Recovered, view: VenueView | None) -> list[str]:
         """What must be listened to, and what a later deployment of the settings' models may need."""
         needed = {market for model in self.shelf.models for market in model.deployed.markets}
+        needed |= {leader for market in list(needed) if (leader := self.shelf.leader_of(market)) is not None}
         needed |= {plan.market for plan in recovered.plans} | {holding.market for holding in recovered.holdings}
         missing = sorted(market for market in needed if view is not None and not view.has(market))
         if missing:
@@ -203,6 +204,8 @@ class _Run:
         perpetual = {Market.parse(market).is_perpetual for market in needed}
         venue = self.settings.node.venue
         wanted = {market for model in self.settings.models.values() for market in model.markets}
+        if self.shelf.leader and any("leader" in model.companions for model in self.settings.models.values()):
+            wanted.add(self.shelf.leader)
         if view is not None:
             later = {market for market in wanted if view.has(market)}
         else:
@@ -242,6 +245,7 @@ class _Run:
             gate,
             plans=recovered.plans,
             blocked=self._blocked,
+            beside=self.shelf.leader_of,
         )
         strategy.on_decision = self.on_decision
         self.strategy = supervisor.strategy = strategy

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import polars as pl
 import structlog
 
 from trading_assets import features
+from trading_assets.candles import Market
 from trading_assets.errors import ModelError
-from trading_assets.models import Bundle, load
+from trading_assets.models import Bundle, load, parity
 from trading_assets.registry.deployment import MANIFEST, DeployedModel, Manifest, read_manifest
 from trading_assets.settings import Settings
 
@@ -32,6 +34,11 @@ class ModelInUse:
     def name(self) -> str:
         """Model and version, as a person says it."""
         return f"{self.deployed.model} v{self.deployed.version}"
+
+    @cached_property
+    def follows(self) -> bool:
+        """Whether it reads features of a leading market."""
+        return "leader" in features.required_companions(self.bundle.features)
 
 
 class ModelShelf:
@@ -60,6 +67,19 @@ class ModelShelf:
     def models(self) -> tuple[ModelInUse, ...]:
         """The models in use, by name."""
         return tuple(self._models[name] for name in sorted(self._models))
+
+    @property
+    def leader(self) -> str | None:
+        """The leading market of the settings, where the node's venue has it (a replay has what is replayed)."""
+        leader, node = self._settings.features.leader, self._settings.node
+        if leader is None or node.environment == "replay" or Market.parse(leader).exchange == node.venue:
+            return leader
+        return None
+
+    def leader_of(self, market: str) -> str | None:
+        """The market whose bars a decision on this one reads beside its own."""
+        model, leader = self.of(market), self.leader
+        return leader if model is not None and model.follows and leader != market else None
 
     @property
     def refusals(self) -> dict[str, str]:
@@ -119,7 +139,7 @@ class ModelShelf:
                 expected_hash=deployed.bundle_hash,
                 feature_fingerprint=features.fingerprint(),
             )
-            _check_companions(bundle)
+            self._check_companions(bundle)
             _warm(bundle)
         except ModelError as error:
             self._refuse(deployed, str(error), present)
@@ -128,6 +148,23 @@ class ModelShelf:
         self._models[deployed.model] = ModelInUse(deployed, bundle)
         self._say("model deployed", f"{self._models[deployed.model].name}, bundle {deployed.bundle_hash[:16]}")
         return True
+
+    def _check_companions(self, bundle: Bundle) -> None:
+        """Refuse a model that reads what the node does not hold, or another leader than the one it was made with."""
+        needed = features.required_companions(bundle.features)
+        leader = self.leader
+        if further := [name for name in needed if name != "leader" or leader is None]:
+            raise ModelError(
+                f"it reads features of {', '.join(further)}, which the node does not hold",
+                where=f"model {bundle.model}",
+                remedy="train it without these `companions`; for leader, name a market of the venue as features.leader",
+            )
+        if needed and (known := parity.check(bundle).leader) != leader:
+            raise ModelError(
+                f"it was made with the leader {known}, and features.leader is {leader}",
+                where=f"model {bundle.model}",
+                remedy="set features.leader as it was, or materialize features and retrain",
+            )
 
     def _refuse(self, deployed: DeployedModel, why: str, present: ModelInUse | None) -> None:
         keeps = f"keeping {present.name}" if present else "nothing trades in its place"
@@ -139,16 +176,6 @@ class ModelShelf:
     def _say(self, event: str, detail: str, *, warning: bool = False) -> None:
         (_LOG.warning if warning else _LOG.info)(event, detail=detail)
         self._tell(event, detail)
-
-
-def _check_companions(bundle: Bundle) -> None:
-    """Refuse a model that reads what the node does not hold."""
-    if needed := features.required_companions(bundle.features):
-        raise ModelError(
-            f"it reads features of {', '.join(needed)}, which the node does not hold",
-            where=f"model {bundle.model}",
-            remedy="train it on markets without these, or without features.leader",
-        )
 
 
 def _warm(bundle: Bundle) -> None:

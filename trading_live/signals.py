@@ -51,6 +51,10 @@ class BarHistory:
         """The newest bar's open."""
         return self.frame["ts"][-1] if self.height else None
 
+    def known_at(self, moment: datetime) -> pl.DataFrame:
+        """The bars that had closed at a moment: ``known_at`` and ``close``, as features read a leader."""
+        return self.frame.select("known_at", "close").filter(pl.col("known_at") <= moment)
+
     def append(self, bar: ClosedBar) -> None:
         """Add the newest bar."""
         self.frame = pl.concat([self.frame.tail(self.rows - 1), _frame([bar])], rechunk=True)
@@ -66,7 +70,7 @@ class LiveSignals:
     """The node's signal source.
 
     A market whose bars do not join up is not decided on: the missing ones are asked for first, and until they are there
-    (or the venue has none) its bars are only kept.
+    (or the venue has none) its bars are only kept. So is one whose model reads the bars of a leader that lacks some.
 
     Parameters
     ----------
@@ -98,8 +102,11 @@ class LiveSignals:
             self._miss(bar.market, last + BAR, bar.ts)
         if bar.market in self.waiting or history.height < history.rows:
             return None
+        leader = self._shelf.leader_of(bar.market)
+        if leader is not None and (leader in self.waiting or leader not in self.histories):
+            return None
         model = self._shelf.of(bar.market)
-        return None if model is None else self._decide(bar, history, model)
+        return None if model is None else self._decide(bar, history, model, leader)
 
     def wait(self, market: str, reason: str) -> None:
         """Decide nothing on a market until :meth:`go_on`."""
@@ -118,8 +125,13 @@ class LiveSignals:
             for market, history in self.histories.items()
             if history.height < history.rows
         }
+        led = {
+            market: f"no bars of its leader {leader} are listened to"
+            for market in self.histories
+            if (leader := self._shelf.leader_of(market)) is not None and leader not in self.histories
+        }
         idle = {market: "no model deployed" for market in self.histories if self._shelf.of(market) is None}
-        return idle | short | self.waiting
+        return idle | led | short | self.waiting
 
     def _miss(self, market: str, since: datetime, until: datetime) -> None:
         if market in self.waiting:
@@ -129,9 +141,10 @@ class LiveSignals:
             self.wait(market, f"bars from {since:%Y-%m-%d %H:%M} on are missing")
             self._on_gap(market, since, until)
 
-    def _decide(self, bar: ClosedBar, history: BarHistory, model: ModelInUse) -> Signal | None:
+    def _decide(self, bar: ClosedBar, history: BarHistory, model: ModelInUse, leader: str | None) -> Signal | None:
         bundle, deployed = model.bundle, model.deployed
-        decision = decide(bundle, history.frame)
+        companions = {} if leader is None else {"leader": self.histories[leader].known_at(bar.known_at)}
+        decision = decide(bundle, history.frame, companions)
         if decision.take_profit is None or decision.stop_loss is None:
             return None  # the market stood still: barriers would be nowhere
         self.decisions += 1

@@ -80,21 +80,31 @@ def live_settings(tmp_path: Path, live_store_file: Path, monkeypatch: pytest.Mon
     return load_settings()
 
 
+def bars_of(store_file: Path, market: str) -> pl.DataFrame:
+    """All 15-minute bars of a market."""
+    store = open_store(f"duckdb:///{store_file}")
+    begin, end = START - timedelta(days=40), START + timedelta(days=2)
+    return build_bars(store, load_models()["bars_15m"], market=market, timeframe="1m", start=begin, end=end)
+
+
 @pytest.fixture(scope="session")
 def decision_bars(live_store_file: Path) -> pl.DataFrame:
     """All 15-minute bars of MARKET."""
-    store = open_store(f"duckdb:///{live_store_file}")
-    begin, end = START - timedelta(days=40), START + timedelta(days=2)
-    return build_bars(store, load_models()["bars_15m"], market=MARKET, timeframe="1m", start=begin, end=end)
+    return bars_of(live_store_file, MARKET)
 
 
 @pytest.fixture(scope="session")
 def dataset(decision_bars: pl.DataFrame) -> models.Dataset:
     """Real features of MARKET with labels that mean nothing."""
     rows = features.compute(decision_bars)
+    return models.join(rows, meaningless(rows), names=usable_names(rows), fingerprint=features.fingerprint())
+
+
+def meaningless(rows: pl.DataFrame) -> pl.DataFrame:
+    """Labels of feature rows by the throw of a coin."""
     rng = np.random.default_rng(3)
     won = rng.random(rows.height) < 0.4
-    labels = rows.select(
+    return rows.select(
         "market",
         "ts",
         "known_at",
@@ -111,7 +121,6 @@ def dataset(decision_bars: pl.DataFrame) -> models.Dataset:
         resolution=pl.lit("1m"),
         missing_candles=pl.lit(0, pl.Int32),
     ).select(*LABELS.columns)
-    return models.join(rows, labels, names=usable_names(rows), fingerprint=features.fingerprint())
 
 
 class MakeBundle(Protocol):

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -84,9 +85,18 @@ class Desk:
 
 
 @contextmanager
-def desk(folder: Path, store_file: Path, *, speed: float, hours: float) -> Iterator[Desk]:
-    """A desk with a running replay server."""
+def desk(
+    folder: Path,
+    store_file: Path,
+    *,
+    speed: float,
+    hours: float,
+    markets: Sequence[str] = (MARKET,),
+    further: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Desk]:
+    """A desk with a running replay server; ``further`` are settings as environment variables."""
     environment = {
+        **further,
         "TRADING_DATA_DIR": str(folder / "data"),
         "TRADING_STORE__URL": f"duckdb:///{store_file}",
         "TRADING_REPLAY__PORT": "0",
@@ -96,7 +106,7 @@ def desk(folder: Path, store_file: Path, *, speed: float, hours: float) -> Itera
             patch.setenv(name, value)
         settings = load_settings()
         with open_replay(
-            settings, markets=[MARKET], start=START, end=START + timedelta(hours=hours), speed=speed
+            settings, markets=markets, start=START, end=START + timedelta(hours=hours), speed=speed
         ) as server:
             environment |= {"TRADING_NODE__BASE_URL_HTTP": server.url_http, "TRADING_NODE__BASE_URL_WS": server.url_ws}
             for name, value in environment.items():

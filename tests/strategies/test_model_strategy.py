@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.backtest.worlds import EXACT, GENEROUS, LABELS, MINUTE, QUARTER, START, A, candles, flat, signals
+from tests.backtest.worlds import EXACT, GENEROUS, LABELS, MINUTE, QUARTER, START, A, B, candles, flat, signals
 from trading_assets.backtest.slices import MarketRules, decision_bars, price_path
 from trading_assets.backtest.venue import Feed, make_engine, to_bars
 from trading_assets.settings import RiskSettings
@@ -17,7 +17,7 @@ from trading_assets.store.tables import FILLS, ORDERS, POSITIONS, SIGNALS
 from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
 from trading_assets.strategies.plans import TradePlan
 from trading_assets.strategies.risk import RiskGate
-from trading_assets.strategies.signals import MemoryJournal, StoredSignals
+from trading_assets.strategies.signals import ClosedBar, MemoryJournal, StoredSignals
 
 Rows = list[tuple[float, float, float, float]]
 RULES = MarketRules(2, 3)
@@ -350,3 +350,28 @@ def test_a_position_without_a_plan_is_closed() -> None:
     desk.start(signals((A, 30, 0.9)), plans=[])
     desk.run(START + timedelta(hours=1))
     assert desk.engine.cache.positions_open_count() == 0
+
+
+class Asked:
+    """A source of signals that has none, and remembers on which bars it was asked."""
+
+    def __init__(self) -> None:
+        self.bars: list[tuple[str, int]] = []
+
+    def on_bar(self, bar: ClosedBar) -> None:
+        self.bars.append((bar.market, (bar.known_at - START) // QUARTER))
+
+
+def test_a_decision_waits_for_the_bar_beside_it_until_a_later_bar_shows_that_it_does_not_come() -> None:
+    engine = make_engine(EXACT, {A: RULES, B: RULES}, venue="binance")
+    asked = Asked()
+    settings = ModelStrategyConfig((A, B), 0.1)
+    beside = {A: B}.get
+    engine.add_strategy(ModelStrategy(settings, asked, MemoryJournal(), RiskGate(GENEROUS), beside=beside))
+    bars = decision_bars(candles(flat(90)), timeframe="1m", decision_timeframe="15m", until=START + 6 * QUARTER)
+    bars = bars.rename({"known_at": "at"}).drop("ts")
+    lost = pl.col("at") == START + 3 * QUARTER
+    for market, frame in ((A, bars), (B, bars.filter(~lost))):  # A comes first
+        engine.add_data(to_bars(Feed(market, "15m", RULES, frame), venue="binance"))
+    engine.run()
+    assert asked.bars == [(B, 1), (A, 1), (B, 2), (A, 2), (A, 3), (B, 4), (A, 4), (B, 5), (A, 5), (B, 6), (A, 6)]

@@ -107,7 +107,9 @@ def candidate(
         metrics=scores.summary(store.read(PREDICTIONS, where={"model": name})),
         run_id=context.run.run_id,
     )
-    certificate = parity.certify_stored(written, store, bars=settings.gates.parity_bars)
+    certificate = parity.certify_stored(
+        written, store, bars=settings.gates.parity_bars, leader=settings.features.leader
+    )
     kept = parity.write(written, certificate)
     registry = Registry(settings)
     version = registry.register(written, name)

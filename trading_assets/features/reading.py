@@ -33,7 +33,7 @@ def read_companions(
         The leading market, if there is one; a market does not lead itself.
     """
     found = {
-        "leader": _leader(store, leader, start, end) if leader not in (None, market) else None,
+        "leader": read_leader(store, leader, start, end) if leader not in (None, market) else None,
         "funding": store.read(
             FUNDING_RATES,
             where={"market": market},
@@ -52,7 +52,8 @@ def _one_per_time(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.sort("known_at").unique("known_at", keep="last", maintain_order=True)
 
 
-def _leader(store: Store, leader: str | None, start: datetime, end: datetime) -> pl.DataFrame | None:
+def read_leader(store: Store, leader: str | None, start: datetime, end: datetime) -> pl.DataFrame | None:
+    """The leader's closed bars for the bars of a market from ``start`` to ``end``."""
     if leader is None:
         return None
     begin = start - COMPANIONS["leader"].max_age - _BAR

@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from trading_assets import features
 from trading_assets.errors import ModelError
 from trading_assets.features import LOOKBACK_BARS, proofs
+from trading_assets.features.reading import read_leader
 from trading_assets.models.bundle import Bundle
 from trading_assets.models.decision import Companions, Compute, decide
 from trading_assets.models.durable import write_file
@@ -87,6 +88,8 @@ class Certificate(_Frozen):
         The first one; None where node and tables agree.
     made_at
         When.
+    leader
+        The leading market whose bars the model reads (``features.leader`` when it was made); None where it reads none.
     """
 
     format: Literal[1] = 1
@@ -95,6 +98,7 @@ class Certificate(_Frozen):
     columns: int
     divergence: Divergence | None
     made_at: AwareDatetime
+    leader: str | None = None
 
     @property
     def bars(self) -> int:
@@ -160,11 +164,16 @@ def certify(
     )
 
 
-def certify_stored(bundle: Bundle, store: Store, *, bars: int) -> Certificate:
-    """Certify a model on the newest ``bars`` stored feature rows of each of its markets; see :func:`certify`."""
+def certify_stored(bundle: Bundle, store: Store, *, bars: int, leader: str | None = None) -> Certificate:
+    """Certify a model on the newest ``bars`` stored feature rows of each of its markets; see :func:`certify`.
+
+    Of companions the node holds the bars of ``leader`` alone, so the certificate gives the model no others.
+    """
+    led = leader if "leader" in features.required_companions(bundle.features) else None
     tails = [_tail(store, market, bars) for market in bundle.markets]
     rows, held, labels = (pl.concat(parts) for parts in zip(*tails, strict=True))
-    return certify(bundle, rows, held, labels)
+    companions = {one["market"][0]: _led(store, led, one) for _, one, _ in tails}
+    return certify(bundle, rows, held, labels, companions=companions).model_copy(update={"leader": led})
 
 
 def write(bundle: Bundle, certificate: Certificate) -> Path:
@@ -219,6 +228,14 @@ def _tail(store: Store, market: str, rows: int) -> tuple[pl.DataFrame, pl.DataFr
     before = store.tail(table, where=where, before=stored["ts"][0], rows=LOOKBACK_BARS - 1)
     labels = store.read(LABELS, where=where, start=stored["ts"][0], columns=["market", "ts", *BARRIERS])
     return stored, pl.concat([before, within]), labels
+
+
+def _led(store: Store, leader: str | None, held: pl.DataFrame) -> Companions:
+    """The leader's bars beside those of a market."""
+    if leader in (None, held["market"][0]):
+        return {}
+    frame = read_leader(store, leader, held["ts"][0], held["known_at"][-1])
+    return {} if frame is None or frame.is_empty() else {"leader": frame.sort("known_at")}
 
 
 def _check_complete(market: str, rows: pl.DataFrame, held: pl.DataFrame, lookback: int) -> None:

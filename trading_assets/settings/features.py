@@ -13,5 +13,5 @@ class FeatureSettings(Section):
     leader: str | None = Field(
         None,
         description="The market that the others are compared with (beta, relative strength, its lagged returns): one "
-        "of `markets`. For research: the node does not hold its bars, so models that read it are refused at approval.",
+        "of `markets`. A node listens to it where its models name it under `companions` and its venue has it.",
     )

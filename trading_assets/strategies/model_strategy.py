@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial, wraps
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from nautilus_trader.model import Bar, BarType, InstrumentId, OrderSide, StrategyId
 from nautilus_trader.trading import Strategy, StrategyConfig
 
 from trading_assets.candles import timeframe_delta
+from trading_assets.strategies.guard import guarded
 from trading_assets.strategies.instruments import bar_type, close_time, event_time, exact, instrument_id
 from trading_assets.strategies.keeper import TradeKeeper
 from trading_assets.strategies.plans import ExitReason, TradePlan
@@ -59,32 +59,6 @@ class ModelStrategyConfig:
     strategy_id: str = "MODEL-001"
 
 
-def _guarded[F: Callable[..., None]](handler: F) -> F:
-    """Run handlers one after the other, and break the circuit.
-
-    The engine may deliver an event inside our own call to it (a cancel announces ``OrderPendingCancel`` while the
-    strategy is still borrowed, when no engine attribute can be read): such an event waits until the running handler
-    has ended. The engine logs a handler's exception and trades on; here it halts the strategy.
-    """
-
-    @wraps(handler)
-    def guarded(self: ModelStrategy, *args: Any, **kwargs: Any) -> None:
-        self._waiting.append(partial(handler, self, *args, **kwargs))
-        if len(self._waiting) > 1:  # a handler is running
-            return
-        while self._waiting:
-            try:
-                self._waiting[0]()
-            except Exception as error:  # whatever it is, it must not trade on
-                self.errors.append(error)
-                self.halt(f"{handler.__name__} failed: {type(error).__name__}: {error}")
-                _LOG.exception("circuit breaker")
-            finally:
-                self._waiting.popleft()
-
-    return cast("F", guarded)
-
-
 class ModelStrategy(Strategy):
     """Trades a model's signals long: in at the market, out by stop, target or the end of the horizon.
 
@@ -108,6 +82,9 @@ class ModelStrategy(Strategy):
         the position, stop, target and expiry that it names. Closed plans are ignored.
     blocked
         Asked with the signal before each entry; a text refuses it (kill switch, a bar that came late).
+    beside
+        Market -> the other market whose bar of the same close its decision reads, or None. Such a decision waits for
+        that bar, until a bar of any market that ends later shows that it does not come.
 
     Notes
     -----
@@ -130,6 +107,7 @@ class ModelStrategy(Strategy):
         *,
         plans: Iterable[TradePlan] = (),
         blocked: Callable[[Signal], str | None] | None = None,
+        beside: Callable[[str], str | None] | None = None,
     ) -> None:
         super().__init__()
         self.halted: str | None = None
@@ -141,13 +119,15 @@ class ModelStrategy(Strategy):
         self._journal = journal
         self._gate = gate
         self._blocked = blocked
+        self._beside = beside or (lambda _: None)
         self._instruments = {m: InstrumentId.from_str(instrument_id(m, settings.venue)) for m in settings.markets}
         self._bar_length = timeframe_delta(settings.decision_timeframe)
         self._decision_bars = self._bars(settings.decision_timeframe)
         finer = settings.execution_timeframe
         self._execution_bars = self._bars(finer) if finer and finer != settings.decision_timeframe else {}
         self._executed: dict[str, datetime] = {}
-        self._early: dict[str, list[ClosedBar]] = {}
+        self._decided: dict[str, datetime] = {}
+        self._early: list[ClosedBar] = []
         self._trades = TradeKeeper(self, self._instruments, journal, gate, plans)
 
     # -- for the node ---------------------------------------------------------------------------------------------
@@ -177,7 +157,7 @@ class ModelStrategy(Strategy):
             self.halted = reason
             _LOG.log(level, "%s halted: %s", self._settings.strategy_id, reason)
 
-    @_guarded
+    @guarded
     def flatten(self, reason: ExitReason = "kill") -> None:
         """Halt, and close every open position at the market; an entry still on its way is closed when it fills."""
         self.halt(f"flatten: {reason}", level=logging.DEBUG if reason == "end" else logging.WARNING)
@@ -187,14 +167,14 @@ class ModelStrategy(Strategy):
 
     # -- the engine's handlers ------------------------------------------------------------------------------------
 
-    @_guarded
+    @guarded
     def on_start(self) -> None:
         """Find what is open, then listen."""
         self._trades.resume()
         if self._settings.listen_on_start:
             self.listen()
 
-    @_guarded
+    @guarded
     def on_bar(self, bar: Bar) -> None:
         """Mind the open trade; on a decision bar, decide."""
         now = close_time(bar.ts_event)
@@ -202,22 +182,20 @@ class ModelStrategy(Strategy):
         market = self._decision_bars.get(bar.bar_type)
         if market is None:
             self._on_execution_bar(self._execution_bars[bar.bar_type], now, bar.close.as_double())
+            self._go_on()
             return
         prices = (exact(bar.open), exact(bar.high), exact(bar.low), exact(bar.close))
         timeframe = self._settings.decision_timeframe
         closed = ClosedBar(market, timeframe, now - self._bar_length, now, *prices, exact(bar.volume))
-        executed = self._executed.get(market)
-        if self._settings.await_execution_bar and self._execution_bars and (executed is None or executed < now):
-            self._early.setdefault(market, []).append(closed)
-        else:
-            self._on_decision_bar(closed)
+        self._early.append(closed)
+        self._go_on()
 
-    @_guarded
+    @guarded
     def on_order_event(self, event: Any) -> None:
         """Journal it and follow it up."""
         self._trades.on_order_event(event)
 
-    @_guarded
+    @guarded
     def on_position_event(self, event: Any) -> None:
         """Journal it and follow it up."""
         self._trades.on_position_event(event)
@@ -225,10 +203,26 @@ class ModelStrategy(Strategy):
     def _on_execution_bar(self, market: str, now: datetime, price: float) -> None:
         self._executed[market] = now
         self._trades.mind(market, price, deciding=False)
-        while (early := self._early.get(market)) and early[0].known_at <= now:
-            self._on_decision_bar(early.pop(0))
 
     # -- deciding -------------------------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Decide on the bars that need not wait any longer, the leaders before those that read them."""
+        while (ready := next((one for one in self._early if not self._must_wait(one)), None)) is not None:
+            self._early.remove(ready)
+            self._decided[ready.market] = ready.known_at
+            self._on_decision_bar(ready)
+
+    def _must_wait(self, closed: ClosedBar) -> bool:
+        """Whether a bar that the decision needs is still to come: the finer one that ends with it, another market's."""
+        first = datetime.min.replace(tzinfo=closed.known_at.tzinfo)
+        finer = self._settings.await_execution_bar and self._execution_bars
+        if finer and self._executed.get(closed.market, first) < closed.known_at:
+            return True
+        beside = self._beside(closed.market)
+        if beside is None or self._decided.get(beside, first) >= closed.known_at:
+            return False
+        return self._trades.now is None or self._trades.now <= closed.known_at
 
     def _on_decision_bar(self, closed: ClosedBar) -> None:
         self._trades.mind(closed.market, closed.close)
