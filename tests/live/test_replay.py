@@ -167,6 +167,21 @@ def test_without_a_start_the_newest_payments_come_and_the_index_tells_the_last_o
     assert (unfunded["lastFundingRate"], unfunded["nextFundingTime"]) == ("0", 0)
 
 
+def test_payments_can_be_revised_later_and_missing(funded: Tape, payments: pl.DataFrame) -> None:
+    faults = Faults()
+    path = f"/fapi/v1/fundingRate?symbol=SYNAUSDT&startTime={int(payments['ts'][990].timestamp() * 1000)}"
+    with ReplayServer(funded, middlewares=[faults.middleware]) as server:
+        good = get(server, path)
+        faults.next("revised", "missing", path="/fundingRate", start=payments["ts"][993], end=payments["ts"][995])
+        revised, missing = get(server, path), get(server, path)
+        assert get(server, path) == good
+    assert revised[:-3] == good[:-3]
+    assert [2 * float(row["fundingRate"]) for row in revised[-3:]] == pytest.approx(
+        [float(row["fundingRate"]) for row in good[-3:]], abs=2e-8
+    )
+    assert missing == good[:3] + good[5:]
+
+
 @given(
     elapsed=st.integers(0, 200 * 3600),
     start=st.none() | st.integers(-4_000_000, 800_000),
