@@ -56,6 +56,16 @@ def _copy(out: Array, values: Array) -> None:
 
 
 @_inlined
+def _begin(states: Array, values: Array, begin: int, bars: int) -> None:
+    """The states over one bar each; part by part, as assigning them at once compiles its error messages for seconds."""
+    for part in range(len(states)):
+        if part < len(values):
+            _copy(states[part, :bars], values[part, begin : begin + bars])
+        else:
+            states[part] = 0
+
+
+@_inlined
 def _sums(out: Array, newer: Array, older: Array) -> None:
     for j in range(len(out)):
         out[j] = newer[j] + older[j]
@@ -195,18 +205,14 @@ def fold(kind: int, values: Array, parts: int, window: int, factor: float) -> Ar
     length, lead = values.shape[1], window - 1
     result = np.empty((parts, length))
     if window == 1:
-        result[: len(values)], result[len(values) :] = values, 0
+        _begin(result, values, 0, length)
         return result
     result[:, :lead] = np.nan
     buffers = np.empty((3, parts, min(_AT_ONCE + lead, length)))
     for begin in range(0, length - lead, _AT_ONCE):
         bars = min(_AT_ONCE + lead, length - begin)
         state, total, covered, size = 0, 0, 0, 1
-        for part in range(parts):
-            if part < len(values):
-                _copy(buffers[state, part, :bars], values[part, begin : begin + bars])
-            else:
-                buffers[state, part] = 0
+        _begin(buffers[state], values, begin, bars)
         # up to the state that the last join takes: with what is covered by then, or with itself
         while covered + size < window and 2 * size < window:
             if window & size and covered:
