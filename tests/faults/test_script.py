@@ -16,13 +16,15 @@ def test_the_script_in_the_docs_is_one(tmp_path: Path) -> None:
     text = re.search(r"```yaml\n(faults:.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert text is not None
     (tmp_path / "faults.yaml").write_text(text[1])
-    refusal, timeout, missing, clock = Faults.read(tmp_path / "faults.yaml").script
+    refusal, timeout, missing, clock, revised = Faults.read(tmp_path / "faults.yaml").script
     assert (refusal.fault, refusal.retry_after_s) == ("429", 5)
     assert [refusal.strikes(number) for number in (19, 20, 22, 23)] == [False, True, True, False]
     assert timeout.concerns("/fapi/v1/exchangeInfo")
     assert not timeout.concerns("/fapi/v1/klines")
     assert missing.times is None
     assert clock.strikes(10**6)
+    assert revised.concerns("/fapi/v1/fundingRate")
+    assert not revised.concerns("/fapi/v1/klines")
     assert all(kind in PAGE.read_text(encoding="utf-8") for kind in KINDS)
 
 

@@ -385,4 +385,4 @@ def test_a_market_without_candles_fails_for_its_gaps_alone() -> None:
 
 
 def test_the_settings_have_a_gate_for_every_check() -> None:
-    assert set(QualitySettings.model_fields) == set(CANDLE_CHECKS)
+    assert set(QualitySettings.model_fields) == {*CANDLE_CHECKS, "funding_gaps"}
