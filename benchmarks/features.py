@@ -7,7 +7,6 @@ counted; the collector of garbage is on, as it is in the node.
 
 from __future__ import annotations
 
-import resource
 import statistics
 import subprocess
 import sys
@@ -87,10 +86,11 @@ def run() -> list[Measurement]:
 
 def _peak_gb() -> float:
     """The peak memory of a process that computes the year, from its start on."""
+    # of its own pages: what getrusage says of a child begins with its parent's peak
     code = (
-        "from benchmarks.walk import *; from trading_assets.features import compute; import resource;"
-        "rows = compute(walk(YEAR_OF_MINUTES)).height;"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "from benchmarks.walk import *; from trading_assets.features import compute; from pathlib import Path;"
+        "rows = compute(walk(YEAR_OF_MINUTES));"
+        "print(*(line.split()[1] for line in Path('/proc/self/status').open() if line.startswith('VmHWM')))"
     )
     printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return int(printed) * 1024 / 1e9
@@ -205,4 +205,3 @@ def _by_pandas_ta(bars: pl.DataFrame) -> Calls | None:
 
 if __name__ == "__main__":
     print_table(run(), title="Features")
-    print(f"processor seconds so far: {resource.getrusage(resource.RUSAGE_SELF).ru_utime:.0f}")

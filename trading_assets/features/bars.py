@@ -89,9 +89,9 @@ class Bars:
     def __len__(self) -> int:
         return len(self.ts)
 
-    def newest(self, bars: int) -> Bars:
-        """The newest ``bars`` bars; what was computed of the others too is not computed again."""
-        if bars == len(self):
+    def newest(self, bars: int, *, shared: bool = True) -> Bars:
+        """The newest ``bars`` bars; where ``shared``, what was computed of the others too is not computed again."""
+        if bars == len(self) and shared:
             return self
         part = slice(len(self) - bars, None)
         shorter = Bars(
@@ -104,7 +104,8 @@ class Bars:
             companions={name: column[part] for name, column in self.companions.items()},
             wanted=self.wanted,
         )
-        shorter._longest = self._longest
+        if shared:
+            shorter._longest = self._longest
         return shorter
 
     @_kept

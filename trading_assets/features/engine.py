@@ -18,10 +18,19 @@ from trading_assets.features.bars import BAR, Bars
 from trading_assets.features.companions import join
 from trading_assets.features.registry import Family, Registry
 
-_CHUNK: Final = 24_576
-"""Rows per pass at most. Features have a finite memory, so passes give the same values as one over the whole frame."""
+_CHUNK: Final = 54_000
+"""Rows per pass at most: so many that threads seldom wait for the interpreter's lock, so few that memory suffices.
 
-_REACHES: Final = (128, 272, 576, 768, 1_200)
+Features have a finite memory, so passes give the same values as one over the whole frame.
+"""
+
+_NEAR: Final = 24
+"""Features that look no further back, most of them candlestick patterns, share nothing with the others.
+
+The others' shared series would be most of what a pass holds in memory.
+"""
+
+_REACHES: Final = (_NEAR, 128, 272, 576, 768, 1_200)
 """Features that look no further back share arrays without the long lead of the others."""
 
 _FEW: Final = 128
@@ -56,7 +65,7 @@ def compute(
         found = values[:, first - lead : last - lead]
         with np.errstate(divide="ignore", invalid="ignore"):
             for reach, members in plan.groups:
-                frame = frame.newest(reach - 1 + last - first)
+                frame = frame.newest(reach - 1 + last - first, shared=reach > _NEAR)
                 for family, positions in members:
                     for position, array in zip(positions, family.values(frame), strict=True):
                         found[position] = array[reach - 1 :]
