@@ -24,6 +24,9 @@ _CHUNK: Final = 54_000
 Features have a finite memory, so passes give the same values as one over the whole frame.
 """
 
+_WORTH_A_THREAD: Final = 12_288
+"""Up to so many rows, one core alone is faster."""
+
 _NEAR: Final = 24
 """Features that look no further back, most of them candlestick patterns, share nothing with the others.
 
@@ -114,7 +117,7 @@ class _Plan:
 def _rows_per_pass(rows: int) -> int:
     """So many that all cores have equally many passes of the same size."""
     passes = math.ceil(rows / _CHUNK)
-    if passes > 1:
+    if rows > _WORTH_A_THREAD:
         passes = math.ceil(passes / _cores()) * _cores()
     return math.ceil(rows / max(passes, 1)) or 1
 
