@@ -30,7 +30,8 @@ CANDLE_COLUMNS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 """The ``candles`` table. Key: (market, timeframe, ts). Volume in base units. Only closed bars."""
 
 CANDLE_KEY: Final = ("market", "timeframe", "ts")
-OHLCV: Final = ("open", "high", "low", "close", "volume")
+PRICES: Final = ("open", "high", "low", "close")
+OHLCV: Final = (*PRICES, "volume")
 
 _UNITS: Final = {"m": 1, "h": 60, "d": 1440}
 _MARKET: Final = re.compile(r"(?P<exchange>[a-z0-9_]+):(?P<base>[A-Z0-9]+)/(?P<quote>[A-Z0-9]+)(?P<settle>:[A-Z0-9]+)?")

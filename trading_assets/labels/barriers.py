@@ -7,19 +7,16 @@ the finest candles stored, not on the bars that the model sees.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
 
 import numpy as np
 import polars as pl
 
-from trading_assets.candles import TS
+from trading_assets.candles import PRICES, TS
 from trading_assets.errors import InvalidFrame
 from trading_assets.labels.exits import BAR, exits
 from trading_assets.labels.widths import widths
 from trading_assets.settings import LabelSettings
 from trading_assets.store.tables import LABELS
-
-_PRICES: Final = ("open", "high", "low", "close")
 
 
 def triple_barrier(
@@ -65,7 +62,7 @@ def triple_barrier(
         Columns or order of ``bars`` or ``candles`` are wrong, or a price is not a positive number.
     """
     bars = _with_barriers(bars, settings, until)
-    check_bars(candles, ("ts", *_PRICES), "candles")
+    check_bars(candles, ("ts", *PRICES), "candles")
     labels = (
         bars.hstack(exits(bars, candles, timeframe=candle_timeframe, settings=settings))
         .filter(pl.col("barrier").is_not_null())
@@ -127,7 +124,7 @@ def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None
             raise InvalidFrame(
                 f"{column} is not {how}", where=f"labels: {name}", remedy="give one market, sorted and unique by ts"
             )
-    for column in (column for column in columns if column in _PRICES):
+    for column in (column for column in columns if column in PRICES):
         prices = frame[column].to_numpy()
         if len(prices) and not (prices.min() > 0 and prices.max() < np.inf):  # both are NaN where one is
             raise InvalidFrame(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.candles import timeframe_delta
+from trading_assets.candles import PRICES, timeframe_delta
 from trading_assets.settings import LabelSettings
 
 BAR: Final = timedelta(minutes=15)
@@ -58,7 +57,7 @@ def exits(trades: pl.DataFrame, candles: pl.DataFrame, *, timeframe: str, settin
 
     found: dict[str, npt.NDArray[Any]] = {name: np.empty(trades.height, dtype) for name, dtype in _COLUMNS.items()}
     step, horizon = timeframe_delta(timeframe) // _MICROSECOND, settings.horizon_bars * BAR // _MICROSECOND
-    path = _arrays(candles.select("ts", pl.col("open", "high", "low", "close").cast(pl.Float64)))
+    path = _arrays(candles.select("ts", pl.col(PRICES).cast(pl.Float64)))
     entered = _arrays(trades.select("known_at", "side", "take_profit", "stop_loss"))
     common = (*path, step, horizon, settings.ambiguous == "best_case", settings.cost_bps / 1e4)
 
@@ -67,10 +66,9 @@ def exits(trades: pl.DataFrame, candles: pl.DataFrame, *, timeframe: str, settin
         follow(*arguments)
 
     cores = os.process_cpu_count() or 1  # compiled code runs outside the interpreter's lock
+    edges = [trades.height * part // cores for part in range(cores + 1)]
     with ThreadPoolExecutor(cores) as pool:
-        edges = pairwise(trades.height * part // cores for part in range(cores + 1))
-        for done in [pool.submit(run, *edge) for edge in edges]:
-            done.result()
+        list(pool.map(run, edges, edges[1:]))
     barrier = pl.Series(found.pop("barrier"))
     return pl.DataFrame(found).with_columns(_BARRIERS.gather(barrier + 1).alias("barrier"))
 

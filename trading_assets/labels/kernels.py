@@ -6,11 +6,14 @@ Without ``fastmath``: each value has one order of operations, so results are the
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import Final
 
 import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from trading_assets.labels.exits import BAR
 
 type Ints = npt.NDArray[np.int64]
 type Floats = npt.NDArray[np.float64]
@@ -28,8 +31,7 @@ _STRIDE: Final = 2**_DOUBLINGS
 _AHEAD: Final = 8_192
 """Candles beyond a horizon that the search prepares at once: few enough for the processor's cache."""
 
-_BAR: Final = 15 * 60 * 1_000_000
-"""What ``bars_to_hit`` counts, in microseconds."""
+_BAR: Final = BAR // timedelta(microseconds=1)
 
 _INTS, _FLOATS, _SIGNS = (nb.types.Array(kind, 1, "C", readonly=True) for kind in (nb.int64, nb.float64, nb.int8))
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from trading_assets.candles import timeframe_delta, timeframe_minutes
+from trading_assets.candles import OHLCV, PRICES, timeframe_delta, timeframe_minutes
 from trading_assets.errors import SettingsError
 from trading_assets.sources.synthetic import EDGE, simulate, stable_rng
 
@@ -31,8 +31,6 @@ MARKET: Final = "sample:PLACEBO/USDT:USDT"
 
 START: Final = datetime(2025, 1, 1, tzinfo=UTC)
 FIRST_PRICE: Final = 100.0
-PRICES: Final = ("open", "high", "low", "close")
-OHLCV: Final = (*PRICES, "volume")
 BLOCK_MINUTES: Final = 60
 """Permuted blocks: short against the label's horizon of hours, long enough to keep bars as they were traded."""
 

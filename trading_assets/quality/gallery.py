@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import CANDLE_COLUMNS, timeframe_delta
+from trading_assets.candles import CANDLE_COLUMNS, PRICES, timeframe_delta
 from trading_assets.quality.checks import CANDLE_CHECKS, Stretch, inspect
 from trading_assets.quality.finding import Finding
 from trading_assets.settings import PROJECT_ROOT
@@ -27,7 +27,6 @@ SPOT, PERPETUAL, COARSE = "binance_BTC-USDT_1m", "binance_BTC-USDT_USDT_1m", "bi
 
 Edit = Callable[[pl.DataFrame], pl.DataFrame]
 _ROW: Final = pl.int_range(pl.len())
-_PRICES: Final = ("open", "high", "low", "close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ def _times(rows: pl.Expr, factor: float, *columns: str) -> Edit:
 def _stand_still(frame: pl.DataFrame) -> pl.DataFrame:
     price = frame["close"][2999]
     inside = _ROW.is_between(3000, 3044)
-    return frame.with_columns(pl.when(inside).then(pl.lit(price)).otherwise(name).alias(name) for name in _PRICES)
+    return frame.with_columns(pl.when(inside).then(pl.lit(price)).otherwise(name).alias(name) for name in PRICES)
 
 
 _RUN = _ROW.is_between(3000, 3074)

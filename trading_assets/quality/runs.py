@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from trading_assets.candles import timeframe_delta
+from trading_assets.candles import PRICES, timeframe_delta
 from trading_assets.quality.finding import Finding
-from trading_assets.quality.shape import PRICES
 
 
 def frozen_prices(candles: pl.DataFrame, *, timeframe: str, max_bars: int) -> Finding:

@@ -6,10 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import CANDLE_COLUMNS, CANDLE_KEY, timeframe_delta
+from trading_assets.candles import CANDLE_COLUMNS, CANDLE_KEY, PRICES, timeframe_delta
 from trading_assets.quality.finding import Finding
-
-PRICES: Final = ("open", "high", "low", "close")
 
 LEAST: Final = {**dict.fromkeys(PRICES, "greater than 0"), "volume": "at least 0"}
 """What the values of a column must be, besides finite and present."""
