@@ -21,7 +21,7 @@ class TradingError(Exception):
     """
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
-        self.what, self.where, self.remedy = map(without_secrets, (what, where, remedy))
+        self.what, self.where, self.remedy = without_secrets(what, where, remedy)
         message = f"{self.where}: {self.what}" if where else self.what
         super().__init__(f"{message}; {self.remedy}" if remedy else message)
 

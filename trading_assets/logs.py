@@ -75,7 +75,8 @@ class _Terminal(logging.StreamHandler[TextIO]):
 
 def mask_secrets(_logger: Any, _method: str, event: Any) -> Any:
     """Replace every secret of the environment in an event's texts by ``***``."""
-    return {key: without_secrets(value) if isinstance(value, str) else value for key, value in event.items()}
+    texts = {key: value for key, value in event.items() if isinstance(value, str)}
+    return event | dict(zip(texts, without_secrets(*texts.values()), strict=True))
 
 
 def _formatter(shared: list[Any], renderer: Any) -> logging.Formatter:

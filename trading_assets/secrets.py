@@ -30,16 +30,16 @@ _SHORTEST: Final = 4
 MASK: Final = "***"
 
 
-def without_secrets(text: str) -> str:
-    """A text with every secret of the environment replaced by ``***``.
+def without_secrets(*texts: str) -> list[str]:
+    """Texts with every secret of the environment replaced by ``***``.
 
     Secrets are the values of the variables under ``KEYS_PREFIX`` and of those named like ``ENDINGS``, and the password
     inside of any variable that holds an address (``TRADING_STORE__URL``, ``DAGSTER_POSTGRES_URL``), as it is written
     there and as it is meant.
     """
     for secret in _secrets():
-        text = text.replace(secret, MASK)
-    return text
+        texts = tuple(text.replace(secret, MASK) for text in texts)
+    return list(texts)
 
 
 def _secrets() -> list[str]:

@@ -95,4 +95,4 @@ def run() -> None:
 
 def _show_without_secrets(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What Python prints of an error that nobody caught, as all that is shown."""
-    sys.stderr.write(without_secrets("".join(traceback.format_exception(kind, error, trace))))
+    sys.stderr.writelines(without_secrets("".join(traceback.format_exception(kind, error, trace))))
