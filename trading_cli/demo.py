@@ -87,10 +87,7 @@ def _trade_on_paper(settings: Settings, models: list[str], seconds: float) -> No
     from trading_live.replay import Progress, open_replay
 
     require_off(settings.live_dir)
-    replayed = {market for model in models for market in settings.models[model].markets}
-    if settings.features.leader and any("leader" in settings.models[model].companions for model in models):
-        replayed.add(settings.features.leader)
-    markets = sorted(replayed)
+    markets = sorted(settings.markets_of(models))
     days = timedelta(days=min(settings.models[model].holdout_days for model in models) or 1.0)
     with progress() as bar:
         task = bar.add_task("replay", total=100, note="the node starts")

@@ -203,9 +203,7 @@ class _Run:
             )
         perpetual = {Market.parse(market).is_perpetual for market in needed}
         venue = self.settings.node.venue
-        wanted = {market for model in self.settings.models.values() for market in model.markets}
-        if self.shelf.leader and any("leader" in model.companions for model in self.settings.models.values()):
-            wanted.add(self.shelf.leader)
+        wanted = self.settings.markets_of(self.settings.models)
         if view is not None:
             later = {market for market in wanted if view.has(market)}
         else:

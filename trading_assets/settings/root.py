@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Self
@@ -71,6 +72,14 @@ class Settings(BaseSettings):
     schedules: ScheduleSettings = ScheduleSettings()
     mlflow: MlflowSettings = MlflowSettings()
     logs: LogSettings = LogSettings()
+
+    def markets_of(self, models: Iterable[str]) -> set[str]:
+        """The markets of some models, and the leader where one of them reads it."""
+        chosen = [self.models[name] for name in models]
+        found = {market for model in chosen for market in model.markets}
+        if self.features.leader and any("leader" in model.companions for model in chosen):
+            found.add(self.features.leader)
+        return found
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
