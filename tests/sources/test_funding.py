@@ -87,9 +87,10 @@ def test_windows_of_any_size_give_what_one_window_gives(cuts: list[int], hours: 
 def test_a_rate_that_changes_later_is_replaced_and_both_are_kept(store: Store) -> None:
     first = payments(6)
     changed = first.with_columns(rate=pl.when(pl.int_range(pl.len()) == 3).then(0.5).otherwise("rate"))
-    window = {"market": MARKET, "start": START, "end": START + 48 * HOUR}
     revised = [
-        ingest_funding(store, Pages(frame), **window, now=NOW + place * HOUR).revised  # type: ignore[arg-type]
+        ingest_funding(
+            store, Pages(frame), market=MARKET, start=START, end=START + 48 * HOUR, now=NOW + place * HOUR
+        ).revised
         for place, frame in enumerate([first, first, changed, changed, first])
     ]
     assert revised == [0, 0, 1, 0, 1]
