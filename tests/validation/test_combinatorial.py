@@ -195,3 +195,37 @@ def test_a_frame_with_both_times_splits_without_groups_and_anything_else_says_wh
         list(CombinatorialPurged(6, 2).split(np.zeros((60, 2))))
     with pytest.raises(InvalidFrame, match="no columns"):
         list(CombinatorialPurged(6, 2).split(np.zeros((60, 2)), groups=times.select("known_at")))
+
+
+def test_scikit_learn_routes_the_times_through_a_search_within_a_cross_validation() -> None:
+    import sklearn
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    times = hours(rows=24 * 60, life=6)
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(times.height, 3))
+    hit = (features[:, 0] + rng.normal(size=times.height) > 0).astype(int)
+    outer = WalkForwardSplitter(WalkForwardSettings(train_days=30, purge_days=1, embargo_days=1, test_days=10))
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), LogisticRegression()),
+        {"logisticregression__C": [0.1, 1.0]},
+        cv=CombinatorialPurged(4, 1, HOUR),
+        error_score="raise",
+    )
+    with sklearn.config_context(enable_metadata_routing=True):
+        scores = cross_val_score(search, features, hit, params={"groups": times}, cv=outer, error_score="raise")
+    assert len(scores) == 3
+    assert (scores > 0.6).all()
+
+
+@pytest.mark.parametrize("splitter", [CombinatorialPurged(6, 2), WalkForwardSplitter(WalkForwardSettings())])
+def test_times_of_another_length_than_the_samples_are_refused(splitter: TimeSplitter) -> None:
+    times = hours(rows=24 * 220, life=1)
+    samples = np.zeros((times.height - 1, 2))
+    with pytest.raises(InvalidFrame, match="5280 times for 5279 samples"):
+        next(splitter.split(samples, groups=times))
+    with pytest.raises(InvalidFrame, match="5280 times for 5278 outcomes"):
+        next(splitter.split(times, y=np.zeros(times.height - 2)))

@@ -31,6 +31,7 @@ class TimeSplitter(ABC):
 
     The times come in as ``groups``, the argument that scikit-learn hands through to the splitter: a frame with the
     columns ``known_at`` and ``label_end``, one row per sample. Where no groups are given, ``X`` must be such a frame.
+    With ``enable_metadata_routing`` they are routed without a request.
 
     Examples
     --------
@@ -57,16 +58,24 @@ class TimeSplitter(ABC):
         Raises
         ------
         InvalidFrame
-            If there are no such columns, or they break their contract.
+            If there are no such columns, they break their contract, or there are more or fewer of them than samples.
         ModelError
             If a fold would have nothing to train on.
         """
-        for fold in self.folds(*times_of(X, groups, where=type(self).__name__)):
+        for fold in self.folds(*times_of(X, groups, y, where=type(self).__name__)):
             yield fold.train, fold.test
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:  # noqa: N803
         """How many folds :meth:`split` gives for the same arguments."""
-        return len(self.folds(*times_of(X, groups, where=type(self).__name__)))
+        return len(self.folds(*times_of(X, groups, y, where=type(self).__name__)))
+
+    def get_metadata_routing(self) -> Any:
+        """Ask scikit-learn for ``groups`` where its metadata routing is on: a nested search gets its times too."""
+        from sklearn.utils.metadata_routing import MetadataRequest
+
+        request = MetadataRequest(owner=self)
+        request.split.add_request(param="groups", alias=True)
+        return request
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def check_times(known_at: pl.Series, label_end: pl.Series, *, where: str) -> Non
         raise InvalidFrame(f"{early} outcomes end before their decision", where=where)
 
 
-def times_of(samples: Any, groups: Any, *, where: str) -> tuple[pl.Series, pl.Series]:
+def times_of(samples: Any, groups: Any, outcomes: Any = None, *, where: str) -> tuple[pl.Series, pl.Series]:
     """The columns ``known_at`` and ``label_end`` from what scikit-learn hands to a splitter.
 
     Parameters
@@ -47,11 +47,13 @@ def times_of(samples: Any, groups: Any, *, where: str) -> tuple[pl.Series, pl.Se
         scikit-learn's ``X``.
     groups
         scikit-learn's ``groups``: a frame with both columns; where it is empty, they are looked for in ``samples``.
+    outcomes
+        scikit-learn's ``y``.
 
     Raises
     ------
     InvalidFrame
-        If neither is a Polars frame with both columns.
+        If neither is a Polars frame with both columns, or there are more or fewer samples or outcomes than times.
     """
     frame = samples if groups is None else groups
     if not isinstance(frame, pl.DataFrame) or not set(COLUMNS) <= set(frame.columns):
@@ -61,6 +63,12 @@ def times_of(samples: Any, groups: Any, *, where: str) -> tuple[pl.Series, pl.Se
             remedy="pass a Polars frame with both as `groups`, e.g. "
             'cross_val_score(..., groups=dataset.frame.select("known_at", "label_end"))',
         )
+    for name, given in (("samples", samples), ("outcomes", outcomes)):
+        if given is None:
+            continue
+        rows = given.shape[0] if hasattr(given, "shape") else len(given)  # a sparse matrix has no length
+        if rows != frame.height:  # positions would point at other rows
+            raise InvalidFrame(f"{frame.height} times for {rows} {name}", where=where)
     return frame[COLUMNS[0]], frame[COLUMNS[1]]
 
 
