@@ -11,6 +11,7 @@ from scipy import stats
 
 from trading_assets.errors import InvalidFrame, SettingsError
 from trading_assets.validation.overfitting import cross_validate_choice
+from trading_assets.validation.worked_examples import r_normal
 
 Array = npt.NDArray[np.float64]
 
@@ -58,6 +59,19 @@ def test_it_agrees_with_the_algorithm_step_by_step(periods: int, blocks: int) ->
     slope = stats.linregress(in_sample, out_of_sample)
     assert result.degradation == pytest.approx((slope.slope, slope.intercept))
     assert result.pbo == np.mean(np.array(logits) <= 0)
+
+
+def test_it_agrees_with_what_the_r_package_pbo_asks_of_its_own_tests() -> None:
+    """Bounds of ``tests/testthat`` of pbo 1.3.5; ranks there are over N, which changes no verdict where N is even."""
+    assert r_normal(42, 3) == pytest.approx([1.37095845, -0.56469817, 0.36312841], abs=5e-9)  # as R prints them
+    rate = 0.03 / 252
+    result = cross_validate_choice(r_normal(852, 200 * 40).reshape(200, 40) - rate, blocks=4)
+    line = stats.linregress(result.out_of_sample, result.in_sample)
+    assert (len(result.logits), result.pbo, result.probability_of_loss) == (6, 0.5, 0.5)
+    assert 0.19 < line.intercept < 0.20  # "slope"
+    assert -0.24 < 1 - (1 - line.rvalue**2) * 5 / 4 < -0.22  # "ar2"
+    small = cross_validate_choice(r_normal(852, 20 * 4).reshape(20, 4) - rate, blocks=2)
+    assert (small.pbo, small.probability_of_loss) == (0.0, 0.5)
 
 
 def test_choosing_among_noise_is_a_coin_flip_and_loses_half_the_time() -> None:
