@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -112,9 +113,13 @@ def time_to_funding(frame: Bars) -> Array:
 def month_elapsed(frame: Bars) -> Array:
     """The share of the calendar month that has passed at the bar's open."""
     day = frame.ts // _DAY
-    first = day[:1]
-    days = np.arange(first[0], day[-1] + 1) if len(day) else day
-    month = days.astype("datetime64[D]").astype("datetime64[M]")
-    begin, end = (edge.astype("datetime64[us]").astype(np.int64) for edge in (month, month + np.timedelta64(1, "M")))
-    number = day - first
+    begin, end = _months(int(day[0]), int(day[-1])) if len(day) else (day, day)
+    number = day - day[:1]
     return np.asarray((frame.ts - begin[number]) / (end - begin)[number])
+
+
+@lru_cache(maxsize=16)
+def _months(first: int, last: int) -> tuple[npt.NDArray[np.int64], ...]:
+    """Begin and end of the month of each day, from the first to the last of these days since 1970."""
+    month = np.arange(first, last + 1).astype("datetime64[D]").astype("datetime64[M]")
+    return tuple(edge.astype("datetime64[us]").astype(np.int64) for edge in (month, month + np.timedelta64(1, "M")))

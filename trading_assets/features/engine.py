@@ -65,13 +65,15 @@ def compute(
         part = slice(first - lead, last)
         others = {name: column[part] for name, column in joined.items()}
         frame = Bars(*(column[part] for column in columns), companions=others, wanted=last - first)
-        found = values[:, first - lead : last - lead]
+        one = last - first == 1  # of which numbers are quicker than arrays
+        found = values[:, first - lead] if one else values[:, first - lead : last - lead]
         with np.errstate(divide="ignore", invalid="ignore"):
             for reach, members in plan.groups:
-                frame = frame.newest(reach - 1 + last - first, shared=reach > _NEAR)
+                frame = frame.newest(reach - 1 + last - first, shared=one or reach > _NEAR)
+                wanted = -1 if one else slice(reach - 1, None)
                 for family, positions in members:
                     for position, array in zip(positions, family.values(frame), strict=True):
-                        found[position] = array[reach - 1 :]
+                        found[position] = array[wanted]
 
     _side_by_side(compute_pass, range(lead, lead + rows, size))
     keys = pl.DataFrame([bars[name][lead:] for name in KEYS])

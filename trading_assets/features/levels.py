@@ -21,26 +21,24 @@ _DAY_LENGTH: Final = _DAY * BAR
 _DISTANCE = "fraction of the level"
 
 
-class _Days:
-    """The previous day's extremes and close, and the present day's open, at each bar."""
+def _days(frame: Bars) -> tuple[npt.NDArray[np.bool_], Array, Array, Array, Array]:
+    """At each bar: whether it is the first of its day, the day's open, the previous day's high, low and close."""
+    day = frame.ts // _DAY_LENGTH
+    begins = np.empty(len(day), dtype=np.bool_)
+    begins[:1] = True
+    np.not_equal(day[1:], day[:-1], out=begins[1:])
+    first = np.flatnonzero(begins)
+    if not len(first):
+        return begins, frame.open, frame.high, frame.low, frame.close
+    number = np.cumsum(begins) - 1
 
-    def __init__(self, frame: Bars) -> None:
-        day = frame.ts // _DAY_LENGTH
-        begins = np.empty(len(day), dtype=np.bool_)
-        begins[:1] = True
-        np.not_equal(day[1:], day[:-1], out=begins[1:])
-        first = np.flatnonzero(begins)
-        number = np.cumsum(begins) - 1
-        last = np.append(first[1:], len(day)) - 1
-        self.begins = begins
-        self.high = self._before(np.maximum.reduceat(frame.high, first) if len(first) else frame.high, number)
-        self.low = self._before(np.minimum.reduceat(frame.low, first) if len(first) else frame.low, number)
-        self.close = self._before(frame.close[last], number)
-        self.open = frame.open[first][number]
-
-    @staticmethod
-    def _before(values: Array, number: npt.NDArray[np.int_]) -> Array:
+    def before(values: Array) -> Array:
         return np.append(values, np.nan)[number - 1]
+
+    high = before(np.maximum.reduceat(frame.high, first))
+    low = before(np.minimum.reduceat(frame.low, first))
+    close = before(frame.close[np.append(first[1:], len(day)) - 1])
+    return begins, frame.open[first][number], high, low, close
 
 
 @feature(
@@ -56,9 +54,9 @@ class _Days:
 )
 def classic_pivots(frame: Bars) -> tuple[Array, ...]:
     """How far the close is above the classic pivot and its first and second resistance and support."""
-    days = frame.once(_Days)
-    pivot, range_ = (days.high + days.low + days.close) / 3, days.high - days.low
-    levels = (pivot, 2 * pivot - days.low, 2 * pivot - days.high, pivot + range_, pivot - range_)
+    _, _, high, low, close = frame.once(_days)
+    pivot, range_ = (high + low + close) / 3, high - low
+    levels = (pivot, 2 * pivot - low, 2 * pivot - high, pivot + range_, pivot - range_)
     return tuple((frame.close - level) / pivot for level in levels)
 
 
@@ -74,8 +72,8 @@ def classic_pivots(frame: Bars) -> tuple[Array, ...]:
 )
 def previous_day(frame: Bars) -> tuple[Array, ...]:
     """How far the close is above the previous day's high, low and close."""
-    days = frame.once(_Days)
-    return tuple(frame.close / level - 1 for level in (days.high, days.low, days.close))
+    _, _, *levels = frame.once(_days)
+    return tuple(frame.close / level - 1 for level in levels)
 
 
 @feature(
@@ -88,7 +86,8 @@ def previous_day(frame: Bars) -> tuple[Array, ...]:
 )
 def day_open(frame: Bars) -> Array:
     """How far the close is above the open of the day's first bar."""
-    return frame.close / frame.once(_Days).open - 1
+    _, open_, _, _, _ = frame.once(_days)
+    return frame.close / open_ - 1
 
 
 @feature(
@@ -101,7 +100,7 @@ def day_open(frame: Bars) -> Array:
 )
 def day_vwap(frame: Bars) -> Array:
     """How far the close is above the day's volume-weighted average price; 0 without volume."""
-    begins = frame.once(_Days).begins
+    begins, _, _, _, _ = frame.once(_days)
     volume = sum_since(frame.volume, begins, _DAY)
     return ratio(frame.close * volume, sum_since(frame.quote_volume, begins, _DAY), 1.0) - 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -90,11 +91,17 @@ def return_entropy(frame: Bars, bars: int) -> Array:
 
 def _entropy(codes: Array, classes: int, bars: int) -> Array:
     """The Shannon entropy of the shares of classes over the window, as a share of the greatest."""
+    return np.clip(rolling_sum_by_count(codes, classes, bars, _entropies(classes, bars)), 0, 1)
+
+
+@cache
+def _entropies(classes: int, bars: int) -> Array:
+    """What a class adds to the entropy by how many of the bars are in it."""
     shares = np.arange(bars + 1) / bars
-    parts = -shares * np.log(np.where(shares == 0, 1.0, shares)) / math.log(classes)
-    return np.clip(rolling_sum_by_count(codes, classes, bars, parts), 0, 1)
+    return np.asarray(-shares * np.log(np.where(shares == 0, 1.0, shares)) / math.log(classes))
 
 
+@cache
 def _cumulated_weights(order: float, width: int) -> Array:
     """The weights of (1 - L)^order, summed from the newest on: those of the returns instead of the prices."""
     k = np.arange(1, width)

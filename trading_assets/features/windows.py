@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Final
 
@@ -27,43 +27,47 @@ _ROUNDING: Final = 1e-12
 """A difference of sums that is smaller than this share of them is rounding."""
 
 
+_series = partial(np.ascontiguousarray, dtype=np.float64)
+"""An array as the compiled loops take it: a user's feature may pass integers, or every second bar."""
+
+
 def shift(values: Array, bars: int) -> Array:
     """``values`` from ``bars`` earlier."""
-    return _padded(values[: max(len(values) - bars, 0)], len(values))
+    earlier: Array = kernels().shift(_series(values), bars)
+    return earlier
 
 
 def ratio(numerator: Array, denominator: Array, otherwise: float) -> Array:
     """``numerator / denominator``, and ``otherwise`` where the denominator is zero."""
-    result: Array = kernels().ratio(numerator, denominator, otherwise)
+    result: Array = kernels().ratio(_series(numerator), _series(denominator), otherwise)
     return result
 
 
 def rolling_sum(values: Array, window: int) -> Array:
     """The sum over the last ``window`` bars."""
-    (total,) = _fold("SUM", values, window)
-    return total
+    return _fold_one(kernels().SUM, values, window)
 
 
 def rolling_mean(values: Array, window: int) -> Array:
     """The mean over the last ``window`` bars."""
-    return rolling_sum(values, window) / window
+    mean = rolling_sum(values, window)
+    mean /= window
+    return mean
 
 
 def rolling_max(values: Array, window: int) -> Array:
     """The maximum over the last ``window`` bars."""
-    (highest,) = _fold("MAX", values, window)
-    return highest
+    return _fold_one(kernels().MAX, values, window)
 
 
 def rolling_min(values: Array, window: int) -> Array:
     """The minimum over the last ``window`` bars."""
-    (lowest,) = _fold("MIN", values, window)
-    return lowest
+    return _fold_one(kernels().MIN, values, window)
 
 
 def bars_since_max(values: Array, window: int) -> Array:
     """How many bars ago the maximum of the last ``window`` bars was; the newest of equals."""
-    _, age = _fold("SINCE_MAX", values, window, parts=2)
+    _, age = _fold(kernels().SINCE_MAX, values, window, parts=2)
     return age
 
 
@@ -79,7 +83,7 @@ def ewma(values: Array, alpha: float, memory: int | None = None) -> Array:
     """
     memory = memory or ewma_memory(alpha)
     decay = 1 - alpha
-    (total,) = _fold("DECAYING", values, memory, factor=decay)
+    total = _fold_one(kernels().DECAYING, values, memory, decay)
     total *= alpha / (1 - decay**memory)
     return total
 
@@ -94,7 +98,7 @@ def rolling_mean_var(values: Array, window: int) -> tuple[Array, Array]:
 
     Pairwise (Chan, Golub & LeVeque 1983): no difference of large sums.
     """
-    mean, squares = _fold("MEAN_VAR", values, window, parts=2)
+    mean, squares = _fold(kernels().MEAN_VAR, values, window, parts=2)
     return mean, squares / window
 
 
@@ -104,20 +108,20 @@ def variance_from_sums(total: Array, squares: Array, window: int) -> Array:
     For series whose deviations are not small against their mean, such as returns and volumes; prices need
     :func:`rolling_var`.
     """
-    variance: Array = kernels().variance(total, squares, window, _ROUNDING)
+    variance: Array = kernels().variance(_series(total), _series(squares), window, _ROUNDING)
     return variance
 
 
 def linear_mean(values: Array, window: int) -> Array:
     """The mean over the last ``window`` bars with weights that fall linearly into the past."""
-    total, aged = _fold("AGED", values, window, parts=2)
+    total, aged = _fold(kernels().AGED, values, window, parts=2)
     mean: Array = (window * total - aged) * (2 / (window * (window + 1)))
     return mean
 
 
 def adaptive_mean(values: Array, smoothing: Array, memory: int) -> Array:
     """An exponential mean whose smoothing differs from bar to bar, begun at the value ``memory`` bars ago."""
-    kept, added = _fold("ADAPTIVE", np.stack([1 - smoothing, smoothing * values]), memory, parts=2)
+    kept, added = _fold(kernels().ADAPTIVE, np.stack([1 - smoothing, smoothing * values]), memory, parts=2)
     return np.asarray(added + kept * shift(values, memory))
 
 
@@ -126,19 +130,19 @@ def newest(values: Array, valid: npt.NDArray[np.bool_], window: int, otherwise: 
 
     Where there is none, the present one of ``otherwise``, as if it had happened ``window`` bars ago.
     """
-    value, age = kernels().newest(values, valid, window, otherwise)
+    value, age = kernels().newest(_series(values), np.ascontiguousarray(valid), window, _series(otherwise))
     return value, age
 
 
 def sum_since(values: Array, starts: npt.NDArray[np.bool_], window: int) -> Array:
     """The sum from the last start on, that bar included; over the whole ``window`` where it holds none."""
-    total, _ = _fold("SINCE_START", np.stack([values, starts.astype(np.float64)]), window, parts=2)
+    total, _ = _fold(kernels().SINCE_START, np.stack([values, starts.astype(np.float64)]), window, parts=2)
     return total
 
 
 def largest_ways(values: Array, window: int) -> tuple[Array, Array]:
     """The largest fall and the largest rise from a value to a later one within the last ``window`` bars."""
-    _, _, fall, rise = _fold("WAYS", np.stack([values, values]), window, parts=4)
+    _, _, fall, rise = _fold(kernels().WAYS, np.stack([values, values]), window, parts=4)
     return fall, rise
 
 
@@ -150,13 +154,13 @@ def rolling_sum_by_count(codes: Array, classes: int, window: int, parts: Array) 
     bits = window.bit_length()
     if bits * classes > 52:
         raise ValueError(f"{classes} classes of {window} bars do not fit into one number")
-    total: Array = kernels().digits(rolling_sum(np.exp2(bits * codes), window), parts, bits, classes)
+    total: Array = kernels().digits(rolling_sum(np.exp2(bits * codes), window), _series(parts), bits, classes)
     return total
 
 
 def rolling_line(values: Array, window: int) -> tuple[Array, Array]:
     """Slope per bar and R2 of the least-squares line through the last ``window`` bars; both 0 where they are equal."""
-    _, variance, covariance = _fold("LINE", values, window, parts=3)
+    _, variance, covariance = _fold(kernels().LINE, values, window, parts=3)
     time = window * (window * window - 1) / 12
     r2 = ratio(covariance**2, time * variance, 0.0)
     return covariance / time, np.minimum(r2, 1)
@@ -164,39 +168,29 @@ def rolling_line(values: Array, window: int) -> tuple[Array, Array]:
 
 def rolling_share_below(values: Array, window: int, every: int) -> Array:
     """The share of the values ``every``, 2 ``every``, ... ``window`` bars ago that were below the present one."""
-    rows = max(len(values) - window, 0)
-    below = np.zeros(rows, dtype=np.int16)
-    now = values[window:]
-    for age in range(every, window + 1, every):
-        below += values[window - age :][:rows] < now
-    share = below / (window // every)
-    share[np.isnan(values[:rows])] = np.nan
-    return _padded(share, len(values))
+    share: Array = kernels().share_below(_series(values), window, every)
+    return share
 
 
 def mean_absolute_deviation(values: Array, mean: Array, window: int) -> Array:
     """The mean distance of the last ``window`` values from ``mean``."""
-    deviation: Array = kernels().deviation(values, mean, window)
+    deviation: Array = kernels().deviation(_series(values), _series(mean), window)
     return deviation
 
 
-def _fold(kind: str, values: Array, window: int, *, parts: int = 1, factor: float = 0.0) -> Iterator[Array]:
-    """The last ``window`` bars folded into states of ``parts`` rows; a :mod:`trading_assets.features.kernels` kind."""
-    compiled = kernels()
-    series = np.ascontiguousarray(values if values.ndim > 1 else values[None])
-    return iter(compiled.fold(getattr(compiled, kind), series, parts, window, factor))
+def _fold_one(kind: int, values: Array, window: int, factor: float = 0.0) -> Array:
+    """The last ``window`` bars folded into states of one row; a :mod:`trading_assets.features.kernels` kind."""
+    states: Array = kernels().fold_one(kind, _series(values), window, factor)
+    return states
+
+
+def _fold(kind: int, values: Array, window: int, *, parts: int) -> Iterator[Array]:
+    """The last ``window`` bars folded into states of ``parts`` rows, of which ``values`` are the first."""
+    series = _series(values if values.ndim > 1 else values[None])
+    return iter(kernels().fold(kind, series, parts, window, 0.0))
 
 
 @cache
 def kernels() -> ModuleType:
     """The compiled loops, when first needed: numba takes longer to import than all features."""
     return importlib.import_module("trading_assets.features.kernels")
-
-
-def _padded(values: Array, length: int) -> Array:
-    """``values`` as the last of ``length`` rows, NaN before."""
-    result = np.empty((*values.shape[:-1], length))
-    missing = length - values.shape[-1]
-    result[..., :missing] = np.nan
-    result[..., missing:] = values
-    return result

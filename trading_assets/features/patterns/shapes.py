@@ -35,6 +35,8 @@ class Candles:
     ----------
     first
         The row of the first value: the oldest bar that is wanted and has ``OLDEST`` before it.
+    unknown
+        NaN, as many as the frame has bars.
     """
 
     def __init__(self, frame: Bars) -> None:
@@ -43,6 +45,7 @@ class Candles:
         self._kept: dict[object, object] = {}
         end = len(frame)
         self.first = max(end - frame.wanted, OLDEST)
+        self.unknown = np.full(end, np.nan)
         one = end - self.first == 1
         self._rows = [self.first - ago if one else slice(self.first - ago, end - ago) for ago in range(OLDEST + 1)]
 
@@ -233,17 +236,16 @@ def pattern(talib: str, lookback: int, *, low: float = 0, high: float = 0) -> Ca
     def register(function: Callable[[Candles], Signs]) -> Callable[[Bars], Array]:
         @wraps(function)
         def compute(frame: Bars) -> Array:
-            candles, values = frame.once(Candles), np.zeros(len(frame))
-            if len(frame) > candles.first:
-                seen, wanted = function(candles), values[candles.first :]
+            candles = frame.once(Candles)
+            first, values = candles.first, candles.unknown.copy()
+            if len(frame) > first:
+                seen = function(candles)
                 if isinstance(seen, tuple):
-                    wanted[...] = seen[0]
-                    wanted -= seen[1]
-                elif high == 0 and seen.dtype == np.bool_:
-                    wanted -= seen
+                    values[first:] = 1.0 * seen[0] - seen[1]
                 else:
-                    wanted[...] = seen
-            values[: max(lookback - 1, candles.first)] = np.nan
+                    values[first:] = -1.0 * seen if high == 0 and seen.dtype == np.bool_ else seen
+            if lookback > first:
+                values[: lookback - 1] = np.nan
             return values
 
         feature(
