@@ -45,7 +45,7 @@ bench: setup ## Time the hot paths beside a peer and print a table
 docs: setup ## Generate the reference pages from the code
 	$(BIN)/python -m trading_assets.store.describe > docs/reference/tables.md
 	$(BIN)/python -m trading_assets.sql.describe > docs/reference/sql-models.md
-	$(BIN)/python -m trading_assets.features.reference > docs/reference/features.md
+	$(BIN)/python -m trading_assets.features.reference > docs/features.md
 	$(BIN)/python -m trading_assets.features.pictures docs/images/features
 
 clean: ## Remove what runs wrote (data/) and caches; keeps the environment

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from trading_assets.errors import TradingError
@@ -18,6 +20,7 @@ from trading_cli.console import console, progress
 if TYPE_CHECKING:
     import polars as pl
 
+    from trading_assets.features.proving import Verdict
     from trading_assets.features.registry import Registry
 
 
@@ -32,7 +35,7 @@ def prove_features(
     replayed: Annotated[int, typer.Option(min=1, help="Bars that the live proof replays.")] = 1_000,
 ) -> None:
     """Prove that features see no future, hang on no partition and are live what is stored; exit code 1 if not."""
-    from trading_assets.features.proving import made_up_bars, made_up_companions, prove
+    from trading_assets.features.proving import PROOFS, made_up_bars, made_up_companions, prove
 
     registry = _registry(module)
     needed = 2 * registry.lookback_bars + replayed
@@ -42,7 +45,7 @@ def prove_features(
     failed = False
     for name, bars in frames.items():
         with progress() as shown:
-            task = shown.add_task(f"{len(registry.features):,} features on {name}", total=6, note="")
+            task = shown.add_task(f"{len(registry.features):,} features on {name}", total=len(PROOFS), note="")
             verdicts = prove(
                 registry,
                 bars,
@@ -53,21 +56,24 @@ def prove_features(
             shown.update(task, note="")
         liars = [verdict for verdict in verdicts if not verdict.proven]
         failed |= bool(liars)
-        table = Table("feature", "verdict", "fails", "first divergent bar, and its two values")
-        for verdict in verdicts if len(verdicts) <= _FEW else liars:
-            if verdict.proven:
-                table.add_row(verdict.feature, "[green]proven[/]", "", "")
-            for number, (proof, divergence) in enumerate(verdict.failures.items()):
-                table.add_row(*("", "") if number else (verdict.feature, "[red]refuted[/]"), proof, str(divergence))
-        if table.row_count:
-            console.print(table)
+        console.print(_table(verdicts))
+        for proof, remedy in PROOFS.items():
+            if any(proof in liar.failures for liar in liars):
+                console.print(f"[bold]{proof}[/]: {remedy}", highlight=False)
         console.print(f"{name}: {len(verdicts) - len(liars):,} of {len(verdicts):,} features proven")
     if failed:
         raise typer.Exit(1)
 
 
-_FEW = 40
-"""Up to so many features are all listed; of more, those that failed."""
+def _table(verdicts: Iterable[Verdict]) -> Table:
+    table = Table("feature", "verdict", "fails", "first divergent bar, and its values")
+    for verdict in verdicts:
+        if verdict.proven:
+            table.add_row(verdict.feature, "[green]proven[/]", "", "")
+        for number, (proof, found) in enumerate(verdict.failures.items()):
+            said = () if number else (verdict.feature, "[red]refuted[/]")
+            table.add_row(*(said or ("", "")), proof, escape(str(found)))
+    return table
 
 
 def _registry(name: str) -> Registry:
@@ -81,8 +87,11 @@ def _registry(name: str) -> Registry:
     own = [value for value in vars(module).values() if isinstance(value, Registry) and value is not REGISTRY]
     merged = Registry()
     families = [family for one in own for family in one.families]
-    for family in families or [one for one in REGISTRY.families if one.function.__module__ == module.__name__]:
-        merged.add(family)
+    try:
+        for family in families or [one for one in REGISTRY.families if one.function.__module__ == module.__name__]:
+            merged.add(family)
+    except ValueError as error:
+        raise TradingError(str(error), where=name, remedy="give each feature a name of its own") from None
     if not merged.features:
         raise TradingError(
             "no features", where=name, remedy="decorate functions with @feature; see docs/how-to/add-a-feature.md"
@@ -91,20 +100,27 @@ def _registry(name: str) -> Registry:
 
 
 def _load(name: str) -> ModuleType:
+    """A file, or a module that can be imported from here; what it imports from beside it is found, too."""
     path = Path(name)
+    sys.path.append(str(path.parent.resolve() if path.suffix == ".py" else Path.cwd()))
     try:
         if path.suffix != ".py":
             return importlib.import_module(name)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        if spec is None or spec.loader is None or not path.is_file():
+        if not path.is_file():
             raise ImportError("no such file")
+        known_as = f"features_of.{path.stem}"  # not its bare name, which may be that of a module in use
+        spec = importlib.util.spec_from_file_location(known_as, path)
+        if spec is None or spec.loader is None:
+            raise ImportError("no Python file")
         module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module
+        sys.modules[known_as] = module
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError, ValueError) as error:
+    except Exception as error:  # whatever a module of a user raises
         raise TradingError(
-            f"cannot load it: {error}", where=name, remedy="give a file or an importable module"
-        ) from None
+            f"cannot load it: {type(error).__name__}: {error}",
+            where=name,
+            remedy="give a file, or a module that can be imported; --debug shows where it fails",
+        ) from error
     return module
 
 

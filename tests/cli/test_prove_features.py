@@ -35,6 +35,7 @@ def tomorrow(frame):
 def trading(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["trading", *arguments])
+        monkeypatch.setattr(sys, "path", [*sys.path])
         monkeypatch.setenv("COLUMNS", "160")
         with pytest.raises(SystemExit) as ended:
             main.run()
@@ -62,12 +63,46 @@ def test_a_feature_that_sees_the_future_is_refuted_with_bar_and_values(trading, 
     assert "refuted" in out
     assert "look-ahead" in out
     assert "tomorrow at 2025-01-" in out
+    assert "look-ahead: read no bar after the present one" in out
+
+
+def test_a_feature_that_fails_is_refuted_with_the_line_and_the_others_are_judged(trading, tmp_path):
+    failing = MODULE + LIAR.replace("np.append(frame.close[1:], frame.close[-1])", "frame.closed")
+    code, out, _ = trading("prove-features", _write(tmp_path / "failing_module.py", failing), "--replayed", "200")
+    assert code == 1
+    assert "1 of 2 features proven" in out
+    assert f"'Bars' object has no attribute 'closed' (line {failing.count(chr(10))})" in " ".join(out.split())
+
+
+def test_a_file_may_import_what_lies_beside_it_and_be_called_as_a_module_in_use(trading, tmp_path):
+    _write(tmp_path / "beside_it.py", MODULE)
+    import statistics
+
+    own = _write(tmp_path / "statistics.py", "from beside_it import registry")
+    code, out, _ = trading("prove-features", own, "--replayed", "100")
+    assert code == 0
+    assert "1 of 1 features proven" in out
+    assert sys.modules["statistics"] is statistics
+
+
+def test_a_module_is_looked_for_where_the_command_was_called(trading, tmp_path, monkeypatch):
+    _write(tmp_path / "module_from_here.py", MODULE)
+    monkeypatch.chdir(tmp_path)
+    assert trading("prove-features", "module_from_here", "--replayed", "100")[0] == 0
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("x = 1", "no features"), ("import nowhere_to_be_found", "cannot load it"), ("x =", "cannot")]
+    ("text", "message"),
+    [
+        ("x = 1", "no features"),
+        ("import nowhere_to_be_found", "cannot load it: ModuleNotFoundError"),
+        ("x =", "cannot load it: SyntaxError"),
+        ("1 / 0", "cannot load it: ZeroDivisionError"),
+        (MODULE + LIAR.replace("tomorrow", "move_3"), "already a feature move_3"),
+        (MODULE + "two = Registry()\ntwo.add(registry.families[0])", "already a feature move_3; give each"),
+    ],
 )
-def test_a_module_without_features_is_refused_with_the_remedy(trading, tmp_path, text, message):
+def test_a_module_that_gives_no_features_is_refused_with_the_remedy(trading, tmp_path, text, message):
     code, _, err = trading("prove-features", _write(tmp_path / "empty_module.py", text))
     assert code == 2
     assert message in err

@@ -8,7 +8,7 @@ import talib
 
 from tests.features.talib_peer import TOLERANCE, WARM_UP, deviations
 from trading_assets.features import compute, registry
-from trading_assets.features.proving import as_bars, made_up_jumps
+from trading_assets.features.proving import RARITIES, made_up_jumps, made_up_rarity
 
 PATTERNS = {name: feature for name, feature in registry().items() if feature.group == "patterns"}
 
@@ -46,27 +46,10 @@ def test_patterns_equal_talib_on_candles_full_of_them():
     assert len(seen) >= 55
 
 
-FILLER = [(100, 106, 96, 102), (102, 105, 97, 99)] * 1_100
-BY_HAND = {
-    "pattern_three_stars_in_the_south": [(100, 101, 75, 90), (95, 96, 78, 89), (86, 86, 84, 84)],
-    "pattern_concealing_baby_swallow": [(100, 100, 90, 90), (90, 90, 80, 80), (78, 85, 75, 76), (86, 86, 74, 74)],
-    "pattern_mat_hold": [
-        (90, 101, 89, 100),
-        (103, 104, 101, 102),
-        (101, 102, 98, 99),
-        (99, 100, 97, 98),
-        (99, 110, 98, 109),
-    ],
-    "pattern_upside_gap_two_crows": [(90, 101, 89, 100), (105, 106, 102, 103), (107, 108, 100, 101)],
-}
-
-
-@pytest.mark.parametrize("name", BY_HAND)
+@pytest.mark.parametrize("name", RARITIES)
 def test_rare_patterns_are_seen_as_talib_sees_them(name):
-    candles = np.array([*FILLER, *BY_HAND[name]], dtype=float).T
-    bars = as_bars(
-        dict(zip(("open", "high", "low", "close"), candles, strict=True)) | {"volume": np.ones(len(candles[0]))}
-    )
+    bars = made_up_rarity(name)
+    candles = [bars[column].to_numpy() for column in ("open", "high", "low", "close")]
     theirs = getattr(talib, PATTERNS[name].source.split()[1])(*candles)[-1] / 100
     assert theirs != 0
     assert compute(bars)[name][-1] == theirs

@@ -105,5 +105,7 @@ def test_a_name_that_is_taken_and_an_unknown_input_are_refused():
 
 
 def test_the_reference_page_is_current():
-    page = PROJECT / "docs" / "reference" / "features.md"
+    page = PROJECT / "docs" / "features.md"
     assert page.read_text() == markdown(), "run: make docs"
+    for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+        assert (page.parent / link).exists(), link

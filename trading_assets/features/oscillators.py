@@ -96,7 +96,8 @@ def stochastic_momentum(frame: Bars, bars: int, smooth: int) -> Array:
         return ewma(ewma(values, 2 / (smooth + 1)), 2 / (smooth + 1))
 
     highest, lowest = frame.highest(bars), frame.lowest(bars)
-    return 100 * ratio(twice(frame.close - (highest + lowest) / 2), twice(highest - lowest) / 2, 0.0)
+    place = ratio(twice(frame.close - (highest + lowest) / 2), twice(highest - lowest) / 2, 0.0)
+    return 100 * np.clip(place, -1, 1)
 
 
 @feature(

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from trading_assets.features import LOOKBACK_BARS, compute, registry
-from trading_assets.features.proving import made_up_bars, made_up_companions, made_up_jumps
+from trading_assets.features.proving import made_up_bars, made_up_companions, made_up_jumps, made_up_rarity
 
 _SHOWN = 300
 _COLUMNS = 6
@@ -25,8 +25,7 @@ def draw(folder: Path) -> list[Path]:
 
     bars = made_up_bars(LOOKBACK_BARS + _SHOWN, seed=11)
     rows = compute(bars, made_up_companions(bars)).tail(_SHOWN)
-    jumps = made_up_jumps(100_000)
-    patterns = jumps.join(compute(jumps).drop("market", "known_at"), on="ts", how="left", maintain_order="left")
+    patterns = _with_features(made_up_jumps(100_000))
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for group, members in groupby(sorted(registry().values(), key=lambda one: one.group), key=lambda one: one.group):
@@ -35,7 +34,8 @@ def draw(folder: Path) -> list[Path]:
         figure, axes = plt.subplots(lines, _COLUMNS, figsize=(12, 1.05 * lines), squeeze=False)
         for axis, name in zip(axes.flat, names, strict=False):
             if group == "patterns":
-                _candles(axis, patterns, name)
+                seen = patterns if (patterns[name] != 0).any() else _with_features(made_up_rarity(name))
+                _candles(axis, seen, name)
             else:
                 axis.plot(rows[name].to_numpy(), linewidth=0.7, color="#1f5a8a")
             axis.set_title(name.removeprefix("pattern_"), fontsize=7, pad=2)
@@ -53,13 +53,14 @@ def draw(folder: Path) -> list[Path]:
     return written
 
 
+def _with_features(bars: pl.DataFrame) -> pl.DataFrame:
+    return bars.join(compute(bars).drop("market", "known_at"), on="ts", how="left", maintain_order="left")
+
+
 def _candles(axis: Any, bars: pl.DataFrame, name: str) -> None:
     """The first time that a pattern was seen: it ends with the last candle."""
     seen = bars[name].fill_null(0).abs().arg_max() or 0
     axis.set_yticks([])
-    if not bars[name][seen]:
-        axis.text(0.5, 0.5, "not among 100,000", fontsize=6, ha="center")
-        return
     for x, (o, h, low, c) in enumerate(bars[seen - 6 : seen + 1].select("open", "high", "low", "close").iter_rows()):
         colour = "#2e8b57" if c >= o else "#b03a2e"
         axis.vlines(x, low, h, color=colour, linewidth=0.7)

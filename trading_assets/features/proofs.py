@@ -6,9 +6,9 @@ own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ import polars as pl
 from trading_assets.candles import OHLCV
 from trading_assets.features import engine
 from trading_assets.features.bars import Bars
-from trading_assets.features.companions import INPUTS
+from trading_assets.features.companions import COMPANIONS, INPUTS
 from trading_assets.features.registry import Family, Registry
 
 type Companions = Mapping[str, pl.DataFrame]
@@ -31,6 +31,9 @@ _PHASES: Final = 96
 
 TOLERANCE: Final = 1e-9
 """Relative to the larger of a value and its column's median magnitude (values near zero are differences)."""
+
+_ELSEWHEN: Final = timedelta(days=11, hours=13, minutes=15)
+"""Another time of day, week and month."""
 
 ROWS: Final = "rows"
 """Stands for a feature where the rows themselves differ."""
@@ -196,7 +199,7 @@ def understated_look_backs(registry: Registry, bars: pl.DataFrame, *, row: int) 
             found += [
                 Divergence(feature.name, bars["ts"][row], float(value[-1]), float(own[-1]))
                 for feature, value, own in pairs
-                if not np.isclose(value[-1], own[-1], TOLERANCE, 0)
+                if not np.isclose(value[-1], own[-1], TOLERANCE, 0, equal_nan=True)
             ]
     return found
 
@@ -209,16 +212,34 @@ def _frame(columns: Sequence[npt.NDArray[Any]]) -> Bars:
 
 
 def undeclared_inputs(registry: Registry, bars: pl.DataFrame, companions: Companions) -> list[Divergence]:
-    """The features that change with a column of the bars, or with a companion, which they do not declare."""
+    """The features that change with the time, a column of the bars or one of a companion, which they do not declare."""
     before = engine.compute(bars, registry, companions)
     found: dict[str, Divergence] = {}
-    for name in OHLCV:
-        noise = np.random.default_rng(len(name)).uniform(0.9, 1.1, bars.height)
-        after = engine.compute(bars.with_columns(pl.col(name) * noise), registry, companions)
+    for name, changed, others in _changed_inputs(bars, companions):
+        after = engine.compute(changed, registry, others).with_columns(before.select(engine.KEYS))
         for one in different(before, after):
             if name not in registry.features[one.feature].inputs:
                 found.setdefault(one.feature, one)
     return [found[name] for name in sorted(found)]
+
+
+def _changed_inputs(
+    bars: pl.DataFrame, companions: Companions
+) -> Iterator[tuple[str, pl.DataFrame, dict[str, pl.DataFrame]]]:
+    """Each input in turn, with bars and companions in which it alone is another."""
+    time = pl.col("ts", "known_at")
+    later = {name: frame.with_columns(pl.col("known_at") + _ELSEWHEN) for name, frame in companions.items()}
+    yield "ts", bars.with_columns(time + _ELSEWHEN), later
+    for name in OHLCV:
+        yield name, bars.with_columns(pl.col(name) * _noise(bars, name)), dict(companions)
+    for companion, frame in companions.items():
+        for column in COMPANIONS[companion].columns:
+            noisy = frame.with_columns(pl.col(column) * _noise(frame, column))
+            yield f"{companion}.{column}", bars, {**companions, companion: noisy}
+
+
+def _noise(frame: pl.DataFrame, name: str) -> pl.Series:
+    return pl.Series(np.random.default_rng(len(name)).uniform(0.9, 1.1, frame.height))
 
 
 def different(first: pl.DataFrame, second: pl.DataFrame) -> list[Divergence]:
@@ -233,7 +254,8 @@ def different(first: pl.DataFrame, second: pl.DataFrame) -> list[Divergence]:
         one, other = first[name].to_numpy(), second[name].to_numpy()
         size = np.nan_to_num(np.abs(one), posinf=0)
         allowed = TOLERANCE * np.maximum(size, np.median(size) if len(size) else 0)
-        same = (np.abs(one - other) <= allowed) | (one == other) | (np.isnan(one) & np.isnan(other))
+        with np.errstate(invalid="ignore"):  # infinity minus itself
+            same = (np.abs(one - other) <= allowed) | (one == other) | (np.isnan(one) & np.isnan(other))
         if not same.all():
             row = int(np.argmin(same))
             found.append(Divergence(name, first["ts"][row], first[name][row], second[name][row]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,19 +14,28 @@ from trading_assets.errors import InvalidFrame
 from trading_assets.features import engine, proofs
 from trading_assets.features.proofs import ROWS, Companions, Compute, Divergence
 from trading_assets.features.registry import Registry
+from trading_assets.features.soundness import Flaw, guarded, unsound_values
 
-PROOFS: Final = ("look-ahead", "partitions", "live parity", "gaps", "look-back", "inputs")
-"""The four proofs, and that what a feature declares of itself is true."""
+PROOFS: Final[Mapping[str, str]] = {
+    "values": "return one finite number per bar within the declared range, or declare it nullable",
+    "look-ahead": "read no bar after the present one, and of a higher timeframe closed bars alone",
+    "partitions": "hang on the look-back alone, not on the frame's length, its first bar, its mean or a state outside",
+    "live parity": "let the newest bars alone give the stored value: no later bar, no open one, no older seed",
+    "gaps": "count bars in windows, or go by `frame.ts`: nothing may hang on where a row stands",
+    "look-back": "declare all bars that a value needs, or give the filter a finite memory",
+    "inputs": "declare every column that is read, `ts` and those of companions too",
+}
+"""The four proofs, and that what a feature declares of itself is true; with what to do about a failure."""
 
 _BAR: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the proofs say of one feature: the first divergence per proof that failed."""
+    """What the proofs say of one feature: the first divergence or flaw per proof that failed."""
 
     feature: str
-    failures: Mapping[str, Divergence] = field(default_factory=dict)
+    failures: Mapping[str, Divergence | Flaw] = field(default_factory=dict)
 
     @property
     def proven(self) -> bool:
@@ -74,23 +83,26 @@ def prove(
             remedy=f"give at least {needed:,} bars of 15 minutes",
         )
     bars, others = bars.tail(needed), companions or {}
+    flaws: dict[str, Flaw] = {}
+    registry = guarded(registry, flaws)
 
     def compute(frame: pl.DataFrame, known: Companions) -> pl.DataFrame:
         return engine.compute(frame, registry, known)
 
-    failures: dict[str, dict[str, Divergence]] = {}
+    failures: dict[str, dict[str, Divergence | Flaw]] = {}
     for name, run in _runs(registry, compute, bars, others, replayed).items():
         progress(name)
         for one in run():
             hit = registry.features if one.feature == ROWS else (one.feature,)
             for feature in hit:
                 failures.setdefault(feature, {}).setdefault(name, one)
+    failures |= {name: {"values": flaw} for name, flaw in flaws.items()}  # all else follows from these
     return [Verdict(name, failures.get(name, {})) for name in registry.features]
 
 
 def _runs(
     registry: Registry, compute: Compute, bars: pl.DataFrame, companions: Companions, replayed: int
-) -> dict[str, Callable[[], list[Divergence]]]:
+) -> dict[str, Callable[[], Sequence[Divergence | Flaw]]]:
     lookback = registry.lookback_bars
     middle = bars.height - replayed // 2
     chunks = [range(lookback, bars.height, size) for size in (96, 97, 1_001)]
@@ -120,6 +132,7 @@ def _runs(
         ]
 
     return {
+        "values": lambda: unsound_values(registry, compute(bars, companions)),
         "look-ahead": look_ahead,
         "partitions": partitions,
         "live parity": lambda: proofs.live_parity(compute, bars, companions, lookback=lookback, replayed=replayed),
@@ -157,6 +170,29 @@ def made_up_jumps(rows: int, *, seed: int = 0) -> pl.DataFrame:
     above, below = (np.round(rng.exponential(2, rows) * rng.choice(sizes, rows, p=odds)) for _ in range(2))
     high, low = np.maximum(close, close - body) + above, np.minimum(close, close - body) - below
     return as_bars({"open": close - body, "high": high, "low": low, "close": close, "volume": np.ones(rows)})
+
+
+RARITIES: Final[Mapping[str, Sequence[tuple[float, float, float, float]]]] = {
+    "pattern_three_stars_in_the_south": [(100, 101, 75, 90), (95, 96, 78, 89), (86, 86, 84, 84)],
+    "pattern_concealing_baby_swallow": [(100, 100, 90, 90), (90, 90, 80, 80), (78, 85, 75, 76), (86, 86, 74, 74)],
+    "pattern_mat_hold": [
+        (90, 101, 89, 100),
+        (103, 104, 101, 102),
+        (101, 102, 98, 99),
+        (99, 100, 97, 98),
+        (99, 110, 98, 109),
+    ],
+    "pattern_upside_gap_two_crows": [(90, 101, 89, 100), (105, 106, 102, 103), (107, 108, 100, 101)],
+}
+"""Candles of the rarest patterns, drawn by hand: open, high, low, close."""
+
+
+def made_up_rarity(pattern: str, *, before: int = 2_200) -> pl.DataFrame:
+    """Ordinary candles, and after them those of one of the rarest patterns."""
+    ordinary = [(100.0, 106.0, 96.0, 102.0), (102.0, 105.0, 97.0, 99.0)] * (before // 2)
+    candles = np.array([*ordinary, *RARITIES[pattern]], dtype=float).T
+    prices = dict(zip(("open", "high", "low", "close"), candles, strict=True))
+    return as_bars(prices | {"volume": np.ones(candles.shape[1])})
 
 
 def as_bars(columns: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]]) -> pl.DataFrame:

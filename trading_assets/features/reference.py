@@ -15,12 +15,15 @@ Generated from the registry by `make docs`; change the registry, not this page.
 
 **{indicators} distinct indicators** in {columns} columns (parameters and the several columns of one calculation not
 counted; {patterns} are candlestick patterns) per 15-minute bar, known when the bar closes. What TA-Lib defines too is
-[equal to it](talib-parity.md).
+[equal to it](reference/talib-parity.md).
 
 A value depends on the last *look-back* bars alone, the present one included, so a day, a year and the live tail give
 the same numbers; a row exists where all {lookback} bars of the longest look-back are stored. Exponential filters are
-cut off where their weights are negligible (below 1e-15; averages over 100 bars below 2e-9). Values are scale-free:
-neither the price's nor the volume's unit matters.
+cut off where their weights are negligible (below 1e-15; averages over 100 bars below 2e-9).
+
+Values are **scale-free**: neither the price's nor the volume's unit matters. Where two moves are of equally many ticks,
+directional movement, SuperTrend and candlestick patterns go by the last bit of their difference, as TA-Lib does: at a
+coarse tick, another unit may tip such a tie (a power of two never does).
 
 **Missing bars** are not filled. Look-backs count rows, so across a gap windows reach further back in time; features
 on the clock (calendar, levels of the day, higher timeframes) go by time: the previous day is the last one that has
@@ -36,13 +39,13 @@ limit:
 
 Without the companion the column is null, never zero. Every other column is finite, always.
 
-Every feature passes [six proofs](../how-to/add-a-feature.md) on every test run. The plots show 300 synthetic bars,
+Every feature passes [seven proofs](how-to/add-a-feature.md) on every test run. The plots show 300 synthetic bars,
 those of patterns the candles that end with it.
 """
 
 
 def markdown() -> str:
-    """The page ``docs/reference/features.md``."""
+    """The page ``docs/features.md``."""
     features = sorted(registry().values(), key=lambda feature: feature.group)
     companions = [
         f"| `{name}` | {', '.join(one.columns)} | {_age(one.max_age)} | {one.row} |" for name, one in COMPANIONS.items()
@@ -58,7 +61,7 @@ def markdown() -> str:
     for group, grouped in groupby(features, key=lambda feature: feature.group):
         members = list(grouped)
         parts.append(f"## {group.capitalize()}: {len({feature.indicator for feature in members})} indicators\n")
-        parts.append(f"![{group}](../images/features/{group}.png)\n")
+        parts.append(f"![{group}](images/features/{group}.png)\n")
         parts.append("| feature | what it says | inputs | parameters | look-back | unit | range | source |")
         parts.append("|---|---|---|---|---:|---|---|---|")
         parts.extend(_row(feature) for feature in members)
