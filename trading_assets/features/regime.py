@@ -138,6 +138,9 @@ def autocorrelation(frame: Bars, lag: int, bars: int) -> Array:
 
 
 _SCALES: Final = (1, 4, 16, 64)
+_CENTRED: Final = np.log(_SCALES) - np.log(_SCALES).mean()
+_SLOPE_WEIGHTS: Final = _CENTRED / (_CENTRED @ _CENTRED)
+"""Of the line's slope through the logarithms of the scales."""
 
 
 @feature(
@@ -151,9 +154,8 @@ _SCALES: Final = (1, 4, 16, 64)
 def hurst(frame: Bars, bars: int) -> Array:
     """The exponent by which changes grow with their horizon (0.5 random walk, above trending); 0.5 at rest."""
     log_price = frame.log_close
-    x = np.log(_SCALES) - np.log(_SCALES).mean()
     total, still = np.zeros(len(frame)), np.zeros(len(frame), dtype=np.bool_)
-    for weight, scale in zip(x / (x @ x) / 2, _SCALES, strict=True):
+    for weight, scale in zip(_SLOPE_WEIGHTS / 2, _SCALES, strict=True):
         spread = rolling_sum((log_price - shift(log_price, scale)) ** 2, bars)
         still |= spread == 0
         total += weight * np.log(np.where(spread == 0, 1.0, spread))
