@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from trading_assets import logs
+from trading_assets.cores import cores
 from trading_assets.errors import MissingCandles, SettingsError
 from trading_assets.settings import Settings, load_settings
 from trading_cli.console import console
@@ -49,7 +49,7 @@ def placebo(
         model=name,
         source=_candles(settings, market) if market else None,
         folder=settings.data_dir / "placebo",
-        workers=workers or os.process_cpu_count() or 1,
+        workers=workers or cores(),
     )
     with _bar() as bar:
         task = bar.add_task("worlds", total=len(plan.worlds), note="")

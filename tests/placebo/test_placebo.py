@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -93,6 +94,14 @@ def test_two_runs_by_the_same_rules_do_not_judge_side_by_side(settings: Settings
 
     assert len(run_worlds(first, second)) == 1
     assert len(run_worlds(first, lambda _: None)) == 1, "the lock is free again"
+
+
+def test_a_process_per_core_starts_no_threads_for_the_other_cores() -> None:
+    script = "import polars; from trading_assets.cores import cores; print(cores(), polars.thread_pool_size())"
+    asked = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | running.ONE_CORE, capture_output=True, text=True, check=True
+    )
+    assert asked.stdout.split() == ["1", "1"]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Final
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from trading_assets.candles import PRICES, timeframe_delta
+from trading_assets.cores import cores
 from trading_assets.settings import LabelSettings
 
 BAR: Final = timedelta(minutes=15)
@@ -65,9 +65,9 @@ def exits(trades: pl.DataFrame, candles: pl.DataFrame, *, timeframe: str, settin
         arguments: tuple[Any, ...] = (*common, *(array[first:last] for array in (*entered, *found.values())))
         follow(*arguments)
 
-    cores = os.process_cpu_count() or 1  # compiled code runs outside the interpreter's lock
-    edges = [trades.height * part // cores for part in range(cores + 1)]
-    with ThreadPoolExecutor(cores) as pool:
+    parts = cores()  # compiled code runs outside the interpreter's lock
+    edges = [trades.height * part // parts for part in range(parts + 1)]
+    with ThreadPoolExecutor(parts) as pool:
         list(pool.map(run, edges, edges[1:]))
     barrier = pl.Series(found.pop("barrier"))
     return pl.DataFrame(found).with_columns(_BARRIERS.gather(barrier + 1).alias("barrier"))

@@ -6,7 +6,6 @@ bit for bit, whatever the number of cores.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from trading_assets.cores import cores
 from trading_assets.errors import ModelError
 from trading_assets.labels import sample_weights
 from trading_assets.models.classifier import Classifier, matrix
@@ -107,7 +107,7 @@ def walk_forward(
     explanations: list[Explanation] = []
     # Threads over folds rather than inside LightGBM, which waits for all its threads at every split: measured eight
     # times slower with two threads than with one where another process keeps a core busy.
-    with ThreadPoolExecutor(min(os.process_cpu_count() or 1, MAX_PARALLEL_FOLDS)) as pool:
+    with ThreadPoolExecutor(min(cores(), MAX_PARALLEL_FOLDS)) as pool:
         try:
             for predicted, report, told in pool.map(
                 lambda fold: _run_fold(known, fold, spec, explained=explained), folds

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 Progress = Callable[[Verdict], None]
 """Called with each verdict, those of earlier runs first."""
 
-_ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""Each process keeps one core busy."""
+ONE_CORE = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHON_CPU_COUNT": "1"}
+"""Each process keeps one core busy: it trains fold after fold, and folds and follows candles in one thread."""
 
 LISTEN_SECONDS = 0.5
 """Ctrl-C is noticed within this: Polars' signal handler restarts system calls, so a longer wait would not hear it."""
@@ -110,8 +110,8 @@ def _run(plan: Plan, progress: Progress) -> list[Verdict]:
     if not left:
         return done
     others = set(active_children())
-    inherited = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)
+    inherited = {name: os.environ.get(name) for name in ONE_CORE}
+    os.environ.update(ONE_CORE)
     try:
         with ProcessPoolExecutor(
             min(plan.workers, len(left)), get_context("spawn"), initializer=_begin, initargs=(plan,)
