@@ -32,7 +32,7 @@ def prove_features(
         str,
         typer.Option(help="Prove on stored bars of this market too, not on made-up ones alone.", show_default=False),
     ] = "",
-    replayed: Annotated[int, typer.Option(min=1, help="Bars that the live proof replays.")] = 1_000,
+    replayed: Annotated[int, typer.Option(min=100, help="Bars that the live proof replays.")] = 1_000,
 ) -> None:
     """Prove that features see no future, hang on no partition and are live what is stored; exit code 1 if not."""
     from trading_assets.features.proving import PROOFS, made_up_bars, made_up_companions, prove

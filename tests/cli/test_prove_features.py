@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -54,6 +55,16 @@ def test_honest_features_are_proven(trading, tmp_path):
     code, out, _ = trading("prove-features", _write(tmp_path / "honest_module.py", MODULE), "--replayed", "200")
     assert code == 0
     assert "1 of 1 features proven" in out
+
+
+def test_the_examples_of_the_how_to_are_proven(trading, tmp_path):
+    how_to = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-feature.md").read_text()
+    in_the_project, of_ones_own = re.findall(r"```python\n(.*?)```", how_to, re.DOTALL)
+    imports = "from trading_assets.features.windows import rolling_mean\nfeature = registry.feature\n"
+    own = _write(tmp_path / "my_features.py", of_ones_own + imports + in_the_project)
+    code, out, _ = trading("prove-features", own, "--replayed", "200")
+    assert code == 0
+    assert "3 of 3 features proven" in out
 
 
 def test_a_feature_that_sees_the_future_is_refuted_with_bar_and_values(trading, tmp_path):

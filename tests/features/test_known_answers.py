@@ -140,7 +140,7 @@ def pivot(p):
 
 
 def fibonacci(p):
-    """0.618 of the way back from the later to the earlier of the last two swings, which stand out from 5 bars each side."""
+    """0.618 of the way back from the later to the earlier of the last two swings (5 lower bars on each side)."""
     known = range(len(p.c) - 6, len(p.c) - 6 - 192, -1)
     top = next(i for i in known if p.h[i] == p.h[i - 5 : i + 6].max())
     bottom = next(i for i in known if p.l[i] == p.l[i - 5 : i + 6].min())
