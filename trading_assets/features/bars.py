@@ -216,7 +216,7 @@ class Bars:
 
     def _newest_of(self, found: object) -> object:
         """The part of these bars in a series that may be longer; None where there is no such series."""
-        if isinstance(found, np.ndarray | Higher):
+        if isinstance(found, _SLICED):
             others = len(found) - len(self.ts)
             return found[others:] if others >= 0 else None
         if isinstance(found, tuple):
@@ -263,6 +263,10 @@ class Higher:
         with_none[:-1], with_none[-1] = values, np.nan
         known: Array = with_none[self._closed]
         return known
+
+
+_SLICED: Final = (np.ndarray, Higher)
+"""What has one value per bar."""
 
 
 def _higher(frame: Bars, bars: int) -> Higher:

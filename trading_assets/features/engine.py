@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, cast
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from trading_assets.candles import OHLCV, TS
+from trading_assets.cores import cores
 from trading_assets.errors import InvalidFrame
 from trading_assets.features.bars import BAR, Bars
 from trading_assets.features.companions import join
@@ -120,17 +120,13 @@ def _rows_per_pass(rows: int) -> int:
     """So many that all cores have equally many passes of the same size."""
     passes = math.ceil(rows / _CHUNK)
     if rows > _WORTH_A_THREAD:
-        passes = math.ceil(passes / _cores()) * _cores()
+        passes = math.ceil(passes / cores()) * cores()
     return math.ceil(rows / max(passes, 1)) or 1
-
-
-def _cores() -> int:
-    return os.process_cpu_count() or 1
 
 
 def _side_by_side(compute_pass: Callable[[int], None], passes: Sequence[int]) -> None:
     """Run the passes on all cores; NumPy and the compiled loops work outside the interpreter's lock."""
-    workers = min(len(passes), _cores())
+    workers = min(len(passes), cores())
     if workers < 2:
         for first in passes:
             compute_pass(first)

@@ -31,14 +31,16 @@ def _days(frame: Bars) -> tuple[npt.NDArray[np.bool_], Array, Array, Array, Arra
     if not len(first):
         return begins, frame.open, frame.high, frame.low, frame.close
     number = np.cumsum(begins) - 1
+    none = number == 0
 
-    def before(values: Array) -> Array:
-        return np.append(values, np.nan)[number - 1]
+    def before(of_bars: Array) -> Array:
+        of_bars[none] = np.nan
+        return of_bars
 
-    high = before(np.maximum.reduceat(frame.high, first))
-    low = before(np.minimum.reduceat(frame.low, first))
-    close = before(frame.close[np.append(first[1:], len(day)) - 1])
-    return begins, frame.open[first][number], high, low, close
+    high = before(np.maximum.reduceat(frame.high, first)[number - 1])
+    low = before(np.minimum.reduceat(frame.low, first)[number - 1])
+    begun = first[number]
+    return begins, frame.open[begun], high, low, before(frame.close[begun - 1])
 
 
 @feature(
@@ -49,7 +51,7 @@ def _days(frame: Bars) -> tuple[npt.NDArray[np.bool_], Array, Array, Array, Arra
     "pivot_s2_distance",
     inputs=_TS_HLC,
     lookback=2 * _DAY,
-    unit=_DISTANCE,
+    unit="fraction of the pivot",
     source="floor traders' pivots of the previous day",
 )
 def classic_pivots(frame: Bars) -> tuple[Array, ...]:
