@@ -61,10 +61,10 @@ ROWS = 3_000
 PRICES = ("open", "high", "low", "close")
 
 
-def _jumping(bars: pl.DataFrame) -> pl.DataFrame:
-    """Every fiftieth bar opens half as high, or again as high, as the one before closed."""
+def _jumping(bars: pl.DataFrame, share: float = 0.02) -> pl.DataFrame:
+    """A share of the bars, the fiftieth part, opens half as high, or half as high again, as the one before closed."""
     rng = np.random.default_rng(4)
-    level = np.exp(np.cumsum(np.where(rng.random(ROWS) < 0.02, rng.choice([-0.69, 0.405], ROWS), 0)))
+    level = np.exp(np.cumsum(np.where(rng.random(ROWS) < share, rng.choice([-0.69, 0.405], ROWS), 0)))
     return bars.with_columns(pl.col(*PRICES) * level)
 
 
@@ -85,6 +85,12 @@ HARSH = {
     "a straight line": lambda bars: bars.with_columns((100 + pl.int_range(pl.len()) / 10).alias(x) for x in PRICES),
     "volume once in 300 bars": lambda bars: bars.with_columns(volume=1e9 * (pl.int_range(pl.len()) % 300 == 0)),
 }
+
+
+def test_supertrend_is_below_the_price_when_up_and_above_when_down_however_wild_the_bars(bars):
+    wild = compute(_jumping(bars, share=0.6)).filter(pl.col("natr_14") > 0.4)  # the lower band is below zero
+    assert wild.height > 100
+    assert ((wild["supertrend_direction_10"] > 0) == (wild["supertrend_distance_10"] > 0)).all()
 
 
 @pytest.mark.parametrize("market", HARSH)

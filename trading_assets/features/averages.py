@@ -181,7 +181,7 @@ def forecast_oscillator(frame: Bars, bars: int) -> Array:
 def ichimoku(frame: Bars) -> tuple[Array, ...]:
     """Conversion minus base line; close above the cloud's middle; the cloud's signed width.
 
-    The cloud over a bar was drawn from bars at least 26 before it; nothing of the future is shifted back.
+    The cloud over a bar was drawn 25 bars before it, 26 with the present one; nothing of the future is shifted back.
     """
 
     def middle(bars: int) -> Array:

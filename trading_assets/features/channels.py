@@ -18,7 +18,7 @@ _MEMORY: Final = 64
     inputs=["high", "low", "close"],
     each=[{"bars": 10, "multiple": 3}],
     lookback=lambda bars, multiple: ewma_memory(1 / bars) + _MEMORY,
-    unit="direction: -1 down, 1 up; distance: fraction of the line",
+    unit="direction: -1 down, 1 up; distance: fraction of the close",
     source="Seban (2000s), begun 64 bars ago: its bands as they would be drawn from there",
 )
 def supertrend(frame: Bars, bars: int, multiple: int) -> tuple[Array, ...]:
@@ -29,5 +29,5 @@ def supertrend(frame: Bars, bars: int, multiple: int) -> tuple[Array, ...]:
     """
     middle, reach = (frame.high + frame.low) / 2, multiple * frame.atr(bars)
     line, rising = kernels().bands(frame.close, middle, reach, _MEMORY)
-    distance = frame.close / line - 1
+    distance = 1 - line / frame.close
     return 2 * rising - 1 + 0 * distance, distance

@@ -60,7 +60,7 @@ def moments(frame: Bars, bars: int) -> tuple[Array, ...]:
     source="Bandt & Pompe (2002), order 3",
 )
 def permutation_entropy(frame: Bars, bars: int) -> Array:
-    """Entropy of the orders in which three successive closes stand; 0 where one order is all there is."""
+    """Entropy of the orders in which three successive closes stand (equal ones as falling); 0 where all are alike."""
     older, middle = shift(frame.close, 2), shift(frame.close, 1)
     rises, goes_on, above = middle > older, frame.close > middle, frame.close > older
     # falls twice 0, falls and rises 1 or above the first 2, rises and falls 3 or above the first 4, rises twice 5
