@@ -1,7 +1,7 @@
 """Bars that close by activity instead of by the clock: so much volume, so much value, or so much imbalance.
 
 Source: M. López de Prado, *Advances in Financial Machine Learning* (2018), section 2.3. Each day (UTC) starts a bar of
-its own: so any partition of the history gives the same bars, and none depends on where the history happens to begin.
+its own: so a history cut at any midnights gives the same bars, and where it begins matters no longer than that day.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import polars as pl
 
 from trading_assets.candles import TS, timeframe_delta
 from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.labels.checks import check_timeframe, check_until
 
 Measure = Literal["volume", "dollar", "imbalance"]
 
@@ -41,14 +42,14 @@ def from_candles(
     candles
         ``market``, ``ts`` (open, UTC), ``open, high, low, close, volume``, ascending.
     timeframe
-        Of the candles.
+        Of the candles; a column ``timeframe`` must agree.
     measure
         ``volume`` (base units), ``dollar`` (quote units: volume times close), or ``imbalance``: quote units of rising
         minus falling candles, in either direction.
     threshold
         In the measure's unit.
     until
-        Up to when the candles are complete, where the newest ones are missing; by default the last one's end.
+        Up to when the candles are complete (UTC), where the newest ones are missing; by default the last one's end.
 
     Returns
     -------
@@ -60,11 +61,13 @@ def from_candles(
     Raises
     ------
     InvalidFrame
-        If columns are missing, ``ts`` is not UTC microseconds or not ascending, or a number is not one.
+        If columns are missing, a time is not UTC microseconds, is null or not ascending, a number is not one, or the
+        candles are of another timeframe.
     SettingsError
-        If the threshold is not positive.
+        If the measure is unknown, the threshold is not positive, or ``until`` has no time zone.
     """
     _check(candles, ("market", "ts"), ("open", "high", "low", "close", "volume"), strictly=True)
+    check_timeframe(candles, timeframe, where=_WHERE)
     value = pl.col("volume") * pl.col("close")
     rows = candles.with_columns(
         known_at=pl.col("ts") + timeframe_delta(timeframe),
@@ -94,6 +97,8 @@ def from_trades(
     if measure == "imbalance" and not trades["side"].is_in(("buy", "sell")).fill_null(value=False).all():
         raise InvalidFrame("a side is neither buy nor sell", where=_WHERE, remedy="leave such trades out")
     taken = pl.when(pl.col("side") == "buy").then(1.0).otherwise(-1.0)
+    if (trades["known_at"] < trades["ts"]).any():
+        raise InvalidFrame("a trade is known before it happened", where=_WHERE, remedy="mend known_at")
     rows = (
         trades.with_columns(value=pl.col("price") * pl.col("quantity"))
         .group_by("market", "ts", maintain_order=True)
@@ -114,6 +119,10 @@ def from_trades(
 def _bars(rows: pl.DataFrame, measure: Measure, threshold: float, until: datetime | None) -> pl.DataFrame:
     from trading_assets.labels.kernels import bar_numbers  # compiled on first use
 
+    if measure not in _COLUMNS:
+        raise SettingsError(f"the measure {measure!r}", where=_WHERE, remedy=f"one of {', '.join(_COLUMNS)}")
+    if until is not None:
+        check_until(until, where=_WHERE)
     if not threshold > 0:
         raise SettingsError(f"a threshold of {threshold}", where=_WHERE, remedy="more than 0, in the measure's unit")
     rows = rows.with_columns(day=pl.col("ts").dt.truncate("1d"))
@@ -150,12 +159,16 @@ def _check(frame: pl.DataFrame, columns: tuple[str, ...], numbers: tuple[str, ..
     for name in {"ts", "known_at"}.intersection(columns):
         if frame.schema[name] != TS:
             raise InvalidFrame(f"{name} is {frame.schema[name]}", where=_WHERE, remedy="make it Datetime(us, UTC)")
+        if nulls := frame[name].null_count():
+            raise InvalidFrame(f"{name} has {nulls} nulls", where=_WHERE, remedy="leave such rows out")
     if frame["market"].n_unique() > 1:
         raise InvalidFrame("several markets in one frame", where=_WHERE, remedy="give one at a time")
     step = frame["ts"].to_physical().diff().drop_nulls()
     if (step < (1 if strictly else 0)).any():
         raise InvalidFrame("ts is not ascending", where=_WHERE, remedy="sort by ts")
     for name in numbers:
+        if not frame.schema[name].is_numeric():
+            raise InvalidFrame(f"{name} is {frame.schema[name]}", where=_WHERE, remedy="make it Float64")
         least = pl.col(name) >= 0 if name in ("volume", "quantity") else pl.col(name) > 0
         bad = frame.select((~(least & pl.col(name).is_finite()).fill_null(value=False)).sum()).item()
         if bad:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ import polars as pl
 import pytest
 
 from tests.defs.small import MONTHS, SYNA, Location, Undisturbed, copy_of
-from trading_assets.labels import scale_lookback
+from trading_assets.labels import label_window, scale_lookback
 from trading_assets.models.decision import decide
 from trading_assets.settings import LabelSettings, Settings
 from trading_assets.store import open_store
@@ -29,11 +30,13 @@ def at_once(location: Location, undisturbed: Undisturbed, tmp_path_factory: pyte
     return settings
 
 
-def run(location: Location, settings: Settings, first: str, last: str) -> None:
+def run(location: Location, settings: Settings, first: str, last: str) -> dg.ExecuteInProcessResult:
     labels = location.module("labels").labels
     with dg.DagsterInstance.ephemeral() as instance:
         tags = location.months(SYNA, first, last)
-        assert location.materialize(settings, labels, instance=instance, tags=tags).success
+        result = location.materialize(settings, labels, instance=instance, tags=tags)
+    assert result.success
+    return result
 
 
 def stored(settings: Settings) -> pl.DataFrame:
@@ -56,6 +59,26 @@ def test_scaled_labels_month_by_month_are_those_of_all_months_at_once(
     # The first bar with a label is the one whose warm-up is stored; nothing is labelled on less.
     first = undisturbed.store.read(BARS["15m"], where={"market": SYNA})["ts"][scale_lookback(settings.labels) - 1]
     assert whole["ts"].min() == first
+
+
+def test_ambiguous_rows_are_stored_and_counted_whatever_the_policy(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    found = []
+    for policy in ("worst_case", "drop"):
+        folder = tmp_path / policy
+        folder.mkdir()
+        narrow = {"take_profit_pct": 0.1, "stop_loss_pct": 0.1, "ambiguous": policy}
+        settings = copy_of(undisturbed, location, folder, labels=narrow)
+        result = run(location, settings, MONTHS[1], MONTHS[1])
+        said = result.asset_materializations_for_node("labels")[0].metadata["ambiguous_share"].value
+        begin, end = (datetime(2025, month, 1, tzinfo=UTC) for month in (2, 3))
+        first, last = label_window(begin, end, settings=settings.labels)
+        rows = stored(settings).filter(pl.col("ts") >= first, pl.col("ts") < last)
+        assert said == pytest.approx(rows["ambiguous"].mean())
+        assert said > 0.01
+        found.append(rows)
+    assert found[0].equals(found[1])  # nobody knows beforehand: such bars are predicted and traded, but do not train
 
 
 def test_the_node_and_the_backtest_have_the_barriers_of_the_scaled_label(

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from trading_assets.alternative_bars import Measure, from_candles, from_trades
 from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.labels import triple_barrier
+from trading_assets.settings import LabelSettings
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 TS = pl.Datetime("us", "UTC")
@@ -133,6 +135,25 @@ def test_what_cannot_give_honest_bars_is_refused() -> None:
         from_candles(frame.reverse(), timeframe="1m", measure="volume", threshold=1)
     with pytest.raises(InvalidFrame, match="no column volume"):
         from_candles(frame.drop("volume"), timeframe="1m", measure="volume", threshold=1)
+    with pytest.raises(SettingsError, match="the measure 'ticks'; one of volume, dollar, imbalance"):
+        from_candles(frame, timeframe="1m", measure="ticks", threshold=1)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="without a time zone"):
+        from_candles(frame, timeframe="1m", measure="volume", threshold=1, until=datetime(2025, 3, 2))  # noqa: DTZ001
+    unknown = frame.with_columns(ts=pl.when(pl.int_range(pl.len()) == 0).then("ts"))
+    with pytest.raises(InvalidFrame, match="ts has 1 nulls"):
+        from_candles(unknown, timeframe="1m", measure="volume", threshold=1)
+    with pytest.raises(InvalidFrame, match="volume is String"):
+        from_candles(frame.cast({"volume": pl.String}), timeframe="1m", measure="volume", threshold=1)
+    with pytest.raises(InvalidFrame, match="a trade is known before it happened"):
+        from_trades(trades([1, 2], [1, 1]), measure="volume", threshold=1)
+
+
+def test_candles_of_another_timeframe_than_said_are_refused_as_they_would_be_known_too_early() -> None:
+    quarters = candles([1.0, 2.0, 3.0], minutes=15).with_columns(timeframe=pl.lit("15m"))
+    with pytest.raises(InvalidFrame, match="candles are of 15m, not of 1m"):
+        from_candles(quarters, timeframe="1m", measure="volume", threshold=1)
+    with pytest.raises(InvalidFrame, match="candles are of less, not of 15m"):
+        from_candles(candles([1.0, 2.0]), timeframe="15m", measure="volume", threshold=1)
 
 
 def test_what_the_days_end_cut_short_is_known_when_the_day_is_over() -> None:
@@ -212,3 +233,21 @@ def test_numbers_that_are_none_are_refused_instead_of_closing_no_bar_ever_again(
 def test_trades_of_nothing_move_no_imbalance() -> None:
     frame = trades([1, 2, 3, 4], [1, 2, 3, 4]).with_columns(quantity=pl.Series([0.0, 1, 0, 1]))
     assert from_trades(frame, measure="imbalance", threshold=200)["rows"].to_list() == [4]
+
+
+def test_bars_of_trades_get_labels_also_where_late_trades_make_a_bar_known_after_the_next_one() -> None:
+    day = 86_400
+    seconds = [day - 300, day - 200, day - 100, day + 30, day + 90, day + 150, day + 210]
+    known = [day - 300, day - 200, day + 500, day + 30, day + 90, day + 150, day + 210]
+    bars = from_trades(trades(seconds, known), measure="volume", threshold=1)
+    assert not bars["known_at"].is_sorted()
+    prices = (100 + np.random.default_rng(1).normal(0, 0.4, 60)).tolist()
+    ts = [START + timedelta(seconds=day - 600 + 60 * i) for i in range(60)]
+    path = pl.DataFrame({"ts": ts, "open": prices, "high": prices, "low": prices, "close": prices}).cast({"ts": TS})
+    chosen = LabelSettings(horizon_bars=1, take_profit_pct=0.5, stop_loss_pct=0.5)
+    found = triple_barrier(bars, path, candle_timeframe="1m", settings=chosen, until=ts[-1])
+    assert found["ts"].to_list() == bars["ts"].to_list()
+    entered = dict(zip(ts, prices, strict=True))
+    opens = [t + timedelta(seconds=-t.second % 60) for t in bars["known_at"]]
+    assert found["entry_price"].to_list() == [entered[t] for t in opens]
+    assert (found["label_end"] > found["known_at"]).all()

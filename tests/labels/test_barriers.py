@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.errors import InvalidFrame
+from trading_assets.errors import InvalidFrame, SettingsError
 from trading_assets.labels import label_window, missing_entries, triple_barrier
 from trading_assets.settings import LabelSettings
 from trading_assets.store.tables import LABELS
@@ -124,8 +124,8 @@ def test_missing_candles_are_counted_up_to_the_touch_alone():
 def test_a_missing_entry_candle_gives_no_label_and_is_reported():
     assert label_one([None, *[flat()] * 14]) == {}
     candles = candles_of([*[flat()] * 15, None, *[flat()] * 29])
-    arguments = {"settings": LabelSettings(horizon_bars=1), "until": START + 4 * BAR}
-    assert triple_barrier(bars_of(3), candles, candle_timeframe="1m", **arguments).height == 2
+    arguments = {"candle_timeframe": "1m", "settings": LabelSettings(horizon_bars=1), "until": START + 4 * BAR}
+    assert triple_barrier(bars_of(3), candles, **arguments).height == 2
     assert missing_entries(bars_of(3), candles, **arguments)["ts"].to_list() == [START + BAR]
 
 
@@ -154,10 +154,88 @@ def test_frames_that_cannot_be_labelled_are_refused():
         triple_barrier(bars_of(3), candles.drop("close"), **good)
     with pytest.raises(InvalidFrame, match="strictly ascending"):
         triple_barrier(bars_of(3), candles.reverse(), **good)
-    with pytest.raises(InvalidFrame, match="known_at is not ascending"):
+    with pytest.raises(InvalidFrame, match="known_at is before ts"):
         triple_barrier(bars_of(3).with_columns(pl.col("known_at").reverse()), candles, **good)
+    with pytest.raises(InvalidFrame, match="several markets"):
+        triple_barrier(bars_of(3).with_columns(market=pl.Series(["m", "n", "n"])), candles, **good)
+    for bars, path in ((unknown(bars_of(3)), candles), (bars_of(3), unknown(candles))):
+        with pytest.raises(InvalidFrame, match="ts has 1 nulls"):
+            triple_barrier(bars, path, **good)
+    with pytest.raises(InvalidFrame, match="open is not a positive number"):
+        triple_barrier(bars_of(3), candles.with_columns(pl.col("open").cast(pl.String)), **good)
+    with pytest.raises(SettingsError, match="without a time zone"):
+        triple_barrier(bars_of(3), candles, **good | {"until": datetime(2025, 4, 1)})  # noqa: DTZ001
     with pytest.raises(InvalidFrame, match="make it Datetime"):
         triple_barrier(bars_of(3).with_columns(pl.col("known_at").dt.replace_time_zone(None)), candles, **good)
+
+
+def unknown(frame: pl.DataFrame) -> pl.DataFrame:
+    """The second row has no time."""
+    return frame.with_columns(ts=pl.when(pl.int_range(pl.len()) != 1).then("ts"))
+
+
+def test_candles_of_another_timeframe_than_said_are_refused():
+    minutes, quarters = candles_of([flat()] * 60), candles_of([flat()] * 60, step=BAR)
+    given = {"settings": LabelSettings(horizon_bars=1), "until": START + 100 * BAR}
+    with pytest.raises(SettingsError, match="candles of 1h do not end where bars of 15 minutes end"):
+        triple_barrier(bars_of(3), candles_of([flat()] * 9, step=4 * BAR), candle_timeframe="1h", **given)
+    with pytest.raises(InvalidFrame, match="candles are of less, not of 15m"):
+        triple_barrier(bars_of(3), minutes, candle_timeframe="15m", **given)
+    said = quarters.with_columns(timeframe=pl.lit("15m"))  # as the store gives them
+    assert triple_barrier(bars_of(3), said, candle_timeframe="15m", **given).height == 3
+    with pytest.raises(InvalidFrame, match="candles are of 15m, not of 1m"):
+        triple_barrier(bars_of(3), said, candle_timeframe="1m", **given)
+
+
+@pytest.mark.parametrize("side", [2, -2, 0.5, math.nan, "long", True])
+def test_a_side_that_is_none_is_refused_instead_of_being_rounded(side):
+    bars = bars_of(3).with_columns(side=pl.lit(side))
+    given = {"candle_timeframe": "1m", "settings": LabelSettings(horizon_bars=1), "until": START + 100 * BAR}
+    with pytest.raises(InvalidFrame, match="a side is not 1, -1 or 0"):
+        triple_barrier(bars, candles_of([flat()] * 60), **given)
+
+
+def test_a_rule_that_has_not_warmed_up_bets_nothing():
+    bars = bars_of(3).with_columns(side=pl.Series([None, 0.0, -1.0]))
+    given = {"candle_timeframe": "1m", "settings": LabelSettings(horizon_bars=1), "until": START + 100 * BAR}
+    assert triple_barrier(bars, candles_of([flat()] * 60), **given).select("ts", "side").rows() == [
+        (START + 2 * BAR, -1)
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_a_bar_known_between_two_candles_ends_as_if_known_at_the_next_open(seed):
+    rng = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.003, 200)))
+    rows: list[Row | None] = [(c, c * 1.002, c * 0.998, c) for c in close.tolist()]
+    candles = candles_of([row if rng.random() > 0.1 else None for row in rows])
+    known = np.cumsum(rng.integers(1, 400, 60)) * 10_000_000 + 10_000_000 * (1 + rng.integers(0, 20, 60))
+    early = bars_of(60).with_columns(ts=START + pl.Series(range(60)) * pl.duration(microseconds=1))
+    early = early.with_columns(known_at=(START + BAR + pl.Series(known) * pl.duration(microseconds=1)).cast(TIME))
+    opens = -(-pl.col("known_at").to_physical() // 60_000_000) * 60_000_000
+    given = {
+        "candle_timeframe": "1m",
+        "settings": LabelSettings(horizon_bars=2, take_profit_pct=0.7, stop_loss_pct=0.5),
+        "until": START + BAR + 190 * MINUTE,
+    }
+    found = triple_barrier(early, candles, **given)
+    expected = triple_barrier(early.with_columns(known_at=opens.cast(TIME)), candles, **given)
+    assert found.drop("known_at").equals(expected.drop("known_at"))
+    assert (found["label_end"] > found["known_at"]).all()
+    assert found["ts"].is_sorted()
+    without = missing_entries(early, candles, **given)
+    assert without["ts"].equals(missing_entries(early.with_columns(known_at=opens.cast(TIME)), candles, **given)["ts"])
+    assert found.height + without.height == (expected.height + without.height) > 0
+
+
+def test_ambiguous_rows_can_be_kept_where_the_policy_drops_them():
+    given = {"candle_timeframe": "1m", "until": START + 2 * BAR}
+    candles = candles_of([flat(), (100, 103, 98, 100), *[flat()] * 13])
+    drop, worst = (LabelSettings(horizon_bars=1, ambiguous=policy) for policy in ("drop", "worst_case"))
+    assert triple_barrier(bars_of(1), candles, settings=drop, **given).is_empty()
+    kept = triple_barrier(bars_of(1), candles, settings=drop, keep_ambiguous=True, **given)
+    assert kept.equals(triple_barrier(bars_of(1), candles, settings=worst, **given))
 
 
 # --- against a slow and obvious reference ---

@@ -157,6 +157,17 @@ def test_a_forward_return_is_measured_in_time_and_a_missing_end_gives_none() -> 
     assert gap["ts"].to_list() == [bars["ts"][i] for i in (0, 1, 3, 4, 6)]
 
 
+def test_bars_known_at_the_same_time_give_each_bar_one_forward_return() -> None:
+    bars = walk(10).with_columns(
+        known_at=pl.when(pl.int_range(pl.len()) == 4).then(pl.col("known_at") + BAR).otherwise("known_at")
+    )
+    found = forward_return(bars, horizon_bars=3, until=bars["known_at"][-1])
+    assert found["ts"].is_unique().all()
+    assert found.filter(pl.col("ts") == bars["ts"][2])["return"].item() == pytest.approx(
+        bars["close"][5] / bars["close"][2] - 1
+    )
+
+
 def slope_t(y: np.ndarray) -> float:
     """The textbook way: least squares with a constant."""
     x = np.column_stack([np.ones(len(y)), np.arange(len(y))])

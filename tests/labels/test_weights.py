@@ -168,3 +168,11 @@ def test_prices_that_cannot_weigh_are_refused(prices: pl.DataFrame, message: str
 def test_a_decay_that_is_none_is_refused(oldest: float) -> None:
     with pytest.raises(SettingsError, match="oldest"):
         sample_weights(BY_HAND, oldest=oldest)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 0.0, None])
+def test_a_uniqueness_that_is_none_is_refused_instead_of_weighing_every_row_nan(bad: float | None) -> None:
+    with pytest.raises(InvalidFrame, match="1 known_at are missing, or uniqueness is not positive"):
+        time_decay(at([0, 1, 2]), pl.Series([1.0, bad, 0.5]), 0.5)
+    with pytest.raises(InvalidFrame, match="1 known_at are missing"):
+        time_decay(pl.Series([START, None], dtype=TS), pl.Series([1.0, 1.0]), 0.5)

@@ -86,7 +86,7 @@ from pathlib import Path
 from trading_assets.models import join, train, write
 from trading_assets.settings import LabelSettings, ModelSettings
 rows = pl.read_parquet({str(tmp_path / "rows.parquet")!r})
-labels = rows.with_columns(resolution=pl.lit("15m"), missing_candles=pl.lit(0))
+labels = rows.with_columns(resolution=pl.lit("15m"), missing_candles=pl.lit(0), ambiguous=pl.lit(False))
 data = join(rows.drop("label_end", "label", "return"), labels, names={data.features!r}, fingerprint={"ab" * 32!r})
 spec = ModelSettings.model_validate_json({SPEC.model_dump_json()!r})
 labels = LabelSettings.model_validate_json({LABELS.model_dump_json()!r})

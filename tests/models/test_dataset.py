@@ -42,6 +42,7 @@ def test_features_meet_the_outcomes_of_the_same_market_and_bar(planted: PlantedF
         "take_profit",
         "stop_loss",
         "missing_share",
+        "dropped",
         *NAMES,
     ]
     assert data.markets == MARKETS

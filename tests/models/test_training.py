@@ -64,6 +64,17 @@ def test_rows_whose_outcome_may_have_been_missed_are_predicted_but_do_not_train(
     assert train(replace(holed, frame=complete), spec).classifier.text == train(holed, spec).classifier.text
 
 
+def test_ambiguous_rows_that_are_dropped_do_not_train_but_are_predicted_as_nobody_knew(planted: PlantedFrames) -> None:
+    features, labels = planted()
+    labels = labels.with_columns(ambiguous=pl.int_range(pl.len()) % 2 == 1)
+    given = {"names": NAMES, "fingerprint": "0" * 64}
+    kept, dropping = join(features, labels, **given), join(features, labels, **given, drop_ambiguous=True)
+    assert train(dropping, SPEC).rows * 2 == train(kept, SPEC).rows
+    clear = dropping.frame.filter(~pl.col("dropped"))
+    assert train(replace(dropping, frame=clear), SPEC).classifier == train(dropping, SPEC).classifier
+    assert walk_forward(dropping, SPEC).predictions["ts"].equals(walk_forward(kept, SPEC).predictions["ts"])
+
+
 def test_a_walk_forward_gives_the_rows_of_its_tables(planted: PlantedFrames) -> None:
     data = joined(planted(markets=("sample:A/USDT", "sample:B/USDT")))
     seen: list[tuple[int, int]] = []

@@ -67,8 +67,10 @@ def _label(store: Store, window: Window, settings: Settings) -> tuple[pl.DataFra
     if (warm_up := scale_lookback(settings.labels) - 1) > 0:
         bars = pl.concat([store.tail(BARS["15m"], where=where, before=first, rows=warm_up), bars])
     candles = store.read(CANDLES, where={**where, "timeframe": finest}, start=first, end=until)
-    rows = triple_barrier(bars, candles, candle_timeframe=finest, settings=settings.labels, until=until)
+    rows = triple_barrier(
+        bars, candles, candle_timeframe=finest, settings=settings.labels, until=until, keep_ambiguous=True
+    )
     rows = rows.filter(pl.col("ts") >= first)
     store.replace(LABELS, rows, where=where, start=first, end=last)
-    missing = missing_entries(bars, candles, settings=settings.labels, until=until)
+    missing = missing_entries(bars, candles, candle_timeframe=finest, settings=settings.labels, until=until)
     return rows, missing.filter(pl.col("ts") >= first).height

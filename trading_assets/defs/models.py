@@ -49,7 +49,7 @@ def walk_forward(
     from trading_assets.registry import Registry, configuration
 
     name, spec = context.partition_key, settings.models[context.partition_key]
-    data = _dataset(context.instance, store, name, spec)
+    data = _dataset(context.instance, store, name, spec, settings)
     result = training.walk_forward(
         data, spec, lambda done, total: context.log.info(f"{name}: fold {done} of {total}"), explained=True
     )
@@ -95,7 +95,7 @@ def candidate(
     from trading_assets.registry import Registry
 
     name, spec = context.partition_key, settings.models[context.partition_key]
-    data = _dataset(context.instance, store, name, spec)
+    data = _dataset(context.instance, store, name, spec, settings)
     trained = training.train(data, spec)
     written = bundle.write(
         settings.bundles_dir,
@@ -131,7 +131,9 @@ def candidate(
     )
 
 
-def _dataset(instance: dg.DagsterInstance, store: Store, model: str, spec: ModelSettings) -> "Dataset":
+def _dataset(
+    instance: dg.DagsterInstance, store: Store, model: str, spec: ModelSettings, settings: Settings
+) -> "Dataset":
     """The features and labels of a model's markets, if they are of this code and finite.
 
     The check on `features` says the latter too, but its verdict belongs to another run.
@@ -141,7 +143,13 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, spec: Model
 
     for asset in (features, labels):
         refuse_outdated(instance, asset, spec.markets)
-    data = dataset.build(store, spec.markets, companions=spec.companions, priced=spec.sample_weights == "attribution")
+    data = dataset.build(
+        store,
+        spec.markets,
+        companions=spec.companions,
+        priced=spec.sample_weights == "attribution",
+        drop_ambiguous=settings.labels.ambiguous == "drop",
+    )
     bad = quality.not_finite(data.frame, nullable=nullable_features())
     if bad:
         raise ModelError(

@@ -10,7 +10,8 @@ import polars as pl
 
 from trading_assets.candles import TS
 from trading_assets.errors import InvalidFrame, SettingsError
-from trading_assets.labels.barriers import check_bars, triple_barrier
+from trading_assets.labels.barriers import triple_barrier
+from trading_assets.labels.checks import check_bars, check_until
 from trading_assets.labels.exits import BAR
 from trading_assets.settings import LabelSettings
 
@@ -46,12 +47,13 @@ def forward_return(bars: pl.DataFrame, *, horizon_bars: int, until: datetime) ->
     InvalidFrame
         Columns or order of ``bars`` are wrong.
     SettingsError
-        If the horizon is not positive.
+        If the horizon is not positive, or ``until`` has no time zone.
     """
     check_bars(bars, (*KEYS, "close"), "bars")
+    check_until(until, where="forward return")
     if horizon_bars < 1:
         raise SettingsError(f"a horizon of {horizon_bars} bars", where="forward return", remedy="1 or more")
-    later = bars.select(label_end="known_at", later="close")
+    later = bars.select(label_end="known_at", later="close").unique("label_end", keep="last")
     return (
         bars.select(*KEYS, "close", label_end=pl.col("known_at") + horizon_bars * BAR)
         .filter(pl.col("label_end") <= until)
@@ -91,9 +93,10 @@ def trend_scanning(bars: pl.DataFrame, *, spans: Sequence[int], until: datetime)
     InvalidFrame
         Columns or order of ``bars`` are wrong.
     SettingsError
-        If there is no span, or one is shorter than 3.
+        If there is no span, one is shorter than 3, or ``until`` has no time zone.
     """
     check_bars(bars, (*KEYS, "close"), "bars")
+    check_until(until, where="trend scanning")
     if not spans or min(spans) < MIN_SPAN:
         raise SettingsError(
             f"spans {list(spans)}", where="trend scanning", remedy=f"one or more of at least {MIN_SPAN}"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import numpy as np
 import polars as pl
 
-from trading_assets.candles import PRICES, TS
-from trading_assets.errors import InvalidFrame
+from trading_assets.candles import EPOCH, PRICES, timeframe_delta
+from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.labels.checks import check_bars, check_timeframe, check_until
 from trading_assets.labels.exits import BAR, exits
 from trading_assets.labels.widths import widths
 from trading_assets.settings import LabelSettings
@@ -26,28 +26,31 @@ def triple_barrier(
     candle_timeframe: str,
     settings: LabelSettings,
     until: datetime,
+    keep_ambiguous: bool = False,
 ) -> pl.DataFrame:
     """Label each bar with the barrier that an entry at ``known_at`` touches first.
 
-    Entry is the open of the candle that opens at ``known_at``. A candle touches a barrier where its high or low reaches
-    it. A candle that *opens* beyond a barrier exits at that open, so ``return`` may exceed the barrier. Without a touch
-    the exit is the close of the last candle that opened within the horizon. Nothing is filled where candles are
+    Entry is the open of the candle that opens at ``known_at``; for a bar that becomes known between two opens, as a bar
+    of trades does, of the next one, and the horizon counts from there. A candle touches a barrier where its high or low
+    reaches it. A candle that *opens* beyond a barrier exits at that open, so ``return`` may exceed the barrier. Without
+    a touch the exit is the close of the last candle that opened within the horizon. Nothing is filled where candles are
     missing; ``missing_candles`` counts them from the entry to ``label_end``: a barrier may have been touched unseen.
 
     Parameters
     ----------
     bars
         Bars of 15 minutes of one market: ``market, ts, known_at``, ascending; ``high, low, close`` too where the
-        barriers are scaled. A column ``side`` (1 long, -1 short, 0 no bet) says what is entered; without it, long.
+        barriers are scaled. A column ``side`` (1 long, -1 short, 0 or null no bet) says what is entered, decided from
+        what was known at ``known_at``; without it, long.
     candles
         The finest candles of that market: ``ts, open, high, low, close``, ascending, from the first ``known_at`` to
         ``until``.
     candle_timeframe
-        The candles' timeframe, e.g. ``1m``.
+        The candles' timeframe, e.g. ``1m``; 15 minutes are a multiple of it.
     settings
         Barriers, the horizon in bars of 15 minutes, costs, the policy for ambiguous candles.
     until
-        Up to when the candles are complete: only bars whose whole horizon ends by then get a label, also where a
+        Up to when the candles are complete (UTC): only bars whose whole horizon ends by then get a label, also where a
         barrier was touched earlier. Otherwise the newest labels would all be quick touches.
 
     Returns
@@ -59,25 +62,41 @@ def triple_barrier(
     Raises
     ------
     InvalidFrame
-        Columns or order of ``bars`` or ``candles`` are wrong, or a price is not a positive number.
+        Columns or order of ``bars`` or ``candles`` are wrong, a price is not a positive number, or a side is none.
+    SettingsError
+        If the timeframe does not divide 15 minutes, or ``until`` has no time zone.
     """
-    bars = _with_barriers(bars, settings, until)
+    if BAR % timeframe_delta(candle_timeframe):  # the last candle would reach beyond the horizon
+        raise SettingsError(
+            f"candles of {candle_timeframe} do not end where bars of 15 minutes end",
+            where="labels: candles",
+            remedy="give finer ones, e.g. of 1m, 5m or 15m",
+        )
+    bars = _with_barriers(bars, candle_timeframe, settings, until)
     check_bars(candles, ("ts", *PRICES), "candles")
+    check_timeframe(candles, candle_timeframe, where="labels: candles")
     labels = (
         bars.hstack(exits(bars, candles, timeframe=candle_timeframe, settings=settings))
         .filter(pl.col("barrier").is_not_null())
         .with_columns(resolution=pl.lit(candle_timeframe))
         .select(pl.col(name).cast(dtype) for name, dtype in LABELS.columns.items())
     )
-    return labels.filter(~pl.col("ambiguous")) if settings.ambiguous == "drop" else labels
+    if not labels["ts"].is_sorted():
+        labels = labels.sort("ts")
+    return labels.filter(~pl.col("ambiguous")) if settings.ambiguous == "drop" and not keep_ambiguous else labels
 
 
 def missing_entries(
-    bars: pl.DataFrame, candles: pl.DataFrame, *, settings: LabelSettings, until: datetime
+    bars: pl.DataFrame, candles: pl.DataFrame, *, candle_timeframe: str, settings: LabelSettings, until: datetime
 ) -> pl.DataFrame:
-    """The bars that get no label because the candle that opens at ``known_at`` is missing: ``market, ts, known_at``."""
-    bars = _with_barriers(bars, settings, until).select("market", "ts", "known_at")
-    return bars.join(candles.select(known_at="ts"), on="known_at", how="anti", maintain_order="left")
+    """The bars that get no label because the candle to enter on is missing: ``market, ts, known_at``."""
+    bars = _with_barriers(bars, candle_timeframe, settings, until)
+    return (
+        bars.select("market", "ts", "known_at", _entered(candle_timeframe).alias("entered"))
+        .join(candles.select(entered="ts"), on="entered", how="anti", maintain_order="left")
+        .drop("entered")
+        .sort("ts")
+    )
 
 
 def label_window(start: datetime, end: datetime, *, settings: LabelSettings) -> tuple[datetime, datetime]:
@@ -94,41 +113,36 @@ def _horizon(settings: LabelSettings) -> timedelta:
     return settings.horizon_bars * BAR
 
 
-def _with_barriers(bars: pl.DataFrame, settings: LabelSettings, until: datetime) -> pl.DataFrame:
-    """The bars that can be entered on and whose horizon ends in time, with ``side`` and the barriers' distances."""
+def _entered(timeframe: str) -> pl.Expr:
+    """When a candle of the timeframe opens first from ``known_at`` on; see the kernel."""
+    step = timeframe_delta(timeframe)
+    return (pl.col("known_at") + step - timedelta(microseconds=1)).dt.truncate(timeframe)
+
+
+def _with_barriers(bars: pl.DataFrame, timeframe: str, settings: LabelSettings, until: datetime) -> pl.DataFrame:
+    """The bars that can be entered on and whose horizon ends in time, with ``side`` and the barriers' distances.
+
+    In the order of ``known_at``, in which they are followed.
+    """
     needed = () if settings.barriers == "fixed" else ("high", "low", "close")
-    check_bars(bars, ("market", "ts", "known_at", *needed), "bars")
-    side = pl.col("side").cast(pl.Int8) if "side" in bars.columns else pl.lit(1, pl.Int8)
-    ended = bars["known_at"].search_sorted(until - _horizon(settings), side="right")
-    return (
-        bars.select("market", "ts", "known_at", side.alias("side"))
-        .hstack(widths(bars, settings))
-        .head(ended)
-        .filter(pl.col("take_profit").is_not_null(), pl.col("side") != 0)
-    )
+    check_bars(bars, ("market", "ts", "known_at", *needed), "bars", late=True)
+    check_until(until, where="labels")
+    chosen = bars.select("market", "ts", "known_at", _side(bars)).hstack(widths(bars, settings))
+    if not chosen["known_at"].is_sorted():  # trades that arrived late
+        chosen = chosen.sort("known_at", maintain_order=True)
+    newest = until - _horizon(settings)
+    ended = chosen["known_at"].search_sorted(newest - (newest - EPOCH) % timeframe_delta(timeframe), side="right")
+    return chosen.head(ended).filter(pl.col("take_profit").is_not_null(), pl.col("side") != 0)
 
 
-def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None:
-    """Raise ``InvalidFrame``: columns missing, times of another type or not ascending, prices not positive numbers."""
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise InvalidFrame(f"no column {', '.join(missing)}", where=f"labels: {name}")
-    for column in columns:
-        if column in ("ts", "known_at") and frame.schema[column] != TS:
-            raise InvalidFrame(
-                f"{column} is {frame.schema[column]}", where=f"labels: {name}", remedy="make it Datetime(us, UTC)"
-            )
-    for column, least, how in (("ts", 1, "strictly ascending"), ("known_at", 0, "ascending")):
-        times = frame[column].to_physical().to_numpy() if column in columns else np.empty(0)
-        if (times[1:] < times[:-1] + least).any():
-            raise InvalidFrame(
-                f"{column} is not {how}", where=f"labels: {name}", remedy="give one market, sorted and unique by ts"
-            )
-    for column in (column for column in columns if column in PRICES):
-        prices = frame[column].to_numpy()
-        if len(prices) and not (prices.min() > 0 and prices.max() < np.inf):  # both are NaN where one is
-            raise InvalidFrame(
-                f"{column} is not a positive number everywhere",
-                where=f"labels: {name}",
-                remedy="leave such candles out: a missing candle touches nothing",
-            )
+def _side(bars: pl.DataFrame) -> pl.Expr:
+    if "side" not in bars.columns:
+        return pl.lit(1, pl.Int8).alias("side")
+    bets = bars["side"].drop_nulls()
+    if not bets.dtype.is_numeric() or not bets.cast(pl.Float64).is_in([-1.0, 0.0, 1.0]).all():
+        raise InvalidFrame(
+            f"a side is not 1, -1 or 0: {bets.dtype}, e.g. {bets.unique().head(5).to_list()}",
+            where="labels: bars",
+            remedy="1 is long, -1 short, 0 or null no bet; how much is no part of it",
+        )
+    return pl.col("side").cast(pl.Int8)

@@ -51,7 +51,7 @@ def exits(trades: pl.DataFrame, candles: pl.DataFrame, *, timeframe: str, settin
     -------
     polars.DataFrame
         The columns of the ``labels`` table that the candles decide, ``label_end`` in microseconds; ``barrier`` is null,
-        and the rest means nothing, where no candle opens at ``known_at``.
+        and the rest means nothing, where the first candle to open from ``known_at`` on is missing.
     """
     from trading_assets.labels.kernels import follow  # compiled on first use
 

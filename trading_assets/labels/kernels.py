@@ -86,14 +86,14 @@ def follow(
     ambiguous: Bools,
     missing: Counts,
 ) -> None:
-    """Follow trades along candles from ``known_at`` to the first touch or the horizon's end; all in microseconds.
+    """Follow trades along candles from the first open at or after ``known_at`` to a touch or the horizon's end.
 
     Steps of 256, 16 and 1 candles (the longest only where the horizon is) lead past those that touch nothing.
 
     Parameters
     ----------
     times, opens, highs, lows, closes, step
-        The candles, ascending, and their length.
+        The candles, ascending, and their length; all times in microseconds, candles open at multiples of it.
     horizon, best_case, cost
         For all trades; ``best_case`` says who wins an ambiguous candle, ``cost`` is taken from the return.
     known_at, side, take_profit, stop_loss
@@ -108,12 +108,13 @@ def follow(
     reach = np.empty((levels, 2, 0))
     entry = stop = origin = 0
     for row in range(len(known_at)):
-        while entry < count and times[entry] < known_at[row]:
+        entered = -(-known_at[row] // step) * step
+        while entry < count and times[entry] < entered:
             entry += 1
-        if entry == count or times[entry] != known_at[row]:
+        if entry == count or times[entry] != entered:
             barrier[row] = NO_ENTRY
             continue
-        horizon_end = known_at[row] + horizon
+        horizon_end = entered + horizon
         while stop < count and times[stop] < horizon_end:
             stop += 1
         if stop > origin + reach.shape[2]:
@@ -141,8 +142,8 @@ def follow(
         label_end[row], entry_price[row], barrier[row], ambiguous[row] = end, price, way, both
         earned[row] = (gross if long else -gross) - cost
         label[row] = earned[row] > 0 if way > 0 else way
-        bars_to_hit[row] = -((known_at[row] - end) // _BAR)
-        missing[row] = max((end - known_at[row]) // step - (last - entry + 1), 0)
+        bars_to_hit[row] = -((entered - end) // _BAR)
+        missing[row] = max((end - entered) // step - (last - entry + 1), 0)
 
 
 @nb.njit((_INTS, _FLOATS, nb.float64), cache=True, nogil=True)

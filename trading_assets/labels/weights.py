@@ -120,12 +120,15 @@ def time_decay(known_at: pl.Series, uniqueness: pl.Series, oldest: float) -> pl.
     SettingsError
         If ``oldest`` is not in (-1, 1].
     InvalidFrame
-        If the columns differ in length.
+        If the columns differ in length, or a time or a uniqueness is missing or not positive.
     """
     if not -1 < oldest <= 1:
         raise SettingsError(f"the oldest label's factor is {oldest}, not in (-1, 1]", where=_WHERE)
     if len(known_at) != len(uniqueness):
         raise InvalidFrame(f"{len(known_at)} known_at but {len(uniqueness)} uniqueness", where=_WHERE)
+    bad = known_at.is_null() | ~((uniqueness > 0) & uniqueness.is_finite()).fill_null(value=False)
+    if bad.any():
+        raise InvalidFrame(f"{bad.sum()} known_at are missing, or uniqueness is not positive", where=_WHERE)
     if known_at.is_empty():
         return pl.Series("decay", [], pl.Float64)
     _, place = np.unique(known_at.to_physical().to_numpy(), return_inverse=True)

@@ -15,7 +15,7 @@ from trading_assets.store import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
 
 OUTCOME = ("label_end", "label", "return", "take_profit", "stop_loss")
-_COUNTED = ("resolution", "missing_candles")
+_DOUBTS = ("resolution", "missing_candles", "ambiguous")
 REMEDY = "materialize features and labels of these markets"
 
 
@@ -27,7 +27,9 @@ class Dataset:
     ----------
     frame
         ``market, ts, known_at, label_end, label, return, take_profit, stop_loss, missing_share`` (of the candles that
-        decided the label; 0 where they were not counted), then one Float64 column per feature; sorted by ts, market.
+        decided the label; 0 where they were not counted), ``dropped`` (ambiguous where the policy is to drop: nothing
+        to learn from, but predicted, since nobody knew beforehand), then one Float64 column per feature; sorted by ts,
+        market.
     features
         The feature columns, in the order in which a model sees them.
     fingerprint
@@ -83,6 +85,7 @@ def build(
     until: datetime | None = None,
     companions: Collection[str] = (),
     priced: bool = False,
+    drop_ambiguous: bool = False,
 ) -> Dataset:
     """Join stored features and labels by market and ts.
 
@@ -100,6 +103,8 @@ def build(
         Whose features to take beside those of bars: ``leader``, ``funding``, ``sentiment``, ``book``, ``trades``.
     priced
         Whether to read prices too, which the sample weights ``attribution`` need.
+    drop_ambiguous
+        As for :func:`join`.
 
     Raises
     ------
@@ -110,11 +115,13 @@ def build(
 
     where = {"market": list(markets)}
     features = store.read(FEATURES, where=where)
-    labels = store.read(LABELS, where=where, columns=["market", "ts", *OUTCOME, *_COUNTED])
+    labels = store.read(LABELS, where=where, columns=["market", "ts", *OUTCOME, *_DOUBTS])
     if until is not None:
         features = features.filter(pl.col("known_at") <= until)
     names = usable_names(features, companions)
-    dataset = join(features, labels, names=names, fingerprint=fingerprint(), markets=markets)
+    dataset = join(
+        features, labels, names=names, fingerprint=fingerprint(), markets=markets, drop_ambiguous=drop_ambiguous
+    )
     if priced:
         columns = ["market", "known_at", "close"]
         closes = store.read(BARS["15m"], where=where, start=dataset.frame["ts"][0], columns=columns)
@@ -160,6 +167,7 @@ def join(
     names: Sequence[str],
     fingerprint: str,
     markets: Sequence[str] | None = None,
+    drop_ambiguous: bool = False,
 ) -> Dataset:
     """Join rows of the tables ``features`` and ``labels`` to a data set.
 
@@ -173,6 +181,8 @@ def join(
         Of the features' code and parameters.
     markets
         The markets that must be there; empty means those of ``features``.
+    drop_ambiguous
+        Whether no model learns from ambiguous outcomes.
 
     Raises
     ------
@@ -189,8 +199,9 @@ def join(
     wanted = sorted(set(markets if markets is not None else features["market"]))
     frame = (
         features.select("market", "ts", "known_at", *(pl.col(name).cast(pl.Float64) for name in names))
-        .join(labels.select("market", "ts", *OUTCOME, *_COUNTED), on=["market", "ts"], how="inner")
-        .select("market", "ts", "known_at", *OUTCOME, _missing_share(labels), *names)
+        .join(labels.select("market", "ts", *OUTCOME, *_DOUBTS), on=["market", "ts"], how="inner")
+        .with_columns(_missing_share(labels), dropped=pl.col("ambiguous") & drop_ambiguous)
+        .select("market", "ts", "known_at", *OUTCOME, "missing_share", "dropped", *names)
         .sort("ts", "market")
         if features.height
         else pl.DataFrame(schema={"market": pl.String, "known_at": TS})

@@ -256,7 +256,7 @@ def _typed(columns: dict[str, Any], frame: pl.DataFrame) -> pl.DataFrame:
 
 def _seen(rows: pl.DataFrame, spec: ModelSettings) -> pl.DataFrame:
     """The rows whose outcome was seen: where too many candles are missing, a barrier may have been touched unseen."""
-    return rows.filter(pl.col("missing_share") <= spec.max_missing_share)
+    return rows.filter(pl.col("missing_share") <= spec.max_missing_share, ~pl.col("dropped"))
 
 
 def _share_of_hits(rows: pl.DataFrame) -> float:

@@ -80,9 +80,17 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     spec = spec.model_copy(update={"markets": [MARKET], "holdout_days": 0})
     with tempfile.TemporaryDirectory() as folder:
         bars = _bars(open_store(f"duckdb:///{Path(folder) / 'world.duckdb'}"), candles, timeframe)
-    labels = triple_barrier(bars, candles, candle_timeframe=timeframe, settings=settings.labels, until=end)
+    labels = triple_barrier(
+        bars, candles, candle_timeframe=timeframe, settings=settings.labels, until=end, keep_ambiguous=True
+    )
     rows = compute(bars)
-    data = dataset.join(rows, world.labels(labels), names=dataset.usable_names(rows), fingerprint=fingerprint())
+    data = dataset.join(
+        rows,
+        world.labels(labels),
+        names=dataset.usable_names(rows),
+        fingerprint=fingerprint(),
+        drop_ambiguous=settings.labels.ambiguous == "drop",
+    )
     predictions = training.walk_forward(dataset.with_prices(data, bars), spec).predictions
     result = run_backtest(
         predictions,

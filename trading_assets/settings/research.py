@@ -19,7 +19,9 @@ class LabelSettings(Section):
     stop_loss_multiple: Positive = Field(1.0, description="Of the scale, where barriers are not fixed.")
     scale_bars: int = Field(96, ge=2, le=2000, description="Bars of 15 minutes that the scale is measured on.")
     horizon_bars: int = Field(24, ge=1, description="In bars of 15 minutes.")
-    ambiguous: Literal["worst_case", "best_case", "drop"] = "worst_case"
+    ambiguous: Literal["worst_case", "best_case", "drop"] = Field(
+        "worst_case", description="Who wins where one candle touched both; drop: the worst case, which does not train."
+    )
     cost_bps: float = Field(0.0, ge=0, description="Round-trip fees and slippage taken from a label's return.")
     min_class_share: Fraction = Field(0.02, description="The label balance gate: the rarest class.")
 

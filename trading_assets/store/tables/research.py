@@ -45,7 +45,7 @@ LABELS: Final = Table(
         "stop_loss": "the barrier's distance as a fraction of entry_price",
         "return": "fraction of entry_price that the side earned, after `labels.cost_bps` (0 by default)",
         "label": "1 take-profit first (with a profit after costs), -1 stop-loss first, 0 neither within the horizon",
-        "ambiguous": "one candle touched both barriers; the policy in the settings decided",
+        "ambiguous": "a candle touched both barriers; `labels.ambiguous` decided (`drop`: worst case, does not train)",
         "resolution": "timeframe of the candles that decided",
         "missing_candles": "of that timeframe, from the entry to label_end; null: labelled before they were counted",
     },
