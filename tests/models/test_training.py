@@ -12,7 +12,7 @@ import pytest
 from trading_assets.errors import ModelError
 from trading_assets.labels import sample_weights
 from trading_assets.models import Classifier, Dataset, join, train, walk_forward
-from trading_assets.models.dataset import with_prices
+from trading_assets.models.dataset import prices_by
 from trading_assets.models.scores import score, summary
 from trading_assets.models.training import fit, weights
 from trading_assets.settings import LightGBMSettings, ModelSettings, WalkForwardSettings
@@ -62,6 +62,16 @@ def test_rows_whose_outcome_may_have_been_missed_are_predicted_but_do_not_train(
     assert (strict.folds["train_rows"] * 2 - plain.folds["train_rows"]).abs().max() <= 1
     complete = holed.frame.filter(pl.col("missing_share") == 0)
     assert train(replace(holed, frame=complete), spec).classifier.text == train(holed, spec).classifier.text
+
+
+@pytest.mark.parametrize("kind", ["none", "uniqueness", "attribution"])
+def test_a_window_in_which_no_outcome_was_seen_is_refused(planted: PlantedFrames, kind: str) -> None:
+    features, labels = planted()
+    data = joined((features, labels.with_columns(missing_candles=pl.lit(1, pl.Int32))))
+    spec = weighted(kind).model_copy(update={"max_missing_share": 0.0})
+    for work in (train, walk_forward):
+        with pytest.raises(ModelError, match="none of 2880 rows may train: all lack more than 0 of their candles"):
+            work(data, spec)
 
 
 def test_ambiguous_rows_that_are_dropped_do_not_train_but_are_predicted_as_nobody_knew(planted: PlantedFrames) -> None:
@@ -226,10 +236,11 @@ def test_walk_forward_and_candidate_train_with_the_weights_of_their_own_window(
 ) -> None:
     data = joined(planted(days=45))
     moves = np.random.default_rng(5).normal(0, 2e-3, data.frame.height)
-    data = with_prices(data, data.frame.select("market", "known_at", close=100 * np.exp(np.cumsum(moves))))
+    data = replace(data, prices=data.frame.select("market", "known_at", close=100 * np.exp(np.cumsum(moves))))
     spec = weighted(kind, oldest=0.2)
     window = data.frame.filter(pl.col("known_at") > data.frame["known_at"].max() - timedelta(days=30))
-    own = sample_weights(window, data.prices if kind == "attribution" else None, oldest=0.2)
+    until = window["label_end"].max()
+    own = sample_weights(window, prices_by(data.prices, until) if kind == "attribution" else None, oldest=0.2)
     assert weights(window, spec, data.prices).equals(own)  # type: ignore[union-attr]
     trained = train(data, spec).classifier
     assert trained == fit(window, NAMES, spec.lightgbm, own)
@@ -240,6 +251,20 @@ def test_walk_forward_and_candidate_train_with_the_weights_of_their_own_window(
     cut = data.known_by(result.folds["test_end"][0] + data.horizon)
     first = pl.col("fold") == 1
     assert walk_forward(cut, spec).predictions.filter(first).head(950).equals(result.predictions.head(950))
+
+
+def test_a_weight_knows_no_price_after_the_last_outcome_of_its_training_window(planted: PlantedFrames) -> None:
+    data = joined(planted(days=10))
+    window = data.frame.head(480)
+    end = window["label_end"].max()
+    moves = np.random.default_rng(5).normal(0, 2e-3, data.frame.height)
+    prices = data.frame.select("market", "known_at", close=100 * np.exp(np.cumsum(moves)))
+    silent = pl.col("known_at").is_between(end - timedelta(hours=2), end + timedelta(hours=2))
+    doubled = pl.when(pl.col("known_at") > end).then(2 * pl.col("close")).otherwise("close").alias("close")
+    for known in (prices, prices.filter(~silent)):
+        own = weights(window, weighted("attribution"), known)
+        assert own is not None
+        assert own.equals(weights(window, weighted("attribution"), known.with_columns(doubled)))  # type: ignore[arg-type]
 
 
 def test_attribution_needs_prices(planted: PlantedFrames) -> None:

@@ -41,7 +41,7 @@ class Dataset:
     end
         The newest time known: the last feature row's ``known_at``, which the labels reach one horizon later.
     prices
-        ``market, known_at, close`` over the whole range of the labels, where return attribution weighs the rows.
+        ``market, known_at, close`` of bars from the first decision on, where return attribution weighs the rows.
     """
 
     frame: pl.DataFrame
@@ -125,27 +125,24 @@ def build(
     if priced:
         columns = ["market", "known_at", "close"]
         closes = store.read(BARS["15m"], where=where, start=dataset.frame["ts"][0], columns=columns)
-        dataset = with_prices(dataset, closes)
+        dataset = replace(dataset, prices=closes)
     return dataset if until is None else dataset.known_by(until)
 
 
-def with_prices(dataset: Dataset, bars: pl.DataFrame) -> Dataset:
-    """A data set with the prices that return attribution weighs its rows by.
+def prices_by(prices: pl.DataFrame, moment: datetime) -> pl.DataFrame:
+    """Prices as they were known at a moment, until which the newest close of each market holds.
 
     Parameters
     ----------
-    dataset
-        Of any markets.
-    bars
-        ``market, known_at, close`` of these markets (others are ignored), from the first decision on. The newest close
-        holds until the last outcome, which may fall within the bar after it.
+    prices
+        ``market, known_at, close`` (others are ignored), in any order.
+    moment
+        The last outcome of a training window. Between two closes return attribution takes a straight line, so that the
+        close after an outcome would tell on its weight: within the window it was seen, after it nobody had.
     """
-    closes = bars.select("market", "known_at", "close")
-    ends = dataset.frame.group_by("market").agg(pl.col("label_end").max())
-    newest = closes.group_by("market").agg(pl.all().sort_by("known_at").last()).join(ends, on="market")
-    held = newest.filter(pl.col("label_end") > pl.col("known_at")).select("market", "label_end", "close")
-    prices = pl.concat([closes, held.rename({"label_end": "known_at"})]).sort("market", "known_at")
-    return replace(dataset, prices=prices)
+    known = prices.select("market", "known_at", "close").filter(pl.col("known_at") <= moment).sort("market", "known_at")
+    held = known.group_by("market").last().filter(pl.col("known_at") < moment)
+    return pl.concat([known, held.with_columns(known_at=pl.lit(moment, TS))]).sort("market", "known_at")
 
 
 def usable_names(features: pl.DataFrame, companions: Collection[str] = ()) -> list[str]:

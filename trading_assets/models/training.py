@@ -18,7 +18,7 @@ from trading_assets.cores import cores
 from trading_assets.errors import ModelError
 from trading_assets.labels import sample_weights
 from trading_assets.models.classifier import Classifier, matrix
-from trading_assets.models.dataset import OUTCOME, Dataset
+from trading_assets.models.dataset import OUTCOME, Dataset, prices_by
 from trading_assets.models.importance import Explanation, explain
 from trading_assets.models.scores import score
 from trading_assets.settings import LightGBMSettings, ModelSettings
@@ -142,9 +142,8 @@ def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
             remedy="backfill a longer history or shorten train_days",
         )
     newest = _newest(known.frame)
-    window = _seen(known.frame, spec)
-    if not spec.walk_forward.anchored:
-        window = window.filter(pl.col("known_at") > newest - length)
+    anchored = spec.walk_forward.anchored
+    window = _seen(known.frame if anchored else known.frame.filter(pl.col("known_at") > newest - length), spec)
     classifier = fit(window, known.features, spec.lightgbm, weights(window, spec, known.prices))
     oldest = window["known_at"].min()
     assert isinstance(oldest, datetime)
@@ -154,7 +153,7 @@ def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
 def weights(rows: pl.DataFrame, spec: ModelSettings, prices: pl.DataFrame | None = None) -> pl.Series | None:
     """What each row of a training window counts, with a mean of 1; None where all count the same.
 
-    They are of the window alone: how many outcomes overlap after its end is not known in it.
+    They are of the window alone: how many outcomes overlap after its end, and where prices went, is not known in it.
 
     Parameters
     ----------
@@ -174,13 +173,17 @@ def weights(rows: pl.DataFrame, spec: ModelSettings, prices: pl.DataFrame | None
     """
     if spec.sample_weights == "none":
         return None
-    if spec.sample_weights == "attribution" and prices is None:
+    if spec.sample_weights == "uniqueness":
+        return sample_weights(rows, oldest=spec.oldest_weight)
+    if prices is None:
         raise ModelError(
             "sample weights by return attribution need prices",
             where="data set",
             remedy="give it prices, or set sample_weights to uniqueness",
         )
-    return sample_weights(rows, prices if spec.sample_weights == "attribution" else None, oldest=spec.oldest_weight)
+    last = rows["label_end"].max()
+    assert isinstance(last, datetime)
+    return sample_weights(rows, prices_by(prices, last), oldest=spec.oldest_weight)
 
 
 def fit(
@@ -256,7 +259,15 @@ def _typed(columns: dict[str, Any], frame: pl.DataFrame) -> pl.DataFrame:
 
 def _seen(rows: pl.DataFrame, spec: ModelSettings) -> pl.DataFrame:
     """The rows whose outcome was seen: where too many candles are missing, a barrier may have been touched unseen."""
-    return rows.filter(pl.col("missing_share") <= spec.max_missing_share, ~pl.col("dropped"))
+    seen = rows.filter(pl.col("missing_share") <= spec.max_missing_share, ~pl.col("dropped"))
+    if seen.is_empty():
+        raise ModelError(
+            f"none of {rows.height} rows may train: all lack more than {spec.max_missing_share:g} of their candles, "
+            "or are ambiguous and dropped",
+            where=f"training window up to {_newest(rows):%Y-%m-%d}",
+            remedy="fill the gaps (trading gaps --repair), or raise max_missing_share",
+        )
+    return seen
 
 
 def _share_of_hits(rows: pl.DataFrame) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,7 +91,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         fingerprint=fingerprint(),
         drop_ambiguous=settings.labels.ambiguous == "drop",
     )
-    predictions = training.walk_forward(dataset.with_prices(data, bars), spec).predictions
+    predictions = training.walk_forward(replace(data, prices=bars), spec).predictions
     result = run_backtest(
         predictions,
         {MARKET: candles},
