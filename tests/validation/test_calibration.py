@@ -103,6 +103,11 @@ def test_no_predictions_give_an_empty_table_and_no_score() -> None:
         brier_score(*nothing)
 
 
+def test_labels_may_be_truth_values() -> None:
+    probability, label = BY_HAND
+    assert brier_score(probability, label == 1) == brier_score(probability, label)
+
+
 @pytest.mark.parametrize("bad", [math.nan, None, -0.1, 1.1])
 def test_what_is_no_probability_is_refused(bad: float | None) -> None:
     with pytest.raises(InvalidFrame, match="1 of 2 probabilities"):
@@ -114,5 +119,9 @@ def test_other_bad_input_is_refused() -> None:
         reliability(pl.Series([0.5]), pl.Series([1, 0]))
     with pytest.raises(InvalidFrame, match="1 of 2 labels are missing"):
         reliability(pl.Series([0.5, 0.6]), pl.Series([1, None]))
+    with pytest.raises(InvalidFrame, match="probabilities are String; give numbers"):
+        reliability(pl.Series(["0.5", "0.6"]), pl.Series([1, 0]))
+    with pytest.raises(InvalidFrame, match="labels are String"):
+        reliability(pl.Series([0.5, 0.6]), pl.Series(["1", "0"]))
     with pytest.raises(SettingsError, match="0 bins"):
         reliability(*BY_HAND, bins=0)

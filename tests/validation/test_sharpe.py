@@ -127,7 +127,12 @@ def test_a_strategy_that_never_traded_has_a_sharpe_ratio_of_zero_and_a_constant_
 
 @pytest.mark.parametrize(
     ("returns", "message"),
-    [([0.1], "1 returns"), ([0.1, math.nan, 0.2], "1 of 3 returns are not finite"), ([[0.1, 0.2]], "2 dimensions")],
+    [
+        ([0.1], "1 returns"),
+        (["a", "b"], "returns are no numbers"),
+        ([0.1, math.nan, 0.2], "1 of 3 returns are not finite"),
+        ([[0.1, 0.2]], "2 dimensions"),
+    ],
 )
 def test_returns_that_cannot_be_measured_are_refused(returns: list[float], message: str) -> None:
     with pytest.raises(InvalidFrame, match=message):

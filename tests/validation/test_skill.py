@@ -94,3 +94,23 @@ def test_too_few_days_and_infinite_returns_are_refused() -> None:
         information_coefficient(frame.head(216))
     with pytest.raises(InvalidFrame, match="1 of 240 values of return are not finite"):
         information_coefficient(frame.with_columns(pl.Series("return", [math.inf, *frame["return"][1:]])))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda frame: frame.drop("return"), "no column return"),
+        (
+            lambda frame: frame.with_columns(pl.col("known_at").dt.replace_time_zone(None)),
+            "known_at is Datetime.*make it",
+        ),
+        (
+            lambda frame: frame.with_columns(pl.col("probability").cast(pl.String)),
+            "probability is String; make it Float64",
+        ),
+    ],
+)
+def test_columns_that_are_missing_or_of_another_type_are_refused(spoil, message) -> None:
+    rng = np.random.default_rng(6)
+    with pytest.raises(InvalidFrame, match=message):
+        information_coefficient(spoil(predictions(rng.random(240), rng.normal(size=240))))

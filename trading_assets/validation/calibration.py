@@ -79,7 +79,7 @@ def reliability(
     Raises
     ------
     InvalidFrame
-        If the columns differ in length, or a probability is missing or not in [0, 1].
+        If the columns differ in length, are no numbers or lack one, or a probability is not in [0, 1].
     SettingsError
         If ``bins`` is less than 1.
     """
@@ -135,6 +135,11 @@ def _binned(probability: pl.Series, label: pl.Series, bins: int, spacing: Spacin
         raise SettingsError(f"{bins} bins", where=_WHERE, remedy="1 or more")
     if len(probability) != len(label):
         raise InvalidFrame(f"{len(probability)} probabilities but {len(label)} labels", where=_WHERE)
+    for name, column in (("probabilities", probability), ("labels", label)):
+        if not (
+            column.dtype.is_numeric() or column.dtype == pl.Null or (column is label and column.dtype == pl.Boolean)
+        ):
+            raise InvalidFrame(f"{name} are {column.dtype}", where=_WHERE, remedy="give numbers")
     values = probability.cast(pl.Float64)
     good = values.is_between(0, 1).fill_null(value=False)  # false for NaN
     if not good.all():
@@ -144,6 +149,6 @@ def _binned(probability: pl.Series, label: pl.Series, bins: int, spacing: Spacin
     p = pl.col("probability")
     by_count = (p.rank("ordinal").cast(pl.Int64) - 1) * bins // pl.len()
     by_width = (p * bins).floor().clip(0, bins - 1).cast(pl.Int64)
-    return pl.DataFrame({"probability": values, "hit": (label == 1).cast(pl.Float64)}).with_columns(
+    return pl.DataFrame({"probability": values, "hit": (label.cast(pl.Float64) == 1).cast(pl.Float64)}).with_columns(
         bin=by_count if spacing == "count" else by_width
     )

@@ -30,9 +30,12 @@ def finite(values: npt.ArrayLike, name: str, *, dimensions: int) -> Array:
     Raises
     ------
     InvalidFrame
-        If they have another number of dimensions, or one is missing or infinite.
+        If they are no numbers, have another number of dimensions, or one is missing or infinite.
     """
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidFrame(f"{name} are no numbers: {error}", where="validation") from None
     if array.ndim != dimensions:
         raise InvalidFrame(f"{name} have {array.ndim} dimensions, not {dimensions}", where="validation")
     if bad := int(array.size - np.isfinite(array).sum()):

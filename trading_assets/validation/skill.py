@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from trading_assets.candles import TS
 from trading_assets.errors import InvalidFrame
 from trading_assets.validation.bootstrap import MIN_OBSERVATIONS, Interval, optimal_block_length, resample
 from trading_assets.validation.performance import FLAT, finite
@@ -52,8 +53,10 @@ def information_coefficient(
     Raises
     ------
     InvalidFrame
-        If predictions cover fewer than ten days, or a probability or return is not finite.
+        If a column is missing or of another type, predictions cover fewer than ten days, or a probability or return is
+        not finite.
     """
+    _check(predictions)
     if (days := decision_days(predictions)) < MIN_OBSERVATIONS:
         raise InvalidFrame(f"{days} days are too few for an interval, {MIN_OBSERVATIONS} are needed", where="skill")
     for name in ("probability", "return"):
@@ -70,6 +73,17 @@ def information_coefficient(
     tail = (1 - confidence) / 2
     low, high = np.quantile(samples, [tail, 1 - tail])
     return Interval(estimate, float(low), float(high), float(samples.std(ddof=1)), confidence)
+
+
+def _check(predictions: pl.DataFrame) -> None:
+    for name in ("known_at", "probability", "return"):
+        dtype = predictions.schema.get(name)
+        if dtype is None:
+            raise InvalidFrame(f"no column {name}", where="skill")
+        if dtype != TS if name == "known_at" else not dtype.is_numeric():
+            raise InvalidFrame(
+                f"{name} is {dtype}", where="skill", remedy=f"make it {TS if name == 'known_at' else 'Float64'}"
+            )
 
 
 def decision_days(predictions: pl.DataFrame) -> int:
