@@ -93,6 +93,40 @@ def test_the_share_below_counts_the_sampled_values():
     share = windows.rolling_share_below(values, 32, 8)
     assert np.isnan(share[:32]).all()
     assert share[100] == np.mean([values[100 - age] < values[100] for age in (8, 16, 24, 32)])
+    values[40] = np.nan
+    assert np.isnan(windows.rolling_share_below(values, 32, 8)[[*range(32), 72]]).all()  # whose window begins there
+
+
+def test_whole_numbers_and_every_second_bar_are_taken_as_they_are():
+    counts, floats = np.arange(1, 101), np.arange(1.0, 101.0)
+    np.testing.assert_array_equal(windows.ratio(counts, counts[::-1], 0.0), floats / floats[::-1])
+    np.testing.assert_array_equal(windows.rolling_sum(counts[::2], 3), windows.rolling_sum(floats[::2].copy(), 3))
+    np.testing.assert_array_equal(windows.shift(counts, 2), windows.shift(floats, 2))
+
+
+def test_what_has_no_meaning_is_refused():
+    ten, nine = np.ones(10), np.ones(9)
+    with pytest.raises(ValueError, match="shift by -1 bars looks ahead"):
+        windows.shift(ten, -1)
+    with pytest.raises(ValueError, match="a window of 0 bars"):
+        windows.rolling_sum(ten, 0)
+    for work in (
+        lambda: windows.ratio(ten, nine, 0.0),
+        lambda: windows.variance_from_sums(ten, nine, 5),
+        lambda: windows.mean_absolute_deviation(ten, nine, 5),
+        lambda: windows.newest(ten, ten > 0, 5, nine),
+    ):
+        with pytest.raises(ValueError, match="different lengths"):
+            work()
+    with pytest.raises(ValueError, match="a code is not one of"):
+        windows.rolling_sum_by_count(np.tile([0, 0.25], 10), 3, 8, np.zeros(9))
+
+
+@given(values=SERIES, bars=st.integers(0, 160))
+def test_a_shift_takes_the_value_of_so_many_bars_ago(values, bars):
+    shifted = windows.shift(values, bars)
+    assert np.isnan(shifted[:bars]).all()
+    np.testing.assert_array_equal(shifted[bars:], values[: max(len(values) - bars, 0)])
 
 
 def test_the_absolute_deviation_is_around_the_given_mean():

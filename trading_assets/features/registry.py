@@ -213,7 +213,8 @@ class Registry:
             modules |= _with_imports(sys.modules[family.function.__module__])
         for module in sorted(modules, key=lambda module: module.__name__):
             digest.update(_code(inspect.getsource(module)).encode())
-        digest.update(_code(_KERNELS.read_text("utf-8")).encode())
+        for path in sorted(_KERNELS.glob("*.py")):
+            digest.update(_code(path.read_text("utf-8")).encode())
         return digest.hexdigest()
 
 
@@ -222,7 +223,7 @@ feature = REGISTRY.feature
 
 _PACKAGE: Final = "trading_assets.features."
 
-_KERNELS: Final = Path(windows.__file__).with_name("kernels.py")
+_KERNELS: Final = Path(windows.__file__).with_name("kernels")
 """The compiled loops: read for the fingerprint, not imported, as that loads numba."""
 
 

@@ -31,8 +31,22 @@ _series = partial(np.ascontiguousarray, dtype=np.float64)
 """An array as the compiled loops take it: a user's feature may pass integers, or every second bar."""
 
 
+def _checked(window: int) -> int:
+    if window < 1:
+        raise ValueError(f"a window of {window} bars: give at least 1")
+    return window
+
+
 def shift(values: Array, bars: int) -> Array:
-    """``values`` from ``bars`` earlier."""
+    """``values`` from ``bars`` earlier.
+
+    Raises
+    ------
+    ValueError
+        ``bars`` is negative: values of later bars.
+    """
+    if bars < 0:
+        raise ValueError(f"shift by {bars} bars looks ahead: give the bars to look back")
     earlier: Array = kernels().shift(_series(values), bars)
     return earlier
 
@@ -130,7 +144,7 @@ def newest(values: Array, valid: npt.NDArray[np.bool_], window: int, otherwise: 
 
     Where there is none, the present one of ``otherwise``, as if it had happened ``window`` bars ago.
     """
-    value, age = kernels().newest(_series(values), np.ascontiguousarray(valid), window, _series(otherwise))
+    value, age = kernels().newest(_series(values), np.ascontiguousarray(valid), _checked(window), _series(otherwise))
     return value, age
 
 
@@ -168,26 +182,26 @@ def rolling_line(values: Array, window: int) -> tuple[Array, Array]:
 
 def rolling_share_below(values: Array, window: int, every: int) -> Array:
     """The share of the values ``every``, 2 ``every``, ... ``window`` bars ago that were below the present one."""
-    share: Array = kernels().share_below(_series(values), window, every)
+    share: Array = kernels().share_below(_series(values), _checked(window), _checked(every))
     return share
 
 
 def mean_absolute_deviation(values: Array, mean: Array, window: int) -> Array:
     """The mean distance of the last ``window`` values from ``mean``."""
-    deviation: Array = kernels().deviation(_series(values), _series(mean), window)
+    deviation: Array = kernels().deviation(_series(values), _series(mean), _checked(window))
     return deviation
 
 
 def _fold_one(kind: int, values: Array, window: int, factor: float = 0.0) -> Array:
     """The last ``window`` bars folded into states of one row; a :mod:`trading_assets.features.kernels` kind."""
-    states: Array = kernels().fold_one(kind, _series(values), window, factor)
+    states: Array = kernels().fold_one(kind, _series(values), _checked(window), factor)
     return states
 
 
 def _fold(kind: int, values: Array, window: int, *, parts: int) -> Iterator[Array]:
     """The last ``window`` bars folded into states of ``parts`` rows, of which ``values`` are the first."""
     series = _series(values if values.ndim > 1 else values[None])
-    return iter(kernels().fold(kind, series, parts, window, 0.0))
+    return iter(kernels().fold(kind, series, parts, _checked(window), 0.0))
 
 
 @cache
