@@ -19,10 +19,10 @@ from tests.sources.local_web import Answer, LocalWeb, serving
 from trading_assets.errors import InvalidFrame, SettingsError, SourceError
 from trading_assets.settings import CcxtSource, FilesSource, Settings, load_settings
 from trading_assets.sources.ccxt_client import connect
+from trading_assets.sources.contract import RAW_FUNDING
 from trading_assets.sources.exchange import ExchangeCandles
 from trading_assets.sources.funding import (
     LONGEST_INTERVAL,
-    RAW_FUNDING,
     ingest_funding,
     open_funding,
     split_funding,

@@ -18,8 +18,8 @@ from tests.sources.local_web import Answer, LocalWeb, serving
 from trading_assets.candles import TS
 from trading_assets.errors import InvalidFrame, SettingsError, SourceError
 from trading_assets.settings import SentimentFiles, SentimentHttp, Settings, load_settings
+from trading_assets.sources.contract import RAW_SENTIMENT
 from trading_assets.sources.sentiment import (
-    RAW_SENTIMENT,
     as_known,
     dated,
     ingest_sentiment,

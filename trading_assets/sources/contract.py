@@ -1,4 +1,4 @@
-"""The sources' contract: where candles come from, whatever the origin."""
+"""The sources' contracts: candles, funding payments and sentiment scores, whatever their origin."""
 
 from __future__ import annotations
 
@@ -100,3 +100,61 @@ class KnowsBeginning(Protocol):
 def beginning(source: CandleSource, market: str, timeframe: str, start: datetime) -> Beginning | None:
     """Ask a source where a market's candles begin; None also if it cannot tell."""
     return source.beginning(market, timeframe, start) if isinstance(source, KnowsBeginning) else None
+
+
+RAW_FUNDING: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "ts": TS,
+    "rate": pl.Float64,
+    "interval_hours": pl.Float64,
+    "mark_price": pl.Float64,
+}
+"""Payments as a source gives them; ``interval_hours`` and ``mark_price`` are null where it does not say."""
+
+
+@runtime_checkable
+class FundingSource(Protocol):
+    """Something that delivers funding payments."""
+
+    @property
+    def name(self) -> str:
+        """Where rows came from, as quarantined rows name it."""
+        ...
+
+    def fetch(self, market: str, start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
+        """Yield pages of the payments settled in ``[start, end)``, columns of ``RAW_FUNDING``, in any order.
+
+        Raises
+        ------
+        SourceError
+            If the market is unknown to the source, or it cannot deliver.
+        """
+        ...
+
+
+RAW_SENTIMENT: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "scope": pl.String,
+    "ts": TS,
+    "score": pl.Float64,
+    "known_at": TS,
+}
+"""Scores as a provider gives them; ``known_at`` is null where it does not say. Other columns go to quarantine only."""
+
+
+@runtime_checkable
+class SentimentProvider(Protocol):
+    """Something that delivers sentiment scores; the one class to write for a further provider."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it gives what is published now: what it gives anew then counts as known when it was fetched."""
+        ...
+
+    def fetch(self) -> pl.DataFrame:
+        """All scores that it has, or the newest ones, in any order: the columns of ``RAW_SENTIMENT``.
+
+        Raises
+        ------
+        SourceError
+            If it cannot deliver.
+        """
+        ...

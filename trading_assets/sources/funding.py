@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import TS, Market
+from trading_assets.candles import Market
 from trading_assets.settings import CcxtSource, FilesSource, SampleSource, Settings
+from trading_assets.sources.contract import RAW_FUNDING, FundingSource
 from trading_assets.sources.revisions import record_revisions
 from trading_assets.sources.set_apart import reasons, set_apart
 from trading_assets.sources.window import check_window
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import FUNDING_RATES
-
-RAW_FUNDING: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "ts": TS,
-    "rate": pl.Float64,
-    "interval_hours": pl.Float64,
-    "mark_price": pl.Float64,
-}
-"""Payments as a source gives them; ``interval_hours`` and ``mark_price`` are null where it does not say."""
 
 LONGEST_INTERVAL: Final = timedelta(hours=8)
 """The longest time between two payments on the exchanges; two that are further apart have one missing between them."""
@@ -44,26 +36,6 @@ FUNDING_RULES: Final = {
 """Reason -> what it means."""
 
 _log = logging.getLogger(__name__)
-
-
-@runtime_checkable
-class FundingSource(Protocol):
-    """Something that delivers funding payments."""
-
-    @property
-    def name(self) -> str:
-        """Where rows came from, as quarantined rows name it."""
-        ...
-
-    def fetch(self, market: str, start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
-        """Yield pages of the payments settled in ``[start, end)``, columns of ``RAW_FUNDING``, in any order.
-
-        Raises
-        ------
-        SourceError
-            If the market is unknown to the source, or it cannot deliver.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import polars as pl
 from trading_assets.candles import EPOCH
 from trading_assets.errors import SourceError
 from trading_assets.settings import CcxtSource
+from trading_assets.sources.contract import RAW_FUNDING
 from trading_assets.sources.exchange import ExchangeCandles
-from trading_assets.sources.funding import RAW_FUNDING
 from trading_assets.sources.window import check_window
 
 SHORTEST_INTERVAL: Final = timedelta(hours=1)

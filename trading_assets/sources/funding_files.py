@@ -13,9 +13,9 @@ import polars as pl
 from trading_assets.errors import InvalidFrame, SettingsError, SourceError
 from trading_assets.settings import FilesSource
 from trading_assets.sources.candle_file import numbers_of
+from trading_assets.sources.contract import RAW_FUNDING
 from trading_assets.sources.file_formats import Headings, batches, of_window, scan, schema_of
 from trading_assets.sources.files import matching
-from trading_assets.sources.funding import RAW_FUNDING
 from trading_assets.sources.timestamps import to_utc
 from trading_assets.sources.window import check_window
 

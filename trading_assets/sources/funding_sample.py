@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from trading_assets.sources.funding import RAW_FUNDING
+from trading_assets.sources.contract import RAW_FUNDING
 from trading_assets.sources.synthetic import stable_rng
 from trading_assets.sources.window import check_window
 

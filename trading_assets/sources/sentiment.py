@@ -5,24 +5,17 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import polars as pl
 
 from trading_assets.candles import TS
 from trading_assets.errors import InvalidFrame, SettingsError, SourceError, TradingError
 from trading_assets.settings import SentimentFiles, SentimentHttp, Settings
+from trading_assets.sources.contract import RAW_SENTIMENT, SentimentProvider
 from trading_assets.sources.set_apart import reasons, set_apart
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import SENTIMENT
-
-RAW_SENTIMENT: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "scope": pl.String,
-    "ts": TS,
-    "score": pl.Float64,
-    "known_at": TS,
-}
-"""Scores as a provider gives them; ``known_at`` is null where it does not say. Other columns go to quarantine only."""
 
 SENTIMENT_RULES: Final = {
     "missing_time": "the score has no time",
@@ -35,26 +28,6 @@ SENTIMENT_RULES: Final = {
     "conflicting_duplicate": "several different scores claim the same scope and time",
 }
 """Reason -> what it means."""
-
-
-@runtime_checkable
-class SentimentProvider(Protocol):
-    """Something that delivers sentiment scores; the one class to write for a further provider."""
-
-    @property
-    def live(self) -> bool:
-        """Whether it gives what is published now: what it gives anew then counts as known when it was fetched."""
-        ...
-
-    def fetch(self) -> pl.DataFrame:
-        """All scores that it has, or the newest ones, in any order: the columns of ``RAW_SENTIMENT``.
-
-        Raises
-        ------
-        SourceError
-            If it cannot deliver.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

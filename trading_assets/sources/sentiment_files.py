@@ -13,10 +13,10 @@ from trading_assets.candles import TS
 from trading_assets.errors import InvalidFrame, SettingsError
 from trading_assets.settings import SentimentFiles
 from trading_assets.sources.candle_file import numbers_of
+from trading_assets.sources.contract import RAW_SENTIMENT
 from trading_assets.sources.file_formats import batches, scan, schema_of
 from trading_assets.sources.files import matching
 from trading_assets.sources.scale import scaled
-from trading_assets.sources.sentiment import RAW_SENTIMENT
 from trading_assets.sources.timestamps import to_utc
 
 _JSON_LINES: Final = (".jsonl", ".ndjson")

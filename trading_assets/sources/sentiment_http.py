@@ -15,8 +15,8 @@ from trading_assets.candles import TS
 from trading_assets.errors import SettingsError, SourceError
 from trading_assets.settings import KEYS_PREFIX, SentimentHttp
 from trading_assets.sources.ccxt_client import environment_keys
+from trading_assets.sources.contract import RAW_SENTIMENT
 from trading_assets.sources.scale import scaled
-from trading_assets.sources.sentiment import RAW_SENTIMENT
 from trading_assets.sources.timestamps import to_utc
 from trading_assets.sources.waits import Waits
 from trading_assets.sources.web import PatientHttp, address
