@@ -2,6 +2,7 @@
 
 Source: M. López de Prado, *Advances in Financial Machine Learning* (2018), section 2.3. Each day (UTC) starts a bar of
 its own: so a history cut at any midnights gives the same bars, and where it begins matters no longer than that day.
+Thresholds are fixed; the book's imbalance bars adapt theirs to an expectation, which depends on all bars before.
 """
 
 from __future__ import annotations

@@ -182,12 +182,23 @@ def test_trend_scanning_takes_the_span_with_the_most_significant_slope() -> None
     found = trend_scanning(bars, spans=spans, until=bars["known_at"][-1])
     assert found.height == 60 - 13 + 1
     y = np.log(bars["close"].to_numpy())
-    for row, (span, t, label_end) in enumerate(found.select("span", "t_value", "label_end").iter_rows()):
+    for row, (span, t) in enumerate(found.select("span", "t_value").iter_rows()):
         values = {s: slope_t(y[row : row + s]) for s in spans}
         best = max(values, key=lambda s: abs(values[s]))
         assert (span, t) == (best, pytest.approx(values[best], rel=1e-6))
-        assert label_end == bars["known_at"][row + span - 1]
+        close = bars["close"]
+        assert found["return"][row] == pytest.approx(close[row + span - 1] / close[row] - 1)
     assert (found["label"] == found["t_value"].sign().cast(pl.Int8)).all()
+
+
+def test_a_trend_is_known_when_no_longer_one_can_win_any_more() -> None:
+    bars, spans = walk(60), range(3, 20)
+    found = trend_scanning(bars, spans=spans, until=bars["known_at"][-1])
+    assert found["label_end"].to_list() == bars["known_at"][18:].to_list()
+    for row in range(0, found.height, 5):
+        future = pl.when(pl.col("known_at") > found["label_end"][row]).then(50.0).otherwise("close")
+        changed = trend_scanning(bars.with_columns(close=future), spans=spans, until=bars["known_at"][-1])
+        assert changed.row(row) == found.row(row)
 
 
 def test_a_perfect_trend_and_a_flat_market_have_finite_t_values() -> None:

@@ -8,7 +8,6 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from trading_assets.candles import TS
 from trading_assets.errors import InvalidFrame, SettingsError
 from trading_assets.labels.barriers import triple_barrier
 from trading_assets.labels.checks import check_bars, check_until
@@ -84,9 +83,10 @@ def trend_scanning(bars: pl.DataFrame, *, spans: Sequence[int], until: datetime)
     Returns
     -------
     polars.DataFrame
-        ``market, ts, known_at, label_end`` (when the winning span's last bar was known), ``span`` (Int32), ``t_value``
-        (Float64; at most 1e6 where the fit is perfect, 0 for a flat market), ``return`` (first to last close) and
-        ``label`` (Int8: the slope's sign).
+        ``market, ts, known_at, label_end`` (when the longest span's last bar was known: until then a longer trend may
+        still win; the book gives the winner's end, on which a split would leak), ``span`` (Int32: bars of the winner),
+        ``t_value`` (Float64; at most 1e6 where the fit is perfect, 0 for a flat market), ``return`` (first to last
+        close of the winner) and ``label`` (Int8: the slope's sign).
 
     Raises
     ------
@@ -114,19 +114,15 @@ def trend_scanning(bars: pl.DataFrame, *, spans: Sequence[int], until: datetime)
     from trading_assets.labels.kernels import trends  # compiled on first use
 
     span, t_value = trends(known["close"].log().to_numpy(), np.array(sorted(spans), dtype=np.int64), PERFECT)
-    last = np.arange(rows) + span - 1
     close = known["close"].to_numpy()
     return (
         known.head(rows)
         .select(KEYS)
         .with_columns(
-            pl.Series("label_end", known["known_at"].to_numpy()[last])
-            .cast(pl.Datetime("us"))
-            .dt.replace_time_zone("UTC")
-            .cast(TS),
+            known["known_at"].tail(rows).alias("label_end"),
             pl.Series("span", span, dtype=pl.Int32),
             pl.Series("t_value", t_value),
-            pl.Series("return", close[last] / close[:rows] - 1),
+            pl.Series("return", close[np.arange(rows) + span - 1] / close[:rows] - 1),
             pl.Series("label", np.sign(t_value), dtype=pl.Int8),
         )
     )
