@@ -164,6 +164,52 @@ def test_a_backtest_with_another_threshold_than_the_candidates_approves_nothing(
     assert location.materialize(trained.settings, backtest, instance=trained.instance, partition="noise").success
 
 
+@pytest.mark.parametrize("changed", ["costs", "threshold", "risk"])
+def test_a_backtest_that_was_traded_otherwise_than_the_settings_say_approves_nothing(
+    location: Location, trained: Trained, changed: str
+) -> None:
+    settings = trained.settings
+    kinder = {
+        "costs": {"backtest": settings.backtest.model_copy(update={"taker_fee_bps": 0.0})},
+        "threshold": {
+            "models": settings.models | {"noise": settings.models["noise"].model_copy(update={"threshold": 0.4})}
+        },
+        "risk": {
+            "node": settings.node.model_copy(
+                update={"risk": settings.node.risk.model_copy(update={"max_daily_loss": 9e9})}
+            )
+        },
+    }[changed]
+    backtest, approved = location.module("evaluation").backtest, location.module("deployment").approved
+    other = settings.model_copy(update=kinder)
+    assert location.materialize(other, backtest, instance=trained.instance, partition="noise").success
+    result = location.materialize(settings, approved, instance=trained.instance, partition="noise")
+    assert "the newest backtest was traded with other settings" in reason(result, location)
+
+
+def test_a_backtest_of_another_walk_forward_than_the_candidates_approves_nothing(
+    location: Location, trained: Trained
+) -> None:
+    noise = trained.settings.models["noise"]
+    shorter = noise.model_copy(update={"walk_forward": noise.walk_forward.model_copy(update={"test_days": 5})})
+    hunted = trained.settings.model_copy(update={"models": trained.settings.models | {"noise": shorter}})
+    walk_forward, backtest = location.module("models").walk_forward, location.module("evaluation").backtest
+
+    def approval(*steps: tuple[Settings, object]) -> str:
+        for settings, asset in steps:
+            assert location.materialize(settings, asset, instance=trained.instance, partition="noise").success
+        approved = location.module("deployment").approved
+        return reason(
+            location.materialize(trained.settings, approved, instance=trained.instance, partition="noise"), location
+        )
+
+    said = approval((hunted, walk_forward), (trained.settings, backtest))
+    assert "the newest walk-forward tried another configuration than the candidate's" in said
+    said = approval((trained.settings, walk_forward))
+    assert "the newest backtest traded other predictions than the newest walk-forward made" in said
+    assert location.materialize(trained.settings, backtest, instance=trained.instance, partition="noise").success
+
+
 def test_approval_looks_at_the_gates_again_where_it_is_run_alone(location: Location, trained: Trained) -> None:
     strict = trained.settings.model_copy(
         update={"gates": trained.settings.gates.model_copy(update={"min_trades": 9999})}

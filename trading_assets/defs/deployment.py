@@ -10,11 +10,11 @@ from trading_assets.defs.evaluation import backtest
 from trading_assets.defs.models import candidate
 from trading_assets.defs.partitions import MODELS, SETTINGS
 from trading_assets.defs.present import TRADING_TEAM, asset_metadata, origin, origin_tags
-from trading_assets.defs.versions import required
+from trading_assets.defs.versions import required, traded_with
 from trading_assets.errors import ModelError
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, MODEL_VERSIONS, TRIAL_RETURNS
+from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, MODEL_VERSIONS, PREDICTIONS, TRIAL_RETURNS
 
 if TYPE_CHECKING:
     from trading_assets.models import Bundle
@@ -45,7 +45,9 @@ def approved(
     _check_gates(store, settings, name, version, registry)
     _check_same_data(context.instance, name)
     known = registry.get(name, version)
-    certificate = parity.check(_check_same_settings(known, settings))
+    held = _check_same_settings(known, settings)
+    _check_same_research(context.instance, store, settings, held)
+    certificate = parity.check(held)
     status = known.status
     if status == "draft":
         status = registry.set_status(name, version, "approved").status
@@ -161,6 +163,34 @@ def _check_same_settings(candidate: "ModelVersion", settings: Settings) -> "Bund
             remedy="run the whole job retrain for it",
         )
     return held
+
+
+def _check_same_research(instance: dg.DagsterInstance, store: Store, settings: Settings, candidate: "Bundle") -> None:
+    """Refuse a backtest that was traded otherwise than the settings say, or on what another walk-forward predicted."""
+    from trading_assets.models.hashing import frame_hash
+    from trading_assets.registry import configuration
+
+    model = candidate.model
+    walked, traded = (required(instance, asset, model).metadata for asset in ("walk_forward", "backtest"))
+    tried = configuration(
+        candidate.spec, candidate.labels, features=candidate.features, fingerprint=candidate.feature_fingerprint
+    )
+    predicted = frame_hash(store.read(PREDICTIONS, where={"model": model}))
+    for found, wanted, problem in (
+        (traded.get("traded_with"), traded_with(settings, model), "the newest backtest was traded with other settings"),
+        (
+            walked.get("configuration"),
+            tried,
+            "the newest walk-forward tried another configuration than the candidate's",
+        ),
+        (
+            traded.get("predictions_hash"),
+            predicted,
+            "the newest backtest traded other predictions than the newest walk-forward made",
+        ),
+    ):
+        if found != wanted:
+            raise ModelError(problem, where=f"model {model}", remedy="run the whole job retrain for it")
 
 
 def _below(folder: Path, settings: Settings) -> str:

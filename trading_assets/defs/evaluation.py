@@ -24,7 +24,7 @@ from trading_assets.defs.present import (
     synthetic_markets,
 )
 from trading_assets.defs.verdicts import selected
-from trading_assets.defs.versions import required
+from trading_assets.defs.versions import required, traded_with
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import (
@@ -72,6 +72,7 @@ def backtest(
     """The walk-forward's predictions traded by the live strategy class with fees, slippage and latency."""
     from trading_assets.backtest import plots
     from trading_assets.backtest.scrutiny import trial_rows
+    from trading_assets.models.hashing import frame_hash
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     predictions = store.read(PREDICTIONS, where={"model": name})
@@ -96,6 +97,8 @@ def backtest(
             "report_file": dg.MetadataValue.path(str(page)),
             "equity": picture(curve, "equity and drawdown"),
             "version": version,
+            "traded_with": traded_with(settings, name),
+            "predictions_hash": frame_hash(predictions),
             **describe_frame(result.trades, TRADES),
             **measured(result.metrics),
         }

@@ -69,6 +69,7 @@ def walk_forward(
             **summary,
             "dataset_hash": data.content_hash,
             "dataset_rows": data.frame.height,
+            "configuration": tried,
             "folds": describe_frame(result.folds, FOLDS)["preview"],
             "shap_summary": picture(
                 shap_summary(importance.beeswarm(result.explanations, data.features), fmt="png"), "SHAP summary"

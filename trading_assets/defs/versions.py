@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.errors import ModelError
+from trading_assets.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,12 @@ def required(instance: dg.DagsterInstance, asset: str, model: str) -> Materializ
     if found is None:
         raise ModelError(f"no {asset} of this model", where=f"model {model}", remedy="run the job retrain for it")
     return found
+
+
+def traded_with(settings: Settings, model: str) -> str:
+    """Identify the settings that a backtest depends on: the model's, its labels', costs and capital, risk limits."""
+    parts = (settings.models[model], settings.labels, settings.backtest, settings.node.risk)
+    return hashlib.sha256("\n".join(part.model_dump_json() for part in parts).encode()).hexdigest()
 
 
 def refuse_outdated(instance: dg.DagsterInstance, asset: dg.AssetsDefinition, markets: Iterable[str]) -> None:
