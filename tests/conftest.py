@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -25,9 +26,11 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty embedded store in a temporary folder."""
-    return fresh_store(tmp_path)
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty embedded store in a temporary folder; its file is kept open, as in a run of Dagster's."""
+    store = fresh_store(tmp_path)
+    with store.kept_open():
+        yield store
 
 
 @pytest.fixture(scope="session")
