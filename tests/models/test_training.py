@@ -64,6 +64,14 @@ def test_rows_whose_outcome_may_have_been_missed_are_predicted_but_do_not_train(
     assert train(replace(holed, frame=complete), spec).classifier.text == train(holed, spec).classifier.text
 
 
+def test_a_purge_shorter_than_the_horizon_does_not_choose_the_outcomes_that_came_early(planted: PlantedFrames) -> None:
+    data = joined(planted(days=45))
+    short = SPEC.walk_forward.model_copy(update={"purge_days": 0})
+    folds = walk_forward(data, SPEC.model_copy(update={"walk_forward": short})).folds
+    assert data.horizon == timedelta(hours=6)
+    assert folds["train_rows"].to_list() == [30 * 96 - 23] * folds.height  # decisions in the last 6 hours, all of them
+
+
 @pytest.mark.parametrize("kind", ["none", "uniqueness", "attribution"])
 def test_a_window_in_which_no_outcome_was_seen_is_refused(planted: PlantedFrames, kind: str) -> None:
     features, labels = planted()

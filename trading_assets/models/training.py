@@ -230,7 +230,9 @@ def _parameters(settings: LightGBMSettings) -> dict[str, Any]:
 def _run_fold(
     dataset: Dataset, fold: Fold, spec: ModelSettings, *, explained: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[Explanation]]:
-    train, test = _seen(dataset.frame[fold.train], spec), dataset.frame[fold.test]
+    # Whole horizons alone: with a purge shorter than that the newest rows would be those that ended early.
+    whole = pl.col("known_at") + dataset.horizon <= fold.test_start - timedelta(days=spec.walk_forward.embargo_days)
+    train, test = _seen(dataset.frame[fold.train].filter(whole), spec), dataset.frame[fold.test]
     classifier = fit(train, dataset.features, spec.lightgbm, weights(train, spec, dataset.prices))
     probability = classifier.predict(test)
     predictions = _typed(
@@ -260,6 +262,10 @@ def _typed(columns: dict[str, Any], frame: pl.DataFrame) -> pl.DataFrame:
 def _seen(rows: pl.DataFrame, spec: ModelSettings) -> pl.DataFrame:
     """The rows whose outcome was seen: where too many candles are missing, a barrier may have been touched unseen."""
     seen = rows.filter(pl.col("missing_share") <= spec.max_missing_share, ~pl.col("dropped"))
+    if rows.is_empty():
+        raise ModelError(
+            "no row's horizon ends in it", where="training window", remedy="lengthen train_days or shorten horizon_bars"
+        )
     if seen.is_empty():
         raise ModelError(
             f"none of {rows.height} rows may train: all lack more than {spec.max_missing_share:g} of their candles, "
