@@ -113,6 +113,10 @@ def test_missing_bars_are_not_filled(bars):
         (lambda bars: bars.with_columns(low=pl.lit(0.0)), "low is 0.0"),
         (lambda bars: bars.with_columns(pl.col("known_at") + timedelta(minutes=1)), "not of 15 minutes"),
         (lambda bars: bars.with_columns(volume=pl.lit(-1.0)), "volume is -1.0"),
+        (lambda bars: bars.with_columns(volume=pl.lit(1e300)), r"volume is 1e\+300"),
+        (lambda bars: bars.with_columns(pl.col("open", "high", "low", "close") * 1e-70), "open is .*e-6"),
+        (lambda bars: bars.with_columns(high=pl.col("low"), low=pl.col("high")), "are not between low .* and high"),
+        (lambda bars: bars.with_columns(market=pl.lit(None, pl.String)), "market is null"),
         (
             lambda bars: pl.concat([bars, bars.with_columns(pl.col("ts") + timedelta(days=99), market=pl.lit("b"))]),
             "several markets",

@@ -62,9 +62,9 @@ PRICES = ("open", "high", "low", "close")
 
 
 def _jumping(bars: pl.DataFrame, share: float = 0.02) -> pl.DataFrame:
-    """A share of the bars, the fiftieth part, opens half as high, or half as high again, as the one before closed."""
+    """A share of the bars, the fiftieth part, opens half or twice as high as the one before closed."""
     rng = np.random.default_rng(4)
-    level = np.exp(np.cumsum(np.where(rng.random(ROWS) < share, rng.choice([-0.69, 0.405], ROWS), 0)))
+    level = np.exp(np.cumsum(np.where(rng.random(ROWS) < share, rng.choice([-0.69, 0.69], ROWS), 0)))
     return bars.with_columns(pl.col(*PRICES) * level)
 
 

@@ -39,6 +39,10 @@ _REACHES: Final = (_NEAR, 128, 272, 576, 768, 1_200)
 _FEW: Final = 128
 """Up to so many rows, a frame is made from one block: a series of each column takes longer to make than to compute."""
 
+_SMALLEST: Final = 1e-60
+_LARGEST: Final = 1e60
+"""Prices and volumes beyond these have products and squares that no number holds."""
+
 type Matrix = npt.NDArray[np.float64]
 
 KEYS: Final = ("market", "ts", "known_at")
@@ -174,6 +178,8 @@ def check(bars: pl.DataFrame) -> None:
     if bars.is_empty():
         return
     where = str(bars["market"][0])
+    if bars["market"].null_count():
+        raise InvalidFrame("market is null", where="bars for features", remedy="name the market in each row")
     if not (bars["market"] == bars["market"][0]).all():
         raise InvalidFrame("several markets in one frame", where=where, remedy="give one at a time")
     ts = _microseconds(bars)
@@ -183,11 +189,24 @@ def check(bars: pl.DataFrame) -> None:
         raise InvalidFrame(
             "a bar is not of 15 minutes", where=where, remedy="give 15-minute bars, with known_at at their end"
         )
-    for name in OHLCV:
-        values = bars[name].to_numpy()
+    _check_numbers(bars, where)
+
+
+def _check_numbers(bars: pl.DataFrame, where: str) -> None:
+    columns = [bars[name].to_numpy() for name in OHLCV]
+    for name, values in zip(OHLCV, columns, strict=True):
         lowest = values.min()
-        if (lowest > 0 or (lowest == 0 and name == "volume")) and values.max() < np.inf:
+        if (lowest > _SMALLEST or (lowest >= 0 and name == "volume")) and values.max() < _LARGEST:
             continue  # a NaN is neither
-        bad = ~np.isfinite(values) | (values < 0 if name == "volume" else values <= 0)
+        bad = ~((values >= 0 if name == "volume" else values > _SMALLEST) & (values < _LARGEST))
         row = int(bad.argmax())
         raise InvalidFrame(f"{name} is {bars[name][row]}", where=f"{where} {bars['ts'][row]:%Y-%m-%d %H:%M}")
+    open_, high, low, close, _ = columns
+    held = (high >= open_) & (high >= close) & (low <= open_) & (low <= close)
+    if not held.all():
+        row = int(held.argmin())
+        raise InvalidFrame(
+            f"open {open_[row]} and close {close[row]} are not between low {low[row]} and high {high[row]}",
+            where=f"{where} {bars['ts'][row]:%Y-%m-%d %H:%M}",
+            remedy="leave such bars out: a missing bar says nothing wrong",
+        )

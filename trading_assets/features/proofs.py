@@ -35,6 +35,15 @@ TOLERANCE: Final = 1e-9
 _ELSEWHEN: Final = timedelta(days=11, hours=13, minutes=15)
 """Another time of day, week and month."""
 
+_WITHIN: Final = {
+    "open": ("low", "high"),
+    "high": ("high", None),
+    "low": (None, "low"),
+    "close": ("low", "high"),
+    "volume": (None, None),
+}
+"""Where a column may move, so that bars stay bars."""
+
 ROWS: Final = "rows"
 """Stands for a feature where the rows themselves differ."""
 
@@ -230,8 +239,9 @@ def _changed_inputs(
     time = pl.col("ts", "known_at")
     later = {name: frame.with_columns(pl.col("known_at") + _ELSEWHEN) for name, frame in companions.items()}
     yield "ts", bars.with_columns(time + _ELSEWHEN), later
-    for name in OHLCV:
-        yield name, bars.with_columns(pl.col(name) * _noise(bars, name)), dict(companions)
+    for name, (low, high) in _WITHIN.items():
+        moved = (pl.col(name) * _noise(bars, name)).clip(low and pl.col(low), high and pl.col(high))
+        yield name, bars.with_columns(moved.alias(name)), dict(companions)
     for companion, frame in companions.items():
         for column in COMPANIONS[companion].columns:
             noisy = frame.with_columns(pl.col(column) * _noise(frame, column))
