@@ -163,6 +163,10 @@ def test_frames_that_cannot_be_labelled_are_refused():
             triple_barrier(bars, path, **good)
     with pytest.raises(InvalidFrame, match="open is not a positive number"):
         triple_barrier(bars_of(3), candles.with_columns(pl.col("open").cast(pl.String)), **good)
+    with pytest.raises(InvalidFrame, match="open or close is not between low and high"):
+        triple_barrier(bars_of(3), candles.with_columns(high=pl.col("low") * 0.9), **good)
+    with pytest.raises(InvalidFrame, match="market is null"):
+        triple_barrier(bars_of(3).with_columns(market=pl.lit(None, pl.String)), candles, **good)
     with pytest.raises(SettingsError, match="without a time zone"):
         triple_barrier(bars_of(3), candles, **good | {"until": datetime(2025, 4, 1)})  # noqa: DTZ001
     with pytest.raises(InvalidFrame, match="make it Datetime"):

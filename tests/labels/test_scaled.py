@@ -208,6 +208,8 @@ def test_a_perfect_trend_and_a_flat_market_have_finite_t_values() -> None:
     )
     assert (rising["t_value"] > 1e3).all()
     assert rising["t_value"].is_finite().all()
+    single = trend_scanning(bars.with_columns(pl.col("close").cast(pl.Float32)), spans=[5], until=bars["known_at"][-1])
+    assert single.schema == rising.schema
     flat = trend_scanning(bars.with_columns(close=pl.lit(7.0)), spans=[5], until=bars["known_at"][-1])
     assert (flat["label"] == 0).all()
     assert trend_scanning(bars.head(4), spans=[5], until=bars["known_at"][-1]).schema == rising.schema

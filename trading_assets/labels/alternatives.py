@@ -113,7 +113,9 @@ def trend_scanning(bars: pl.DataFrame, *, spans: Sequence[int], until: datetime)
         )
     from trading_assets.labels.kernels import trends  # compiled on first use
 
-    span, t_value = trends(known["close"].log().to_numpy(), np.array(sorted(spans), dtype=np.int64), PERFECT)
+    span, t_value = trends(
+        known["close"].cast(pl.Float64).log().to_numpy(), np.array(sorted(spans), dtype=np.int64), PERFECT
+    )
     close = known["close"].to_numpy()
     return (
         known.head(rows)

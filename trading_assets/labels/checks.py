@@ -31,24 +31,19 @@ def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str, *, late
     ------
     InvalidFrame
         Columns are missing, times of another type, null or not ascending, a bar is known before it begins, there are
-        several markets, or prices are not positive numbers.
+        several markets or an unnamed one, or prices are not positive numbers between low and high.
     """
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise InvalidFrame(f"no column {', '.join(missing)}", where=f"labels: {name}")
+    if "market" in columns and frame["market"].null_count():
+        raise InvalidFrame("market is null", where=f"labels: {name}", remedy="name the market in each row")
     # The ends tell, as ts is unique; to compare every row takes a tenth of the time that labelling does.
     if "market" in columns and frame.height and frame["market"][0] != frame["market"][-1]:
         raise InvalidFrame("several markets", where=f"labels: {name}", remedy=SORT)
     _check_times(frame, columns, name, late=late)
-    for column in (column for column in columns if column in PRICES and frame.height):
-        prices = frame[column].to_numpy()
-        # Both are NaN where one is.
-        if not (frame.schema[column].is_numeric() and prices.min() > 0 and prices.max() < np.inf):
-            raise InvalidFrame(
-                f"{column} is not a positive number everywhere",
-                where=f"labels: {name}",
-                remedy="leave such candles out: a missing candle touches nothing",
-            )
+    if frame.height:
+        _check_prices(frame.select(column for column in PRICES if column in columns), name)
 
 
 def check_timeframe(candles: pl.DataFrame, timeframe: str, *, where: str) -> None:
@@ -79,6 +74,23 @@ def check_until(until: datetime, *, where: str) -> None:
     """
     if until.tzinfo is None:
         raise SettingsError(f"until is {until}, without a time zone", where=where, remedy="give it in UTC")
+
+
+def _check_prices(prices: pl.DataFrame, name: str) -> None:
+    numbers = {column: prices[column].to_numpy() for column in prices.columns}
+    wrong = ""
+    for column, values in numbers.items():
+        # Both are NaN where one is.
+        if not (prices.schema[column].is_numeric() and values.min() > 0 and values.max() < np.inf):
+            wrong = wrong or f"{column} is not a positive number everywhere"
+    if not wrong and {"high", "low"} <= numbers.keys():
+        high, low = numbers["high"], numbers["low"]
+        ends = [values for column, values in numbers.items() if column in ("open", "close")]
+        if any((values > high).any() or (values < low).any() for values in ends):
+            wrong = "open or close is not between low and high"
+    if wrong:
+        remedy = "leave such candles out: a missing candle touches nothing"
+        raise InvalidFrame(wrong, where=f"labels: {name}", remedy=remedy)
 
 
 def _check_times(frame: pl.DataFrame, columns: tuple[str, ...], name: str, *, late: bool) -> None:
