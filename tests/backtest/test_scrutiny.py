@@ -177,6 +177,8 @@ def test_a_registry_that_was_moved_away_does_not_make_the_trials_forgotten(stead
     fresh = remembered(Tried(1, (2.4,)), kept)
     assert (fresh.count, len(fresh.sharpes)) == (11, 11)
     assert deflated(steady, fresh)["dsr"] < deflated(steady, Tried(1, (2.4,)))["dsr"] - 0.05
+    bundles = remembered(Tried(30, (2.4,)), kept)
+    assert (bundles.count, len(bundles.sharpes)) == (30, 11), "the higher count, and every ratio that is known"
     whole = Tried(11, tuple(rng.normal(0, 1, 11)))
     assert remembered(whole, kept) is whole
     assert remembered(Tried(0, ()), kept).count == 0, "without a registry there is no approval"

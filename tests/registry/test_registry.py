@@ -14,7 +14,14 @@ import pytest
 from trading_assets.errors import ModelError
 from trading_assets.models import Bundle, Dataset, TrainedModel, join, load, train, write
 from trading_assets.registry import CHAMPION, Registry, Tried, configuration
-from trading_assets.settings import LabelSettings, LightGBMSettings, ModelSettings, Settings, WalkForwardSettings
+from trading_assets.settings import (
+    LabelSettings,
+    LightGBMSettings,
+    MlflowSettings,
+    ModelSettings,
+    Settings,
+    WalkForwardSettings,
+)
 from trading_assets.store.tables import MODEL_VERSIONS
 
 if TYPE_CHECKING:
@@ -251,6 +258,19 @@ def test_a_backtest_repeated_is_a_trial_where_it_came_out_otherwise(desk: Desk) 
     assert (tried.count, sorted(tried.sharpes)) == (3, [0.8, 1.1, 1.4])
     desk.registry._client.delete_run(desk.registry.get("a", 1).mlflow_run_id)
     assert desk.registry.trials(["sample:A/USDT"]).count == 3
+
+
+def test_bundles_on_disk_remember_what_a_registry_that_was_moved_away_counted(desk: Desk) -> None:
+    for auc in (0.6, 0.7, 0.8):
+        desk.register(auc)
+    elsewhere = MlflowSettings(tracking_uri=f"sqlite:///{desk.settings.data_dir / 'another.db'}")
+    desk.registry = Registry(desk.settings.model_copy(update={"mlflow": elsewhere}))
+    assert desk.registry.trials(["sample:A/USDT"]).count == 0, "no registry, no count, no approval"
+    assert desk.register(0.9) == 1, "versions begin anew"
+    assert desk.registry.trials(["sample:A/USDT"]).count == 4
+    assert desk.registry.trials(["sample:Z/USDT"]).count == 0
+    (desk.bundle(0.8).folder / "settings.json").write_text("{")
+    assert desk.registry.trials(["sample:A/USDT"]).count == 4, "also where one is damaged"
 
 
 def test_a_walk_forward_is_a_trial_once_and_no_further_one_where_a_version_is_made_of_it(desk: Desk) -> None:

@@ -92,10 +92,10 @@ def remembered(tried: Tried, other_trials: pl.DataFrame) -> Tried:
         As for :func:`scrutinise`.
     """
     kept = other_trials.group_by("model", "version", maintain_order=True).agg("return")
-    if not tried.count or kept.height < tried.count:
+    if not tried.count or kept.height < len(tried.sharpes):
         return tried
     sharpes = (sharpe(np.array(returns)) for returns in kept["return"])
-    return Tried(kept.height + 1, (*tried.sharpes, *sharpes))
+    return Tried(max(tried.count, kept.height + 1), (*tried.sharpes, *sharpes))
 
 
 def choice(

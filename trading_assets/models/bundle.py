@@ -242,6 +242,17 @@ def load(folder: Path, *, expected_hash: str | None = None, feature_fingerprint:
     )
 
 
+def markets_on_disk(bundles_dir: Path) -> list[tuple[str, ...] | None]:
+    """The markets of every bundle that is kept there, intact or not; None where one does not say them."""
+    found: list[tuple[str, ...] | None] = []
+    for file in bundles_dir.glob(f"[!.]*/[!.]*/{CONTENT[2]}"):
+        try:
+            found.append(tuple(json.loads(file.read_bytes())["spec"]["markets"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            found.append(None)
+    return found
+
+
 def _combined(hashes: Mapping[str, str]) -> str:
     lines = "".join(f"{hashes.get(name)}  {name}\n" for name in CONTENT)
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 import polars as pl
 
 from trading_assets.errors import ModelError
-from trading_assets.models.bundle import Bundle
+from trading_assets.models.bundle import Bundle, markets_on_disk
 from trading_assets.registry.mlflow_client import explained, locked, open_client
 from trading_assets.registry.runs import lineage, measured, parameters
 from trading_assets.registry.trials import MARKETS_TAG, SHARPE_METRIC, WALK_FORWARD_TAG, Tried
@@ -179,11 +179,17 @@ class Registry:
             self._client.set_terminated(run.info.run_id)
 
     def trials(self, markets: Sequence[str]) -> Tried:
-        """Everything that was tried on any of these markets, whatever the model was called and became of it."""
+        """Everything that was tried on any of these markets, whatever the model was called and became of it.
+
+        Bundles stay on disk when a registry is moved away, so there are at least as many trials as bundles; a registry
+        that knows of none counts none.
+        """
         if self._tracking_uri is None and not self._database.exists():
             return Tried(0, ())
         with self._answering():
-            return Tried.of(self._runs(), markets, self._backtests)
+            tried = Tried.of(self._runs(), markets, self._backtests)
+        kept = sum(1 for own in markets_on_disk(self._bundles_dir) if own is None or not set(own).isdisjoint(markets))
+        return replace(tried, count=max(tried.count, kept)) if tried.count else tried
 
     def versions_frame(self) -> pl.DataFrame:
         """All versions as rows of the ``model_versions`` table."""
