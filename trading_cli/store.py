@@ -57,9 +57,12 @@ def copy(
 
     if source == target:
         raise SettingsError("source and target are the same store", remedy="name two")
-    place = StoreAsPlace(open_store(source))
-    tables = _tables(table)
-    with _followed(sum(portion.rows for t in tables for portion in place.portions(t)), "copying") as follow:
+    store, tables = open_store(source), _tables(table)
+    place = StoreAsPlace(store)
+    with (
+        store.kept_open(),
+        _followed(sum(portion.rows for t in tables for portion in place.portions(t)), "copying") as follow,
+    ):
         copied = list(copy(place, open_store(target), tables, follow))
     _print_copied(copied)
 

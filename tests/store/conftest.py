@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,8 @@ def store(url: str) -> Store:
 
 
 @pytest.fixture(scope="module")
-def lasting_store(engine: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """One store for all examples of a property; each example empties the tables that it writes."""
-    return open_store(engine(tmp_path_factory.mktemp("store")), lock_timeout_s=30)
+def lasting_store(engine: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One store for all examples of a property, opened once; each example empties the tables that it writes."""
+    store = open_store(engine(tmp_path_factory.mktemp("store")), lock_timeout_s=30)
+    with store.kept_open():
+        yield store

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.servers import postgres_server, timescale_server
+from tests.stores import fresh_store
 from trading_assets.candles import OHLCV, TS
 from trading_assets.errors import StoreError
 from trading_assets.store import TABLES, Store, open_store
@@ -40,10 +42,25 @@ def candles(market: str = "x:A/B", count: int = 500) -> pl.DataFrame:
     return pl.DataFrame(columns).with_columns(market=pl.lit(market), timeframe=pl.lit("1h")).select(*CANDLES.columns)
 
 
+@pytest.fixture(scope="module")
+def source_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an embedded store with a row or more of every kind of column."""
+    folder = tmp_path_factory.mktemp("source")
+    store = fresh_store(folder)
+    with store.kept_open():
+        fill(store)
+    return folder / "market.duckdb"
+
+
 @pytest.fixture
-def source(tmp_path: Path) -> Store:
-    """An embedded store with a row or more of every kind of column."""
-    store = open_store(f"duckdb:///{tmp_path / 'source.duckdb'}")
+def source(source_file: Path, tmp_path: Path) -> Iterator[Store]:
+    """A copy of that store, opened once."""
+    store = open_store(f"duckdb:///{shutil.copy(source_file, tmp_path / 'source.duckdb')}")
+    with store.kept_open():
+        yield store
+
+
+def fill(store: Store) -> None:
     store.upsert(CANDLES, pl.concat([candles(), candles("x:C/B", 30)]))
     bars = pl.DataFrame({"ts": hours(48)}).select(market=pl.lit("x:A/B"), ts="ts", known_at="ts")
     store.upsert(FEATURES, bars.with_columns(zeta=pl.lit(0.5), alpha=pl.when(pl.col("ts") > START).then(1.5)))
@@ -57,12 +74,12 @@ def source(tmp_path: Path) -> Store:
     store.upsert(CANDLES_QUARANTINE, pl.DataFrame(bad, schema=CANDLES_QUARANTINE.columns))
     folds = {name: [None] * 2 for name in FOLDS.columns} | {"model": ["m", "n"], "fold": [1, 1]}
     store.upsert(FOLDS, pl.DataFrame(folds, schema=FOLDS.columns))
-    return store
 
 
 def contents(store: Store) -> dict[str, str]:
     place = StoreAsPlace(store)
-    return {str(portion): frame_hash(place.load(portion)) for table in FILLED for portion in place.portions(table)}
+    with store.kept_open():
+        return {str(portion): frame_hash(place.load(portion)) for table in FILLED for portion in place.portions(table)}
 
 
 def bring(source: Store, target: Store, follow: Callable[[Portion], None] | None = None) -> dict[str, tuple[int, int]]:

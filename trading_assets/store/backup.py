@@ -41,17 +41,18 @@ def back_up(
         raise StoreError("there is something already", where=str(folder), remedy="name a folder that does not exist")
     partial = folder.with_name(f".{folder.name}.{os.getpid()}")
     entries: list[dict[str, Any]] = []
+    place = StoreAsPlace(store)
     try:
-        for table in tables:
-            (partial / table.name).mkdir(parents=True)
-            place = StoreAsPlace(store)
-            for number, portion in enumerate(place.portions(table), 1):
-                frame = place.load(portion)
-                file = f"{table.name}/{number:05}.parquet"
-                frame.write_parquet(partial / file)
-                entries.append(_entry(portion, file, frame))
-                if follow is not None:
-                    follow(portion)
+        with store.kept_open():
+            for table in tables:
+                (partial / table.name).mkdir(parents=True)
+                for number, portion in enumerate(place.portions(table), 1):
+                    frame = place.load(portion)
+                    file = f"{table.name}/{number:05}.parquet"
+                    frame.write_parquet(partial / file)
+                    entries.append(_entry(portion, file, frame))
+                    if follow is not None:
+                        follow(portion)
         manifest = {"format": _FORMAT, "layout": LAYOUT, "made": datetime.now(UTC).isoformat(), "files": entries}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1))
         _make_durable(partial)

@@ -134,26 +134,30 @@ def copy(
         If a portion that was read back differs, or the target was made by newer software.
     """
     migrate(target)
-    there = StoreAsPlace(target)
-    for table in tables:
-        portions = source.portions(table)
-        written = 0
-        for portion in portions:
-            frame = source.load(portion)
-            wanted = frame_hash(frame)
-            if frame_hash(there.load(portion)) != wanted:
-                target.replace(table, frame, where=portion.where, start=portion.start, end=portion.end)
-                written += len(frame)
-                if frame_hash(there.load(portion)) != wanted:
-                    raise StoreError(
-                        f"{portion} is not at the target what it is at the source",
-                        where=table.name,
-                        remedy="something else writes to one of them: stop it and run this again",
-                    )
-            if follow is not None:
-                follow(portion)
-        rows = sum(portion.rows for portion in portions)
-        yield Copied(table, rows, written, sum(portion.rows for portion in there.portions(table)) - rows)
+    with target.kept_open():
+        for table in tables:
+            yield _copy_table(source, StoreAsPlace(target), table, follow)
+
+
+def _copy_table(source: Place, target: StoreAsPlace, table: Table, follow: Callable[[Portion], None] | None) -> Copied:
+    portions = source.portions(table)
+    written = 0
+    for portion in portions:
+        frame = source.load(portion)
+        wanted = frame_hash(frame)
+        if frame_hash(target.load(portion)) != wanted:
+            target.store.replace(table, frame, where=portion.where, start=portion.start, end=portion.end)
+            written += len(frame)
+            if frame_hash(target.load(portion)) != wanted:
+                raise StoreError(
+                    f"{portion} is not at the target what it is at the source",
+                    where=table.name,
+                    remedy="something else writes to one of them: stop it and run this again",
+                )
+        if follow is not None:
+            follow(portion)
+    rows = sum(portion.rows for portion in portions)
+    return Copied(table, rows, written, sum(portion.rows for portion in target.portions(table)) - rows)
 
 
 def _next_month(month: datetime) -> datetime:
