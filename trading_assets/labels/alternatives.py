@@ -101,7 +101,7 @@ def trend_scanning(bars: pl.DataFrame, *, spans: Sequence[int], until: datetime)
         raise SettingsError(
             f"spans {list(spans)}", where="trend scanning", remedy=f"one or more of at least {MIN_SPAN}"
         )
-    known = bars.filter(pl.col("known_at") <= until)
+    known = bars.filter(pl.col("known_at") <= until).with_columns(pl.col("close").cast(pl.Float64))
     rows = known.height - max(spans) + 1
     if rows < 1:
         return (
@@ -113,9 +113,7 @@ def trend_scanning(bars: pl.DataFrame, *, spans: Sequence[int], until: datetime)
         )
     from trading_assets.labels.kernels import trends  # compiled on first use
 
-    span, t_value = trends(
-        known["close"].cast(pl.Float64).log().to_numpy(), np.array(sorted(spans), dtype=np.int64), PERFECT
-    )
+    span, t_value = trends(known["close"].log().to_numpy(), np.array(sorted(spans), dtype=np.int64), PERFECT)
     close = known["close"].to_numpy()
     return (
         known.head(rows)
