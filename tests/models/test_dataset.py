@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading_assets.errors import ModelError
+from trading_assets.errors import InvalidFrame, ModelError
 from trading_assets.models import dataset
 from trading_assets.models.dataset import Dataset, join
 from trading_assets.models.hashing import frame_hash
@@ -96,6 +96,38 @@ def test_a_market_without_labels_is_named(planted: PlantedFrames) -> None:
         joined((features, labels.filter(pl.col("market") == "sample:A/USDT")))
     with pytest.raises(ModelError, match="sample:C/USDT: no labelled rows"):
         join(features[:0], labels, names=NAMES, fingerprint="", markets=["sample:C/USDT"])
+
+
+def changed(frame: pl.DataFrame, column: str, value: pl.Expr) -> pl.DataFrame:
+    """One row has another value."""
+    return frame.with_columns(pl.when(pl.int_range(pl.len()) == 7).then(value).otherwise(column).alias(column))
+
+
+def test_frames_that_would_give_a_wrong_data_set_without_a_word_are_refused(planted: PlantedFrames) -> None:
+    features, labels = planted(days=2)
+    unzoned = pl.col("ts").dt.replace_time_zone(None)
+    wrong = {
+        "features: 2 rows have a bar that another row has too": (pl.concat([features, features[5:6]]), labels),
+        "labels: 2 rows have a bar that another row has too": (features, pl.concat([labels, labels[5:6]])),
+        "features: ts is Datetime": (features.with_columns(unzoned), labels),
+        "labels: label has 1 nulls": (features, changed(labels, "label", pl.lit(None))),
+        "labels: no column ambiguous": (features, labels.drop("ambiguous")),
+        "features: f2 are not numbers": (features.with_columns(f2=pl.lit("x")), labels),
+        # Features that are known after the entry would be a look into the future.
+        "features of 1 bars are known at another time": (
+            changed(features, "known_at", pl.col("known_at") + timedelta(minutes=1)),
+            labels,
+        ),
+    }
+    for message, frames in wrong.items():
+        with pytest.raises(InvalidFrame, match=message):
+            joined(frames)
+
+
+def test_no_labels_at_all_say_what_to_materialize(planted: PlantedFrames) -> None:
+    features, labels = planted(days=2)
+    with pytest.raises(ModelError, match="sample:A/USDT: no labelled rows; materialize features and labels"):
+        joined((features, labels[:0]))
 
 
 def test_features_that_other_code_computed_are_refused(planted: PlantedFrames) -> None:

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from trading_assets.candles import TS, timeframe_delta
-from trading_assets.errors import ModelError
+from trading_assets.errors import InvalidFrame, ModelError
 from trading_assets.models.hashing import frame_hash
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
 
 OUTCOME = ("label_end", "label", "return", "take_profit", "stop_loss")
+_KEYS = ("market", "ts", "known_at")
 _DOUBTS = ("resolution", "missing_candles", "ambiguous")
 REMEDY = "materialize features and labels of these markets"
 
@@ -115,7 +116,7 @@ def build(
 
     where = {"market": list(markets)}
     features = store.read(FEATURES, where=where)
-    labels = store.read(LABELS, where=where, columns=["market", "ts", *OUTCOME, *_DOUBTS])
+    labels = store.read(LABELS, where=where, columns=[*_KEYS, *OUTCOME, *_DOUBTS])
     if until is not None:
         features = features.filter(pl.col("known_at") <= until)
     names = usable_names(features, companions)
@@ -185,7 +186,12 @@ def join(
     ------
     ModelError
         If a market has no labelled rows or a feature column is missing or empty.
+    InvalidFrame
+        If columns are missing, null or of another type, rows are there twice, or a bar's features are known at another
+        time than its label is entered.
     """
+    _check(features, _KEYS, "features")
+    _check(labels, (*_KEYS, *OUTCOME, *_DOUBTS), "labels")
     missing = [name for name in names if name not in features.columns or features[name].is_null().all()]
     if missing and features.height:
         raise ModelError(
@@ -193,19 +199,27 @@ def join(
             where="features",
             remedy="they were computed by other code: materialize features again",
         )
+    if text := [name for name in names if name in features.columns and not features.schema[name].is_numeric()]:
+        raise InvalidFrame(f"{', '.join(text[:5])} are not numbers", where="features")
     wanted = sorted(set(markets if markets is not None else features["market"]))
     frame = (
-        features.select("market", "ts", "known_at", *(pl.col(name).cast(pl.Float64) for name in names))
-        .join(labels.select("market", "ts", *OUTCOME, *_DOUBTS), on=["market", "ts"], how="inner")
+        features.select(*_KEYS, *(pl.col(name).cast(pl.Float64) for name in names))
+        .join(
+            labels.select("market", "ts", pl.col("known_at").alias("entered"), *OUTCOME, *_DOUBTS), on=["market", "ts"]
+        )
         .with_columns(_missing_share(labels), dropped=pl.col("ambiguous") & drop_ambiguous)
-        .select("market", "ts", "known_at", *OUTCOME, "missing_share", "dropped", *names)
         .sort("ts", "market")
-        if features.height
+        if features.height and labels.height
         else pl.DataFrame(schema={"market": pl.String, "known_at": TS})
     )
     absent = [market for market in wanted if market not in frame["market"].unique()]
     if absent or frame.is_empty():
         raise ModelError("no labelled rows", where=", ".join(absent) or "data set", remedy=REMEDY)
+    if other := (frame["known_at"] != frame["entered"]).sum():
+        raise InvalidFrame(
+            f"features of {other} bars are known at another time than their labels say", where="data set"
+        )
+    frame = frame.select(*_KEYS, *OUTCOME, "missing_share", "dropped", *names)
     start, end = frame["known_at"].min(), features["known_at"].max()
     assert isinstance(start, datetime)
     assert isinstance(end, datetime)
@@ -217,3 +231,16 @@ def _missing_share(labels: pl.DataFrame) -> pl.Expr:
     step = pl.col("resolution").replace_strict(steps, return_dtype=pl.Duration("us"))
     share = pl.col("missing_candles") * step / (pl.col("label_end") - pl.col("known_at"))
     return share.fill_null(0.0).alias("missing_share")
+
+
+def _check(frame: pl.DataFrame, columns: Sequence[str], name: str) -> None:
+    if absent := [column for column in columns if column not in frame.columns]:
+        raise InvalidFrame(f"no column {', '.join(absent)}", where=name)
+    for column in columns:
+        dtype, nulls = frame.schema[column], frame[column].null_count()
+        if column in ("ts", "known_at", "label_end") and dtype != TS:
+            raise InvalidFrame(f"{column} is {dtype}", where=name, remedy="make it Datetime(us, UTC)")
+        if nulls and column != "missing_candles":  # older rows were not counted
+            raise InvalidFrame(f"{column} has {nulls} nulls", where=name, remedy="leave such rows out")
+    if twice := frame.select("market", "ts").is_duplicated().sum():
+        raise InvalidFrame(f"{twice} rows have a bar that another row has too", where=name, remedy="leave one of them")
