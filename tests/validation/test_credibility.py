@@ -29,6 +29,15 @@ def test_failed_trials_count_too() -> None:
     assert credibility(RETURNS, tried, trials=1)["trials"] == 3
 
 
+def test_trials_that_never_traded_do_not_make_the_others_look_more_credible() -> None:
+    tried = [sharpe(RETURNS), 0.3, -1.2, 2.6, 0.9]
+    alone = credibility(RETURNS, tried)
+    padded = credibility(RETURNS, [*tried, *[0.0] * 200])
+    assert padded["trials"] == 205
+    assert padded["expected_max_sharpe"] > alone["expected_max_sharpe"] > 1
+    assert padded["dsr"] < alone["dsr"]
+
+
 def test_a_strategy_that_never_traded_has_finite_figures_and_no_credit() -> None:
     got = credibility(np.zeros(100), [0.0, 1.5, 0.4])
     assert all(map(math.isfinite, got.values()))

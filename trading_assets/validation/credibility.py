@@ -33,7 +33,8 @@ def credibility(daily_returns: npt.ArrayLike, trial_sharpes: Sequence[float], *,
     trials
         How many trials there were where some have no Sharpe ratio, e.g. because they failed; never less than
         ``trial_sharpes`` has. Where fewer than two have one, their variance is taken to be that of the estimate of a
-        Sharpe ratio of 0, ``1 / (n - 1)``: many trials that nobody measured must not be free.
+        Sharpe ratio of 0, ``1 / (n - 1)``: many trials that nobody measured must not be free. Nor must those that never
+        traded, whose ratios of 0 would only narrow the variance: it is not less than that of the others.
 
     Returns
     -------
@@ -51,6 +52,8 @@ def credibility(daily_returns: npt.ArrayLike, trial_sharpes: Sequence[float], *,
     estimate = SharpeEstimate.of(daily_returns)
     known = Trials.of([sharpe / year for sharpe in trial_sharpes])
     variance = known.variance if len(trial_sharpes) > 1 else 1 / (estimate.observations - 1)
+    if traded := [sharpe / year for sharpe in trial_sharpes if sharpe != 0]:
+        variance = max(variance, Trials.of(traded).variance)
     tried = Trials(max(known.count, trials), variance)
     return {
         "psr": probabilistic_sharpe_ratio(estimate),
