@@ -33,7 +33,7 @@ def by_talib(bars: pl.DataFrame) -> dict[str, tuple[str, np.ndarray]]:
     aroon_down, aroon_up = talib.AROON(h, low, 25)
     ema = {bars_: talib.EMA(c, bars_) for bars_ in (9, 21, 50, 200)}
     atr, mean_volume = talib.ATR(h, low, c, 14), talib.EMA(v, 10)
-    hl = (h + low) / 2
+    hl, obv = (h + low) / 2, talib.OBV(c, v)
     values = {
         **{f"ema_{n}_distance": ("EMA", c / ema[n] - 1) for n in (9, 21, 50)},
         **{f"ema_{n}_slope": ("EMA", ema[n] / lagged(ema[n], 10) - 1) for n in (9, 21, 50)},
@@ -72,6 +72,7 @@ def by_talib(bars: pl.DataFrame) -> dict[str, tuple[str, np.ndarray]]:
         "ultimate_oscillator": ("ULTOSC", talib.ULTOSC(h, low, c, 7, 14, 28)),
         "body_share": ("BOP", talib.BOP(o, h, low, c)),
         "mfi_14": ("MFI", talib.MFI(h, low, c, v, 14)),
+        "obv_slope_20": ("OBV", (obv - lagged(obv, 20)) / talib.SUM(v, 20)),
         "chaikin_oscillator_3_10": ("ADOSC", talib.ADOSC(h, low, c, v, 3, 10) / mean_volume),
         "natr_14": ("NATR", talib.NATR(h, low, c, 14) / 100),
         "true_range_ratio_14": ("TRANGE, ATR", talib.TRANGE(h, low, c) / atr),
