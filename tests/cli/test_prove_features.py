@@ -6,8 +6,13 @@ import re
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from trading_assets.features.proving import made_up_bars
+from trading_assets.settings import load_settings
+from trading_assets.store import configured_store
+from trading_assets.store.tables import BARS
 from trading_cli import main
 
 MODULE = '''
@@ -75,6 +80,19 @@ def test_a_feature_that_sees_the_future_is_refuted_with_bar_and_values(trading, 
     assert "look-ahead" in out
     assert "tomorrow at 2025-01-" in out
     assert "look-ahead: read no bar after the present one" in out
+
+
+def test_features_are_proven_on_stored_bars_too_and_too_few_of_them_prove_nothing(trading, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRADING_DATA_DIR", str(tmp_path))
+    bars = made_up_bars(300).with_columns(candles=pl.lit(15, pl.Int32))
+    configured_store(load_settings()).upsert(BARS["15m"], bars)
+    own = _write(tmp_path / "honest_on_stored.py", MODULE)
+    code, out, _ = trading("prove-features", own, "--market", bars["market"][0], "--replayed", "200")
+    assert code == 0
+    assert f"{bars['market'][0]}: 1 of 1 features proven" in out
+    code, _, err = trading("prove-features", own, "--market", bars["market"][0])
+    assert code == 2
+    assert "300 bars are too few to prove look-backs of 4; give at least 1,008 bars" in " ".join(err.split())
 
 
 def test_a_feature_that_fails_is_refuted_with_the_line_and_the_others_are_judged(trading, tmp_path):
