@@ -39,7 +39,7 @@ LABELS: Final = Table(
     ("market", "ts"),
     notes={
         "label_end": "when the outcome became known; purging works on it",
-        "bars_to_hit": "15-minute bars from known_at to the hit, rounded up",
+        "bars_to_hit": "15-minute bars from the entry to label_end, rounded up",
         "side": "1 long, -1 short",
         "take_profit": "the barrier's distance as a fraction of entry_price",
         "stop_loss": "the barrier's distance as a fraction of entry_price",
