@@ -39,7 +39,7 @@ def shap_summary(dots: pl.DataFrame, *, fmt: Format = "svg") -> bytes:
         axes.axvline(0, color=GREY, linewidth=0.8)
         axes.set_yticks(range(len(names)), list(reversed(names)), fontsize=7.5)
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel("added to the log-odds of take-profit first (blue: low values, red: high ones)")
+        axes.set_xlabel("added to the log-odds of take-profit first (blue: low values, orange: high ones)")
         axes.set_title("SHAP values on the test rows of all folds")
         return save()
 

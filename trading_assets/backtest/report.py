@@ -154,13 +154,14 @@ def belief_rows(metrics: Mapping[str, float], predictions: pl.DataFrame) -> list
         error = f"{expected_calibration_error(predicted, happened):.1%}"
     trials, choices = metrics.get("trials", 0.0), metrics.get("choices", 0.0)
     luck, needed = metrics.get("expected_max_sharpe", 0.0), metrics.get("min_track_record_days", math.nan)
+    tried = "1 trial" if trials == 1 else f"{trials:.0f} trials"
     return [
         ("Sharpe, 95 % interval", interval("sharpe", ".2f"), "stationary block bootstrap of daily returns"),
         ("Max drawdown, 95 % interval", interval("max_drawdown", ".1%"), "the same days in other orders"),
         ("Profit factor, 95 % interval", interval("profit_factor", ".2f"), "bootstrap of trades"),
         ("Win rate, 95 % interval", interval("win_rate", ".1%"), "bootstrap of trades"),
         ("Probabilistic Sharpe", share("psr"), "probability that the true Sharpe ratio is above 0"),
-        ("Deflated Sharpe", share("dsr"), f"the same after {trials:.0f} trials, whose luck alone makes {luck:.2f}"),
+        ("Deflated Sharpe", share("dsr"), f"the same after {tried}, whose luck alone makes {luck:.2f}"),
         (
             "Track record needed",
             f"{needed:,.0f} days" if math.isfinite(needed) else "not measurable",
