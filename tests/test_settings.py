@@ -48,6 +48,8 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
         ({"gates.min_sharp": 1}, "unknown key 'gates.min_sharp'"),
         ({"store.lock_timeout_s": "soon"}, "store.lock_timeout_s: .*'soon'"),
         ({"labels.horizon_bars": 0}, "labels.horizon_bars: .*greater than or equal to 1"),
+        ({"labels.cost_bps": float("inf")}, "labels.cost_bps: .*finite number"),
+        ({"gates.min_sharpe": float("nan")}, "gates.min_sharpe: .*finite number"),
         ({"history.end": "2024-01-01"}, "end 2024-01-01 is not after start 2025-01-01"),
         ({"models.syna.markets": ["sample:XXX/USDT"]}, "model syna: no market 'sample:XXX/USDT'; known: "),
         ({"markets": {"BTCUSDT": {"source": "sample"}}}, "'BTCUSDT' is not a market"),

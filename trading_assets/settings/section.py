@@ -19,6 +19,6 @@ class Misfit(ValueError):
 
 
 class Section(BaseModel):
-    """A part of the settings: frozen, and unknown keys are errors."""
+    """A part of the settings: frozen; unknown keys and numbers that are none are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

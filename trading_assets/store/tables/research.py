@@ -24,14 +24,14 @@ LABELS: Final = Table(
         "ts": TS,
         "known_at": TS,
         "label_end": TS,
-        "side": pl.Int8,  # 1 long, -1 short
+        "side": pl.Int8,
         "entry_price": pl.Float64,
         "take_profit": pl.Float64,
         "stop_loss": pl.Float64,
-        "barrier": pl.String,  # take_profit | stop_loss | time
+        "barrier": pl.String,
         "bars_to_hit": pl.Int32,
         "return": pl.Float64,
-        "label": pl.Int8,  # 1 take_profit, -1 stop_loss, 0 time
+        "label": pl.Int8,
         "ambiguous": pl.Boolean,
         "resolution": pl.String,
         "missing_candles": pl.Int32,
@@ -39,12 +39,14 @@ LABELS: Final = Table(
     ("market", "ts"),
     notes={
         "label_end": "when the outcome became known; purging works on it",
+        "entry_price": "open of the first candle that opens from known_at on",
+        "barrier": "what ended the trade: take_profit, stop_loss, or time where neither was touched within the horizon",
         "bars_to_hit": "15-minute bars from the entry to label_end, rounded up",
         "side": "1 long, -1 short",
         "take_profit": "the barrier's distance as a fraction of entry_price",
         "stop_loss": "the barrier's distance as a fraction of entry_price",
         "return": "fraction of entry_price that the side earned, after `labels.cost_bps` (0 by default)",
-        "label": "1 take-profit first (with a profit after costs), -1 stop-loss first, 0 neither within the horizon",
+        "label": "1 take-profit first, -1 stop-loss first, 0 neither within the horizon, or a target that costs ate",
         "ambiguous": "a candle touched both barriers; `labels.ambiguous` decided (`drop`: worst case, does not train)",
         "resolution": "timeframe of the candles that decided",
         "missing_candles": "of that timeframe, from the entry to label_end; null: labelled before they were counted",
