@@ -8,7 +8,7 @@ import pytest
 
 from trading_assets.features import compute
 from trading_assets.features.proofs import undeclared_inputs
-from trading_assets.features.proving import prove
+from trading_assets.features.proving import made_up_companions, prove
 from trading_assets.features.registry import REGISTRY, Registry
 from trading_assets.features.soundness import unsound_values
 from trading_assets.features.windows import shift
@@ -96,6 +96,37 @@ def test_supertrend_is_below_the_price_when_up_and_above_when_down_however_wild_
 @pytest.mark.parametrize("market", HARSH)
 def test_every_value_of_the_project_is_finite_and_in_its_declared_range(bars, companions, market):
     assert unsound_values(REGISTRY, compute(HARSH[market](bars), companions)) == []
+
+
+def _loses_falls(frame):
+    returns = frame.log_return
+    returns[returns < 0] = 0
+    return returns
+
+
+def _lowers_averages(frame):
+    mean = frame.ema(9)
+    mean -= 1
+    return frame.close - mean
+
+
+def _forgets_the_leader(frame):
+    close = frame.companion("leader.close")
+    close[:] = 1
+    return close
+
+
+def test_a_feature_that_writes_into_what_others_read_is_refuted_not_they(make_bars):
+    own, bars = Registry(), make_bars(1_000)
+    for function in (_loses_falls, _lowers_averages, _forgets_the_leader):
+        inputs = ["leader.close"] if function is _forgets_the_leader else ["close"]
+        own.feature(function.__name__, inputs=inputs, lookback=256, unit="u", source="s")(function)
+    own.feature("victim", inputs=["close", "leader.close"], lookback=256, unit="u", source="s")(
+        lambda frame: frame.log_return + frame.ema(9) + np.nan_to_num(frame.companion("leader.close"))
+    )
+    verdicts = prove(own, bars, made_up_companions(bars), replayed=200)
+    assert [one.feature for one in verdicts if one.proven] == ["victim"]
+    assert all("read-only" in str(one.failures["values"]) for one in verdicts[:3])
 
 
 def test_the_proof_finds_times_and_companions_that_are_read_unsaid(bars, companions):

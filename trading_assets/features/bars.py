@@ -203,14 +203,14 @@ class Bars:
         """``function(self, **parameters)``, computed once however many features ask for it.
 
         An array, or a tuple of arrays, is one value per bar that does not hang on where in the frame the bar stands: of
-        a longer frame, the newest of them serve this one.
+        a longer frame, the newest of them serve this one. They cannot be written to, as others read them too.
         """
         key = (function, *parameters.items())
         known = self._kept.get(key)
         if known is None:
             known = self._newest_of(self._longest.get(key))
             if known is None:
-                known = self._longest[key] = function(self, **parameters)
+                known = self._longest[key] = _readonly(function(self, **parameters))
             self._kept[key] = known
         return cast("T", known)
 
@@ -223,6 +223,13 @@ class Bars:
             parts = tuple(map(self._newest_of, found))
             return None if any(part is None for part in parts) else parts
         return None
+
+
+def _readonly(made: object) -> object:
+    for one in made if isinstance(made, tuple) else (made,):
+        if isinstance(one, np.ndarray):
+            one.flags.writeable = False
+    return made
 
 
 class Higher:
@@ -247,6 +254,7 @@ class Higher:
         self.low = np.minimum.reduceat(frame.low, first) if len(first) else frame.low
         self.close = frame.close[last]
         self._closed = np.cumsum(begins) - 1 - ((frame.ts + BAR) % length != 0)
+        _readonly((self.open, self.high, self.low, self.close))
 
     def __len__(self) -> int:
         return len(self._closed)

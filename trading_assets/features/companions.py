@@ -90,7 +90,8 @@ def join(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame]) -> dict[str
             known &= now - then[newest] <= one.max_age // timedelta(microseconds=1)
         for column in one.columns:
             values = np.append(frame[column].to_numpy(), np.nan)  # a null is NaN in NumPy
-            joined[f"{name}.{column}"] = values[np.where(known, newest, -1)]
+            seen = joined[f"{name}.{column}"] = values[np.where(known, newest, -1)]
+            seen.flags.writeable = False  # features share it
     return joined
 
 

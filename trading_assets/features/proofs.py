@@ -217,6 +217,8 @@ def _frame(columns: Sequence[npt.NDArray[Any]]) -> Bars:
     """Arrays as bars with companions that follow the close."""
     close = columns[4]
     others = {name: close * (1 + number / 100) for number, name in enumerate(INPUTS)}
+    for one in others.values():
+        one.flags.writeable = False
     return Bars(*columns, companions=others)
 
 
