@@ -104,6 +104,30 @@ def test_a_name_that_is_taken_and_an_unknown_input_are_refused():
         own.feature("y", inputs=["price"], lookback=1, unit="u", source="s")(lambda frame: frame.close)
 
 
+@pytest.mark.parametrize(
+    ("names", "facts", "message"),
+    [
+        (["y_{n}"], {"each": [{"bars": 3}]}, "y_{n}: no such parameter; there are bars"),
+        (["y"], {"lookback": 0}, "a look-back of 0 bars; give at least 1"),
+        (["y_{bars}"], {"each": [{"bars": 0}], "lookback": lambda bars: bars}, "a look-back of 0 bars"),
+        (["y", "z"], {"unit": ("u",)}, "shorter"),
+        (["y"], {"low": (0, 1)}, "longer"),
+    ],
+)
+def test_facts_that_do_not_fit_are_refused(names, facts, message):
+    given = {"inputs": ["close"], "lookback": 1, "unit": "u", "source": "s", **facts}
+    with pytest.raises(ValueError, match=message):
+        Registry().feature(*names, **given)(lambda frame, **_: frame.close)
+
+
+def test_one_call_may_give_features_of_different_units_and_ranges():
+    own = Registry()
+    own.feature("a", "b", inputs=["close"], lookback=1, source="s", unit=("u", "v"), low=(None, 0), high=1)(
+        lambda frame: (frame.close, frame.open)
+    )
+    assert [(one.unit, one.low, one.high) for one in own.features.values()] == [("u", None, 1), ("v", 0, 1)]
+
+
 def test_the_reference_page_is_current():
     page = PROJECT / "docs" / "features.md"
     assert page.read_text() == markdown(), "run: make docs"

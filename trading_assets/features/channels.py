@@ -18,7 +18,9 @@ _MEMORY: Final = 64
     inputs=["high", "low", "close"],
     each=[{"bars": 10, "multiple": 3}],
     lookback=lambda bars, multiple: ewma_memory(1 / bars) + _MEMORY,
-    unit="direction: -1 down, 1 up; distance: fraction of the close",
+    unit=("-1 down, 1 up", "fraction of the close"),
+    low=(-1, None),
+    high=(1, None),
     source="Seban (2000s), begun 64 bars ago: its bands as they would be drawn from there",
 )
 def supertrend(frame: Bars, bars: int, multiple: int) -> tuple[Array, ...]:

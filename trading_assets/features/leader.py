@@ -51,7 +51,9 @@ def leader_lag(frame: Bars, lag: int) -> Array:
     inputs=_BOTH,
     each=[{"bars": _DAY}],
     lookback=lambda bars: bars + 1,
-    unit="beta: slope; correlation: correlation",
+    unit=("slope", "correlation"),
+    low=(None, -1),
+    high=(None, 1),
     source="Sharpe (1964): slope on, and Pearson's correlation with, the leader's log returns",
 )
 def leader_beta(frame: Bars, bars: int) -> tuple[Array, ...]:

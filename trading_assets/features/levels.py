@@ -19,6 +19,7 @@ _TS_HLC = ("ts", *_HLC)
 _DAY: Final = 96
 _DAY_LENGTH: Final = _DAY * BAR
 _DISTANCE = "fraction of the level"
+_AGE = "share of two days since it was complete"
 
 
 def _days(frame: Bars) -> tuple[npt.NDArray[np.bool_], Array, Array, Array, Array]:
@@ -134,8 +135,9 @@ def _swings(frame: Bars) -> tuple[Array, Array, Array, Array]:
     "swing_low_age",
     inputs=_HLC,
     lookback=_REACH + 2 * _SIDE,
-    unit="distance: fraction of the level; age: share of two days since it was complete",
-    low=-1,
+    unit=(_DISTANCE, _DISTANCE, _AGE, _AGE),
+    low=(-1, -1, 0, 0),
+    high=(None, None, 1, 1),
     source="extremes of 11 bars, complete 5 bars later",
 )
 def swing(frame: Bars) -> tuple[Array, ...]:

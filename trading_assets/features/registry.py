@@ -101,10 +101,10 @@ class Registry:
         *names: str,
         inputs: Sequence[str],
         lookback: int | Callable[..., int],
-        unit: str,
+        unit: str | tuple[str, ...],
         source: str,
-        low: float | None = None,
-        high: float | None = None,
+        low: float | tuple[float | None, ...] | None = None,
+        high: float | tuple[float | None, ...] | None = None,
         each: Sequence[Parameters] = ({},),
         indicator: str = "",
         nullable: bool = False,
@@ -120,7 +120,7 @@ class Registry:
         lookback
             How many bars a value depends on, the present one included; a number or a function of the parameters.
         unit, source, low, high
-            As in :class:`Feature`.
+            As in :class:`Feature`; a tuple has one for each name.
         each
             One set of parameters per call.
         indicator
@@ -131,7 +131,7 @@ class Registry:
         Raises
         ------
         ValueError
-            A name is taken or an input unknown.
+            A name is taken or lacks its parameter, an input is unknown, or a look-back is not of a bar at least.
         """
 
         def register(function: FeatureFunction) -> FeatureFunction:
@@ -139,23 +139,27 @@ class Registry:
             if unknown:
                 known = ", ".join((*INPUTS, *companions.INPUTS))
                 raise ValueError(f"{function.__name__}: unknown inputs {sorted(unknown)}; known: {known}")
+            facts = tuple(zip(names, *(_for_each(one, names) for one in (unit, low, high)), strict=True))
             for parameters in each:
+                bars_needed = lookback if isinstance(lookback, int) else lookback(**parameters)
+                if bars_needed < 1:
+                    raise ValueError(f"{function.__name__}: a look-back of {bars_needed} bars; give at least 1")
                 members = tuple(
                     Feature(
-                        name=name.format(**parameters),
+                        name=_named(name, parameters),
                         group=_group(function.__module__),
                         indicator=indicator or function.__name__,
                         description=(inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " "),
                         inputs=tuple(inputs),
                         parameters=dict(parameters),
-                        lookback=lookback if isinstance(lookback, int) else lookback(**parameters),
-                        unit=unit,
-                        low=low,
-                        high=high,
+                        lookback=bars_needed,
+                        unit=its_unit,
+                        low=lowest,
+                        high=highest,
                         source=source,
                         nullable=nullable or bool(companions.named_in(inputs)),
                     )
-                    for name in names
+                    for name, its_unit, lowest, highest in facts
                 )
                 self.add(Family(function, members))
             return function
@@ -225,6 +229,18 @@ _PACKAGE: Final = "trading_assets.features."
 
 _KERNELS: Final = Path(windows.__file__).with_name("kernels")
 """The compiled loops: read for the fingerprint, not imported, as that loads numba."""
+
+
+def _for_each[T](fact: T | tuple[T, ...], names: tuple[str, ...]) -> tuple[T, ...]:
+    """One fact per name."""
+    return fact if isinstance(fact, tuple) else (fact,) * len(names)
+
+
+def _named(name: str, parameters: Parameters) -> str:
+    try:
+        return name.format(**parameters)
+    except LookupError:
+        raise ValueError(f"{name}: no such parameter; there are {', '.join(parameters) or 'none'}") from None
 
 
 def _group(module: str) -> str:

@@ -32,6 +32,7 @@ _WEEK = 672
     each=[{"bars": _WEEK}],
     lookback=lambda bars: bars + 1,
     unit="standardised moment",
+    low=(None, 0),
     source="Pearson's moments around the mean; kurtosis of a normal distribution is 3",
 )
 def moments(frame: Bars, bars: int) -> tuple[Array, ...]:
@@ -202,7 +203,7 @@ def runs(frame: Bars, bars: int) -> Array:
     inputs=["close"],
     each=[{"bars": _DAY}],
     lookback=lambda bars: bars + 1,
-    unit="speed: share per bar; t: t statistic",
+    unit=("share per bar", "t statistic"),
     source="Dickey & Fuller (1979): change on the price before",
 )
 def mean_reversion(frame: Bars, bars: int) -> tuple[Array, ...]:

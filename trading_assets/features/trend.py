@@ -113,7 +113,7 @@ def directions(frame: Bars, bars: int) -> tuple[Array, Array, Array]:
     each=[{"bars": 25}],
     lookback=lambda bars: bars + 1,
     unit="percent",
-    low=-100,
+    low=(0, 0, -100),
     high=100,
     source="Chande (1995); TA-Lib AROON, AROONOSC",
 )
@@ -130,7 +130,9 @@ def aroon(frame: Bars, bars: int) -> tuple[Array, ...]:
     inputs=["close"],
     each=[{"bars": 48}],
     lookback=lambda bars: bars,
-    unit="slope: fraction of the close per bar; r2: share of variance",
+    unit=("fraction of the close per bar", "share of variance"),
+    low=(None, 0),
+    high=(None, 1),
     source="least squares; TA-Lib LINEARREG_SLOPE over close",
 )
 def linear_regression(frame: Bars, bars: int) -> tuple[Array, ...]:
@@ -175,7 +177,8 @@ def sma_distance(frame: Bars, bars: int) -> Array:
     each=[{"bars": 96}, {"bars": 672}],
     lookback=lambda bars: bars,
     unit="fraction of the extreme",
-    low=-1,
+    low=(-1, 0),
+    high=(0, None),
     source="extremes of the last day and week",
 )
 def extreme_distance(frame: Bars, bars: int) -> tuple[Array, ...]:

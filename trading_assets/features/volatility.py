@@ -60,7 +60,8 @@ def true_range_ratio(frame: Bars, bars: int) -> Array:
     inputs=["close"],
     each=[{"bars": 20, "deviations": 2}],
     lookback=lambda bars, deviations: bars,
-    unit="percent_b: share of the band; width: fraction of the mean",
+    unit=("share of the band", "fraction of the mean"),
+    low=(None, 0),
     source="Bollinger (2001); TA-Lib BBANDS",
 )
 def bollinger(frame: Bars, bars: int, deviations: int) -> tuple[Array, ...]:
@@ -89,8 +90,9 @@ def keltner_position(frame: Bars, bars: int, atr_bars: int, multiple: int) -> Ar
     inputs=_HLC,
     each=[{"bars": 20}, {"bars": 96}],
     lookback=lambda bars: bars,
-    unit="position: share of the channel; width: fraction of the close",
+    unit=("share of the channel", "fraction of the close"),
     low=0,
+    high=(1, None),
     source="Donchian (1960)",
 )
 def donchian(frame: Bars, bars: int) -> tuple[Array, ...]:
@@ -299,6 +301,7 @@ def ulcer_index(frame: Bars, bars: int) -> Array:
     lookback=lambda bars: bars,
     unit="fraction",
     low=0,
+    high=(1, None),
     source="maximum drawdown and its mirror image",
 )
 def maximum_drawdown(frame: Bars, bars: int) -> tuple[Array, ...]:
@@ -313,8 +316,9 @@ def maximum_drawdown(frame: Bars, bars: int) -> tuple[Array, ...]:
     inputs=["close"],
     each=[{"bars": _DAY}],
     lookback=lambda bars: bars + 1,
-    unit="bipower: log return per bar; jump share: share of the variance",
+    unit=("log return per bar", "share of the variance"),
     low=0,
+    high=(None, 1),
     source="Barndorff-Nielsen & Shephard (2004)",
 )
 def bipower_variation(frame: Bars, bars: int) -> tuple[Array, ...]:
