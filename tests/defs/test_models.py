@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from tests.defs.small import LENIENT, NOISE, SYNA, Location, Undisturbed, copy_of
-from trading_assets.models import parity
+from trading_assets.models import load, parity
 from trading_assets.registry import Registry, read_manifest
-from trading_assets.settings import Settings
+from trading_assets.settings import MlflowSettings, Settings
 from trading_assets.store import open_store
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, FOLDS, MODEL_VERSIONS, PREDICTIONS, TRADES
 
@@ -243,6 +243,22 @@ def test_a_model_that_the_node_would_compute_otherwise_is_neither_approved_nor_d
     path.unlink()
     result = location.materialize(settings, deployment, instance=trained.instance, partition="syna")
     assert "it has no parity certificate" in reason(result, location)
+    assert read_manifest(settings.live_dir).models == {}
+
+
+def test_another_bundle_under_the_approved_versions_number_is_not_deployed(
+    location: Location, trained: Trained, tmp_path: Path
+) -> None:
+    (other,) = Registry(trained.settings).list("noise")
+    replaced = MlflowSettings(tracking_uri=f"sqlite:///{tmp_path / 'another.db'}")
+    settings = trained.settings.model_copy(update={"mlflow": replaced})
+    registry = Registry(settings)
+    assert registry.register(load(other.bundle_path), "syna") == metadata(trained.approved, "approved")["version"]
+    registry.set_status("syna", 1, "approved")
+    result = location.materialize(
+        settings, location.module("deployment").deployment, instance=trained.instance, partition="syna"
+    )
+    assert "version 1 of the registry is not the bundle that was approved" in reason(result, location)
     assert read_manifest(settings.live_dir).models == {}
 
 

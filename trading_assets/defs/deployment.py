@@ -81,13 +81,19 @@ def deployment(
     from trading_assets.registry import DeployedModel, Registry, deploy
 
     name = context.partition_key
-    registry = Registry(settings)
-    version = registry.get(name, required(context.instance, "approved", name).version)
+    registry, passed = Registry(settings), required(context.instance, "approved", name)
+    version = registry.get(name, passed.version)
     if version.status == "draft":
         raise ModelError(
             "the registry does not have it as approved",
             where=f"model {name} version {version.version}",
             remedy="run the job retrain for it",
+        )
+    if version.bundle_hash != passed.metadata["bundle_hash"]:
+        raise ModelError(
+            f"version {version.version} of the registry is not the bundle that was approved",
+            where=f"model {name}",
+            remedy="was the registry replaced? run the job retrain for it",
         )
     verified = bundle.load(version.bundle_path, expected_hash=version.bundle_hash, feature_fingerprint=fingerprint())
     certificate = parity.check(verified)
