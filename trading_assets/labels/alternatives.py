@@ -84,7 +84,7 @@ def trend_scanning(bars: pl.DataFrame, *, spans: Sequence[int], until: datetime)
     -------
     polars.DataFrame
         ``market, ts, known_at, label_end`` (when the longest span's last bar was known: until then a longer trend may
-        still win; the book gives the winner's end, on which a split would leak), ``span`` (Int32: bars of the winner),
+        still win, and the book ends its labels there too, against leakage), ``span`` (Int32: bars of the winner),
         ``t_value`` (Float64; at most 1e6 where the fit is perfect, 0 for a flat market), ``return`` (first to last
         close of the winner) and ``label`` (Int8: the slope's sign).
 
