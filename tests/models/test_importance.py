@@ -70,6 +70,16 @@ def test_explaining_changes_neither_predictions_nor_the_rows_and_is_repeatable(
     assert np.array_equal(once.values, classifier.matrix(rows))
 
 
+def test_all_markets_of_a_fold_are_asked_alike(data: Dataset) -> None:
+    """Rows are sorted by time, then market: every 64th of eight markets' rows would be of one market."""
+    rows = data.frame.head(4000)
+    markets = pl.concat(rows.with_columns(f0=pl.lit(float(market))) for market in range(8)).sort("ts", "f0")
+    told = explain(fit(rows, NAMES, LEARNER), markets, fold=1, seed=7)
+    shares = np.bincount(told.values[:, 0].astype(int), minlength=8) / len(told.values)
+    assert len(told.values) == 500
+    assert shares == pytest.approx([1 / 8] * 8, abs=0.06)
+
+
 def test_a_feature_that_no_tree_asks_does_not_matter(data: Dataset) -> None:
     rows = data.frame.with_columns(f5=pl.lit(1.0))
     told = explain(fit(rows.head(2000), NAMES, LEARNER), rows.tail(300), fold=1, seed=7)

@@ -18,7 +18,7 @@ from trading_assets.models.classifier import Classifier
 from trading_assets.store.tables import FEATURE_IMPORTANCE
 
 TEST_ROWS: Final = 500
-"""Rows of a fold that importance is measured on, evenly spread; neighbours share most of their outcome anyway."""
+"""Rows of a fold that importance is measured on, drawn at random; neighbours share most of their outcome anyway."""
 
 SHOWN: Final = 20
 """Features that a picture explains."""
@@ -53,15 +53,15 @@ def explain(classifier: Classifier, test: pl.DataFrame, *, fold: int, seed: int)
     test
         The fold's test rows: feature columns and ``label``.
     fold, seed
-        The fold's number; with the seed it determines the permutations.
+        The fold's number; with the seed it determines the rows and the permutations.
     """
-    rows = test.gather_every(max(test.height // TEST_ROWS, 1))
+    rng = np.random.default_rng([seed, fold])
+    rows = test[np.sort(rng.choice(test.height, min(TEST_ROWS, test.height), replace=False))]
     values, hit = classifier.matrix(rows), (rows["label"] == 1).to_numpy()
     shap = classifier.contributions(values)
     base = _log_loss(classifier.probabilities(values), hit)
     used = np.flatnonzero(np.abs(shap).max(axis=0) > 0)
     loss = np.zeros(values.shape[1])
-    rng = np.random.default_rng([seed, fold])
     for column in used:  # a feature that no tree asks cannot matter
         kept = values[:, column].copy()
         values[:, column] = rng.permutation(kept)
