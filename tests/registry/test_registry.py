@@ -260,13 +260,17 @@ def test_a_backtest_repeated_is_a_trial_where_it_came_out_otherwise(desk: Desk) 
     assert desk.registry.trials(["sample:A/USDT"]).count == 3
 
 
-def test_bundles_on_disk_remember_what_a_registry_that_was_moved_away_counted(desk: Desk) -> None:
+def test_bundles_on_disk_remember_what_a_registry_that_was_moved_away_counted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for auc in (0.6, 0.7, 0.8):
         desk.register(auc)
     elsewhere = MlflowSettings(tracking_uri=f"sqlite:///{desk.settings.data_dir / 'another.db'}")
     desk.registry = Registry(desk.settings.model_copy(update={"mlflow": elsewhere}))
     assert desk.registry.trials(["sample:A/USDT"]).count == 0, "no registry, no count, no approval"
     assert desk.register(0.9) == 1, "versions begin anew"
+    assert not (tmp_path / "mlruns").exists(), "a database without a server has its files in the data folder"
     assert desk.registry.trials(["sample:A/USDT"]).count == 4
     assert desk.registry.trials(["sample:Z/USDT"]).count == 0
     (desk.bundle(0.8).folder / "settings.json").write_text("{")

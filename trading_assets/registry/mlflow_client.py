@@ -49,6 +49,13 @@ def open_client(tracking_uri: str | None, database: Path) -> MlflowClient:
     return client
 
 
+def is_database(tracking_uri: str) -> bool:
+    """Whether an address is that of a database rather than a server, e.g. ``sqlite:///`` or ``postgresql+psycopg://``."""
+    from mlflow.store.db.db_types import DATABASE_ENGINES
+
+    return tracking_uri.split(":", 1)[0].split("+", 1)[0] in DATABASE_ENGINES
+
+
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
     """Hold an exclusive lock between the processes of this machine; the system frees it when a process dies."""

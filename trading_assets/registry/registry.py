@@ -15,7 +15,7 @@ import polars as pl
 
 from trading_assets.errors import ModelError
 from trading_assets.models.bundle import Bundle, markets_on_disk
-from trading_assets.registry.mlflow_client import explained, locked, open_client
+from trading_assets.registry.mlflow_client import explained, is_database, locked, open_client
 from trading_assets.registry.runs import lineage, measured, parameters
 from trading_assets.registry.trials import MARKETS_TAG, SHARPE_METRIC, WALK_FORWARD_TAG, Tried
 from trading_assets.registry.versions import ModelVersion, Status, check_change
@@ -45,7 +45,8 @@ class Registry:
     Parameters
     ----------
     settings
-        Say where the tracking server is; without one, it is ``mlflow.db`` and ``mlartifacts`` in the data folder.
+        Say where the tracking server or database is; without one, it is ``mlflow.db`` in the data folder. A server
+        keeps the files of runs itself; those of a database are in ``mlartifacts`` in the data folder.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -262,7 +263,8 @@ class Registry:
     def _experiment(self, name: str) -> str:
         if experiment := self._client.get_experiment_by_name(name):
             return str(experiment.experiment_id)
-        artifacts = None if self._tracking_uri else (self._data_dir / "mlartifacts").resolve().as_uri()
+        served = self._tracking_uri and not is_database(self._tracking_uri)  # a server keeps files itself
+        artifacts = None if served else (self._data_dir / "mlartifacts").resolve().as_uri()
         return str(self._client.create_experiment(name, artifact_location=artifacts))
 
     def _log(self, bundle: Bundle, name: str) -> str:
