@@ -66,6 +66,23 @@ def test_a_width_depends_on_its_look_back_alone(kind: str) -> None:
         assert tail.row(-1) == pytest.approx(whole.row(row), rel=1e-9)
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 0.0, None])
+@pytest.mark.parametrize("column", ["high", "low", "close"])
+@pytest.mark.parametrize("kind", ["atr", "volatility"])
+def test_a_price_that_is_none_leaves_no_width_that_it_would_be_part_of(
+    kind: str, column: str, bad: float | None
+) -> None:
+    bars, chosen = walk(30), LabelSettings(barriers=kind, scale_bars=4)  # type: ignore[arg-type]
+    broken = bars.with_columns(
+        pl.when(pl.int_range(pl.len()) == 15).then(pl.lit(bad, pl.Float64)).otherwise(column).alias(column)
+    )
+    last = {"atr": {"close": 19, "high": 18, "low": 18}, "volatility": {"close": 19}}[kind].get(column, 14)
+    whole = widths(bars, chosen)
+    for name in ("take_profit", "stop_loss"):
+        found = widths(broken, chosen)[name].to_list()
+        assert found == [None if 15 <= row <= last else one for row, one in enumerate(whole[name].to_list())]
+
+
 def test_a_market_that_stands_still_has_no_scaled_barriers_and_no_label() -> None:
     bars = walk(60).with_columns(open=100.0, high=100.0, low=100.0, close=100.0)
     assert widths(bars, LabelSettings(barriers="atr", scale_bars=5))["stop_loss"].is_null().all()

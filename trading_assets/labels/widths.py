@@ -38,7 +38,7 @@ def widths(bars: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame:
     -------
     polars.DataFrame
         ``take_profit``, ``stop_loss`` (Float64, fractions of the entry price), a row per bar; null during the
-        warm-up and where the market did not move at all.
+        warm-up, where the market did not move at all, and where a price that they depend on is not a positive number.
     """
     if settings.barriers == "fixed":
         return bars.select(
@@ -51,12 +51,18 @@ def widths(bars: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame:
 
 
 def _true_range(settings: LabelSettings) -> pl.Expr:
-    before = pl.col("close").shift(1)
-    high, low = pl.max_horizontal(pl.col("high"), before), pl.min_horizontal(pl.col("low"), before)
-    true_range = pl.when(before.is_not_null()).then(high - low)
-    return true_range.rolling_mean(settings.scale_bars) / pl.col("close")
+    high, low, close = _price("high"), _price("low"), _price("close")
+    before = close.shift(1)
+    true_range = pl.max_horizontal(high, before) - pl.min_horizontal(low, before)
+    all_there = pl.all_horizontal(price.is_not_null() for price in (high, low, before))
+    return pl.when(all_there).then(true_range).rolling_mean(settings.scale_bars) / close
 
 
 def _volatility(settings: LabelSettings) -> pl.Expr:
-    returns = pl.col("close").log().diff()
+    returns = _price("close").log().diff()
     return returns.rolling_std(settings.scale_bars) * math.sqrt(settings.horizon_bars)
+
+
+def _price(name: str) -> pl.Expr:
+    """Null where it is not a positive number: NaN counts as the largest, and would be passed over."""
+    return pl.when(pl.col(name).is_between(0, math.inf, closed="none")).then(name)
