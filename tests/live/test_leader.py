@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from tests.live.conftest import MARKET, OTHER, START, bars_of, meaningless, put_live
-from tests.live.test_node import desk, finish, wait_for
+from tests.live.desk import desk, finish, wait_for
 from tests.live.test_parts import _Gaps, closed_bars
 from trading_assets import features, models
 from trading_assets.features import LOOKBACK_BARS
