@@ -164,25 +164,20 @@ def test_a_backtest_with_another_threshold_than_the_candidates_approves_nothing(
     assert location.materialize(trained.settings, backtest, instance=trained.instance, partition="noise").success
 
 
-@pytest.mark.parametrize("changed", ["costs", "threshold", "risk"])
 def test_a_backtest_that_was_traded_otherwise_than_the_settings_say_approves_nothing(
-    location: Location, trained: Trained, changed: str
+    location: Location, trained: Trained
 ) -> None:
-    settings = trained.settings
-    kinder = {
-        "costs": {"backtest": settings.backtest.model_copy(update={"taker_fee_bps": 0.0})},
-        "threshold": {
-            "models": settings.models | {"noise": settings.models["noise"].model_copy(update={"threshold": 0.4})}
-        },
-        "risk": {
-            "node": settings.node.model_copy(
-                update={"risk": settings.node.risk.model_copy(update={"max_daily_loss": 9e9})}
-            )
-        },
-    }[changed]
+    settings, traded_with = trained.settings, location.module("versions").traded_with
+    free = settings.model_copy(update={"backtest": settings.backtest.model_copy(update={"taker_fee_bps": 0.0})})
+    bolder = settings.models | {"noise": settings.models["noise"].model_copy(update={"threshold": 0.4})}
+    unbound = settings.node.model_copy(update={"risk": settings.node.risk.model_copy(update={"max_daily_loss": 9e9})})
+    wider = settings.labels.model_copy(update={"take_profit_pct": 9.0})
+    others = [settings.model_copy(update=one) for one in ({"models": bolder}, {"node": unbound}, {"labels": wider})]
+    assert len({traded_with(one, "noise") for one in (settings, free, *others)}) == 5
+    assert traded_with(others[0], "syna") == traded_with(settings, "syna"), "another model's threshold is another's"
+
     backtest, approved = location.module("evaluation").backtest, location.module("deployment").approved
-    other = settings.model_copy(update=kinder)
-    assert location.materialize(other, backtest, instance=trained.instance, partition="noise").success
+    assert location.materialize(free, backtest, instance=trained.instance, partition="noise").success
     result = location.materialize(settings, approved, instance=trained.instance, partition="noise")
     assert "the newest backtest was traded with other settings" in reason(result, location)
 
@@ -207,7 +202,6 @@ def test_a_backtest_of_another_walk_forward_than_the_candidates_approves_nothing
     assert "the newest walk-forward tried another configuration than the candidate's" in said
     said = approval((trained.settings, walk_forward))
     assert "the newest backtest traded other predictions than the newest walk-forward made" in said
-    assert location.materialize(trained.settings, backtest, instance=trained.instance, partition="noise").success
 
 
 def test_approval_looks_at_the_gates_again_where_it_is_run_alone(location: Location, trained: Trained) -> None:
