@@ -33,6 +33,12 @@ CANDLE_KEY: Final = ("market", "timeframe", "ts")
 PRICES: Final = ("open", "high", "low", "close")
 OHLCV: Final = (*PRICES, "volume")
 
+DECISION_TIMEFRAME: Final = "15m"
+"""Of the bars that features, labels and models are of: the node decides when one closes."""
+
+DECISION_BAR: Final = timedelta(minutes=15)
+"""Its length."""
+
 _UNITS: Final = {"m": 1, "h": 60, "d": 1440}
 _MARKET: Final = re.compile(r"(?P<exchange>[a-z0-9_]+):(?P<base>[A-Z0-9]+)/(?P<quote>[A-Z0-9]+)(?P<settle>:[A-Z0-9]+)?")
 

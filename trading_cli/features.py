@@ -14,6 +14,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from trading_assets.candles import DECISION_TIMEFRAME
 from trading_assets.errors import TradingError
 from trading_cli.console import console, progress
 
@@ -132,4 +133,6 @@ def _stored(market: str, rows: int) -> pl.DataFrame:
     from trading_assets.store.tables import BARS
 
     store = configured_store(load_settings())
-    return store.tail(BARS["15m"], where={"market": market}, before=datetime.max.replace(tzinfo=UTC), rows=rows)
+    return store.tail(
+        BARS[DECISION_TIMEFRAME], where={"market": market}, before=datetime.max.replace(tzinfo=UTC), rows=rows
+    )

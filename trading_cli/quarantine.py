@@ -10,7 +10,7 @@ import polars as pl
 import typer
 from rich.table import Table
 
-from trading_assets.candles import OHLCV, timeframe_delta
+from trading_assets.candles import DECISION_BAR, OHLCV
 from trading_assets.errors import SettingsError, TradingError
 from trading_assets.settings import Settings, load_settings
 from trading_assets.store import Store, configured_store
@@ -202,7 +202,7 @@ def _resting_on(settings: Settings, first: datetime, last: datetime) -> tuple[st
     """The months whose bars, features or labels may rest on candles of a span."""
     from trading_assets.features import LOOKBACK_BARS
 
-    reach = timeframe_delta("15m") * (LOOKBACK_BARS + settings.labels.horizon_bars)
+    reach = DECISION_BAR * (LOOKBACK_BARS + settings.labels.horizon_bars)
     newest = settings.history.end - timedelta(days=1) if settings.history.end else datetime.now(UTC).date()
     return f"{first:%Y-%m}", f"{max(first.date(), min((last + reach).date(), newest)):%Y-%m}"
 

@@ -11,7 +11,7 @@ import structlog
 from nautilus_trader.live import LiveNode
 from nautilus_trader.model import InstrumentId
 
-from trading_assets.candles import Market
+from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, Market
 from trading_assets.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, Journal
 from trading_assets.settings import NodeSettings, Settings
@@ -26,7 +26,7 @@ from trading_live.market_time import MarketJournal
 from trading_live.presence import Heartbeat, Presence, RunningModel, State
 from trading_live.recovery import STARTED, Recovered, recover
 from trading_live.shelf import ModelShelf
-from trading_live.signals import BAR, TIMEFRAME, LiveSignals
+from trading_live.signals import LiveSignals
 from trading_live.supervisor import Hooks, Supervisor
 from trading_live.venue_clock import VenueView, look_at_replay
 
@@ -145,7 +145,9 @@ class _Run:
                     for one in self.shelf.models
                 ),
                 last_bars={
-                    market: history.last + BAR for market, history in histories.items() if history.last is not None
+                    market: history.last + DECISION_BAR
+                    for market, history in histories.items()
+                    if history.last is not None
                 },
                 waiting=self.signals.state() if self.signals else {},
                 halted=self.strategy.halted if self.strategy else None,
@@ -233,7 +235,7 @@ class _Run:
                 markets=tuple(markets),
                 position_share=settings.backtest.position_share,
                 venue=venue,
-                decision_timeframe=TIMEFRAME,
+                decision_timeframe=DECISION_TIMEFRAME,
                 execution_timeframe=execution_timeframe(settings, markets),
                 await_execution_bar=not self.replayed,  # the replay sends the finer bar first
                 listen_on_start=False,

@@ -8,14 +8,11 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import OHLCV, TS, timeframe_delta
+from trading_assets.candles import DECISION_BAR, OHLCV, TS
 from trading_assets.features import LOOKBACK_BARS, warm_up
 from trading_assets.models.decision import decide
 from trading_assets.strategies.signals import ClosedBar, Signal
 from trading_live.shelf import ModelInUse, ModelShelf
-
-TIMEFRAME: Final = "15m"
-BAR: Final = timeframe_delta(TIMEFRAME)
 
 _SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "market": pl.String,
@@ -98,8 +95,8 @@ class LiveSignals:
         if last is not None and bar.ts <= last:
             return None
         history.append(bar)
-        if last is not None and bar.ts > last + BAR:
-            self._miss(bar.market, last + BAR, bar.ts)
+        if last is not None and bar.ts > last + DECISION_BAR:
+            self._miss(bar.market, last + DECISION_BAR, bar.ts)
         if bar.market in self.waiting or history.height < history.rows:
             return None
         leader = self._shelf.leader_of(bar.market)

@@ -16,6 +16,7 @@ import structlog
 from nautilus_trader.common import DataActor
 from nautilus_trader.model import Bar, BarType, InstrumentId
 
+from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.errors import NodeError
 from trading_assets.strategies.instruments import bar_type, close_time, exact
 from trading_assets.strategies.model_strategy import ModelStrategy
@@ -23,7 +24,7 @@ from trading_assets.strategies.signals import ClosedBar
 from trading_live import kill
 from trading_live.presence import State
 from trading_live.shelf import ModelShelf
-from trading_live.signals import BAR, TIMEFRAME, LiveSignals
+from trading_live.signals import LiveSignals
 
 _LOG: Final = structlog.get_logger(__name__)
 _PAGE: Final = 1000
@@ -101,7 +102,9 @@ class Supervisor(DataActor):
         super().__init__()
         self.strategy: ModelStrategy | None = None
         self._live_dir = live_dir
-        self._bars = {BarType.from_str(bar_type(str(iid), TIMEFRAME)): market for market, iid in instruments.items()}
+        self._bars = {
+            BarType.from_str(bar_type(str(iid), DECISION_TIMEFRAME)): market for market, iid in instruments.items()
+        }
         self._bar_types = {market: kind for kind, market in self._bars.items()}
         self._instruments = dict(instruments)
         self._signals = signals
@@ -149,7 +152,7 @@ class Supervisor(DataActor):
 
     def missing(self, market: str, since: datetime, until: datetime) -> None:
         """Ask for the bars that open in [since, until): the signals' way to close a gap."""
-        count = int((until - since) / BAR)
+        count = int((until - since) / DECISION_BAR)
         self._hooks.tell("bars missing", f"{market}: {count} from {since:%Y-%m-%d %H:%M}")
         _LOG.warning("bars missing", market=market, count=count, since=since.isoformat())
         self._ask(market, _Request(since, until))
@@ -181,7 +184,7 @@ class Supervisor(DataActor):
         if request is None:
             return
         if request.since is not None and request.until is not None:
-            wanted = int((request.until - request.since) / BAR)
+            wanted = int((request.until - request.since) / DECISION_BAR)
             self._signals.go_on(market)
             rest = "" if fresh >= wanted else "; the venue has no others"
             self._hooks.tell("bars recovered", f"{market}: {fresh} of {wanted}{rest}")
@@ -211,7 +214,9 @@ class Supervisor(DataActor):
     def _closed(self, bar: Bar) -> ClosedBar:
         known_at = close_time(bar.ts_event)
         prices = (exact(bar.open), exact(bar.high), exact(bar.low), exact(bar.close))
-        return ClosedBar(self._bars[bar.bar_type], TIMEFRAME, known_at - BAR, known_at, *prices, exact(bar.volume))
+        return ClosedBar(
+            self._bars[bar.bar_type], DECISION_TIMEFRAME, known_at - DECISION_BAR, known_at, *prices, exact(bar.volume)
+        )
 
     # -- watching -------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from tests.live.conftest import MARKET, OTHER, START, bars_of, meaningless, put_
 from tests.live.desk import desk, finish, wait_for
 from tests.live.test_parts import _Gaps, closed_bars
 from trading_assets import features, models
+from trading_assets.candles import DECISION_BAR
 from trading_assets.features import LOOKBACK_BARS
 from trading_assets.models import parity
 from trading_assets.models.dataset import usable_names
@@ -30,7 +31,7 @@ from trading_assets.store import Store
 from trading_assets.store.tables import BARS, FEATURES
 from trading_live import kill
 from trading_live.shelf import ModelShelf
-from trading_live.signals import BAR, LiveSignals
+from trading_live.signals import LiveSignals
 
 CERTIFIED = 20
 
@@ -180,5 +181,5 @@ def test_a_node_decides_on_its_leaders_newest_bars_as_the_tables_have_them(
     assert set(signals["market"]) == {OTHER}
     expected = led.rows.filter(pl.col("ts").is_in(signals["bar_ts"].implode()))
     assert signals["probability"].to_list() == led.said(bundle, expected)
-    assert all(then - now == BAR for now, then in pairwise(signals["bar_ts"])), "no bar is left out"
+    assert all(then - now == DECISION_BAR for now, then in pairwise(signals["bar_ts"])), "no bar is left out"
     assert signals["bar_ts"][0] >= START - timedelta(minutes=15)

@@ -18,6 +18,7 @@ from nautilus_trader.model import TraderId
 
 from tests.live.conftest import MARKET, MakeBundle, put_live
 from trading_assets import features
+from trading_assets.candles import DECISION_BAR
 from trading_assets.errors import NodeError, SettingsError
 from trading_assets.journal import JOURNAL_FILE, Journal, read_session
 from trading_assets.registry.deployment import MANIFEST, undeploy
@@ -28,7 +29,7 @@ from trading_live.market_time import MarketJournal
 from trading_live.node import too_late
 from trading_live.presence import Heartbeat, Presence, is_running, read_heartbeat
 from trading_live.shelf import ModelShelf
-from trading_live.signals import BAR, BarHistory, LiveSignals
+from trading_live.signals import BarHistory, LiveSignals
 from trading_live.status import read_status
 from trading_live.venues import data_client, execution_client
 
@@ -160,8 +161,10 @@ def test_a_bundle_of_other_features_is_refused(
 
 
 def closed(number: int, market: str = MARKET) -> ClosedBar:
-    ts = NOW + number * BAR
-    return ClosedBar(market, "15m", ts, ts + BAR, 100.0 + number, 101.0 + number, 99.0 + number, 100.5 + number, 10.0)
+    ts = NOW + number * DECISION_BAR
+    return ClosedBar(
+        market, "15m", ts, ts + DECISION_BAR, 100.0 + number, 101.0 + number, 99.0 + number, 100.5 + number, 10.0
+    )
 
 
 @given(st.lists(st.lists(st.integers(0, 40), max_size=15), max_size=6), st.integers(1, 12))
@@ -174,7 +177,7 @@ def test_history_keeps_the_newest_bars_once_in_order_however_they_come(pages: li
         seen |= set(page)
         kept = sorted(seen)[-rows:]
         seen = set(kept)
-        assert history.frame["ts"].to_list() == [NOW + number * BAR for number in kept]
+        assert history.frame["ts"].to_list() == [NOW + number * DECISION_BAR for number in kept]
 
 
 class _Gaps:
@@ -229,7 +232,7 @@ def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
     assert signals.on_bar(bars[need]) is not None
     assert signals.on_bar(bars[need + 3]) is None
     assert signals.on_bar(bars[need + 4]) is None
-    assert gaps.asked == [(MARKET, bars[need].ts + BAR, bars[need + 3].ts)]
+    assert gaps.asked == [(MARKET, bars[need].ts + DECISION_BAR, bars[need + 3].ts)]
     assert "are missing" in signals.state()[MARKET]
     signals.histories[MARKET].merge(bars[need + 1 : need + 3])
     signals.go_on(MARKET)

@@ -13,13 +13,12 @@ import polars as pl
 
 from trading_assets.backtest import ledger, metrics
 from trading_assets.backtest.slices import MarketRules, closing_slices, decision_bars, price_path
-from trading_assets.candles import Market, timeframe_delta
+from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, Market, timeframe_delta
 from trading_assets.errors import MissingCandles, ModelError, SettingsError, TradingError
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
 from trading_assets.strategies.signals import MemoryJournal, StoredSignals, barrier_percent
 
-DECISION_TIMEFRAME: Final = "15m"
 _VENUE: Final = "binance"
 _SLICE_TIMEFRAME: Final = "1m"
 """The engine's name for slices of candles; it matches on the finest bars it gets."""
@@ -202,7 +201,7 @@ def _period(
 
     Where that bar is missing, to the end of the next one that has candles; in any case not beyond the candles.
     """
-    decision = timeframe_delta(DECISION_TIMEFRAME)
+    decision = DECISION_BAR
     start, known = predictions.select(pl.col("ts").min(), pl.col("known_at").max()).row(0)
     horizon = known + labels.horizon_bars * decision
     filled = [frame["ts"] for frame in candles.values() if not frame.is_empty()]

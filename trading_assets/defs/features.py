@@ -5,7 +5,7 @@ from datetime import timedelta
 import dagster as dg
 import polars as pl
 
-from trading_assets.candles import timeframe_delta
+from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.defs.bars import FOLLOWS_DATA
 from trading_assets.defs.freshness import FRESH
 from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, look_back, windows
@@ -18,16 +18,15 @@ from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, FEATURES, FUNDING_RATES
 
-_BAR = BARS["15m"]
-_LENGTH = timeframe_delta("15m")
+_BAR = BARS[DECISION_TIMEFRAME]
 _FUNDING_REACH = COMPANIONS["funding"].max_age + timedelta(days=1)
 _LEADER = SETTINGS.features.leader
 
 
 @dg.asset(
     deps=[
-        dg.AssetDep(_BAR.name, partition_mapping=look_back(LOOKBACK_BARS * _LENGTH)),
-        dg.AssetDep(FUNDING_RATES.name, partition_mapping=look_back(LOOKBACK_BARS * _LENGTH + _FUNDING_REACH)),
+        dg.AssetDep(_BAR.name, partition_mapping=look_back(LOOKBACK_BARS * DECISION_BAR)),
+        dg.AssetDep(FUNDING_RATES.name, partition_mapping=look_back(LOOKBACK_BARS * DECISION_BAR + _FUNDING_REACH)),
     ],
     group_name="features",
     owners=[RESEARCH_TEAM],
@@ -52,7 +51,7 @@ def features(
     for window in windows(context.partition_keys, settings):
         where = {"market": window.market}
         finest = settings.markets[window.market].timeframe
-        start = bar_start(resume_at(store, window.market, finest, window.start), _LENGTH)
+        start = bar_start(resume_at(store, window.market, finest, window.start), DECISION_BAR)
         before = store.tail(_BAR, where=where, before=start, rows=LOOKBACK_BARS - 1)
         bars = pl.concat([before, store.read(_BAR, where=where, start=start, end=window.end)])
         first = bars["ts"][0] if bars.height else start

@@ -5,7 +5,7 @@ import hashlib
 import dagster as dg
 import polars as pl
 
-from trading_assets.candles import timeframe_delta
+from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.defs.bars import FOLLOWS_DATA
 from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, look_back, windows
 from trading_assets.defs.pictures import label_distribution
@@ -16,12 +16,12 @@ from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, CANDLES, LABELS
 
-_REACH = look_back((SETTINGS.labels.horizon_bars + scale_lookback(SETTINGS.labels)) * timeframe_delta("15m"))
+_REACH = look_back((SETTINGS.labels.horizon_bars + scale_lookback(SETTINGS.labels)) * DECISION_BAR)
 
 
 @dg.asset(
     deps=[
-        dg.AssetDep(BARS["15m"].name, partition_mapping=_REACH),
+        dg.AssetDep(BARS[DECISION_TIMEFRAME].name, partition_mapping=_REACH),
         dg.AssetDep(CANDLES.name, partition_mapping=_REACH),
     ],
     group_name="labels",
@@ -44,7 +44,7 @@ def labels(
         parts.append((window, rows))
         without_entry += missing
     frame = pl.concat(rows for _, rows in parts)
-    horizon = settings.labels.horizon_bars * timeframe_delta("15m")
+    horizon = settings.labels.horizon_bars * DECISION_BAR
     return dg.MaterializeResult(
         metadata={
             **describe_partitions(context, LABELS, parts, shift=horizon),
@@ -60,12 +60,12 @@ def _label(store: Store, window: Window, settings: Settings) -> tuple[pl.DataFra
     """Label one window and write it; returns the rows and how many bars had no candle to enter on."""
     where = {"market": window.market}
     finest = settings.markets[window.market].timeframe
-    since = bar_start(resume_at(store, window.market, finest, window.start), timeframe_delta("15m"))
+    since = bar_start(resume_at(store, window.market, finest, window.start), DECISION_BAR)
     first, last = label_window(since, window.end, settings=settings.labels)
     until = known_until(store, window.market, finest, window.end) or since
-    bars = store.read(BARS["15m"], where=where, start=first, end=last)
+    bars = store.read(BARS[DECISION_TIMEFRAME], where=where, start=first, end=last)
     if (warm_up := scale_lookback(settings.labels) - 1) > 0:
-        bars = pl.concat([store.tail(BARS["15m"], where=where, before=first, rows=warm_up), bars])
+        bars = pl.concat([store.tail(BARS[DECISION_TIMEFRAME], where=where, before=first, rows=warm_up), bars])
     candles = store.read(CANDLES, where={**where, "timeframe": finest}, start=first, end=until)
     rows = triple_barrier(
         bars, candles, candle_timeframe=finest, settings=settings.labels, until=until, keep_ambiguous=True

@@ -9,7 +9,7 @@ from typing import Final
 
 import dagster as dg
 
-from trading_assets.candles import timeframe_delta
+from trading_assets.candles import DECISION_BAR
 from trading_assets.errors import SettingsError
 from trading_assets.features import LOOKBACK_BARS
 from trading_assets.settings import History, Settings, load_settings
@@ -63,7 +63,7 @@ def months_of(reach: timedelta) -> int:
     return -(-reach // timedelta(days=28))
 
 
-LOOKS_BACK_MONTHS: Final = months_of(max(LOOKBACK_BARS, SETTINGS.labels.horizon_bars) * timeframe_delta("15m"))
+LOOKS_BACK_MONTHS: Final = months_of(max(LOOKBACK_BARS, SETTINGS.labels.horizon_bars) * DECISION_BAR)
 """How many months after a change of candles features and labels look back on it."""
 
 

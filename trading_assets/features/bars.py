@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from trading_assets.candles import DECISION_BAR
 from trading_assets.features.windows import (
     NEGLIGIBLE,
     Array,
@@ -25,7 +27,7 @@ from trading_assets.features.windows import (
 
 INPUTS: Final = ("ts", "open", "high", "low", "close", "volume")
 
-BAR: Final = 15 * 60 * 1_000_000
+BAR: Final = DECISION_BAR // timedelta(microseconds=1)
 """The length of a bar in microseconds: features are of 15-minute bars, so 96 of them are a day."""
 
 

@@ -6,17 +6,15 @@ one bar into the next, so a bar's row hangs on that bar alone.
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
-_BAR: Final = "15m"
+from trading_assets.candles import DECISION_TIMEFRAME
 
 
 def _bar_end() -> pl.Expr:
     """When the bar closes in which a row became known."""
     just_before = pl.col("known_at") - pl.duration(microseconds=1)
-    return (just_before.dt.truncate(_BAR).dt.offset_by(_BAR)).alias("bar_end")
+    return (just_before.dt.truncate(DECISION_TIMEFRAME).dt.offset_by(DECISION_TIMEFRAME)).alias("bar_end")
 
 
 def of_books(snapshots: pl.DataFrame) -> pl.DataFrame:

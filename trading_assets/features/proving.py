@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from trading_assets.candles import DECISION_BAR
 from trading_assets.errors import InvalidFrame
 from trading_assets.features import engine, proofs
 from trading_assets.features.proofs import ROWS, Companions, Compute, Divergence
@@ -26,8 +27,6 @@ PROOFS: Final[Mapping[str, str]] = {
     "inputs": "declare every column that is read, `ts` and those of companions too",
 }
 """The four proofs, and that what a feature declares of itself is true; with what to do about a failure."""
-
-_BAR: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -198,8 +197,10 @@ def made_up_rarity(pattern: str, *, before: int = 2_200) -> pl.DataFrame:
 def as_bars(columns: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]]) -> pl.DataFrame:
     """OHLCV arrays as 15-minute bars of one market from 2025 on."""
     rows, start = len(columns["close"]), datetime(2025, 1, 1, tzinfo=UTC)
-    ts = pl.datetime_range(start, start + _BAR * (rows - 1), _BAR, time_unit="us", time_zone="UTC", eager=True)
-    return pl.DataFrame({"market": ["sample:X/USDT"] * rows, "ts": ts, "known_at": ts + _BAR, **columns})
+    ts = pl.datetime_range(
+        start, start + DECISION_BAR * (rows - 1), DECISION_BAR, time_unit="us", time_zone="UTC", eager=True
+    )
+    return pl.DataFrame({"market": ["sample:X/USDT"] * rows, "ts": ts, "known_at": ts + DECISION_BAR, **columns})
 
 
 def made_up_companions(bars: pl.DataFrame, *, seed: int = 2) -> dict[str, pl.DataFrame]:

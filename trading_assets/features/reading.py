@@ -8,13 +8,12 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import Market
+from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, Market
 from trading_assets.features.companions import COMPANIONS
 from trading_assets.features.flow import of_books, of_trades
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, BOOK_SNAPSHOTS, FUNDING_RATES, PUBLIC_TRADES, SENTIMENT, Table
 
-_BAR: Final = timedelta(minutes=15)
 _DAY: Final = timedelta(days=1)
 _LATE: Final = timedelta(minutes=5)
 """How much later than its ``ts`` a recorded row may have become known, at most, to be looked for."""
@@ -56,8 +55,10 @@ def read_leader(store: Store, leader: str | None, start: datetime, end: datetime
     """The leader's closed bars for the bars of a market from ``start`` to ``end``."""
     if leader is None:
         return None
-    begin = start - COMPANIONS["leader"].max_age - _BAR
-    return store.read(BARS["15m"], where={"market": leader}, start=begin, end=end, columns=["known_at", "close"])
+    begin = start - COMPANIONS["leader"].max_age - DECISION_BAR
+    return store.read(
+        BARS[DECISION_TIMEFRAME], where={"market": leader}, start=begin, end=end, columns=["known_at", "close"]
+    )
 
 
 def _sentiment(store: Store, market: str, start: datetime, end: datetime) -> pl.DataFrame:
@@ -75,7 +76,7 @@ def _by_day(store: Store, table: Table, market: str, start: datetime, end: datet
     if bounds is None:
         return None
     first, last = bounds
-    begin, stop = max(start, first.replace(hour=0, minute=0, second=0, microsecond=0)), min(end, last + _BAR)
+    begin, stop = max(start, first.replace(hour=0, minute=0, second=0, microsecond=0)), min(end, last + DECISION_BAR)
     parts = []
     while begin < stop:
         until = min(begin.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY, stop)

@@ -8,10 +8,10 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
+from trading_assets.candles import DECISION_BAR
 from trading_assets.errors import InvalidFrame, SettingsError
 from trading_assets.labels.barriers import triple_barrier
 from trading_assets.labels.checks import check_bars, check_until
-from trading_assets.labels.exits import BAR
 from trading_assets.settings import LabelSettings
 
 MIN_SPAN = 3
@@ -54,7 +54,7 @@ def forward_return(bars: pl.DataFrame, *, horizon_bars: int, until: datetime) ->
         raise SettingsError(f"a horizon of {horizon_bars} bars", where="forward return", remedy="1 or more")
     later = bars.select(label_end="known_at", later="close").unique("label_end", keep="last")
     return (
-        bars.select(*KEYS, "close", label_end=pl.col("known_at") + horizon_bars * BAR)
+        bars.select(*KEYS, "close", label_end=pl.col("known_at") + horizon_bars * DECISION_BAR)
         .filter(pl.col("label_end") <= until)
         .join(later, on="label_end", how="inner", maintain_order="left")
         .with_columns((pl.col("later") / pl.col("close") - 1).alias("return"))

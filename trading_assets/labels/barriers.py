@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from trading_assets.candles import EPOCH, PRICES, timeframe_delta
+from trading_assets.candles import DECISION_BAR, EPOCH, PRICES, timeframe_delta
 from trading_assets.errors import InvalidFrame, SettingsError
 from trading_assets.labels.checks import check_bars, check_timeframe, check_until
-from trading_assets.labels.exits import BAR, exits
+from trading_assets.labels.exits import exits
 from trading_assets.labels.widths import widths
 from trading_assets.settings import LabelSettings
 from trading_assets.store.tables import LABELS
@@ -66,7 +66,7 @@ def triple_barrier(
     SettingsError
         If the timeframe does not divide 15 minutes, or ``until`` has no time zone.
     """
-    if BAR % timeframe_delta(candle_timeframe):  # the last candle would reach beyond the horizon
+    if DECISION_BAR % timeframe_delta(candle_timeframe):  # the last candle would reach beyond the horizon
         raise SettingsError(
             f"candles of {candle_timeframe} do not end where bars of 15 minutes end",
             where="labels: candles",
@@ -110,7 +110,7 @@ def label_window(start: datetime, end: datetime, *, settings: LabelSettings) -> 
 
 
 def _horizon(settings: LabelSettings) -> timedelta:
-    return settings.horizon_bars * BAR
+    return settings.horizon_bars * DECISION_BAR
 
 
 def _entered(timeframe: str) -> pl.Expr:

@@ -10,12 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.candles import PRICES, timeframe_delta
+from trading_assets.candles import DECISION_BAR, PRICES, timeframe_delta
 from trading_assets.cores import cores
 from trading_assets.settings import LabelSettings
-
-BAR: Final = timedelta(minutes=15)
-"""The bar that `horizon_bars` counts."""
 
 _COLUMNS: Final = {
     "label_end": np.int64,
@@ -56,7 +53,7 @@ def exits(trades: pl.DataFrame, candles: pl.DataFrame, *, timeframe: str, settin
     from trading_assets.labels.kernels import follow  # compiled on first use
 
     found: dict[str, npt.NDArray[Any]] = {name: np.empty(trades.height, dtype) for name, dtype in _COLUMNS.items()}
-    step, horizon = timeframe_delta(timeframe) // _MICROSECOND, settings.horizon_bars * BAR // _MICROSECOND
+    step, horizon = timeframe_delta(timeframe) // _MICROSECOND, settings.horizon_bars * DECISION_BAR // _MICROSECOND
     path = _arrays(candles.select("ts", pl.col(PRICES).cast(pl.Float64)))
     entered = _arrays(trades.select("known_at", "side", "take_profit", "stop_loss"))
     common = (*path, step, horizon, settings.ambiguous == "best_case", settings.cost_bps / 1e4)

@@ -13,7 +13,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from trading_assets.labels.exits import BAR
+from trading_assets.candles import DECISION_BAR
 
 type Ints = npt.NDArray[np.int64]
 type Floats = npt.NDArray[np.float64]
@@ -31,7 +31,7 @@ _STRIDE: Final = 2**_DOUBLINGS
 _AHEAD: Final = 8_192
 """Candles beyond a horizon that the search prepares at once: few enough for the processor's cache."""
 
-_BAR: Final = BAR // timedelta(microseconds=1)
+_BAR: Final = DECISION_BAR // timedelta(microseconds=1)
 
 _INTS, _FLOATS, _SIGNS = (nb.types.Array(kind, 1, "C", readonly=True) for kind in (nb.int64, nb.float64, nb.int8))
 

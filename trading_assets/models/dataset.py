@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from trading_assets.candles import TS, timeframe_delta
+from trading_assets.candles import DECISION_TIMEFRAME, TS, timeframe_delta
 from trading_assets.errors import InvalidFrame, ModelError
 from trading_assets.models.hashing import frame_hash
 from trading_assets.store import Store
@@ -125,7 +125,7 @@ def build(
     )
     if priced:
         columns = ["market", "known_at", "close"]
-        closes = store.read(BARS["15m"], where=where, start=dataset.frame["ts"][0], columns=columns)
+        closes = store.read(BARS[DECISION_TIMEFRAME], where=where, start=dataset.frame["ts"][0], columns=columns)
         dataset = replace(dataset, prices=closes)
     return dataset if until is None else dataset.known_by(until)
 

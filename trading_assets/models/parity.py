@@ -16,6 +16,7 @@ import polars as pl
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from trading_assets import features
+from trading_assets.candles import DECISION_TIMEFRAME
 from trading_assets.errors import ModelError
 from trading_assets.features import LOOKBACK_BARS, proofs
 from trading_assets.features.reading import read_leader
@@ -31,7 +32,6 @@ FILE: Final = "certificate.json"
 BARRIERS: Final = ("take_profit", "stop_loss")
 _KEYS: Final = ("market", "ts", "known_at")
 _TIMES: Final = ["ts", "known_at"]
-_TIMEFRAME: Final = "15m"
 _AGAIN: Final = "run the job retrain for it"
 
 
@@ -219,7 +219,7 @@ def _remedy(one: Divergence) -> str:
 
 def _tail(store: Store, market: str, rows: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """The newest feature rows of a market, the bars that they came from, and their labels' barriers."""
-    where, table = {"market": market}, BARS[_TIMEFRAME]
+    where, table = {"market": market}, BARS[DECISION_TIMEFRAME]
     known = store.bounds(FEATURES, where=where)
     if known is None:
         raise ModelError("no features are stored", where=market, remedy="materialize features of this market")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from trading_assets.candles import DECISION_TIMEFRAME
 from trading_assets.placebo.worlds import MARKET, World, until
 from trading_assets.registry import Tried
 from trading_assets.store import open_store
@@ -128,5 +129,5 @@ def _bars(store: Store, candles: pl.DataFrame, timeframe: str) -> pl.DataFrame:
 
     store.upsert(CANDLES, candles)
     start, end = candles["ts"][0], until(candles, timeframe)
-    model = load_models()[BARS["15m"].name]
+    model = load_models()[BARS[DECISION_TIMEFRAME].name]
     return build_bars(store, model, market=MARKET, timeframe=timeframe, start=start, end=end)
