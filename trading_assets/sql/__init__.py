@@ -1,8 +1,8 @@
 """The SQL models in ``dbt_like_sql/``: one SELECT per file, checked when loaded, run with ``$name`` parameters."""
 
-from trading_assets.sql.expectations import Expectation, Outcome, check_expectations
+from trading_assets.sql.expectations import Outcome, check_expectations
 from trading_assets.sql.loading import MODELS_FOLDER, load_models
-from trading_assets.sql.model import SourceColumn, SqlModel
+from trading_assets.sql.model import Expectation, SourceColumn, SqlModel
 from trading_assets.sql.running import build_bars, run_model, run_window
 
 __all__ = [

@@ -9,49 +9,19 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import polars as pl
 
 from trading_assets.errors import SqlModelError
 from trading_assets.sql.kinds import KINDS, Kind
 from trading_assets.sql.lined_yaml import Lined, line_of, read_yaml
+from trading_assets.sql.model import Expectation, SqlModel
 from trading_assets.sql.statement import check_columns, listed, parse
 from trading_assets.store import TABLES, Store
 from trading_assets.store.statements import Condition, matching, quoted
 
-if TYPE_CHECKING:
-    from trading_assets.sql.model import SqlModel
-
 _ROWS = "tested"
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """One test of a model's rows.
-
-    Attributes
-    ----------
-    model
-        The model's name.
-    name
-        Kind and columns, unless the file gives a name.
-    severity
-        ``error`` stops what follows in the graph, ``warn`` only tells.
-    description
-        What it asks for, in words.
-    sql
-        A SELECT of the rows that break it, from the relation ``tested``.
-    place
-        File and line.
-    """
-
-    model: str
-    name: str
-    severity: Literal["error", "warn"]
-    description: str
-    sql: str
-    place: str
 
 
 @dataclass(frozen=True, slots=True)

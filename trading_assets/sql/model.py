@@ -1,13 +1,11 @@
-"""What a SQL model is."""
+"""What a SQL model is, and a test of its rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
-
-from trading_assets.sql.expectations import Expectation
+from typing import Literal, NamedTuple
 
 
 class SourceColumn(NamedTuple):
@@ -15,6 +13,34 @@ class SourceColumn(NamedTuple):
 
     table: str
     column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One test of a model's rows.
+
+    Attributes
+    ----------
+    model
+        The model's name.
+    name
+        Kind and columns, unless the file gives a name.
+    severity
+        ``error`` stops what follows in the graph, ``warn`` only tells.
+    description
+        What it asks for, in words.
+    sql
+        A SELECT of the rows that break it, from the relation ``tested``.
+    place
+        File and line.
+    """
+
+    model: str
+    name: str
+    severity: Literal["error", "warn"]
+    description: str
+    sql: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
