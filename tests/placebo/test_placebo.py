@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from trading_assets import features
 from trading_assets.errors import TradingError
-from trading_assets.placebo import Plan, Verdict, World, outcomes, run_worlds, running
+from trading_assets.placebo import Plan, Verdict, World, judge, outcomes, run_worlds, running
 from trading_assets.placebo.worlds import PERMUTED, PLANTED, RANDOM_WALK, SHIFTED
 from trading_assets.settings import Settings
 
@@ -45,6 +47,22 @@ def test_a_small_placebo_run_approves_the_planted_world_alone_and_is_not_repeate
     assert len(judged.file.read_text().splitlines()) == 4
     stricter = settings.model_copy(update={"gates": settings.gates.model_copy(update={"min_trades": 31})})
     assert plan(stricter, tmp_path).file != judged.file, "other gates are another judgement"
+
+
+def test_a_feature_that_sees_ahead_gets_a_world_approved_in_which_nothing_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: a judgement that no leak could move would say nothing."""
+    honest = features.compute
+
+    def leaking(bars: pl.DataFrame) -> pl.DataFrame:
+        ahead = pl.col("close").shift(-8).fill_null(strategy="forward") / pl.col("close")
+        return honest(bars).update(bars.select("ts", rsi_14=ahead), on="ts")
+
+    monkeypatch.setattr(features, "compute", leaking)
+    judged = judge(World(RANDOM_WALK, 1, DAYS), settings, settings.models["syna"])
+    assert judged.approved
+    assert judged.metrics["skill_low"] > 0.3
 
 
 def test_what_a_killed_run_left_is_kept_except_for_half_a_line(settings: Settings, tmp_path: Path) -> None:
