@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -87,14 +87,16 @@ class Journal:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        with _explained(path):
+        with _explained(path), ExitStack() as failed:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            failed.callback(self._connection.close)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.execute("PRAGMA busy_timeout=10000")
             self._connection.executescript(_DDL)
             self.node = self._claim(node)
             self._session = int(self._connection.execute("SELECT coalesce(max(session), 1) FROM journal").fetchone()[0])
+            failed.pop_all()
 
     def _claim(self, node: str) -> str:
         with self._transaction():

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,7 @@ from trading_assets.store.tables import SIGNALS
 
 T0 = datetime(2025, 5, 1, tzinfo=UTC)
 MARKET = "sample:SYNA/USDT:USDT"
+Begin = Callable[[Path], Journal]
 
 times = st.integers(0, 10**15).map(lambda us: T0 + timedelta(microseconds=us))
 floats = st.floats(allow_nan=False, allow_infinity=False)
@@ -57,6 +62,13 @@ def signal_event(number: int) -> dict[str, Any]:
         "model": "syna",
         "model_version": 3,
     }
+
+
+@pytest.fixture
+def begin() -> Iterator[Begin]:
+    """Begins a journal, or goes on with it; closed when the test ends."""
+    with ExitStack() as stack:
+        yield lambda path: stack.enter_context(closing(Journal(path, "node")))
 
 
 @given(st.lists(events(), max_size=12))
@@ -100,16 +112,16 @@ def test_an_event_recorded_again_after_a_restart_is_stored_once(
     assert frame["node"].n_unique() <= 1
 
 
-def test_an_own_event_id_decides_what_is_the_same_event(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "j.sqlite", "node")
+def test_an_own_event_id_decides_what_is_the_same_event(begin: Begin, tmp_path: Path) -> None:
+    journal = begin(tmp_path / "j.sqlite")
     first = journal.record("signals", {**signal_event(1), "event_id": "a"})
     again = journal.record("signals", {**signal_event(2), "event_id": "a"})
     other = journal.record("signals", {**signal_event(1), "event_id": "b"})
     assert first == again < other
 
 
-def test_events_written_together_are_all_there_or_none(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "j.sqlite", "node")
+def test_events_written_together_are_all_there_or_none(begin: Begin, tmp_path: Path) -> None:
+    journal = begin(tmp_path / "j.sqlite")
     with pytest.raises(NodeError):
         journal.record_all([("signals", signal_event(1)), ("signals", {"colour": "red"})])
     journal._connection.execute(
@@ -122,22 +134,24 @@ def test_events_written_together_are_all_there_or_none(tmp_path: Path) -> None:
     assert journal.record_all([("signals", signal_event(1)), ("signals", signal_event(2))]) == [1, 2]
 
 
-def test_a_new_session_knows_nothing_of_the_former_one_but_shares_its_numbering(tmp_path: Path, store: Store) -> None:
+def test_a_new_session_knows_nothing_of_the_former_one_but_shares_its_numbering(
+    begin: Begin, tmp_path: Path, store: Store
+) -> None:
     path = tmp_path / "j.sqlite"
-    journal = Journal(path, "node")
+    journal = begin(path)
     journal.record("signals", signal_event(1))
     assert journal.new_session() == 2
     assert journal.record("signals", signal_event(1)) == 3
     journal.close()
-    assert Journal(path, "node").record("signals", signal_event(1)) == 3
+    assert begin(path).record("signals", signal_event(1)) == 3
     assert read_session(path)["signals"]["seq"].to_list() == [3]
     assert load_journal(store, path)["signals"] == 2
 
 
-def test_a_journal_is_loaded_into_the_store_exactly_once(tmp_path: Path, store: Store) -> None:
+def test_a_journal_is_loaded_into_the_store_exactly_once(begin: Begin, tmp_path: Path, store: Store) -> None:
     path = tmp_path / "journal.sqlite"
     assert load_journal(store, path) == {"signals": 0, "orders": 0, "fills": 0, "positions": 0}
-    journal = Journal(path, "node")
+    journal = begin(path)
     for number in range(5):
         journal.record("signals", signal_event(number))
     journal.record(
@@ -150,18 +164,20 @@ def test_a_journal_is_loaded_into_the_store_exactly_once(tmp_path: Path, store: 
     assert store.read(SIGNALS).height == 6
 
 
-def test_a_load_killed_between_two_tables_is_finished_by_the_next_one(tmp_path: Path, store: Store) -> None:
+def test_a_load_killed_between_two_tables_is_finished_by_the_next_one(
+    begin: Begin, tmp_path: Path, store: Store
+) -> None:
     path = tmp_path / "journal.sqlite"
-    journal = Journal(path, "node")
+    journal = begin(path)
     journal.record("signals", signal_event(1))
     journal.record("positions", {"ts": T0, "market": MARKET, "quantity": 1.0, "event": "opened"})
     store.upsert(SIGNALS, read_since(path, 0)["signals"])
     assert load_journal(store, path) == {"signals": 0, "orders": 0, "fills": 0, "positions": 1}
 
 
-def test_a_deleted_journal_and_its_successor_never_share_a_key(tmp_path: Path, store: Store) -> None:
+def test_a_deleted_journal_and_its_successor_never_share_a_key(begin: Begin, tmp_path: Path, store: Store) -> None:
     for folder in ("a", "b"):
-        journal = Journal(tmp_path / folder / "journal.sqlite", "node")
+        journal = begin(tmp_path / folder / "journal.sqlite")
         journal.record("signals", signal_event(1))
         load_journal(store, journal.path)
     assert store.read(SIGNALS).height == 2
@@ -180,7 +196,7 @@ def test_the_cursor_changes_when_the_journal_grows_or_is_replaced(tmp_path: Path
     assert len(set(cursors)) == 3
 
 
-def test_a_writer_killed_at_any_moment_leaves_what_it_had_acknowledged(tmp_path: Path) -> None:
+def test_a_writer_killed_at_any_moment_leaves_what_it_had_acknowledged(begin: Begin, tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     code = textwrap.dedent(f"""
         from pathlib import Path
@@ -190,32 +206,36 @@ def test_a_writer_killed_at_any_moment_leaves_what_it_had_acknowledged(tmp_path:
         while number := number + 1:
             print(journal.record("node", {{"event": "tick", "event_id": str(number)}}), flush=True)
     """)
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    acknowledged = [int(process.stdout.readline()) for _ in range(40)]
-    os.kill(process.pid, signal.SIGKILL)
-    acknowledged += [int(line) for line in process.stdout.read().split()]
-    process.wait()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        acknowledged = [int(process.stdout.readline()) for _ in range(40)]
+        os.kill(process.pid, signal.SIGKILL)
+        acknowledged += [int(line) for line in process.stdout.read().split()]
     stored = read_since(path, 0)["node"]["seq"].to_list()
     assert stored[: len(acknowledged)] == acknowledged
     assert len(stored) <= len(acknowledged) + 1
-    assert Journal(path, "node").record("node", {"event": "again"}) == stored[-1] + 1
+    assert begin(path).record("node", {"event": "again"}) == stored[-1] + 1
 
 
 @pytest.mark.parametrize(
     "content", [b"not a database, but long enough to look like a file" * 30, b"SQLite format 3\0" + b"\1" * 4000]
 )
-def test_a_file_that_is_no_journal_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_journal_is_named(tmp_path: Path, recwarn: pytest.WarningsRecorder, content: bytes) -> None:
     path = tmp_path / "journal.sqlite"
     path.write_bytes(content)
+    gc.collect()  # what others left
+    recwarn.clear()
+    warnings.simplefilter("always", ResourceWarning)
     with pytest.raises(NodeError, match=r"journal\.sqlite.*cannot be used"):
         Journal(path, "node")
+    gc.collect()
+    assert not [warning for warning in recwarn if "unclosed database" in str(warning.message)], "it is closed, too"
     with pytest.raises(NodeError, match="move the file away"):
         newest_seq(path)
 
 
-def test_what_does_not_fit_a_table_is_refused_at_once(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "j.sqlite", "node")
+def test_what_does_not_fit_a_table_is_refused_at_once(begin: Begin, tmp_path: Path) -> None:
+    journal = begin(tmp_path / "j.sqlite")
     with pytest.raises(NodeError, match="no journal kind 'trades'"):
         journal.record("trades", {})
     with pytest.raises(NodeError, match="no column colour"):

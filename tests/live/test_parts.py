@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -328,9 +329,9 @@ def test_the_status_tells_a_silent_node_and_a_broken_manifest(settings: Settings
 
 
 def test_a_replays_events_carry_the_markets_time(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / JOURNAL_FILE, "node")
-    stamped = MarketJournal(journal, lambda: NOW)
-    stamped.record("signals", {"ts": datetime.now(UTC), "market": MARKET})
-    stamped.record_all([("fills", {"ts": datetime.now(UTC), "market": MARKET})])
+    with closing(Journal(tmp_path / JOURNAL_FILE, "node")) as journal:
+        stamped = MarketJournal(journal, lambda: NOW)
+        stamped.record("signals", {"ts": datetime.now(UTC), "market": MARKET})
+        stamped.record_all([("fills", {"ts": datetime.now(UTC), "market": MARKET})])
     events = read_session(journal.path)
     assert events["signals"]["ts"].to_list() == events["fills"]["ts"].to_list() == [NOW]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -89,14 +90,14 @@ def test_cut_anywhere_the_journal_is_completed_and_says_what_is_held(
     parts = [part for number, shape in enumerate(shapes) for part in trade(number, *shape)]
     cut = data.draw(st.integers(0, len(parts)))
     path = tmp_path_factory.mktemp("recovery") / "journal.sqlite"
-    journal = Journal(path, "node")
-    for part in parts[:cut]:
-        journal.record_all(part)
     fills = [event for part in parts[:cut] for kind, event in part if kind == "fills"]
     signed = sum(fill["quantity"] if fill["side"] == "buy" else -fill["quantity"] for fill in fills)
 
-    recovered = recover(path)
-    journal.record_all(recovered.repairs)
+    with closing(Journal(path, "node")) as journal:
+        for part in parts[:cut]:
+            journal.record_all(part)
+        recovered = recover(path)
+        journal.record_all(recovered.repairs)
     events = read_session(path)
 
     assert sum(holding.quantity for holding in recovered.holdings) == pytest.approx(signed, abs=1e-9)
@@ -117,9 +118,9 @@ def test_cut_anywhere_the_journal_is_completed_and_says_what_is_held(
 
 
 def test_the_daily_loss_is_restored(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal.sqlite", "node")
-    for part in trade(1, [3.0], [3.0]) + trade(2, [3.0], [3.0]):
-        journal.record_all(part)
+    with closing(Journal(tmp_path / "journal.sqlite", "node")) as journal:
+        for part in trade(1, [3.0], [3.0]) + trade(2, [3.0], [3.0]):
+            journal.record_all(part)
     gate = RiskGate(RiskSettings(max_daily_loss=6.0))
     recover(journal.path).restore(gate)
     now = T0 + timedelta(hours=3)
