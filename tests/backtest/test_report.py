@@ -59,16 +59,28 @@ def page(result: BacktestResult, folder: Path, **changes: Any) -> str:
     return render(result, **(arguments | changes)).read_text(encoding="utf-8")
 
 
-def test_the_page_is_one_small_file_that_loads_nothing(result: BacktestResult, tmp_path: Path) -> None:
-    text = page(result, tmp_path)
+@pytest.fixture(scope="module")
+def folder(result: BacktestResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the page as it is stands."""
+    folder = tmp_path_factory.mktemp("report")
+    page(result, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def text(folder: Path) -> str:
+    """The page as it is."""
+    return (folder / "test.html").read_text(encoding="utf-8")
+
+
+def test_the_page_is_one_small_file_that_loads_nothing(folder: Path, text: str) -> None:
     assert len(text.encode()) < 1_000_000
-    assert [file.name for file in tmp_path.iterdir()] == ["test.html"]
+    assert [file.name for file in folder.iterdir()] == ["test.html"]
     assert not re.search(r"""(src|href)=["'](?!data:)""", text)
     assert "<script" not in text
 
 
-def test_the_page_says_how_much_to_believe(result: BacktestResult, tmp_path: Path) -> None:
-    text = page(result, tmp_path)
+def test_the_page_says_how_much_to_believe(result: BacktestResult, text: str, tmp_path: Path) -> None:
     for said in ("-0.40 to 2.90", "97.0%", "91.0%", "after 7 trials", "12.0%", "of 17 configurations", "212 days"):
         assert said in text, said
     assert "-0.012 to 0.107" in text, "skill"
@@ -78,12 +90,12 @@ def test_the_page_says_how_much_to_believe(result: BacktestResult, tmp_path: Pat
     assert "not measurable" in page(unmeasured, tmp_path)
 
 
-def test_the_page_says_synthetic_first_where_the_market_is(result: BacktestResult, tmp_path: Path) -> None:
-    text = page(result, tmp_path, synthetic=[A])
-    body = text[text.index("<body>") :]
+def test_the_page_says_synthetic_first_where_the_market_is(result: BacktestResult, text: str, tmp_path: Path) -> None:
+    synthetic = page(result, tmp_path, synthetic=[A])
+    body = synthetic[synthetic.index("<body>") :]
     assert body.index("SYNTHETIC DATA") < body.index("<h1>")
-    assert "SYNTHETIC" in text[: text.index("</title>")]
-    assert "SYNTHETIC" not in page(result, tmp_path)
+    assert "SYNTHETIC" in synthetic[: synthetic.index("</title>")]
+    assert "SYNTHETIC" not in text
 
 
 def test_the_page_names_failed_gates_with_value_threshold_and_advice(result: BacktestResult, tmp_path: Path) -> None:
@@ -96,8 +108,7 @@ def test_the_page_names_failed_gates_with_value_threshold_and_advice(result: Bac
         assert gate.advice.replace("'", "&#39;") in text
 
 
-def test_the_page_has_costs_metrics_trades_and_provenance(result: BacktestResult, tmp_path: Path) -> None:
-    text = page(result, tmp_path)
+def test_the_page_has_costs_metrics_trades_and_provenance(result: BacktestResult, text: str) -> None:
     for said in ("2.0 / 5.0 bps", "100.0 ms", "d" * 64, "run-1", "Profit factor", "2025-06-01 12:30", "not recorded"):
         assert said in text, said
     assert f"{result.trades.height - 30} more in the table" in text

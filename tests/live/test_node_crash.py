@@ -31,7 +31,7 @@ def crash(tmp_path_factory: pytest.TempPathFactory, live_store_file: Path, make_
             wait_for(lambda: one.journal()["orders"].filter(pl.col("purpose") == "take_profit").height >= 3)
             one.server.pause()
             process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.communicate()
             path = one.settings.live_dir / JOURNAL_FILE
             one.notes["before"] = read_since(path, 0)
             one.notes["status before"] = one.status()

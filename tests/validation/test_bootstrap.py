@@ -66,8 +66,8 @@ def test_an_independent_series_asks_for_short_blocks_and_one_with_a_memory_for_l
 def test_the_block_length_is_that_of_the_closed_form_for_an_autoregressive_series() -> None:
     """Politis and White: ``(2 G^2 / D)^(1/3) n^(1/3)``; for AR(1) ``G / s^2 = 2 r / (1 - r^2)``, ``D = 2 s^4``."""
     rng = np.random.default_rng(3)
-    measured = np.median([optimal_block_length(row) for row in remembering(rng, memory=0.5, size=(10, 20_000))])
-    assert measured == pytest.approx((2 * 0.5 / (1 - 0.25)) ** (2 / 3) * 20_000 ** (1 / 3), rel=0.2)
+    measured = np.median([optimal_block_length(row) for row in remembering(rng, memory=0.5, size=(10, 10_000))])
+    assert measured == pytest.approx((2 * 0.5 / (1 - 0.25)) ** (2 / 3) * 10_000 ** (1 / 3), rel=0.2)
 
 
 def test_blocks_have_the_average_length_and_every_observation_is_drawn_equally_often() -> None:
