@@ -32,8 +32,8 @@ types: setup ## Strict type check
 definitions: setup ## Load the Dagster code location as the UI does
 	$(BIN)/dagster definitions validate --log-level warning
 
-unit: setup ## The tests, on two processes, with coverage
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --durations=10
+unit: setup ## The tests, with coverage; in three processes, as many tests wait for nodes and servers
+	$(BIN)/pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered --durations=10
 
 ui: setup ## Open the Dagster UI on http://localhost:3000
 	$(BIN)/trading ui
