@@ -11,10 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from trading_assets.errors import TradingError
-from trading_assets.settings import load_settings
 from trading_assets.sources.contract import RAW_COLUMNS
 from trading_assets.sources.ingestion import ingest
-from trading_assets.store import Store, configured_store
+from trading_assets.store import Store
 from trading_assets.store.tables import CANDLES
 from trading_cli.main import app
 
@@ -42,10 +41,9 @@ class OnePage:
 
 
 @pytest.fixture
-def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def filled(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The store of the settings in force, with two rows in quarantine."""
     monkeypatch.setenv("TRADING_DATA_DIR", str(tmp_path))
-    store = configured_store(load_settings())
     end = START + timedelta(minutes=4)
     ingest(store, OnePage(), market=MARKET, timeframe="1m", start=START, end=end, now=end)
     return store

@@ -158,7 +158,8 @@ class Undisturbed:
 
 def tables(store: Store, market: str) -> dict[str, pl.DataFrame]:
     """What is stored of a market, table by table."""
-    return {name: store.read(TABLES[name], where={"market": market}) for name in DATA_TABLES}
+    with store.kept_open():
+        return {name: store.read(TABLES[name], where={"market": market}) for name in DATA_TABLES}
 
 
 def assert_same_tables(left: Store, right: Store, market: str) -> None:

@@ -148,8 +148,10 @@ def _create(path: Path) -> None:
     newborn = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         with closing(duckdb.connect(str(newborn))) as connection:
+            connection.begin()
             for table in TABLES.values():
                 create(connection, table)
+            connection.commit()
         os.link(newborn, path)
     except FileExistsError:
         pass  # another process was faster
