@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +27,10 @@ Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the lo
 
 def paper(port: Port = None) -> None:
     """Run the node: the deployed models on the venue's market data, orders filled in a sandbox."""
+    from trading_assets.features import LIVE_ENVIRONMENT
     from trading_live.interrupts import ends_quietly
 
+    os.environ.update(LIVE_ENVIRONMENT)
     with ends_quietly():
         settings = load_settings()
         if port is not None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from trading_assets import logs
 from trading_assets.errors import TradingError
+from trading_assets.features import LIVE_ENVIRONMENT
 from trading_assets.settings import load_settings
 from trading_live.interrupts import ends_quietly
 
 
 def main() -> int:
     """Run the node with the settings in force; 2 after a problem that the user can mend."""
+    os.environ.update(LIVE_ENVIRONMENT)
     try:
         settings = load_settings()
         logs.configure(settings, "node")

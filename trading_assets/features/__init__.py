@@ -34,6 +34,7 @@ from trading_assets.features.patterns import double, multiple, single, triple
 from trading_assets.features.registry import REGISTRY, Feature
 
 __all__ = [
+    "LIVE_ENVIRONMENT",
     "LOOKBACK_BARS",
     "Feature",
     "compute",
@@ -52,6 +53,11 @@ _MODULES: Final = (
 
 LOOKBACK_BARS: Final = REGISTRY.lookback_bars
 """The longest look-back of any feature in bars of 15 minutes, the present one included."""
+
+
+LIVE_ENVIRONMENT: Final = MappingProxyType({"POLARS_MAX_THREADS": "1"})
+"""Of a process that computes one bar at a time, set before it uses Polars: to wake another thread for its part of so
+little takes longer than the part, at times by milliseconds."""
 
 
 def compute(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame] | None = None) -> pl.DataFrame:

@@ -228,9 +228,11 @@ class Bars:
 
 
 def _readonly(made: object) -> object:
-    for one in made if isinstance(made, tuple) else (made,):
-        if isinstance(one, np.ndarray):
-            one.flags.writeable = False
+    if isinstance(made, np.ndarray):
+        made.setflags(write=False)
+    elif isinstance(made, tuple):
+        for one in made:
+            _readonly(one)
     return made
 
 

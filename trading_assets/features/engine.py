@@ -17,6 +17,7 @@ from trading_assets.errors import InvalidFrame
 from trading_assets.features.bars import BAR, Bars
 from trading_assets.features.companions import join
 from trading_assets.features.registry import Family, Registry
+from trading_assets.features.windows import Array
 
 _CHUNK: Final = 54_000
 """Rows per pass at most: so many that threads seldom wait for the interpreter's lock, so few that memory suffices.
@@ -54,14 +55,12 @@ def compute(
     bars: pl.DataFrame, registry: Registry, companions: Mapping[str, pl.DataFrame] | None = None
 ) -> pl.DataFrame:
     """Compute every feature of ``registry``; see :func:`trading_assets.features.compute`."""
-    check(bars)
+    columns = arrays(bars)
     joined = join(bars, companions or {})
     plan = registry.planned(_Plan, frozenset(joined))
     lead = plan.lookback - 1
     rows = max(bars.height - lead, 0)
     values = np.empty((len(registry.features), rows))
-    columns = arrays(bars)
-
     size = _rows_per_pass(rows)
 
     def compute_pass(first: int) -> None:
@@ -157,16 +156,7 @@ def _many_rows(registry: Registry, values: Matrix, plan: _Plan) -> pl.DataFrame:
 
 
 def arrays(bars: pl.DataFrame) -> list[npt.NDArray[Any]]:
-    """The columns that :class:`Bars` takes, in its order."""
-    return [_microseconds(bars), *(bars[name].to_numpy() for name in OHLCV)]
-
-
-def _microseconds(bars: pl.DataFrame) -> npt.NDArray[np.int64]:
-    return bars["ts"].to_numpy().view(np.int64)
-
-
-def check(bars: pl.DataFrame) -> None:
-    """Raise ``InvalidFrame`` where ``bars`` cannot give honest features."""
+    """The columns that :class:`Bars` takes, in its order; ``InvalidFrame`` where they cannot give honest features."""
     where = "bars for features"
     schema = bars.schema
     missing = [name for name in (*KEYS, *OHLCV) if name not in schema]
@@ -175,38 +165,40 @@ def check(bars: pl.DataFrame) -> None:
     for name, dtype in _DTYPES.items():
         if schema[name] != dtype:
             raise InvalidFrame(f"{name} is {schema[name]}", where=where, remedy=f"make it {dtype}")
+    market = bars["market"]
+    ts, known_at = (bars[name].to_numpy().view(np.int64) for name in ("ts", "known_at"))
+    columns = [ts, *(bars[name].to_numpy() for name in OHLCV)]
     if bars.is_empty():
-        return
-    where = str(bars["market"][0])
-    if bars["market"].null_count():
-        raise InvalidFrame("market is null", where="bars for features", remedy="name the market in each row")
-    if not (bars["market"] == bars["market"][0]).all():
+        return columns
+    if market.null_count():
+        raise InvalidFrame("market is null", where=where, remedy="name the market in each row")
+    where = str(market[0])
+    if not (market == market[0]).all():
         raise InvalidFrame("several markets in one frame", where=where, remedy="give one at a time")
-    ts = _microseconds(bars)
     if not (ts[1:] > ts[:-1]).all():
         raise InvalidFrame("ts is not strictly ascending", where=where, remedy="sort, and keep one row per ts")
-    if not (bars["known_at"].to_numpy().view(np.int64) - ts == BAR).all():
+    if not (known_at - ts == BAR).all():
         raise InvalidFrame(
             "a bar is not of 15 minutes", where=where, remedy="give 15-minute bars, with known_at at their end"
         )
-    _check_numbers(bars, where)
+    _check_numbers(bars, *columns[1:])
+    return columns
 
 
-def _check_numbers(bars: pl.DataFrame, where: str) -> None:
-    columns = [bars[name].to_numpy() for name in OHLCV]
-    for name, values in zip(OHLCV, columns, strict=True):
-        lowest = values.min()
-        if (lowest > _SMALLEST or (lowest >= 0 and name == "volume")) and values.max() < _LARGEST:
-            continue  # a NaN is neither
-        bad = ~((values >= 0 if name == "volume" else values > _SMALLEST) & (values < _LARGEST))
-        row = int(bad.argmax())
-        raise InvalidFrame(f"{name} is {bars[name][row]}", where=f"{where} {bars['ts'][row]:%Y-%m-%d %H:%M}")
-    open_, high, low, close, _ = columns
-    held = (high >= open_) & (high >= close) & (low <= open_) & (low <= close)
-    if not held.all():
-        row = int(held.argmin())
-        raise InvalidFrame(
-            f"open {open_[row]} and close {close[row]} are not between low {low[row]} and high {high[row]}",
-            where=f"{where} {bars['ts'][row]:%Y-%m-%d %H:%M}",
-            remedy="leave such bars out: a missing bar says nothing wrong",
-        )
+def _check_numbers(bars: pl.DataFrame, open_: Array, high: Array, low: Array, close: Array, volume: Array) -> None:
+    held = (np.maximum(open_, close) <= high) & (np.minimum(open_, close) >= low)  # a NaN is neither
+    smallest, largest = low.min() > _SMALLEST, high.max() < _LARGEST
+    if held.all() and smallest and largest and volume.min() >= 0 and volume.max() < _LARGEST:
+        return
+    market, ts = bars["market"][0], bars["ts"]
+    for name, values in zip(OHLCV, (open_, high, low, close, volume), strict=True):
+        good = (values >= 0 if name == "volume" else values > _SMALLEST) & (values < _LARGEST)
+        if not good.all():
+            row = int(good.argmin())
+            raise InvalidFrame(f"{name} is {values[row]}", where=f"{market} {ts[row]:%Y-%m-%d %H:%M}")
+    row = int(held.argmin())
+    raise InvalidFrame(
+        f"open {open_[row]} and close {close[row]} are not between low {low[row]} and high {high[row]}",
+        where=f"{market} {ts[row]:%Y-%m-%d %H:%M}",
+        remedy="leave such bars out: a missing bar says nothing wrong",
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from types import ModuleType
 from typing import Final
@@ -31,6 +31,14 @@ _series = partial(np.ascontiguousarray, dtype=np.float64)
 """An array as the compiled loops take it: a user's feature may pass integers, or every second bar."""
 
 
+def _called(loop: Callable[..., Array], *arguments: Array | float) -> Array:
+    """A compiled loop's result; the arrays are looked at where it does not take them: most calls need no look."""
+    try:
+        return loop(*arguments)
+    except TypeError:
+        return loop(*(_series(one) if isinstance(one, np.ndarray) else one for one in arguments))
+
+
 def _checked(window: int) -> int:
     if window < 1:
         raise ValueError(f"a window of {window} bars: give at least 1")
@@ -47,14 +55,12 @@ def shift(values: Array, bars: int) -> Array:
     """
     if bars < 0:
         raise ValueError(f"shift by {bars} bars looks ahead: give the bars to look back")
-    earlier: Array = kernels().shift(_series(values), bars)
-    return earlier
+    return _called(kernels().shift, values, bars)
 
 
 def ratio(numerator: Array, denominator: Array, otherwise: float) -> Array:
     """``numerator / denominator``, and ``otherwise`` where the denominator is zero."""
-    result: Array = kernels().ratio(_series(numerator), _series(denominator), otherwise)
-    return result
+    return _called(kernels().ratio, numerator, denominator, otherwise)
 
 
 def rolling_sum(values: Array, window: int) -> Array:
@@ -194,8 +200,7 @@ def mean_absolute_deviation(values: Array, mean: Array, window: int) -> Array:
 
 def _fold_one(kind: int, values: Array, window: int, factor: float = 0.0) -> Array:
     """The last ``window`` bars folded into states of one row; a :mod:`trading_assets.features.kernels` kind."""
-    states: Array = kernels().fold_one(kind, _series(values), _checked(window), factor)
-    return states
+    return _called(kernels().fold_one, kind, values, _checked(window), factor)
 
 
 def _fold(kind: int, values: Array, window: int, *, parts: int) -> Iterator[Array]:
