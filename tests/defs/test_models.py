@@ -264,7 +264,8 @@ def test_a_candidate_says_where_the_stored_features_are_not_the_nodes(
     with duckdb.connect(settings.store_url.removeprefix("duckdb:///")) as connection:
         connection.execute("UPDATE features SET rsi_14 = rsi_14 * 1.000001 WHERE ts >= '2025-03-19'")
     candidate = location.module("models").candidate
-    result = location.materialize(settings, candidate, instance=trained.instance, partition="noise")
+    with dg.DagsterInstance.ephemeral() as instance:  # its data set is another: not among those of the other tests
+        result = location.materialize(settings, candidate, instance=instance, partition="noise")
     assert f"rsi_14 of {NOISE} at 2025-03-" in str(metadata(result, "candidate")["parity"])
 
 
