@@ -74,7 +74,7 @@ def run() -> list[Measurement]:
             10 * bars.height,
             "ten times one market",
             10 * once,
-            Target(max_times_peer=1.05),
+            Target(max_times_peer=1.1),
         ),
         Measurement(
             "features: ten markets of a tenth of the rows",
