@@ -12,7 +12,7 @@ from typing import Final, Literal, cast
 
 import polars as pl
 
-from trading_assets.candles import TS, timeframe_delta
+from trading_assets.candles import TS, require_columns, require_times, timeframe_delta
 from trading_assets.errors import InvalidFrame, SettingsError
 from trading_assets.labels.checks import check_timeframe, check_until
 
@@ -154,14 +154,8 @@ def _bars(rows: pl.DataFrame, measure: Measure, threshold: float, until: datetim
 
 
 def _check(frame: pl.DataFrame, columns: tuple[str, ...], numbers: tuple[str, ...], *, strictly: bool) -> None:
-    missing = [name for name in (*columns, *numbers) if name not in frame.columns]
-    if missing:
-        raise InvalidFrame(f"no column {', '.join(missing)}", where=_WHERE)
-    for name in {"ts", "known_at"}.intersection(columns):
-        if frame.schema[name] != TS:
-            raise InvalidFrame(f"{name} is {frame.schema[name]}", where=_WHERE, remedy="make it Datetime(us, UTC)")
-        if nulls := frame[name].null_count():
-            raise InvalidFrame(f"{name} has {nulls} nulls", where=_WHERE, remedy="leave such rows out")
+    require_columns(frame, (*columns, *numbers), where=_WHERE)
+    require_times(frame, (name for name in columns if name in ("ts", "known_at")), where=_WHERE)
     if frame["market"].n_unique() > 1:
         raise InvalidFrame("several markets in one frame", where=_WHERE, remedy="give one at a time")
     step = frame["ts"].to_physical().diff().drop_nulls()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import polars as pl
 
-from trading_assets.errors import SettingsError
+from trading_assets.errors import InvalidFrame, SettingsError
 
 TS: Final = pl.Datetime("us", "UTC")
 """Every time column: UTC, microseconds. ``ts`` is a bar's OPEN time."""
@@ -117,6 +118,34 @@ def timeframe_minutes(timeframe: str) -> int:
 def timeframe_delta(timeframe: str) -> timedelta:
     """The length of one bar of a timeframe."""
     return timedelta(minutes=timeframe_minutes(timeframe))
+
+
+def require_columns(frame: pl.DataFrame, columns: Iterable[str], *, where: str) -> None:
+    """Refuse a frame that lacks columns.
+
+    Raises
+    ------
+    InvalidFrame
+        Names them.
+    """
+    known = frame.columns
+    if missing := [column for column in columns if column not in known]:
+        raise InvalidFrame(f"no column {', '.join(missing)}", where=where)
+
+
+def require_times(frame: pl.DataFrame, columns: Iterable[str], *, where: str) -> None:
+    """Refuse a frame in which one of these columns is no time (:data:`TS`) in every row.
+
+    Raises
+    ------
+    InvalidFrame
+        A column is of another type or has nulls.
+    """
+    for column in columns:
+        if frame.schema[column] != TS:
+            raise InvalidFrame(f"{column} is {frame.schema[column]}", where=where, remedy="make it Datetime(us, UTC)")
+        if nulls := frame[column].null_count():
+            raise InvalidFrame(f"{column} has {nulls} nulls", where=where, remedy="leave such rows out")
 
 
 def empty_candles() -> pl.DataFrame:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.candles import TS
+from trading_assets.candles import TS, require_columns
 from trading_assets.errors import InvalidFrame
 from trading_assets.features.windows import Array
 
@@ -104,9 +104,7 @@ def _checked(name: str, frame: pl.DataFrame) -> Companion:
     one = COMPANIONS.get(name)
     if one is None:
         raise InvalidFrame("there is no such companion", where=where, remedy=f"known: {', '.join(COMPANIONS)}")
-    missing = [column for column in ("known_at", *one.columns) if column not in frame.columns]
-    if missing:
-        raise InvalidFrame(f"no column {', '.join(missing)}", where=where)
+    require_columns(frame, ("known_at", *one.columns), where=where)
     for column, dtype in {"known_at": TS, **dict.fromkeys(one.columns, pl.Float64())}.items():
         if frame.schema[column] != dtype:
             raise InvalidFrame(f"{column} is {frame.schema[column]}", where=where, remedy=f"make it {dtype}")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.candles import OHLCV, TS
+from trading_assets.candles import OHLCV, TS, require_columns
 from trading_assets.cores import cores
 from trading_assets.errors import InvalidFrame
 from trading_assets.features.bars import BAR, Bars
@@ -158,10 +158,8 @@ def _many_rows(registry: Registry, values: Matrix, plan: _Plan) -> pl.DataFrame:
 def arrays(bars: pl.DataFrame) -> list[npt.NDArray[Any]]:
     """The columns that :class:`Bars` takes, in its order; ``InvalidFrame`` where they cannot give honest features."""
     where = "bars for features"
+    require_columns(bars, (*KEYS, *OHLCV), where=where)
     schema = bars.schema
-    missing = [name for name in (*KEYS, *OHLCV) if name not in schema]
-    if missing:
-        raise InvalidFrame(f"no column {', '.join(missing)}", where=where)
     for name, dtype in _DTYPES.items():
         if schema[name] != dtype:
             raise InvalidFrame(f"{name} is {schema[name]}", where=where, remedy=f"make it {dtype}")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from trading_assets.candles import PRICES, TS, timeframe_delta
+from trading_assets.candles import PRICES, require_columns, require_times, timeframe_delta
 from trading_assets.errors import InvalidFrame, SettingsError
 
 SORT = "give one market, sorted and unique by ts"
@@ -33,9 +33,7 @@ def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str, *, late
         Columns are missing, times of another type, null or not ascending, a bar is known before it begins, there are
         several markets or an unnamed one, or prices are not positive numbers between low and high.
     """
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise InvalidFrame(f"no column {', '.join(missing)}", where=f"labels: {name}")
+    require_columns(frame, columns, where=f"labels: {name}")
     if "market" in columns and frame["market"].null_count():
         raise InvalidFrame("market is null", where=f"labels: {name}", remedy="name the market in each row")
     # The ends tell, as ts is unique; to compare every row takes a tenth of the time that labelling does.
@@ -96,10 +94,7 @@ def _check_prices(prices: pl.DataFrame, name: str) -> None:
 def _check_times(frame: pl.DataFrame, columns: tuple[str, ...], name: str, *, late: bool) -> None:
     where = f"labels: {name}"
     for column in (column for column in columns if column in ("ts", "known_at")):
-        if frame.schema[column] != TS:
-            raise InvalidFrame(f"{column} is {frame.schema[column]}", where=where, remedy="make it Datetime(us, UTC)")
-        if nulls := frame[column].null_count():
-            raise InvalidFrame(f"{column} has {nulls} nulls", where=where, remedy="leave such rows out")
+        require_times(frame, (column,), where=where)
         times = frame[column].to_physical().to_numpy()
         if column == "ts" and (times[1:] <= times[:-1]).any():
             raise InvalidFrame("ts is not strictly ascending", where=where, remedy=SORT)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from trading_assets.candles import DECISION_TIMEFRAME, TS, timeframe_delta
+from trading_assets.candles import DECISION_TIMEFRAME, TS, require_columns, require_times, timeframe_delta
 from trading_assets.errors import InvalidFrame, ModelError
 from trading_assets.models.hashing import frame_hash
 from trading_assets.store import Store
@@ -234,13 +234,11 @@ def _missing_share(labels: pl.DataFrame) -> pl.Expr:
 
 
 def _check(frame: pl.DataFrame, columns: Sequence[str], name: str) -> None:
-    if absent := [column for column in columns if column not in frame.columns]:
-        raise InvalidFrame(f"no column {', '.join(absent)}", where=name)
+    require_columns(frame, columns, where=name)
     for column in columns:
-        dtype, nulls = frame.schema[column], frame[column].null_count()
-        if column in ("ts", "known_at", "label_end") and dtype != TS:
-            raise InvalidFrame(f"{column} is {dtype}", where=name, remedy="make it Datetime(us, UTC)")
-        if nulls and column != "missing_candles":  # older rows were not counted
+        if column in ("ts", "known_at", "label_end"):
+            require_times(frame, (column,), where=name)
+        elif (nulls := frame[column].null_count()) and column != "missing_candles":  # older rows were not counted
             raise InvalidFrame(f"{column} has {nulls} nulls", where=name, remedy="leave such rows out")
     if twice := frame.select("market", "ts").is_duplicated().sum():
         raise InvalidFrame(f"{twice} rows have a bar that another row has too", where=name, remedy="leave one of them")
