@@ -62,11 +62,18 @@ def test_without_a_local_exchange_the_node_says_so(live_settings: Settings, monk
         run_node(load_settings())
 
 
-def test_without_a_model_the_node_says_so(live_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    with open_replay(live_settings, markets=[MARKET], start=START) as server:
+def refuses_to_run(
+    live_settings: Settings, monkeypatch: pytest.MonkeyPatch, problem: str, *, market: str = MARKET
+) -> None:
+    """The node, beside a local exchange of one market, ends with the problem."""
+    with open_replay(live_settings, markets=[market], start=START) as server:
         monkeypatch.setenv("TRADING_NODE__BASE_URL_HTTP", server.url_http)
-        with pytest.raises(NodeError, match=r"no model is deployed.*approve and deploy one"):
+        with pytest.raises(NodeError, match=problem):
             run_node(load_settings())
+
+
+def test_without_a_model_the_node_says_so(live_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuses_to_run(live_settings, monkeypatch, r"no model is deployed.*approve and deploy one")
 
 
 def test_a_bundle_that_is_gone_is_named(
@@ -75,20 +82,15 @@ def test_a_bundle_that_is_gone_is_named(
     bundle = make_bundle(live_settings.bundles_dir)
     put_live(live_settings, bundle)
     shutil.rmtree(bundle.folder)
-    with open_replay(live_settings, markets=[MARKET], start=START) as server:
-        monkeypatch.setenv("TRADING_NODE__BASE_URL_HTTP", server.url_http)
-        with pytest.raises(NodeError, match=r"no model can be used.*cannot read bundle\.json"):
-            run_node(load_settings())
+    refuses_to_run(live_settings, monkeypatch, r"no model can be used.*cannot read bundle\.json")
 
 
 def test_a_market_that_is_not_replayed_is_named(
     live_settings: Settings, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_live(live_settings, make_bundle(live_settings.bundles_dir))
-    with open_replay(live_settings, markets=["sample:NOISE/USDT:USDT"], start=START) as server:
-        monkeypatch.setenv("TRADING_NODE__BASE_URL_HTTP", server.url_http)
-        with pytest.raises(NodeError, match="the replay does not have sample:SYNA/USDT:USDT"):
-            run_node(load_settings())
+    problem = "the replay does not have sample:SYNA/USDT:USDT"
+    refuses_to_run(live_settings, monkeypatch, problem, market="sample:NOISE/USDT:USDT")
 
 
 def test_a_venue_that_cannot_be_reached_is_given_up_after_a_bounded_wait(

@@ -201,12 +201,13 @@ def _period(
 
     Where that bar is missing, to the end of the next one that has candles; in any case not beyond the candles.
     """
-    decision = DECISION_BAR
     start, known = predictions.select(pl.col("ts").min(), pl.col("known_at").max()).row(0)
-    horizon = known + labels.horizon_bars * decision
+    horizon = known + labels.horizon_bars * DECISION_BAR
     filled = [frame["ts"] for frame in candles.values() if not frame.is_empty()]
     covered = max((ts[-1] for ts in filled), default=start) + timeframe_delta(timeframe)
-    ends: list[list[datetime]] = [(ts.dt.truncate(decision) + decision).unique().sort().to_list() for ts in filled]
+    ends: list[list[datetime]] = [
+        (ts.dt.truncate(DECISION_BAR) + DECISION_BAR).unique().sort().to_list() for ts in filled
+    ]
     last = max((next((end for end in bars if end > horizon), bars[-1]) for bars in ends), default=start)
     return start, max((end for bars in ends for end in bars if end <= min(last, covered)), default=start)
 

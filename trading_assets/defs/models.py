@@ -19,7 +19,7 @@ from trading_assets.defs.present import (
 )
 from trading_assets.defs.versions import refuse_outdated
 from trading_assets.errors import ModelError
-from trading_assets.settings import ModelSettings, Settings
+from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import FEATURE_IMPORTANCE, FOLDS, MODEL_VERSIONS, PREDICTIONS
 
@@ -49,7 +49,7 @@ def walk_forward(
     from trading_assets.registry import Registry, configuration
 
     name, spec = context.partition_key, settings.models[context.partition_key]
-    data = _dataset(context.instance, store, name, spec, settings)
+    data = _dataset(context.instance, store, name, settings)
     result = training.walk_forward(
         data, spec, lambda done, total: context.log.info(f"{name}: fold {done} of {total}"), explained=True
     )
@@ -96,7 +96,7 @@ def candidate(
     from trading_assets.registry import Registry
 
     name, spec = context.partition_key, settings.models[context.partition_key]
-    data = _dataset(context.instance, store, name, spec, settings)
+    data = _dataset(context.instance, store, name, settings)
     trained = training.train(data, spec)
     written = bundle.write(
         settings.bundles_dir,
@@ -132,9 +132,7 @@ def candidate(
     )
 
 
-def _dataset(
-    instance: dg.DagsterInstance, store: Store, model: str, spec: ModelSettings, settings: Settings
-) -> "Dataset":
+def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: Settings) -> "Dataset":
     """The features and labels of a model's markets, if they are of this code and finite.
 
     The check on `features` says the latter too, but its verdict belongs to another run.
@@ -142,6 +140,7 @@ def _dataset(
     from trading_assets.features import nullable_features
     from trading_assets.models import dataset
 
+    spec = settings.models[model]
     for asset in (features, labels):
         refuse_outdated(instance, asset, spec.markets)
     data = dataset.build(

@@ -128,8 +128,7 @@ def variance_from_sums(total: Array, squares: Array, window: int) -> Array:
     For series whose deviations are not small against their mean, such as returns and volumes; prices need
     :func:`rolling_var`.
     """
-    variance: Array = kernels().variance(_series(total), _series(squares), window, _ROUNDING)
-    return variance
+    return _called(kernels().variance, total, squares, window, _ROUNDING)
 
 
 def linear_mean(values: Array, window: int) -> Array:
@@ -174,8 +173,7 @@ def rolling_sum_by_count(codes: Array, classes: int, window: int, parts: Array) 
     bits = window.bit_length()
     if bits * classes > 52:
         raise ValueError(f"{classes} classes of {window} bars do not fit into one number")
-    total: Array = kernels().digits(rolling_sum(np.exp2(bits * codes), window), _series(parts), bits, classes)
-    return total
+    return _called(kernels().digits, rolling_sum(np.exp2(bits * codes), window), parts, bits, classes)
 
 
 def rolling_line(values: Array, window: int) -> tuple[Array, Array]:
@@ -188,14 +186,12 @@ def rolling_line(values: Array, window: int) -> tuple[Array, Array]:
 
 def rolling_share_below(values: Array, window: int, every: int) -> Array:
     """The share of the values ``every``, 2 ``every``, ... ``window`` bars ago that were below the present one."""
-    share: Array = kernels().share_below(_series(values), _checked(window), _checked(every))
-    return share
+    return _called(kernels().share_below, values, _checked(window), _checked(every))
 
 
 def mean_absolute_deviation(values: Array, mean: Array, window: int) -> Array:
     """The mean distance of the last ``window`` values from ``mean``."""
-    deviation: Array = kernels().deviation(_series(values), _series(mean), _checked(window))
-    return deviation
+    return _called(kernels().deviation, values, mean, _checked(window))
 
 
 def _fold_one(kind: int, values: Array, window: int, factor: float = 0.0) -> Array:
@@ -205,8 +201,8 @@ def _fold_one(kind: int, values: Array, window: int, factor: float = 0.0) -> Arr
 
 def _fold(kind: int, values: Array, window: int, *, parts: int) -> Iterator[Array]:
     """The last ``window`` bars folded into states of ``parts`` rows, of which ``values`` are the first."""
-    series = _series(values if values.ndim > 1 else values[None])
-    return iter(kernels().fold(kind, series, parts, _checked(window), 0.0))
+    series = values if values.ndim > 1 else values[None]
+    return iter(_called(kernels().fold, kind, series, parts, _checked(window), 0.0))
 
 
 @cache
