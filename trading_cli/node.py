@@ -25,7 +25,10 @@ Speed = Annotated[float | None, typer.Option(min=0.001, help="Replayed seconds p
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the local exchange.", show_default=False)]
 
 
-def paper(port: Port = None) -> None:
+def paper(
+    port: Port = None,
+    close_only: Annotated[bool, typer.Option("--close-only", help="Close what is open, then end.")] = False,
+) -> None:
     """Run the node: the deployed models on the venue's market data, orders filled in a sandbox."""
     from trading_assets.features import LIVE_ENVIRONMENT
     from trading_live.interrupts import ends_quietly
@@ -37,9 +40,19 @@ def paper(port: Port = None) -> None:
             settings = settings.model_copy(update={"replay": settings.replay.model_copy(update={"port": port})})
         logs.configure(settings, "node")
         place = f"{settings.node.venue} ({settings.node.environment})"
-        console.print(f"paper trading on {place}; Ctrl-C stops, `trading kill` closes positions and stops")
         from trading_live.node import run_node
 
+        if close_only:
+            console.print(f"closing what is open on {place}")
+            from trading_live.status import read_status
+
+            run_node(settings, close_only=True)
+            if left := read_status(settings, newest=1).positions:
+                console.print(f"[red]still open: {', '.join(named(one.market) for one in left)}[/]")
+                raise typer.Exit(1)
+            console.print("nothing is open")
+            return
+        console.print(f"paper trading on {place}; Ctrl-C stops, `trading kill` closes positions and stops")
         run_node(settings, on_decision=lambda signal, action: console.print(_decision(signal, action)))
 
 

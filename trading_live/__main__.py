@@ -1,4 +1,4 @@
-"""The node as a process of its own: ``python -m trading_live``; what ``trading paper`` runs."""
+"""The node as a process of its own: ``python -m trading_live [--close-only]``; what ``trading paper`` runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def main() -> int:
         from trading_live.node import run_node
 
         with ends_quietly():
-            run_node(settings)
+            run_node(settings, close_only="--close-only" in sys.argv[1:])
     except TradingError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

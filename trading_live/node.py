@@ -35,8 +35,17 @@ _LOG: Final = structlog.get_logger(__name__)
 OnDecision = Callable[[Signal, str], None]
 
 
-def run_node(settings: Settings, *, connect_timeout_s: int = 30, on_decision: OnDecision | None = None) -> None:
+def run_node(
+    settings: Settings,
+    *,
+    connect_timeout_s: int = 30,
+    on_decision: OnDecision | None = None,
+    close_only: bool = False,
+) -> None:
     """Run the node until it is interrupted (SIGINT, SIGTERM), killed by the kill switch, or fails.
+
+    Without a model that can be used, a node that has something open manages it (stop, target, expiry) and enters
+    nothing, until a model comes into use.
 
     Parameters
     ----------
@@ -46,19 +55,23 @@ def run_node(settings: Settings, *, connect_timeout_s: int = 30, on_decision: On
         How long the venue may take to answer.
     on_decision
         Called with each signal and its action when the journal has it.
+    close_only
+        Close what is open, then end; no model is loaded, and the kill switch may be on.
 
     Raises
     ------
     NodeError
-        If the kill switch is on, another node runs on the folder, nothing is deployed, or the venue cannot be reached.
+        If the kill switch is on, another node runs on the folder, no model can be used and nothing is open, or the
+        venue cannot be reached.
     """
-    kill.require_off(settings.live_dir)
+    if not close_only:
+        kill.require_off(settings.live_dir)
     presence = Presence(settings.live_dir)
     presence.acquire()
     try:
         journal = Journal(settings.live_dir / JOURNAL_FILE, f"{settings.node.mode}-{settings.node.environment}")
         try:
-            _Run(settings, presence, journal, connect_timeout_s, on_decision).run()
+            _Run(settings, presence, journal, connect_timeout_s, on_decision, close_only=close_only).run()
         finally:
             journal.close()
     finally:
@@ -83,8 +96,11 @@ class _Run:
         journal: Journal,
         connect_timeout_s: int,
         on_decision: OnDecision | None,
+        *,
+        close_only: bool,
     ) -> None:
         self.settings = settings
+        self.close_only = close_only
         self.presence = presence
         self.journal = journal
         self.connect_timeout_s = connect_timeout_s
@@ -103,7 +119,10 @@ class _Run:
         try:
             view = look_at_replay(self.settings) if self.replayed else None
             recovered = self._recover(view)
-            self._load_models()
+            if self.close_only and not recovered.open_markets:
+                self.tell("nothing is open", "")
+                return
+            self._load_models(recovered)
             markets = self._markets(recovered, view)
             self.tell(STARTED, self._place())
             self.node = self._build(markets, recovered, view)
@@ -127,7 +146,7 @@ class _Run:
         self.presence.beat(
             Heartbeat(
                 pid=os.getpid(),
-                state=state,
+                state="managing" if state == "trading" and not self.shelf.models else state,
                 node=self.journal.node,
                 venue=settings.venue,
                 environment=settings.environment,
@@ -151,6 +170,7 @@ class _Run:
                 },
                 waiting=self.signals.state() if self.signals else {},
                 halted=self.strategy.halted if self.strategy else None,
+                refused=self.shelf.refusals,
             )
         )
 
@@ -183,21 +203,27 @@ class _Run:
             _LOG.info("position recovered", market=holding.market, quantity=holding.quantity)
         return recovered
 
-    def _load_models(self) -> None:
+    def _load_models(self, recovered: Recovered) -> None:
+        """Take what is deployed; where no model can be used, what is open is managed without one."""
+        if self.close_only:
+            return
         self.shelf.refresh()
-        if not self.shelf.models:
-            reasons = "; ".join(self.shelf.refusals.values())
+        if self.shelf.models:
+            return
+        if not recovered.open_markets:
             raise NodeError(
-                f"no model can be used: {reasons}" if reasons else "no model is deployed",
+                self.shelf.without_models,
                 where=str(self.settings.live_dir),
                 remedy="approve and deploy one (trading demo does; trading models lists them)",
             )
+        self.tell("manage only", f"{', '.join(recovered.open_markets)}: {self.shelf.without_models}")
+        _LOG.warning("no entries, open positions are managed", reason=self.shelf.without_models)
 
     def _markets(self, recovered: Recovered, view: VenueView | None) -> list[str]:
         """What must be listened to, and what a later deployment of the settings' models may need."""
         needed = {market for model in self.shelf.models for market in model.deployed.markets}
         needed |= {leader for market in list(needed) if (leader := self.shelf.leader_of(market)) is not None}
-        needed |= {plan.market for plan in recovered.plans} | {holding.market for holding in recovered.holdings}
+        needed |= set(recovered.open_markets)
         missing = sorted(market for market in needed if view is not None and not view.has(market))
         if missing:
             raise NodeError(
@@ -206,7 +232,9 @@ class _Run:
         perpetual = {Market.parse(market).is_perpetual for market in needed}
         venue = self.settings.node.venue
         wanted = self.settings.markets_of(self.settings.models)
-        if view is not None:
+        if self.close_only:
+            later = set()
+        elif view is not None:
             later = {market for market in wanted if view.has(market)}
         else:
             parsed = {market: Market.parse(market) for market in wanted}
@@ -229,6 +257,7 @@ class _Run:
             Hooks(self.tell, self.beat, self.stop),
             poll=timedelta(seconds=settings.node.poll_deployment_s),
             replayed=self.replayed,
+            close_only=self.close_only,
         )
         strategy = ModelStrategy(
             ModelStrategyConfig(

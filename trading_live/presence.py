@@ -16,7 +16,8 @@ from trading_assets.errors import NodeError
 LOCK_FILE: Final = "node.lock"
 HEARTBEAT_FILE: Final = "node.json"
 
-State = Literal["starting", "warming up", "trading", "closing", "stopped"]
+State = Literal["starting", "warming up", "trading", "managing", "closing", "stopped"]
+"""``managing``: no model is in use, so nothing is entered; what is open keeps its stop, target and expiry."""
 
 
 class RunningModel(BaseModel):
@@ -43,6 +44,8 @@ class Heartbeat(BaseModel):
         Market -> why nothing is decided there.
     halted
         Why the strategy enters nothing any more; None while it does.
+    refused
+        Model (or the manifest) -> why it is not in use.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,6 +63,7 @@ class Heartbeat(BaseModel):
     last_bars: dict[str, AwareDatetime] = {}
     waiting: dict[str, str] = {}
     halted: str | None = None
+    refused: dict[str, str] = {}
 
     @property
     def age_s(self) -> float:

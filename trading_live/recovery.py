@@ -104,6 +104,11 @@ class Recovered:
     newest: datetime | None = None
     last_start: str | None = None
 
+    @property
+    def open_markets(self) -> tuple[str, ...]:
+        """The markets with a position or a plan that is not closed."""
+        return tuple(sorted({one.market for one in self.holdings} | {one.market for one in self.plans}))
+
     def restore(self, gate: RiskGate) -> None:
         """Tell the risk gate what was realised."""
         for ts, pnl in self.closed:

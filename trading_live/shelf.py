@@ -60,6 +60,7 @@ class ModelShelf:
         self._models: dict[str, ModelInUse] = {}
         self._markets: dict[str, ModelInUse] = {}
         self._refused: dict[str, str] = {}
+        self._failed: dict[str, DeployedModel] = {}
         self._seen: tuple[int, int] | None = None
         self._broken = ""
 
@@ -83,8 +84,14 @@ class ModelShelf:
 
     @property
     def refusals(self) -> dict[str, str]:
-        """Model -> why its deployed version is not in use."""
-        return dict(self._refused)
+        """Model -> why its deployed version is not in use; a manifest that cannot be read stands under its name."""
+        return dict(self._refused) | ({MANIFEST: self._broken} if self._broken else {})
+
+    @property
+    def without_models(self) -> str:
+        """Why no model is in use."""
+        reasons = "; ".join(self.refusals.values())
+        return f"no model can be used: {reasons}" if reasons else "no model is deployed"
 
     def of(self, market: str) -> ModelInUse | None:
         """The model that trades a market: the one deployed last, where there are several."""
@@ -102,9 +109,20 @@ class ModelShelf:
         changed = [self._withdraw(name) for name in list(self._models) if name not in manifest.models]
         changed += [self._take(deployed) for deployed in manifest.models.values()]
         if any(changed):
-            ordered = sorted(self._models.values(), key=lambda one: one.deployed.deployed_at)
-            self._markets = {market: one for one in ordered for market in one.deployed.markets}
+            self._assign()
         return any(changed)
+
+    def fail(self, model: ModelInUse, why: str) -> None:
+        """Take a model out of use that cannot answer any more; another version of it may come into use."""
+        name = model.deployed.model
+        if self._models.get(name) is model:
+            self._failed[name] = self._models.pop(name).deployed
+            self._assign()
+            self._refuse(model.deployed, why, None)
+
+    def _assign(self) -> None:
+        ordered = sorted(self._models.values(), key=lambda one: one.deployed.deployed_at)
+        self._markets = {market: one for one in ordered for market in one.deployed.markets}
 
     def _stamp(self) -> tuple[int, int] | None:
         try:
@@ -132,6 +150,8 @@ class ModelShelf:
         present = self._models.get(deployed.model)
         if present is not None and present.deployed == deployed:
             self._refused.pop(deployed.model, None)
+            return False
+        if self._failed.get(deployed.model) == deployed:
             return False
         try:
             bundle = load(

@@ -103,7 +103,13 @@ class LiveSignals:
         if leader is not None and (leader in self.waiting or leader not in self.histories):
             return None
         model = self._shelf.of(bar.market)
-        return None if model is None else self._decide(bar, history, model, leader)
+        if model is None:
+            return None
+        try:
+            return self._decide(bar, history, model, leader)
+        except Exception as error:  # whatever it is: a model that fails decides nothing more, and the others go on
+            self._shelf.fail(model, f"it failed on {bar.market}: {type(error).__name__}: {error}")
+            return None
 
     def wait(self, market: str, reason: str) -> None:
         """Decide nothing on a market until :meth:`go_on`."""

@@ -20,6 +20,7 @@ from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.errors import NodeError
 from trading_assets.strategies.instruments import bar_type, close_time, exact
 from trading_assets.strategies.model_strategy import ModelStrategy
+from trading_assets.strategies.plans import ExitReason
 from trading_assets.strategies.signals import ClosedBar
 from trading_live import kill
 from trading_live.presence import State
@@ -82,6 +83,8 @@ class Supervisor(DataActor):
         How often the manifest is looked at.
     replayed
         Whether bars carry historic times, so that the wall clock cannot tell a forming bar.
+    close_only
+        Whether to close what is open at once and then to stop: no history, no deployments.
     """
 
     def __new__(cls, *_: Any, **__: Any) -> Supervisor:
@@ -98,6 +101,7 @@ class Supervisor(DataActor):
         *,
         poll: timedelta,
         replayed: bool,
+        close_only: bool = False,
     ) -> None:
         super().__init__()
         self.strategy: ModelStrategy | None = None
@@ -112,6 +116,7 @@ class Supervisor(DataActor):
         self._hooks = hooks
         self._poll = poll
         self._replayed = replayed
+        self._close_only = close_only
         self._requests: dict[str, _Request] = {}
         self._underway: str | None = None
         self._asked_at = 0.0
@@ -130,10 +135,11 @@ class Supervisor(DataActor):
             self._fail(f"the venue does not have {', '.join(unknown)}", "check the markets of the deployed models")
             return
         self._set("warming up")
-        for market in self._instruments:
-            self._ask(market, _Request())
+        if not self._close_only:
+            for market in self._instruments:
+                self._ask(market, _Request())
+            self.clock.set_timer("deployments", self._poll, callback=lambda _: self._follow())
         self.clock.set_timer("watch", _WATCH, callback=self._watch)
-        self.clock.set_timer("deployments", self._poll, callback=lambda _: self._follow())
         self.clock.set_timer("heartbeat", timedelta(seconds=1), callback=lambda _: self._hooks.beat(self._state))
 
     def on_stop(self) -> None:
@@ -205,7 +211,7 @@ class Supervisor(DataActor):
             for market, history in self._signals.histories.items()
             if history.height < history.rows
         }
-        if short:
+        if short and self._closing_since is None:
             self._hooks.tell("history is short", ", ".join(f"{market}: {rows} bars" for market, rows in short.items()))
         if self._closing_since is None:
             self._set("trading")
@@ -224,8 +230,8 @@ class Supervisor(DataActor):
         try:
             self._chase_requests()
             self._report_halt()
-            if self._closing_since is None and kill.engaged(self._live_dir) is not None:
-                self._begin_closing()
+            if self._closing_since is None and (asked := self._closing_asked()) is not None:
+                self._begin_closing(*asked)
             elif self._closing_since is not None:
                 self._go_on_closing()
         except Exception as error:
@@ -250,14 +256,21 @@ class Supervisor(DataActor):
             self._halted = halted
             self._hooks.tell("halted", halted)
 
-    def _begin_closing(self) -> None:
-        switch = kill.engaged(self._live_dir)
+    def _closing_asked(self) -> tuple[ExitReason, str] | None:
+        """Why everything is to be closed now, and the words of whoever wants it."""
+        if (switch := kill.engaged(self._live_dir)) is not None:
+            return "kill", switch.reason
+        return ("close_only", "trading paper --close-only") if self._close_only else None
+
+    def _begin_closing(self, reason: ExitReason, why: str) -> None:
         self._closing_since = time.monotonic()
         self._set("closing")
-        self._hooks.tell("kill", switch.reason if switch else "")
-        _LOG.warning("kill switch: closing positions", reason=switch.reason if switch else "")
+        self._hooks.tell(reason.replace("_", " "), why)
+        _LOG.warning("closing positions", reason=reason, why=why)
+        if not self._listening:
+            self._listen()  # no price, no fill
         if self.strategy is not None:
-            self.strategy.flatten("kill")
+            self.strategy.flatten(reason)
         self._go_on_closing()
 
     def _go_on_closing(self) -> None:

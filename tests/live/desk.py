@@ -51,9 +51,9 @@ class Desk:
     environment: dict[str, str]
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "trading_live"],
+            [sys.executable, "-m", "trading_live", *arguments],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

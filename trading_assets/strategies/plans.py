@@ -12,7 +12,9 @@ from trading_assets.strategies.signals import Signal
 
 Stage = Literal["entering", "open", "exiting", "closed"]
 Purpose = Literal["entry", "take_profit", "stop_loss", "exit"]
-ExitReason = Literal["", "take_profit", "stop_loss", "time", "end", "kill", "unprotected", "unfilled", "lost"]
+ExitReason = Literal[
+    "", "take_profit", "stop_loss", "time", "end", "kill", "close_only", "unprotected", "unfilled", "lost"
+]
 
 _TIMES: Final = ("known_at", "expires_at")
 
