@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -143,6 +145,31 @@ def test_a_refused_query_says_why(store: Store) -> None:
         store.query("SELECT no_such_column FROM candles")
     with pytest.raises(StoreError, match="no_such_table"):
         store.query("SELECT * FROM no_such_table")
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("", "the query is empty"),
+        ("  -- nothing but a comment", "the query is empty"),
+        ("SELECT 1; SELECT 2", "SELECT 1; SELECT 2: 2 statements where one is expected"),
+        ("COPY (SELECT 1) TO '{file}'", "COPY is not a SELECT"),
+        ("DELETE FROM candles", "DELETE is not a SELECT"),
+        ("ATTACH '{file}'", "ATTACH is not a SELECT"),
+    ],
+)
+def test_a_query_is_one_select_and_writes_nowhere(store: Store, tmp_path: Path, sql: str, said: str) -> None:
+    file = tmp_path / "written"
+    with pytest.raises(StoreError, match=re.escape(said)):
+        store.query(sql.format(file=file))
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1 AS n;", "WITH a AS (SELECT 1 AS n) SELECT n FROM a", "SELECT n FROM (VALUES (1)) AS v(n)"]
+)
+def test_a_select_may_begin_and_end_as_it_likes(store: Store, sql: str) -> None:
+    assert store.query(sql).rows() == [(1,)]
 
 
 # replacing

@@ -265,3 +265,10 @@ def test_tables_replaced_together_all_change_or_none_does(tmp_path: Path, monkey
     with pytest.raises(InvalidFrame):
         store.replace_together([metrics("a", 3.0), curve("b", 3.0)], where={"model": "a"})
     assert values() == ([1.0, 5.0], [1.0, 5.0])
+
+
+def test_the_engine_s_hint_is_kept(store: DuckDBStore) -> None:
+    with pytest.raises(StoreError, match=r'Candidate bindings: "close"'):
+        store.query("SELECT clos FROM candles")
+    with pytest.raises(StoreError, match=r"Did you mean"):
+        store.query("SELECT * FROM candels")

@@ -17,7 +17,7 @@ from trading_assets.settings import from_root
 from trading_assets.store import duckdb_file
 from trading_assets.store.duckdb_tables import create_temporary, fit, grow, stored_columns
 from trading_assets.store.frames import Reading, check_inside, completed, conform, empty, wanted_columns
-from trading_assets.store.statements import Condition, listed, matching, near, quoted
+from trading_assets.store.statements import Condition, listed, matching, near, one_select, quoted
 from trading_assets.store.tables import TABLES, Table
 
 _SCHEME: Final = "duckdb:///"
@@ -158,7 +158,7 @@ class DuckDBStore:
         """Run one SELECT in DuckDB's dialect with ``$name`` parameters; a table never written is empty."""
         with self._reading() as connection:
             create_temporary(connection, (table for name, table in TABLES.items() if name in sql.lower()))
-            relation = connection.sql(sql, params=dict(parameters or {}))
+            relation = connection.sql(one_select(sql), params=dict(parameters or {}))
             return cast("pl.DataFrame", pl.from_arrow(relation.to_arrow_table()))
 
     def prepare(self, tables: Iterable[Table]) -> list[str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -173,7 +174,7 @@ def _busy(path: Path, timeout_s: float, holder: str) -> StoreError:
 
 
 def _explained(path: Path, error: duckdb.Error) -> StoreError:
-    message = str(error).strip().splitlines()[0]
+    message = _message(str(error))
     if isinstance(error, duckdb.FatalException | duckdb.InternalException | duckdb.SerializationException) or any(
         sign.lower() in message.lower() for sign in _DAMAGED
     ):
@@ -185,3 +186,9 @@ def _explained(path: Path, error: duckdb.Error) -> StoreError:
     if isinstance(error, duckdb.IOException):
         return StoreError(message, where=str(path), remedy="check the disk and its rights")
     return StoreError(f"the store refused a statement: {message}", where=str(path))
+
+
+def _message(text: str) -> str:
+    """What the engine says with its hints (``Did you mean``), without the statement that it points into."""
+    told = takewhile(lambda line: not line.startswith("LINE "), text.strip().splitlines())
+    return "; ".join(line.strip() for line in told if line.strip())

@@ -17,7 +17,7 @@ from trading_assets.store.dialect import to_postgres
 from trading_assets.store.frames import Reading, check_inside, completed, conform, empty, wanted_columns
 from trading_assets.store.postgres_session import CLASHES, SCHEMES, Session, opened, public, sqlstate
 from trading_assets.store.postgres_tables import create_stage, create_temporary, fit, grow, stored_columns
-from trading_assets.store.statements import listed, literal, matching, quoted
+from trading_assets.store.statements import listed, literal, matching, one_select, quoted
 from trading_assets.store.tables import TABLES, Table
 
 _STAGE: Final = "_stage"
@@ -158,7 +158,7 @@ class PostgresStore:
 
         Numbers of any length (``numeric``) come as Float64: cast where the type matters.
         """
-        text = to_postgres(sql)
+        text = to_postgres(one_select(sql))
         try:
             text %= {name: literal(value) for name, value in (parameters or {}).items()}
         except KeyError as error:

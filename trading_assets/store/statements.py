@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import duckdb
 import polars as pl
 
 from trading_assets.errors import StoreError
@@ -44,6 +45,37 @@ def literal(value: object) -> str:
     if isinstance(value, datetime) and value.tzinfo is not None:
         return f"CAST('{value.isoformat()}' AS TIMESTAMP WITH TIME ZONE)"
     raise StoreError(f"{value!r} cannot stand in a statement", remedy="pass text, numbers or times with a time zone")
+
+
+def one_select(sql: str) -> str:
+    """The statement itself, if it is one SELECT (a WITH, a VALUES or a DESCRIBE is one too).
+
+    A store's query only reads: a ``COPY ... TO`` would write a file, and two statements would show the last alone.
+
+    Raises
+    ------
+    StoreError
+        If there is no statement, more than one, or one of another kind. A syntax error is left to the engine, which
+        points at it.
+    """
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.ParserException:
+        return sql
+    remedy = "write one SELECT; docs/reference/tables.md lists the tables"
+    if not statements:
+        raise StoreError("the query is empty", remedy=remedy)
+    if len(statements) > 1:
+        raise StoreError(f"{len(statements)} statements where one is expected", where=_begin(sql), remedy=remedy)
+    kind = statements[0].type
+    if kind != duckdb.StatementType.SELECT:
+        raise StoreError(f"{kind.name} is not a SELECT, and a query only reads", where=_begin(sql), remedy=remedy)
+    return sql
+
+
+def _begin(sql: str, length: int = 60) -> str:
+    words = " ".join(sql.split())
+    return words if len(words) <= length else f"{words[: length - 3]}..."
 
 
 @dataclass(slots=True)
