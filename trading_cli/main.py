@@ -86,11 +86,26 @@ def run() -> None:
     sys.excepthook = _show_without_secrets
     try:
         app()
-    except TradingError as error:
+    except Exception as error:
         if "--debug" in sys.argv:
             raise
-        typer.secho(f"error: {error}", fg="red", err=True)
+        problem = error if isinstance(error, TradingError) else _explained(error)
+        typer.secho(f"error: {problem}", fg="red", err=True)
         raise SystemExit(2) from None
+
+
+def _explained(error: Exception) -> TradingError:
+    """An error that nobody foresaw: of the machine, with the file it is about, or one of ours."""
+    if isinstance(error, OSError) and error.filename:
+        return TradingError(
+            (error.strerror or type(error).__name__).lower(),
+            where=str(error.filename),
+            remedy="see that the disk has room and that this user may write there; --data-dir names another folder",
+        )
+    kind, text = type(error).__name__, " ".join(str(error).split())
+    return TradingError(
+        f"unexpected {kind}: {text}", remedy="this is a defect; --debug before the command shows its traceback"
+    )
 
 
 def _show_without_secrets(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -83,6 +83,25 @@ def test_a_mistake_is_one_line_with_the_remedy_and_exit_code_2(trading, argument
     assert err.count("error:") == 1
 
 
+@pytest.mark.parametrize(
+    "command", [["status"], ["models"], ["backfill"], ["kill"], ["sql", "SELECT 1"], ["paper"], ["ui"]]
+)
+def test_a_data_folder_that_is_a_file_is_named(trading, tmp_path: Path, command: list[str]):
+    (tmp_path / "data").write_text("not a folder")
+    code, out, err = trading(*command)
+    assert (code, err.count("error:")) == (2, 1), out + err
+    assert str(tmp_path / "data") in err.replace("\n", "")
+    assert "Traceback" not in err
+
+
+def test_what_nobody_foresaw_is_one_line_too(trading, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(main, "app", lambda: 1 / 0)
+    code, _, err = trading("models")
+    assert code == 2
+    assert "unexpected ZeroDivisionError: division by zero" in err
+    assert "--debug" in err
+
+
 def test_debug_shows_the_traceback(trading, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(sys, "argv", ["trading", "--debug", "--data-dir", str(tmp_path), "report"])
     with pytest.raises(main.TradingError):

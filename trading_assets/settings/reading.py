@@ -43,7 +43,11 @@ def load_settings(**overrides: Any) -> Settings:
         raise _unreadable(error) from None
     except (TypeError, ValueError):  # what pydantic-settings raises on YAML without keys
         raise SettingsError("not a mapping of keys", where=str(file), remedy="see trading.yaml") from None
-    return settings.model_copy(update={"data_dir": from_root(settings.data_dir)})
+    settings = settings.model_copy(update={"data_dir": from_root(settings.data_dir)})
+    if settings.data_dir.exists() and not settings.data_dir.is_dir():
+        origin = origins(("data_dir",), overrides, file)[0]
+        raise SettingsError(f"data_dir: {settings.data_dir} is no folder", where=origin.place, remedy=origin.remedy)
+    return settings
 
 
 def _check_environment() -> None:
