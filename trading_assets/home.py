@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from trading_assets.locks import locked
 from trading_assets.settings import PROJECT_ROOT, Settings
 
 HOME_VARIABLE = "DAGSTER_HOME"
@@ -37,6 +38,13 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
             POSTGRES_VARIABLE: f"{driver}{separator}{rest}",
         }
     return environment
+
+
+@contextmanager
+def opening(settings: Settings, environment: Mapping[str, str]) -> Iterator[None]:
+    """Within the block, open the instance: of processes that start at once in a new home, one makes the tables."""
+    with within(environment), locked(settings.data_dir / "dagster" / "start.lock"):
+        yield
 
 
 @contextmanager

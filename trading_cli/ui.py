@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from trading_assets.errors import TradingError
-from trading_assets.home import dagster_environment
-from trading_assets.settings import PROJECT_ROOT, load_settings
+from trading_assets.home import POSTGRES_VARIABLE, dagster_environment, opening
+from trading_assets.settings import PROJECT_ROOT, Settings, load_settings
 
 
 def ui(
@@ -19,7 +20,8 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
 ) -> None:
     """Open the Dagster UI (webserver and daemon: schedules, sensors, backfills)."""
-    environment = {**os.environ, **dagster_environment(load_settings())}
+    settings = load_settings()
+    environment = {**os.environ, **dagster_environment(settings)}
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -28,7 +30,17 @@ def ui(
             raise TradingError(
                 f"cannot listen on {host}:{port}: {error.strerror}", remedy="choose another with --port"
             ) from None
+    _make_tables(settings, environment)
     typer.echo(f"Dagster UI: http://{host}:{port} (Ctrl-C stops it)")
     os.chdir(PROJECT_ROOT)
     command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]
     os.execve(sys.executable, command, environment)
+
+
+def _make_tables(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Webserver and daemon start at once; in a new home both would make Dagster's tables, and one would fail."""
+    if POSTGRES_VARIABLE in environment or not (settings.data_dir / "dagster" / "history").exists():
+        from dagster import DagsterInstance
+
+        with opening(settings, environment), DagsterInstance.get() as instance:
+            instance.get_runs(limit=1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +109,21 @@ def _of_the_ui(settings: Any) -> dg.DagsterInstance:
     """The instance as Dagster's own programs open it."""
     with within(dagster_environment(settings)):
         return dg.DagsterInstance.get()
+
+
+def test_processes_that_start_at_once_in_a_new_home_share_its_tables(tmp_path: Path) -> None:
+    opening = (
+        "from trading_assets.settings import load_settings; from trading_assets.launch.runs import open_instance\n"
+        "print('loaded', flush=True); input(); print(len(open_instance(load_settings()).get_runs()))"
+    )
+    environment = {**os.environ, "TRADING_DATA_DIR": str(tmp_path)}
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", opening], env=environment, **pipes) for _ in range(3)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loaded\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=300)[0].strip() for process in processes] == ["0"] * 3

@@ -19,7 +19,7 @@ from trading_assets.defs.failures import failure_reason
 from trading_assets.defs.partitions import SETTINGS
 from trading_assets.defs.progress import Listener, Translator, told_to
 from trading_assets.errors import SettingsError
-from trading_assets.home import HOME_VARIABLE, POSTGRES_VARIABLE, STORAGE_VARIABLE, dagster_environment, within
+from trading_assets.home import HOME_VARIABLE, POSTGRES_VARIABLE, STORAGE_VARIABLE, dagster_environment, opening
 from trading_assets.settings import Settings
 
 _LAUNCHED_BY, _OURS, _PROCESS = "launched_by", "trading", "process"
@@ -79,7 +79,7 @@ class LaunchResult:
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The instance that the UI shows; kept open for the life of the process."""
     environment = dagster_environment(settings)
-    with within(environment):
+    with opening(settings, environment):
         instance = _instance(environment[HOME_VARIABLE], environment[STORAGE_VARIABLE])
     _bury_killed_runs(instance)
     return instance

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import sqlite3
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from trading_assets.errors import ModelError
+from trading_assets.locks import locked
 from trading_assets.models.durable import write_file
 
 if TYPE_CHECKING:
@@ -54,15 +54,6 @@ def is_database(tracking_uri: str) -> bool:
     from mlflow.store.db.db_types import DATABASE_ENGINES
 
     return tracking_uri.split(":", 1)[0].split("+", 1)[0] in DATABASE_ENGINES
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Hold an exclusive lock between the processes of this machine; the system frees it when a process dies."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

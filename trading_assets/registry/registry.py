@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final, cast
 import polars as pl
 
 from trading_assets.errors import ModelError
+from trading_assets.locks import locked
 from trading_assets.models.bundle import Bundle, markets_on_disk
-from trading_assets.registry.mlflow_client import explained, is_database, locked, open_client
+from trading_assets.registry.mlflow_client import explained, is_database, open_client
 from trading_assets.registry.runs import lineage, measured, parameters
 from trading_assets.registry.trials import MARKETS_TAG, SHARPE_METRIC, WALK_FORWARD_TAG, Tried
 from trading_assets.registry.versions import ModelVersion, Status, check_change
