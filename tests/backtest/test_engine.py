@@ -217,7 +217,7 @@ def test_it_agrees_with_an_independent_simulation(
     predictions = random_signals(A, 1200, seed=seed)
     labels = LabelSettings(take_profit_pct=barriers[0], stop_loss_pct=barriers[1], horizon_bars=horizon)
     result = backtest(predictions, {A: frame}, labels=labels)
-    lot = 10.0 ** -MarketRules.of(frame).size_precision
+    lot = MarketRules.of(frame).lot
     expected = simulate(predictions, A, frame, threshold=0.55, labels=labels, settings=EXACT, lot=lot)
     found = result.trades.rows(named=True)
     assert [t["exit_reason"] for t in found] == [t.exit_reason for t in expected]

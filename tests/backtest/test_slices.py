@@ -72,7 +72,7 @@ def test_only_closed_decision_bars_are_made() -> None:
         decision_bars(walk(40, seed=1), timeframe="1h", decision_timeframe="15m", until=START)
 
 
-@pytest.mark.parametrize(("price", "decimals"), [(100.0, 0), (0.1234, 4), (42_123.5, 1), (1 / 3, 8)])
+@pytest.mark.parametrize(("price", "decimals"), [(100.0, 0), (0.1234, 4), (42_123.5, 1), (1 / 3, 11)])
 def test_a_market_has_as_many_decimals_as_its_prices(price: float, decimals: int) -> None:
     assert MarketRules.of(candles([(price,) * 4])).price_precision == decimals
 

@@ -12,7 +12,14 @@ from typing import Any, Final
 import polars as pl
 
 from trading_assets.backtest import ledger, metrics
-from trading_assets.backtest.slices import MarketRules, closing_slices, decision_bars, price_path
+from trading_assets.backtest.slices import (
+    MAX_QUANTITY,
+    TICKS_PER_BAR,
+    MarketRules,
+    closing_slices,
+    decision_bars,
+    price_path,
+)
 from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, Market, timeframe_delta
 from trading_assets.errors import MissingCandles, ModelError, SettingsError, TradingError
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
@@ -22,6 +29,9 @@ from trading_assets.strategies.signals import MemoryJournal, StoredSignals, barr
 _VENUE: Final = "binance"
 _SLICE_TIMEFRAME: Final = "1m"
 """The engine's name for slices of candles; it matches on the finest bars it gets."""
+
+_ROOM: Final = 1.25
+"""Positions grow with the account; the engine's largest quantity must hold those of an account larger by so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +114,10 @@ def run_backtest(
     MissingCandles
         If one of its markets has no candles in the period.
     SettingsError
-        If candles and latency do not fit, or markets are not quoted in one currency.
+        If candles and latency do not fit, markets are not quoted in one currency, or a position is more coins than the
+        engine's numbers hold.
+    InvalidFrame
+        If prices are larger than the engine's numbers hold, or have more decimals.
     """
     markets = tuple(model.markets)
     predictions = predictions.filter(pl.col("market").is_in(markets))
@@ -115,10 +128,11 @@ def run_backtest(
     start, end = _period(predictions, candles, candle_timeframe, labels)
     replayed = {market: _window(candles, market, start, end) for market in markets}
     _one_quote(markets)
+    rules = {market: _rules(market, candles[market], settings, risk) for market in markets}
     journal = MemoryJournal()
     statistics, bars = _replay(
         replayed,
-        {market: MarketRules.of(candles[market]) for market in markets},
+        rules,
         StoredSignals(predictions, threshold=model.threshold, labels=labels, model=name or "walk_forward"),
         journal,
         candle_timeframe=candle_timeframe,
@@ -229,6 +243,20 @@ def _window(candles: Mapping[str, pl.DataFrame], market: str, start: datetime, e
             remedy="materialize candles for these months",
         )
     return cut
+
+
+def _rules(market: str, candles: pl.DataFrame, settings: BacktestSettings, risk: RiskSettings) -> MarketRules:
+    """The market's steps; refuses it where a position, with room for some profit, is more than a bar can fill."""
+    notional = min(_ROOM * settings.starting_balance * settings.position_share, risk.max_position_notional)
+    lowest = float(candles["low"].min())  # type: ignore[arg-type]
+    quantity, limit = notional / lowest, MAX_QUANTITY / TICKS_PER_BAR
+    if quantity > limit:
+        raise SettingsError(
+            f"{notional:,g} at a price of {lowest:.6g} are {quantity:.3g} coins; the engine holds {limit:.3g}",
+            where=market,
+            remedy="lower backtest.starting_balance or position_share, or use a market quoted in larger units",
+        )
+    return MarketRules.of(candles, capital=settings.starting_balance)
 
 
 def _one_quote(markets: tuple[str, ...]) -> None:

@@ -20,16 +20,26 @@ from typing import Final
 import polars as pl
 
 from trading_assets.candles import timeframe_delta
-from trading_assets.errors import SettingsError
+from trading_assets.errors import InvalidFrame, SettingsError
 
 TICKS_PER_BAR: Final = 4
 """The engine splits a bar's volume over open, high, low and close; each is to offer the candle's whole volume."""
 
-MAX_VOLUME: Final = 1e9
-"""Above the size of any order here, below what the engine's fixed-point numbers hold."""
+MAX_DECIMALS: Final = 16
+MAX_PRICE: Final = 1.7e13
+MAX_QUANTITY: Final = 3.4e13
+"""What the engine's fixed-point numbers hold: decimals, the largest price, the largest quantity or volume of a bar."""
 
 _END: Final = timedelta(milliseconds=1)
-_MAX_DECIMALS: Final = 8
+_DIGITS: Final = 10
+"""After a price's first one: prices that are not whole ticks are rounded to so many significant digits."""
+
+_TELLING: Final = 10
+"""Price moves in whole ticks that tell a tick of more than a hundredth of the price from a market that stood still."""
+
+_LOT_SHARE: Final = 1e-5
+"""Of the capital: a step of quantity is worth at most so much."""
+
 _ROUNDING: Final = 0.95
 """Barriers move by up to a tick when they are rounded: candles a little narrower are split too."""
 
@@ -38,24 +48,67 @@ _OHLC: Final = ("open", "high", "low", "close")
 
 @dataclass(frozen=True, slots=True)
 class MarketRules:
-    """Decimals of a market's prices and quantities, read from its candles."""
+    """Steps of a market's prices and quantities, read from its candles.
 
-    price_precision: int
-    size_precision: int
+    Attributes
+    ----------
+    price_decimals, size_decimals
+        The steps as powers of ten: 2 is a hundredth, -3 a thousand.
+    """
+
+    price_decimals: int
+    size_decimals: int
 
     @classmethod
-    def of(cls, candles: pl.DataFrame) -> MarketRules:
-        """As many decimals as the prices have (at most 8); quantities in steps worth about one quote unit or less."""
+    def of(cls, candles: pl.DataFrame, *, capital: float = 100_000.0) -> MarketRules:
+        """The largest power of ten that all prices are multiples of; quantities in steps worth little of the capital.
+
+        Both follow the prices, so that a market in other units has other steps and the same trades. Prices that are
+        not multiples of anything are cut after eleven significant digits of the lowest.
+
+        Parameters
+        ----------
+        candles
+            OHLC of one market.
+        capital
+            What is traded with, in quote currency: a step of quantity is worth a hundred-thousandth of it or less.
+
+        Raises
+        ------
+        InvalidFrame
+            If a price is larger than the engine's numbers hold, or too small for their decimals.
+        """
         prices = candles.select(pl.concat_list(_OHLC).explode().alias("price")).to_series()
-        decimals = next((d for d in range(_MAX_DECIMALS) if _fits(prices, d)), _MAX_DECIMALS)
+        lowest, highest = prices.min(), prices.max()
+        assert isinstance(lowest, float)
+        assert isinstance(highest, float)
+        if highest > MAX_PRICE:
+            raise InvalidFrame(
+                f"a price of {highest:.6g} is more than the engine holds, {MAX_PRICE:g}", remedy="leave this market out"
+            )
+        decimals = _decimals(prices, lowest)
         price = float(candles["close"].median() or 1.0)  # type: ignore[arg-type]
-        whole_digits = len(str(int(price))) if price >= 1 else 0
-        return cls(decimals, min(whole_digits, 6))
+        return cls(decimals, min(_magnitude(price) - _magnitude(capital * _LOT_SHARE) + 1, MAX_DECIMALS))
+
+    @property
+    def price_precision(self) -> int:
+        """Decimals of a price as text."""
+        return max(self.price_decimals, 0)
+
+    @property
+    def size_precision(self) -> int:
+        """Decimals of a quantity as text."""
+        return max(self.size_decimals, 0)
 
     @property
     def tick(self) -> float:
         """The smallest price step."""
-        return 10.0**-self.price_precision
+        return float(f"1e{-self.price_decimals}")
+
+    @property
+    def lot(self) -> float:
+        """The smallest step of a quantity."""
+        return float(f"1e{-self.size_decimals}")
 
 
 def decision_bars(candles: pl.DataFrame, *, timeframe: str, decision_timeframe: str, until: datetime) -> pl.DataFrame:
@@ -92,7 +145,7 @@ def decision_bars(candles: pl.DataFrame, *, timeframe: str, decision_timeframe: 
             pl.col("high").max(),
             pl.col("low").min(),
             pl.col("close").last(),
-            pl.col("volume").sum(),
+            pl.col("volume").sum().clip(upper_bound=MAX_QUANTITY),
         )
         .with_columns(known_at=pl.col("ts") + length)
         .filter(pl.col("known_at") <= until)
@@ -133,7 +186,7 @@ def price_path(
             where="backtest.latency_ms",
             remedy=f"use more than 0 and less than {(candle / 4).total_seconds() * 1e3:g} ms",
         )
-    volume = pl.min_horizontal(pl.col("volume") * TICKS_PER_BAR, pl.lit(MAX_VOLUME)).alias("volume")
+    volume = pl.min_horizontal(pl.col("volume") * TICKS_PER_BAR, pl.lit(MAX_QUANTITY)).alias("volume")
     first, second = ("low", "high") if low_first else ("high", "low")
     opening = candles.filter(pl.col("ts").dt.truncate(decision).diff().fill_null(decision) > timedelta(0))
     flat = [pl.col("open").alias(name) for name in _OHLC]
@@ -152,7 +205,7 @@ def price_path(
 def closing_slices(candles: pl.DataFrame, *, at: datetime, latency: timedelta) -> pl.DataFrame:
     """The last close once more, for the orders that close what is open when the data ends ``at``."""
     flat = [pl.col("close").alias(name) for name in _OHLC]
-    volume = pl.lit(MAX_VOLUME).alias("volume")
+    volume = pl.lit(MAX_QUANTITY).alias("volume")
     last = candles.tail(1)
     return pl.concat([last.select(pl.lit(at + n * latency).alias("at"), *flat, volume) for n in (1, 2)])
 
@@ -168,5 +221,27 @@ def _leg(start: str, through: str, end: str) -> list[pl.Expr]:
     ]
 
 
+def _decimals(prices: pl.Series, lowest: float) -> int:
+    """The fewest decimals that write every price, negative where all are multiples of ten."""
+    enough = _DIGITS - _magnitude(lowest)
+    moves = int((prices.diff().drop_nulls() != 0).sum())
+    fewest = -_magnitude(lowest) if moves >= _TELLING else 2 - _magnitude(lowest)
+    for decimals in range(fewest, min(enough, MAX_DECIMALS) + 1):
+        if _fits(prices, decimals):
+            return decimals
+    if enough - 2 > MAX_DECIMALS:  # rounding there would change the price by more than a hundred-millionth
+        raise InvalidFrame(
+            f"a price of {lowest:.6g} has more decimals than the engine holds, {MAX_DECIMALS}",
+            remedy="use a market quoted in larger units (e.g. 1000 coins)",
+        )
+    return min(enough, MAX_DECIMALS)
+
+
 def _fits(prices: pl.Series, decimals: int) -> bool:
-    return bool(((prices.round(decimals) - prices).abs() <= prices.abs() * 1e-12).all())
+    steps = prices * 10.0**decimals if decimals >= 0 else prices / 10.0**-decimals
+    return bool(((steps.round() - steps).abs() <= steps * 1e-12).all())
+
+
+def _magnitude(value: float) -> int:
+    """The power of ten of the first digit: 2 for 150, -5 for 8e-5."""
+    return int(f"{value:e}".partition("e")[2])

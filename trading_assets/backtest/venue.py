@@ -99,7 +99,7 @@ def perpetual(market: str, rules: MarketRules, *, venue: str) -> CryptoPerpetual
         rules.price_precision,
         rules.size_precision,
         Price(rules.tick, rules.price_precision),
-        Quantity(10.0**-rules.size_precision, rules.size_precision),
+        Quantity(rules.lot, rules.size_precision),
         0,
         0,
     )
@@ -152,7 +152,7 @@ def to_bars(feed: Feed, *, venue: str) -> list[Bar]:
 
 def _fixed(values: pl.Series, decimals: int) -> Any:
     """Floats as the engine's fixed-point column, exact: whole steps first, then only the decimal point moves."""
-    steps = (values * 10.0**decimals).round().cast(pl.Int64)
+    steps = (values * 10.0**decimals).round().cast(pl.Int128)
     scaled = steps.cast(pl.Decimal(38, _FIXED_SCALE - decimals)).to_arrow()
     return pa.Array.from_buffers(pa.decimal128(38, _FIXED_SCALE), len(scaled), scaled.buffers(), offset=scaled.offset)
 
