@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 import os
 import subprocess
 import sys
@@ -10,10 +12,15 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import CodeLocationOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load import location_origins_from_yaml_paths
+from dagster_graphql.test.utils import execute_dagster_graphql
 
 from tests.defs.small import LENIENT, SYNA, Location, Undisturbed, copy_of
 from trading_assets.errors import SettingsError
 from trading_assets.home import dagster_environment, within
+from trading_assets.settings import PROJECT_ROOT
 
 
 @pytest.mark.parametrize(
@@ -103,6 +110,91 @@ def test_the_ui_reads_what_a_run_recorded_though_the_run_kept_the_files_open(
     assert kinds[-1] == dg.DagsterEventType.RUN_SUCCESS
     assert seen.get_latest_materialization_event(dg.AssetKey("signals")) is not None
     assert not list((settings.data_dir / "dagster").rglob("*.db-wal"))
+
+
+TIMELINE = """
+query CompletedRunTimelineQuery($completedFilter: RunsFilter!, $limit: Int!) {
+  completed: runsOrError(filter: $completedFilter, limit: $limit) {
+    ... on Runs { results { id pipelineName startTime repositoryOrigin { repositoryName repositoryLocationName } } }
+  }
+}
+"""
+"""What the first page asks for; it passes over runs whose `repositoryOrigin` is null."""
+OF_A_JOB = {"key": ".dagster/repository", "value": "__repository__@trading"}
+"""The tag that a job's page adds to its filter."""
+
+
+def test_the_first_page_and_a_jobs_page_show_the_runs_of_the_command_line(location: Location, tmp_path: Path) -> None:
+    settings = location.settings(tmp_path)
+    run = location.launch.load_journal(settings)
+    context: Any = WorkspaceProcessContext(_of_the_ui(settings), workspace_load_target=None).create_request_context()
+
+    def asked(**runs: Any) -> list[dict[str, Any]]:
+        answer = execute_dagster_graphql(context, TIMELINE, {"completedFilter": runs, "limit": 100})
+        found: list[dict[str, Any]] = answer.data["completed"]["results"]
+        return found
+
+    (shown,) = asked(statuses=["FAILURE", "SUCCESS", "CANCELED"], updatedAfter=0.0)
+    assert shown["id"] == run.run_id
+    assert shown["repositoryOrigin"] == {
+        "repositoryName": "__repository__",
+        "repositoryLocationName": "trading",
+    }
+    (of_job,) = asked(pipelineName="load_journal", tags=[OF_A_JOB])
+    assert of_job["id"] == run.run_id
+
+
+def test_a_failure_of_the_command_line_is_told_by_the_alert(
+    location: Location, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = location.settings(tmp_path)
+    instance = location.launch.open_instance(settings)
+    alert = location.module("sensors").run_failure_alert
+
+    def tick(cursor: str | None) -> str | None:
+        """As the daemon does, in the code location of `workspace.yaml`."""
+        with dg.SensorEvaluationContext(
+            instance_ref=None,
+            instance=instance,
+            cursor=cursor,
+            repository_name="__repository__",
+            repository_def=location.defs.get_repository_def(),
+            code_location_origin=_code_location(),
+        ) as context:
+            alert.evaluate_tick(context)
+            found: str | None = context.cursor
+            return found
+
+    cursor = tick(None)
+    failed = location.launch.materialize_model(settings, "syna")
+    assert not failed.success
+    with caplog.at_level(logging.ERROR, "trading.alerts"):
+        tick(cursor)
+    (told,) = [record.message for record in caplog.records if record.name == "trading.alerts"]
+    assert told.startswith(f"run {failed.run_id} of retrain syna failed: walk_forward: {SYNA}: no labelled rows")
+
+
+def test_a_killed_run_is_buried_once_but_not_its_repetition_by_the_ui(location: Location, tmp_path: Path) -> None:
+    settings = location.settings(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    instance, job = location.launch.open_instance(settings), location.defs.resolve_job_def("load_journal")
+    tags = importlib.import_module("trading_assets.launch.instance").run_tags()
+    assert tags["process"].endswith(f":{os.getpid()}")
+    assert tags["dagster/max_retries"] == "0", "the daemon repeats no run that somebody waits for"
+    tags["process"] = tags["process"].replace(f":{os.getpid()}", f":{gone.pid}")
+    started = dg.DagsterRunStatus.STARTED
+    killed = instance.create_run_for_job(job, tags=tags, status=started)
+    family = {"root_run_id": killed.run_id, "parent_run_id": killed.run_id}
+    repeated = instance.create_run_for_job(job, tags=tags, status=started, **family)
+
+    statuses = {run.run_id: run.status for run in location.launch.open_instance(settings).get_runs()}
+    assert statuses == {killed.run_id: dg.DagsterRunStatus.FAILURE, repeated.run_id: started}
+
+
+def _code_location() -> CodeLocationOrigin:
+    (origin,) = location_origins_from_yaml_paths([str(PROJECT_ROOT / "workspace.yaml")])
+    return origin
 
 
 def _of_the_ui(settings: Any) -> dg.DagsterInstance:

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.instance.ref import InstanceRef
 
 from trading_assets.definitions import defs
 from trading_assets.defs.failures import failure_reason
 from trading_assets.defs.partitions import SETTINGS
 from trading_assets.defs.progress import Listener, Translator, told_to
 from trading_assets.errors import SettingsError
-from trading_assets.home import HOME_VARIABLE, POSTGRES_VARIABLE, STORAGE_VARIABLE, dagster_environment, opening
+from trading_assets.launch.instance import open_instance, run_tags
 from trading_assets.settings import Settings
 
-_LAUNCHED_BY, _OURS, _PROCESS = "launched_by", "trading", "process"
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_NO_CAPTURE: Final = {
-    "compute_logs": {
-        "module": "dagster._core.storage.noop_compute_log_manager",
-        "class": "NoOpComputeLogManager",
-    }
-}
-"""Capturing would take the terminal away from the progress bars, and start four helper processes per run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,43 +63,6 @@ class LaunchResult:
         return [check for check in self.checks if not check.passed]
 
 
-def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """The instance that the UI shows; kept open for the life of the process."""
-    environment = dagster_environment(settings)
-    with opening(settings, environment):
-        instance = _instance(environment[HOME_VARIABLE], environment[STORAGE_VARIABLE])
-    _bury_killed_runs(instance)
-    return instance
-
-
-@lru_cache(maxsize=4)
-def _instance(home: str, storage: str) -> dg.DagsterInstance:
-    overrides = dict(_NO_CAPTURE)
-    if not os.environ.get(POSTGRES_VARIABLE):
-        from trading_assets.launch.sqlite_files import held_storage
-
-        overrides["storage"] = held_storage(Path(storage))
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=overrides))
-
-
-def _bury_killed_runs(instance: dg.DagsterInstance) -> None:
-    """Mark runs as failed whose process is gone: nothing else would, and the UI would show them as running."""
-    for run in instance.get_runs(dg.RunsFilter(tags={_LAUNCHED_BY: _OURS}, statuses=[dg.DagsterRunStatus.STARTED])):
-        host, _, pid = run.tags.get(_PROCESS, "").rpartition(":")
-        if host == socket.gethostname() and not _alive(int(pid)):
-            instance.report_run_failed(run, "the process of this run was killed; what it wrote is whole, run it again")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def run(
     settings: Settings,
     job_name: str,
@@ -153,7 +103,7 @@ def run(
             run_config=_QUIET,
             instance=instance,
             partition_key=partition,
-            tags={_LAUNCHED_BY: _OURS, _PROCESS: f"{socket.gethostname()}:{os.getpid()}", **(tags or {})},
+            tags=run_tags() | dict(tags or {}),
             run_id=run_id,
             raise_on_error=False,
             resources={"settings": settings},

@@ -1,0 +1,106 @@
+"""The instance that the UI shows, as the command line opens it: its runs belong to the UI's code location."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.workspace.load import location_origins_from_yaml_paths
+
+from trading_assets.home import HOME_VARIABLE, POSTGRES_VARIABLE, STORAGE_VARIABLE, dagster_environment, opening
+from trading_assets.settings import PROJECT_ROOT, Settings
+
+WORKSPACE: Final = PROJECT_ROOT / "workspace.yaml"
+_LAUNCHED_BY, _OURS, _PROCESS = "launched_by", "trading", "process"
+_NO_CAPTURE: Final = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
+"""Capturing would take the terminal away from the progress bars, and start four helper processes per run."""
+
+
+class CommandLineInstance(dg.DagsterInstance):
+    """Dagster's instance, whose runs name the code location that the UI has loaded.
+
+    A run inside a process has no such origin by itself. The timeline, the jobs' pages and the sensors that watch runs
+    pass over runs without one.
+    """
+
+    @classmethod
+    def config_schema(cls) -> Mapping[str, Any]:
+        """No settings of its own; Dagster asks."""
+        return {}
+
+    @classmethod
+    def config_defaults(cls, base_dir: str) -> Mapping[str, Any]:
+        """Those of every instance."""
+        return InstanceRef.config_defaults(base_dir)
+
+    def create_run_for_job(self, job_def: dg.JobDefinition, *args: Any, **options: Any) -> dg.DagsterRun:
+        """Record a run as one of the UI's job of that name."""
+        return super().create_run_for_job(
+            job_def, *args, **{"remote_job_origin": RemoteJobOrigin(_repository(), job_def.name), **options}
+        )
+
+
+@lru_cache(maxsize=1)
+def _repository() -> RemoteRepositoryOrigin:
+    """What ``workspace.yaml`` names: the one location, and the one repository that its definitions make."""
+    (location,) = location_origins_from_yaml_paths([str(WORKSPACE)])
+    return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
+
+
+def run_tags() -> dict[str, str]:
+    """The tags of a run inside this process: where it runs, and that the daemon does not start it again."""
+    return {_LAUNCHED_BY: _OURS, _PROCESS: f"{socket.gethostname()}:{os.getpid()}", "dagster/max_retries": "0"}
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """The instance that the UI shows; kept open for the life of the process."""
+    environment = dagster_environment(settings)
+    with opening(settings, environment):
+        instance = _instance(environment[HOME_VARIABLE], environment[STORAGE_VARIABLE])
+    _bury_killed_runs(instance)
+    return instance
+
+
+@lru_cache(maxsize=4)
+def _instance(home: str, storage: str) -> dg.DagsterInstance:
+    ours = {"module": CommandLineInstance.__module__, "class": CommandLineInstance.__name__}
+    overrides: dict[str, Any] = {**_NO_CAPTURE, "instance_class": ours}
+    if not os.environ.get(POSTGRES_VARIABLE):
+        from trading_assets.launch.sqlite_files import held_storage
+
+        overrides["storage"] = held_storage(Path(storage))
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=overrides))
+
+
+def _bury_killed_runs(instance: dg.DagsterInstance) -> None:
+    """Mark runs as failed whose process is gone: nothing else would, and the UI would show them as running.
+
+    A run that the UI repeats has the tags of the first one, but another process does it.
+    """
+    for run in instance.get_runs(dg.RunsFilter(tags={_LAUNCHED_BY: _OURS}, statuses=[dg.DagsterRunStatus.STARTED])):
+        host, _, pid = run.tags.get(_PROCESS, "").rpartition(":")
+        if run.parent_run_id is None and host == socket.gethostname() and not _alive(int(pid)):
+            instance.report_run_failed(run, "the process of this run was killed; what it wrote is whole, run it again")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
