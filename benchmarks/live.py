@@ -123,7 +123,7 @@ def _prepare(settings: Settings) -> None:
         resolution=pl.lit("1m"),
         missing_candles=pl.lit(0, dtype=pl.Int32),
     ).select(*LABELS.columns)
-    dataset = models.join(rows, labels, names=usable_names(rows), fingerprint=features.fingerprint())
+    dataset = models.join(rows, labels, names=usable_names(), fingerprint=features.fingerprint())
     spec = ModelSettings(
         markets=[MARKET],
         threshold=0.0,

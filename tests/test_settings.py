@@ -58,6 +58,16 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
         ({"sources.sample.kind": "telepathy"}, "sources.sample: .*'sample', 'files', 'ccxt'"),
         ({"sources": {}}, "no source 'sample'"),
         ({"markets": {}}, "markets: .*at least 1 item"),
+        ({"models.syna.companions": ["leader"]}, "model syna has the companion leader: features.leader is not set"),
+        (
+            {"models.syna.companions": ["leader"], "features": {"leader": "sample:SYNA/USDT:USDT"}},
+            "model syna has the companion leader: its only market sample:SYNA/USDT:USDT does not lead itself",
+        ),
+        ({"models.syna.companions": ["sentiment"]}, "model syna has the companion sentiment: no provider under"),
+        (
+            {"models.syna.companions": ["funding"], "markets.sample:SYNA/USDT:USDT.funding": "none"},
+            "model syna has the companion funding: sample:SYNA/USDT:USDT has no source of funding rates",
+        ),
         ({"schedules.candles": "hourly"}, "schedules.candles: not five cron fields .*'hourly'"),
         ({"schedules.retrain": "30 24 * * *"}, "schedules.retrain: not five cron fields .*'30 24"),
         ({"models.a/b": {"markets": ["sample:SYNA/USDT:USDT"]}}, "model 'a/b': write a name of letters"),

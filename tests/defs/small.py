@@ -69,14 +69,15 @@ def in_place(modules: dict[str, ModuleType], settings_file: Path) -> Iterator[No
 
 @dataclass(frozen=True)
 class Location:
-    """The small code location, and how tests run it; use it within :meth:`in_place`."""
+    """A code location of a settings file, the small one by default; use it within :meth:`in_place`."""
 
+    settings_file: Path = SMALL
     modules: dict[str, ModuleType] = field(default_factory=dict)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let the small location stand in for the process's own."""
-        with in_place(self.modules, SMALL):
+        """Let the location stand in for the process's own."""
+        with in_place(self.modules, self.settings_file):
             yield
 
     @property

@@ -84,6 +84,7 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
     repository = location.defs.get_repository_def()
     assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {
         "market_data",
+        "recompute_features",
         "load_sentiment",
         "retrain",
         "promote",

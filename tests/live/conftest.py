@@ -97,7 +97,7 @@ def decision_bars(live_store_file: Path) -> pl.DataFrame:
 def dataset(decision_bars: pl.DataFrame) -> models.Dataset:
     """Real features of MARKET with labels that mean nothing."""
     rows = features.compute(decision_bars)
-    return models.join(rows, meaningless(rows), names=usable_names(rows), fingerprint=features.fingerprint())
+    return models.join(rows, meaningless(rows), names=usable_names(), fingerprint=features.fingerprint())
 
 
 def meaningless(rows: pl.DataFrame) -> pl.DataFrame:

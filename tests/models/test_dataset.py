@@ -12,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading_assets.errors import InvalidFrame, ModelError
+from trading_assets.features import LOOKBACK_BARS, compute
+from trading_assets.features.proving import made_up_bars, made_up_companions
 from trading_assets.models import dataset
 from trading_assets.models.dataset import Dataset, join
 from trading_assets.models.hashing import frame_hash
+from trading_assets.models.inputs import missing_inputs
 from trading_assets.store import Store
 from trading_assets.store.tables import FEATURES, LABELS
 
@@ -175,3 +178,15 @@ def test_labels_made_before_missing_candles_were_counted_count_as_complete(
     store.upsert(LABELS, labels.head(1).with_columns(missing_candles=pl.lit(7, pl.Int32)))
     shares = dataset.build(store, MARKETS).frame["missing_share"]
     assert (shares > 0).sum() == 1
+
+
+@pytest.mark.parametrize("companion", ["leader", "funding", "sentiment", "book", "trades"])
+def test_a_companion_that_is_asked_for_and_not_stored_is_refused(store: Store, companion: str) -> None:
+    rows = made_up_bars(LOOKBACK_BARS + 20)
+    computed = compute(rows, {name: one for name, one in made_up_companions(rows).items() if name != companion})
+    with pytest.raises(ModelError, match=rf"{rows['market'][0]}: {companion} is among the model's companions"):
+        missing_inputs(computed, [rows["market"][0]], [companion])
+    store.upsert(FEATURES, computed)
+    with pytest.raises(ModelError, match=f"leave {companion} out of `companions`"):
+        dataset.build(store, [rows["market"][0]], companions=[companion])
+    assert set(dataset.usable_names([companion])) > set(dataset.usable_names())

@@ -94,7 +94,7 @@ def made(folder: Path, markets: tuple[str, ...], compute: Compute, lookback: int
     rows = [compute(bars, {}) for bars in frames]
     labels = pl.concat(labelled(*pair, SCALED) for pair in zip(frames, rows, strict=True))
     stored = pl.concat(rows)
-    data = join(stored, labels, names=names or usable_names(stored), fingerprint=features.fingerprint())
+    data = join(stored, labels, names=names or usable_names(), fingerprint=features.fingerprint())
     spec = ModelSettings(
         markets=list(markets),
         walk_forward=WalkForwardSettings(train_days=4),

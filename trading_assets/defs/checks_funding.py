@@ -9,7 +9,6 @@ from trading_assets.defs.partitions import SETTINGS
 from trading_assets.defs.verdicts import verdict, windows_of_run
 from trading_assets.quality import MARGIN, funding_gaps
 from trading_assets.settings import Settings
-from trading_assets.sources.funding import has_funding
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import FUNDING_RATES
 
@@ -29,7 +28,7 @@ def funding_gaps_check(
     now, severity = datetime.now(UTC), settings.quality.severity(_NAME)
     bad, rows = [], []
     for window in windows_of_run(context, settings) if severity != "off" else []:
-        if not has_funding(settings, window.market):
+        if not settings.has_funding(window.market):
             continue
         where = {"market": window.market}
         span = store.bounds(FUNDING_RATES, where=where)

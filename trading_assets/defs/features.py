@@ -1,18 +1,21 @@
 """Features: every indicator of every 15-minute bar, computed by the function that the live node calls too."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import dagster as dg
+import numpy as np
 import polars as pl
 
 from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.defs.bars import FOLLOWS_DATA
 from trading_assets.defs.freshness import FRESH
-from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, look_back, windows
+from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, look_back, windows
 from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags
 from trading_assets.defs.reading import bar_start, resume_at
+from trading_assets.errors import MissingCandles
 from trading_assets.features import LOOKBACK_BARS, compute, feature_names, fingerprint
-from trading_assets.features.companions import COMPANIONS
+from trading_assets.features.companions import COMPANIONS, join
 from trading_assets.features.reading import read_companions
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
@@ -25,7 +28,7 @@ _LEADER = SETTINGS.features.leader
 
 @dg.asset(
     deps=[
-        dg.AssetDep(_BAR.name, partition_mapping=look_back(LOOKBACK_BARS * DECISION_BAR)),
+        dg.AssetDep(_BAR.name, partition_mapping=look_back(LOOKBACK_BARS * DECISION_BAR, leader=_LEADER)),
         dg.AssetDep(FUNDING_RATES.name, partition_mapping=look_back(LOOKBACK_BARS * DECISION_BAR + _FUNDING_REACH)),
     ],
     group_name="features",
@@ -46,8 +49,9 @@ _LEADER = SETTINGS.features.leader
 def features(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
-    """Every indicator of each 15-minute bar; null where a leader, funding, books and the like are not stored."""
+    """Every indicator of each 15-minute bar; null where funding, books and the like are not stored."""
     parts = []
+    unknown: dict[str, float] = {}
     for window in windows(context.partition_keys, settings):
         where = {"market": window.market}
         finest = settings.markets[window.market].timeframe
@@ -56,7 +60,36 @@ def features(
         bars = pl.concat([before, store.read(_BAR, where=where, start=start, end=window.end)])
         first = bars["ts"][0] if bars.height else start
         known = read_companions(store, window.market, start=first, end=window.end, leader=settings.features.leader)
+        if (share := _without_leader(store, window, bars.filter(pl.col("ts") >= start), known, settings)) > 0:
+            context.log.warning(f"{window.market}: no bar of its leader beside {share:.1%} of its bars")
+            unknown[f"{window.keys[0]} to {window.keys[-1]}"] = share
         rows = compute(bars, known).filter(pl.col("ts") >= start)
         store.replace(FEATURES, rows, where=where, start=start, end=window.end)
         parts.append((window, rows))
-    return dg.MaterializeResult(metadata=describe_partitions(context, FEATURES, parts))
+    said = {"without_leader": unknown} if unknown else {}
+    return dg.MaterializeResult(metadata=describe_partitions(context, FEATURES, parts) | said)
+
+
+def _without_leader(
+    store: Store, window: Window, bars: pl.DataFrame, known: Mapping[str, pl.DataFrame], settings: Settings
+) -> float:
+    """The share of a window's bars beside which no bar of the leader is known.
+
+    Raises
+    ------
+    MissingCandles
+        If there is none beside any of them, although the leader traded before they end, as far as the store knows.
+    """
+    leader = settings.features.leader
+    if leader in (None, window.market) or bars.is_empty():
+        return 0.0
+    if "leader" in known:
+        return float(np.isnan(join(bars, {"leader": known["leader"]})["leader.close"]).mean())
+    stored = store.bounds(_BAR, where={"market": leader})
+    if stored is None or stored[0] < window.end:
+        raise MissingCandles(
+            f"its leader {leader} has no bars from {bars['ts'][0]:%Y-%m-%d} to {bars['ts'][-1]:%Y-%m-%d}",
+            where=window.market,
+            remedy=f"run trading backfill --market {leader} for these months first",
+        )
+    return 1.0  # the leader was listed later

@@ -15,6 +15,12 @@ market_data = dg.define_asset_job(
     partitions_def=MARKET_MONTHS,
     description="Candles through labels of one market, and its funding rates; a range of months is one run.",
 )
+recompute_features = dg.define_asset_job(
+    "recompute_features",
+    selection=["features"],
+    partitions_def=MARKET_MONTHS,
+    description="Features alone, from stored bars: of the other markets where bars of their leader came later.",
+)
 retrain = dg.define_asset_job(
     "retrain",
     selection=["walk_forward", "candidate", "backtest", "approved"],

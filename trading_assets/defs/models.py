@@ -16,6 +16,7 @@ from trading_assets.defs.present import (
     origin,
     origin_tags,
     picture,
+    preview,
 )
 from trading_assets.defs.versions import refuse_outdated
 from trading_assets.errors import ModelError
@@ -50,6 +51,8 @@ def walk_forward(
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     data = _dataset(context.instance, store, name, settings)
+    for partly in data.missing:
+        context.log.warning(str(partly))
     result = training.walk_forward(
         data, spec, lambda done, total: context.log.info(f"{name}: fold {done} of {total}"), explained=True
     )
@@ -69,6 +72,8 @@ def walk_forward(
             **summary,
             "dataset_hash": data.content_hash,
             "dataset_rows": data.frame.height,
+            "dataset_markets": _rows_by_market(data),
+            **({"missing_inputs": [str(partly) for partly in data.missing]} if data.missing else {}),
             "configuration": tried,
             "folds": describe_frame(result.folds, FOLDS)["preview"],
             "shap_summary": picture(
@@ -132,6 +137,14 @@ def candidate(
     )
 
 
+def _rows_by_market(data: "Dataset") -> dg.MarkdownMetadataValue:
+    """How much of each market there is: one that was listed late, or of which months are missing, shows here."""
+    rows = data.frame.group_by("market").agg(
+        pl.len().alias("rows"), pl.col("ts").min().alias("first"), pl.col("ts").max().alias("last")
+    )
+    return preview(rows.sort("market"), rows=rows.height)
+
+
 def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: Settings) -> "Dataset":
     """The features and labels of a model's markets, if they are of this code and finite.
 
@@ -147,6 +160,7 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
         store,
         spec.markets,
         companions=spec.companions,
+        leader=settings.features.leader,
         priced=spec.sample_weights == "attribution",
         drop_ambiguous=settings.labels.ambiguous == "drop",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -67,12 +67,24 @@ LOOKS_BACK_MONTHS: Final = months_of(max(LOOKBACK_BARS, SETTINGS.labels.horizon_
 """How many months after a change of candles features and labels look back on it."""
 
 
-def look_back(reach: timedelta) -> dg.MultiPartitionMapping:
-    """A month needs as many months before it as ``reach`` may touch; those before the history do not exist."""
+def look_back(reach: timedelta, *, leader: str | None = None) -> dg.MultiPartitionMapping:
+    """A month needs as many months before it as ``reach`` may touch; those before the history do not exist.
+
+    Parameters
+    ----------
+    reach
+        How far back the oldest row lies that is read.
+    leader
+        A market that all others read beside themselves.
+    """
     months = months_of(reach)
+    markets: dg.PartitionMapping = dg.IdentityPartitionMapping()
+    if leader is not None:
+        own: dict[str, str | Collection[str]] = {market: [market] for market in SETTINGS.markets}
+        markets = dg.StaticPartitionMapping({**own, leader: list(SETTINGS.markets)})
     return dg.MultiPartitionMapping(
         {
-            "market": dg.DimensionPartitionMapping("market", dg.IdentityPartitionMapping()),
+            "market": dg.DimensionPartitionMapping("market", markets),
             "month": dg.DimensionPartitionMapping(
                 "month", dg.TimeWindowPartitionMapping(start_offset=-months, allow_nonexistent_upstream_partitions=True)
             ),

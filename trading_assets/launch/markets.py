@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from trading_assets.settings import Settings
 from trading_assets.sources.listing import list_gaps
 from trading_assets.sources.repair import pending
 from trading_assets.store import configured_store
-from trading_assets.store.tables import CANDLES
+from trading_assets.store.tables import CANDLES, FEATURES
 
 
 def materialize_markets(
@@ -34,8 +34,10 @@ def materialize_markets(
 ) -> Iterator[LaunchResult]:
     """Candles through labels: one run per market with all days of the range; yields each run as it ends.
 
-    Markets of different exchanges run side by side, those of one exchange one after the other. Months that look back
-    on the range and have candles already are computed again; nothing is fetched for them.
+    The leader (`features.leader`) runs first, since the features of all others read its bars. Markets of different
+    exchanges run side by side, those of one exchange one after the other. Months that look back on the range and have
+    candles already are computed again, and so are the features of markets that the leader leads; nothing is fetched for
+    them.
 
     Parameters
     ----------
@@ -57,11 +59,9 @@ def materialize_markets(
         For an unknown market or month, an empty range, or other settings than those of the definitions.
     """
     days, fetch = DayRange.read(start, end), Fetch.ALL if again else Fetch.REST
-    works = {
-        market: partial(_market_run, settings, market, _with_what_looks_back(settings, market, days), fetch, on_event)
-        for market in _wanted(settings, markets)
-    }
-    yield from side_by_side(works, group=lambda market: exchange_of(settings, market))
+    ranges = {market: _with_what_looks_back(settings, market, days) for market in _wanted(settings, markets)}
+    led = [market for market in _led(settings) if market not in ranges]
+    yield from _runs(settings, ranges, led, fetch, on_event)
 
 
 def repair_gaps(
@@ -80,7 +80,7 @@ def repair_gaps(
     asks for gaps whose reason is settled.
     """
     days, fetch = DayRange.read(start, end), Fetch.GAPS_AGAIN if again else Fetch.GAPS
-    works = {}
+    ranges = {}
     for market in _wanted(settings, markets):
         gaps = gaps_of(settings, market, days)
         asked = gaps.filter(pending(gaps, again=again))
@@ -89,9 +89,8 @@ def repair_gaps(
         first: datetime = asked["ts"][0]
         last: datetime = asked["end"][-1] - timedelta(microseconds=1)
         within = replace(days, first=max(days.first, first.date()), last=min(days.last, last.date()))
-        looked = _with_what_looks_back(settings, market, within)
-        works[market] = partial(_market_run, settings, market, looked, fetch, on_event)
-    yield from side_by_side(works, group=lambda market: exchange_of(settings, market))
+        ranges[market] = _with_what_looks_back(settings, market, within)
+    yield from _runs(settings, ranges, _led(settings), fetch, on_event)
 
 
 def gaps_of(settings: Settings, market: str, days: DayRange) -> pl.DataFrame:
@@ -118,6 +117,43 @@ def _with_what_looks_back(settings: Settings, market: str, days: DayRange) -> Da
     month_end = datetime(days.last.year, days.last.month, 1, tzinfo=UTC) + timedelta(days=32)
     follows = stored is not None and stored[1] >= month_end.replace(day=1)
     return days.followed_by(LOOKS_BACK_MONTHS) if follows else days
+
+
+def _runs(
+    settings: Settings,
+    ranges: Mapping[str, DayRange],
+    led: Sequence[str],
+    fetch: Fetch,
+    on_event: Listener | None,
+) -> Iterator[LaunchResult]:
+    """One run per market, the leader's before the others; after them the features of markets that it leads.
+
+    Parameters
+    ----------
+    ranges
+        Market -> the days of its run.
+    led
+        The markets whose stored features must be computed again where the leader is among the markets.
+    """
+    works = {market: partial(_market_run, settings, market, days, fetch, on_event) for market, days in ranges.items()}
+    leader = settings.features.leader
+    if leader is not None and leader in works:
+        yield works.pop(leader)()
+    yield from side_by_side(works, group=lambda market: exchange_of(settings, market))
+    if leader is not None and leader in ranges:
+        tags = {market: ranges[leader].tags(market, fetch) for market in led if _has_features(settings, market)}
+        for market, months in tags.items():
+            yield run(settings, "recompute_features", market, tags=months, on_event=on_event)
+
+
+def _led(settings: Settings) -> list[str]:
+    """The markets whose features read the leader's bars."""
+    leader = settings.features.leader
+    return [] if leader is None else [market for market in settings.markets if market != leader]
+
+
+def _has_features(settings: Settings, market: str) -> bool:
+    return configured_store(settings).bounds(FEATURES, where={"market": market}) is not None
 
 
 def _market_run(

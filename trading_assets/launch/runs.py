@@ -143,7 +143,7 @@ def check_known(name: str, known: Mapping[str, Any] | Sequence[str], what: str) 
 
 def check_settings(settings: Settings) -> None:
     """Refuse settings with other partitions than the definitions: the UI would show something else than what ran."""
-    for part in ("history", "markets", "models"):
+    for part in ("history", "markets", "models", "features"):
         if getattr(settings, part) != getattr(SETTINGS, part):
             raise SettingsError(
                 f"these are not the {part} that the definitions were loaded with",

@@ -11,6 +11,7 @@ import polars as pl
 from trading_assets.candles import DECISION_TIMEFRAME, TS, require_columns, require_times, timeframe_delta
 from trading_assets.errors import InvalidFrame, ModelError
 from trading_assets.models.hashing import frame_hash
+from trading_assets.models.inputs import PartlyMissing, missing_inputs
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
 
@@ -43,6 +44,8 @@ class Dataset:
         The newest time known: the last feature row's ``known_at``, which the labels reach one horizon later.
     prices
         ``market, known_at, close`` of bars from the first decision on, where return attribution weighs the rows.
+    missing
+        What was asked for beside bars and is not known in all rows.
     """
 
     frame: pl.DataFrame
@@ -52,6 +55,7 @@ class Dataset:
     start: datetime
     end: datetime
     prices: pl.DataFrame | None = None
+    missing: tuple[PartlyMissing, ...] = ()
 
     @property
     def markets(self) -> tuple[str, ...]:
@@ -85,12 +89,14 @@ def build(
     *,
     until: datetime | None = None,
     companions: Collection[str] = (),
+    leader: str | None = None,
     priced: bool = False,
     drop_ambiguous: bool = False,
 ) -> Dataset:
     """Join stored features and labels by market and ts.
 
-    Features of companions (leader, funding, books and the like) are left out where not asked for or not stored.
+    Features of companions (leader, funding, books and the like) are left out where not asked for, and refused where
+    asked for and not stored.
 
     Parameters
     ----------
@@ -102,6 +108,8 @@ def build(
         Leave out what was not known at this time; empty takes everything.
     companions
         Whose features to take beside those of bars: ``leader``, ``funding``, ``sentiment``, ``book``, ``trades``.
+    leader
+        The leading market, which has no leader itself.
     priced
         Whether to read prices too, which the sample weights ``attribution`` need.
     drop_ambiguous
@@ -110,7 +118,7 @@ def build(
     Raises
     ------
     ModelError
-        If a market has no labelled rows, or the stored features are not those of this code.
+        If a market has no labelled rows or nothing of a companion, or the stored features are not those of this code.
     """
     from trading_assets.features import fingerprint
 
@@ -119,10 +127,16 @@ def build(
     labels = store.read(LABELS, where=where, columns=[*_KEYS, *OUTCOME, *_DOUBTS])
     if until is not None:
         features = features.filter(pl.col("known_at") <= until)
-    names = usable_names(features, companions)
+    missing = missing_inputs(features, markets, companions, leader=leader)
     dataset = join(
-        features, labels, names=names, fingerprint=fingerprint(), markets=markets, drop_ambiguous=drop_ambiguous
+        features,
+        labels,
+        names=usable_names(companions),
+        fingerprint=fingerprint(),
+        markets=markets,
+        drop_ambiguous=drop_ambiguous,
     )
+    dataset = replace(dataset, missing=missing)
     if priced:
         columns = ["market", "known_at", "close"]
         closes = store.read(BARS[DECISION_TIMEFRAME], where=where, start=dataset.frame["ts"][0], columns=columns)
@@ -146,16 +160,11 @@ def prices_by(prices: pl.DataFrame, moment: datetime) -> pl.DataFrame:
     return pl.concat([known, held.with_columns(known_at=pl.lit(moment, TS))]).sort("market", "known_at")
 
 
-def usable_names(features: pl.DataFrame, companions: Collection[str] = ()) -> list[str]:
-    """The features that a model can learn from: those of bars, and of companions that are wanted and stored."""
-    from trading_assets.features import feature_names, nullable_features, required_companions
+def usable_names(companions: Collection[str] = ()) -> list[str]:
+    """The features that a model learns from: those of bars, and of the companions that it names."""
+    from trading_assets.features import feature_names, required_companions
 
-    def usable(name: str) -> bool:
-        stored = name in features.columns and not features[name].is_null().all()
-        return stored and set(required_companions([name])) <= set(companions)
-
-    nullable = nullable_features()
-    return [name for name in feature_names() if name not in nullable or usable(name)]
+    return [name for name in feature_names() if set(required_companions([name])) <= set(companions)]
 
 
 def join(

@@ -88,7 +88,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     data = dataset.join(
         rows,
         world.labels(labels),
-        names=dataset.usable_names(rows),
+        names=dataset.usable_names(),
         fingerprint=fingerprint(),
         drop_ambiguous=settings.labels.ambiguous == "drop",
     )

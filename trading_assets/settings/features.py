@@ -13,5 +13,6 @@ class FeatureSettings(Section):
     leader: str | None = Field(
         None,
         description="The market that the others are compared with (beta, relative strength, its lagged returns): one "
-        "of `markets`. A node listens to it where its models name it under `companions` and its venue has it.",
+        "of `markets`, which a backfill computes first. "
+        "A node listens to it where its models name it under `companions` and its venue has it.",
     )

@@ -69,7 +69,9 @@ class ModelSettings(Section):
         0.05, description="Of the candles from a label's entry to its end: rows that lack more of them do not train."
     )
     companions: list[Literal["leader", "funding", "sentiment", "book", "trades"]] = Field(
-        [], description="Whose features it learns from, beside those of its own bars; the node has `leader` alone."
+        [],
+        description="Whose features it learns from, beside those of its own bars; refused where nothing of it is "
+        "stored. The node has `leader` alone.",
     )
     holdout_days: float = Field(0, ge=0, description="The newest days, kept from training for a rehearsal on paper.")
     threshold: Fraction = Field(0.55, description="Trade where the probability of take-profit is at least this.")

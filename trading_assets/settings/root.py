@@ -26,7 +26,7 @@ from trading_assets.settings.quality import QualitySettings
 from trading_assets.settings.research import BacktestSettings, GateSettings, LabelSettings, ModelSettings
 from trading_assets.settings.section import Misfit, Section
 from trading_assets.settings.sentiment import SentimentSettings
-from trading_assets.settings.sources import Source
+from trading_assets.settings.sources import CcxtSource, FilesSource, SampleSource, Source
 
 
 class MlflowSettings(Section):
@@ -101,6 +101,7 @@ class Settings(BaseSettings):
                     known = sorted(self.markets)
                     raise Misfit(f"model {name}: no market {wanted!r}; known: {known}", "models", name, "markets")
             self._check_candles(name, model)
+            self._check_companions(name, model)
         return self
 
     def _check_market(self, name: str, market: MarketSettings) -> None:
@@ -138,6 +139,32 @@ class Settings(BaseSettings):
             )
         if 15 % timeframe_minutes(timeframes[0]):
             raise Misfit(f"model {name}: bars of 15 minutes cannot be built from {timeframes[0]} candles", *key)
+
+    def _check_companions(self, name: str, model: ModelSettings) -> None:
+        """A companion that nothing in the settings can deliver would be missing in all rows."""
+        key = ("models", name, "companions")
+        leader = self.features.leader
+        if "leader" in model.companions and (leader is None or model.markets == [leader]):
+            why = "features.leader is not set" if leader is None else f"its only market {leader} does not lead itself"
+            raise Misfit(f"model {name} has the companion leader: {why}", *key)
+        if "sentiment" in model.companions and not self.sentiment:
+            raise Misfit(f"model {name} has the companion sentiment: no provider under sentiment", *key)
+        if "funding" in model.companions:
+            for market in model.markets:
+                if not self.has_funding(market):
+                    raise Misfit(
+                        f"model {name} has the companion funding: {market} has no source of funding rates", *key
+                    )
+
+    def has_funding(self, market: str) -> bool:
+        """Whether a market's funding rates have a source; spot markets have none."""
+        chosen = self.markets[market]
+        if not Market.parse(market).is_perpetual or chosen.funding == "none":
+            return False
+        source = self.sources[chosen.funding or chosen.source]
+        if isinstance(source, FilesSource):
+            return chosen.funding is not None or market in source.funding
+        return isinstance(source, CcxtSource | SampleSource)
 
     @classmethod
     def settings_customise_sources(

@@ -9,7 +9,6 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import Market
 from trading_assets.settings import CcxtSource, FilesSource, SampleSource, Settings
 from trading_assets.sources.contract import RAW_FUNDING, FundingSource
 from trading_assets.sources.revisions import record_revisions
@@ -57,17 +56,6 @@ class FundingReport:
         )
 
 
-def has_funding(settings: Settings, market: str) -> bool:
-    """Whether a market's funding rates have a source."""
-    chosen = settings.markets[market]
-    if not Market.parse(market).is_perpetual or chosen.funding == "none":
-        return False
-    source = settings.sources[chosen.funding or chosen.source]
-    if isinstance(source, FilesSource):
-        return chosen.funding is not None or market in source.funding
-    return isinstance(source, CcxtSource | SampleSource)
-
-
 def open_funding(settings: Settings, market: str) -> FundingSource | None:
     """Open the source of a market's funding rates; None for a market that has none.
 
@@ -79,7 +67,7 @@ def open_funding(settings: Settings, market: str) -> FundingSource | None:
     SourceError
         If the named source has no funding rates.
     """
-    if not has_funding(settings, market):
+    if not settings.has_funding(market):
         return None
     chosen = settings.markets[market]
     name = chosen.funding or chosen.source

@@ -1,0 +1,87 @@
+"""What a model asks for beside bars: refused where nothing of it is stored, counted where a part is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from trading_assets.errors import ModelError
+
+_REMEDIES: Final = {
+    "leader": "run trading backfill of the leader and of this market",
+    "funding": "check `funding` of the market in the settings and run trading backfill of it",
+    "sentiment": "materialize sentiment, then features of this market",
+    "book": "record order books (trading record), load them, and materialize features of this market",
+    "trades": "record public trades (trading record), load them, and materialize features of this market",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PartlyMissing:
+    """A companion that was not known for all rows of a market.
+
+    Attributes
+    ----------
+    companion, market
+        What is missing, and of which market.
+    share
+        The share of the market's rows in which at least one of the companion's features is null.
+    """
+
+    companion: str
+    market: str
+    share: float
+
+    def __str__(self) -> str:
+        return f"{self.market}: {self.companion} is missing in {self.share:.1%} of the rows"
+
+
+def missing_inputs(
+    features: pl.DataFrame, markets: Sequence[str], companions: Collection[str], *, leader: str | None = None
+) -> tuple[PartlyMissing, ...]:
+    """What is missing of the companions that a model names.
+
+    Parameters
+    ----------
+    features
+        Stored features of the model's markets.
+    markets
+        The model's markets.
+    companions
+        Those that the model names.
+    leader
+        The leading market: it has no leader itself.
+
+    Raises
+    ------
+    ModelError
+        If a market has rows, and in none of them a feature of a companion is known: a model would train without it.
+    """
+    from trading_assets.features import registry
+
+    found: list[PartlyMissing] = []
+    for companion in companions:
+        names = [name for name, feature in registry().items() if companion in feature.companions]
+        for market, rows in _rows_of(features, [one for one in markets if companion != "leader" or one != leader]):
+            absent = [name for name in names if name not in rows.columns or rows[name].is_null().all()]
+            if absent:
+                raise ModelError(
+                    f"{companion} is among the model's companions, and none is stored: {absent[0]} is empty "
+                    f"in all {rows.height:,} rows",
+                    where=market,
+                    remedy=f"{_REMEDIES[companion]}, or leave {companion} out of `companions`",
+                )
+            share = rows.select(pl.any_horizontal(pl.col(names).is_null()).mean()).item()
+            if share:
+                found.append(PartlyMissing(companion, market, share))
+    return tuple(found)
+
+
+def _rows_of(features: pl.DataFrame, markets: Sequence[str]) -> Iterator[tuple[str, pl.DataFrame]]:
+    for market in markets:
+        rows = features.filter(pl.col("market") == market)
+        if rows.height:
+            yield market, rows
