@@ -7,7 +7,19 @@ import os
 import subprocess
 import sys
 
-NAMES = ("store", "store_server", "ingest", "backfill", "quality", "features", "labels", "train", "backtest", "live")
+NAMES = (
+    "store",
+    "store_server",
+    "ingest",
+    "backfill",
+    "quality",
+    "features",
+    "labels",
+    "train",
+    "backtest",
+    "live",
+    "calls",
+)
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("names", nargs="*", help=f"which of {', '.join(NAMES)}; default: all")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+import hypothesis
 import numpy as np
 import polars as pl
 import pytest
@@ -15,6 +16,9 @@ from tests.stores import fresh_store
 from trading_assets.settings import Settings, load_settings
 from trading_assets.store import Store
 from trading_assets.store.tables import LABELS
+
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")  # a slow machine is no failure
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

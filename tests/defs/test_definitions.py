@@ -133,14 +133,12 @@ def test_the_location_has_one_name_for_every_way_to_load_it() -> None:
     }
 
 
-def test_loading_takes_less_than_six_seconds_of_work_and_no_heavy_library(tmp_path: Path) -> None:
+def test_loading_needs_no_heavy_library(tmp_path: Path) -> None:
     program = (
-        "import json, sys, time\n"
+        "import json, sys\n"
         "import trading_assets.definitions as d\n"
         "d.defs.get_repository_def()\n"
-        f"print(json.dumps([time.process_time(), [m for m in {HEAVY!r} if m in sys.modules]]))\n"
+        f"print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
-    seconds, heavy = json.loads(done.stdout)
-    assert heavy == []
-    assert seconds < 6
+    assert json.loads(done.stdout) == []

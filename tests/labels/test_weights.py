@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -117,22 +116,6 @@ def test_uniqueness_lies_between_one_over_the_labels_and_one_and_does_not_depend
 def test_no_labels_have_no_weights() -> None:
     nothing = BY_HAND.clear()
     assert sample_weights(nothing, closes([1.0, 2.0])).to_list() == []
-
-
-def test_a_year_of_eight_markets_takes_less_than_a_second() -> None:
-    rng = np.random.default_rng(1)
-    rows = 8 * 35_040
-    known_at = pl.Series(np.tile(np.arange(35_040), 8) * 900_000_000).cast(TS)
-    labels = pl.DataFrame(
-        {
-            "market": np.repeat([f"M{i}" for i in range(8)], 35_040),
-            "known_at": known_at,
-            "label_end": known_at + pl.Series(rng.integers(1, 25, rows) * 900_000_000).cast(pl.Duration("us")),
-        }
-    )
-    start = time.perf_counter()
-    sample_weights(labels, oldest=0.5)
-    assert time.perf_counter() - start < 1.0
 
 
 @pytest.mark.parametrize(

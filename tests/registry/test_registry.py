@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -227,12 +226,10 @@ from trading_assets.settings import load_settings
 registry = Registry(load_settings(data_dir={str(desk.settings.data_dir)!r}))
 print(registry.register(load(Path({str(bundle.folder)!r})), "a"), registry.list()[0].status)
 """
-    began = time.monotonic()
     run = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, env=dict(os.environ), check=False
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "1 draft\n", "")
-    assert time.monotonic() - began < 60
 
 
 def test_every_run_on_a_shared_market_is_a_trial_whatever_became_of_it(desk: Desk) -> None:

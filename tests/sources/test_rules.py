@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -141,25 +140,3 @@ def test_the_order_of_the_rows_does_not_matter(rows: list[tuple[object, ...]], c
     one, other = split(frame(*rows)), split(frame(*shuffled))
     assert one[0].equals(other[0])
     assert one[1].sort("ts", "row_hash").equals(other[1].sort("ts", "row_hash"))
-
-
-def test_a_million_rows_are_judged_fast(plain_candles: Callable[..., pl.DataFrame]) -> None:
-    from time import perf_counter
-
-    page = pl.DataFrame(
-        {
-            "ts": pl.datetime_range(START, START + timedelta(minutes=999_999), "1m", time_unit="us", eager=True),
-            **dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Series([1.0]).new_from_index(0, 1_000_000)),
-        }
-    )
-    begun = perf_counter()
-    good, _ = split_valid(
-        page,
-        market="m:A/B",
-        timeframe="1m",
-        start=START,
-        end=datetime(2030, 1, 1, tzinfo=UTC),
-        now=datetime(2030, 1, 1, tzinfo=UTC),
-    )
-    assert good.height == 1_000_000
-    assert perf_counter() - begun < 4.0, "0.4 s on an idle machine"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import combinations
-from time import perf_counter
 
 import numpy as np
 import polars as pl
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 
 from trading_assets.errors import SettingsError, SourceError
 from trading_assets.settings import Settings
-from trading_assets.sources import open_source, sample, split_valid
+from trading_assets.sources import open_source, split_valid
 from trading_assets.sources.sample import MARKETS, SampleCandles
 
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
@@ -120,15 +119,6 @@ def test_the_noise_market_is_a_fair_game() -> None:
         ties.append(np.corrcoef(hours[1:], hours[:-1])[0, 1])
     for values in (ends, ties):
         assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(len(values))
-
-
-def test_three_markets_are_made_fast() -> None:
-    whole(SYNA)
-    sample._history.cache_clear()
-    begun = perf_counter()
-    for market in MARKETS:
-        whole(market)
-    assert perf_counter() - begun < 5.0, "0.5 s on an idle machine"
 
 
 def test_unknown_markets_and_timeframes_are_refused_by_name(settings: Settings) -> None:

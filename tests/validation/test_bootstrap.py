@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import numpy.typing as npt
@@ -119,14 +118,6 @@ def test_the_same_seed_gives_the_same_intervals_and_another_gives_others() -> No
 def test_a_strategy_that_never_traded_has_intervals_without_width() -> None:
     got = confidence_intervals(np.zeros(60), OF_DAILY_RETURNS)
     assert {(interval.low, interval.estimate, interval.high) for interval in got.values()} == {(0.0, 0.0, 0.0)}
-
-
-def test_two_years_of_days_and_two_thousand_resamples_take_under_a_second() -> None:
-    returns = np.random.default_rng(8).normal(0.001, 0.02, 730)
-    optimal_block_length(returns)  # the import
-    start = time.perf_counter()
-    confidence_intervals(returns, OF_DAILY_RETURNS)
-    assert time.perf_counter() - start < 1.0
 
 
 def test_what_cannot_be_resampled_is_refused() -> None:
