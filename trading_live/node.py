@@ -263,6 +263,7 @@ class _Run:
             ModelStrategyConfig(
                 markets=tuple(markets),
                 position_share=settings.backtest.position_share,
+                max_volume_share=settings.backtest.max_volume_share,
                 venue=venue,
                 decision_timeframe=DECISION_TIMEFRAME,
                 execution_timeframe=execution_timeframe(settings, markets),

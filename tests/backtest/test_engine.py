@@ -138,6 +138,31 @@ def test_costs_reduce_the_profit_by_exactly_themselves() -> None:
     assert (slipped["entry_price"], slipped["exit_price"]) == (100.01, 98.99)  # one tick worse than 100 and 99.00
 
 
+def thin(per_minute: float) -> pl.DataFrame:
+    return candles(flat(200)).with_columns(volume=pl.lit(per_minute))
+
+
+def test_an_entry_is_cut_to_its_share_of_the_volume_and_the_report_counts_it() -> None:
+    result = backtest(ONE_SIGNAL, {A: thin(20.0)})
+    assert result.trades["quantity"].to_list() == [30.0]  # of 100, where the bar traded 300
+    assert result.metrics["capped"] == 1
+    assert backtest(ONE_SIGNAL, {A: thin(1000.0)}).metrics["capped"] == 0
+
+
+@pytest.mark.parametrize("per_minute", [0.0, 1e-6])
+def test_candles_without_enough_volume_are_not_traded_and_the_reason_is_said(per_minute: float) -> None:
+    result = backtest(ONE_SIGNAL, {A: thin(per_minute)})
+    assert result.trades.is_empty()
+    assert result.refusals == {"too little volume in the bar": 1}
+    assert result.metrics["refused"] == 1
+
+
+def test_without_a_cap_volume_is_not_looked_at() -> None:
+    uncapped = EXACT.model_copy(update={"max_volume_share": None})
+    result = backtest(ONE_SIGNAL, {A: thin(0.0)}, settings=uncapped)
+    assert result.trades["quantity"].to_list() == [100.0]
+
+
 def test_several_markets_share_one_account() -> None:
     up, down = [*flat(15), (100, 103, 100, 103), *flat(90, 103)], [*flat(15), (100, 100, 98, 98), *flat(90, 98)]
     result = backtest(signals((A, 0, 0.7), (B, 0, 0.7), (A, 3, 0.7)), {A: candles(up), B: candles(down)})

@@ -24,6 +24,7 @@ from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, Market, tim
 from trading_assets.errors import MissingCandles, ModelError, SettingsError, TradingError
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
+from trading_assets.strategies.limits import CUT
 from trading_assets.strategies.signals import MemoryJournal, StoredSignals, barrier_percent
 
 _VENUE: Final = "binance"
@@ -43,7 +44,8 @@ class BacktestResult:
     trades, equity
         Frames of the tables of these names.
     metrics
-        Of :func:`trading_assets.backtest.metrics.compute`, and ``refused``: entries that the risk limits refused.
+        Of :func:`trading_assets.backtest.metrics.compute`, ``refused``: entries that the limits of risk, venue and
+        volume refused, and ``capped``: those that the volume made smaller.
     start, end
         The period: from the first prediction's bar to the last one's horizon, or the last candle.
     refusals
@@ -151,7 +153,8 @@ def run_backtest(
     trades = trips.with_columns(model=pl.lit(name)).select(*TRADES.columns)
     refusals = _refusals(journal)
     figures = metrics.compute(trades, equity, starting_balance=balance, markets=len(markets), start=start, end=end) | {
-        "refused": float(sum(refusals.values()))
+        "refused": float(sum(refusals.values())),
+        "capped": float(sum(CUT in row["reason"] for row in journal.of("signals") if row["action"] == "enter")),
     }
     return BacktestResult(
         trades=trades,
@@ -187,13 +190,22 @@ def _replay(
     latency = timedelta(milliseconds=settings.latency_ms)
     frames = {"timeframe": candle_timeframe, "decision_timeframe": DECISION_TIMEFRAME}
     feeds = []
-    for market, frame in candles.items():
+    for market, stored in candles.items():
+        whole = settings.max_volume_share is not None
+        frame = stored if whole else stored.with_columns(volume=pl.lit(MAX_QUANTITY))  # volume is not looked at
         path = price_path(frame, **frames, latency=latency, low_first=low_first, barrier_ratio=barrier_ratio)
         closing = closing_slices(frame, at=end, latency=latency)
         decisions = decision_bars(frame, **frames, until=end).rename({"known_at": "at"})
         feeds.append(Feed(market, _SLICE_TIMEFRAME, rules[market], pl.concat([path, closing])))
         feeds.append(Feed(market, DECISION_TIMEFRAME, rules[market], decisions.drop("ts")))
-    config = ModelStrategyConfig(tuple(candles), settings.position_share, _VENUE, DECISION_TIMEFRAME, close_at=end)
+    config = ModelStrategyConfig(
+        tuple(candles),
+        settings.position_share,
+        _VENUE,
+        DECISION_TIMEFRAME,
+        close_at=end,
+        max_volume_share=settings.max_volume_share,
+    )
     strategy = ModelStrategy(config, signals, journal, RiskGate(risk))
     engine = make_engine(settings, rules, venue=_VENUE)
     try:
@@ -283,4 +295,4 @@ def _reconcile(trades: pl.DataFrame, balance: float, starting_balance: float) ->
 def _refusals(journal: MemoryJournal) -> dict[str, int]:
     reasons: list[Any] = [row["reason"] for row in journal.of("signals") if row["action"] == "refuse"]
     kept = [reason for reason in reasons if not reason.startswith("halted: flatten: end")]
-    return dict(Counter(re.split(r"\s*\d", reason, maxsplit=1)[0] for reason in kept))
+    return dict(Counter(re.split(r":?\s*\d", reason, maxsplit=1)[0] for reason in kept))

@@ -74,6 +74,8 @@ def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateR
     InvalidFrame
         If a metric that a gate needs is missing.
     """
+    count = metrics.get("refused", 0.0)
+    refused = f"{count:.0f} entries were refused, see why in the report; " if count else ""
     gates = (
         (
             "sharpe",
@@ -89,7 +91,12 @@ def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateR
         ),
         ("profit_factor", settings.min_profit_factor, True, "look at avg_trade_return against fees and slippage"),
         ("max_drawdown", settings.max_drawdown, False, "look at the drawdown plot; lower backtest.position_share"),
-        ("trades", float(settings.min_trades), True, "too few to judge: lower the threshold or test a longer range"),
+        (
+            "trades",
+            float(settings.min_trades),
+            True,
+            f"{refused}too few to judge: lower the threshold or test a longer range",
+        ),
         (
             "dsr",
             settings.min_dsr,

@@ -40,7 +40,8 @@ _METRICS: Final = (
     ("turnover", "Turnover", "ratio", "notional traded over mean equity"),
     ("total_fees", "Fees paid", "money", "quote currency"),
     ("total_pnl", "Profit and loss", "money", "quote currency, after costs"),
-    ("refused", "Entries refused", "count", "by the risk limits"),
+    ("refused", "Entries refused", "count", "by the limits of risk, venue and volume"),
+    ("capped", "Entries made smaller", "count", "by the share of the bar's volume"),
 )
 _TILES: Final = ("sharpe", "total_return", "max_drawdown", "win_rate", "profit_factor", "trades")
 

@@ -116,5 +116,11 @@ class BacktestSettings(Section):
     maker_fee_bps: float = Field(2.0, ge=0)
     taker_fee_bps: float = Field(5.0, ge=0)
     slippage_probability: Fraction = Field(0.5, description="Chance that a market order slips by one tick.")
+    max_volume_share: Fraction | None = Field(
+        0.1,
+        description="An entry is at most this share of what its 15-minute bar traded, here and in the node. By the "
+        "square-root law a tenth moves the price by a third of the bar's volatility: beyond that, a fill within one "
+        "tick is not to be believed. Empty: volume is not looked at (candles that have none).",
+    )
     latency_ms: Positive = 100.0
     seed: int = 7

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -13,6 +13,7 @@ from nautilus_trader.trading import Strategy
 
 from trading_assets.strategies.events import fill_row, order_columns, order_row, position_row, status_of
 from trading_assets.strategies.instruments import event_time, exact
+from trading_assets.strategies.limits import on_grid
 from trading_assets.strategies.plans import ExitReason, Purpose, TradePlan
 from trading_assets.strategies.risk import RiskGate
 from trading_assets.strategies.signals import Journal
@@ -206,7 +207,7 @@ class TradeKeeper:
             iid,
             OrderSide.SELL,
             position.quantity,
-            instrument.make_price(on_tick(plan.stop_price, tick, math.floor)),
+            instrument.make_price(on_grid(plan.stop_price, tick, math.floor)),
             reduce_only=True,
             tags=[*tags, "purpose:stop_loss"],
         )
@@ -217,7 +218,7 @@ class TradeKeeper:
                 iid,
                 OrderSide.SELL,
                 position.quantity,
-                instrument.make_price(on_tick(plan.target_price, tick, math.ceil)),
+                instrument.make_price(on_grid(plan.target_price, tick, math.ceil)),
                 reduce_only=True,
                 tags=[*tags, "purpose:take_profit"],
             )
@@ -266,16 +267,6 @@ class TradeKeeper:
 
     def _clock(self) -> datetime:
         return event_time(self._strategy.clock.timestamp_ns())
-
-
-def on_tick(price: float, tick: float, outwards: Callable[[float], int]) -> float:
-    """A barrier on the venue's price grid, never nearer than asked: stop rounds down, target up.
-
-    So a candle touches the order exactly where it touches the label's barrier.
-    """
-    steps = price / tick
-    nearest = round(steps)
-    return tick * (nearest if math.isclose(steps, nearest, rel_tol=1e-12) else outwards(steps))
 
 
 def _plan_row(plan: TradePlan, ts: datetime) -> dict[str, Any]:

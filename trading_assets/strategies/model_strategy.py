@@ -16,6 +16,7 @@ from trading_assets.candles import timeframe_delta
 from trading_assets.strategies.guard import guarded
 from trading_assets.strategies.instruments import bar_type, close_time, event_time, exact, instrument_id
 from trading_assets.strategies.keeper import TradeKeeper
+from trading_assets.strategies.limits import OrderLimits, cut_to_volume
 from trading_assets.strategies.plans import ExitReason, TradePlan
 from trading_assets.strategies.risk import RiskGate
 from trading_assets.strategies.signals import ClosedBar, Journal, Signal, SignalSource
@@ -35,6 +36,8 @@ class ModelStrategyConfig:
         Our market names; each is traded as the instrument of ``instrument_id(market, venue)``.
     position_share
         Notional of one position as a share of the account's equity, bounded by the gate's maximum notional.
+    max_volume_share
+        An entry is at most this share of what its decision bar traded; None for no such cap.
     execution_timeframe
         Finer bars to subscribe to. The node needs them: its sandbox matches on them, and expiry is checked on them. A
         backtest does not: its simulated exchange is fed directly.
@@ -56,6 +59,7 @@ class ModelStrategyConfig:
     await_execution_bar: bool = False
     listen_on_start: bool = True
     close_at: datetime | None = None
+    max_volume_share: float | None = None
     strategy_id: str = "MODEL-001"
 
 
@@ -270,16 +274,18 @@ class ModelStrategy(Strategy):
         instrument = self.cache.instrument(self._instruments[signal.market])
         if instrument is None:
             return "refuse", f"{self._instruments[signal.market]} is not known to the venue", None
+        limits = OrderLimits.of(instrument)
         share = self._settings.position_share * self._equity(instrument)
         notional = min(share, self._gate.limits.max_position_notional)
-        quantity = instrument.make_qty(max(notional, 0.0) / bar.close, round_down=True)
-        smallest = instrument.min_quantity or instrument.size_increment
-        if quantity.as_double() < smallest.as_double():
-            return "refuse", f"quantity {quantity} for {notional:,.2f} below the venue's minimum {smallest}", None
-        worth = quantity.as_double() * bar.close
-        if (refusal := self._gate.refusal(bar.known_at, worth, orders=_ROUND_TRIP_ORDERS)) is not None:
+        quantity, cut = cut_to_volume(
+            limits.whole_steps(notional / bar.close), bar.volume, self._settings.max_volume_share, limits
+        )
+        stop, target = bar.close * (1 - signal.stop_loss_pct / 100), bar.close * (1 + signal.take_profit_pct / 100)
+        if (denial := limits.refusal(quantity, bar.close, stop=stop, target=target)) is not None:
+            return "refuse", f"{cut}: {denial}" if cut else f"{denial}, for {notional:,.2f}", None
+        if (refusal := self._gate.refusal(bar.known_at, quantity * bar.close, orders=_ROUND_TRIP_ORDERS)) is not None:
             return "refuse", refusal, None
-        return "enter", odds, quantity
+        return "enter", f"{odds}; {cut}" if cut else odds, instrument.make_qty(quantity)
 
     def _enter(self, signal: Signal, quantity: Any) -> None:
         tags = [f"signal:{signal.signal_id}", "purpose:entry"]

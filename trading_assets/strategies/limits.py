@@ -1,0 +1,122 @@
+"""What a venue takes as an order, and how much of a market's volume an entry may be. Reads attributes only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from trading_assets.strategies.instruments import exact
+
+CUT: Final = "too little volume in the bar"
+"""How the reason of an entry that the volume cap made smaller begins, or that of its refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLimits:
+    """A venue's limits on the orders of one instrument.
+
+    Attributes
+    ----------
+    step, tick
+        The steps of quantities and prices.
+    min_quantity, max_quantity
+        In base units.
+    min_notional, max_notional
+        Quantity times price, in quote currency.
+    min_price, max_price
+        Of a stop or a limit order.
+    """
+
+    step: float
+    tick: float
+    min_quantity: float
+    max_quantity: float = math.inf
+    min_notional: float = 0.0
+    max_notional: float = math.inf
+    min_price: float = 0.0
+    max_price: float = math.inf
+
+    @classmethod
+    def of(cls, instrument: Any) -> Self:
+        """The limits that an engine's instrument names; a missing one is no limit."""
+
+        def said(value: Any, otherwise: float) -> float:
+            return otherwise if value is None else exact(value)
+
+        def money(value: Any, otherwise: float) -> float:
+            return otherwise if value is None else float(value.as_decimal())
+
+        step = exact(instrument.size_increment)
+        return cls(
+            step=step,
+            tick=exact(instrument.price_increment),
+            min_quantity=max(said(instrument.min_quantity, step), step),
+            max_quantity=said(instrument.max_quantity, math.inf),
+            min_notional=money(instrument.min_notional, 0.0),
+            max_notional=money(instrument.max_notional, math.inf),
+            min_price=said(instrument.min_price, 0.0),
+            max_price=said(instrument.max_price, math.inf),
+        )
+
+    def whole_steps(self, quantity: float) -> float:
+        """The largest quantity in whole steps that is not above the one given."""
+        return on_grid(max(quantity, 0.0), self.step, math.floor)
+
+    def refusal(self, quantity: float, price: float, *, stop: float, target: float) -> str | None:
+        """Why the venue would deny the entry, its stop or its target, with value and limit; None if it takes them.
+
+        Parameters
+        ----------
+        quantity
+            In base units, whole steps.
+        price
+            The newest price, at which the entry is expected to fill.
+        stop, target
+            Prices of the orders that protect the position.
+        """
+        if quantity < self.min_quantity:
+            return f"quantity {quantity:.12g} below the venue's minimum {self.min_quantity:.12g}"
+        if quantity > self.max_quantity:
+            return f"quantity {quantity:.12g} above the venue's maximum {self.max_quantity:.12g}"
+        lowest, highest = quantity * min(price, stop), quantity * max(price, target)
+        if lowest < self.min_notional:
+            at = "" if quantity * price < self.min_notional else " at the stop"
+            return f"notional{at} {lowest:,.2f} below the venue's minimum {self.min_notional:,.2f}"
+        if highest > self.max_notional:
+            at = "" if quantity * price > self.max_notional else " at the target"
+            return f"notional{at} {highest:,.2f} above the venue's maximum {self.max_notional:,.2f}"
+        if stop < max(self.min_price, self.tick):
+            return f"stop price {stop:.12g} below the venue's lowest price {max(self.min_price, self.tick):.12g}"
+        if target > self.max_price:
+            return f"target price {target:.12g} above the venue's highest price {self.max_price:.12g}"
+        return None
+
+
+def cut_to_volume(quantity: float, volume: float, share: float | None, limits: OrderLimits) -> tuple[float, str]:
+    """A quantity cut to a share of what its decision bar traded, and the words that say so where it was cut.
+
+    Parameters
+    ----------
+    quantity, volume
+        In base units.
+    share
+        Of the volume; None for no cap.
+    """
+    most = quantity if share is None else limits.whole_steps(share * volume)
+    if quantity <= most:
+        return quantity, ""
+    allowed = f"{volume:.12g} traded allow {most:.12g} of {quantity:.12g}"
+    return most, f"{CUT}: {allowed} by backtest.max_volume_share {share:.12g}"
+
+
+def on_grid(value: float, step: float, outwards: Callable[[float], int]) -> float:
+    """A price or quantity on the venue's grid, rounded by ``outwards`` unless only its last digits are off the grid.
+
+    A stop rounds down and a target up, never nearer than asked: a candle touches the order exactly where it touches the
+    label's barrier.
+    """
+    steps = value / step
+    nearest = round(steps)
+    return step * (nearest if math.isclose(steps, nearest, rel_tol=1e-12) else outwards(steps))
