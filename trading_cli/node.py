@@ -120,6 +120,7 @@ def _status_lines(now: NodeStatus) -> list[str]:
     state = "not running"
     if now.running:
         state = f"{beat.state}, process {beat.pid}" if beat and now.responsive else "[red]does not answer[/]"
+        state += f": {beat.detail}" if beat and beat.detail else ""
     lines = [f"node         {state}"]
     if beat:
         lines += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -21,6 +22,12 @@ from trading_live.venues import data_client, execution_client, quote_currencies
 
 _TRADER: Final = "TRADER-001"
 _STOP_S: Final = 1
+_NO_GOODBYE: Final = "disconnect"
+_UNREACHABLE: Final = re.compile(r"-connect timeout|readiness timeout")
+
+
+class VenueUnreachable(NodeError):
+    """The venue does not answer: another attempt may find it well again."""
 
 
 def build_engine(
@@ -28,8 +35,6 @@ def build_engine(
     markets: Sequence[str],
     instruments: Mapping[str, InstrumentId],
     recovered: Recovered,
-    *,
-    connect_timeout_s: int,
 ) -> LiveNode:
     """Build the engine; nothing connects yet.
 
@@ -41,8 +46,6 @@ def build_engine(
         What is traded.
     recovered
         Open positions are told to the engine by reconciliation, the way a real venue would.
-    connect_timeout_s
-        How long the venue may take to answer.
     """
     realized = recovered.realized or {}
     balances = {code: settings.node.starting_balance + realized.get(code, 0.0) for code in quote_currencies(markets)}
@@ -52,7 +55,7 @@ def build_engine(
     builder = (
         LiveNode.builder("TRADING", TraderId(_TRADER), Environment.SANDBOX)
         .with_logging(engine_logging(settings, "engine"))
-        .with_timeout_connection(connect_timeout_s)
+        .with_timeout_connection(settings.node.connect_timeout_s)
         .with_timeout_disconnection_secs(_STOP_S)
         .with_delay_post_stop_secs(_STOP_S)
         .with_reconciliation(bool(recovered.holdings))
@@ -80,11 +83,16 @@ def addressed(settings: Settings) -> NodeSettings:
     return settings.node.model_copy(update={"base_url_http": replay_http(settings), "base_url_ws": replay_ws(settings)})
 
 
-def explain(error: RuntimeError, place: str, connect_timeout_s: int) -> NodeError:
-    """What ended the engine, in plain words; ``place`` is the venue or its address."""
+def explain(error: RuntimeError, place: str, connect_timeout_s: int) -> NodeError | None:
+    """What ended the engine, in plain words; ``place`` is the venue or its address.
+
+    None where the engine had stopped and only the venue's goodbye did not come in time.
+    """
     text = " ".join(str(error).split())
-    if "readiness timeout" in text or "connect timeout" in text:
-        return NodeError(
+    if _NO_GOODBYE in text:
+        return None
+    if _UNREACHABLE.search(text):
+        return VenueUnreachable(
             f"the venue did not answer within {connect_timeout_s} s",
             where=place,
             remedy="check the network and node.base_url_http; for the local exchange, start trading replay first",

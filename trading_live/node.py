@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,8 +21,8 @@ from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrateg
 from trading_assets.strategies.risk import RiskGate
 from trading_assets.strategies.signals import Signal
 from trading_live import kill
-from trading_live.engine import build_engine, execution_timeframe, explain
-from trading_live.interrupts import engine_listens
+from trading_live.engine import VenueUnreachable, build_engine, execution_timeframe, explain
+from trading_live.interrupts import stops_engine
 from trading_live.market_time import MarketJournal
 from trading_live.presence import Heartbeat, Presence, RunningModel, State
 from trading_live.recovery import STARTED, Recovered, recover
@@ -31,17 +32,12 @@ from trading_live.supervisor import Hooks, Supervisor
 from trading_live.venue_clock import VenueView, look_at_replay
 
 _LOG: Final = structlog.get_logger(__name__)
+_LONGEST_PAUSE_S: Final = 60
 
 OnDecision = Callable[[Signal, str], None]
 
 
-def run_node(
-    settings: Settings,
-    *,
-    connect_timeout_s: int = 30,
-    on_decision: OnDecision | None = None,
-    close_only: bool = False,
-) -> None:
+def run_node(settings: Settings, *, on_decision: OnDecision | None = None, close_only: bool = False) -> None:
     """Run the node until it is interrupted (SIGINT, SIGTERM), killed by the kill switch, or fails.
 
     Without a model that can be used, a node that has something open manages it (stop, target, expiry) and enters
@@ -51,8 +47,6 @@ def run_node(
     ----------
     settings
         Everything; ``settings.node`` chooses venue, environment and limits, ``settings.live_dir`` is the node's folder.
-    connect_timeout_s
-        How long the venue may take to answer.
     on_decision
         Called with each signal and its action when the journal has it.
     close_only
@@ -71,7 +65,7 @@ def run_node(
     try:
         journal = Journal(settings.live_dir / JOURNAL_FILE, f"{settings.node.mode}-{settings.node.environment}")
         try:
-            _Run(settings, presence, journal, connect_timeout_s, on_decision, close_only=close_only).run()
+            _Run(settings, presence, journal, on_decision, close_only=close_only).run()
         finally:
             journal.close()
     finally:
@@ -94,7 +88,6 @@ class _Run:
         settings: Settings,
         presence: Presence,
         journal: Journal,
-        connect_timeout_s: int,
         on_decision: OnDecision | None,
         *,
         close_only: bool,
@@ -103,10 +96,11 @@ class _Run:
         self.close_only = close_only
         self.presence = presence
         self.journal = journal
-        self.connect_timeout_s = connect_timeout_s
         self.on_decision = on_decision
         self.started_at = datetime.now(UTC)
         self.failure: NodeError | None = None
+        self.detail = ""
+        self.state: State = "starting"
         self.node: LiveNode | None = None
         self.strategy: ModelStrategy | None = None
         self.signals: LiveSignals | None = None
@@ -117,21 +111,45 @@ class _Run:
         """From the journal to the journal."""
         self.beat("starting")
         try:
-            view = look_at_replay(self.settings) if self.replayed else None
-            recovered = self._recover(view)
-            if self.close_only and not recovered.open_markets:
-                self.tell("nothing is open", "")
-                return
-            self._load_models(recovered)
-            markets = self._markets(recovered, view)
-            self.tell(STARTED, self._place())
-            self.node = self._build(markets, recovered, view)
-            self._run_engine(self.node)
+            attempts = self.settings.node.connect_attempts
+            for attempt in range(1, attempts + 1):
+                self._attempt()
+                if attempt == attempts or not isinstance(self.failure, VenueUnreachable):
+                    break
+                self._pause(f"attempt {attempt} of {attempts} failed: {self.failure.what}", _pause_s(attempt))
         finally:
             self.tell("stopped", str(self.failure or ""))
             self.beat("stopped")
         if self.failure is not None:
             raise self.failure
+
+    def _attempt(self) -> None:
+        """Start the engine, and run it until it ends."""
+        self.failure = None
+        view = look_at_replay(self.settings) if self.replayed else None
+        recovered = self._recover(view)
+        if self.close_only and not recovered.open_markets:
+            self.tell("nothing is open", "")
+            return
+        self._load_models(recovered)
+        markets = self._markets(recovered, view)
+        self.tell(STARTED, self._place())
+        self.node = self._build(markets, recovered, view)
+        self.beat("connecting")
+        self._run_engine(self.node)
+        self.node = self.strategy = self.signals = None  # there is one engine at a time
+
+    def _pause(self, why: str, seconds: int) -> None:
+        """Wait before the next attempt, and say so; the kill switch ends the waiting."""
+        self.tell("connect failed", f"{why}; the next one in {seconds} s")
+        _LOG.warning("connect failed", why=why, next_attempt_s=seconds)
+        for left in range(seconds, 0, -1):
+            self.detail = f"{why}; the next one in {left} s"
+            self.beat("connecting")
+            time.sleep(1)
+            if not self.close_only:
+                kill.require_off(self.settings.live_dir)
+        self.detail = ""
 
     # -- hooks ----------------------------------------------------------------------------------------------------
 
@@ -143,6 +161,7 @@ class _Run:
         """Write the heartbeat."""
         histories = self.signals.histories if self.signals else {}
         settings, now = self.settings.node, datetime.now(UTC)
+        self.state = state
         self.presence.beat(
             Heartbeat(
                 pid=os.getpid(),
@@ -171,6 +190,7 @@ class _Run:
                 waiting=self.signals.state() if self.signals else {},
                 halted=self.strategy.halted if self.strategy else None,
                 refused=self.shelf.refusals,
+                detail=self.detail,
             )
         )
 
@@ -245,7 +265,7 @@ class _Run:
         settings = self.settings
         venue = "replay" if self.replayed else settings.node.venue
         instruments = {market: InstrumentId.from_str(instrument_id(market, venue)) for market in markets}
-        node = build_engine(settings, markets, instruments, recovered, connect_timeout_s=self.connect_timeout_s)
+        node = build_engine(settings, markets, instruments, recovered)
         gate = RiskGate(settings.node.risk)
         recovered.restore(gate)
         self.signals = LiveSignals(markets, self.shelf, lambda *gap: supervisor.missing(*gap))
@@ -298,11 +318,22 @@ class _Run:
 
     def _run_engine(self, node: LiveNode) -> None:
         try:
-            with engine_listens():
+            with stops_engine(node.handle().stop, self._leave_connecting):
                 node.run()
         except RuntimeError as error:
-            if self.failure is None:
-                place = self.settings.node.base_url_http or self._place()
-                self.failure = explain(error, place, self.connect_timeout_s)
+            place = self.settings.node.base_url_http or self._place()
+            self.failure = self.failure or explain(error, place, self.settings.node.connect_timeout_s)
         finally:
             node.dispose()
+
+    def _leave_connecting(self) -> None:
+        """End the process where the venue keeps the engine waiting: nothing was begun that would have to be ended."""
+        if self.state == "connecting":
+            self.tell("stopped", "")
+            self.beat("stopped")
+            os._exit(0)
+
+
+def _pause_s(attempt: int) -> int:
+    """Seconds after a failed attempt."""
+    return int(min(2 ** (attempt - 1), _LONGEST_PAUSE_S))

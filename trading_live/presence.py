@@ -16,7 +16,7 @@ from trading_assets.errors import NodeError
 LOCK_FILE: Final = "node.lock"
 HEARTBEAT_FILE: Final = "node.json"
 
-State = Literal["starting", "warming up", "trading", "managing", "closing", "stopped"]
+State = Literal["starting", "connecting", "warming up", "trading", "managing", "closing", "stopped"]
 """``managing``: no model is in use, so nothing is entered; what is open keeps its stop, target and expiry."""
 
 
@@ -46,6 +46,8 @@ class Heartbeat(BaseModel):
         Why the strategy enters nothing any more; None while it does.
     refused
         Model (or the manifest) -> why it is not in use.
+    detail
+        What the state waits for, where there is more to say.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,6 +66,7 @@ class Heartbeat(BaseModel):
     waiting: dict[str, str] = {}
     halted: str | None = None
     refused: dict[str, str] = {}
+    detail: str = ""
 
     @property
     def age_s(self) -> float:

@@ -14,7 +14,7 @@ from trading_assets.recordings import Spool, spool_folder
 from trading_assets.settings import Settings
 from trading_assets.strategies.instruments import instrument_id
 from trading_live.engine import addressed, engine_logging, explain
-from trading_live.interrupts import engine_listens
+from trading_live.interrupts import stops_engine
 from trading_live.notes import Notes
 from trading_live.recorder import Recorder, RecordHooks, RecordStats
 from trading_live.venue_clock import look_at_replay
@@ -87,6 +87,7 @@ def _run(
     venue, replayed = settings.node.venue, settings.node.environment == "replay"
     named = {market: instrument_id(market, "replay" if replayed else venue) for market in markets}
     node = _engine(settings, markets, connect_timeout_s)
+    stop = node.handle().stop
     recorder = Recorder(
         {market: InstrumentId.from_str(name) for market, name in named.items()},
         spool,
@@ -96,12 +97,12 @@ def _run(
         replayed=replayed,
         levels=_VENUE_DEPTH[venue],
         seconds=seconds,
-        stop=lambda: node.handle().stop(),
+        stop=stop,
     )
     failure: NodeError | None = None
     try:
         node.add_actor(recorder)
-        with engine_listens():
+        with stops_engine(stop):
             node.run()
     except RuntimeError as error:
         place = settings.node.base_url_http or f"{venue} {settings.node.environment}"

@@ -23,6 +23,8 @@ from trading_assets.strategies.model_strategy import ModelStrategy
 from trading_assets.strategies.plans import ExitReason
 from trading_assets.strategies.signals import ClosedBar
 from trading_live import kill
+from trading_live.bar_requests import BarRequest, BarRequests
+from trading_live.engine import VenueUnreachable
 from trading_live.presence import State
 from trading_live.shelf import ModelShelf
 from trading_live.signals import LiveSignals
@@ -30,19 +32,8 @@ from trading_live.signals import LiveSignals
 _LOG: Final = structlog.get_logger(__name__)
 _PAGE: Final = 1000
 _WATCH: Final = timedelta(seconds=0.5)
-_ANSWER_S: Final = 10.0
-_ATTEMPTS: Final = 3
 _CLOSE_S: Final = 90.0
 """Longer than a minute: after a restart the sandbox has no price, and takes no order, before the first bar."""
-
-
-@dataclass(slots=True)
-class _Request:
-    """A request for bars; ``since`` is the missing range's first open, None for a warm-up page."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +108,7 @@ class Supervisor(DataActor):
         self._poll = poll
         self._replayed = replayed
         self._close_only = close_only
-        self._requests: dict[str, _Request] = {}
-        self._underway: str | None = None
-        self._asked_at = 0.0
+        self._requests = BarRequests(self._send, time.monotonic)
         self._state: State = "starting"
         self._listening = False
         self._stopping = False
@@ -137,7 +126,7 @@ class Supervisor(DataActor):
         self._set("warming up")
         if not self._close_only:
             for market in self._instruments:
-                self._ask(market, _Request())
+                self._requests.ask(market, BarRequest())
             self.clock.set_timer("deployments", self._poll, callback=lambda _: self._follow())
         self.clock.set_timer("watch", _WATCH, callback=self._watch)
         self.clock.set_timer("heartbeat", timedelta(seconds=1), callback=lambda _: self._hooks.beat(self._state))
@@ -151,8 +140,8 @@ class Supervisor(DataActor):
         try:
             for market in {self._bars[bar.bar_type] for bar in bars if bar.bar_type in self._bars}:
                 self._take(market, [self._closed(bar) for bar in bars if self._bars.get(bar.bar_type) == market])
-            if not bars and self._underway is not None:
-                self._take(self._underway, [])
+            if not bars and self._requests.underway is not None:
+                self._take(self._requests.underway, [])
         except Exception as error:
             self._fail(f"history cannot be used: {type(error).__name__}: {error}", "see the log")
 
@@ -161,20 +150,11 @@ class Supervisor(DataActor):
         count = int((until - since) / DECISION_BAR)
         self._hooks.tell("bars missing", f"{market}: {count} from {since:%Y-%m-%d %H:%M}")
         _LOG.warning("bars missing", market=market, count=count, since=since.isoformat())
-        self._ask(market, _Request(since, until))
+        self._requests.ask(market, BarRequest(since, until))
 
     # -- history --------------------------------------------------------------------------------------------------
 
-    def _ask(self, market: str, request: _Request) -> None:
-        self._requests[market] = request
-        self._send()
-
-    def _send(self) -> None:
-        """One request at a time: an empty answer does not say whose it is."""
-        if self._underway is not None or not self._requests:
-            return
-        market, request = next(iter(self._requests.items()))
-        self._underway, self._asked_at = market, time.monotonic()
+    def _send(self, market: str, request: BarRequest) -> None:
         kind = self._bar_types[market]
         if request.since is not None:
             self.request_bars(kind, start=request.since, end=request.until, limit=_PAGE)
@@ -184,9 +164,7 @@ class Supervisor(DataActor):
     def _take(self, market: str, bars: list[ClosedBar]) -> None:
         history = self._signals.histories[market]
         fresh = history.merge(bar for bar in bars if self._replayed or bar.known_at <= _now())
-        request = self._requests.pop(market, None)
-        if market == self._underway:
-            self._underway = None
+        request = self._requests.answered(market)
         if request is None:
             return
         if request.since is not None and request.until is not None:
@@ -196,10 +174,10 @@ class Supervisor(DataActor):
             self._hooks.tell("bars recovered", f"{market}: {fresh} of {wanted}{rest}")
             _LOG.info("bars recovered", market=market, fresh=fresh, wanted=wanted)
         elif fresh and history.height < history.rows:
-            self._ask(market, _Request())
+            self._requests.ask(market, BarRequest())
         else:
             _LOG.info("history is there", market=market, bars=history.height, wanted=history.rows)
-        self._send()
+        self._requests.go_on()
         if not self._requests and not self._listening:
             self._listen()
 
@@ -228,7 +206,8 @@ class Supervisor(DataActor):
 
     def _watch(self, _: Any) -> None:
         try:
-            self._chase_requests()
+            if not self._stopping and (silent := self._requests.chase()) is not None:
+                self._fail(f"the venue does not send the history of {silent}", "see data/logs", retry=True)
             self._report_halt()
             if self._closing_since is None and (asked := self._closing_asked()) is not None:
                 self._begin_closing(*asked)
@@ -237,18 +216,6 @@ class Supervisor(DataActor):
         except Exception as error:
             _LOG.exception("supervisor")
             self._fail(f"the supervisor failed: {type(error).__name__}: {error}", "see the log")
-
-    def _chase_requests(self) -> None:
-        market = self._underway
-        if market is None or time.monotonic() - self._asked_at < _ANSWER_S:
-            return
-        request = self._requests.pop(market)
-        if request.since is None and request.attempts >= _ATTEMPTS:
-            self._fail(f"the venue does not send the history of {market}", "see the log, then start the node again")
-            return
-        request.attempts += 1
-        self._underway = None
-        self._ask(market, request)  # behind the others
 
     def _report_halt(self) -> None:
         halted = self.strategy.halted if self.strategy is not None else None
@@ -298,10 +265,11 @@ class Supervisor(DataActor):
         self._state = state
         self._hooks.beat(state)
 
-    def _fail(self, what: str, remedy: str) -> None:
+    def _fail(self, what: str, remedy: str, *, retry: bool = False) -> None:
+        """Stop the node; ``retry`` where another start may find the venue well again."""
         self._stopping = True
         self._hooks.tell("failed", what)
-        self._hooks.stop(NodeError(what, where="node", remedy=remedy))
+        self._hooks.stop((VenueUnreachable if retry else NodeError)(what, where="node", remedy=remedy))
 
 
 def _now() -> datetime:

@@ -20,7 +20,7 @@ import pytest
 from tests.live.conftest import MARKET, START
 from trading_assets.journal import JOURNAL_FILE, read_session
 from trading_assets.settings import Settings, load_settings
-from trading_live.replay import ReplayServer, open_replay
+from trading_live.replay import Faults, ReplayServer, open_replay
 from trading_live.status import NodeStatus, read_status
 
 PATIENCE_S = 60.0
@@ -49,6 +49,7 @@ class Desk:
     settings: Settings
     server: ReplayServer
     environment: dict[str, str]
+    faults: Faults = field(default_factory=Faults)
     notes: dict[str, Any] = field(default_factory=dict)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -94,13 +95,12 @@ def desk(
         for name, value in environment.items():
             patch.setenv(name, value)
         settings = load_settings()
-        with open_replay(
-            settings, markets=markets, start=START, end=START + timedelta(hours=hours), speed=speed
-        ) as server:
+        faults, end = Faults(), START + timedelta(hours=hours)
+        with open_replay(settings, markets=markets, start=START, end=end, speed=speed, faults=faults) as server:
             environment |= {"TRADING_NODE__BASE_URL_HTTP": server.url_http, "TRADING_NODE__BASE_URL_WS": server.url_ws}
             for name, value in environment.items():
                 patch.setenv(name, value)
-            yield Desk(load_settings(), server, os.environ | environment)
+            yield Desk(load_settings(), server, os.environ | environment, faults)
 
 
 def finish(process: subprocess.Popen[str], seconds: float = 20) -> tuple[int, str]:

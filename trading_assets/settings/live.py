@@ -27,6 +27,8 @@ class NodeSettings(Section):
     base_url_http: str | None = Field(None, description="Another REST address; the replay server sets it.")
     base_url_ws: str | None = None
     poll_deployment_s: Positive = 1.0
+    connect_timeout_s: int = Field(30, ge=1, description="How long the venue may take to answer at a start.")
+    connect_attempts: int = Field(20, ge=1, description="Starts before the node gives up; pauses of 1, 2, 4 ... 60 s.")
     max_decision_delay_s: Positive = Field(30.0, description="A bar that comes later is not entered on (live).")
     risk: RiskSettings = RiskSettings()
 

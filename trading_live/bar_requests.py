@@ -1,0 +1,96 @@
+"""Requests for bars: one at a time, because an empty answer does not say whose it is. No engine, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+ANSWER_S: Final = 10.0
+ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BarRequest:
+    """A range of missing bars, or a page of the warm-up.
+
+    Attributes
+    ----------
+    since, until
+        The missing range's first open and its end; None for a warm-up page.
+    attempts
+        How often it was sent.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    attempts: int = 0
+
+
+class BarRequests:
+    """What is asked of the venue, market by market.
+
+    Parameters
+    ----------
+    send
+        Sends a market's request.
+    monotonic
+        Seconds that only grow.
+    """
+
+    def __init__(self, send: Callable[[str, BarRequest], None], monotonic: Callable[[], float]) -> None:
+        self.underway: str | None = None
+        self._send = send
+        self._monotonic = monotonic
+        self._waiting: dict[str, BarRequest] = {}
+        self._sent_at = 0.0
+
+    def __bool__(self) -> bool:
+        """Whether an answer is still to come."""
+        return bool(self._waiting)
+
+    def ask(self, market: str, request: BarRequest) -> None:
+        """Send a request, or put it behind those that wait; it replaces the market's former one."""
+        self._waiting[market] = request
+        self._send_next()
+
+    def answered(self, market: str) -> BarRequest | None:
+        """Take out the request that an answer belongs to; None for an answer that nobody waits for any more.
+
+        Call :meth:`go_on` when the answer is dealt with.
+        """
+        if market == self.underway:
+            self.underway = None
+        return self._waiting.pop(market, None)
+
+    def go_on(self) -> None:
+        """Send the next one."""
+        self._send_next()
+
+    def chase(self) -> str | None:
+        """Ask again for what was not answered in time, behind the others.
+
+        Returns
+        -------
+        str or None
+            The market whose history did not come in all its attempts; it is not asked for again.
+        """
+        market = self.underway
+        if market is None or self._monotonic() - self._sent_at < ANSWER_S:
+            return None
+        self.underway = None
+        request = self._waiting.pop(market, None)
+        given_up = request is not None and request.since is None and request.attempts >= ATTEMPTS
+        if request is not None and not given_up:
+            self._waiting[market] = request
+        self._send_next()
+        return market if given_up else None
+
+    def _send_next(self) -> None:
+        if self.underway is not None or not self._waiting:
+            return
+        market, request = next(iter(self._waiting.items()))
+        request = self._waiting[market] = replace(request, attempts=request.attempts + 1)
+        self.underway, self._sent_at = market, self._monotonic()
+        self._send(market, request)
