@@ -17,6 +17,7 @@ NAMES = (
     "labels",
     "train",
     "backtest",
+    "journal",
     "live",
     "calls",
 )

@@ -21,6 +21,7 @@ from trading_cli import (
     demo,
     features,
     gaps,
+    journal,
     models,
     node,
     placebo,
@@ -72,6 +73,7 @@ app.command()(report.report)
 app.command()(sql.sql)
 app.add_typer(store.app, name="store")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(journal.app, name="journal")
 app.command()(features.prove_features)
 app.command()(placebo.placebo)
 app.command()(node.paper)

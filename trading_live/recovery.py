@@ -2,76 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
-
-import polars as pl
+from typing import Any
 
 from trading_assets.candles import Market
-from trading_assets.journal import NODE, PLANS, read_session
+from trading_assets.journal import PLANS, Fill, Holding, JournalState, nothing, read_state
+from trading_assets.journal.state import STARTED
 from trading_assets.strategies.plans import ExitReason, TradePlan
 from trading_assets.strategies.risk import RiskGate
 
-STARTED: Final = "started"
-"""The node event of every start; its detail names venue and environment."""
-
-_DUST: Final = 1e-9
-_FINAL: Final = ("filled", "canceled", "rejected", "denied", "expired")
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """One journalled fill; quantity in base units, fee in quote currency."""
-
-    seq: int
-    ts: datetime
-    order_id: str
-    trade_id: str
-    signal_id: str
-    side: Literal["buy", "sell"]
-    quantity: float
-    price: float
-    fee: float
-
-    @property
-    def signed(self) -> float:
-        """Positive for a buy."""
-        return self.quantity if self.side == "buy" else -self.quantity
-
-
-@dataclass(frozen=True)
-class Holding:
-    """The fills of one market since it was last flat; the open position is their sum."""
-
-    market: str
-    fills: tuple[Fill, ...]
-
-    @property
-    def quantity(self) -> float:
-        """Base units held."""
-        return sum(fill.signed for fill in self.fills)
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether buys and sells cancel out."""
-        return abs(self.quantity) < _DUST
-
-    @property
-    def average_price(self) -> float:
-        """Mean price of the buys."""
-        buys = [fill for fill in self.fills if fill.side == "buy"]
-        bought = sum(fill.quantity for fill in buys)
-        return sum(fill.quantity * fill.price for fill in buys) / bought if bought else 0.0
-
-    @property
-    def realized_pnl(self) -> float:
-        """Quote currency, fees taken off: what the sells brought over the average price."""
-        sells = (fill for fill in self.fills if fill.side == "sell")
-        gained = sum(fill.quantity * (fill.price - self.average_price) for fill in sells)
-        return gained - sum(fill.fee for fill in self.fills)
+__all__ = ["STARTED", "Fill", "Holding", "Recovered", "newest_plans", "recover"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +30,7 @@ class Recovered:
     realized
         Quote currency -> profit and loss of all closed trades of the session, after fees.
     closed
-        (ts, realised profit and loss) of each closed position, for the daily loss limit.
+        (ts, realised profit and loss) of the newest day on which a trade ended, for the daily loss limit.
     repairs
         What a kill kept from the journal and its own rows imply: (kind, event) to record before going on.
     newest
@@ -116,92 +59,61 @@ class Recovered:
 
 
 def recover(path: Path) -> Recovered:
-    """Read the newest session of a journal.
+    """Read what the newest session of a journal adds up to.
 
     Fills are the truth. What a kill kept from the journal is made up for: positions and plans follow from the fills,
-    and an order that rested in the sandbox ended with the process.
+    and an order that rested in the sandbox ended with the process. A trade that a kill switch was to close is closed by
+    the next process.
 
     Raises
     ------
     NodeError
-        If the file is not a journal.
+        If the file is not a journal, or what it says is damaged.
     """
-    events = read_session(path)
-    trades = [trade for market, fills in _fills(events["fills"]).items() for trade in _trades(market, fills)]
-    last = {trade.market: trade for trade in trades}
-    plans = newest_plans(events)
-    repairs = [
-        *_lost_positions(last, events["positions"]),
-        *_lost_plans(last, plans),
-        *_lost_orders(events["orders"], events["fills"]),
-    ]
+    state = read_state(path)
+    trades = {market: one.holding(market) for market, one in state.markets.items()}
+    last = {market: trade for market, trade in trades.items() if trade is not None}
+    plans = newest_plans(state)
+    repairs = [*_lost_positions(last, state), *_lost_plans(last, plans), *_lost_orders(state)]
+    ended = {event["market"] for kind, event in repairs if kind == PLANS}
     realized: dict[str, float] = {}
-    closed = []
-    for trade in trades:
-        if trade.is_flat:
-            quote = Market.parse(trade.market).quote
-            realized[quote] = realized.get(quote, 0.0) + trade.realized_pnl
-            closed.append((trade.fills[-1].ts, trade.realized_pnl))
-    ended = {event["market"] for kind, event in repairs if kind == "plans"}
-    times = [_instant(frame["ts"].max()) for kind, frame in events.items() if kind != NODE and frame.height]
+    for market, one in state.markets.items():
+        quote = Market.parse(market).quote
+        realized[quote] = realized.get(quote, 0.0) + one.realized
     return Recovered(
         holdings=tuple(trade for trade in last.values() if not trade.is_flat),
-        plans=tuple(plan for plan in plans.values() if plan.stage != "closed" and plan.market not in ended),
+        plans=tuple(
+            _to_be_closed(plan) if state.markets[plan.market].kill == plan.signal_id else plan
+            for plan in plans.values()
+            if plan.stage != "closed" and plan.market not in ended
+        ),
         realized=realized,
-        closed=tuple(sorted(closed)),
+        closed=((datetime.fromisoformat(state.day), state.day_pnl),) if state.day else (),
         repairs=tuple(repairs),
-        newest=max(times, default=None),
-        last_start=_last_start(events[NODE]),
+        newest=datetime.fromisoformat(state.newest) if state.newest else None,
+        last_start=state.started,
     )
 
 
-def newest_plans(events: Mapping[str, pl.DataFrame]) -> dict[str, TradePlan]:
+def newest_plans(state: JournalState) -> dict[str, TradePlan]:
     """Market -> its newest journalled plan."""
-    newest = events[PLANS].sort("seq").group_by("market", maintain_order=True).last()
-    return {plan.market: plan for plan in (TradePlan.from_json(text) for text in newest["plan"].to_list())}
+    rows = {market: one.plan for market, one in state.markets.items() if one.plan is not None}
+    return {market: TradePlan.from_json(row["plan"]) for market, row in rows.items()}
 
 
-def _last_start(events: pl.DataFrame) -> str | None:
-    starts = events.filter(pl.col("event") == STARTED).sort("seq")["detail"]
-    return str(starts[-1]) if starts.len() else None
+def _to_be_closed(plan: TradePlan) -> TradePlan:
+    return plan if plan.stage == "exiting" else replace(plan, stage="exiting", exit_reason="kill", exit_order_id="")
 
 
-def _instant(value: Any) -> datetime:
-    assert isinstance(value, datetime)
-    return value
-
-
-def _fills(frame: pl.DataFrame) -> dict[str, list[Fill]]:
-    fills: dict[str, list[Fill]] = {}
-    for row in frame.sort("seq").iter_rows(named=True):
-        wanted = {name: row[name] for name in Fill.__dataclass_fields__}
-        fills.setdefault(row["market"], []).append(Fill(**wanted))
-    return fills
-
-
-def _trades(market: str, fills: Iterable[Fill]) -> Iterable[Holding]:
-    """Cut a market's fills where it was flat; the last part may be open."""
-    part: list[Fill] = []
-    for fill in fills:
-        part.append(fill)
-        trade = Holding(market, tuple(part))
-        if trade.is_flat:
-            yield trade
-            part = []
-    if part:
-        yield Holding(market, tuple(part))
-
-
-def _lost_positions(last: Mapping[str, Holding], positions: pl.DataFrame) -> list[tuple[str, dict[str, Any]]]:
-    known = {row["market"]: row for row in positions.sort("seq").iter_rows(named=True)}
+def _lost_positions(last: Mapping[str, Holding], state: JournalState) -> list[tuple[str, dict[str, Any]]]:
     repairs: list[tuple[str, dict[str, Any]]] = []
     for market, trade in last.items():
-        row = known.get(market)
+        row = state.markets[market].position
         stored = row["quantity"] if row else 0.0
-        if abs(stored - trade.quantity) < _DUST:
+        if nothing(stored - trade.quantity, trade.traded):
             continue
         newest = trade.fills[-1]
-        event = "closed" if trade.is_flat else "opened" if abs(stored) < _DUST else "changed"
+        event = "closed" if trade.is_flat else "opened" if nothing(stored, trade.traded) else "changed"
         repairs.append(
             (
                 "positions",
@@ -229,7 +141,7 @@ def _lost_plans(last: Mapping[str, Holding], plans: Mapping[str, TradePlan]) -> 
             continue
         ended = replace(plan, stage="closed", exit_reason=_reason(plan, trade.fills[-1].order_id))
         row = {"ts": trade.fills[-1].ts, "market": market, "signal_id": plan.signal_id, "plan": ended.to_json()}
-        repairs.append(("plans", row))
+        repairs.append((PLANS, row))
     return repairs
 
 
@@ -240,18 +152,10 @@ def _reason(plan: TradePlan, closing_order: str) -> ExitReason:
     return "stop_loss" if purpose == "stop_loss" else plan.exit_reason or "lost"
 
 
-def _lost_orders(orders: pl.DataFrame, fills: pl.DataFrame) -> list[tuple[str, dict[str, Any]]]:
-    filled = fills.group_by("order_id").agg(pl.col("quantity").sum().alias("filled"))
-    newest = (
-        orders.sort("seq")
-        .with_columns(ended=pl.col("status").is_in(_FINAL).any().over("order_id"))
-        .unique("order_id", keep="last", maintain_order=True)
-        .join(filled, on="order_id", how="left")
-    )
-    part = pl.col("filled").is_not_null() & (pl.col("filled") < pl.col("quantity") - _DUST)
+def _lost_orders(state: JournalState) -> list[tuple[str, dict[str, Any]]]:
     repairs = []
-    for row in newest.filter(~pl.col("ended") | (part & (pl.col("status") == "filled"))).iter_rows(named=True):
-        event = {name: value for name, value in row.items() if name not in ("node", "seq", "ended", "filled")}
+    for order_id, order in state.orders.items():
+        event = {**order.row, "ts": datetime.fromisoformat(order.row["ts"]), "event_id": f"recovered:{order_id}"}
         event |= {"status": "canceled", "reason": "the process ended, and the sandbox with it"}
-        repairs.append(("orders", {**event, "event_id": f"recovered:{row['order_id']}"}))
+        repairs.append(("orders", event))
     return repairs

@@ -8,11 +8,10 @@ from datetime import datetime
 import polars as pl
 
 from trading_assets.errors import ModelError
-from trading_assets.journal import JOURNAL_FILE, NODE, newest_seq, read_session
+from trading_assets.journal import JOURNAL_FILE, NODE, JournalState, newest_events, newest_seq, read_state
 from trading_assets.registry.deployment import DeployedModel, read_manifest
 from trading_assets.settings import Settings
-from trading_assets.store.tables import POSITIONS, SIGNALS
-from trading_assets.strategies.plans import TradePlan
+from trading_assets.store.tables import SIGNALS
 from trading_live.kill import KillSwitch, engaged
 from trading_live.presence import Heartbeat, is_running, read_heartbeat
 from trading_live.recovery import newest_plans
@@ -88,7 +87,7 @@ def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
         If the journal is not one.
     """
     live_dir, path = settings.live_dir, settings.live_dir / JOURNAL_FILE
-    events = read_session(path)
+    state = read_state(path)
     heartbeat, running = read_heartbeat(live_dir), is_running(live_dir)
     deployed: tuple[DeployedModel, ...] = ()
     manifest_error = ""
@@ -103,23 +102,26 @@ def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
         kill=engaged(live_dir),
         deployed=deployed,
         manifest_error=manifest_error,
-        positions=_open(events[POSITIONS.name], newest_plans(events)),
-        signals=events[SIGNALS.name].tail(newest),
-        events=events[NODE].tail(newest),
+        positions=open_positions(state),
+        signals=newest_events(path, SIGNALS.name, newest),
+        events=newest_events(path, NODE, newest),
         journal_events=newest_seq(path),
-        journal_bytes=path.stat().st_size if path.is_file() else 0,
+        journal_bytes=sum(file.stat().st_size for file in live_dir.glob(f"{JOURNAL_FILE}*")),
     )
 
 
-def _open(positions: pl.DataFrame, plans: dict[str, TradePlan]) -> tuple[OpenPosition, ...]:
-    newest = positions.sort("seq").group_by("market", maintain_order=True).last().filter(pl.col("quantity") != 0)
+def open_positions(state: JournalState) -> tuple[OpenPosition, ...]:
+    """A journal's open positions with what the strategy intends, in the order of the markets' names."""
+    plans = newest_plans(state)
     found = []
-    for row in newest.sort("market").iter_rows(named=True):
-        plan = plans.get(row["market"])
+    for market, one in sorted(state.markets.items()):
+        row, plan = one.position, plans.get(market)
+        if row is None or not row["quantity"]:
+            continue
         mine = plan if plan is not None and plan.stage != "closed" else None
         found.append(
             OpenPosition(
-                market=row["market"],
+                market=market,
                 quantity=row["quantity"],
                 average_price=row["average_price"],
                 stop_price=mine.stop_price if mine else None,

@@ -230,7 +230,7 @@ def test_a_file_that_is_no_journal_is_named(tmp_path: Path, recwarn: pytest.Warn
         Journal(path, "node")
     gc.collect()
     assert not [warning for warning in recwarn if "unclosed database" in str(warning.message)], "it is closed, too"
-    with pytest.raises(NodeError, match="move the file away"):
+    with pytest.raises(NodeError, match="trading journal check"):
         newest_seq(path)
 
 

@@ -1,0 +1,68 @@
+"""The journal's transactions of whole trades, as a node writes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from trading_assets.strategies.plans import TradePlan
+
+T0 = datetime(2025, 5, 1, tzinfo=UTC)
+MARKET = "sample:SYNA/USDT:USDT"
+Event = tuple[str, dict[str, Any]]
+
+
+def plan(number: int, market: str = MARKET, **changes: Any) -> TradePlan:
+    fields: dict[str, Any] = {
+        "market": market,
+        "signal_id": f"s{number}",
+        "probability": 0.6,
+        "known_at": T0 + timedelta(hours=number),
+        "expires_at": T0 + timedelta(hours=number + 6),
+        "take_profit_pct": 2.0,
+        "stop_loss_pct": 1.0,
+        "quantity": 3.0,
+        "entry_order_id": f"e{number}",
+    }
+    return TradePlan(**(fields | changes))
+
+
+def trade(number: int, entry: list[float], exits: list[float], market: str = MARKET) -> list[list[Event]]:
+    """The journal's transactions of one trade: bought at 100, sold by the stop at 99; fee 0.1 a fill."""
+    ts = T0 + timedelta(hours=number)
+
+    def order(purpose: str, order_id: str, status: str, quantity: float) -> Event:
+        row = {"ts": ts, "market": market, "order_id": order_id, "signal_id": f"s{number}", "purpose": purpose}
+        return "orders", row | {"status": status, "quantity": quantity, "side": "buy" if purpose == "entry" else "sell"}
+
+    def fill(order_id: str, side: str, index: int, quantity: float, price: float) -> Event:
+        row = {"ts": ts, "market": market, "order_id": order_id, "trade_id": f"{order_id}t{index}", "side": side}
+        return "fills", row | {"signal_id": f"s{number}", "quantity": quantity, "price": price, "fee": 0.1}
+
+    def position(event: str, quantity: float, pnl: float) -> Event:
+        row = {"ts": ts, "market": market, "event": event, "quantity": quantity, "average_price": 100.0}
+        return "positions", row | {"realized_pnl": pnl, "signal_id": f"s{number}", "position_id": "P"}
+
+    def intend(one: TradePlan) -> Event:
+        return "plans", {"ts": ts, "market": market, "signal_id": one.signal_id, "plan": one.to_json()}
+
+    total, held = sum(entry), 0.0
+    entering, stop = plan(number, market), f"x{number}"
+    opened = plan(number, market, stage="open", stop_order_id=stop, stop_price=99.0, quantity=total)
+    parts: list[list[Event]] = [[intend(entering), order("entry", f"e{number}", "initialized", total)]]
+    for index, quantity in enumerate(entry):
+        held += quantity
+        fees = -0.1 * (index + 1)
+        parts.append([order("entry", f"e{number}", "filled", total), fill(f"e{number}", "buy", index, quantity, 100.0)])
+        parts.append([position("changed" if index else "opened", held, fees)])
+    parts.append([intend(opened), order("stop_loss", stop, "initialized", total)])
+    parts.append([order("stop_loss", stop, "accepted", total)])
+    for index, quantity in enumerate(exits):
+        held = round(held - quantity, 9)
+        pnl = -0.1 * (len(entry) + index + 1) - sum(exits[: index + 1])
+        parts.append([order("stop_loss", stop, "filled", total), fill(stop, "sell", index, quantity, 99.0)])
+        parts.append([position("changed" if held else "closed", held, pnl)])
+    if not held:
+        closed = plan(number, market, stage="closed", stop_order_id=stop, quantity=total, exit_reason="stop_loss")
+        parts.append([intend(closed)])
+    return parts

@@ -1,0 +1,43 @@
+"""The node's journal: an append-only SQLite file that outlives a killed process, and its way into the store.
+
+Every decision, order event, fill and position change is one row (write-ahead log, ``synchronous=FULL``). An event has
+an id; recording it again after a restart changes nothing. Checkpoints sum up what the events before them say is open:
+a start and ``trading status`` read the rows since the newest one, whatever the journal's age.
+
+A session is one run of market time: it goes on over restarts, and ends only when a replay begins anew and the market's
+clock goes back.
+"""
+
+from trading_assets.journal.events import EVENT_ID, KINDS, NODE, PLANS, TABLES
+from trading_assets.journal.file import JOURNAL_FILE
+from trading_assets.journal.holdings import Fill, Holding, nothing
+from trading_assets.journal.loading import load_journal
+from trading_assets.journal.reader import cursor, newest_events, newest_seq, read_session, read_since
+from trading_assets.journal.state import JournalState, MarketState, read_state
+from trading_assets.journal.upkeep import JournalReport, check_journal, export_journal
+from trading_assets.journal.writer import Journal
+
+__all__ = [
+    "EVENT_ID",
+    "JOURNAL_FILE",
+    "KINDS",
+    "NODE",
+    "PLANS",
+    "TABLES",
+    "Fill",
+    "Holding",
+    "Journal",
+    "JournalReport",
+    "JournalState",
+    "MarketState",
+    "check_journal",
+    "cursor",
+    "export_journal",
+    "load_journal",
+    "newest_events",
+    "newest_seq",
+    "nothing",
+    "read_session",
+    "read_since",
+    "read_state",
+]

@@ -1,0 +1,77 @@
+"""Looks at a journal, by connections that cannot write."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from trading_assets.journal.events import KINDS, decode, frame
+from trading_assets.journal.file import last_seq, node_name, reading
+
+
+def read_since(path: Path, seq: int) -> dict[str, pl.DataFrame]:
+    """Events after ``seq``, as one typed frame per kind, in the order of writing; every kind is there.
+
+    Times are UTC microseconds; columns that an event did not give are null. No file means empty frames.
+
+    Raises
+    ------
+    NodeError
+        If the file is not a journal, or an event is damaged.
+    """
+    with reading(path) as connection:
+        if connection is None:
+            return _frames("", ())
+        rows = connection.execute("SELECT seq, kind, payload FROM journal WHERE seq > ? ORDER BY seq", (seq,))
+        return _frames(node_name(connection), rows)
+
+
+def read_session(path: Path) -> dict[str, pl.DataFrame]:
+    """The newest session's events, as :func:`read_since` gives them."""
+    begin = 1
+    with reading(path) as connection:
+        if connection is not None:
+            first = "SELECT coalesce(min(seq), 1) FROM journal WHERE session = (SELECT max(session) FROM journal)"
+            begin = int(connection.execute(first).fetchone()[0])
+    return read_since(path, begin - 1)
+
+
+def newest_events(path: Path, kind: str, count: int) -> pl.DataFrame:
+    """The last ``count`` events of a kind, the newest last."""
+    with reading(path) as connection:
+        if connection is None:
+            return frame(kind, "", [])
+        newest = "SELECT seq, payload FROM journal WHERE kind = ? ORDER BY seq DESC LIMIT ?"
+        rows = connection.execute(newest, (kind, count)).fetchall()
+        return frame(kind, node_name(connection), [(seq, decode(seq, payload)) for seq, payload in reversed(rows)])
+
+
+def events_after(connection: sqlite3.Connection, kind: str, seq: int, count: int) -> pl.DataFrame:
+    """The first ``count`` events of a kind after ``seq``."""
+    following = "SELECT seq, payload FROM journal WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?"
+    rows = connection.execute(following, (kind, seq, count)).fetchall()
+    return frame(kind, node_name(connection), [(number, decode(number, payload)) for number, payload in rows])
+
+
+def newest_seq(path: Path) -> int:
+    """The newest event's sequence number; 0 where there is none."""
+    with reading(path) as connection:
+        return 0 if connection is None else last_seq(connection)
+
+
+def cursor(path: Path) -> str:
+    """A text that changes whenever the journal grows or is replaced; empty where there is none. Compare with ``!=``."""
+    with reading(path) as connection:
+        return "" if connection is None else f"{node_name(connection)}:{last_seq(connection)}"
+
+
+def _frames(node: str, events: Iterable[tuple[int, str, str]]) -> dict[str, pl.DataFrame]:
+    rows: dict[str, list[tuple[int, dict[str, Any]]]] = {kind: [] for kind in KINDS}
+    for seq, kind, payload in events:
+        if kind in rows:
+            rows[kind].append((seq, decode(seq, payload)))
+    return {kind: frame(kind, node, found) for kind, found in rows.items()}

@@ -1,0 +1,218 @@
+"""Writes the journal, and sees to it that its file stays in its place."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from trading_assets.errors import NodeError
+from trading_assets.journal.events import NODE, encode
+from trading_assets.journal.file import DDL, checkpointed_seq, connect, explained, last_seq, require_whole
+from trading_assets.journal.state import state_of, write_checkpoint
+
+CHECKPOINT_EVENTS: Final = 1000
+"""A checkpoint after so many events: what a start or a status reads at most."""
+
+_LOG: Final = logging.getLogger(__name__)
+_BESIDE: Final = ("-wal", "-shm")
+
+Row = tuple[str, str, str]
+"""An encoded event: id, kind, payload."""
+
+
+class Journal:
+    """The writer; one per file.
+
+    Parameters
+    ----------
+    path
+        The SQLite file; made with its folder where it does not exist.
+    node
+        The node's name. A new file adds eight hex digits to it, so that the rows of a deleted journal and of its
+        successor never share a key; an existing file keeps the name that it has.
+
+    Raises
+    ------
+    NodeError
+        If the file is not a journal or cannot be written.
+    """
+
+    def __init__(self, path: Path, node: str) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            require_whole(path)
+            self._open()
+            with ExitStack() as failed:
+                failed.callback(self._connection.close)
+                self._connection.executescript(DDL)
+                self.node = self._claim(node)
+                newest = self._connection.execute("SELECT coalesce(max(session), 1) FROM journal").fetchone()
+                self._session = int(newest[0])
+                self._checkpointed = checkpointed_seq(self._connection)
+                failed.pop_all()
+        self._inodes = self._in_place()
+        self._checkpoint()
+
+    def _open(self) -> None:
+        self._connection = connect(self.path)
+        try:
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _claim(self, node: str) -> str:
+        with self._transaction():
+            row = self._connection.execute("SELECT node FROM journal_node").fetchone()
+            name = str(row[0]) if row else f"{node}-{uuid.uuid4().hex[:8]}"
+            if row is None:
+                self._connection.execute("INSERT INTO journal_node VALUES (?)", (name,))
+        return name
+
+    def record(self, kind: str, event: Mapping[str, Any]) -> int:
+        """Write one event; it is on disk when this returns.
+
+        Parameters
+        ----------
+        kind
+            ``signals``, ``orders``, ``fills``, ``positions``, ``plans`` or ``node``.
+        event
+            Columns of the kind's table except ``node`` and ``seq``, which the journal assigns; missing ones are null.
+            Times are aware datetimes. ``event_id`` names the event; without it, its content does.
+
+        Returns
+        -------
+        int
+            The event's sequence number; an event recorded before keeps the one it has.
+
+        Raises
+        ------
+        NodeError
+            For an unknown kind or column, a time without a zone, or a file that cannot be written.
+        """
+        return self.record_all([(kind, event)])[0]
+
+    def record_all(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int]:
+        """Write several events as one: a killed process leaves all of them or none.
+
+        Parameters
+        ----------
+        events
+            Pairs of kind and event, as for :meth:`record`.
+        """
+        return self.write([encode(kind, event) for kind, event in events])
+
+    def write(self, rows: Sequence[Row]) -> list[int]:
+        """Write encoded events as one, as :meth:`record_all` does."""
+        with self._lock, explained(self.path):
+            self._stay_in_place()
+            with self._transaction():
+                written = [self._insert(*row) for row in rows]
+            self._checkpoint()
+        return written
+
+    def new_session(self) -> int:
+        """Begin a new session: what happened before no longer counts as the same events. Returns its number."""
+        with self._lock:
+            self._session += 1
+        self.record(NODE, {"event": "session", "detail": str(self._session)})
+        return self._session
+
+    def _insert(self, event_id: str, kind: str, payload: str) -> int:
+        row = self._connection.execute(
+            "INSERT INTO journal (session, event_id, kind, payload) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (session, event_id) DO NOTHING RETURNING seq",
+            (self._session, event_id, kind, payload),
+        ).fetchone()
+        if row is None:
+            row = self._connection.execute(
+                "SELECT seq FROM journal WHERE session = ? AND event_id = ?", (self._session, event_id)
+            ).fetchone()
+        return int(row[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # where the disk is full, SQLite may have rolled back already
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _checkpoint(self) -> None:
+        """Sum up what was written, from time to time; what fails here is tried again and costs readers time only."""
+        with suppress(sqlite3.Error, NodeError):
+            if last_seq(self._connection) - self._checkpointed < CHECKPOINT_EVENTS:
+                return
+            state = state_of(self._connection)
+            with self._transaction():
+                write_checkpoint(self._connection, state)
+            self._checkpointed = state.seq
+
+    # -- the file's place -----------------------------------------------------------------------------------------
+
+    def _in_place(self) -> tuple[int | None, ...]:
+        """The inodes of the file and of those beside it; None for one that is missing."""
+        return tuple(_inode(self.path.with_name(self.path.name + suffix)) for suffix in ("", *_BESIDE))
+
+    def _stay_in_place(self) -> None:
+        """Bring the file back that somebody deleted: what is open still has all that was in it."""
+        now = self._in_place()
+        if now == self._inodes:
+            return
+        if now[0] not in (None, self._inodes[0]):
+            raise NodeError(
+                "another file lies in the journal's place",
+                where=str(self.path),
+                remedy="move it away: the node writes its own again, with all that was in it",
+            )
+        if now[0] is None:
+            self._write_again()
+        else:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.close()  # removes the files beside it
+        beside = self.path.with_name(f".{self.path.name}.again")
+        if beside.exists():
+            for suffix in _BESIDE:
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            beside.replace(self.path)
+        self._open()
+        self._connection.execute("SELECT count(*) FROM journal_node").fetchone()
+        self._inodes = self._in_place()
+        _LOG.error("the journal's file was deleted while the node ran: written again, whole: %s", self.path)
+        with self._transaction():
+            told = {"ts": datetime.now(UTC), "event": "journal restored", "detail": "its file was deleted"}
+            self._insert(*encode(NODE, told))
+
+    def _write_again(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_name(f".{self.path.name}.again")
+        beside.unlink(missing_ok=True)
+        self._connection.execute("VACUUM INTO ?", (str(beside),))
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
