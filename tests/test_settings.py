@@ -45,15 +45,18 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"gates.min_sharp": 1}, "unknown key 'gates.min_sharp'"),
+        ({"gates.min_sharp": 1}, "unknown key 'gates.min_sharp'; did you mean 'min_sharpe'?"),
         ({"store.lock_timeout_s": "soon"}, "store.lock_timeout_s: .*'soon'"),
         ({"labels.horizon_bars": 0}, "labels.horizon_bars: .*greater than or equal to 1"),
         ({"labels.cost_bps": float("inf")}, "labels.cost_bps: .*finite number"),
         ({"gates.min_sharpe": float("nan")}, "gates.min_sharpe: .*finite number"),
         ({"history.end": "2024-01-01"}, "end 2024-01-01 is not after start 2025-01-01"),
-        ({"models.syna.markets": ["sample:XXX/USDT"]}, "model syna: no market 'sample:XXX/USDT'; known: "),
+        (
+            {"models.syna.markets": ["sample:XXX/USDT"]},
+            "model syna: no market 'sample:XXX/USDT'; did you mean 'sam",
+        ),
         ({"markets": {"BTCUSDT": {"source": "sample"}}}, "'BTCUSDT' is not a market"),
-        ({"markets": {"okx:BTC/USDT": {"source": "okx"}}}, "no source 'okx'; known: \\['sample'\\]"),
+        ({"markets": {"okx:BTC/USDT": {"source": "okx"}}}, "no source 'okx'; known: sample"),
         ({"markets": {"okx:BTC/USDT": {"source": "sample", "timeframe": "15x"}}}, "'15x' is not a timeframe"),
         ({"sources.sample.kind": "telepathy"}, "sources.sample: .*'sample', 'files', 'ccxt'"),
         ({"sources": {}}, "no source 'sample'"),
@@ -86,6 +89,30 @@ def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(written, ch
     with pytest.raises(SettingsError, match=named) as caught:
         load_settings()
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "lines"),
+    [
+        ("logs: {level: INFO}\nlogs: {level: DEBUG}", "logs", (-1, 0)),
+        ("logs:\n  level: INFO\n  format: json\n  level: DEBUG", "logs.level", (-2, 0)),
+        ('replay: {port: 1, "port": 2}', "replay.port", (0, 0)),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_both_lines(written, text: str, key: str, lines: tuple[int, int]):
+    file = written({})
+    base = yaml.safe_load(file.read_text())
+    base.pop(key.split(".")[0], None)
+    file.write_text(yaml.safe_dump(base) + text + "\n")
+    last = len(file.read_text().splitlines())
+    first, second = (last + line for line in lines)
+    with pytest.raises(SettingsError, match=rf"{file}:{second}: the key '{key}' stands on line {first} already"):
+        load_settings()
+
+
+def test_data_can_be_loaded_without_a_model(written):
+    written({"models": {}})
+    assert load_settings().models == {}
 
 
 def line_of(file: Path, text: str) -> int:

@@ -12,7 +12,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from trading_assets import logs
-from trading_assets.errors import TradingError
+from trading_assets.errors import SettingsError, TradingError
 from trading_assets.settings import Settings, load_settings
 from trading_cli.console import console, progress, synthetic_note
 
@@ -37,12 +37,20 @@ def backfill(
     """
     settings = load_settings()
     logs.configure(settings, "backfill")
+    if models:
+        require_models(settings)
     refuse_failures(backfill_markets(settings, market, start, end, again=again), "backfill")
     if models:
         judged = judge_models(settings)
         console.print(verdicts(settings, judged))
         if broken := [result.subject for result in judged if result.failures and not result.failed_checks]:
             raise TradingError(f"no verdict on {', '.join(broken)}", remedy="the reasons stand above and in the UI")
+
+
+def require_models(settings: Settings) -> None:
+    """Raise ``SettingsError`` where the settings name no model."""
+    if not settings.models:
+        raise SettingsError("no model in the settings", where="models", remedy="add one; trading.yaml shows how")
 
 
 def backfill_markets(

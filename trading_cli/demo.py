@@ -19,7 +19,7 @@ from trading_assets import logs
 from trading_assets.errors import NodeError, TradingError
 from trading_assets.settings import PROJECT_ROOT, Settings, load_settings
 from trading_assets.store import TABLES, configured_store
-from trading_cli.backfill import backfill_markets, judge_models, verdicts
+from trading_cli.backfill import backfill_markets, judge_models, require_models, verdicts
 from trading_cli.console import console, progress, synthetic_note
 
 _NODE_START_S = 60
@@ -35,6 +35,7 @@ def demo(
     began = time.monotonic()
     settings = load_settings()
     logs.configure(settings, "demo")
+    require_models(settings)
     markets = list(settings.markets)
     console.print(
         Panel(f"From candles to paper trading on {len(markets)} markets{synthetic_note(markets)}", expand=False)

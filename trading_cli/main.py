@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from importlib.metadata import version as installed
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated
@@ -41,6 +42,12 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"trading-assets {installed('trading-assets')}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     settings: Annotated[
@@ -49,10 +56,13 @@ def common(
     data_dir: Annotated[Path | None, typer.Option(help="Folder for all that is written.", show_default=False)] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.", show_default=False)] = None,
     log_format: Annotated[str | None, typer.Option(help="human or json.", show_default=False)] = None,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Carry the flags to this process and its children by the environment, where they override the settings file."""
-    _ = debug  # read from the arguments in run(), which also sees errors of this very function
+    _ = version, debug  # --debug is read from the arguments in run(), which also sees errors of this very function
     flags = {
         ("--settings", SETTINGS_FILE_VARIABLE): settings and str(settings.expanduser().resolve()),
         ("--data-dir", "TRADING_DATA_DIR"): data_dir and str(data_dir.expanduser().resolve()),

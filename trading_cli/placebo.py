@@ -12,6 +12,8 @@ from trading_assets import logs
 from trading_assets.cores import cores
 from trading_assets.errors import MissingCandles, SettingsError
 from trading_assets.settings import Settings, load_settings
+from trading_assets.settings.names import instead
+from trading_cli.backfill import require_models
 from trading_cli.console import console
 
 if TYPE_CHECKING:
@@ -40,9 +42,10 @@ def placebo(
     logs.configure(settings, "placebo")
     from trading_assets.placebo import Plan, outcomes, run_worlds, worlds
 
+    require_models(settings)
     name = model or next(iter(settings.models))
     if name not in settings.models:
-        raise SettingsError(f"no model {name!r}", where="--model", remedy=f"one of {', '.join(settings.models)}")
+        raise SettingsError(f"no model {name!r}", where="--model", remedy=instead(name, settings.models))
     plan = Plan(
         worlds=worlds(null=null, planted=planted, days=days, seed=seed),
         settings=settings,
@@ -95,7 +98,7 @@ def _candles(settings: Settings, market: str) -> pl.DataFrame:
     from trading_assets.store.tables import CANDLES
 
     if market not in settings.markets:
-        raise SettingsError(f"no market {market!r}", where="--market", remedy=f"one of {', '.join(settings.markets)}")
+        raise SettingsError(f"no market {market!r}", where="--market", remedy=instead(market, settings.markets))
     where = {"market": market, "timeframe": settings.markets[market].timeframe}
     candles = configured_store(settings).read(CANDLES, where=where)
     if candles.is_empty():

@@ -12,6 +12,7 @@ from rich.table import Table as Grid
 
 from trading_assets.errors import SettingsError
 from trading_assets.settings import load_settings
+from trading_assets.settings.names import instead
 from trading_assets.store import TABLES, Store, Table, configured_store, open_store
 from trading_cli.console import console, progress
 
@@ -115,7 +116,7 @@ def _store(url: str | None) -> Store:
 def _tables(names: list[str] | None) -> list[Table]:
     unknown = [name for name in names or () if name not in TABLES]
     if unknown:
-        raise SettingsError(f"no table {unknown[0]!r}", remedy=f"known: {', '.join(TABLES)}")
+        raise SettingsError(f"no table {unknown[0]!r}", remedy=instead(unknown[0], TABLES))
     return [TABLES[name] for name in names or TABLES]
 
 

@@ -16,6 +16,7 @@ from trading_assets.defs.progress import Listener, Translator, told_to
 from trading_assets.errors import SettingsError
 from trading_assets.launch.instance import open_instance, run_tags
 from trading_assets.settings import Settings
+from trading_assets.settings.names import instead
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -138,7 +139,7 @@ def _result(result: dg.ExecuteInProcessResult, subject: str, job: str) -> Launch
 def check_known(name: str, known: Mapping[str, Any] | Sequence[str], what: str) -> None:
     """Refuse a name that the settings do not have."""
     if name not in known:
-        raise SettingsError(f"no {what} {name!r} in the settings", remedy=f"known: {', '.join(known)}")
+        raise SettingsError(f"no {what} {name!r} in the settings", remedy=instead(name, known))
 
 
 def check_settings(settings: Settings) -> None:

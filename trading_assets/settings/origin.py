@@ -60,6 +60,25 @@ def origins(key: Key, overrides: Mapping[str, Any], file: Path) -> list[Origin]:
     return found
 
 
+def repeated(file: Path) -> tuple[Key, int, int] | None:
+    """The first key that stands twice in one mapping of the file, with the lines of both; None where none does."""
+    todo: list[tuple[Key, yaml.Node | None]] = [((), yaml.compose(file.read_text("utf-8"), Loader=yaml.SafeLoader))]
+    while todo:
+        path, node = todo.pop()
+        if isinstance(node, yaml.SequenceNode):
+            todo += [((*path, str(place)), one) for place, one in enumerate(node.value)]
+        if not isinstance(node, yaml.MappingNode):
+            continue
+        lines: dict[str, int] = {}
+        for name, value in node.value:
+            line, key = name.start_mark.line + 1, str(name.value)
+            if key in lines:
+                return (*path, key), lines[key], line
+            lines[key] = line
+            todo.append(((*path, key), value))
+    return None
+
+
 def _flag(flag: str) -> Origin:
     return Origin(f"flag {flag}", f"give {flag} another value")
 

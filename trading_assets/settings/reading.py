@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from trading_assets.errors import SettingsError
-from trading_assets.settings.origin import PREFIX, Key, Origin, origins, variable_origin
+from trading_assets.settings.names import nearest
+from trading_assets.settings.origin import PREFIX, Key, Origin, origins, repeated, variable_origin
 from trading_assets.settings.places import SETTINGS_FILE_VARIABLE, from_root, settings_file
 from trading_assets.settings.root import Settings
 from trading_assets.settings.section import Misfit
@@ -33,6 +35,7 @@ def load_settings(**overrides: Any) -> Settings:
         remedy = f"set {SETTINGS_FILE_VARIABLE} or --settings to one"
         raise SettingsError("no such settings file", where=str(file), remedy=remedy)
     _check_environment()
+    _check_once(file)
     try:
         settings = Settings(**overrides)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -48,6 +51,21 @@ def load_settings(**overrides: Any) -> Settings:
         origin = origins(("data_dir",), overrides, file)[0]
         raise SettingsError(f"data_dir: {settings.data_dir} is no folder", where=origin.place, remedy=origin.remedy)
     return settings
+
+
+def _check_once(file: Path) -> None:
+    """Refuse a key that stands twice in one section: YAML readers pass over the first one without a word."""
+    try:
+        twice = repeated(file)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return  # told where the file is read
+    if twice is not None:
+        key, first, second = twice
+        raise SettingsError(
+            f"the key {'.'.join(key)!r} stands on line {first} already",
+            where=f"{file}:{second}",
+            remedy="remove one of the two",
+        )
 
 
 def _check_environment() -> None:
@@ -84,11 +102,19 @@ def _explain(item: Any) -> tuple[Key, str]:
     if isinstance(cause, Misfit):
         return (*key, *cause.key), str(cause) if not key else f"{name}: {cause}"
     if item["type"] == "extra_forbidden":
-        return key, f"unknown key {name!r}"
+        return key, f"unknown key {name!r}; {nearest(key[-1], _names())}".rstrip("; ")
     if item["type"] == "missing":
         return key[:-1], f"{name} is required"
     given = "" if isinstance(item["input"], dict) else f" (given {item['input']!r})"
     return key, f"{name}: {item['msg'].removeprefix('Value error, ')}{given}"
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    """Every key that some section has."""
+    schema = Settings.model_json_schema()
+    parts = (schema, *schema["$defs"].values())
+    return tuple(sorted({name for part in parts for name in part.get("properties", ())}))
 
 
 def _unreadable(error: UnreadableVariable) -> SettingsError:

@@ -21,6 +21,7 @@ from trading_assets.errors import SettingsError
 from trading_assets.settings.data import FetchSettings, History, MarketSettings, ScheduleSettings, StoreSettings
 from trading_assets.settings.features import FeatureSettings
 from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings
+from trading_assets.settings.names import instead
 from trading_assets.settings.places import settings_file
 from trading_assets.settings.quality import QualitySettings
 from trading_assets.settings.research import BacktestSettings, GateSettings, LabelSettings, ModelSettings
@@ -57,7 +58,7 @@ class Settings(BaseSettings):
     history: History = History()
     sources: dict[str, Source]
     markets: dict[str, MarketSettings] = Field(min_length=1)
-    models: dict[str, ModelSettings] = Field(min_length=1)
+    models: dict[str, ModelSettings] = {}
     sentiment: dict[str, SentimentSettings] = {}
     store: StoreSettings = StoreSettings()
     fetch: FetchSettings = FetchSettings()
@@ -85,12 +86,10 @@ class Settings(BaseSettings):
     def _names_exist(self) -> Self:
         for name, market in self.markets.items():
             self._check_market(name, market)
-        if self.features.leader not in (None, *self.markets):
-            raise Misfit(
-                f"features.leader: no market {self.features.leader!r}; known: {sorted(self.markets)}",
-                "features",
-                "leader",
-            )
+        leader = self.features.leader
+        if leader is not None and leader not in self.markets:
+            what = f"features.leader: no market {leader!r}; {instead(leader, self.markets)}"
+            raise Misfit(what, "features", "leader")
         for name, model in self.models.items():
             if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) is None:
                 raise Misfit(
@@ -98,8 +97,8 @@ class Settings(BaseSettings):
                 )
             for wanted in model.markets:
                 if wanted not in self.markets:
-                    known = sorted(self.markets)
-                    raise Misfit(f"model {name}: no market {wanted!r}; known: {known}", "models", name, "markets")
+                    what = f"model {name}: no market {wanted!r}; {instead(wanted, self.markets)}"
+                    raise Misfit(what, "models", name, "markets")
             self._check_candles(name, model)
             self._check_companions(name, model)
         return self
@@ -112,7 +111,7 @@ class Settings(BaseSettings):
         for key, source in (("source", market.source), ("funding", market.funding)):
             if source not in self.sources and (key == "source" or source not in (None, "none")):
                 raise Misfit(
-                    f"market {name}: no source {source!r}; known: {sorted(self.sources)}", "markets", name, key
+                    f"market {name}: no source {source!r}; {instead(source or '', self.sources)}", "markets", name, key
                 )
         self._check_second_exchange(name, market)
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from trading_assets.errors import MissingCandles, SettingsError
 from trading_assets.settings import Settings
+from trading_assets.settings.names import instead
 from trading_assets.store import configured_store
 from trading_assets.store.tables import CANDLES
 from trading_live.interrupts import ends_quietly
@@ -60,7 +61,7 @@ def open_replay(
     wanted = list(markets or settings.markets)
     for market in wanted:
         if market not in settings.markets:
-            raise SettingsError(f"no market {market!r}", where="markets", remedy=f"known: {sorted(settings.markets)}")
+            raise SettingsError(f"no market {market!r}", where="markets", remedy=instead(market, settings.markets))
     if start is not None and end is not None and end <= start:
         raise SettingsError(f"the replay is empty: end {end} is not after start {start}", where="replay")
     store = configured_store(settings)
