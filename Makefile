@@ -43,6 +43,7 @@ bench: setup ## Time the hot paths beside a peer and print a table
 	$(BIN)/python -m benchmarks
 
 docs: setup ## Generate the reference pages from the code
+	$(BIN)/python -m trading_assets.settings.describe > docs/reference/settings.md
 	$(BIN)/python -m trading_assets.store.describe > docs/reference/tables.md
 	$(BIN)/python -m trading_assets.sql.describe > docs/reference/sql-models.md
 	$(BIN)/python -m trading_assets.features.reference > docs/features.md

@@ -19,6 +19,7 @@ from trading_assets.secrets import without_secrets
 from trading_assets.settings import SETTINGS_FILE_VARIABLE, carry
 from trading_cli import (
     backfill,
+    check,
     demo,
     features,
     gaps,
@@ -77,6 +78,7 @@ def common(
 app.command()(demo.demo)
 app.command()(backfill.backfill)
 app.command()(gaps.gaps)
+app.command()(check.check)
 app.command()(ui.ui)
 app.command()(models.models)
 app.command()(report.report)

@@ -54,7 +54,7 @@ def test_every_command_stands_in_the_readme_or_in_a_how_to():
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["backfill", "--market", "sample:XXX/USDT"], "no market 'sample:XXX/USDT' in the settings; known: sample:"),
+        (["backfill", "--market", "sample:XXX/USDT"], "no market 'sample:XXX/USDT' in the settings; did you mean"),
         (["backfill", "--from", "2025-03", "--to", "2025-02"], "the range is empty: 2025-03 is after 2025-02"),
         (["backfill", "--from", "March"], "'March' is not a month or a day; write YYYY-MM"),
         (["backfill", "--from", "2025-02-30"], "'2025-02-30' is not a month or a day"),
@@ -100,6 +100,27 @@ def test_what_nobody_foresaw_is_one_line_too(trading, monkeypatch: pytest.Monkey
     assert code == 2
     assert "unexpected ZeroDivisionError: division by zero" in err
     assert "--debug" in err
+
+
+def test_check_says_what_will_run_and_what_nothing_reads(trading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    code, out, _ = trading("check")
+    assert code == 0
+    for shown in ("sample:NOISE/USDT:USDT", "5 (60 + 15 days)", "216,000", "paper on binance (replay)"):
+        assert shown in out
+    monkeypatch.setenv("TRADING_NODE__BASE_URL_HTTP", "http://nowhere.invalid:8000")
+    monkeypatch.setenv(
+        "TRADING_SOURCES", '{"other": {"kind": "ccxt", "exchange": "okx"}, "sample": {"kind": "sample"}}'
+    )
+    code, out, _ = trading("check")
+    assert code == 1
+    assert "node.base_url_http: unknown host nowhere.invalid" in out
+    assert "sources.other: no market names it" in out
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_version_is_the_packages(trading):
+    assert re.fullmatch(r"trading-assets \d+\.\d+\.\d+\n", trading("--version")[1])
 
 
 def test_debug_shows_the_traceback(trading, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

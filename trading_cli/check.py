@@ -1,0 +1,95 @@
+"""`trading check`: what the settings say, before anything runs."""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+import typer
+from rich.table import Table
+
+from trading_assets.candles import timeframe_minutes
+from trading_assets.settings import Settings, load_settings, settings_file
+from trading_assets.settings.survey import addresses, unused
+from trading_cli.console import console, synthetic_note
+
+_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443, "postgresql": 5432, "postgres": 5432}
+_PATIENCE_S: Final = 3.0
+
+
+def check() -> None:
+    """Read the settings and say what will run; nothing is fetched or written.
+
+    A wrong setting is an error with its file and line. What nothing reads, and addresses that do not answer, are
+    warnings: the exit code is then 1.
+    """
+    settings = load_settings()
+    end = settings.history.end or "today"
+    console.print(f"settings  {settings_file()}\ndata      {settings.data_dir}", soft_wrap=True)
+    console.print(f"history   {settings.history.start} to {end}")
+    console.print(_markets(settings))
+    if settings.models:
+        console.print(_models(settings))
+    node = settings.node
+    console.print(f"node      {node.mode} on {node.venue} ({node.environment})")
+    warnings = [*unused(settings), *_silent(settings)]
+    for line in warnings:
+        console.print(f"[yellow]warning[/]   {line}")
+    if warnings:
+        raise typer.Exit(1)
+    console.print("[green]nothing to complain about[/]")
+
+
+def _markets(settings: Settings) -> Table:
+    start, end = _history(settings)
+    table = Table("market", "candles", "funding from", "rows at most")
+    for name, market in settings.markets.items():
+        rows = (end - start) / timedelta(minutes=timeframe_minutes(market.timeframe))
+        candles = f"{market.timeframe} from {market.source} ({settings.sources[market.source].kind})"
+        funding = (market.funding or market.source) if settings.has_funding(name) else "-"
+        table.add_row(name + synthetic_note([name]), candles, funding, f"{rows:,.0f}")
+    return table
+
+
+def _models(settings: Settings) -> Table:
+    start, end = _history(settings)
+    table = Table("model", "reads", "folds at most", "kept from training")
+    for name, model in settings.models.items():
+        window = model.walk_forward
+        days = (end - start).days - model.holdout_days - window.train_days - window.purge_days
+        reads = "\n".join([*model.markets, *(f"its {companion}" for companion in model.companions)])
+        folds = f"{max(0, int(days // window.test_days))} ({window.train_days:g} + {window.test_days:g} days)"
+        table.add_row(name + synthetic_note(model.markets), reads, folds, f"{model.holdout_days:g} days")
+    return table
+
+
+def _history(settings: Settings) -> tuple[date, date]:
+    return settings.history.start, settings.history.end or datetime.now(UTC).date()
+
+
+def _silent(settings: Settings) -> list[str]:
+    """A line for each address at which nobody answers."""
+    found = addresses(settings)
+    with ThreadPoolExecutor(max(len(found), 1)) as pool:
+        problems = pool.map(lambda one: _problem(one[1]), found)
+    return [f"{key}: {problem}" for (key, _), problem in zip(found, problems, strict=True) if problem]
+
+
+def _problem(url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme.partition("+")[0])
+    except ValueError as error:
+        return f"not an address: {error}"
+    if not host or port is None:
+        return "an address needs a host, and a port where its scheme does not say it"
+    try:
+        with socket.create_connection((host, port), timeout=_PATIENCE_S):
+            return ""
+    except socket.gaierror:
+        return f"unknown host {host}"
+    except OSError as error:
+        return f"{host}:{port} does not answer ({error.strerror or type(error).__name__})"
