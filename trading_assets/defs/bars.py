@@ -1,13 +1,14 @@
 """Bars: one asset per SQL model in ``dbt_like_sql/``; its upstream assets are the tables that the SELECT reads."""
 
 import dagster as dg
+import polars as pl
 
 from trading_assets.candles import timeframe_delta
 from trading_assets.defs.freshness import FRESH
 from trading_assets.defs.lineage import lineage_metadata, sql_asset
-from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, windows
+from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, windows
 from trading_assets.defs.present import DATA_TEAM, describe_partitions, origin_tags
-from trading_assets.defs.reading import bar_start, resume_at
+from trading_assets.defs.reading import bar_start, made_anew, resume_at
 from trading_assets.settings import Settings
 from trading_assets.sql import SqlModel, build_bars, load_models
 from trading_assets.store.contract import Store
@@ -34,16 +35,21 @@ def bars_asset(model: SqlModel, timeframe: str) -> dg.AssetsDefinition:
     def bars(
         context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
     ) -> dg.MaterializeResult[None]:
-        parts = []
-        for window in windows(context.partition_keys, settings):
-            finest = settings.markets[window.market].timeframe
-            start = bar_start(resume_at(store, window.market, finest, window.start), timeframe_delta(timeframe))
-            frame = build_bars(store, model, market=window.market, timeframe=finest, start=start, end=window.end)
-            store.replace(table, frame, where={"market": window.market}, start=start, end=window.end)
-            parts.append((window, frame))
+        found = windows(context.partition_keys, settings)
+        parts = [(window, write_bars(store, model, timeframe, window, settings)) for window in found]
         return dg.MaterializeResult(metadata={**describe_partitions(context, table, parts), **lineage_metadata(model)})
 
     return bars
+
+
+def write_bars(store: Store, model: SqlModel, timeframe: str, window: Window, settings: Settings) -> pl.DataFrame:
+    """Make the bars of one window anew."""
+    market, finest = window.market, settings.markets[window.market].timeframe
+    start = bar_start(resume_at(store, settings, market, window.start), timeframe_delta(timeframe))
+    frame = build_bars(store, model, market=market, timeframe=finest, start=start, end=window.end)
+    first, last = made_anew(window, settings, start, window.end)
+    store.replace(BARS[timeframe], frame, where={"market": market}, start=first, end=last)
+    return frame
 
 
 bar_assets = [

@@ -12,7 +12,7 @@ from trading_assets.defs.bars import FOLLOWS_DATA
 from trading_assets.defs.freshness import FRESH
 from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, look_back, windows
 from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags
-from trading_assets.defs.reading import bar_start, resume_at
+from trading_assets.defs.reading import bar_start, made_anew, resume_at
 from trading_assets.errors import MissingCandles
 from trading_assets.features import LOOKBACK_BARS, compute, feature_names, fingerprint
 from trading_assets.features.companions import COMPANIONS, join
@@ -50,24 +50,32 @@ def features(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
     """Every indicator of each 15-minute bar; null where funding, books and the like are not stored."""
-    parts = []
-    unknown: dict[str, float] = {}
+    parts, unknown = [], {}
     for window in windows(context.partition_keys, settings):
-        where = {"market": window.market}
-        finest = settings.markets[window.market].timeframe
-        start = bar_start(resume_at(store, window.market, finest, window.start), DECISION_BAR)
-        before = store.tail(_BAR, where=where, before=start, rows=LOOKBACK_BARS - 1)
-        bars = pl.concat([before, store.read(_BAR, where=where, start=start, end=window.end)])
-        first = bars["ts"][0] if bars.height else start
-        known = read_companions(store, window.market, start=first, end=window.end, leader=settings.features.leader)
-        if (share := _without_leader(store, window, bars.filter(pl.col("ts") >= start), known, settings)) > 0:
+        rows, share = write_features(store, window, settings)
+        if share:
             context.log.warning(f"{window.market}: no bar of its leader beside {share:.1%} of its bars")
             unknown[f"{window.keys[0]} to {window.keys[-1]}"] = share
-        rows = compute(bars, known).filter(pl.col("ts") >= start)
-        store.replace(FEATURES, rows, where=where, start=start, end=window.end)
         parts.append((window, rows))
     said = {"without_leader": unknown} if unknown else {}
     return dg.MaterializeResult(metadata=describe_partitions(context, FEATURES, parts) | said)
+
+
+def write_features(store: Store, window: Window, settings: Settings) -> tuple[pl.DataFrame, float]:
+    """Make the features of one window anew; its rows, and the share of bars beside which no leader's bar is known."""
+    market, where = window.market, {"market": window.market}
+    start = bar_start(resume_at(store, settings, market, window.start), DECISION_BAR)
+    before = store.tail(_BAR, where=where, before=start, rows=LOOKBACK_BARS - 1)
+    before = before.filter(pl.col("ts") >= settings.history_start)
+    own = store.read(_BAR, where=where, start=start, end=window.end)
+    bars = pl.concat([before, own])
+    first = bars["ts"][0] if bars.height else start
+    known = read_companions(store, market, start=first, end=window.end, leader=settings.features.leader)
+    share = _without_leader(store, window, own, known, settings)
+    rows = compute(bars, known).filter(pl.col("ts") >= start)
+    since, until = made_anew(window, settings, start, window.end)
+    store.replace(FEATURES, rows, where=where, start=since, end=until)
+    return rows, share
 
 
 def _without_leader(

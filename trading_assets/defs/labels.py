@@ -7,10 +7,10 @@ import polars as pl
 
 from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.defs.bars import FOLLOWS_DATA
-from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, look_back, windows
+from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, history_end, look_back, windows
 from trading_assets.defs.pictures import label_distribution
 from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags, picture
-from trading_assets.defs.reading import bar_start, known_until, resume_at
+from trading_assets.defs.reading import bar_start, known_until, made_anew, resume_at
 from trading_assets.labels import label_window, missing_entries, scale_lookback, triple_barrier
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
@@ -40,7 +40,7 @@ def labels(
     """Triple-barrier outcome of each bar: a month holds the bars whose horizon ends in it."""
     parts, without_entry = [], 0
     for window in windows(context.partition_keys, settings):
-        rows, missing = _label(store, window, settings)
+        rows, missing = write_labels(store, window, settings)
         parts.append((window, rows))
         without_entry += missing
     frame = pl.concat(rows for _, rows in parts)
@@ -56,21 +56,31 @@ def labels(
     )
 
 
-def _label(store: Store, window: Window, settings: Settings) -> tuple[pl.DataFrame, int]:
-    """Label one window and write it; returns the rows and how many bars had no candle to enter on."""
+def write_labels(store: Store, window: Window, settings: Settings) -> tuple[pl.DataFrame, int]:
+    """Make the labels of one window anew; its rows, and how many bars had no candle to enter on.
+
+    The bars whose horizon ends after the window belong to the next month. They are labelled too, as far as candles are
+    stored: what stands there may come from other settings, under which they belonged to this one.
+    """
     where = {"market": window.market}
     finest = settings.markets[window.market].timeframe
-    since = bar_start(resume_at(store, window.market, finest, window.start), DECISION_BAR)
+    since = bar_start(resume_at(store, settings, window.market, window.start), DECISION_BAR)
     first, last = label_window(since, window.end, settings=settings.labels)
-    until = known_until(store, window.market, finest, window.end) or since
-    bars = store.read(BARS[DECISION_TIMEFRAME], where=where, start=first, end=last)
+    first = max(first, settings.history_start)
+    complete = window.end + (window.end - last)
+    complete = min(complete, history_end(settings.history) or complete)
+    until = known_until(store, window.market, finest, complete) or since
+    bars = store.read(BARS[DECISION_TIMEFRAME], where=where, start=first, end=window.end)
     if (warm_up := scale_lookback(settings.labels) - 1) > 0:
-        bars = pl.concat([store.tail(BARS[DECISION_TIMEFRAME], where=where, before=first, rows=warm_up), bars])
+        before = store.tail(BARS[DECISION_TIMEFRAME], where=where, before=first, rows=warm_up)
+        bars = pl.concat([before.filter(pl.col("ts") >= settings.history_start), bars])
     candles = store.read(CANDLES, where={**where, "timeframe": finest}, start=first, end=until)
     rows = triple_barrier(
         bars, candles, candle_timeframe=finest, settings=settings.labels, until=until, keep_ambiguous=True
     )
     rows = rows.filter(pl.col("ts") >= first)
-    store.replace(LABELS, rows, where=where, start=first, end=last)
+    begin, end = made_anew(window, settings, first, window.end)
+    store.replace(LABELS, rows, where=where, start=begin, end=end)
+    own = pl.col("ts").is_between(first, last, closed="left")
     missing = missing_entries(bars, candles, candle_timeframe=finest, settings=settings.labels, until=until)
-    return rows, missing.filter(pl.col("ts") >= first).height
+    return rows.filter(own), missing.filter(own).height

@@ -8,7 +8,7 @@ import polars as pl
 from trading_assets import quality
 from trading_assets.defs.features import features
 from trading_assets.defs.labels import labels
-from trading_assets.defs.partitions import MODELS, SETTINGS
+from trading_assets.defs.partitions import MODELS, SETTINGS, history_end
 from trading_assets.defs.present import (
     RESEARCH_TEAM,
     asset_metadata,
@@ -159,6 +159,8 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
     data = dataset.build(
         store,
         spec.markets,
+        since=settings.history_start,
+        until=history_end(settings.history),
         companions=spec.companions,
         leader=settings.features.leader,
         priced=spec.sample_weights == "attribution",

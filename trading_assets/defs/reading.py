@@ -1,4 +1,4 @@
-"""Where a run starts to compute, and what it reads for it."""
+"""Where a run starts to compute, what it reads for it, and which rows it makes anew."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from trading_assets.candles import timeframe_delta
+from trading_assets.defs.partitions import Window, history_end
+from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def resume_at(store: Store, market: str, timeframe: str, start: datetime) -> datetime:
+def resume_at(store: Store, settings: Settings, market: str, start: datetime) -> datetime:
     """From when on rows must be computed so that months run one by one equal months run at once.
 
     What follows the last candle before ``start`` could not be settled then: nobody knew that no candle would follow.
@@ -21,10 +23,30 @@ def resume_at(store: Store, market: str, timeframe: str, start: datetime) -> dat
     Returns
     -------
     datetime
-        The end of the last candle before ``start``; ``start`` where there is none.
+        The end of the last candle before ``start``; ``start`` where the history has none.
     """
+    timeframe = settings.markets[market].timeframe
     last = store.tail(CANDLES, where={"market": market, "timeframe": timeframe}, before=start, rows=1)
-    return start if last.is_empty() else min(start, last["ts"][0] + timeframe_delta(timeframe))
+    newest: datetime | None = last["ts"].max()  # type: ignore[assignment]
+    if newest is None or newest < settings.history_start:
+        return start
+    return min(start, newest + timeframe_delta(timeframe))
+
+
+def made_anew(
+    window: Window, settings: Settings, start: datetime, end: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """The rows that a run of a window replaces: those from ``start`` to ``end``, and beside the history all.
+
+    A history that was cut leaves its candles, which came from an exchange, and nothing that was made of them.
+
+    Returns
+    -------
+    tuple
+        Start and end; None where the window is the first or the last of the history.
+    """
+    first = None if window.start <= settings.history_start else start
+    return first, None if window.end == history_end(settings.history) else end
 
 
 def known_until(store: Store, market: str, timeframe: str, end: datetime) -> datetime | None:

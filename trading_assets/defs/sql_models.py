@@ -21,7 +21,7 @@ from trading_assets.defs.present import (
     describe_partitions,
     origin_tags,
 )
-from trading_assets.defs.reading import bar_start, resume_at
+from trading_assets.defs.reading import bar_start, made_anew, resume_at
 from trading_assets.errors import SqlModelError
 from trading_assets.settings import Settings
 from trading_assets.sql import SqlModel, load_models, run_model, run_window
@@ -100,15 +100,21 @@ def _of_markets(model: SqlModel) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         found = windows(context.partition_keys, settings)
         for window in cut_to_days(found, context.run.tags):
-            market, finest = window.market, settings.markets[window.market].timeframe
-            start = bar_start(resume_at(store, market, finest, window.start), _DAY)
-            span = {"start": start, "end": window.end}
-            frame = run_window(store, model, market=market, timeframe=finest, **span, **_given(model, settings))
-            store.replace(table, frame, where={"market": market}, **span)
+            write_model(store, model, window, settings)
         parts = [(window, _stored(store, model, window)) for window in found]
         return dg.MaterializeResult(metadata={**describe_partitions(context, table, parts), **lineage_metadata(model)})
 
     return of_markets
+
+
+def write_model(store: Store, model: SqlModel, window: Window, settings: Settings) -> None:
+    """Make the rows of one window of a market anew."""
+    market, finest = window.market, settings.markets[window.market].timeframe
+    start = bar_start(resume_at(store, settings, market, window.start), _DAY)
+    span = {"start": start, "end": window.end}
+    frame = run_window(store, model, market=market, timeframe=finest, **span, **_given(model, settings))
+    first, last = made_anew(window, settings, start, window.end)
+    store.replace(TABLES[model.name], frame, where={"market": market}, start=first, end=last)
 
 
 def _stored(store: Store, model: SqlModel, window: Window) -> pl.DataFrame:

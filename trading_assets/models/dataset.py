@@ -76,6 +76,8 @@ class Dataset:
         hit sooner than targets, so the early outcomes of the newest rows would be a biased choice.
         """
         frame = self.frame.filter(pl.col("known_at") + self.horizon <= moment)
+        if frame.height == self.frame.height:
+            return self
         return replace(self, frame=frame, content_hash=frame_hash(frame))
 
     def without_newest(self, days: float) -> Dataset:
@@ -87,6 +89,7 @@ def build(
     store: Store,
     markets: Sequence[str],
     *,
+    since: datetime | None = None,
     until: datetime | None = None,
     companions: Collection[str] = (),
     leader: str | None = None,
@@ -104,6 +107,8 @@ def build(
         Where the tables ``features`` and ``labels`` are.
     markets
         The markets to take.
+    since
+        Leave out bars that open before this time.
     until
         Leave out what was not known at this time; empty takes everything.
     companions
@@ -123,8 +128,8 @@ def build(
     from trading_assets.features import fingerprint
 
     where = {"market": list(markets)}
-    features = store.read(FEATURES, where=where)
-    labels = store.read(LABELS, where=where, columns=[*_KEYS, *OUTCOME, *_DOUBTS])
+    features = store.read(FEATURES, where=where, start=since)
+    labels = store.read(LABELS, where=where, start=since, columns=[*_KEYS, *OUTCOME, *_DOUBTS])
     if until is not None:
         features = features.filter(pl.col("known_at") <= until)
     missing = missing_inputs(features, markets, companions, leader=leader)
