@@ -19,6 +19,7 @@ from trading_assets.settings import FilesSource
 from trading_assets.sources import file_formats
 from trading_assets.sources.candle_file import BINANCE_KLINES
 from trading_assets.sources.files import FileCandles
+from trading_assets.sources.rules import split_valid
 
 MARKET = "binance:BTC/USDT"
 START = datetime(2025, 1, 31, tzinfo=UTC)
@@ -110,6 +111,42 @@ def test_the_zip_of_a_month_stands_for_those_of_its_days(tmp_path: Path, plain_c
     candles = plain_candles(1440, START)
     zipped(klines(candles, "us"), tmp_path / "BTCUSDT-1m-2025-01.zip")
     zipped(klines(candles, "us"), tmp_path / "BTCUSDT-1m-2025-01-31.zip")
+    assert read(tmp_path / "*.zip").equals(candles)
+
+
+def test_a_short_month_is_completed_from_its_days(tmp_path: Path, plain_candles: Make) -> None:
+    candles = plain_candles(3 * 1440, datetime(2025, 4, 21, tzinfo=UTC))
+    other = candles.with_columns(volume=pl.lit(99.0))
+    month = pl.concat([candles[:300], other[1000:1440], candles[1440 + 457 : 1440 + 500]])
+    zipped(klines(month, "us"), tmp_path / "BTCUSDT-1m-2025-04.zip")
+    for day in range(3):
+        rows = candles[day * 1440 : (day + 1) * 1440]
+        zipped(klines(rows[:457] if day == 1 else rows, "us"), tmp_path / f"BTCUSDT-1m-2025-04-{21 + day}.zip")
+    found = read(tmp_path / "*.zip", START, START + 100 * A_DAY)
+    wanted = pl.concat([candles[:1000], other[1000:1440], candles[1440 : 1440 + 500], candles[2880:]])
+    assert found.equals(wanted), "where the month has a row, that counts"
+    part = read(tmp_path / "*.zip", candles["ts"][200], candles["ts"][400])
+    assert part.equals(candles[200:400])
+
+
+def test_days_make_good_what_is_broken_in_their_month(tmp_path: Path, plain_candles: Make) -> None:
+    candles = plain_candles(1440, datetime(2025, 4, 21, tzinfo=UTC))
+    rows = pl.int_range(pl.len())
+    late = pl.when(rows.is_between(100, 1300)).then(pl.col("ts") + timedelta(seconds=14.8)).otherwise("ts")
+    negative = pl.when(rows == 50).then(-1.0).otherwise("volume")
+    zipped(klines(candles.with_columns(ts=late, volume=negative), "us"), tmp_path / "BTCUSDT-1m-2025-04.zip")
+    zipped(klines(candles, "us"), tmp_path / "BTCUSDT-1m-2025-04-21.zip")
+    found = read(tmp_path / "*.zip", START, START + 100 * A_DAY)
+    window = {"start": START, "end": START + 100 * A_DAY, "now": START + 200 * A_DAY}
+    good, bad = split_valid(found, market=MARKET, timeframe="1m", **window)
+    assert good.drop("market", "timeframe").equals(candles)
+    assert bad["reason"].value_counts().sort("reason").rows() == [("negative_volume", 1), ("off_grid", 1201)]
+
+
+def test_the_days_of_a_complete_month_are_not_opened(tmp_path: Path, plain_candles: Make) -> None:
+    candles = plain_candles(1440, START)
+    zipped(klines(candles, "us"), tmp_path / "BTCUSDT-1m-2025-01.zip")
+    (tmp_path / "BTCUSDT-1m-2025-01-31.zip").write_bytes(b"broken")
     assert read(tmp_path / "*.zip").equals(candles)
 
 

@@ -144,22 +144,26 @@ class Period:
         return cls(start, end)
 
 
-def of_window(paths: list[Path], start: datetime, end: datetime) -> list[Path]:
-    """The files that may hold rows of ``[start, end)``.
+def of_window(paths: list[Path], start: datetime, end: datetime) -> dict[Path, list[Path]]:
+    """The files that may hold rows of ``[start, end)``, each with those that complete it.
 
-    Zips whose names say that they hold none need not be opened; a day's zip counts for nothing where the zip of its
-    month is there.
+    Zips whose names say that they hold none need not be opened. Where the zip of a month is there, the zips of its days
+    complete it.
     """
     named = {path: Period.of(path) for path in paths}
-    months = [period for period in named.values() if period is not None and period.end - period.start > timedelta(1)]
-
-    def wanted(period: Period | None) -> bool:
-        if period is None:
-            return True
-        covered = any(month != period and month.start <= period.start < month.end for month in months)
-        return period.start < end and start < period.end and not covered
-
-    return [path for path, period in named.items() if wanted(period)]
+    inside = {path: at for path, at in named.items() if at is None or (at.start < end and start < at.end)}
+    months = {path: at for path, at in inside.items() if at is not None and at.end - at.start > timedelta(1)}
+    found: dict[Path, list[Path]] = {}
+    for path, period in inside.items():
+        holds = (
+            month for month, at in months.items() if period and month != path and at.start <= period.start < at.end
+        )
+        month = None if path in months else next(holds, None)
+        if month is None:
+            found.setdefault(path, [])
+        else:
+            found.setdefault(month, []).append(path)
+    return found
 
 
 def _unzipped(path: Path) -> bytes:
