@@ -46,3 +46,16 @@ def local_exchange() -> Iterator[LocalExchange]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def set_ccxt_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """Sets the time that ccxt's clients go by."""
+    import ccxt
+
+    def at(now: datetime) -> None:
+        ms = round(now.timestamp() * 1000)
+        monkeypatch.setattr(ccxt.Exchange, "milliseconds", staticmethod(lambda: ms))
+        monkeypatch.setattr(ccxt.Exchange, "seconds", staticmethod(lambda: ms // 1000))
+
+    return at

@@ -10,63 +10,17 @@ import ccxt
 import polars as pl
 import pytest
 
-from tests.sources.venues import MINUTE, Venue
+from tests.sources import venues
+from tests.sources.desk import DAY, MARKETS, START, Desk
+from tests.sources.venues import GATE_KEEPS, MINUTE
 from trading_assets.candles import Market
 from trading_assets.errors import SourceError
 from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, CcxtSource, load_settings
 from trading_assets.sources import paging
-from trading_assets.sources.exchange import ExchangeCandles
 from trading_assets.sources.paging import page_limit
-from trading_assets.sources.waits import Waits
 
-START = datetime(2025, 3, 1, tzinfo=UTC)
-DAY = timedelta(days=1)
-MARKETS = {
-    "okx spot": ("okx", "okx:BTC/USDT", 300),
-    "okx perpetual": ("okx", "okx:BTC/USDT:USDT", 300),
-    "bybit spot": ("bybit", "bybit:BTC/USDT", 1000),
-    "bybit perpetual": ("bybit", "bybit:BTC/USDT:USDT", 1000),
-    "bitget spot": ("bitget", "bitget:BTC/USDT", 200),
-    "bitget perpetual": ("bitget", "bitget:BTC/USDT:USDT", 200),
-    "kraken perpetual": ("krakenfutures", "kraken:BTC/USD:USD", 2000),
-}
 EVERY = pytest.mark.parametrize("kind", MARKETS)
 Candles = Callable[..., pl.DataFrame]
-
-
-class Desk:
-    """One exchange, the source that reads it, and the time that all of them have."""
-
-    def __init__(self, kind: str, candles: pl.DataFrame, now: datetime, page_limit: int | None = None) -> None:
-        exchange, self.market, self.limit = MARKETS.get(kind, ("kraken", "kraken:BTC/USD", 720))
-        self.now = now
-        self.venue = Venue(exchange, candles, round(now.timestamp() * 1000))
-        settings = CcxtSource(
-            kind="ccxt", exchange=exchange, base_url=self.venue.url, page_limit=page_limit, rate_limit=False
-        )
-        self.source = ExchangeCandles(settings, Waits(2, sleep=lambda _: None), clock=lambda: now)
-
-    def read(self, start: datetime, end: datetime | None = None) -> pl.DataFrame:
-        empty = pl.DataFrame(schema={"ts": pl.Datetime("us", "UTC"), "open": pl.Float64})
-        pages = list(self.source.fetch(self.market, "1m", start, end or self.now))
-        return pl.concat(pages) if pages else empty
-
-    def __enter__(self) -> Desk:
-        self.venue.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.venue.__exit__()
-
-
-@pytest.fixture
-def set_ccxt_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
-    def at(now: datetime) -> None:
-        ms = round(now.timestamp() * 1000)
-        monkeypatch.setattr(ccxt.Exchange, "milliseconds", staticmethod(lambda: ms))
-        monkeypatch.setattr(ccxt.Exchange, "seconds", staticmethod(lambda: ms // 1000))
-
-    return at
 
 
 @EVERY
@@ -182,6 +136,68 @@ def test_kraken_spot_goes_on_from_the_last_stored_candle(
         since = now - timedelta(minutes=400)
         assert desk.read(since).equals(candles[-400:])
         assert len(desk.venue.asked) == 1
+
+
+@pytest.mark.parametrize("age", [timedelta(), timedelta(days=3), timedelta(days=30)], ids=["all", "some", "none"])
+def test_gate_gives_what_is_in_reach_and_says_that_it_refuses_the_rest(
+    plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None], age: timedelta
+) -> None:
+    candles = plain_candles(9000)
+    now = START + timedelta(minutes=9000) + age
+    oldest = max(now - timedelta(minutes=GATE_KEEPS), START)
+    set_ccxt_clock(now)
+    with Desk("gate spot", candles, now) as desk:
+        assert desk.read(START, START + timedelta(minutes=9000)).equals(candles.filter(pl.col("ts") >= oldest))
+        begins = desk.source.beginning(desk.market, "1m", START)
+        if oldest == START:
+            assert begins is None
+            return
+        assert begins is not None
+        assert (begins.ts, begins.reason) == (oldest, "out_of_reach")
+        asked = len(desk.venue.asked)
+        assert asked < 60, "where it begins to refuse is found by halving"
+        later = now + timedelta(minutes=7)
+        set_ccxt_clock(later)
+        desk.venue.now_ms += 7 * MINUTE
+        desk.source.clock = lambda: later
+        left = candles.filter(pl.col("ts") >= oldest + timedelta(minutes=7))
+        assert desk.read(START, START + timedelta(minutes=9000)).equals(left)
+
+
+def test_a_market_that_gate_listed_lately_was_not_traded_before(
+    plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None]
+) -> None:
+    now = START + timedelta(days=40)
+    set_ccxt_clock(now)
+    listed = now - timedelta(days=4)
+    with Desk("gate spot", plain_candles(4 * 1440, listed), now) as desk:
+        assert desk.read(START).height == 4 * 1440
+        begins = desk.source.beginning(desk.market, "1m", START)
+        assert begins is not None
+        assert (begins.ts, begins.reason) == (listed, "before_listing")
+
+
+def test_what_is_refused_at_any_age_is_an_error(
+    plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_ccxt_clock(START + DAY)
+    monkeypatch.setattr(venues, "GATE_KEEPS", -10)
+    with (
+        Desk("gate spot", plain_candles(100), START + DAY) as desk,
+        pytest.raises(SourceError, match=r"the exchange refuses: HTTP 400, BadRequest.*too long ago"),
+    ):
+        desk.read(START)
+    assert len(desk.venue.asked) == 2, "once for the oldest, once for the newest"
+
+
+def test_kraken_spot_knows_an_outage_within_its_newest_candles_from_what_is_out_of_reach(
+    plain_candles: Candles, set_ccxt_clock: Callable[[datetime], None]
+) -> None:
+    candles = plain_candles(1440)
+    set_ccxt_clock(START + DAY)
+    with Desk("kraken spot", pl.concat([candles[:1000], candles[1100:]]), START + DAY) as desk:
+        assert desk.source.beginning(desk.market, "1m", START + timedelta(minutes=1000)) is None
+        assert desk.read(START + timedelta(minutes=1000)).equals(candles[1100:])
 
 
 def test_pages_that_are_cut_at_their_older_end_are_refused_instead_of_leaving_gaps(

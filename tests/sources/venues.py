@@ -1,7 +1,8 @@
-"""Candles as OKX, Bybit, Bitget, Kraken and Kraken Futures serve them: the requests that ccxt makes for candles.
+"""Candles as Binance, OKX, Bybit, Bitget, Kraken, Kraken Futures and Gate serve them: what ccxt asks for candles.
 
 What differs between them is kept: page limits, the order of rows, whether a page is a number of rows or a stretch of
-time, which end of it is cut, separate addresses for old candles, and Kraken's newest 720.
+time, which end of it is cut, separate addresses for old candles, Kraken's newest 720, and Gate's refusal of all but the
+newest 10,000.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ import numpy as np
 import polars as pl
 
 MINUTE, DAY = 60_000, 86_400_000
+GATE_KEEPS = 10_000
 Query = Mapping[str, str]
+
+
+class Refusal(Exception):
+    """An answer with status 400."""
+
+    def __init__(self, body: Any) -> None:
+        self.body = body
 
 
 class Venue:
@@ -34,11 +43,7 @@ class Venue:
     def __init__(self, exchange: str, candles: pl.DataFrame, now_ms: int) -> None:
         self.now_ms = now_ms
         self.asked: list[tuple[str, Query]] = []
-        days = candles.group_by_dynamic("ts", every="1d").agg(
-            pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume")
-        )
-        self.bars = {step: (frame["ts"].dt.epoch("ms").to_numpy(), frame) for step, frame in
-                     ((MINUTE, candles), (DAY, days))}  # fmt: skip
+        self.hold(candles)
         self.answers = ANSWERS[exchange]
         venue = self
 
@@ -48,8 +53,12 @@ class Venue:
 
             def do_GET(self) -> None:
                 url = urlsplit(self.path)
-                body = dumps(venue.answer(url.path, dict(parse_qsl(url.query)))).encode()
-                self.send_response(200)
+                try:
+                    status, answer = 200, venue.answer(url.path, dict(parse_qsl(url.query)))
+                except Refusal as refusal:
+                    status, answer = 400, refusal.body
+                body = dumps(answer).encode()
+                self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -70,6 +79,14 @@ class Venue:
         self._http.shutdown()
         self._http.server_close()
 
+    def hold(self, candles: pl.DataFrame) -> None:
+        """Serve these one-minute candles, and days of them, from now on."""
+        days = candles.group_by_dynamic("ts", every="1d").agg(
+            pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume")
+        )
+        self.bars = {step: (frame["ts"].dt.epoch("ms").to_numpy(), frame) for step, frame in
+                     ((MINUTE, candles), (DAY, days))}  # fmt: skip
+
     def answer(self, path: str, query: Query) -> Any:
         resource = self.answers.get(path)
         if resource is None:
@@ -89,6 +106,50 @@ class Venue:
 
 def _texts(rows: list[list[float]], *more: str) -> list[list[str]]:
     return [[str(cell) for cell in row] + list(more) for row in rows]
+
+
+def binance_info(_venue: Venue, _query: Query) -> Any:
+    one = {"symbol": "BTCUSDT", "baseAsset": "BTC", "quoteAsset": "USDT", "status": "TRADING", "permissions": ["SPOT"],
+           "isSpotTradingAllowed": True, "baseAssetPrecision": 8,
+           "filters": [{"filterType": "PRICE_FILTER", "tickSize": "0.01", "minPrice": "0.01", "maxPrice": "999999"},
+                       {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "9"}]}  # fmt: skip
+    return {"symbols": [one]}
+
+
+def binance_no_info(_venue: Venue, _query: Query) -> Any:
+    return {"symbols": []}
+
+
+def binance_empty_info(_venue: Venue, _query: Query) -> Any:
+    return []
+
+
+def binance_candles(venue: Venue, query: Query) -> Any:
+    """The first ``limit`` bars from ``startTime`` on, however far apart they are."""
+    step = {"1m": MINUTE, "1d": DAY}[query["interval"]]
+    end = int(query.get("endTime", venue.now_ms))
+    rows = venue.rows(step, int(query["startTime"]), end, min(int(query["limit"]), 1000))
+    return [[row[0], *map(str, row[1:]), row[0] + step - 1, "0", 1, "0", "0", "0"] for row in rows]
+
+
+def gate_info(_venue: Venue, _query: Query) -> Any:
+    return [{"id": "BTC_USDT", "base": "BTC", "quote": "USDT", "fee": "0.2", "min_quote_amount": "1",
+             "amount_precision": 4, "precision": 2, "trade_status": "tradable", "sell_start": 0}]  # fmt: skip
+
+
+def gate_no_info(_venue: Venue, _query: Query) -> Any:
+    return []
+
+
+def gate_candles(venue: Venue, query: Query) -> Any:
+    """At most 1,000 of a range of seconds; what is older than the newest 10,000 is refused."""
+    step = {"1m": MINUTE, "1d": DAY}[query["interval"]]
+    first, last = int(query["from"]) * 1000, int(query["to"]) * 1000
+    if first < venue.now_ms // step * step - GATE_KEEPS * step:
+        message = f"Candlestick too long ago. Maximum {GATE_KEEPS} points ago are allowed"
+        raise Refusal({"label": "INVALID_PARAM_VALUE", "message": message})
+    rows = venue.rows(step, first, last, 1000)
+    return [[str(row[0] // 1000), "0", *(str(row[at]) for at in (4, 2, 3, 1, 5)), "true"] for row in rows]
 
 
 def okx_info(_venue: Venue, query: Query) -> Any:
@@ -203,6 +264,30 @@ def kraken_futures_days(venue: Venue, query: Query) -> Any:
 
 _CHARTS = "/api/charts/v1/trade/PF_XBTUSD/"
 ANSWERS: dict[str, dict[str, Callable[[Venue, Query], Any]]] = {
+    "binance": {
+        "/api/v3/exchangeInfo": binance_info,
+        "/fapi/v1/exchangeInfo": binance_no_info,
+        "/dapi/v1/exchangeInfo": binance_no_info,
+        "/sapi/v1/margin/allPairs": binance_empty_info,
+        "/sapi/v1/margin/isolated/allPairs": binance_empty_info,
+        "/api/v3/klines": binance_candles,
+    },
+    "gate": {
+        "/api/v4/spot/currency_pairs": gate_info,
+        **dict.fromkeys(
+            [
+                f"/api/v4/{path}"
+                for path in (
+                    "margin/currency_pairs",
+                    "futures/usdt/contracts",
+                    "futures/btc/contracts",
+                    "delivery/usdt/contracts",
+                )
+            ],
+            gate_no_info,
+        ),
+        "/api/v4/spot/candlesticks": gate_candles,
+    },
     "okx": {
         "/api/v5/public/instruments": okx_info,
         "/api/v5/market/candles": okx_recent,

@@ -21,7 +21,7 @@ from trading_assets.errors import SourceError
 from trading_assets.settings import CcxtSource
 from trading_assets.sources.ccxt_client import Answer, connect, is_transient, without_secrets
 from trading_assets.sources.contract import RAW_COLUMNS, Beginning
-from trading_assets.sources.paging import DAYS, MOST_DAYS, History, Row, kept_bars, page_limit
+from trading_assets.sources.paging import DAYS, MOST_DAYS, History, Refused, Row, kept_bars, page_limit
 from trading_assets.sources.waits import LONGEST_ASKED_S, Waits
 from trading_assets.sources.window import check_window, last_close
 
@@ -91,7 +91,9 @@ class ExchangeCandles:
         for rows in history.pages(_ms(start), lambda: _ms(min(end, self._closed(timeframe)))):
             stop = min(end, self._closed(timeframe))
             page = _frame(rows).filter(pl.col("ts").is_between(reached, stop, closed="left"))
-            if reached == start and rows[0][0] >= _ms(start) + (history.bar if history.kept else history.span):
+            if reached == start and rows[0][0] >= _ms(start) + (
+                history.bar if history.kept or history.oldest else history.span
+            ):
                 self._log_beginning(market, timeframe, start)
             if not page.is_empty():
                 yield page
@@ -118,6 +120,9 @@ class ExchangeCandles:
             case "before_listing":
                 return Beginning(first, "before_listing", f"{self.settings.exchange} lists {market} since {at}")
             case "out_of_reach":
+                if history.oldest is not None and history.oldest < _ms(first):
+                    first = _utc(history.oldest)
+                    at = f"{first:%Y-%m-%d %H:%M} UTC"
                 kept = f"the newest {history.kept}" if history.kept else "newer"
                 detail = f"{self.settings.exchange} gives only {kept} {timeframe} candles of {market}, from {at} on"
                 return Beginning(first, "out_of_reach", f"{detail}: take older ones from files or another exchange")
@@ -161,6 +166,7 @@ class ExchangeCandles:
                 timeframe,
                 timeframe_delta(timeframe) // timedelta(milliseconds=1),
                 limit,
+                lambda: _ms(self._closed(timeframe)),
                 DAYS in self._client.timeframes and timeframe_delta(timeframe) < timedelta(days=1),
                 kept_bars(exchange),
             )
@@ -236,7 +242,8 @@ class ExchangeCandles:
         reason = without_secrets(f"{status}{type(error).__name__}: {error}", self._client)
         asked = self._answer.retry_after_s
         if not is_transient(error, self._answer):
-            raise SourceError(f"the exchange refuses: {reason}", where=where, remedy=_remedy(error)) from None
+            kind = Refused if _may_be_age(error) else SourceError
+            raise kind(f"the exchange refuses: {reason}", where=where, remedy=_remedy(error)) from None
         if asked is not None and asked > LONGEST_ASKED_S:
             raise SourceError(f"the exchange asks for a pause of {asked:,.0f} s: {reason}", where=where) from None
         if attempt == self.waits.attempts:
@@ -265,6 +272,13 @@ def _ms(instant: datetime) -> int:
 
 def _utc(ms: int) -> datetime:
     return EPOCH + timedelta(milliseconds=ms)
+
+
+def _may_be_age(error: Exception) -> bool:
+    """Whether an exchange may have refused a request because of the time that it asks for (Gate: HTTP 400)."""
+    from ccxt import BadRequest, BadSymbol, ExchangeError
+
+    return not isinstance(error, BadSymbol) and (isinstance(error, BadRequest) or type(error) is ExchangeError)
 
 
 def _remedy(error: Exception) -> str:
