@@ -33,7 +33,8 @@ def gaps(
 
     unchecked: nobody asked again. confirmed_empty: the exchange has none. exchange_outage: it has none, while a second
     configured exchange traded. fetch_failure: it could not be asked. before_listing: the market was not traded yet.
-    out_of_reach: the exchange no longer gives candles that old. quarantined: what came broke a rule.
+    out_of_reach: the exchange no longer gives candles that old. not_in_files: the market's files have none; whether it
+    traded they do not say. quarantined: what came broke a rule.
     """
     settings = load_settings()
     logs.configure(settings, "gaps")

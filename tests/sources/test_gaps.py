@@ -183,6 +183,63 @@ def test_a_candle_in_quarantine_is_missing_for_that_reason_and_asked_for_once(
     assert known(store) == [(77, 78, "quarantined", 1)]
 
 
+@pytest.mark.parametrize("late_s", [14.8, -14.8])
+def test_a_row_off_the_grid_explains_the_minute_that_it_stands_for(
+    store: Store, plain_candles: Make, late_s: float
+) -> None:
+    late = pl.col("ts") + pl.duration(milliseconds=round(late_s * 1000))
+    odd = plain_candles(MINUTES).with_columns(
+        ts=pl.when(pl.int_range(MINUTES).is_between(70, 89)).then(late).otherwise("ts")
+    )
+    report = fill(store, Tape(odd))
+    assert (report.reasons, report.explained) == ({"off_grid": 20}, {"quarantined": 20})
+    assert known(store) == [(70, 90, "quarantined", 0)]
+    assert mend(store, Tape(odd)).explained == {"quarantined": 20}, "asked again, they are still not empty"
+
+
+@dataclass
+class Files(Tape):
+    """A source that reads files, from which the market may have been missing all along."""
+
+    name: str = "files:tape"
+
+    def recorded_in(self, market: str) -> str:
+        return "folder/*.zip"
+
+
+def test_reading_the_same_files_again_confirms_nothing(store: Store, plain_candles: Make) -> None:
+    holed = Files(without(plain_candles(MINUTES), (0, 20), (50, 60), (190, 200)))
+    assert fill(store, holed).explained == {"unchecked": 20, "not_in_files": 20}
+    absent = [(50, 60, "not_in_files", 0), (190, 200, "not_in_files", 0)]
+    assert known(store) == absent, "before their first candle files say nothing about the market"
+    for attempt in (1, 2):
+        assert mend(store, holed).explained == {"unchecked": 20, "not_in_files": 20}
+        assert known(store) == [(first, last, reason, attempt) for first, last, reason, _ in absent]
+    assert (
+        "folder/*.zip has none: complete it, then trading gaps --repair" in store.read(CANDLE_GAPS)["detail"].to_list()
+    )
+    assert mend(store, Files(plain_candles(MINUTES))).filled == 40, "files that were completed are read again"
+    assert known(store) == []
+
+
+def test_what_an_exchange_has_confirmed_stands_beside_files(store: Store, plain_candles: Make) -> None:
+    holed = without(plain_candles(MINUTES), (50, 60))
+    fill(store, Tape(holed))
+    mend(store, Tape(holed))
+    mend(store, Files(holed))
+    assert known(store) == [(50, 60, "confirmed_empty", 2)]
+    assert mend(store, Files(plain_candles(MINUTES))).filled == 10
+
+
+def test_what_was_confirmed_by_files_once_no_longer_is(store: Store, plain_candles: Make) -> None:
+    holed = without(plain_candles(MINUTES), (50, 60))
+    fill(store, Tape(holed, name="files:tape"))
+    mend(store, Tape(holed, name="files:tape"))
+    assert known(store) == [(50, 60, "confirmed_empty", 1)]
+    fill(store, Files(holed))
+    assert known(store) == [(50, 60, "not_in_files", 1)]
+
+
 def test_before_the_first_candle_there_is_nothing_to_fetch(store: Store, plain_candles: Make) -> None:
     report = fill(store, Tape(plain_candles(MINUTES)[60:]))
     assert report.explained == {"before_listing": 60}

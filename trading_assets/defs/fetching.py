@@ -15,6 +15,7 @@ from trading_assets.defs.progress import tell_fetched
 from trading_assets.errors import SettingsError
 from trading_assets.settings import CcxtSource, FilesSource, SampleSource, Settings
 from trading_assets.sources import IngestReport, ingest, open_source, parts_to_fetch
+from trading_assets.sources.contract import Recorded
 from trading_assets.sources.meter import Fetched, Meter
 from trading_assets.sources.repair import peers_of, repair
 from trading_assets.sources.turns import turn_at
@@ -78,7 +79,15 @@ def fetch_window(
     if kind is Fetch.REST:
         pieces = [(month.start, month.end) for month in window.months]
         reread = settings.fetch.reread_bars
-        parts = parts_to_fetch(store, market=market, timeframe=timeframe, pieces=pieces, now=now, reread_bars=reread)
+        parts = parts_to_fetch(
+            store,
+            market=market,
+            timeframe=timeframe,
+            pieces=pieces,
+            now=now,
+            reread_bars=reread,
+            recorded=isinstance(source, Recorded),
+        )
     meter = Meter(market, timeframe, [(start, min(end, now)) for start, end in parts], source, _teller(log))
     filled = 0
     with _turn(settings, market) if parts else nullcontext():

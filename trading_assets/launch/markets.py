@@ -16,7 +16,7 @@ from trading_assets.defs.ranges import DayRange
 from trading_assets.errors import StoreError
 from trading_assets.launch.runs import LaunchResult, check_known, check_settings, run
 from trading_assets.launch.side_by_side import side_by_side
-from trading_assets.settings import Settings
+from trading_assets.settings import FilesSource, Settings
 from trading_assets.sources.listing import list_gaps
 from trading_assets.sources.repair import pending
 from trading_assets.store import configured_store
@@ -83,7 +83,8 @@ def repair_gaps(
     ranges = {}
     for market in _wanted(settings, markets):
         gaps = gaps_of(settings, market, days)
-        asked = gaps.filter(pending(gaps, again=again))
+        recorded = isinstance(settings.sources[settings.markets[market].source], FilesSource)
+        asked = gaps.filter(pending(gaps, again=again or recorded))
         if asked.is_empty():
             continue
         first: datetime = asked["ts"][0]

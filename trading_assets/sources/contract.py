@@ -102,6 +102,21 @@ def beginning(source: CandleSource, market: str, timeframe: str, start: datetime
     return source.beginning(market, timeframe, start) if isinstance(source, KnowsBeginning) else None
 
 
+@runtime_checkable
+class Recorded(Protocol):
+    """A source that reads what was recorded: read again, it can only say the same, so its silence confirms nothing."""
+
+    def recorded_in(self, market: str) -> str:
+        """The path or glob of a market's files.
+
+        Raises
+        ------
+        SourceError
+            If the market has none.
+        """
+        ...
+
+
 RAW_FUNDING: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "ts": TS,
     "rate": pl.Float64,

@@ -24,6 +24,7 @@ REASONS: Final[dict[str, str]] = {
     "fetch_failure": "the source could not be asked to the end",
     "before_listing": "the market was not traded yet",
     "out_of_reach": "the source no longer gives candles that old",
+    "not_in_files": "the market's files have none; whether it traded they do not say",
     "quarantined": "the source gives rows for it that break a rule",
 }
 """Reason -> what it means."""
@@ -46,10 +47,12 @@ def refused(store: Store, missing: pl.Series, market: str, timeframe: str) -> pl
     """Which missing candles stand in quarantine: ``ts`` and ``broken`` (the rules, one candle's joined)."""
     if missing.is_empty():
         return pl.DataFrame(schema={"ts": TS, "broken": pl.String})
-    where = {"market": market, "timeframe": timeframe}
-    end = missing[-1] + timeframe_delta(timeframe)
-    rows = store.read(CANDLES_QUARANTINE, where=where, start=missing[0], end=end, columns=["ts", "reason"])
-    rules = rows.group_by("ts").agg(pl.col("reason").unique().sort().str.join("; ").alias("broken"))
+    where, bar = {"market": market, "timeframe": timeframe}, timeframe_delta(timeframe)
+    rows = store.read(
+        CANDLES_QUARANTINE, where=where, start=missing[0] - bar, end=missing[-1] + bar, columns=["ts", "reason"]
+    )
+    meant = rows.with_columns(ts=pl.col("ts").dt.round(bar))  # an off-grid row stands for the bar that it is nearest to
+    rules = meant.group_by("ts").agg(pl.col("reason").unique().sort().str.join("; ").alias("broken"))
     return rules.join(pl.DataFrame({"ts": missing}), on="ts", how="semi").sort("ts")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -14,7 +14,7 @@ from trading_assets.candles import Market, timeframe_delta
 from trading_assets.errors import SourceError
 from trading_assets.missing import UNCHECKED, Span, explain, merged, missing_times
 from trading_assets.settings import Settings
-from trading_assets.sources.contract import CandleSource
+from trading_assets.sources.contract import CandleSource, Recorded
 from trading_assets.sources.gaps import (
     SETTLED,
     count_reasons,
@@ -25,7 +25,8 @@ from trading_assets.sources.gaps import (
     write_ledger,
 )
 from trading_assets.sources.ingestion import Progress, Taken, take
-from trading_assets.sources.settle import note_beginning, stored_times
+from trading_assets.sources.reach import note_reach, runs_of
+from trading_assets.sources.settle import note_absent, note_beginning, stored_times
 from trading_assets.sources.window import last_close
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES
@@ -111,12 +112,13 @@ def repair(
     InvalidFrame
         If the source delivers something that is not candles.
     """
+    again = again or isinstance(source, Recorded)  # files may have been completed; reading them costs no request
     stop = max(start, min(end, last_close(now, timeframe)))
     known = ledger(store, market, timeframe)
     before = explain(missing_times(stored_times(store, market, timeframe, start, stop), timeframe, start, stop), known)
     wanted = before.filter(pending(before, again=again))["ts"]
     bar = timeframe_delta(timeframe)
-    spans = merged(_spans(wanted, bar), within=JOINED_BARS * bar)
+    spans = merged(runs_of(wanted, timeframe), within=JOINED_BARS * bar)
     asked, failed, failure = _ask(store, source, spans, market, timeframe, now, progress)
     missing = missing_times(stored_times(store, market, timeframe, start, stop), timeframe, start, stop)
     explained = explain(missing, known)
@@ -171,13 +173,6 @@ def _ask(
     return answered, failed, failure
 
 
-def _spans(times: pl.Series, bar: timedelta) -> list[Span]:
-    """Ascending open times as ranges of consecutive bars."""
-    runs = pl.DataFrame({"ts": times}).with_columns(run=(pl.col("ts").diff() != bar).fill_null(value=True).cum_sum())
-    ranges = runs.group_by("run", maintain_order=True).agg(start=pl.col("ts").first(), end=pl.col("ts").last() + bar)
-    return list(ranges.select("start", "end").iter_rows())
-
-
 def _among(missing: pl.Series, wanted: pl.Series, spans: list[Span]) -> pl.Series:
     return missing.is_in(wanted.implode()) & inside(missing, spans)
 
@@ -194,10 +189,18 @@ def _judged(
     now: datetime,
 ) -> pl.DataFrame:
     """Say of each candle that was asked for in vain why it is missing."""
+    missing = explained["ts"]
+    bad = pl.col("broken").is_not_null()
+    if isinstance(source, Recorded):
+        explained = note_absent(store, source, explained, tried, market=market, timeframe=timeframe, now=now)
+        explained = explained.join(refused(store, missing, market, timeframe), on="ts", how="left").sort("ts")
+        bad = bad & pl.col("reason").is_in(SETTLED).not_()
+        return mark(explained, bad, "quarantined", detail=pl.col("broken"), now=now).drop("broken")
     explained = explained.with_columns(reason=pl.when(tried).then(pl.lit(UNCHECKED)).otherwise("reason"))
     explained = note_beginning(store, source, explained, market=market, timeframe=timeframe, asked=asked, now=now)
+    silent = tried & (explained["reason"] == UNCHECKED)
+    explained = note_reach(store, source, explained, silent, market=market, timeframe=timeframe, now=now)
     empty = tried & (explained["reason"] == UNCHECKED)
-    missing = explained["ts"]
     rival = _traded_elsewhere(store, missing.filter(empty), timeframe, peers)
     detail = f"asked again: {source.name} has none"
     explained = mark(explained, pl.lit(empty), "confirmed_empty", detail=detail, now=now)
@@ -208,7 +211,6 @@ def _judged(
     )
     told = pl.lit(f"{detail}; traded on ") + pl.col("peer")
     explained = mark(explained, pl.lit(empty) & pl.col("peer").is_not_null(), "exchange_outage", detail=told, now=now)
-    bad = pl.col("broken").is_not_null()
     return mark(explained, bad, "quarantined", detail=pl.col("broken"), now=now).drop("peer", "broken")
 
 

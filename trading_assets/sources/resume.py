@@ -14,7 +14,14 @@ from trading_assets.store.tables import CANDLES
 
 
 def parts_to_fetch(
-    store: Store, *, market: str, timeframe: str, pieces: Sequence[Span], now: datetime, reread_bars: int
+    store: Store,
+    *,
+    market: str,
+    timeframe: str,
+    pieces: Sequence[Span],
+    now: datetime,
+    reread_bars: int,
+    recorded: bool = False,
 ) -> list[Span]:
     """The parts of a window that must be asked for, so that what is stored is not fetched again.
 
@@ -28,13 +35,15 @@ def parts_to_fetch(
     reread_bars
         How many of the newest bars of a window that still grows are asked for once more: they bring in what the
         source delivered late, and what it revised.
+    recorded
+        Whether the source reads files: they may have been completed, so what was settled is looked for again.
 
     Returns
     -------
     list of tuple
         Ascending, apart from each other; empty where all is stored or settled.
     """
-    settled = settled_spans(ledger(store, market, timeframe))
+    settled = [] if recorded else settled_spans(ledger(store, market, timeframe))
     parts = []
     for start, end in pieces:
         part = _rest(store, market, timeframe, (start, end), settled)

@@ -90,7 +90,8 @@ CANDLE_GAPS: Final = Table(
         "ts": "open of the first missing candle",
         "end": "open of the next stored one (exclusive)",
         "reason": "confirmed_empty (asked again: the exchange has none), exchange_outage (so, while a second exchange "
-        "traded), fetch_failure, before_listing, out_of_reach or quarantined; what nobody looked into has no row",
+        "traded), fetch_failure, before_listing, out_of_reach, not_in_files or quarantined; what nobody looked into "
+        "has no row",
         "attempts": "how often it was asked for again",
     },
 )
