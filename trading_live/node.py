@@ -284,6 +284,7 @@ class _Run:
                 markets=tuple(markets),
                 position_share=settings.backtest.position_share,
                 max_volume_share=settings.backtest.max_volume_share,
+                taker_fee_bps=settings.backtest.taker_fee_bps,
                 venue=venue,
                 decision_timeframe=DECISION_TIMEFRAME,
                 execution_timeframe=execution_timeframe(settings, markets),

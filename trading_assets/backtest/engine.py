@@ -44,8 +44,8 @@ class BacktestResult:
     trades, equity
         Frames of the tables of these names.
     metrics
-        Of :func:`trading_assets.backtest.metrics.compute`, ``refused``: entries that the limits of risk, venue and
-        volume refused, and ``capped``: those that the volume made smaller.
+        Of :func:`trading_assets.backtest.metrics.compute`, ``refused``: entries that the limits of risk, venue,
+        volume and cash refused, and ``capped``: those that the volume made smaller.
     start, end
         The period: from the first prediction's bar to the last one's horizon, or the last candle.
     refusals
@@ -205,6 +205,7 @@ def _replay(
         DECISION_TIMEFRAME,
         close_at=end,
         max_volume_share=settings.max_volume_share,
+        taker_fee_bps=settings.taker_fee_bps,
     )
     strategy = ModelStrategy(config, signals, journal, RiskGate(risk))
     engine = make_engine(settings, rules, venue=_VENUE)

@@ -41,7 +41,7 @@ CHUNK_ROWS = 100_000
 """Bars given to the engine at a time: few enough to stay in the processor's cache."""
 
 _LEVERAGE: Final = Decimal(10)
-"""Positions are bounded by the strategy's share and the risk limits, not by margin."""
+"""Positions are bounded by the strategy's share, the risk limits and, on spot, its cash, not by margin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def make_engine(settings: BacktestSettings, rules: dict[str, MarketRules], *, ve
 
     Costs: maker and taker fees on notional; a fill slips by one tick with the set probability (the engine slips limit
     fills too); orders arrive after the latency. A spot market is traded as a perpetual of its own name: the strategy is
-    long only and the account is never short of margin.
+    long only, and refuses what a spot account has no cash for (:mod:`trading_assets.strategies.cash`).
     """
     quiet = LoggerConfig(bypass_logging=True)
     engine = BacktestEngine(BacktestEngineConfig(logging=quiet, run_analysis=True))

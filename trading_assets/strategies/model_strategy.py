@@ -13,6 +13,7 @@ from nautilus_trader.model import Bar, BarType, InstrumentId, OrderSide, Strateg
 from nautilus_trader.trading import Strategy, StrategyConfig
 
 from trading_assets.candles import timeframe_delta
+from trading_assets.strategies.cash import SpotCash, settled_balance
 from trading_assets.strategies.guard import guarded
 from trading_assets.strategies.instruments import bar_type, close_time, event_time, exact, instrument_id
 from trading_assets.strategies.keeper import TradeKeeper
@@ -38,6 +39,8 @@ class ModelStrategyConfig:
         Notional of one position as a share of the account's equity, bounded by the gate's maximum notional.
     max_volume_share
         An entry is at most this share of what its decision bar traded; None for no such cap.
+    taker_fee_bps
+        What the entry of a spot market costs beside its price: both must be there in cash.
     execution_timeframe
         Finer bars to subscribe to. The node needs them: its sandbox matches on them, and expiry is checked on them. A
         backtest does not: its simulated exchange is fed directly.
@@ -60,6 +63,7 @@ class ModelStrategyConfig:
     listen_on_start: bool = True
     close_at: datetime | None = None
     max_volume_share: float | None = None
+    taker_fee_bps: float = 0.0
     strategy_id: str = "MODEL-001"
 
 
@@ -133,6 +137,7 @@ class ModelStrategy(Strategy):
         self._decided: dict[str, datetime] = {}
         self._early: list[ClosedBar] = []
         self._trades = TradeKeeper(self, self._instruments, journal, gate, plans)
+        self._cash = SpotCash(self._trades, settings.taker_fee_bps)
 
     # -- for the node ---------------------------------------------------------------------------------------------
 
@@ -256,6 +261,7 @@ class ModelStrategy(Strategy):
             },
         )
         if quantity is not None:
+            self._cash.order(signal.market, quantity.as_double() * bar.close)
             self._enter(signal, quantity)
         if self.on_decision is not None:
             self.on_decision(signal, action)
@@ -283,7 +289,10 @@ class ModelStrategy(Strategy):
         stop, target = bar.close * (1 - signal.stop_loss_pct / 100), bar.close * (1 + signal.take_profit_pct / 100)
         if (denial := limits.refusal(quantity, bar.close, stop=stop, target=target)) is not None:
             return "refuse", f"{cut}: {denial}" if cut else f"{denial}, for {notional:,.2f}", None
-        if (refusal := self._gate.refusal(bar.known_at, quantity * bar.close, orders=_ROUND_TRIP_ORDERS)) is not None:
+        worth, balance = quantity * bar.close, settled_balance(self.portfolio, instrument)
+        if (refusal := self._cash.refusal(signal.market, worth, balance=balance)) is not None:
+            return "refuse", refusal, None
+        if (refusal := self._gate.refusal(bar.known_at, worth, orders=_ROUND_TRIP_ORDERS)) is not None:
             return "refuse", refusal, None
         return "enter", f"{odds}; {cut}" if cut else odds, instrument.make_qty(quantity)
 

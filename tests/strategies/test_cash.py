@@ -1,0 +1,68 @@
+"""A spot account lends nothing: what it cannot pay is refused, in a backtest as in the node."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.backtest.worlds import EXACT, START, A, backtest, candles, flat, random_signals, signals, walk
+from trading_assets.backtest.engine import BacktestResult
+
+SPOT = [f"sample:{base}/USDT" for base in ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")]
+HALF = EXACT.model_copy(update={"position_share": 0.5})
+
+
+def least_cash(result: BacktestResult, balance: float = EXACT.starting_balance) -> float:
+    """The smallest cash between two fills: what was paid, less what came back, all fees counted at the exit."""
+    trades = result.trades
+    cost = trades["quantity"] * trades["entry_price"]
+    paid = pl.DataFrame({"ts": trades["entry_ts"], "moved": -cost})
+    back = pl.DataFrame({"ts": trades["exit_ts"], "moved": cost + trades["pnl"]})
+    moves = pl.concat([paid, back]).sort("ts", "moved", descending=[False, True])
+    return balance + min([0.0, *moves["moved"].cum_sum().to_list()])
+
+
+def test_six_spot_markets_at_half_of_equity_hold_no_more_than_the_cash() -> None:
+    still = candles(flat(120))
+    entries = signals(*((market, 0, 0.7) for market in SPOT))
+    result = backtest(entries, dict.fromkeys(SPOT, still), settings=HALF)
+    assert result.trades.height == 1, "the second half is short of the first one's fee"
+    assert result.refusals == {"not enough cash": 5}
+    assert result.metrics["refused"] == 5
+    third = backtest(entries, dict.fromkeys(SPOT, still), settings=EXACT.model_copy(update={"position_share": 0.33}))
+    assert third.trades.height == 3
+    assert least_cash(third) > 0
+
+
+def test_perpetuals_are_margined_as_before() -> None:
+    perpetuals = [f"{market}:USDT" for market in SPOT]
+    entries = signals(*((market, 0, 0.7) for market in perpetuals))
+    result = backtest(entries, dict.fromkeys(perpetuals, candles(flat(120))), settings=HALF)
+    assert result.trades.height == 6
+    assert result.refusals == {}
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 10_000), share=st.floats(0.05, 1.0), markets=st.integers(1, 4))
+def test_cash_is_never_below_zero_by_more_than_a_candles_gap(seed: int, share: float, markets: int) -> None:
+    minutes = 360
+    frames = {market: walk(minutes, seed=seed + n) for n, market in enumerate(SPOT[:markets])}
+    entries = pl.concat(random_signals(m, minutes, seed=seed + n, share=0.8) for n, m in enumerate(frames))
+    result = backtest(entries, frames, settings=EXACT.model_copy(update={"position_share": share}))
+    gap = EXACT.starting_balance * 0.005  # the price moves between a decision and its fill
+    assert least_cash(result) > -gap
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_a_spot_market_alone_trades_like_its_perpetual(share: float) -> None:
+    frame = walk(600, seed=5)
+    settings = EXACT.model_copy(update={"position_share": share})
+    spot, perpetual = (
+        backtest(random_signals(market, 600, seed=5), {market: frame}, settings=settings) for market in (SPOT[0], A)
+    )
+    columns = ["entry_ts", "exit_ts", "quantity", "entry_price", "exit_price", "pnl"]
+    assert spot.trades.select(columns).equals(perpetual.trades.select(columns))
+    assert spot.start == START
+    assert spot.refusals == {}
