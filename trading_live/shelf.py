@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -12,8 +12,9 @@ import structlog
 
 from trading_assets import features
 from trading_assets.candles import Market
-from trading_assets.errors import ModelError
+from trading_assets.errors import BundleError, ModelError
 from trading_assets.models import Bundle, load, parity
+from trading_assets.models.trial import Trial
 from trading_assets.registry.deployment import MANIFEST, DeployedModel, Manifest, read_manifest
 from trading_assets.settings import Settings
 
@@ -44,7 +45,8 @@ class ModelInUse:
 class ModelShelf:
     """Follows the deployment manifest.
 
-    A bundle that does not verify is refused: the version in use stays, and the refusal is told once.
+    A bundle that does not verify is refused: the version in use stays, and the refusal is told once. So is one whose
+    model ends or holds up the process that tries it first, and one of markets that the node does not listen to.
 
     Parameters
     ----------
@@ -61,6 +63,9 @@ class ModelShelf:
         self._markets: dict[str, ModelInUse] = {}
         self._refused: dict[str, str] = {}
         self._failed: dict[str, DeployedModel] = {}
+        self._listened: frozenset[str] | None = None
+        self._trials: dict[str, Trial] = {}
+        self._crashed: dict[str, BundleError] = {}
         self._seen: tuple[int, int] | None = None
         self._broken = ""
 
@@ -97,17 +102,27 @@ class ModelShelf:
         """The model that trades a market: the one deployed last, where there are several."""
         return self._markets.get(market)
 
-    def refresh(self) -> bool:
-        """Look at the manifest; whether a model changed."""
+    def listen_to(self, markets: Iterable[str]) -> None:
+        """Refuse models of other markets from now on."""
+        self._listened = frozenset(markets)
+
+    def refresh(self, *, wait: bool = True) -> bool:
+        """Look at the manifest; whether a model changed.
+
+        Parameters
+        ----------
+        wait
+            Whether to wait for the trials of new bundles; else they are taken at a later call.
+        """
         stamp = self._stamp()
-        if stamp == self._seen and not self._refused:
+        if stamp == self._seen and not self._refused and not self._trials:
             return False
         manifest = self._read()
         if manifest is None:
             return False
         self._seen = stamp
         changed = [self._withdraw(name) for name in list(self._models) if name not in manifest.models]
-        changed += [self._take(deployed) for deployed in manifest.models.values()]
+        changed += [self._take(deployed, wait=wait) for deployed in manifest.models.values()]
         if any(changed):
             self._assign()
         return any(changed)
@@ -146,7 +161,7 @@ class ModelShelf:
         self._say("model withdrawn", self._models.pop(name).name)
         return True
 
-    def _take(self, deployed: DeployedModel) -> bool:
+    def _take(self, deployed: DeployedModel, *, wait: bool) -> bool:
         present = self._models.get(deployed.model)
         if present is not None and present.deployed == deployed:
             self._refused.pop(deployed.model, None)
@@ -160,6 +175,9 @@ class ModelShelf:
                 feature_fingerprint=features.fingerprint(),
             )
             self._check_companions(bundle)
+            self._check_markets(deployed)
+            if not self._is_tried(bundle, wait=wait):
+                return False
             _warm(bundle)
         except ModelError as error:
             self._refuse(deployed, str(error), present)
@@ -168,6 +186,33 @@ class ModelShelf:
         self._models[deployed.model] = ModelInUse(deployed, bundle)
         self._say("model deployed", f"{self._models[deployed.model].name}, bundle {deployed.bundle_hash[:16]}")
         return True
+
+    def _is_tried(self, bundle: Bundle, *, wait: bool) -> bool:
+        """Whether the model has answered in a process of its own; False while that is under way."""
+        name = bundle.bundle_hash
+        if name in self._crashed:
+            raise self._crashed[name]
+        trial = self._trials.pop(name, None) or Trial(bundle)
+        try:
+            if wait:
+                trial.wait()
+            elif not trial.finished():
+                self._trials[name] = trial
+                return False
+        except BundleError as error:
+            self._crashed[name] = error
+            raise
+        return True
+
+    def _check_markets(self, deployed: DeployedModel) -> None:
+        """Refuse a model of markets whose bars do not come here: it would look in use."""
+        missing = sorted(set(deployed.markets) - self._listened) if self._listened is not None else []
+        if missing:
+            raise ModelError(
+                f"it trades {', '.join(missing)}, which this node does not listen to",
+                where=f"model {deployed.model}",
+                remedy="start the node again: it listens to what is deployed then",
+            )
 
     def _check_companions(self, bundle: Bundle) -> None:
         """Refuse a model that reads what the node does not hold, or another leader than the one it was made with."""

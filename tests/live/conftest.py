@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -166,3 +169,15 @@ def put_live(settings: Settings, bundle: models.Bundle, version: int = 1) -> Dep
     )
     deploy(settings.live_dir, deployed)
     return deployed
+
+
+def rewrite_model(bundle: models.Bundle, change: Callable[[str], str]) -> models.Bundle:
+    """Change a bundle's model and its hashes with it: what a fault in training, not on the disk, would leave."""
+    file, index_file = bundle.folder / "model.txt", bundle.folder / "bundle.json"
+    file.write_text(change(file.read_text()))
+    index = json.loads(index_file.read_text())
+    index["sha256"]["model.txt"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    lines = "".join(f"{index['sha256'][name]}  {name}\n" for name in models.bundle.CONTENT)
+    index["bundle_hash"] = hashlib.sha256(lines.encode()).hexdigest()
+    index_file.write_text(json.dumps(index))
+    return models.load(bundle.folder)

@@ -17,7 +17,7 @@ from nautilus_trader.common import Environment, LoggerConfig
 from nautilus_trader.live import LiveNode
 from nautilus_trader.model import TraderId
 
-from tests.live.conftest import MARKET, MakeBundle, put_live
+from tests.live.conftest import MARKET, MakeBundle, put_live, rewrite_model
 from trading_assets import features
 from trading_assets.candles import DECISION_BAR
 from trading_assets.errors import NodeError, SettingsError
@@ -156,6 +156,34 @@ def test_a_bundle_of_other_features_is_refused(
     shelf = ModelShelf(settings, lambda *_: None)
     assert not shelf.refresh()
     assert "but this code computes other" in shelf.refusals["syna"]
+
+
+def test_a_model_that_would_end_the_node_is_refused_and_the_one_in_use_stays(
+    settings: Settings, make_bundle: MakeBundle
+) -> None:
+    told: list[str] = []
+    shelf = ModelShelf(settings, lambda event, _: told.append(event))
+    put_live(settings, make_bundle(settings.bundles_dir))
+    shelf.refresh()
+    malformed = rewrite_model(
+        make_bundle(settings.bundles_dir, threshold=0.7), lambda text: text.replace("Tree=1", "Three=1")
+    )
+    put_live(settings, malformed, version=2)
+    while not shelf.refusals:
+        assert not shelf.refresh(wait=False)
+    assert not shelf.refresh()
+    assert "the model ends the process that loads it (signal 6)" in shelf.refusals["syna"]
+    assert shelf.of(MARKET).deployed.version == 1  # type: ignore[union-attr]
+    assert told == ["model deployed", "model refused"]
+
+
+def test_a_model_of_a_market_that_is_not_listened_to_is_refused(settings: Settings, make_bundle: MakeBundle) -> None:
+    shelf = ModelShelf(settings, lambda *_: None)
+    shelf.listen_to(["sample:NOISE/USDT:USDT"])
+    put_live(settings, make_bundle(settings.bundles_dir))
+    assert not shelf.refresh()
+    assert shelf.models == ()
+    assert f"it trades {MARKET}, which this node does not listen to; start the node again" in shelf.refusals["syna"]
 
 
 # -- history and gaps --------------------------------------------------------------------------------------------------
