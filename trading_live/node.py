@@ -16,6 +16,7 @@ from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, Market
 from trading_assets.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, Journal
 from trading_assets.settings import NodeSettings, Settings
+from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.instruments import instrument_id
 from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
 from trading_assets.strategies.risk import RiskGate
@@ -29,7 +30,7 @@ from trading_live.recovery import STARTED, Recovered, recover
 from trading_live.shelf import ModelShelf
 from trading_live.signals import LiveSignals
 from trading_live.supervisor import Hooks, Supervisor
-from trading_live.venue_clock import VenueView, look_at_replay
+from trading_live.venue_clock import ReplayClock, VenueView, WallClock, look_at_replay
 
 _LOG: Final = structlog.get_logger(__name__)
 _LONGEST_PAUSE_S: Final = 60
@@ -106,6 +107,7 @@ class _Run:
         self.signals: LiveSignals | None = None
         self.shelf = ModelShelf(settings, self.tell)
         self.replayed = settings.node.environment == "replay"
+        self.feed = self._new_feed()
 
     def run(self) -> None:
         """From the journal to the journal."""
@@ -133,6 +135,7 @@ class _Run:
             return
         self._load_models(recovered)
         markets = self._markets(recovered, view)
+        self.shelf.listen_to(markets)
         self.tell(STARTED, self._place())
         self.node = self._build(markets, recovered, view)
         self.beat("connecting")
@@ -160,6 +163,8 @@ class _Run:
     def beat(self, state: State) -> None:
         """Write the heartbeat."""
         histories = self.signals.histories if self.signals else {}
+        if state == "trading" and self._all_silent():
+            state = "silent"
         settings, now = self.settings.node, datetime.now(UTC)
         self.state = state
         self.presence.beat(
@@ -187,12 +192,17 @@ class _Run:
                     for market, history in histories.items()
                     if history.last is not None
                 },
-                waiting=self.signals.state() if self.signals else {},
+                waiting=(self.signals.state() if self.signals else {}) | self.feed.reasons(),
                 halted=self.strategy.halted if self.strategy else None,
                 refused=self.shelf.refusals,
                 detail=self.detail,
             )
         )
+
+    def _all_silent(self) -> bool:
+        """Whether no market that a model trades sends bars."""
+        traded = {market for model in self.shelf.models for market in model.deployed.markets}
+        return bool(traded) and all(self.feed.is_silent(market) for market in traded)
 
     def stop(self, failure: NodeError | None) -> None:
         """Stop the engine; the first failure counts."""
@@ -268,6 +278,7 @@ class _Run:
         node = build_engine(settings, markets, instruments, recovered)
         gate = RiskGate(settings.node.risk)
         recovered.restore(gate)
+        self.feed = self._new_feed()
         self.signals = LiveSignals(markets, self.shelf, lambda *gap: supervisor.missing(*gap))
         supervisor = Supervisor(
             settings.live_dir,
@@ -275,6 +286,8 @@ class _Run:
             self.signals,
             self.shelf,
             Hooks(self.tell, self.beat, self.stop),
+            self.feed,
+            max_step_pct=settings.node.feed.max_step_pct,
             poll=timedelta(seconds=settings.node.poll_deployment_s),
             replayed=self.replayed,
             close_only=self.close_only,
@@ -297,6 +310,7 @@ class _Run:
             plans=recovered.plans,
             blocked=self._blocked,
             beside=self.shelf.leader_of,
+            feed=self.feed,
         )
         strategy.on_decision = self.on_decision
         self.strategy = supervisor.strategy = strategy
@@ -305,10 +319,20 @@ class _Run:
         strategy.set_external_order_instrument_ids(list(instruments.values()))  # what is recovered is the strategy's
         return node
 
+    def _new_feed(self) -> FeedQuarantine:
+        clock = ReplayClock(self.settings) if self.replayed else WallClock()
+        return FeedQuarantine(self.settings.node.feed, clock, self._tell_feed, time.monotonic)
+
+    def _tell_feed(self, event: str, detail: str) -> None:
+        _LOG.warning(event, detail=detail)
+        self.tell(event, detail)
+
     def _blocked(self, signal: Signal) -> str | None:
         """Why nothing may be entered now."""
         if kill.engaged(self.settings.live_dir):
             return "the kill switch is on"
+        if (why := self.feed.refusal(signal.market)) is not None:
+            return f"the feed is not trusted: {why}"
         return None if self.replayed else too_late(signal.known_at, datetime.now(UTC), self.settings.node)
 
     def _strategy_journal(self, view: VenueView | None) -> Journal | MarketJournal:

@@ -16,8 +16,9 @@ from trading_assets.errors import NodeError
 LOCK_FILE: Final = "node.lock"
 HEARTBEAT_FILE: Final = "node.json"
 
-State = Literal["starting", "connecting", "warming up", "trading", "managing", "closing", "stopped"]
-"""``managing``: no model is in use, so nothing is entered; what is open keeps its stop, target and expiry."""
+State = Literal["starting", "connecting", "warming up", "trading", "silent", "managing", "closing", "stopped"]
+"""``silent``: no market that a model trades sends bars any more; the node listens on.
+``managing``: no model is in use, so nothing is entered; what is open keeps its stop, target and expiry."""
 
 
 class RunningModel(BaseModel):

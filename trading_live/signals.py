@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import DECISION_BAR, OHLCV, TS
+from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, OHLCV, TS
 from trading_assets.features import LOOKBACK_BARS, warm_up
 from trading_assets.models.decision import decide
 from trading_assets.strategies.signals import ClosedBar, Signal
@@ -51,6 +51,11 @@ class BarHistory:
     def known_at(self, moment: datetime) -> pl.DataFrame:
         """The bars that had closed at a moment: ``known_at`` and ``close``, as features read a leader."""
         return self.frame.select("known_at", "close").filter(pl.col("known_at") <= moment)
+
+    def around(self, first: datetime, last: datetime) -> tuple[ClosedBar | None, ClosedBar | None]:
+        """The bar that opened before an instant, and the one that opened after another; None where there is none."""
+        before, after = self.frame.filter(pl.col("ts") < first).tail(1), self.frame.filter(pl.col("ts") > last).head(1)
+        return _bar(before), _bar(after)
 
     def append(self, bar: ClosedBar) -> None:
         """Add the newest bar."""
@@ -96,7 +101,7 @@ class LiveSignals:
             return None
         history.append(bar)
         if last is not None and bar.ts > last + DECISION_BAR:
-            self._miss(bar.market, last + DECISION_BAR, bar.ts)
+            self.miss(bar.market, last + DECISION_BAR, bar.ts)
         if bar.market in self.waiting or history.height < history.rows:
             return None
         leader = self._shelf.leader_of(bar.market)
@@ -119,7 +124,7 @@ class LiveSignals:
         """Decide again, unless more bars were missed while the answer was under way: then these are asked for."""
         self.waiting.pop(market, None)
         if (later := self._later.pop(market, None)) is not None:
-            self._miss(market, *later)
+            self.miss(market, *later)
 
     def state(self) -> dict[str, str]:
         """Market -> why nothing is decided there."""
@@ -136,7 +141,8 @@ class LiveSignals:
         idle = {market: "no model deployed" for market in self.histories if self._shelf.of(market) is None}
         return idle | led | short | self.waiting
 
-    def _miss(self, market: str, since: datetime, until: datetime) -> None:
+    def miss(self, market: str, since: datetime, until: datetime) -> None:
+        """Ask for the bars that open in [since, until), and decide nothing until the answer is there."""
         if market in self.waiting:
             begun, _ = self._later.get(market, (since, until))
             self._later[market] = begun, until
@@ -164,6 +170,13 @@ class LiveSignals:
             model_version=deployed.version,
             bundle_hash=deployed.bundle_hash,
         )
+
+
+def _bar(row: pl.DataFrame) -> ClosedBar | None:
+    if row.is_empty():
+        return None
+    market, ts, known_at, *values = row.row(0)
+    return ClosedBar(market, DECISION_TIMEFRAME, ts, known_at, *values)
 
 
 def _frame(bars: Iterable[ClosedBar]) -> pl.DataFrame:

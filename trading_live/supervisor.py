@@ -18,6 +18,7 @@ from nautilus_trader.model import Bar, BarType, InstrumentId
 
 from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.errors import NodeError
+from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.instruments import bar_type, close_time, exact
 from trading_assets.strategies.model_strategy import ModelStrategy
 from trading_assets.strategies.plans import ExitReason
@@ -25,6 +26,7 @@ from trading_assets.strategies.signals import ClosedBar
 from trading_live import kill
 from trading_live.bar_requests import BarRequest, BarRequests
 from trading_live.engine import VenueUnreachable
+from trading_live.listening import SUBSCRIBE_EVERY, CatchUp, Listening, hold_steps
 from trading_live.presence import State
 from trading_live.shelf import ModelShelf
 from trading_live.signals import LiveSignals
@@ -70,8 +72,12 @@ class Supervisor(DataActor):
         Asked to follow the deployment manifest.
     hooks
         Ways out of the engine.
+    feed
+        Which markets' bars can be believed.
     poll
         How often the manifest is looked at.
+    max_step_pct
+        A lasting step of the price level within the look-back that is larger sets a market apart.
     replayed
         Whether bars carry historic times, so that the wall clock cannot tell a forming bar.
     close_only
@@ -89,8 +95,10 @@ class Supervisor(DataActor):
         signals: LiveSignals,
         shelf: ModelShelf,
         hooks: Hooks,
+        feed: FeedQuarantine,
         *,
         poll: timedelta,
+        max_step_pct: float,
         replayed: bool,
         close_only: bool = False,
     ) -> None:
@@ -105,12 +113,15 @@ class Supervisor(DataActor):
         self._signals = signals
         self._shelf = shelf
         self._hooks = hooks
+        self._feed = feed
         self._poll = poll
+        self._max_step_pct = max_step_pct
         self._replayed = replayed
         self._close_only = close_only
         self._requests = BarRequests(self._send, time.monotonic)
         self._state: State = "starting"
-        self._listening = False
+        self._listening: Listening | None = None
+        self._catch_up: CatchUp | None = None
         self._stopping = False
         self._halted = ""
         self._closing_since: float | None = None
@@ -163,7 +174,9 @@ class Supervisor(DataActor):
 
     def _take(self, market: str, bars: list[ClosedBar]) -> None:
         history = self._signals.histories[market]
-        fresh = history.merge(bar for bar in bars if self._replayed or bar.known_at <= _now())
+        closed = sorted((bar for bar in bars if self._replayed or bar.known_at <= _now()), key=lambda bar: bar.ts)
+        around = history.around(closed[0].ts, closed[-1].ts) if closed else (None, None)
+        fresh = history.merge(self._feed.believe(closed, before=around[0], after=around[1]))
         request = self._requests.answered(market)
         if request is None:
             return
@@ -178,12 +191,11 @@ class Supervisor(DataActor):
         else:
             _LOG.info("history is there", market=market, bars=history.height, wanted=history.rows)
         self._requests.go_on()
-        if not self._requests and not self._listening:
+        if not self._requests and self._listening is None:
             self._listen()
 
     def _listen(self) -> None:
         assert self.strategy is not None
-        self._listening = True
         short = {
             market: history.height
             for market, history in self._signals.histories.items()
@@ -193,7 +205,18 @@ class Supervisor(DataActor):
             self._hooks.tell("history is short", ", ".join(f"{market}: {rows} bars" for market, rows in short.items()))
         if self._closing_since is None:
             self._set("trading")
-        self.strategy.listen()
+        hold_steps(self._signals.histories.values(), self._feed, self._max_step_pct)
+        held = self.strategy.open_trades
+        first = sorted(self._instruments, key=lambda market: (market not in held, self._shelf.of(market) is None))
+        self._listening = Listening(self.strategy, self._feed, first)
+        timeframe = self.strategy.streams(first[0])[0][0]
+        self._catch_up = CatchUp(self._signals.histories, self._feed, timeframe, self._signals.miss, time.monotonic)
+        self._subscribe(None)
+
+    def _subscribe(self, _: Any) -> None:
+        assert self._listening is not None
+        if self._listening.subscribe_next():
+            self.clock.set_time_alert("subscribe", self.clock.utc_now() + SUBSCRIBE_EVERY, callback=self._subscribe)
 
     def _closed(self, bar: Bar) -> ClosedBar:
         known_at = close_time(bar.ts_event)
@@ -209,6 +232,7 @@ class Supervisor(DataActor):
             if not self._stopping and (silent := self._requests.chase()) is not None:
                 self._fail(f"the venue does not send the history of {silent}", "see data/logs", retry=True)
             self._report_halt()
+            self._watch_feed()
             if self._closing_since is None and (asked := self._closing_asked()) is not None:
                 self._begin_closing(*asked)
             elif self._closing_since is not None:
@@ -216,6 +240,13 @@ class Supervisor(DataActor):
         except Exception as error:
             _LOG.exception("supervisor")
             self._fail(f"the supervisor failed: {type(error).__name__}: {error}", "see the log")
+
+    def _watch_feed(self) -> None:
+        self._feed.watch()
+        if self._catch_up is not None and self._closing_since is None:
+            self._catch_up.look()
+        stepped = [history for market, history in self._signals.histories.items() if self._feed.is_held(market)]
+        hold_steps(stepped, self._feed, self._max_step_pct)
 
     def _report_halt(self) -> None:
         halted = self.strategy.halted if self.strategy is not None else None
@@ -234,7 +265,7 @@ class Supervisor(DataActor):
         self._set("closing")
         self._hooks.tell(reason.replace("_", " "), why)
         _LOG.warning("closing positions", reason=reason, why=why)
-        if not self._listening:
+        if self._listening is None:
             self._listen()  # no price, no fill
         if self.strategy is not None:
             self.strategy.flatten(reason)
@@ -256,7 +287,7 @@ class Supervisor(DataActor):
 
     def _follow(self) -> None:
         try:
-            self._shelf.refresh()
+            self._shelf.refresh(wait=False)
         except Exception as error:
             _LOG.exception("deployments")
             self._hooks.tell("deployments unreadable", f"{type(error).__name__}: {error}")

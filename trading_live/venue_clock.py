@@ -7,11 +7,13 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from trading_assets.errors import NodeError
 from trading_assets.settings import Settings
 from trading_assets.strategies.instruments import raw_symbol
+
+_GLANCE_S: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,38 @@ def look_at_replay(settings: Settings, *, timeout_s: float = 5.0) -> VenueView:
             where=address,
             remedy="start trading replay first, or set node.environment to testnet or live",
         ) from None
+
+
+class WallClock:
+    """The clock of this machine: what a venue's bars are compared with."""
+
+    remote = False
+
+    def now(self) -> datetime:
+        """UTC."""
+        return datetime.now(UTC)
+
+
+class ReplayClock:
+    """The local exchange's clock, asked for over HTTP.
+
+    Parameters
+    ----------
+    settings
+        Name the local exchange.
+    """
+
+    remote = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = f"{replay_http(settings)}/fapi/v1/time"
+
+    def now(self) -> datetime | None:
+        """The replayed time; None while the local exchange does not answer."""
+        try:
+            return datetime.fromtimestamp(_get(self._url, _GLANCE_S)["serverTime"] / 1000, UTC)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
 
 def replay_http(settings: Settings) -> str:

@@ -7,7 +7,7 @@ Secrets never stand here: exchange keys are read from the environment where they
 from trading_assets.secrets import KEYS_PREFIX
 from trading_assets.settings.data import FetchSettings, History, MarketSettings, ScheduleSettings, StoreSettings
 from trading_assets.settings.features import FeatureSettings
-from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings, RiskSettings
+from trading_assets.settings.live import FeedSettings, NodeSettings, RecordSettings, ReplaySettings, RiskSettings
 from trading_assets.settings.origin import carry
 from trading_assets.settings.places import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, settings_file
 from trading_assets.settings.quality import QualitySettings, Severity
@@ -33,6 +33,7 @@ __all__ = [
     "FeatureSettings",
     "FetchSettings",
     "FilesSource",
+    "FeedSettings",
     "GateSettings",
     "History",
     "LabelSettings",

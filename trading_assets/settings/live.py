@@ -17,6 +17,24 @@ class RiskSettings(Section):
     max_orders_per_minute: int = Field(10, ge=1)
 
 
+class FeedSettings(Section):
+    """What a venue's bars must be like to be traded on, market by market."""
+
+    max_move_pct: Positive = Field(
+        30.0,
+        description="A price farther from the last plausible close is implausible; of 290,000 15-minute bars of eight "
+        "large markets (2023-04 to 2024-04) two moved farther.",
+    )
+    max_step_pct: Positive = Field(
+        100.0, description="A lasting step beyond this (split, new denomination) is left to a person."
+    )
+    agreeing_bars: int = Field(5, ge=1, description="So many bars in a row that agree end a quarantine.")
+    clock_tolerance_s: Positive = Field(
+        5.0, description="A bar that ends later than this by our clock is of the future."
+    )
+    max_silence_s: Positive = Field(150.0, description="A market is silent when a bar is overdue by this.")
+
+
 class NodeSettings(Section):
     """The live node."""
 
@@ -30,6 +48,7 @@ class NodeSettings(Section):
     connect_timeout_s: int = Field(30, ge=1, description="How long the venue may take to answer at a start.")
     connect_attempts: int = Field(20, ge=1, description="Starts before the node gives up; pauses of 1, 2, 4 ... 60 s.")
     max_decision_delay_s: Positive = Field(30.0, description="A bar that comes later is not entered on (live).")
+    feed: FeedSettings = FeedSettings()
     risk: RiskSettings = RiskSettings()
 
 

@@ -14,6 +14,7 @@ from nautilus_trader.trading import Strategy, StrategyConfig
 
 from trading_assets.candles import timeframe_delta
 from trading_assets.strategies.cash import SpotCash, settled_balance
+from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.guard import guarded
 from trading_assets.strategies.instruments import bar_type, close_time, event_time, exact, instrument_id
 from trading_assets.strategies.keeper import TradeKeeper
@@ -93,6 +94,9 @@ class ModelStrategy(Strategy):
     beside
         Market -> the other market whose bar of the same close its decision reads, or None. Such a decision waits for
         that bar, until a bar of any market that ends later shows that it does not come.
+    feed
+        Asked about each bar: nothing is done on one that it does not admit. A backtest needs none, its candles are
+        checked before.
 
     Notes
     -----
@@ -116,6 +120,7 @@ class ModelStrategy(Strategy):
         plans: Iterable[TradePlan] = (),
         blocked: Callable[[Signal], str | None] | None = None,
         beside: Callable[[str], str | None] | None = None,
+        feed: FeedQuarantine | None = None,
     ) -> None:
         super().__init__()
         self.halted: str | None = None
@@ -128,6 +133,7 @@ class ModelStrategy(Strategy):
         self._gate = gate
         self._blocked = blocked
         self._beside = beside or (lambda _: None)
+        self._feed = feed
         self._instruments = {m: InstrumentId.from_str(instrument_id(m, settings.venue)) for m in settings.markets}
         self._bar_length = timeframe_delta(settings.decision_timeframe)
         self._decision_bars = self._bars(settings.decision_timeframe)
@@ -152,9 +158,16 @@ class ModelStrategy(Strategy):
         return self._trades.now
 
     def listen(self) -> None:
-        """Subscribe to the bars."""
-        for wanted in (*self._execution_bars, *self._decision_bars):
-            self.subscribe_bars(wanted)
+        """Subscribe to the bars of all markets."""
+        for market in self._settings.markets:
+            for _, wanted in self.streams(market):
+                self.subscribe_bars(wanted)
+
+    def streams(self, market: str) -> list[tuple[str, BarType]]:
+        """Timeframe and bars that a market is followed by, the finer ones first."""
+        kinds = [(self._settings.execution_timeframe or "", self._execution_bars)]
+        kinds.append((self._settings.decision_timeframe, self._decision_bars))
+        return [(timeframe, wanted) for timeframe, bars in kinds for wanted, name in bars.items() if name == market]
 
     def is_flat(self) -> bool:
         """Whether no trade is on its way and no position is open."""
@@ -186,17 +199,15 @@ class ModelStrategy(Strategy):
     @guarded
     def on_bar(self, bar: Bar) -> None:
         """Mind the open trade; on a decision bar, decide."""
-        now = close_time(bar.ts_event)
-        self._trades.now = max(now, self._trades.now or now)  # a bar that comes late does not turn the clock back
-        market = self._decision_bars.get(bar.bar_type)
-        if market is None:
-            self._on_execution_bar(self._execution_bars[bar.bar_type], now, bar.close.as_double())
-            self._go_on()
+        closed = self._closed(bar)
+        if self._feed is not None and not self._feed.admits(closed):
             return
-        prices = (exact(bar.open), exact(bar.high), exact(bar.low), exact(bar.close))
-        timeframe = self._settings.decision_timeframe
-        closed = ClosedBar(market, timeframe, now - self._bar_length, now, *prices, exact(bar.volume))
-        self._early.append(closed)
+        now = closed.known_at
+        self._trades.now = max(now, self._trades.now or now)  # a bar that comes late does not turn the clock back
+        if bar.bar_type in self._decision_bars:
+            self._early.append(closed)
+        else:
+            self._on_execution_bar(closed.market, now, bar.close.as_double())
         self._go_on()
 
     @guarded
@@ -208,6 +219,15 @@ class ModelStrategy(Strategy):
     def on_position_event(self, event: Any) -> None:
         """Journal it and follow it up."""
         self._trades.on_position_event(event)
+
+    def _closed(self, bar: Bar) -> ClosedBar:
+        market = self._decision_bars.get(bar.bar_type)
+        timeframe = self._settings.decision_timeframe
+        if market is None:
+            market, timeframe = self._execution_bars[bar.bar_type], self._settings.execution_timeframe or timeframe
+        now = close_time(bar.ts_event)
+        prices = (exact(bar.open), exact(bar.high), exact(bar.low), exact(bar.close))
+        return ClosedBar(market, timeframe, now - timeframe_delta(timeframe), now, *prices, exact(bar.volume))
 
     def _on_execution_bar(self, market: str, now: datetime, price: float) -> None:
         self._executed[market] = now

@@ -55,6 +55,8 @@ class Player:
         The replayed clock.
     paused
         Whether it stands still.
+    spoil
+        Makes of a bar what is sent instead; None sends nothing. For rehearsing with bars that cannot be believed.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Player:
         self.tape = tape
         self.now_ms = epoch_ms(tape.start)
         self.paused = False
+        self.spoil: Callable[[Kline], Kline | None] = lambda bar: bar
         self._clients = clients
         self._speed = speed
         self._hold = hold
@@ -145,7 +148,9 @@ class Player:
     async def _send(self, bar: Kline) -> None:
         noted = self._on_sent
         note = None if noted is None else lambda: noted(bar, time.time_ns())
-        await self._clients.publish(f"{bar.symbol.lower()}@kline_{bar.interval}", bar.message(), note)
+        sent = self.spoil(bar)
+        if sent is not None:
+            await self._clients.publish(f"{bar.symbol.lower()}@kline_{bar.interval}", sent.message(), note)
 
     def _report(self, *, force: bool = False) -> None:
         if self._on_progress is None or (not force and time.monotonic() - self._reported < _PROGRESS_S):

@@ -157,6 +157,10 @@ class ReplayServer:
         """Let the clock run again."""
         self._player.paused = False
 
+    def spoil(self, change: Callable[[Kline], Kline | None]) -> None:
+        """Send what ``change`` makes of each bar from now on, or nothing where it makes None of it."""
+        self._player.spoil = change
+
     def begin_outage(self) -> None:
         """Drop every client and refuse new ones; the replayed clock goes on."""
         self._outage = True
