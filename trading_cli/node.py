@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the lo
 def paper(
     port: Port = None,
     close_only: Annotated[bool, typer.Option("--close-only", help="Close what is open, then end.")] = False,
+    supervised: Annotated[bool, typer.Option("--supervised", help="Start it again after it died.")] = False,
 ) -> None:
     """Run the node: the deployed models on the venue's market data, orders filled in a sandbox."""
     from trading_assets.features import LIVE_ENVIRONMENT
@@ -38,7 +40,12 @@ def paper(
         settings = load_settings()
         if port is not None:
             settings = settings.model_copy(update={"replay": settings.replay.model_copy(update={"port": port})})
-        logs.configure(settings, "node")
+        logs.configure(settings, "node-supervisor" if supervised else "node")
+        if supervised:
+            from trading_live.restarts import supervise
+
+            flags = [*(["--close-only"] if close_only else []), *([] if port is None else ["--port", str(port)])]
+            raise typer.Exit(supervise(settings, [sys.executable, "-m", "trading_cli", "paper", *flags]))
         place = f"{settings.node.venue} ({settings.node.environment})"
         from trading_live.node import run_node
 

@@ -27,6 +27,7 @@ from trading_live.interrupts import stops_engine
 from trading_live.market_time import MarketJournal
 from trading_live.presence import Heartbeat, Presence, RunningModel, State
 from trading_live.recovery import STARTED, Recovered, recover
+from trading_live.restarts import node_name
 from trading_live.shelf import ModelShelf
 from trading_live.signals import LiveSignals
 from trading_live.supervisor import Hooks, Supervisor
@@ -64,7 +65,7 @@ def run_node(settings: Settings, *, on_decision: OnDecision | None = None, close
     presence = Presence(settings.live_dir)
     presence.acquire()
     try:
-        journal = Journal(settings.live_dir / JOURNAL_FILE, f"{settings.node.mode}-{settings.node.environment}")
+        journal = Journal(settings.live_dir / JOURNAL_FILE, node_name(settings.node))
         try:
             _Run(settings, presence, journal, on_decision, close_only=close_only).run()
         finally:

@@ -52,9 +52,9 @@ class Desk:
     faults: Faults = field(default_factory=Faults)
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, module: str = "trading_live") -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "trading_live", *arguments],
+            [sys.executable, "-m", module, *arguments],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
