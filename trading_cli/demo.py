@@ -17,6 +17,7 @@ from rich.table import Table
 
 from trading_assets import logs
 from trading_assets.errors import NodeError, TradingError
+from trading_assets.precision import money
 from trading_assets.settings import PROJECT_ROOT, Settings, load_settings
 from trading_assets.store import TABLES, configured_store
 from trading_cli.backfill import backfill_markets, judge_models, require_models, verdicts
@@ -168,7 +169,7 @@ def _load_journal(settings: Settings) -> None:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:,.2f}"
+        return money(value)
     return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from trading_assets import logs
 from trading_assets.errors import SettingsError
+from trading_assets.precision import significant
 from trading_assets.settings import load_settings
 from trading_cli.console import console, progress, synthetic_note
 
@@ -112,8 +113,8 @@ def status() -> None:
     positions = Table("open position", "quantity", "average price", "stop", "target", "expires")
     for one in now.positions:
         prices = (one.average_price, one.stop_price, one.target_price)
-        cells = ("-" if price is None else f"{price:,.4f}" for price in prices)
-        positions.add_row(named(one.market), f"{one.quantity:,.4f}", *cells, str(one.expires_at or "-"))
+        cells = ("-" if price is None else significant(price) for price in prices)
+        positions.add_row(named(one.market), significant(one.quantity), *cells, str(one.expires_at or "-"))
     signals = Table("newest signals: bar", "market", "decision")
     for row in now.signals.tail(_NEWEST_SIGNALS).iter_rows(named=True):
         signals.add_row(f"{row['bar_ts']:%Y-%m-%d %H:%M}", named(row["market"]), f"{row['action']}: {row['reason']}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from functools import cache
 
 import polars as pl
@@ -11,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.backtest.worlds import EXACT, A, backtest, candles, random_signals, walk
+from tests.scaling import rescaled
 from trading_assets.backtest import venue
 from trading_assets.backtest.engine import BacktestResult
 from trading_assets.backtest.slices import MarketRules
@@ -20,15 +20,6 @@ MINUTES = 3_000
 SIGNALS = random_signals(A, MINUTES, seed=1)
 SMALL = EXACT.model_copy(update={"slippage_probability": 0.5, "starting_balance": 1_000.0})
 """Positions of 100: at the smallest price, a trillion coins."""
-
-
-def rescaled(frame: pl.DataFrame, price: int, volume: int) -> pl.DataFrame:
-    """Candles in other units, each number the float of its decimal text, as an exchange would send it."""
-    powers = dict.fromkeys(("open", "high", "low", "close"), price) | {"volume": volume}
-    return frame.with_columns(
-        pl.Series(name, [float(f"{Decimal(repr(value)).scaleb(power)}") for value in frame[name]])
-        for name, power in powers.items()
-    )
 
 
 @cache

@@ -338,12 +338,3 @@ def test_what_cannot_be_replayed_is_said(live_settings: Settings) -> None:
         open_replay(live_settings, markets=[MARKET], start=START + timedelta(days=90))
     with pytest.raises(MissingCandles, match="run trading backfill"):
         open_replay(live_settings, markets=["sample:SYNB/USDT:USDT"])
-
-
-def test_prices_that_need_more_decimals_keep_them() -> None:
-    from trading_live.replay.tape import _decimals
-
-    values = pl.Series([1.5, 2.25, 1e-5]).to_numpy()
-    assert _decimals(values) == 5
-    assert _decimals(pl.Series([1.0, 2.0]).to_numpy()) == 0
-    assert _decimals(pl.Series([1 / 3]).to_numpy()) == 8

@@ -12,16 +12,10 @@ from typing import Any, Final
 import polars as pl
 
 from trading_assets.backtest import ledger, metrics
-from trading_assets.backtest.slices import (
-    MAX_QUANTITY,
-    TICKS_PER_BAR,
-    MarketRules,
-    closing_slices,
-    decision_bars,
-    price_path,
-)
+from trading_assets.backtest.slices import TICKS_PER_BAR, MarketRules, closing_slices, decision_bars, price_path
 from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, Market, timeframe_delta
-from trading_assets.errors import MissingCandles, ModelError, SettingsError, TradingError
+from trading_assets.errors import InvalidFrame, MissingCandles, ModelError, SettingsError, TradingError
+from trading_assets.precision import MAX_QUANTITY
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
 from trading_assets.strategies.limits import CUT
@@ -269,7 +263,10 @@ def _rules(market: str, candles: pl.DataFrame, settings: BacktestSettings, risk:
             where=market,
             remedy="lower backtest.starting_balance or position_share, or use a market quoted in larger units",
         )
-    return MarketRules.of(candles, capital=settings.starting_balance)
+    try:
+        return MarketRules.of(candles, capital=settings.starting_balance)
+    except InvalidFrame as error:
+        raise InvalidFrame(error.what, where=market, remedy=error.remedy) from None
 
 
 def _one_quote(markets: tuple[str, ...]) -> None:

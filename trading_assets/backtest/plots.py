@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import polars as pl
 
+from trading_assets.precision import significant
 from trading_assets.validation.calibration import reliability
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def summary_png(equity: pl.DataFrame, *, starting_balance: float, title: str) ->
 
 
 def _thousands(value: float, _: float) -> str:
-    return f"{value:,.0f}"
+    return significant(value, 4)
 
 
 def _date_axis(axes: Axes) -> None:

@@ -16,6 +16,7 @@ import polars as pl
 from trading_assets.backtest import plots, plots_of_features
 from trading_assets.backtest.engine import BacktestResult
 from trading_assets.backtest.gates import GateResult
+from trading_assets.precision import money
 from trading_assets.settings import BacktestSettings, LabelSettings
 from trading_assets.validation import brier_score, expected_calibration_error
 
@@ -193,7 +194,7 @@ def format_metric(value: float, kind: str) -> str:
         case "count":
             return f"{value:,.0f}"
         case "money":
-            return f"{value:,.2f}"
+            return money(value)
         case _:
             return f"{value:,.2f}"
 

@@ -20,26 +20,16 @@ from typing import Final
 import polars as pl
 
 from trading_assets.candles import timeframe_delta
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.errors import SettingsError
+from trading_assets.precision import MAX_DECIMALS, MAX_QUANTITY, magnitude, price_decimals, step
 
 TICKS_PER_BAR: Final = 4
 """The engine splits a bar's volume over open, high, low and close; each is to offer the candle's whole volume."""
 
-MAX_DECIMALS: Final = 16
-MAX_PRICE: Final = 1.7e13
-MAX_QUANTITY: Final = 3.4e13
-"""What the engine's fixed-point numbers hold: decimals, the largest price, the largest quantity or volume of a bar."""
-
-_END: Final = timedelta(milliseconds=1)
-_DIGITS: Final = 10
-"""After a price's first one: prices that are not whole ticks are rounded to so many significant digits."""
-
-_TELLING: Final = 10
-"""Price moves in whole ticks that tell a tick of more than a hundredth of the price from a market that stood still."""
-
 _LOT_SHARE: Final = 1e-5
 """Of the capital: a step of quantity is worth at most so much."""
 
+_END: Final = timedelta(milliseconds=1)
 _ROUNDING: Final = 0.95
 """Barriers move by up to a tick when they are rounded: candles a little narrower are split too."""
 
@@ -63,8 +53,7 @@ class MarketRules:
     def of(cls, candles: pl.DataFrame, *, capital: float = 100_000.0) -> MarketRules:
         """The largest power of ten that all prices are multiples of; quantities in steps worth little of the capital.
 
-        Both follow the prices, so that a market in other units has other steps and the same trades. Prices that are
-        not multiples of anything are cut after eleven significant digits of the lowest.
+        Both follow the prices, so that a market in other units has other steps and the same trades.
 
         Parameters
         ----------
@@ -78,17 +67,9 @@ class MarketRules:
         InvalidFrame
             If a price is larger than the engine's numbers hold, or too small for their decimals.
         """
-        prices = candles.select(pl.concat_list(_OHLC).explode().alias("price")).to_series()
-        lowest, highest = prices.min(), prices.max()
-        assert isinstance(lowest, float)
-        assert isinstance(highest, float)
-        if highest > MAX_PRICE:
-            raise InvalidFrame(
-                f"a price of {highest:.6g} is more than the engine holds, {MAX_PRICE:g}", remedy="leave this market out"
-            )
-        decimals = _decimals(prices, lowest)
+        decimals = price_decimals(candles.select(pl.concat_list(_OHLC).explode()).to_series())
         price = float(candles["close"].median() or 1.0)  # type: ignore[arg-type]
-        return cls(decimals, min(_magnitude(price) - _magnitude(capital * _LOT_SHARE) + 1, MAX_DECIMALS))
+        return cls(decimals, min(magnitude(price) - magnitude(capital * _LOT_SHARE) + 1, MAX_DECIMALS))
 
     @property
     def price_precision(self) -> int:
@@ -103,12 +84,12 @@ class MarketRules:
     @property
     def tick(self) -> float:
         """The smallest price step."""
-        return float(f"1e{-self.price_decimals}")
+        return step(self.price_decimals)
 
     @property
     def lot(self) -> float:
         """The smallest step of a quantity."""
-        return float(f"1e{-self.size_decimals}")
+        return step(self.size_decimals)
 
 
 def decision_bars(candles: pl.DataFrame, *, timeframe: str, decision_timeframe: str, until: datetime) -> pl.DataFrame:
@@ -219,29 +200,3 @@ def _leg(start: str, through: str, end: str) -> list[pl.Expr]:
         pl.min_horizontal(points).alias("low"),
         points[2].alias("close"),
     ]
-
-
-def _decimals(prices: pl.Series, lowest: float) -> int:
-    """The fewest decimals that write every price, negative where all are multiples of ten."""
-    enough = _DIGITS - _magnitude(lowest)
-    moves = int((prices.diff().drop_nulls() != 0).sum())
-    fewest = -_magnitude(lowest) if moves >= _TELLING else 2 - _magnitude(lowest)
-    for decimals in range(fewest, min(enough, MAX_DECIMALS) + 1):
-        if _fits(prices, decimals):
-            return decimals
-    if enough - 2 > MAX_DECIMALS:  # rounding there would change the price by more than a hundred-millionth
-        raise InvalidFrame(
-            f"a price of {lowest:.6g} has more decimals than the engine holds, {MAX_DECIMALS}",
-            remedy="use a market quoted in larger units (e.g. 1000 coins)",
-        )
-    return min(enough, MAX_DECIMALS)
-
-
-def _fits(prices: pl.Series, decimals: int) -> bool:
-    steps = prices * 10.0**decimals if decimals >= 0 else prices / 10.0**-decimals
-    return bool(((steps.round() - steps).abs() <= steps * 1e-12).all())
-
-
-def _magnitude(value: float) -> int:
-    """The power of ten of the first digit: 2 for 150, -5 for 8e-5."""
-    return int(f"{value:e}".partition("e")[2])

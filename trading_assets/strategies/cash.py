@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trading_assets.candles import Market
+from trading_assets.precision import money
 from trading_assets.strategies.keeper import TradeKeeper
 from trading_assets.strategies.plans import TradePlan
 
@@ -47,7 +48,7 @@ class SpotCash:
         if Market.parse(market).is_perpetual:
             return None
         cost, free = worth * (1 + self.taker_fee_bps / 1e4), balance - self._bound()
-        return f"{NO_CASH}: {cost:,.2f} with fees, {free:,.2f} free" if cost > free else None
+        return f"{NO_CASH}: {money(cost)} with fees, {money(free)} free" if cost > free else None
 
     def order(self, market: str, worth: float) -> None:
         """Note what an entry on its way will cost."""
@@ -69,7 +70,7 @@ def settled_balance(portfolio: Any, instrument: Any) -> float:
     currency, venue = instrument.quote_currency, instrument.id.venue
 
     def amount(found: Mapping[Any, Any]) -> float:
-        money = found.get(currency)
-        return 0.0 if money is None else float(money.as_double())
+        held = found.get(currency)
+        return 0.0 if held is None else float(held.as_double())
 
     return amount(portfolio.equity(venue)) - amount(portfolio.unrealized_pnls(venue))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from trading_assets.precision import MAX_PRICE, MAX_QUANTITY, money
 from trading_assets.strategies.instruments import exact
 
 CUT: Final = "too little volume in the bar"
@@ -40,12 +41,12 @@ class OrderLimits:
 
     @classmethod
     def of(cls, instrument: Any) -> Self:
-        """The limits that an engine's instrument names; a missing one is no limit."""
+        """The limits that an engine's instrument names; a missing one is what the engine's numbers hold."""
 
         def said(value: Any, otherwise: float) -> float:
             return otherwise if value is None else exact(value)
 
-        def money(value: Any, otherwise: float) -> float:
+        def amount(value: Any, otherwise: float) -> float:
             return otherwise if value is None else float(value.as_decimal())
 
         step = exact(instrument.size_increment)
@@ -53,11 +54,11 @@ class OrderLimits:
             step=step,
             tick=exact(instrument.price_increment),
             min_quantity=max(said(instrument.min_quantity, step), step),
-            max_quantity=said(instrument.max_quantity, math.inf),
-            min_notional=money(instrument.min_notional, 0.0),
-            max_notional=money(instrument.max_notional, math.inf),
+            max_quantity=said(instrument.max_quantity, MAX_QUANTITY),
+            min_notional=amount(instrument.min_notional, 0.0),
+            max_notional=amount(instrument.max_notional, math.inf),
             min_price=said(instrument.min_price, 0.0),
-            max_price=said(instrument.max_price, math.inf),
+            max_price=said(instrument.max_price, MAX_PRICE),
         )
 
     def whole_steps(self, quantity: float) -> float:
@@ -83,10 +84,10 @@ class OrderLimits:
         lowest, highest = quantity * min(price, stop), quantity * max(price, target)
         if lowest < self.min_notional:
             at = "" if quantity * price < self.min_notional else " at the stop"
-            return f"notional{at} {lowest:,.2f} below the venue's minimum {self.min_notional:,.2f}"
+            return f"notional{at} {money(lowest)} below the venue's minimum {money(self.min_notional)}"
         if highest > self.max_notional:
             at = "" if quantity * price > self.max_notional else " at the target"
-            return f"notional{at} {highest:,.2f} above the venue's maximum {self.max_notional:,.2f}"
+            return f"notional{at} {money(highest)} above the venue's maximum {money(self.max_notional)}"
         if stop < max(self.min_price, self.tick):
             return f"stop price {stop:.12g} below the venue's lowest price {max(self.min_price, self.tick):.12g}"
         if target > self.max_price:

@@ -13,6 +13,7 @@ from nautilus_trader.model import Bar, BarType, InstrumentId, OrderSide, Strateg
 from nautilus_trader.trading import Strategy, StrategyConfig
 
 from trading_assets.candles import timeframe_delta
+from trading_assets.precision import money
 from trading_assets.strategies.cash import SpotCash, settled_balance
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.guard import guarded
@@ -308,7 +309,7 @@ class ModelStrategy(Strategy):
         )
         stop, target = bar.close * (1 - signal.stop_loss_pct / 100), bar.close * (1 + signal.take_profit_pct / 100)
         if (denial := limits.refusal(quantity, bar.close, stop=stop, target=target)) is not None:
-            return "refuse", f"{cut}: {denial}" if cut else f"{denial}, for {notional:,.2f}", None
+            return "refuse", f"{cut}: {denial}" if cut else f"{denial}, for {money(notional)}", None
         worth, balance = quantity * bar.close, settled_balance(self.portfolio, instrument)
         if (refusal := self._cash.refusal(signal.market, worth, balance=balance)) is not None:
             return "refuse", refusal, None

@@ -6,6 +6,7 @@ from collections import deque
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from trading_assets.precision import money
 from trading_assets.settings import RiskSettings
 
 _MINUTE: Final = timedelta(minutes=1)
@@ -45,10 +46,10 @@ class RiskGate:
         """
         limits = self.limits
         if notional > limits.max_position_notional:
-            return f"position notional {notional:,.2f} above the limit {limits.max_position_notional:,.2f}"
+            return f"position notional {money(notional)} above the limit {money(limits.max_position_notional)}"
         loss = -self.realised(now)
         if loss >= limits.max_daily_loss:
-            return f"daily loss {loss:,.2f} on {now:%Y-%m-%d} UTC reached the limit {limits.max_daily_loss:,.2f}"
+            return f"daily loss {money(loss)} on {now:%Y-%m-%d} UTC reached the limit {money(limits.max_daily_loss)}"
         count = self.orders_in_minute(now) + orders
         if count > limits.max_orders_per_minute:
             return f"orders per minute {count} above the limit {limits.max_orders_per_minute}"

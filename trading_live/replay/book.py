@@ -77,11 +77,11 @@ def update(one: Instrument, at_ms: int, now: Levels, before_ms: int, before: Lev
 def decimal(units: int, decimals: int) -> str:
     """Whole units of the last decimal as text.
 
-    >>> decimal(1005, 2)
-    '10.05'
+    >>> decimal(1005, 2), decimal(12, -3)
+    ('10.05', '12000')
     """
-    if not decimals:
-        return str(units)
+    if decimals <= 0:
+        return str(units * 10**-decimals)
     whole, rest = divmod(units, 10**decimals)
     return f"{whole}.{rest:0{decimals}d}"
 

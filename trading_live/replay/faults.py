@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
@@ -246,8 +247,12 @@ def _changed(fault: Fault, rows: list[Any]) -> list[Any]:
 def _unsettled(row: Any) -> Any:
     """A row that changes later: a bar that closes at its open with less volume, half of a funding rate."""
     if isinstance(row, dict):
-        return row | {"fundingRate": f"{float(row['fundingRate']) / 2:.8f}"}
-    return [*row[:4], row[1], f"{float(row[5]) / 2:.8f}", *row[6:]]
+        return row | {"fundingRate": _half(row["fundingRate"])}
+    return [*row[:4], row[1], _half(row[5]), *row[6:]]
+
+
+def _half(text: str) -> str:
+    return f"{Decimal(text) / 2:f}"
 
 
 def _hides(fault: Fault, ms: int) -> bool:

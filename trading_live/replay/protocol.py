@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
 from trading_assets.candles import Market
+from trading_assets.precision import MAX_PRICE, MAX_QUANTITY, fixed, step
 from trading_live.replay.streams import snapshot
 from trading_live.replay.tape import Instrument, Tape
 
@@ -15,6 +16,10 @@ MAX_KLINES: Final = 1500
 DEFAULT_KLINES: Final = 500
 MAX_PAYMENTS: Final = 1000
 DEFAULT_PAYMENTS: Final = 100
+_LARGEST_PRICE: Final = fixed(MAX_PRICE, 0)
+_LARGEST_QUANTITY: Final = fixed(MAX_QUANTITY, 0)
+"""No order is denied for its size: the venue's own limits are those of the client's numbers."""
+
 BOOK_LIMITS: Final = (5, 10, 20, 50, 100, 500, 1000)
 
 
@@ -165,7 +170,7 @@ def _premium(instrument: Instrument, now_ms: int) -> dict[str, Any]:
 def spot_symbol_info(one: Instrument) -> dict[str, Any]:
     """One symbol of the spot ``exchangeInfo``, with the precision of its candles."""
     market = Market.parse(one.market)
-    tick, step = (f"{10.0**-decimals:.{decimals}f}" for decimals in (one.price_decimals, one.volume_decimals))
+    tick, lot = (fixed(step(decimals), decimals) for decimals in (one.price_decimals, one.volume_decimals))
     return {
         "symbol": one.symbol,
         "status": "TRADING",
@@ -179,8 +184,8 @@ def spot_symbol_info(one: Instrument) -> dict[str, Any]:
         "permissionSets": [["SPOT"]],
         "permissions": [],
         "filters": [
-            {"filterType": "PRICE_FILTER", "tickSize": tick, "minPrice": tick, "maxPrice": "100000000"},
-            {"filterType": "LOT_SIZE", "stepSize": step, "minQty": step, "maxQty": "100000000"},
+            {"filterType": "PRICE_FILTER", "tickSize": tick, "minPrice": tick, "maxPrice": _LARGEST_PRICE},
+            {"filterType": "LOT_SIZE", "stepSize": lot, "minQty": lot, "maxQty": _LARGEST_QUANTITY},
         ],
     }
 
@@ -188,7 +193,7 @@ def spot_symbol_info(one: Instrument) -> dict[str, Any]:
 def symbol_info(one: Instrument) -> dict[str, Any]:
     """One symbol of ``exchangeInfo``, with the precision of its candles."""
     market = Market.parse(one.market)
-    tick, step = (f"{10.0**-decimals:.{decimals}f}" for decimals in (one.price_decimals, one.volume_decimals))
+    tick, lot = (fixed(step(decimals), decimals) for decimals in (one.price_decimals, one.volume_decimals))
     return {
         "symbol": one.symbol,
         "pair": one.symbol,
@@ -201,8 +206,8 @@ def symbol_info(one: Instrument) -> dict[str, Any]:
         "baseAsset": market.base,
         "quoteAsset": market.quote,
         "marginAsset": market.quote,
-        "pricePrecision": one.price_decimals,
-        "quantityPrecision": one.volume_decimals,
+        "pricePrecision": max(one.price_decimals, 0),
+        "quantityPrecision": max(one.volume_decimals, 0),
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
         "underlyingType": "COIN",
@@ -214,9 +219,9 @@ def symbol_info(one: Instrument) -> dict[str, Any]:
         "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
         "filters": [
-            {"filterType": "PRICE_FILTER", "tickSize": tick, "minPrice": tick, "maxPrice": "100000000"},
-            {"filterType": "LOT_SIZE", "stepSize": step, "minQty": step, "maxQty": "100000000"},
-            {"filterType": "MARKET_LOT_SIZE", "stepSize": step, "minQty": step, "maxQty": "100000000"},
+            {"filterType": "PRICE_FILTER", "tickSize": tick, "minPrice": tick, "maxPrice": _LARGEST_PRICE},
+            {"filterType": "LOT_SIZE", "stepSize": lot, "minQty": lot, "maxQty": _LARGEST_QUANTITY},
+            {"filterType": "MARKET_LOT_SIZE", "stepSize": lot, "minQty": lot, "maxQty": _LARGEST_QUANTITY},
             {"filterType": "MIN_NOTIONAL", "notional": "5"},
         ],
     }

@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from trading_assets.candles import EPOCH, OHLCV, timeframe_delta, timeframe_minutes
-from trading_assets.errors import MissingCandles
+from trading_assets.candles import DECISION_TIMEFRAME, EPOCH, OHLCV, timeframe_delta, timeframe_minutes
+from trading_assets.errors import InvalidFrame, MissingCandles
+from trading_assets.precision import check_volumes, fixed, price_decimals, step, volume_decimals
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES, FUNDING_RATES
@@ -21,8 +22,6 @@ from trading_live.replay.funding import NO_FUNDING, Funding
 
 INTERVALS: Final = ("5m", "15m", "1h", "4h", "1d")
 """Bars built from the candles, beside the candles' own timeframe."""
-
-MAX_DECIMALS: Final = 8
 
 BarsOf = Callable[[str, str], pl.DataFrame]
 """(market, interval) -> bars with ts, open, high, low, close, volume, sorted by ts."""
@@ -61,7 +60,7 @@ class Series:
     def kline(self, index: int) -> Kline:
         """The bar at a position."""
         *prices, volume = self._values[index]
-        texts = [f"{price:.{self._price}f}" for price in prices] + [f"{volume:.{self._volume}f}"]
+        texts = [fixed(price, self._price) for price in prices] + [fixed(volume, self._volume)]
         first, high, low, last, traded = texts
         return Kline(
             self.symbol,
@@ -72,14 +71,13 @@ class Series:
         )
 
     def ticks(self, index: int) -> list[int]:
-        """Open, high, low and close of a bar in units of the price's last decimal."""
-        scale = 10.0**self._price
-        return [round(float(price) * scale) for price in self._values[index, :4]]
+        """Open, high, low and close of a bar in ticks."""
+        tick = step(self._price)
+        return [round(float(price) / tick) for price in self._values[index, :4]]
 
     def lots(self, index: int) -> int:
-        """The volume of a bar in units of its last decimal."""
-        scale = 10.0**self._volume
-        return round(float(self._values[index, 4]) * scale)
+        """The volume of a bar in lots."""
+        return round(float(self._values[index, 4]) / step(self._volume))
 
     def closed(self, now_ms: int, *, start_ms: int | None, end_ms: int | None, limit: int) -> list[Kline]:
         """At most ``limit`` bars closed before ``now_ms``, opened in [start, end]; without start, the last ones."""
@@ -89,8 +87,8 @@ class Series:
         """The same bars as the JSON that ``GET /fapi/v1/klines`` returns."""
         closed = self._closed(now_ms, start_ms, end_ms, limit)
         found = slice(closed.start, closed.stop)
-        price = f'"%.{self._price}f",' * 4
-        row = f'[%d,{price}"%.{self._volume}f",%d,"0",1,"0","0","0"]'
+        price = f'"%.{max(self._price, 0)}f",' * 4
+        row = f'[%d,{price}"%.{max(self._volume, 0)}f",%d,"0",1,"0","0","0"]'
         values = zip(*self._values[found].T.tolist(), strict=True)
         times = zip(self.open_ms[found].tolist(), self.close_ms[found].tolist(), strict=True)
         return f"[{','.join(row % (begin, *bar, end) for (begin, end), bar in zip(times, values, strict=True))}]"
@@ -112,7 +110,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Instrument:
-    """One replayed market: its name at the venue, its precision, its bars and its funding payments."""
+    """One replayed market: its name at the venue, its bars and its funding payments.
+
+    Tick and lot are powers of ten: ``price_decimals`` of 2 mean a hundredth, of -3 a thousand.
+    """
 
     market: str
     symbol: str
@@ -236,24 +237,21 @@ def _bars_from(store: Store, timeframe: str, start: datetime, end: datetime) -> 
 
 
 def _instrument(market: str, timeframe: str, candles: pl.DataFrame, bars: BarsOf, funding: pl.DataFrame) -> Instrument:
-    price = _decimals(candles.select("open", "high", "low", "close").to_numpy())
-    volume = _decimals(candles.select("volume").to_numpy())
     name = raw_symbol(market)
     frames = {timeframe: candles} | {
         interval: bars(market, interval)
         for interval in INTERVALS
         if timeframe_minutes(interval) > timeframe_minutes(timeframe)
     }
+    try:
+        price = price_decimals(candles.select(pl.concat_list("open", "high", "low", "close").explode()).to_series())
+        for interval in {timeframe, DECISION_TIMEFRAME} & frames.keys():  # what a node asks for
+            check_volumes(frames[interval]["volume"])
+    except InvalidFrame as error:
+        raise InvalidFrame(error.what, where=market, remedy=error.remedy) from None
+    volume = max(volume_decimals(frame["volume"]) for frame in frames.values())
     series = {interval: Series(name, interval, frame, (price, volume)) for interval, frame in frames.items()}
     return Instrument(market, name, price, volume, series, Funding(name, funding))
-
-
-def _decimals(values: np.ndarray[Any, np.dtype[np.float64]]) -> int:
-    """The fewest decimals that write every value exactly; at most 8, as the venue has."""
-    for decimals in range(MAX_DECIMALS):
-        if np.allclose(np.round(values, decimals), values, rtol=1e-12, atol=0.0):
-            return decimals
-    return MAX_DECIMALS
 
 
 def epoch_ms(instant: datetime) -> int:
