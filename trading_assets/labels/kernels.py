@@ -31,6 +31,9 @@ _STRIDE: Final = 2**_DOUBLINGS
 _AHEAD: Final = 8_192
 """Candles beyond a horizon that the search prepares at once: few enough for the processor's cache."""
 
+_TOUCH: Final = 1e-12
+"""A price so near to a barrier, as a share, touches it: barriers are products of floats, prices whole ticks."""
+
 _BAR: Final = DECISION_BAR // timedelta(microseconds=1)
 
 _INTS, _FLOATS, _SIGNS = (nb.types.Array(kind, 1, "C", readonly=True) for kind in (nb.int64, nb.float64, nb.int8))
@@ -123,18 +126,23 @@ def follow(
         price, long = opens[entry], side[row] > 0
         above = price * (1 + (take_profit[row] if long else stop_loss[row]))
         below = price * (1 - (stop_loss[row] if long else take_profit[row]))
+        touched_above, touched_below = above * (1 - _TOUCH), below * (1 + _TOUCH)
         at, width = entry, top
         for level in range(levels - 1, -1, -1):
-            while at < stop and reach[level, 0, at - origin] < above and reach[level, 1, at - origin] > below:
+            while (
+                at < stop
+                and reach[level, 0, at - origin] < touched_above
+                and reach[level, 1, at - origin] > touched_below
+            ):
                 at += width
             width //= _STRIDE
         last, end, way, both, left = stop - 1, horizon_end, 0, False, closes[stop - 1]
         if at < stop:
             last, end, opened = at, times[at] + step, opens[at]
-            up, down = highs[at] >= above, lows[at] <= below
-            beyond = (up and opened >= above) or (down and opened <= below)
+            up, down = highs[at] >= touched_above, lows[at] <= touched_below
+            beyond = (up and opened >= touched_above) or (down and opened <= touched_below)
             both = up and down and not beyond
-            rose = opened >= above if beyond else up
+            rose = opened >= touched_above if beyond else up
             won = best_case if both else rose == long
             left = opened if beyond else above if won == long else below
             way = 1 if won else -1
