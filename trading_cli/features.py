@@ -36,11 +36,12 @@ def prove_features(
     replayed: Annotated[int, typer.Option(min=100, help="Bars that the live proof replays.")] = 1_000,
 ) -> None:
     """Prove that features see no future, hang on no partition and are live what is stored; exit code 1 if not."""
-    from trading_assets.features.proving import PROOFS, made_up_bars, made_up_companions, prove
+    from trading_assets.features.extremes import made_up_extremes
+    from trading_assets.features.proving import PROOFS, made_up_companions, prove
 
     registry = _registry(module)
     needed = 2 * registry.lookback_bars + replayed
-    frames = {"made-up bars": made_up_bars(needed)}
+    frames = {"made-up bars": made_up_extremes(needed)}
     if market:
         frames[market] = _stored(market, needed)
     failed = False
@@ -62,15 +63,21 @@ def prove_features(
             if any(proof in liar.failures for liar in liars):
                 console.print(f"[bold]{proof}[/]: {remedy}", highlight=False)
         console.print(f"{name}: {len(verdicts) - len(liars):,} of {len(verdicts):,} features proven")
+        if unmet := sum(bool(verdict.unmet) for verdict in verdicts):
+            console.print(
+                f"{unmet:,} of them have conditions that these bars met in one way only (above): what the feature does "
+                "otherwise is not proven; try --market with bars that meet them, or a larger --replayed"
+            )
     if failed:
         raise typer.Exit(1)
 
 
 def _table(verdicts: Iterable[Verdict]) -> Table:
-    table = Table("feature", "verdict", "fails", "first divergent bar, and its values")
+    table = Table("feature", "verdict", "fails", "first divergent bar and its values, or conditions not met")
     for verdict in verdicts:
         if verdict.proven:
-            table.add_row(verdict.feature, "[green]proven[/]", "", "")
+            met = "[yellow]proven as far as met[/]" if verdict.unmet else "[green]proven[/]"
+            table.add_row(verdict.feature, met, "", escape("\n".join(str(one) for one in verdict.unmet)))
         for number, (proof, found) in enumerate(verdict.failures.items()):
             said = () if number else (verdict.feature, "[red]refuted[/]")
             table.add_row(*(said or ("", "")), proof, escape(str(found)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,7 @@ import polars as pl
 from trading_assets.candles import DECISION_BAR
 from trading_assets.errors import InvalidFrame
 from trading_assets.features import engine, proofs
+from trading_assets.features.conditions import Condition, unmet_conditions
 from trading_assets.features.proofs import ROWS, Companions, Compute, Divergence
 from trading_assets.features.registry import Registry
 from trading_assets.features.soundness import Flaw, guarded, unsound_values
@@ -31,10 +33,19 @@ PROOFS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the proofs say of one feature: the first divergence or flaw per proof that failed."""
+    """What the proofs say of one feature: the first divergence or flaw per proof that failed.
+
+    Attributes
+    ----------
+    failures
+        By proof.
+    unmet
+        Conditions in its code that the bars met in one way only: what it does otherwise is not proven.
+    """
 
     feature: str
     failures: Mapping[str, Divergence | Flaw] = field(default_factory=dict)
+    unmet: Sequence[Condition] = ()
 
     @property
     def proven(self) -> bool:
@@ -83,7 +94,7 @@ def prove(
         )
     bars, others = bars.tail(needed), companions or {}
     flaws: dict[str, Flaw] = {}
-    registry = guarded(registry, flaws)
+    given, registry = registry, guarded(registry, flaws)
 
     def compute(frame: pl.DataFrame, known: Companions) -> pl.DataFrame:
         return engine.compute(frame, registry, known)
@@ -96,7 +107,8 @@ def prove(
             for feature in hit:
                 failures.setdefault(feature, {}).setdefault(name, one)
     failures |= {name: {"values": flaw} for name, flaw in flaws.items()}  # all else follows from these
-    return [Verdict(name, failures.get(name, {})) for name in registry.features]
+    unmet = unmet_conditions(given, bars, others, newest=replayed)
+    return [Verdict(name, failures.get(name, {}), unmet.get(name, ())) for name in registry.features]
 
 
 def _runs(
@@ -107,10 +119,11 @@ def _runs(
     chunks = [range(lookback, bars.height, size) for size in (96, 97, 1_001)]
 
     def look_ahead() -> list[Divergence]:
-        rows = (lookback - 1, middle, middle + 1, bars.height - 2)
+        rows = [lookback - 1, middle, middle + 1, bars.height - 2, *_extreme_rows(bars, lookback)]
+        changes = ((1.7,), (0.5, 2.0), (1.01, 0.99, 3.0), (100.0,))
         return [
             one
-            for row, factors in zip(rows, ((1.7,), (0.5, 2.0), (1.01, 0.99, 3.0), (100.0,)), strict=True)
+            for row, factors in zip(rows, cycle(changes), strict=False)
             for one in proofs.look_ahead(compute, bars, companions, row=row, factors=factors)
         ]
 
@@ -154,6 +167,23 @@ def made_up_bars(rows: int, *, seed: int = 1, tick: float = 0.01) -> pl.DataFram
     prices = {"open": open_, "high": high, "low": low, "close": close}
     rounded = {name: np.round(values / tick) * tick for name, values in prices.items()}
     return as_bars(rounded | {"volume": rng.lognormal(3, 1.2, rows) * (rng.random(rows) > 0.02)})
+
+
+def _extreme_rows(bars: pl.DataFrame, lookback: int) -> list[int]:
+    """Rows where something rare happens, after the look-back: what leaks in them alone leaks nowhere else."""
+    change = pl.col("close").pct_change()
+    height = pl.col("high") / pl.col("low")
+    late = pl.int_range(pl.len()).is_between(lookback, bars.height - 2)
+    rare = (
+        change,
+        -change,
+        height,
+        -height,
+        pl.col("volume"),
+        -pl.col("volume"),
+        pl.col("ts").diff().dt.total_minutes(),
+    )
+    return sorted({bars.select(pl.when(late).then(one).arg_max()).item() for one in rare})
 
 
 def made_up_jumps(rows: int, *, seed: int = 0) -> pl.DataFrame:
