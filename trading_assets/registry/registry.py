@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ import polars as pl
 from trading_assets.errors import ModelError
 from trading_assets.locks import locked
 from trading_assets.models.bundle import Bundle, markets_on_disk
-from trading_assets.registry.mlflow_client import explained, is_database, open_client
+from trading_assets.registry.mlflow_client import artifacts_beside, explained, is_database, open_client
 from trading_assets.registry.runs import lineage, measured, parameters
 from trading_assets.registry.trials import MARKETS_TAG, SHARPE_METRIC, WALK_FORWARD_TAG, Tried
 from trading_assets.registry.versions import ModelVersion, Status, check_change
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+
+_LOG: Final = logging.getLogger(__name__)
 
 CHAMPION: Final = "champion"
 """The alias of a model's active version."""
@@ -79,6 +82,7 @@ class Registry:
                 self._client.create_registered_model(name)
             source = f"{self._client.get_run(run_id).info.artifact_uri}/{ARTIFACTS}"
             created = self._client.create_model_version(name, source, run_id, tags=self._tags(bundle))
+            self._client.update_run(run_id, name=f"version {created.version} of {bundle.bundle_hash[:8]}")
             return int(created.version)
 
     def get(self, name: str, version: int) -> ModelVersion:
@@ -152,6 +156,7 @@ class Registry:
         """Add metrics to a version, e.g. those of its backtest."""
         run_id = self.get(name, version).mlflow_run_id
         with self._answering():
+            self._restore(name, run_id)
             self._client.log_batch(run_id, metrics=measured(metrics))
 
     def count_walk_forward(
@@ -174,9 +179,8 @@ class Registry:
             if any(run.data.tags.get(WALK_FORWARD_TAG) == configuration for run in self._runs()):
                 return
             tags = {WALK_FORWARD_TAG: configuration, MARKETS_TAG: json.dumps(sorted(markets))}
-            run = self._client.create_run(
-                self._experiment(name), run_name=f"walk-forward {configuration[:16]}", tags=tags
-            )
+            title = f"walk-forward, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, configuration {configuration[:8]}"
+            run = self._client.create_run(self._experiment(name), run_name=title, tags=tags)
             self._client.log_batch(run.info.run_id, metrics=measured(metrics))
             self._client.set_terminated(run.info.run_id)
 
@@ -263,10 +267,21 @@ class Registry:
 
     def _experiment(self, name: str) -> str:
         if experiment := self._client.get_experiment_by_name(name):
-            return str(experiment.experiment_id)
+            number = str(experiment.experiment_id)
+            if experiment.lifecycle_stage == "deleted":
+                _LOG.warning("%s: the deleted experiment %s is restored, a new run belongs to it", self._where, name)
+                self._client.restore_experiment(number)
+            return number
         served = self._tracking_uri and not is_database(self._tracking_uri)  # a server keeps files itself
-        artifacts = None if served else (self._data_dir / "mlartifacts").resolve().as_uri()
+        artifacts = None if served else artifacts_beside(self._database)
         return str(self._client.create_experiment(name, artifact_location=artifacts))
+
+    def _restore(self, name: str, run_id: str) -> None:
+        """Bring a version's run back that was deleted in MLflow's page, alone or with its experiment."""
+        self._experiment(name)
+        if self._client.get_run(run_id).info.lifecycle_stage == "deleted":
+            _LOG.warning("%s: the deleted run %s of model %s is restored", self._where, run_id, name)
+            self._client.restore_run(run_id)
 
     def _log(self, bundle: Bundle, name: str) -> str:
         run = self._client.create_run(self._experiment(name), run_name=bundle.bundle_hash[:16], tags=lineage(bundle))
