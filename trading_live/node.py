@@ -23,6 +23,7 @@ from trading_assets.strategies.risk import RiskGate
 from trading_assets.strategies.signals import Signal
 from trading_live import kill
 from trading_live.engine import VenueUnreachable, build_engine, execution_timeframe, explain
+from trading_live.instruments import RELOADING
 from trading_live.interrupts import stops_engine
 from trading_live.market_time import MarketJournal
 from trading_live.presence import Heartbeat, Presence, RunningModel, State
@@ -291,6 +292,7 @@ class _Run:
             max_step_pct=settings.node.feed.max_step_pct,
             poll=timedelta(seconds=settings.node.poll_deployment_s),
             replayed=self.replayed,
+            reloads=settings.node.venue in RELOADING,
             close_only=self.close_only,
         )
         strategy = ModelStrategy(

@@ -61,6 +61,10 @@ class BarHistory:
         """Add the newest bar."""
         self.frame = pl.concat([self.frame.tail(self.rows - 1), _frame([bar])], rechunk=True)
 
+    def clear(self) -> None:
+        """Forget every bar."""
+        self.frame = self.frame.clear()
+
     def merge(self, bars: Iterable[ClosedBar]) -> int:
         """Add older or missing bars; one that is there already stays. Returns how many were new."""
         fresh = _frame(bars).unique("ts").join(self.frame, on="ts", how="anti")
@@ -87,6 +91,7 @@ class LiveSignals:
     def __init__(self, markets: Iterable[str], shelf: ModelShelf, on_gap: OnGap) -> None:
         self.histories = {market: BarHistory(market) for market in markets}
         self.waiting: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
         self.decisions = 0
         self._shelf = shelf
         self._on_gap = on_gap
@@ -102,10 +107,10 @@ class LiveSignals:
         history.append(bar)
         if last is not None and bar.ts > last + DECISION_BAR:
             self.miss(bar.market, last + DECISION_BAR, bar.ts)
-        if bar.market in self.waiting or history.height < history.rows:
+        if self._idle(bar.market) or history.height < history.rows:
             return None
         leader = self._shelf.leader_of(bar.market)
-        if leader is not None and (leader in self.waiting or leader not in self.histories):
+        if leader is not None and (self._idle(leader) or leader not in self.histories):
             return None
         model = self._shelf.of(bar.market)
         if model is None:
@@ -115,6 +120,16 @@ class LiveSignals:
         except Exception as error:  # whatever it is: a model that fails decides nothing more, and the others go on
             self._shelf.fail(model, f"it failed on {bar.market}: {type(error).__name__}: {error}")
             return None
+
+    def refuse(self, market: str, reason: str) -> None:
+        """Decide nothing on a market as long as this process runs."""
+        self.refused[market] = reason
+
+    def forget(self, market: str, reason: str) -> None:
+        """Drop a market's bars, and decide nothing on it until :meth:`go_on`, when its history is there again."""
+        self.histories[market].clear()
+        self._later.pop(market, None)
+        self.wait(market, reason)
 
     def wait(self, market: str, reason: str) -> None:
         """Decide nothing on a market until :meth:`go_on`."""
@@ -139,7 +154,10 @@ class LiveSignals:
             if (leader := self._shelf.leader_of(market)) is not None and leader not in self.histories
         }
         idle = {market: "no model deployed" for market in self.histories if self._shelf.of(market) is None}
-        return idle | led | short | self.waiting
+        return idle | led | short | self.waiting | self.refused
+
+    def _idle(self, market: str) -> bool:
+        return market in self.waiting or market in self.refused
 
     def miss(self, market: str, since: datetime, until: datetime) -> None:
         """Ask for the bars that open in [since, until), and decide nothing until the answer is there."""

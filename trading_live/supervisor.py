@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,12 +27,18 @@ from trading_assets.strategies.signals import ClosedBar
 from trading_live import kill
 from trading_live.bar_requests import BarRequest, BarRequests
 from trading_live.engine import VenueUnreachable
+from trading_live.instruments import InstrumentWatch
 from trading_live.listening import SUBSCRIBE_EVERY, CatchUp, Listening, hold_steps
 from trading_live.presence import State
 from trading_live.shelf import ModelShelf
 from trading_live.signals import LiveSignals
 
 _LOG: Final = structlog.get_logger(__name__)
+_EFFECTS: Final = {
+    "none": "the bars held stay exact",
+    "reload": "the bars held may be rounded: they are loaded again",
+    "refuse": "nothing is decided there until the node is started again",
+}
 _PAGE: Final = 1000
 _WATCH: Final = timedelta(seconds=0.5)
 _CLOSE_S: Final = 90.0
@@ -80,6 +87,8 @@ class Supervisor(DataActor):
         A lasting step of the price level within the look-back that is larger sets a market apart.
     replayed
         Whether bars carry historic times, so that the wall clock cannot tell a forming bar.
+    reloads
+        Whether the venue's adapter reads bars by the steps that it has loaded anew.
     close_only
         Whether to close what is open at once and then to stop: no history, no deployments.
     """
@@ -100,6 +109,7 @@ class Supervisor(DataActor):
         poll: timedelta,
         max_step_pct: float,
         replayed: bool,
+        reloads: bool,
         close_only: bool = False,
     ) -> None:
         super().__init__()
@@ -119,6 +129,8 @@ class Supervisor(DataActor):
         self._replayed = replayed
         self._close_only = close_only
         self._requests = BarRequests(self._send, time.monotonic)
+        find = {market: partial(self._instrument, iid) for market, iid in instruments.items()}
+        self._watched = InstrumentWatch(find, reloads=reloads)
         self._state: State = "starting"
         self._listening: Listening | None = None
         self._catch_up: CatchUp | None = None
@@ -190,6 +202,7 @@ class Supervisor(DataActor):
             self._requests.ask(market, BarRequest())
         else:
             _LOG.info("history is there", market=market, bars=history.height, wanted=history.rows)
+            self._signals.go_on(market)
         self._requests.go_on()
         if not self._requests and self._listening is None:
             self._listen()
@@ -233,6 +246,7 @@ class Supervisor(DataActor):
                 self._fail(f"the venue does not send the history of {silent}", "see data/logs", retry=True)
             self._report_halt()
             self._watch_feed()
+            self._follow_instruments()
             if self._closing_since is None and (asked := self._closing_asked()) is not None:
                 self._begin_closing(*asked)
             elif self._closing_since is not None:
@@ -247,6 +261,19 @@ class Supervisor(DataActor):
             self._catch_up.look()
         stepped = [history for market, history in self._signals.histories.items() if self._feed.is_held(market)]
         hold_steps(stepped, self._feed, self._max_step_pct)
+
+    def _follow_instruments(self) -> None:
+        for change in self._watched.changes():
+            self._hooks.tell("instrument changed", f"{change.text}; {_EFFECTS[change.effect]}")
+            _LOG.warning("instrument changed", change=change.text, effect=change.effect)
+            if change.effect == "reload" and not self._close_only:
+                self._signals.forget(change.market, f"{change.text}: its history is loaded again")
+                self._requests.ask(change.market, BarRequest())
+            elif change.effect == "refuse":
+                self._signals.refuse(change.market, f"{change.text}: start the node again")
+
+    def _instrument(self, iid: InstrumentId) -> Any | None:
+        return self.cache.instrument(iid)
 
     def _report_halt(self) -> None:
         halted = self.strategy.halted if self.strategy is not None else None

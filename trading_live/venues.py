@@ -78,6 +78,10 @@ def _rate(bps: float) -> Decimal:
     return Decimal(str(bps)) / 10_000
 
 
+def _minutes(seconds: float) -> int:
+    return max(round(seconds / 60), 1)
+
+
 def _products(markets: Sequence[str]) -> set[bool]:
     return {Market.parse(market).is_perpetual for market in markets}
 
@@ -110,6 +114,7 @@ def _binance(settings: NodeSettings, markets: Sequence[str]) -> DataClient:
         spot_market_data_mode=BinanceSpotMarketDataMode.Json,  # the binary feed wants a key
         base_url_http=settings.base_url_http,
         base_url_ws=settings.base_url_ws,
+        instrument_refresh_interval_secs=max(round(settings.instrument_refresh_s), 1),
     )
     return DataClient(BinanceDataClientFactory(), config)
 
@@ -129,6 +134,7 @@ def _bybit(settings: NodeSettings, markets: Sequence[str]) -> DataClient:
         base_url_http=settings.base_url_http,
         base_url_ws_public=settings.base_url_ws,
         bars_timestamp_on_close=True,
+        update_instruments_interval_mins=_minutes(settings.instrument_refresh_s),
     )
     return DataClient(BybitDataClientFactory(), config)
 
@@ -148,6 +154,7 @@ def _okx(settings: NodeSettings, markets: Sequence[str]) -> DataClient:
         base_url_http=settings.base_url_http,
         base_url_ws_public=settings.base_url_ws,
         base_url_ws_business=settings.base_url_ws,
+        update_instruments_interval_mins=_minutes(settings.instrument_refresh_s),
     )
     return DataClient(OKXDataClientFactory(), config)
 

@@ -64,7 +64,7 @@ def price_at_start(bars: pl.DataFrame) -> float:
 def test_with_a_damaged_manifest_the_open_position_is_managed_and_a_model_that_comes_trades(
     tmp_path: Path, live_store_file: Path, make_bundle: MakeBundle, decision_bars: pl.DataFrame
 ) -> None:
-    with desk(tmp_path, live_store_file, speed=900, hours=40) as one:
+    with desk(tmp_path, live_store_file, speed=1800, hours=40) as one:
         put_live(one.settings, make_bundle(one.settings.bundles_dir))
         manifest = one.settings.live_dir / MANIFEST
         intact = manifest.read_bytes()
@@ -98,7 +98,7 @@ def test_with_a_damaged_manifest_the_open_position_is_managed_and_a_model_that_c
 def test_close_only_closes_what_is_open_and_ends_also_where_the_kill_switch_is_on(
     tmp_path: Path, live_store_file: Path, decision_bars: pl.DataFrame
 ) -> None:
-    with desk(tmp_path, live_store_file, speed=600, hours=40) as one:
+    with desk(tmp_path, live_store_file, speed=1800, hours=40) as one:
         leave_open(one.settings, price=price_at_start(decision_bars), minutes=6000)
         code, output = finish(one.start("--close-only"), 60)
         assert code == 0, output

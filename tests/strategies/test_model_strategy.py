@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from nautilus_trader.model import ClientOrderId
 
 from tests.backtest.worlds import EXACT, GENEROUS, LABELS, MINUTE, QUARTER, START, A, B, candles, flat, signals
 from trading_assets.backtest.slices import MarketRules, decision_bars, price_path
@@ -327,6 +328,20 @@ def test_after_a_restart_a_missing_stop_is_sent_again() -> None:
     (plan,) = newest(desk.journal)
     forgotten = TradePlan.from_json(plan.to_json().replace(plan.stop_order_id, "O-unknown"))
     desk.start(ENTRY, plans=[forgotten])
+    desk.run(END)
+    assert desk.plans()[-1].exit_reason == "stop_loss"
+
+
+def test_a_stop_that_the_venue_cancels_is_sent_again_on_the_next_bar() -> None:
+    desk = Desk([*flat(40), (100, 100, 98, 98), *flat(100, 98)])
+    strategy = desk.start(ENTRY)
+    desk.run(START + 20 * MINUTE)
+    canceled = strategy.open_trades[A].stop_order_id
+    strategy.cancel_order(ClientOrderId(canceled))
+    desk.run(START + 35 * MINUTE)
+    again = strategy.open_trades[A]
+    assert again.stage == "open"
+    assert again.stop_order_id != canceled
     desk.run(END)
     assert desk.plans()[-1].exit_reason == "stop_loss"
 

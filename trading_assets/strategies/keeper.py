@@ -18,7 +18,8 @@ from trading_assets.strategies.plans import ExitReason, Purpose, TradePlan
 from trading_assets.strategies.risk import RiskGate
 from trading_assets.strategies.signals import Journal
 
-_DEAD: Final = ("denied", "rejected", "canceled", "expired")
+_REFUSED: Final = ("denied", "rejected")
+_DEAD: Final = (*_REFUSED, "canceled", "expired")
 _POSITION_EVENTS: Final = ("opened", "changed", "closed")
 
 
@@ -162,8 +163,8 @@ class TradeKeeper:
                 self._entered(plan, order)
         elif status in _DEAD and purpose == "exit":
             self.open[market] = replace(plan, exit_order_id="")  # sent again on the next bar
-        elif status in _DEAD and purpose == "stop_loss" and plan.stage == "open":
-            self.exit(plan, "unprotected")
+        elif status in _REFUSED and purpose == "stop_loss" and plan.stage == "open":
+            self.exit(plan, "unprotected")  # one that was canceled is sent again on the next bar
 
     def on_position_event(self, event: Any) -> None:
         """Journal it; a closed position ends its trade."""
