@@ -19,6 +19,7 @@ from trading_assets.settings import load_settings
 from trading_cli.console import console, progress, synthetic_note
 
 if TYPE_CHECKING:
+    from trading_assets.settings import Settings
     from trading_live.status import NodeStatus
 
 _NEWEST_SIGNALS = 5
@@ -99,9 +100,16 @@ def replay(
         serve(server)
 
 
-def status() -> None:
+def status(
+    check: Annotated[
+        bool, typer.Option("--check", help="One line; exit code 0 if all is well, 1 if somebody has to look.")
+    ] = False,
+) -> None:
     """Show the node, its models, open positions, newest signals and the kill switch."""
     settings = load_settings()
+    if check:
+        _check(settings)
+        return
     from trading_live.status import read_status
 
     now = read_status(settings)
@@ -121,6 +129,15 @@ def status() -> None:
     for table in (models, positions, signals):
         if table.row_count:
             console.print(table)
+
+
+def _check(settings: Settings) -> None:
+    from trading_live.health import check_node
+
+    doing, problems = check_node(settings)
+    typer.echo("; ".join(str(one) for one in problems) if problems else f"ok: {doing}")
+    if problems:
+        raise typer.Exit(1)
 
 
 def _status_lines(now: NodeStatus) -> list[str]:

@@ -196,7 +196,7 @@ class _Run:
                 },
                 waiting=(self.signals.state() if self.signals else {}) | self.feed.reasons(),
                 halted=self.strategy.halted if self.strategy else None,
-                refused=self.shelf.refusals,
+                refused=self.shelf.refusals | (self.signals.refused if self.signals else {}),
                 detail=self.detail,
             )
         )

@@ -198,3 +198,8 @@ def test_the_short_demo_goes_from_candles_to_fills_and_can_be_run_again(tmp_path
     assert "syna version 1 is active" in second, "the same data and code give the same bundle, hence the same version"
     assert counted() == tables
     assert run("report").strip().endswith("syna.html")
+
+
+def test_a_health_check_is_one_line_and_an_exit_code(trading):
+    code, out, err = trading("status", "--check")
+    assert (code, out, err) == (1, "dead: no node runs\n", "")

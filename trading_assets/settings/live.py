@@ -48,6 +48,7 @@ class NodeSettings(Section):
     connect_timeout_s: int = Field(30, ge=1, description="How long the venue may take to answer at a start.")
     connect_attempts: int = Field(20, ge=1, description="Starts before the node gives up; pauses of 1, 2, 4 ... 60 s.")
     instrument_refresh_s: Positive = Field(60.0, description="How often the venue's instruments are loaded again.")
+    min_free_mb: Positive = Field(500.0, description="`trading status --check` reports a disk with less space.")
     max_decision_delay_s: Positive = Field(30.0, description="A bar that comes later is not entered on (live).")
     restarts_per_hour: int = Field(10, ge=0, description="Deaths after which trading paper --supervised gives up.")
     feed: FeedSettings = FeedSettings()

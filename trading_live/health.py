@@ -1,0 +1,145 @@
+"""Whether a node needs somebody to look at it: what a health check or a cron job asks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+from trading_assets.candles import DECISION_BAR
+from trading_assets.journal import JOURNAL_FILE, JournalState, read_state
+from trading_assets.settings import NodeSettings, Settings
+from trading_live.presence import Heartbeat
+from trading_live.recovery import newest_plans
+from trading_live.status import NodeStatus, read_status
+
+_CLOCK_WORDS: Final = "this machine's clock"
+"""In the reason of a market whose bars end in the future."""
+
+_START: Final = timedelta(minutes=10)
+"""A start that takes longer is a problem: the venue does not answer, or sends no history."""
+
+_READY: Final = ("trading", "managing", "silent", "closing")
+
+Kind = Literal["dead", "killed", "halted", "stale", "refused", "unprotected", "disk", "clock"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that somebody has to look at."""
+
+    kind: Kind
+    text: str
+
+    def __str__(self) -> str:
+        """As it is printed."""
+        return f"{self.kind}: {self.text}"
+
+
+def check_node(settings: Settings) -> tuple[str, list[Problem]]:
+    """Look at a node's folder: what it does, in a few words, and every problem.
+
+    Raises
+    ------
+    NodeError
+        If the journal is not one.
+    """
+    status, now = read_status(settings, newest=1), datetime.now(UTC)
+    state = read_state(settings.live_dir / JOURNAL_FILE)
+    return summary(status), [
+        *process_problems(status, now),
+        *feed_problems(status.heartbeat, settings.node, now),
+        *model_problems(status),
+        *position_problems(state, running=status.running),
+        *disk_problems(settings.live_dir, settings.node.min_free_mb),
+    ]
+
+
+def summary(status: NodeStatus) -> str:
+    """What a node does, on one line."""
+    beat = status.heartbeat
+    if not status.running or beat is None:
+        return "no node runs"
+    held = f"{len(status.positions)} open position{'' if len(status.positions) == 1 else 's'}"
+    models = ", ".join(f"{one.model} v{one.version}" for one in beat.models) or "no model"
+    return f"{beat.state}, process {beat.pid}, {models}, {held}"
+
+
+def process_problems(status: NodeStatus, now: datetime) -> Iterator[Problem]:
+    """A node that does not run, does not answer, does not get started, was killed or has halted."""
+    beat = status.heartbeat
+    if not status.running:
+        last = f"; the last heartbeat is of {beat.beat_at:%Y-%m-%d %H:%M:%S} UTC" if beat else ""
+        yield Problem("dead", f"no node runs{last}")
+    elif not status.responsive or beat is None:
+        since = f" for {(now - beat.beat_at).total_seconds():,.0f} s" if beat else ""
+        yield Problem("dead", f"the node holds its folder and gave no sign of life{since}")
+    elif beat.state not in _READY and now - beat.started_at > _START:
+        detail = f": {beat.detail}" if beat.detail else ""
+        yield Problem("dead", f"{beat.state} since {beat.started_at:%Y-%m-%d %H:%M} UTC{detail}")
+    if status.kill is not None:
+        yield Problem("killed", f"the kill switch is on: {status.kill.reason}")
+    if status.running and beat is not None and beat.halted:
+        yield Problem("halted", beat.halted)
+
+
+def feed_problems(beat: Heartbeat | None, settings: NodeSettings, now: datetime) -> Iterator[Problem]:
+    """Bars that are overdue, and a clock that cannot be right; a replay has the market's time and is not compared."""
+    if beat is None or beat.state == "stopped":
+        return
+    ahead = (beat.beat_at - now).total_seconds()
+    if ahead > settings.feed.clock_tolerance_s:
+        yield Problem("clock", f"the heartbeat is of {ahead:,.0f} s from now: the clock was set back")
+    for market, why in beat.waiting.items():
+        if _CLOCK_WORDS in why:
+            yield Problem("clock", f"{market}: {why}")
+    if beat.state == "silent":
+        yield Problem("stale", f"no market sends bars: {beat.detail or 'see trading status'}")
+    elif beat.environment != "replay":
+        traded = {market for model in beat.models for market in model.markets}
+        limit = DECISION_BAR + timedelta(seconds=settings.feed.max_silence_s)
+        for market, end in sorted(beat.last_bars.items()):
+            if market in traded and now - end > limit:
+                yield Problem("stale", f"{market}: the newest bar ended at {end:%Y-%m-%d %H:%M} UTC")
+
+
+def model_problems(status: NodeStatus) -> Iterator[Problem]:
+    """Deployed models that a node does not use, and markets that it refuses."""
+    beat = status.heartbeat
+    refused = beat.refused if beat is not None and status.running else {}
+    for name, why in refused.items():
+        yield Problem("refused", why if name in why else f"{name}: {why}")
+    if status.manifest_error and not any(status.manifest_error in why for why in refused.values()):
+        yield Problem("refused", status.manifest_error)
+
+
+def position_problems(state: JournalState, *, running: bool) -> Iterator[Problem]:
+    """Open positions whose stop does not rest at the venue: the sandbox forgets its orders when the process ends."""
+    plans = newest_plans(state)
+    for market, one in sorted(state.markets.items()):
+        holding = one.holding(market)
+        if holding is None or holding.is_flat:
+            continue
+        plan, held = plans.get(market), f"{market}: {holding.quantity:.12g} held"
+        if not running:
+            yield Problem("unprotected", f"{held} and no node runs: no stop rests")
+        elif plan is None or plan.stage == "closed":
+            yield Problem("unprotected", f"{held} without a plan")
+        elif plan.stage == "open" and not _rests(state, plan.stop_order_id):
+            yield Problem("unprotected", f"{held} and its stop at {plan.stop_price:.12g} does not rest")
+
+
+def _rests(state: JournalState, order_id: str) -> bool:
+    order = state.orders.get(order_id)
+    return order is not None and order.row["status"] != "initialized"
+
+
+def disk_problems(folder: Path, min_free_mb: float) -> Iterator[Problem]:
+    """Too little space where the journal grows."""
+    place = next((one for one in (folder, *folder.parents) if one.exists()), Path("/"))
+    free_mb = shutil.disk_usage(place).free / 1e6
+    if free_mb < min_free_mb:
+        yield Problem("disk", f"{free_mb:,.0f} MB free at {place}, limit {min_free_mb:,.0f} MB")
