@@ -83,6 +83,8 @@ def replay(
 
         def show(now: Progress) -> None:
             note = "waits for a subscriber" if now.waiting else f"{now.replayed_at:%Y-%m-%d %H:%M} UTC"
+            if now.held_s > 1:
+                note += f"; slowed to {now.speed:,.0f}x, the node does not keep up with more"
             bar.update(task, completed=100 * now.fraction, note=note)
 
         server = open_replay(

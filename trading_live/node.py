@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -32,7 +33,7 @@ from trading_live.restarts import node_name
 from trading_live.shelf import ModelShelf
 from trading_live.signals import LiveSignals
 from trading_live.supervisor import Hooks, Supervisor
-from trading_live.venue_clock import ReplayClock, VenueView, WallClock, look_at_replay
+from trading_live.venue_clock import ProgressReports, ReplayClock, VenueView, WallClock, look_at_replay
 
 _LOG: Final = structlog.get_logger(__name__)
 _LONGEST_PAUSE_S: Final = 60
@@ -346,13 +347,19 @@ class _Run:
 
     def _run_engine(self, node: LiveNode) -> None:
         try:
-            with stops_engine(node.handle().stop, self._leave_connecting):
+            with stops_engine(node.handle().stop, self._leave_connecting), self._reports():
                 node.run()
         except RuntimeError as error:
             place = self.settings.node.base_url_http or self._place()
             self.failure = self.failure or explain(error, place, self.settings.node.connect_timeout_s)
         finally:
             node.dispose()
+
+    def _reports(self) -> AbstractContextManager[object]:
+        """In a replay, the local exchange is told how far the node has come."""
+        if not self.replayed:
+            return nullcontext()
+        return ProgressReports(self.settings, lambda: self.strategy.heard if self.strategy else None)
 
     def _leave_connecting(self) -> None:
         """End the process where the venue keeps the engine waiting: nothing was begun that would have to be ended."""

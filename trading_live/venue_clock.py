@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import threading
 import urllib.error
+import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,8 +16,10 @@ from typing import Any, Final
 from trading_assets.errors import NodeError
 from trading_assets.settings import Settings
 from trading_assets.strategies.instruments import raw_symbol
+from trading_live.replay.pace import HEARD
 
 _GLANCE_S: Final = 0.5
+_REPORT_S: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,48 @@ class ReplayClock:
             return datetime.fromtimestamp(_get(self._url, _GLANCE_S)["serverTime"] / 1000, UTC)
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+class ProgressReports:
+    """Tells the local exchange how far the node has come, in a thread of its own, so that it does not run ahead.
+
+    Parameters
+    ----------
+    settings
+        Name the local exchange.
+    heard
+        The end of the newest bar that was dealt with; None before the first.
+    """
+
+    def __init__(self, settings: Settings, heard: Callable[[], datetime | None]) -> None:
+        self._address = urllib.parse.urlsplit(replay_http(settings)).netloc
+        self._heard = heard
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._report, name="replay-progress", daemon=True)
+
+    def __enter__(self) -> ProgressReports:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _report(self) -> None:
+        connection = http.client.HTTPConnection(self._address, timeout=_GLANCE_S)
+        told: datetime | None = None
+        while not self._ended.wait(_REPORT_S):
+            heard = self._heard()
+            if heard is None or heard == told:
+                continue
+            try:
+                connection.request("GET", f"{HEARD}?ms={round(heard.timestamp() * 1000)}")
+                connection.getresponse().read()
+                told = heard
+            except (OSError, http.client.HTTPException):  # it is gone, or in an outage
+                connection.close()
+                self._ended.wait(_GLANCE_S)
+        connection.close()
 
 
 def replay_http(settings: Settings) -> str:

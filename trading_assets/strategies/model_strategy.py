@@ -103,8 +103,9 @@ class ModelStrategy(Strategy):
     -----
     For the node, on the engine's thread (a timer's callback): ``halt(reason)`` stops entries for good,
     ``flatten(reason)`` also closes what is open. To look at: ``is_flat()``, ``halted`` (the reason, or None),
-    ``errors`` (what the circuit breaker caught), ``open_trades`` (market -> plan). ``on_decision``, if set, is called
-    with each signal and its action once the journal has them and the entry is sent (for latency figures).
+    ``errors`` (what the circuit breaker caught), ``heard`` (the end of the newest bar dealt with, believed or not),
+    ``open_trades`` (market -> plan). ``on_decision``, if set, is called with each signal and its action once the
+    journal has them and the entry is sent (for latency figures).
     """
 
     def __new__(cls, settings: ModelStrategyConfig, *_: Any, **__: Any) -> ModelStrategy:
@@ -125,6 +126,7 @@ class ModelStrategy(Strategy):
     ) -> None:
         super().__init__()
         self.halted: str | None = None
+        self.heard: datetime | None = None
         self.errors: list[Exception] = []
         self.on_decision: Callable[[Signal, str], None] | None = None
         self._waiting: deque[Callable[[], None]] = deque()
@@ -201,14 +203,17 @@ class ModelStrategy(Strategy):
     def on_bar(self, bar: Bar) -> None:
         """Mind the open trade; on a decision bar, decide."""
         closed = self._closed(bar)
-        if self._feed is not None and not self._feed.admits(closed):
-            return
+        if self._feed is None or self._feed.admits(closed):
+            self._on_closed(closed, is_decision=bar.bar_type in self._decision_bars)
+        self.heard = closed.known_at
+
+    def _on_closed(self, closed: ClosedBar, *, is_decision: bool) -> None:
         now = closed.known_at
         self._trades.now = max(now, self._trades.now or now)  # a bar that comes late does not turn the clock back
-        if bar.bar_type in self._decision_bars:
+        if is_decision:
             self._early.append(closed)
         else:
-            self._on_execution_bar(closed.market, now, bar.close.as_double())
+            self._on_execution_bar(closed.market, now, closed.close)
         self._go_on()
 
     @guarded

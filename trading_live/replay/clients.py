@@ -57,11 +57,14 @@ class Clients:
             self._clients.discard(client)
         return socket
 
-    async def publish(self, stream: str, message: Any, note: Callable[[], None] | None = None) -> None:
-        """Send a message to all who listen to its stream; ``note`` is called right before each sending."""
+    async def publish(self, stream: str, message: Any, note: Callable[[], None] | None = None) -> bool:
+        """Send a message to all who listen to its stream; whether anybody does.
+
+        ``note`` is called right before each sending.
+        """
         listeners = [client for client in self._clients if stream in client.streams]
         if not listeners:
-            return
+            return False
         plain, wrapped = json.dumps(message), json.dumps({"stream": stream, "data": message})
         for client in listeners:
             if note is not None:
@@ -70,6 +73,7 @@ class Clients:
                 await client.socket.send_str(wrapped if client.combined else plain)
             except ConnectionError:
                 self._clients.discard(client)
+        return True
 
     async def drop(self) -> None:
         """Close all connections."""

@@ -12,23 +12,39 @@ from itertools import groupby
 from typing import Final
 
 from trading_live.replay.clients import Clients
+from trading_live.replay.pace import Pace
 from trading_live.replay.streams import Sent, within
 from trading_live.replay.tape import Kline, Tape, epoch_ms
 
 _PROGRESS_S: Final = 0.2
 _SETTLE_S: Final = 0.7
 _PAUSE_S: Final = 0.02
+_LAST_S: Final = 0.3
 _GLANCE_S: Final = 0.5
 """How often the player looks for who has subscribed to trades and books meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the replay is."""
+    """How far the replay is.
+
+    Attributes
+    ----------
+    fraction, replayed_at
+        Share of the tape, and the replayed clock.
+    waiting
+        Whether it waits for the first subscription.
+    speed
+        Replayed seconds per second so far.
+    held_s
+        For how long it has waited for a node that could not keep up.
+    """
 
     fraction: float
     replayed_at: datetime
     waiting: bool
+    speed: float = 0.0
+    held_s: float = 0.0
 
 
 class Player:
@@ -55,6 +71,8 @@ class Player:
         The replayed clock.
     paused
         Whether it stands still.
+    pace
+        How far the node is behind.
     spoil
         Makes of a bar what is sent instead; None sends nothing. For rehearsing with bars that cannot be believed.
     """
@@ -73,6 +91,7 @@ class Player:
         self.tape = tape
         self.now_ms = epoch_ms(tape.start)
         self.paused = False
+        self.pace = Pace()
         self.spoil: Callable[[Kline], Kline | None] = lambda bar: bar
         self._clients = clients
         self._speed = speed
@@ -82,7 +101,7 @@ class Player:
         self._on_sent = on_sent
         self._glance_ms = max(round(_GLANCE_S * speed * 1000), 1)
         self._finished = False
-        self._reported = 0.0
+        self._reported = self._begun = 0.0
 
     @property
     def now(self) -> datetime:
@@ -99,13 +118,15 @@ class Player:
         self._report(force=True)
         if self._hold:
             await self._everyone_subscribed()
-        due = time.monotonic()
+        due = self._begun = time.monotonic()
         for close_ms, bars in groupby(self.tape.play(), key=lambda bar: bar.close_ms):
+            due += await self._wait_for_node()
             while self.now_ms <= close_ms:
                 due = await self._play_within(due, min(self.now_ms + self._glance_ms, close_ms + 1))
             for bar in bars:
                 await self._send(bar)
             self._report()
+        await self._wait_for_node(ahead_ms=0)
         self.now_ms = epoch_ms(self.tape.end)
         self._finished = True
         self._on_finished()
@@ -129,6 +150,20 @@ class Player:
         self.now_ms = at_ms
         return due
 
+    async def _wait_for_node(self, **ahead: int) -> float:
+        """Let a node catch up that says how far it is; returns the seconds waited."""
+        begun = time.monotonic()
+        if not self.pace.must_wait(begun, **ahead):
+            return 0.0
+        while self.pace.must_wait(time.monotonic(), **ahead):
+            await asyncio.sleep(_PAUSE_S / 10)
+            self._report()
+        if ahead:  # what ends with the last bar heard may still be at work
+            await asyncio.sleep(_LAST_S)
+        waited = time.monotonic() - begun
+        self.pace.held_s += waited
+        return waited
+
     def _within(self, start_ms: int, end_ms: int) -> list[Sent]:
         """The trades and book updates that somebody listens to, of all symbols, in the order of sending."""
         streams = self._clients.streams
@@ -148,9 +183,9 @@ class Player:
     async def _send(self, bar: Kline) -> None:
         noted = self._on_sent
         note = None if noted is None else lambda: noted(bar, time.time_ns())
-        sent = self.spoil(bar)
-        if sent is not None:
-            await self._clients.publish(f"{bar.symbol.lower()}@kline_{bar.interval}", sent.message(), note)
+        sent, stream = self.spoil(bar), f"{bar.symbol.lower()}@kline_{bar.interval}"
+        if sent is not None and await self._clients.publish(stream, sent.message(), note):
+            self.pace.sent(bar.close_ms)
 
     def _report(self, *, force: bool = False) -> None:
         if self._on_progress is None or (not force and time.monotonic() - self._reported < _PROGRESS_S):
@@ -158,4 +193,6 @@ class Player:
         self._reported = time.monotonic()
         begin, end = epoch_ms(self.tape.start), epoch_ms(self.tape.end)
         share = 1.0 if self._finished or end == begin else (self.now_ms - begin) / (end - begin)
-        self._on_progress(Progress(share, self.now, self._hold))
+        played_s = (min(self.now_ms, end) - begin) / 1000
+        speed = played_s / max(time.monotonic() - self._begun, 1e-3) if played_s else 0.0
+        self._on_progress(Progress(share, self.now, self._hold, speed, self.pace.held_s))

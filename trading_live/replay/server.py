@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from trading_assets.errors import NodeError
 from trading_live.replay.clients import Clients
+from trading_live.replay.pace import HEARD
 from trading_live.replay.player import Player, Progress
 from trading_live.replay.protocol import RESOURCES, VenueError
 from trading_live.replay.tape import Kline, Tape
@@ -28,8 +30,9 @@ class ReplayServer:
     """Serves a tape; runs in a thread of its own between :meth:`start` and :meth:`stop`.
 
     The clock stands still until a client has subscribed to its streams (``hold``), so that a node misses nothing while
-    it starts. REST shows exactly the bars that closed up to the newest one sent, and the book of that moment. Who
-    subscribes to them is sent trades and book updates (synthetic, see :mod:`~trading_live.replay.streams`).
+    it starts, and waits where a node that says how far it has come is more than two decision bars behind. REST shows
+    exactly the bars that closed up to the newest one sent, and the book of that moment. Who subscribes to them is sent
+    trades and book updates (synthetic, see :mod:`~trading_live.replay.streams`).
 
     Parameters
     ----------
@@ -104,6 +107,11 @@ class ReplayServer:
         return self._player.now
 
     @property
+    def held_s(self) -> float:
+        """For how long the replay has waited for a node that could not keep up, in seconds."""
+        return self._player.pace.held_s
+
+    @property
     def finished(self) -> bool:
         """Whether the last bar was sent."""
         return self._finished.is_set()
@@ -164,6 +172,7 @@ class ReplayServer:
     def begin_outage(self) -> None:
         """Drop every client and refuse new ones; the replayed clock goes on."""
         self._outage = True
+        self._player.pace.forget()
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._clients.drop(), self._loop).result(_HORIZON_S)
 
@@ -199,6 +208,7 @@ class ReplayServer:
         app = web.Application(middlewares=[self._refuse_in_outage, *self._middlewares])
         for path in RESOURCES:
             app.router.add_get(path, self._rest)
+        app.router.add_get(HEARD, self._heard)
         app.router.add_get("/{tail:.*}", self._clients.serve)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
@@ -221,6 +231,14 @@ class ReplayServer:
             return web.json_response({"code": -1001, "msg": "Internal error; unable to process."}, status=503)
         response: web.StreamResponse = await handler(request)
         return response
+
+    async def _heard(self, request: web.Request) -> web.Response:
+        """A node says how far it has come: the replay goes no further ahead of it than a bar or two."""
+        text = request.query.get("ms", "")
+        if not text.isdecimal():
+            return web.json_response({"code": -1102, "msg": "A parameter was malformed."}, status=400)
+        self._player.pace.hear(int(text), time.monotonic())
+        return web.json_response({})
 
     async def _rest(self, request: web.Request) -> web.Response:
         answer = RESOURCES[request.path](self.tape, self._player.now_ms + request.get(AHEAD_MS, 0), request.query)
