@@ -5,7 +5,7 @@ BIN := .venv/bin
 export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_STORAGE_DIR := $(or $(TRADING_DATA_DIR),$(CURDIR)/data)/dagster
 
-.PHONY: help setup demo test lint types definitions unit ui bench docs clean
+.PHONY: help setup demo check test lint types definitions unit coverage ui bench docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,7 +19,10 @@ setup: .venv/.locked ## Put uv and a locked Python 3.13 environment into this fo
 demo: setup ## Run the main job on synthetic candles: data, models, backtests, promotion, paper trading
 	$(BIN)/trading demo
 
-test: setup lint types definitions unit ## Everything that must pass: lint, types, definitions, tests with coverage
+check: setup lint types ## The fast loop: lint, types, and the tests that start no node, server or Dagster run
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+
+test: setup lint types definitions unit ## Everything that must pass: lint, types, definitions, tests
 
 lint: setup ## Style, formatting and the direction of imports
 	$(BIN)/ruff check
@@ -32,8 +35,11 @@ types: setup ## Strict type check
 definitions: setup ## Load the Dagster code location as the UI does
 	$(BIN)/dagster definitions validate --log-level warning
 
-unit: setup ## The tests, with coverage; in three processes, as many tests wait for nodes and servers
-	$(BIN)/pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered --durations=10
+unit: setup ## The tests; in three processes, as many tests wait for nodes and servers
+	$(BIN)/pytest -n 3 --dist worksteal --durations=10
+
+coverage: setup ## The tests with the share of lines that they run
+	$(BIN)/pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered
 
 ui: setup ## Open the Dagster UI on http://localhost:3000
 	$(BIN)/trading ui

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,29 @@ hypothesis.settings.register_profile("suite", deadline=None, suppress_health_che
 hypothesis.settings.load_profile("suite")  # a slow machine is no failure
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+PROCESSES = ("cli", "defs", "docs", "faults", "live", "placebo", "registry", "store")
+"""Folders whose tests start nodes, servers or Dagster runs: `make check` leaves them out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts processes as slow, and let each worker begin with its share of the longest tests."""
+    folder = Path(__file__).parent
+    longest = [item for item in items if item.get_closest_marker("slow")]
+    for item in items:
+        if item.path.relative_to(folder).parts[0] in PROCESSES:
+            item.add_marker("slow")
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    others = [item for item in items if item not in longest]
+    block = len(items) // workers
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        share = longest[worker::workers]
+        taken = block - len(share) if worker < workers - 1 else len(others)
+        ordered += [*share, *others[:taken]]
+        others = others[taken:]
+    items[:] = ordered
 
 
 @pytest.fixture

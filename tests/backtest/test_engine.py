@@ -227,6 +227,7 @@ def test_the_engine_counts_the_same_trades() -> None:
     assert theirs["Expectancy"] == pytest.approx(result.metrics["avg_trade_pnl"], abs=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 10_000),
@@ -254,6 +255,7 @@ def test_it_agrees_with_an_independent_simulation(
         assert ours["fees"] == pytest.approx(theirs.fees, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_trade_ends_as_its_label_says(seed: int) -> None:
     frame = walk(4000, seed=seed, volatility=2e-3)

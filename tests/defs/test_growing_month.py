@@ -59,6 +59,7 @@ def test_an_hour_more_costs_an_hour_and_the_bars_that_are_read_again_however_lon
     assert 60 < report.rows <= 60 + 240 + 1
 
 
+@pytest.mark.slow
 def test_a_history_that_grew_tick_by_tick_ends_like_one_that_was_filled_at_once(
     location: Location, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

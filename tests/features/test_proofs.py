@@ -67,6 +67,7 @@ def test_no_feature_reads_a_column_that_it_does_not_declare(bars, companions):
     assert undeclared_inputs(REGISTRY, bars, companions) == []
 
 
+@pytest.mark.slow
 def test_what_a_node_computes_bar_by_bar_over_a_gap_is_the_table(make_bars):
     bars = make_bars(LOOKBACK_BARS + 1_105, seed=8)
     bars = pl.concat([bars[: LOOKBACK_BARS + 300], bars[LOOKBACK_BARS + 400 :]])
@@ -87,6 +88,7 @@ def test_a_year_with_spikes_and_crashes_equals_its_days_and_its_live_tails_to_th
     assert dependence_on_partitions(compute, year, {}, lookback=LOOKBACK_BARS, cuts=days) == []
 
 
+@pytest.mark.slow
 def test_every_feature_is_proven_on_recorded_candles(real_bars):
     for replayed, candles in zip((1_000, 100), real_bars.values(), strict=False):
         verdicts = prove(REGISTRY, candles[:6_000], made_up_companions(candles[:6_000]), replayed=replayed)

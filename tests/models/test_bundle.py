@@ -77,6 +77,7 @@ def test_the_hash_depends_on_content_and_neither_on_clock_nor_run(
     assert len({b.bundle_hash for b in (first, other_threshold, other_labels, other_scores)}) == 4
 
 
+@pytest.mark.slow
 def test_another_process_gets_the_same_hash(tmp_path: Path, trained: TrainedModel, data: Dataset) -> None:
     here = written(tmp_path / "here", trained, data)
     data.frame.write_parquet(tmp_path / "rows.parquet")

@@ -32,6 +32,7 @@ def plan(settings: Settings, folder: Path, *worlds: World) -> Plan:
     return Plan(worlds, settings, "syna", None, folder, workers=2)
 
 
+@pytest.mark.slow
 def test_a_small_placebo_run_approves_the_planted_world_alone_and_is_not_repeated(
     settings: Settings, tmp_path: Path
 ) -> None:

@@ -169,6 +169,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingestion, "BATCH_ROWS", 1)
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(deaths=st.lists(st.integers(0, 6), max_size=2), page_rows=st.integers(30, 90), bad=st.sets(st.integers(0, 199)))
 def test_killed_and_resumed_runs_end_like_an_undisturbed_one(
