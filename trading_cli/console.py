@@ -25,3 +25,8 @@ def progress() -> Progress:
 def synthetic_note(markets: list[str]) -> str:
     """``" (synthetic)"`` where the candles of any of the markets are made up."""
     return " [yellow](synthetic)[/]" if any(Market.parse(market).is_synthetic for market in markets) else ""
+
+
+def named(market: str) -> str:
+    """A market's name, marked where it is synthetic."""
+    return market + synthetic_note([market])

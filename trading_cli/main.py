@@ -24,6 +24,7 @@ from trading_cli import (
     features,
     gaps,
     journal,
+    kill,
     models,
     node,
     placebo,
@@ -92,7 +93,7 @@ app.command()(node.paper)
 app.command()(node.replay)
 app.command()(record.record)
 app.command()(node.status)
-app.command()(node.kill)
+app.command()(kill.kill)
 
 
 def run() -> None:

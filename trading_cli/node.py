@@ -1,10 +1,9 @@
-"""`trading paper`, `replay`, `status` and `kill`: the node and the local exchange."""
+"""`trading paper`, `replay` and `status`: the node and the local exchange."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +15,7 @@ from trading_assets import logs
 from trading_assets.errors import SettingsError
 from trading_assets.precision import significant
 from trading_assets.settings import load_settings
-from trading_cli.console import console, progress, synthetic_note
+from trading_cli.console import console, named, progress
 
 if TYPE_CHECKING:
     from trading_assets.settings import Settings
@@ -156,36 +155,12 @@ def _status_lines(now: NodeStatus) -> list[str]:
         ]
         lines += [f"waiting      {named(market)}: {reason}" for market, reason in beat.waiting.items()]
         lines += [f"[red]halted       {beat.halted}[/]"] if beat.halted else []
+        if beat.journal:
+            still = ", ".join(map(named, beat.open_markets)) or "nothing"
+            lines.append(f"[red]journal      no entries: {beat.journal}; open by the node's memory: {still}[/]")
     lines.append(f"kill switch  {f'[red]on[/]: {now.kill.reason}' if now.kill else 'off'}")
     lines += [f"[red]manifest     {now.manifest_error}[/]"] if now.manifest_error else []
     return [*lines, f"journal      {now.journal_events:,} events, {now.journal_bytes / 1e6:.1f} MB"]
-
-
-def kill(
-    reset: Annotated[bool, typer.Option("--reset", help="Let a node start again.")] = False,
-    reason: Annotated[str, typer.Option(help="Why; it stands in the journal and in `trading status`.")] = "",
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the node's end.")] = 100.0,
-) -> None:
-    """Close all positions, stop the node, and keep it stopped until --reset."""
-    settings = load_settings()
-    from trading_live import kill as switch
-    from trading_live.presence import is_running
-
-    if reset:
-        was_on = switch.reset(settings.live_dir)
-        console.print(
-            "the kill switch is off" + ("" if was_on else " (it was off)") + "; `trading paper` starts the node"
-        )
-        return
-    switch.engage(settings.live_dir, reason)
-    console.print("the kill switch is on; it stays on until `trading kill --reset`")
-    deadline = time.monotonic() + wait
-    while is_running(settings.live_dir):
-        if time.monotonic() > deadline:
-            console.print(f"[red]the node still runs after {wait:g} s[/]; see `trading status` and data/logs/node.log")
-            raise typer.Exit(1)
-        time.sleep(0.2)
-    console.print("no node is running")
 
 
 def instant(text: str | None) -> datetime | None:
@@ -203,11 +178,6 @@ def instant(text: str | None) -> datetime | None:
     except ValueError:
         raise SettingsError(f"{text!r} is not a time", remedy="write e.g. 2025-05-28 or 2025-05-28T12:00") from None
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-
-
-def named(market: str) -> str:
-    """A market's name, marked where it is synthetic."""
-    return market + synthetic_note([market])
 
 
 def _decision(signal: object, action: str) -> str:

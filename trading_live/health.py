@@ -84,6 +84,8 @@ def process_problems(status: NodeStatus, now: datetime) -> Iterator[Problem]:
         yield Problem("killed", f"the kill switch is on: {status.kill.reason}")
     if status.running and beat is not None and beat.halted:
         yield Problem("halted", beat.halted)
+    if status.running and beat is not None and beat.journal:
+        yield Problem("disk", f"no entries: {beat.journal}")
 
 
 def feed_problems(beat: Heartbeat | None, settings: NodeSettings, now: datetime) -> Iterator[Problem]:

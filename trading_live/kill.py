@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Final
 
 from trading_assets.errors import NodeError
 from trading_assets.models.durable import write_file
+from trading_live.presence import HEARTBEAT_FILE
 
 KILL_FILE: Final = "kill.json"
 
@@ -23,11 +25,38 @@ class KillSwitch:
 
 
 def engage(live_dir: Path, reason: str = "") -> KillSwitch:
-    """Write the kill file, whole or not at all; a running node sees it within about a second."""
+    """Put the kill file in its place; a running node sees it within about a second.
+
+    Where the disk takes no new file, an empty one is tried, and then the heartbeat is renamed: a kill file that says
+    nothing is on, too.
+
+    Raises
+    ------
+    NodeError
+        If the folder refuses all of them.
+    """
     switch = KillSwitch(datetime.now(UTC), reason or "trading kill")
     content = {"at": switch.at.isoformat() if switch.at else None, "reason": switch.reason}
-    write_file(live_dir / KILL_FILE, json.dumps(content).encode())
+    try:
+        write_file(live_dir / KILL_FILE, json.dumps(content).encode())
+    except OSError as error:
+        if engaged(live_dir) is None and not _engage_without_room(live_dir):
+            raise NodeError(
+                f"the kill file cannot be written: {error.strerror or error}",
+                where=str(live_dir),
+                remedy="make the folder writable, then run trading kill again",
+            ) from None
     return switch
+
+
+def _engage_without_room(live_dir: Path) -> bool:
+    with suppress(OSError):
+        (live_dir / KILL_FILE).touch()
+        return True
+    with suppress(OSError):
+        (live_dir / HEARTBEAT_FILE).rename(live_dir / KILL_FILE)
+        return True
+    return False
 
 
 def engaged(live_dir: Path) -> KillSwitch | None:
@@ -46,10 +75,21 @@ def engaged(live_dir: Path) -> KillSwitch | None:
 
 
 def reset(live_dir: Path) -> bool:
-    """Remove the kill file; whether there was one."""
+    """Remove the kill file; whether there was one.
+
+    Raises
+    ------
+    NodeError
+        If it cannot be removed.
+    """
     file = live_dir / KILL_FILE
     there = file.exists()
-    file.unlink(missing_ok=True)
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise NodeError(
+            f"the kill file cannot be removed: {error.strerror or error}", where=str(file), remedy="remove it by hand"
+        ) from None
     return there
 
 

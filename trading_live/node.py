@@ -15,7 +15,7 @@ from nautilus_trader.model import InstrumentId
 
 from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, Market
 from trading_assets.errors import NodeError
-from trading_assets.journal import JOURNAL_FILE, NODE, Journal
+from trading_assets.journal import JOURNAL_FILE, NODE, BufferedJournal, Journal
 from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.instruments import instrument_id
@@ -67,7 +67,7 @@ def run_node(settings: Settings, *, on_decision: OnDecision | None = None, close
     presence = Presence(settings.live_dir)
     presence.acquire()
     try:
-        journal = Journal(settings.live_dir / JOURNAL_FILE, node_name(settings.node))
+        journal = BufferedJournal(Journal(settings.live_dir / JOURNAL_FILE, node_name(settings.node)))
         try:
             _Run(settings, presence, journal, on_decision, close_only=close_only).run()
         finally:
@@ -91,7 +91,7 @@ class _Run:
         self,
         settings: Settings,
         presence: Presence,
-        journal: Journal,
+        journal: BufferedJournal,
         on_decision: OnDecision | None,
         *,
         close_only: bool,
@@ -161,7 +161,7 @@ class _Run:
 
     def tell(self, event: str, detail: str) -> None:
         """Into the journal."""
-        self.journal.record(NODE, {"ts": datetime.now(UTC), "event": event, "detail": detail})
+        self.journal.keep_all([(NODE, {"ts": datetime.now(UTC), "event": event, "detail": detail})])
 
     def beat(self, state: State) -> None:
         """Write the heartbeat."""
@@ -170,6 +170,7 @@ class _Run:
             state = "silent"
         settings, now = self.settings.node, datetime.now(UTC)
         self.state = state
+        self.journal.flush()
         self.presence.beat(
             Heartbeat(
                 pid=os.getpid(),
@@ -199,6 +200,8 @@ class _Run:
                 halted=self.strategy.halted if self.strategy else None,
                 refused=self.shelf.refusals | (self.signals.refused if self.signals else {}),
                 detail=self.detail,
+                journal=self.journal.complaint,
+                open_markets=tuple(sorted(self.strategy.open_trades)) if self.strategy else (),
             )
         )
 
@@ -339,7 +342,7 @@ class _Run:
             return f"the feed is not trusted: {why}"
         return None if self.replayed else too_late(signal.known_at, datetime.now(UTC), self.settings.node)
 
-    def _strategy_journal(self, view: VenueView | None) -> Journal | MarketJournal:
+    def _strategy_journal(self, view: VenueView | None) -> BufferedJournal | MarketJournal:
         if view is None:
             return self.journal
         begun = view.now

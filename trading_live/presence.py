@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final, Literal
 
+import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from trading_assets.errors import NodeError
 
+_LOG: Final = structlog.get_logger(__name__)
 LOCK_FILE: Final = "node.lock"
 HEARTBEAT_FILE: Final = "node.json"
 
@@ -45,6 +47,10 @@ class Heartbeat(BaseModel):
         Market -> why nothing is decided there.
     halted
         Why the strategy enters nothing any more; None while it does.
+    journal
+        Why the journal cannot be written, and how much waits in memory; empty while it can.
+    open_markets
+        Where a trade is open or on its way, by the node's own memory.
     refused
         Model (or the manifest) -> why it is not in use.
     detail
@@ -68,6 +74,8 @@ class Heartbeat(BaseModel):
     halted: str | None = None
     refused: dict[str, str] = {}
     detail: str = ""
+    journal: str = ""
+    open_markets: tuple[str, ...] = ()
 
     @property
     def age_s(self) -> float:
@@ -81,6 +89,7 @@ class Presence:
     def __init__(self, live_dir: Path) -> None:
         self._live_dir = live_dir
         self._handle: IO[str] | None = None
+        self._failed = ""
 
     def acquire(self) -> None:
         """Take the lock.
@@ -90,8 +99,15 @@ class Presence:
         NodeError
             If another node runs on the folder; says which process.
         """
-        self._live_dir.mkdir(parents=True, exist_ok=True)
-        handle = (self._live_dir / LOCK_FILE).open("a")
+        try:
+            self._live_dir.mkdir(parents=True, exist_ok=True)
+            handle = (self._live_dir / LOCK_FILE).open("a")
+        except OSError as error:
+            raise NodeError(
+                f"the node's folder cannot be used: {error.strerror or error}",
+                where=str(self._live_dir),
+                remedy="make it a folder that this user may write, on a disk with room",
+            ) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -103,13 +119,35 @@ class Presence:
                 remedy="stop it with Ctrl-C or trading kill, or give this one another data folder",
             ) from None
         self._handle = handle
+        with contextlib.suppress(OSError):  # a full disk: the heartbeat says it, too
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
 
     def beat(self, heartbeat: Heartbeat) -> None:
-        """Write the heartbeat; a reader sees the former one or this one."""
-        file = self._live_dir / HEARTBEAT_FILE
+        """Write the heartbeat; a reader sees the former one or this one. A folder that refuses it does not raise."""
+        file, text = self._live_dir / HEARTBEAT_FILE, heartbeat.model_dump_json()
         beside = file.with_name(f".{HEARTBEAT_FILE}.{os.getpid()}")
-        beside.write_text(heartbeat.model_dump_json())
-        beside.replace(file)
+        try:
+            beside.write_text(text)
+            beside.replace(file)
+        except OSError as error:
+            self._beat_in_place(file, text, error)
+        else:
+            self._failed = ""
+
+    def _beat_in_place(self, file: Path, text: str, failure: OSError) -> None:
+        """On a full disk, over the former heartbeat, whose place on the disk is there; padded, as it may be longer."""
+        with contextlib.suppress(OSError):
+            file.with_name(f".{HEARTBEAT_FILE}.{os.getpid()}").unlink(missing_ok=True)
+        try:
+            with file.open("r+b") as handle:
+                handle.write(text.encode().ljust(file.stat().st_size))
+        except OSError as error:
+            failure = error
+        if str(failure) != self._failed:
+            self._failed = str(failure)
+            _LOG.error("heartbeat", error=self._failed)
 
     def release(self) -> None:
         """Free the lock."""
@@ -120,12 +158,22 @@ class Presence:
 
 def is_running(live_dir: Path) -> bool:
     """Whether a node holds the folder's lock."""
-    with contextlib.suppress(FileNotFoundError), (live_dir / LOCK_FILE).open() as handle:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), (live_dir / LOCK_FILE).open() as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
+
+
+def holder(live_dir: Path) -> int | None:
+    """The process that holds the folder's lock; None where there is none, or it could not say who it is."""
+    if not is_running(live_dir):
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        return int((live_dir / LOCK_FILE).read_text())
+    beat = read_heartbeat(live_dir)
+    return beat.pid if beat is not None else None
 
 
 def read_heartbeat(live_dir: Path) -> Heartbeat | None:

@@ -242,15 +242,15 @@ class Supervisor(DataActor):
 
     def _watch(self, _: Any) -> None:
         try:
+            if self._closing_since is None and (asked := self._closing_asked()) is not None:
+                self._begin_closing(*asked)
+            elif self._closing_since is not None:
+                self._go_on_closing()
             if not self._stopping and (silent := self._requests.chase()) is not None:
                 self._fail(f"the venue does not send the history of {silent}", "see data/logs", retry=True)
             self._report_halt()
             self._watch_feed()
             self._follow_instruments()
-            if self._closing_since is None and (asked := self._closing_asked()) is not None:
-                self._begin_closing(*asked)
-            elif self._closing_since is not None:
-                self._go_on_closing()
         except Exception as error:
             _LOG.exception("supervisor")
             self._fail(f"the supervisor failed: {type(error).__name__}: {error}", "see the log")
@@ -288,14 +288,17 @@ class Supervisor(DataActor):
         return ("close_only", "trading paper --close-only") if self._close_only else None
 
     def _begin_closing(self, reason: ExitReason, why: str) -> None:
+        """Close what is open, whatever fails; the journal hears of it first, so that the next process would go on."""
         self._closing_since = time.monotonic()
+        try:
+            if self._listening is None:
+                self._listen()  # no price, no fill
+            self._hooks.tell(reason.replace("_", " "), why)
+        finally:
+            if self.strategy is not None:
+                self.strategy.flatten(reason)
         self._set("closing")
-        self._hooks.tell(reason.replace("_", " "), why)
         _LOG.warning("closing positions", reason=reason, why=why)
-        if self._listening is None:
-            self._listen()  # no price, no fill
-        if self.strategy is not None:
-            self.strategy.flatten(reason)
         self._go_on_closing()
 
     def _go_on_closing(self) -> None:
@@ -304,8 +307,8 @@ class Supervisor(DataActor):
             return
         if self.strategy is None or self.strategy.is_flat():
             self._stopping = True
-            self._hooks.tell("flat", "all positions closed")
             self._hooks.stop(None)
+            self._hooks.tell("flat", "all positions closed")
         elif time.monotonic() - self._closing_since > _CLOSE_S:
             self._fail(
                 f"positions are still open after {_CLOSE_S:.0f} s: {', '.join(self.strategy.open_trades)}",
@@ -326,8 +329,8 @@ class Supervisor(DataActor):
     def _fail(self, what: str, remedy: str, *, retry: bool = False) -> None:
         """Stop the node; ``retry`` where another start may find the venue well again."""
         self._stopping = True
-        self._hooks.tell("failed", what)
         self._hooks.stop((VenueUnreachable if retry else NodeError)(what, where="node", remedy=remedy))
+        self._hooks.tell("failed", what)
 
 
 def _now() -> datetime:

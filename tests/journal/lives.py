@@ -1,8 +1,12 @@
-"""The journal's transactions of whole trades, as a node writes them."""
+"""The journal's transactions of whole trades, as a node writes them, and a folder that its user may not write."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from trading_assets.strategies.plans import TradePlan
@@ -66,3 +70,20 @@ def trade(number: int, entry: list[float], exits: list[float], market: str = MAR
         closed = plan(number, market, stage="closed", stop_order_id=stop, quantity=total, exit_reason="stop_loss")
         parts.append([intend(closed)])
     return parts
+
+
+@contextmanager
+def unprivileged(parent: Path) -> Iterator[Path]:
+    """A folder of an ordinary user; root may write anywhere."""
+    folder, user = parent / "live", os.geteuid()
+    folder.mkdir()
+    if user:
+        yield folder
+        return
+    for one in (parent, folder):
+        os.chown(one, 65534, -1)
+    os.seteuid(65534)
+    try:
+        yield folder
+    finally:
+        os.seteuid(user)

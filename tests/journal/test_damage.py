@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sqlite3
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.journal.lives import MARKET, T0, trade
+from tests.journal.lives import MARKET, T0, trade, unprivileged
 from tests.journal.test_state import checkpoints_every
 from trading_assets.errors import NodeError
 from trading_assets.journal import (
@@ -105,23 +104,6 @@ def test_a_folder_that_cannot_be_written_is_named_and_can_be_read(ended: bool) -
             Journal(path, "node").record("node", {"event": "a"})
         with pytest.raises(NodeError, match="Permission denied"):
             Journal(path.parent / "below" / "journal.sqlite", "node")
-
-
-@contextmanager
-def unprivileged(parent: Path) -> Iterator[Path]:
-    """A folder of an ordinary user; root may write anywhere."""
-    folder, user = parent / "live", os.geteuid()
-    folder.mkdir()
-    if user:
-        yield folder
-        return
-    for one in (parent, folder):
-        os.chown(one, 65534, -1)
-    os.seteuid(65534)
-    try:
-        yield folder
-    finally:
-        os.seteuid(user)
 
 
 # -- the file's place -------------------------------------------------------------------------------------------------

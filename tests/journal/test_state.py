@@ -62,7 +62,7 @@ def checkpoint(path: Path) -> int:
     st.integers(0, 60),
     st.integers(0, 60),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_checkpoint_and_the_events_after_it_say_what_all_events_say(
     tmp_path_factory: pytest.TempPathFactory,
     trades: list[tuple[tuple[list[float], list[float]], str]],
@@ -181,7 +181,7 @@ def test_a_load_reads_only_what_each_table_lacks(
         journal.record_all(signals(0, 5_000))
         assert load_journal(store, path, batch=700)["signals"] == 5_000
         journal.record_all(signals(5_000, 1))
-        assert work(lambda: load_journal(store, path)) < 100, "no fill is stored, and all signals but one are"
+        assert 0 < work(lambda: load_journal(store, path)) < 100, "no fill is stored, and all signals but one are"
     assert store.read(SIGNALS)["signal_id"].to_list() == [f"s{n}" for n in range(5_001)]
 
 

@@ -21,7 +21,7 @@ from tests.live.conftest import MARKET, MakeBundle, put_live, rewrite_model
 from trading_assets import features
 from trading_assets.candles import DECISION_BAR
 from trading_assets.errors import NodeError, SettingsError
-from trading_assets.journal import JOURNAL_FILE, Journal, read_session
+from trading_assets.journal import JOURNAL_FILE, BufferedJournal, Journal, read_session
 from trading_assets.registry.deployment import MANIFEST, undeploy
 from trading_assets.settings import BacktestSettings, NodeSettings, Settings
 from trading_assets.strategies.signals import ClosedBar
@@ -357,9 +357,9 @@ def test_the_status_tells_a_silent_node_and_a_broken_manifest(settings: Settings
 
 
 def test_a_replays_events_carry_the_markets_time(tmp_path: Path) -> None:
-    with closing(Journal(tmp_path / JOURNAL_FILE, "node")) as journal:
+    with closing(BufferedJournal(Journal(tmp_path / JOURNAL_FILE, "node"))) as journal:
         stamped = MarketJournal(journal, lambda: NOW)
-        stamped.record("signals", {"ts": datetime.now(UTC), "market": MARKET})
+        stamped.keep_all([("signals", {"ts": datetime.now(UTC), "market": MARKET})])
         stamped.record_all([("fills", {"ts": datetime.now(UTC), "market": MARKET})])
     events = read_session(journal.path)
     assert events["signals"]["ts"].to_list() == events["fills"]["ts"].to_list() == [NOW]

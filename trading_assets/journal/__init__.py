@@ -8,6 +8,7 @@ A session is one run of market time: it goes on over restarts, and ends only whe
 clock goes back.
 """
 
+from trading_assets.journal.buffered import BufferedJournal
 from trading_assets.journal.events import EVENT_ID, KINDS, NODE, PLANS, TABLES
 from trading_assets.journal.file import JOURNAL_FILE
 from trading_assets.journal.holdings import Fill, Holding, nothing
@@ -24,6 +25,7 @@ __all__ = [
     "NODE",
     "PLANS",
     "TABLES",
+    "BufferedJournal",
     "Fill",
     "Holding",
     "Journal",

@@ -22,6 +22,9 @@ CHECKPOINT_EVENTS: Final = 1000
 """A checkpoint after so many events: what a start or a status reads at most."""
 
 _LOG: Final = logging.getLogger(__name__)
+_WAIT_MS: Final = 1000
+"""How long a write may wait for another process that holds the file: the node's orders wait as long."""
+
 _BESIDE: Final = ("-wal", "-shm")
 
 Row = tuple[str, str, str]
@@ -59,6 +62,7 @@ class Journal:
                 newest = self._connection.execute("SELECT coalesce(max(session), 1) FROM journal").fetchone()
                 self._session = int(newest[0])
                 self._checkpointed = checkpointed_seq(self._connection)
+                self._connection.execute(f"PRAGMA busy_timeout={_WAIT_MS}")
                 failed.pop_all()
         self._inodes = self._in_place()
         self._checkpoint()

@@ -9,6 +9,9 @@ from typing import Any, Final, cast
 
 _LOG: Final = logging.getLogger(__name__)
 
+Row = tuple[str, dict[str, Any]]
+"""Kind and event, as the journal takes them."""
+
 
 def guarded[F: Callable[..., None]](handler: F) -> F:
     """Run handlers one after the other, and break the circuit.
@@ -34,3 +37,24 @@ def guarded[F: Callable[..., None]](handler: F) -> F:
                 self._waiting.popleft()
 
     return cast("F", one_by_one)
+
+
+def noted[F: Callable[..., Any]](handler: F) -> F:
+    """Journal what a handler did and was told (``_rows``) when the outermost one ends, however it ends.
+
+    Orders go first, and do not wait for the disk. What the journal does not take stays, and is given to it again at the
+    end of the next handler.
+    """
+
+    @wraps(handler)
+    def noting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self._depth += 1
+        try:
+            return handler(self, *args, **kwargs)
+        finally:
+            self._depth -= 1
+            if not self._depth and self._rows:
+                self._journal.keep_all(self._rows)
+                self._rows = []
+
+    return cast("F", noting)

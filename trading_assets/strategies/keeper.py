@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from nautilus_trader.model import ClientOrderId, InstrumentId, OrderSide
+from nautilus_trader.model import ClientOrderId, InstrumentId
 from nautilus_trader.trading import Strategy
 
+from trading_assets.strategies import brackets
 from trading_assets.strategies.events import fill_row, order_columns, order_row, position_row, status_of
-from trading_assets.strategies.instruments import event_time, exact
-from trading_assets.strategies.limits import on_grid
+from trading_assets.strategies.guard import Row, noted
+from trading_assets.strategies.instruments import event_time
 from trading_assets.strategies.plans import ExitReason, Purpose, TradePlan
 from trading_assets.strategies.risk import RiskGate
 from trading_assets.strategies.signals import Journal
@@ -33,7 +33,7 @@ class TradeKeeper:
     instruments
         Market -> the venue's instrument.
     journal
-        Written before each act.
+        Has an entry before it is sent, and everything else at the end of the handler that did it.
     gate
         Told about orders and realised results.
     plans
@@ -67,6 +67,8 @@ class TradeKeeper:
         self._journal = journal
         self._gate = gate
         self._orders: dict[str, tuple[TradePlan, Purpose]] = {}
+        self._rows: list[Row] = []
+        self._depth = 0
 
     # -- asked and told by the strategy ---------------------------------------------------------------------------
 
@@ -76,10 +78,18 @@ class TradeKeeper:
         positions = cache.positions_open(instrument_id=instrument, strategy_id=self._strategy.strategy_id)
         return positions[0] if positions else None
 
-    def enter(self, plan: TradePlan, order: Any) -> None:
-        """Send the entry of a new trade."""
-        self._act(plan, [(order, "entry")])
+    def enter(self, plan: TradePlan, order: Any, decision: Row) -> None:
+        """Send the entry of a new trade, once the journal has it with the decision that it follows.
 
+        Raises
+        ------
+        NodeError
+            If the journal cannot be written; nothing is sent.
+        """
+        self._journal.record_all([decision, *self._planned(plan, [(order, "entry")])])
+        self._send(plan, [(order, "entry")])
+
+    @noted
     def mind(self, market: str, price: float, *, deciding: bool = True) -> None:
         """On each bar: close what has expired, and see that what is open is protected.
 
@@ -87,9 +97,13 @@ class TradeKeeper:
         (``deciding`` is False): the decision on that bar finds it open, here as in a backtest.
         """
         plan = self.open.get(market)
-        if plan is None or self.now is None or plan.stage == "entering":
+        if plan is None or self.now is None:
             return
-        if plan.stage == "exiting":
+        if plan.stage == "entering":
+            entry = self._order(plan.entry_order_id)
+            if entry is not None and entry.is_closed:  # the handler of its end failed
+                self._entered(plan, entry)
+        elif plan.stage == "exiting":
             if not plan.exit_order_id:
                 self.exit(plan, plan.exit_reason)
         elif self.now > plan.expires_at or (deciding and self.now == plan.expires_at):
@@ -100,21 +114,26 @@ class TradeKeeper:
             else:
                 self._protect(plan)
 
+    @noted
+    def exit_all(self, reason: ExitReason) -> None:
+        """Close whatever is open at the market, also what no plan names; an entry that still fills is closed then."""
+        self.closing = reason
+        self._adopt()
+        for plan in list(self.open.values()):
+            self.exit(plan, reason)
+
+    @noted
     def exit(self, plan: TradePlan, reason: ExitReason) -> None:
         """Cancel stop and target and close the position at the market, reduce-only."""
         position = self.position(plan.market)
         if position is None or (plan.stage == "exiting" and plan.exit_order_id):
             return
-        order = self._strategy.order_factory.market(
-            self._instruments[plan.market],
-            OrderSide.SELL,
-            position.quantity,
-            reduce_only=True,
-            tags=[f"signal:{plan.signal_id}", "purpose:exit"],
-        )
+        factory, instrument = self._strategy.order_factory, self._instruments[plan.market]
+        order = brackets.market_exit(factory, instrument, plan, position.quantity)
         plan = replace(plan, stage="exiting", exit_order_id=order.client_order_id.value, exit_reason=reason)
         self._act(plan, [(order, "exit")], cancel=(plan.stop_order_id, plan.target_order_id))
 
+    @noted
     def resume(self) -> None:
         """After a restart: compare the plans with the engine's positions and orders.
 
@@ -134,15 +153,14 @@ class TradeKeeper:
                 self._entered(plan, entry)
             elif plan.stage == "exiting" and not self._alive(plan.exit_order_id):
                 self.open[plan.market] = replace(plan, exit_order_id="")  # sent again on the next bar
+        self._adopt()
         for market in self._instruments:
-            position = self.position(market)
-            if position is not None and market not in self.open:
-                self.open[market] = TradePlan.unknown(market, self._clock(), position.quantity.as_double())
             named = {order_id for order_id, _ in self.open[market].orders()} if market in self.open else set()
             self._cancel(*(order_id for order_id in self._resting(market) if order_id not in named))
 
     # -- the engine's events --------------------------------------------------------------------------------------
 
+    @noted
     def on_order_event(self, event: Any) -> None:
         """Journal it; then protect a filled entry, or react to an order that did not come about."""
         status, order_id = status_of(event), event.client_order_id.value
@@ -151,10 +169,10 @@ class TradeKeeper:
         sent_for, purpose = self._orders[order_id]
         market, signal_id = sent_for.market, sent_for.signal_id
         order = self._order(order_id)
-        rows = [("orders", order_row(event, order, market=market, signal_id=signal_id, purpose=purpose))]
+        rows: list[Row] = [("orders", order_row(event, order, market=market, signal_id=signal_id, purpose=purpose))]
         if status == "filled":
             rows.append(("fills", fill_row(event, market=market, signal_id=signal_id)))
-        self._journal.record_all(rows)
+        self._rows += rows
         plan = self.open.get(market)
         if plan is None or plan.purpose_of(order_id) is None:
             return
@@ -166,6 +184,7 @@ class TradeKeeper:
         elif status in _REFUSED and purpose == "stop_loss" and plan.stage == "open":
             self.exit(plan, "unprotected")  # one that was canceled is sent again on the next bar
 
+    @noted
     def on_position_event(self, event: Any) -> None:
         """Journal it; a closed position ends its trade."""
         market, status = self._markets.get(event.instrument_id), status_of(event)
@@ -173,7 +192,7 @@ class TradeKeeper:
             return
         plan = self.open.get(market)
         row = position_row(event, market=market, signal_id=plan.signal_id if plan else "")
-        self._journal.record("positions", row)
+        self._rows.append(("positions", row))
         if status != "closed":
             return
         self._gate.realise(self.now or row["ts"], row["realized_pnl"])
@@ -198,54 +217,51 @@ class TradeKeeper:
         position = self.position(plan.market)
         if position is None:
             return
-        iid, factory = self._instruments[plan.market], self._strategy.order_factory
-        instrument = self._strategy.cache.instrument(iid)
+        factory = self._strategy.order_factory
+        instrument = self._strategy.cache.instrument(self._instruments[plan.market])
         assert instrument is not None  # a position exists
-        tick = exact(instrument.price_increment)
-        tags = [f"signal:{plan.signal_id}"]
-        orders: list[tuple[Any, Purpose]] = []
-        stop = factory.stop_market(
-            iid,
-            OrderSide.SELL,
-            position.quantity,
-            instrument.make_price(on_grid(plan.stop_price, tick, math.floor)),
-            reduce_only=True,
-            tags=[*tags, "purpose:stop_loss"],
-        )
+        stop = brackets.stop_loss(factory, instrument, plan, position.quantity)
         plan = replace(plan, stop_order_id=stop.client_order_id.value)
-        orders.append((stop, "stop_loss"))
+        orders: list[tuple[Any, Purpose]] = [(stop, "stop_loss")]
         if not self._alive(plan.target_order_id):
-            target = factory.limit(
-                iid,
-                OrderSide.SELL,
-                position.quantity,
-                instrument.make_price(on_grid(plan.target_price, tick, math.ceil)),
-                reduce_only=True,
-                tags=[*tags, "purpose:take_profit"],
-            )
+            target = brackets.take_profit(factory, instrument, plan, position.quantity)
             plan = replace(plan, target_order_id=target.client_order_id.value)
             orders.append((target, "take_profit"))
         self._act(plan, orders)
 
     def _end(self, plan: TradePlan, reason: ExitReason, ts: datetime) -> None:
         ended = replace(plan, stage="closed", exit_reason=reason)
-        self._journal.record("plans", _plan_row(ended, ts))
+        self._rows.append(("plans", _plan_row(ended, ts)))
         self.open.pop(plan.market, None)
         self._cancel(plan.stop_order_id, plan.target_order_id, plan.exit_order_id)
 
+    def _adopt(self) -> None:
+        """Plan for the engine's positions that no plan names: each has expired already."""
+        for market in self._instruments:
+            position = self.position(market)
+            if position is not None and market not in self.open:
+                self.open[market] = TradePlan.unknown(market, self._clock(), position.quantity.as_double())
+
     def _act(self, plan: TradePlan, orders: Sequence[tuple[Any, Purpose]], *, cancel: Sequence[str] = ()) -> None:
-        """Journal the plan and its orders as one, make it the one in force, cancel what it replaces, then send."""
+        """Send what reduces risk, and journal it with what led to it when the handler ends."""
+        self._rows += self._planned(plan, orders)
+        self._send(plan, orders, cancel=cancel)
+
+    def _planned(self, plan: TradePlan, orders: Sequence[tuple[Any, Purpose]]) -> list[Row]:
         now = self._clock()
-        rows = [("plans", _plan_row(plan, now))]
+        rows: list[Row] = [("plans", _plan_row(plan, now))]
         for order, purpose in orders:
             row = order_columns(order, market=plan.market, signal_id=plan.signal_id, purpose=purpose)
             rows.append(("orders", {"ts": now, **row, "status": "initialized", "reason": ""}))
-        self._journal.record_all(rows)
+        return rows
+
+    def _send(self, plan: TradePlan, orders: Sequence[tuple[Any, Purpose]], *, cancel: Sequence[str] = ()) -> None:
+        """Make the plan the one in force, cancel what it replaces, then send its orders."""
         self.open[plan.market] = plan
         self._cancel(*cancel)
         for order, purpose in orders:
             self._orders[order.client_order_id.value] = (plan, purpose)
-            self._gate.order_sent(self.now or now)
+            self._gate.order_sent(self.now or self._clock())
             self._strategy.submit_order(order)
 
     def _cancel(self, *order_ids: str) -> None:

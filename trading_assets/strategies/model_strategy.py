@@ -13,6 +13,7 @@ from nautilus_trader.model import Bar, BarType, InstrumentId, OrderSide, Strateg
 from nautilus_trader.trading import Strategy, StrategyConfig
 
 from trading_assets.candles import timeframe_delta
+from trading_assets.errors import NodeError
 from trading_assets.precision import money
 from trading_assets.strategies.cash import SpotCash, settled_balance
 from trading_assets.strategies.feed import FeedQuarantine
@@ -73,9 +74,10 @@ class ModelStrategy(Strategy):
     """Trades a model's signals long: in at the market, out by stop, target or the end of the horizon.
 
     On each closed decision bar the ``signals`` source is asked once; the decision is journalled (enter, hold or refuse,
-    with the reason) before anything is sent. After the entry's fill a reduce-only stop-market and a reduce-only limit
-    rest at the venue; when one has closed the position, the strategy cancels the other. Expiry and risk limits go by
-    the bars' time, so that a replay at any speed behaves like the market.
+    with the reason). An entry is sent when the journal has it, and refused where the journal cannot be written; what
+    reduces risk is sent first. After the entry's fill a reduce-only stop-market and a reduce-only limit rest at the
+    venue; when one has closed the position, the strategy cancels the other. Expiry and risk limits go by the bars'
+    time, so that a replay at any speed behaves like the market.
 
     Parameters
     ----------
@@ -84,7 +86,8 @@ class ModelStrategy(Strategy):
     signals
         ``on_bar(ClosedBar) -> Signal | None``; threshold, barriers and horizon come with each signal.
     journal
-        ``record(kind, event)``, durable on return; kinds ``signals``, ``orders``, ``fills``, ``positions``, ``plans``.
+        ``record_all(events)``, durable on return, and ``keep_all(events)``, which takes what was done; kinds
+        ``signals``, ``orders``, ``fills``, ``positions``, ``plans``.
     gate
         The risk limits, asked before each entry. A restarted node restores the day with ``gate.realise(ts, pnl)``.
     plans
@@ -186,9 +189,7 @@ class ModelStrategy(Strategy):
     def flatten(self, reason: ExitReason = "kill") -> None:
         """Halt, and close every open position at the market; an entry still on its way is closed when it fills."""
         self.halt(f"flatten: {reason}", level=logging.DEBUG if reason == "end" else logging.WARNING)
-        self._trades.closing = reason
-        for plan in list(self._trades.open.values()):
-            self._trades.exit(plan, reason)
+        self._trades.exit_all(reason)
 
     # -- the engine's handlers ------------------------------------------------------------------------------------
 
@@ -270,27 +271,31 @@ class ModelStrategy(Strategy):
 
     def _decide(self, signal: Signal, bar: ClosedBar) -> None:
         action, reason, quantity = self._verdict(signal, bar)
-        self._journal.record(
-            "signals",
-            {
-                "ts": event_time(self.clock.timestamp_ns()),
-                "market": signal.market,
-                "signal_id": signal.signal_id,
-                "bar_ts": signal.ts,
-                "probability": signal.probability,
-                "threshold": signal.threshold,
-                "action": action,
-                "reason": reason,
-                "model": signal.model,
-                "model_version": signal.model_version,
-                "bundle_hash": signal.bundle_hash,
-            },
-        )
         if quantity is not None:
-            self._cash.order(signal.market, quantity.as_double() * bar.close)
-            self._enter(signal, quantity)
+            try:
+                self._cash.order(signal.market, quantity.as_double() * bar.close)
+                self._enter(signal, quantity, self._decision(signal, action, reason))
+            except NodeError as error:  # of the journal: what it does not hold is not entered
+                action, reason, quantity = "refuse", str(error), None
+        if quantity is None:
+            self._journal.keep_all([self._decision(signal, action, reason)])
         if self.on_decision is not None:
             self.on_decision(signal, action)
+
+    def _decision(self, signal: Signal, action: str, reason: str) -> tuple[str, dict[str, Any]]:
+        return "signals", {
+            "ts": event_time(self.clock.timestamp_ns()),
+            "market": signal.market,
+            "signal_id": signal.signal_id,
+            "bar_ts": signal.ts,
+            "probability": signal.probability,
+            "threshold": signal.threshold,
+            "action": action,
+            "reason": reason,
+            "model": signal.model,
+            "model_version": signal.model_version,
+            "bundle_hash": signal.bundle_hash,
+        }
 
     def _verdict(self, signal: Signal, bar: ClosedBar) -> tuple[str, str, Any]:
         """Action, reason, and the quantity to buy where the action is ``enter``."""
@@ -322,12 +327,12 @@ class ModelStrategy(Strategy):
             return "refuse", refusal, None
         return "enter", f"{odds}; {cut}" if cut else odds, instrument.make_qty(quantity)
 
-    def _enter(self, signal: Signal, quantity: Any) -> None:
+    def _enter(self, signal: Signal, quantity: Any, decision: tuple[str, dict[str, Any]]) -> None:
         tags = [f"signal:{signal.signal_id}", "purpose:entry"]
         order = self.order_factory.market(self._instruments[signal.market], OrderSide.BUY, quantity, tags=tags)
         order_id, length = order.client_order_id.value, self._bar_length
         plan = TradePlan.of(signal, bar_length=length, quantity=quantity.as_double(), entry_order_id=order_id)
-        self._trades.enter(plan, order)
+        self._trades.enter(plan, order, decision)
 
     def _equity(self, instrument: Any) -> float:
         """Balance and open positions at their last price; the account object would come with its whole history."""

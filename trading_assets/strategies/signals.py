@@ -84,18 +84,18 @@ class SignalSource(Protocol):
 
 
 class Journal(Protocol):
-    """Takes what happened; the event is durable when the call returns.
+    """Takes what is decided and what happened.
 
     ``kind`` is ``signals``, ``orders``, ``fills``, ``positions`` (columns of the tables of that name except ``node``
     and ``seq``) or ``plans`` (``ts``, ``market``, ``signal_id``, ``plan``). ``event_id`` may name the event.
     """
 
-    def record(self, kind: str, event: dict[str, Any]) -> object:
-        """Write one event."""
+    def record_all(self, events: Sequence[tuple[str, dict[str, Any]]]) -> object:
+        """Write events as one; they are durable when this returns, else it raises and nothing must be done on them."""
         ...
 
-    def record_all(self, events: Sequence[tuple[str, dict[str, Any]]]) -> object:
-        """Write several events as one: a killed process leaves all of them or none."""
+    def keep_all(self, events: Sequence[tuple[str, dict[str, Any]]]) -> object:
+        """Take what has been done or has happened: written as one, now or as soon as it can be."""
         ...
 
 
@@ -113,6 +113,10 @@ class MemoryJournal:
         """Keep several events."""
         for kind, event in events:
             self.record(kind, event)
+
+    def keep_all(self, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Keep several events."""
+        self.record_all(events)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The events of one kind, in order."""

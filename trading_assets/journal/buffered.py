@@ -1,0 +1,119 @@
+"""A journal that keeps in memory what cannot be written, and writes it first when it can."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from trading_assets.errors import NodeError
+from trading_assets.journal.events import NODE, encode
+from trading_assets.journal.writer import Journal, Row
+
+WRITTEN_LATE: Final = "written late"
+"""The node event that says how many events had to wait for the disk, and why."""
+
+_LOG: Final = logging.getLogger(__name__)
+_RETRY_S: Final = 1.0
+
+
+class BufferedJournal:
+    """The journal of a running node: what reduces risk does not wait for the disk, what adds risk does.
+
+    Parameters
+    ----------
+    journal
+        The writer.
+    clock
+        Monotonic seconds: a file that cannot be written is tried again once a second.
+
+    Attributes
+    ----------
+    trouble
+        Why the file cannot be written; None while it can.
+    """
+
+    def __init__(self, journal: Journal, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.trouble: str | None = None
+        self._journal = journal
+        self._clock = clock
+        self._waiting: list[Row] = []
+        self._tried_at = -_RETRY_S
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._journal.path
+
+    @property
+    def node(self) -> str:
+        """The node's name."""
+        return self._journal.node
+
+    @property
+    def waiting(self) -> int:
+        """How many events stand in memory only."""
+        return len(self._waiting)
+
+    @property
+    def complaint(self) -> str:
+        """Why the file cannot be written, and how much waits; empty while it can."""
+        return f"{self.trouble}; {len(self._waiting)} events wait in memory" if self.trouble is not None else ""
+
+    def record_all(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int]:
+        """Write events as one, after those that wait; they are on disk when this returns.
+
+        Raises
+        ------
+        NodeError
+            If they cannot be written; then they do not wait either.
+        """
+        rows = [encode(kind, event) for kind, event in events]
+        return self._write([*self._waiting, *rows])[-len(rows) :]
+
+    def keep_all(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Write events as one, or keep them in memory until there is room: what happened, or was done already."""
+        self._waiting += [encode(kind, event) for kind, event in events]
+        self.flush()
+
+    def new_session(self) -> int:
+        """Begin a new session, as :meth:`Journal.new_session` does."""
+        return self._journal.new_session()
+
+    def flush(self, *, now: bool = False) -> bool:
+        """Try to write what waits, once a second or ``now``; whether nothing waits any more."""
+        if self._waiting and (now or self.trouble is None or self._clock() - self._tried_at >= _RETRY_S):
+            try:
+                self._write(self._waiting)
+            except NodeError:
+                return False
+        return not self._waiting
+
+    def _write(self, rows: list[Row]) -> list[int]:
+        self._tried_at = self._clock()
+        late = [self._late()] if self.trouble is not None else []
+        try:
+            written = self._journal.write([*late, *rows])
+        except NodeError as error:
+            if self.trouble is None:
+                _LOG.error("no entries, and what happens waits in memory: %s", error)
+            self.trouble = str(error)
+            raise
+        if self.trouble is not None:
+            _LOG.warning("the journal can be written again; %d events had to wait", len(self._waiting))
+        self.trouble, self._waiting = None, []
+        return written[len(late) :]
+
+    def _late(self) -> Row:
+        detail = f"{len(self._waiting)} events: {self.trouble}"
+        return encode(NODE, {"ts": datetime.now(UTC), "event": WRITTEN_LATE, "detail": detail})
+
+    def close(self) -> None:
+        """Write what waits, or say what is lost, and close the file."""
+        if not self.flush(now=True):
+            for event_id, _, payload in self._waiting:
+                _LOG.error("lost with this process, as the journal cannot be written: %s %s", event_id, payload)
+        self._journal.close()

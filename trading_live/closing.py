@@ -1,0 +1,127 @@
+"""What a kill closed, what it left open, and how the next process hears of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from trading_assets.errors import NodeError
+from trading_assets.journal import JOURNAL_FILE, NODE, Journal, newest_events, newest_seq, read_state
+from trading_assets.journal.state import KILL, KILL_WITHDRAWN
+from trading_assets.store.tables import POSITIONS
+from trading_live.presence import Presence, holder, is_running
+from trading_live.status import OpenPosition, open_positions
+
+_GRACE_S: Final = 10.0
+_NEWEST: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedPosition:
+    """A position that was closed since; result in quote currency, after fees."""
+
+    market: str
+    quantity: float
+    price: float
+    realized_pnl: float
+
+
+@dataclass(frozen=True)
+class Book:
+    """What the journal knew at a moment.
+
+    Attributes
+    ----------
+    seq
+        Its newest event.
+    positions
+        The open positions.
+    problem
+        Why it could not be read; then nothing is known.
+    """
+
+    seq: int
+    positions: tuple[OpenPosition, ...]
+    problem: str = ""
+
+
+def look(live_dir: Path) -> Book:
+    """Read the journal; a problem is part of the answer, as a kill goes on without it."""
+    path = live_dir / JOURNAL_FILE
+    try:
+        return Book(newest_seq(path), open_positions(read_state(path)))
+    except NodeError as error:
+        return Book(0, (), str(error))
+
+
+def closed_since(live_dir: Path, before: Book) -> list[ClosedPosition]:
+    """The positions that were closed after a moment, the newest last."""
+    path = live_dir / JOURNAL_FILE
+    ended = newest_events(path, POSITIONS.name, _NEWEST).filter(
+        (pl.col("seq") > before.seq) & (pl.col("event") == "closed")
+    )
+    fills = newest_events(path, "fills", _NEWEST).filter(pl.col("seq") > before.seq)
+    found = []
+    for row in ended.iter_rows(named=True):
+        sold = fills.filter((pl.col("signal_id") == row["signal_id"]) & (pl.col("side") == "sell"))
+        quantity = float(sold["quantity"].sum())
+        price = float((sold["quantity"] * sold["price"]).sum()) / quantity if quantity else 0.0
+        found.append(ClosedPosition(row["market"], quantity, price, row["realized_pnl"]))
+    return found
+
+
+def await_end(live_dir: Path, seconds: float) -> bool:
+    """Wait for the node's end; whether it came."""
+    deadline = time.monotonic() + seconds
+    while is_running(live_dir):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def end_by_force(live_dir: Path) -> str:
+    """End a node that does not answer: SIGTERM, then SIGKILL; what was done, or empty where its process is unknown."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        process = holder(live_dir)
+        if process is None:
+            break
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(process, number)
+        if await_end(live_dir, _GRACE_S):
+            return f"process {process} was ended with {number.name}"
+    return ""
+
+
+def leave_to_next_process(live_dir: Path, node: str, reason: str) -> bool:
+    """Journal the kill for positions that no process closed, so that the next one does; whether it could."""
+    return _tell(live_dir, node, KILL, reason)
+
+
+def withdraw(live_dir: Path, node: str) -> bool:
+    """Journal that open positions go on as they were; whether it could."""
+    return _tell(live_dir, node, KILL_WITHDRAWN, "trading kill --reset --keep-positions")
+
+
+def _tell(live_dir: Path, node: str, event: str, detail: str) -> bool:
+    presence = Presence(live_dir)
+    try:
+        presence.acquire()
+    except NodeError:
+        return False  # a node runs, and heeds the switch itself
+    try:
+        with closing(Journal(live_dir / JOURNAL_FILE, node)) as journal:
+            journal.record(NODE, {"ts": datetime.now(UTC), "event": event, "detail": detail})
+    except NodeError:
+        return False
+    finally:
+        presence.release()
+    return True
