@@ -77,7 +77,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     before=st.lists(st.tuples(label_settings(), histories()), min_size=1, max_size=3),
     last=st.tuples(label_settings(), histories()),
@@ -148,6 +148,27 @@ def test_any_changes_of_settings_end_in_the_tables_of_a_fresh_store(location: Lo
     assert expected[FEATURES.name]["leader_return_1"].is_not_null().any()
     for name, frame in stored(changed).items():
         assert frame.select(expected[name].columns).equals(expected[name]), name
+
+
+def test_a_follower_that_overtakes_its_leader_waits_for_it(location: Location, tmp_path: Path) -> None:
+    settings = chosen(location, features={"leader": OTHER})
+    rows = 24 * 96
+    candles = {SYNA: candles_of(SYNA, rows=rows), OTHER: candles_of(OTHER, rows=rows, seed=4)}
+    late = datetime(2025, 1, 24, 20, tzinfo=UTC)
+    stores = [fresh_store(_made(tmp_path / name)) for name in ("overtaken", "in_order")]
+    for store in stores:
+        store.upsert(CANDLES, candles[SYNA])
+        with store.kept_open():
+            store.upsert(CANDLES, candles[OTHER].filter(pl.col("ts") < late) if store is stores[0] else candles[OTHER])
+            backfill(location, store, settings)
+    overtaken = stores[0].read(FEATURES, where={"market": SYNA})
+    assert overtaken["known_at"].max() == late
+    assert overtaken.equals(stores[1].read(FEATURES, where={"market": SYNA}).filter(pl.col("known_at") <= late))
+    stores[0].upsert(CANDLES, candles[OTHER])
+    with stores[0].kept_open():
+        backfill(location, stores[0], settings)
+    for name, frame in stored(stores[0]).items():
+        assert frame.equals(stored(stores[1])[name]), name
 
 
 def _made(folder: Path) -> Path:

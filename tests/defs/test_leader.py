@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +13,12 @@ import polars as pl
 import pytest
 
 from tests.defs.small import Location, tables
-from trading_assets.errors import ModelError
+from trading_assets.errors import MissingCandles, ModelError
 from trading_assets.features import feature_names, required_companions
 from trading_assets.models import dataset
 from trading_assets.settings import Settings
 from trading_assets.store import Store, open_store
-from trading_assets.store.tables import FEATURES
+from trading_assets.store.tables import BARS, FEATURES
 
 FOLLOWER, LEADER = "sample:SYNA/USDT:USDT", "sample:SYNB/USDT:USDT"
 LED = [name for name in feature_names() if "leader" in required_companions([name])]
@@ -47,24 +48,42 @@ def test_a_leader_listed_after_its_follower_is_there_when_the_follower_is_comput
     assert features_of(at_once, LEADER).select(LED).drop_nulls().is_empty(), "it does not lead itself"
 
 
-def test_a_follower_alone_is_refused_until_its_leader_is_there_and_then_equals_all_at_once(
+def copy_of(at_once: Settings, location: Location, folder: Path) -> Settings:
+    shutil.copy(at_once.data_dir / "market.duckdb", folder / "market.duckdb")
+    return location.settings(folder)
+
+
+def test_features_without_the_leaders_bars_are_refused_and_with_some_of_them_said(
     location: Location, at_once: Settings, tmp_path: Path
 ) -> None:
-    settings = location.settings(tmp_path)
-    (alone,) = location.launch.materialize_markets(settings, [FOLLOWER])
-    assert alone.failures["features"] == (
+    settings = copy_of(at_once, location, tmp_path)
+    store, write = open_store(settings.store_url), location.module("features").write_features
+    months = [f"{FOLLOWER}|2025-0{month}" for month in (1, 2)]
+    (window,) = location.module("partitions").windows(months, settings)
+    bars, where = store.read(BARS["15m"], where={"market": LEADER}), {"market": LEADER}
+    store.replace(BARS["15m"], bars[: 18 * 96], where=where)
+    _, share = write(store, window, settings)
+    assert share == pytest.approx(0.5, abs=0.004), "of 36 days"
+    store.replace(BARS["15m"], bars[:0], where=where)
+    with pytest.raises(MissingCandles) as refused:
+        write(store, window, settings)
+    assert str(refused.value) == (
         f"{FOLLOWER}: its leader {LEADER} has no bars from 2025-01-15 to 2025-02-19; "
         f"run trading backfill --market {LEADER} for these months first"
     )
-    list(location.launch.materialize_markets(settings, [LEADER], "2025-01", "2025-01"))
-    (partly,) = location.launch.materialize_markets(settings, [FOLLOWER])
-    share = partly.materialized["features"]["without_leader"]
-    assert next(iter(share.values())) == pytest.approx(19 / 36, abs=0.002)
-    *_, last = location.launch.materialize_markets(settings, [LEADER])
-    assert (last.subject, last.job) == (FOLLOWER, "recompute_features")
-    stores = [open_store(one.store_url) for one in (settings, at_once)]
-    for name, frame in tables(stores[0], FOLLOWER).items():
-        assert frame.equals(tables(stores[1], FOLLOWER)[name]), name
+
+
+def test_a_run_of_the_leader_alone_brings_the_features_that_read_it_up_to_date(
+    location: Location, at_once: Settings, tmp_path: Path
+) -> None:
+    settings = copy_of(at_once, location, tmp_path)
+    store = open_store(settings.store_url)
+    rows = store.read(FEATURES, where={"market": FOLLOWER})
+    store.replace(FEATURES, rows.with_columns(pl.col(LED) * 2), where={"market": FOLLOWER})
+    results = list(location.launch.materialize_markets(settings, [LEADER], "2025-02", "2025-02"))
+    assert [(one.subject, one.job) for one in results] == [(LEADER, "market_data"), (FOLLOWER, "recompute_features")]
+    for name, frame in tables(store, FOLLOWER).items():
+        assert frame.equals(tables(open_store(at_once.store_url), FOLLOWER)[name]), name
 
 
 def test_in_the_graph_a_followers_features_depend_on_its_leaders_bars_too(location: Location) -> None:

@@ -1,7 +1,7 @@
 """Features: every indicator of every 15-minute bar, computed by the function that the live node calls too."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 import numpy as np
@@ -24,6 +24,8 @@ from trading_assets.store.tables import BARS, FEATURES, FUNDING_RATES
 _BAR = BARS[DECISION_TIMEFRAME]
 _FUNDING_REACH = COMPANIONS["funding"].max_age + timedelta(days=1)
 _LEADER = SETTINGS.features.leader
+_ON_ITS_WAY = timedelta(days=1)
+"""So much later than a market's newest bar its leader's may come."""
 
 
 @dg.asset(
@@ -73,9 +75,28 @@ def write_features(store: Store, window: Window, settings: Settings) -> tuple[pl
     known = read_companions(store, market, start=first, end=window.end, leader=settings.features.leader)
     share = _without_leader(store, window, own, known, settings)
     rows = compute(bars, known).filter(pl.col("ts") >= start)
+    if (awaited := _leader_behind(store, own, market, settings)) is not None:
+        rows = rows.filter(pl.col("known_at") <= awaited)
     since, until = made_anew(window, settings, start, window.end)
     store.replace(FEATURES, rows, where=where, start=since, end=until)
     return rows, share
+
+
+def _leader_behind(store: Store, bars: pl.DataFrame, market: str, settings: Settings) -> datetime | None:
+    """The end of the leader's newest bar where those beside the market's newest ones are still on their way.
+
+    Two runs of one hour promise no order. A row whose leader is to come would say that it stood still; it is written by
+    the next run. Where the leader is behind for longer, what is missing is null.
+    """
+    leader = settings.features.leader
+    if leader in (None, market) or bars.is_empty():
+        return None
+    newest = store.tail(_BAR, where={"market": str(leader)}, before=bars["known_at"][-1], rows=1)
+    if newest.is_empty():
+        return None
+    known: datetime = newest["known_at"][0]
+    behind: timedelta = bars["known_at"][-1] - known
+    return known if timedelta(0) < behind <= _ON_ITS_WAY else None
 
 
 def _without_leader(

@@ -6,6 +6,7 @@ import dagster as dg
 import polars as pl
 
 from trading_assets import quality
+from trading_assets.candles import DECISION_BAR
 from trading_assets.defs.features import features
 from trading_assets.defs.labels import labels
 from trading_assets.defs.partitions import MODELS, SETTINGS, history_end
@@ -139,8 +140,12 @@ def candidate(
 
 def _rows_by_market(data: "Dataset") -> dg.MarkdownMetadataValue:
     """How much of each market there is: one that was listed late, or of which months are missing, shows here."""
+    span = (data.frame["ts"].max() - data.frame["ts"].min()) / DECISION_BAR + 1  # type: ignore[operator]
     rows = data.frame.group_by("market").agg(
-        pl.len().alias("rows"), pl.col("ts").min().alias("first"), pl.col("ts").max().alias("last")
+        pl.len().alias("rows"),
+        pl.col("ts").min().alias("first"),
+        pl.col("ts").max().alias("last"),
+        (pl.len() / span).round(4).alias("share of the bars"),
     )
     return preview(rows.sort("market"), rows=rows.height)
 

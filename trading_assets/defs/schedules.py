@@ -86,10 +86,13 @@ def _ended(settings: Settings) -> dg.SkipReason:
 def hourly_market_data(
     context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Candles through labels of the months that still grow or grew when last fetched, one run per market."""
+    """Candles through labels of the months that still grow or grew when last fetched, one run per market.
+
+    The leader's is asked for first. Where a follower's run overtakes it, its newest features come with the next tick.
+    """
     now = context.scheduled_execution_time
     ended = True
-    for market in settings.markets:
+    for market in sorted(settings.markets, key=lambda one: one != settings.features.leader):
         months = months_to_refresh(now, settings, candles_fetched_at(context.instance, market))
         if months is None:
             continue
