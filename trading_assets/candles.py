@@ -41,7 +41,12 @@ DECISION_BAR: Final = timedelta(minutes=15)
 """Its length."""
 
 _UNITS: Final = {"m": 1, "h": 60, "d": 1440}
-_MARKET: Final = re.compile(r"(?P<exchange>[a-z0-9_]+):(?P<base>[A-Z0-9]+)/(?P<quote>[A-Z0-9]+)(?P<settle>:[A-Z0-9]+)?")
+_CODE: Final = r"[^\s/:|'\"]+"
+_MARKET: Final = re.compile(
+    rf"(?P<exchange>[a-z0-9_]+):(?P<base>{_CODE})/(?P<quote>{_CODE}?)"
+    rf"(?::(?P<settle>{_CODE}?)(?:-(?P<expiry>\d{{6}})(?P<option>-[^\s/:|'\"]+)?)?)?"
+)
+"""CCXT's symbols: codes may have any letters, hyphens and signs; a dated contract ends with its day (YYMMDD)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +64,29 @@ class Market:
 
     @classmethod
     def parse(cls, text: str) -> Market:
-        """Read ``exchange:BASE/QUOTE`` or ``exchange:BASE/QUOTE:SETTLE``.
+        """Read ``exchange:BASE/QUOTE``, ``exchange:BASE/QUOTE:SETTLE`` or ``exchange:BASE/QUOTE:SETTLE-YYMMDD``.
 
         Raises
         ------
         SettingsError
-            If the text has another form.
+            If the text has another form, or names a contract whose profits are not computed yet: an option, or one that
+            is not settled in its quote currency.
         """
-        if _MARKET.fullmatch(text) is None:
+        found = _MARKET.fullmatch(text)
+        if found is None:
             raise SettingsError(
                 f"{text!r} is not a market",
                 remedy="write exchange:BASE/QUOTE (spot) or exchange:BASE/QUOTE:SETTLE (perpetual), "
                 "e.g. binance:BTC/USDT:USDT",
+            )
+        settle, quote = found["settle"], found["quote"]
+        if found["option"]:
+            raise SettingsError(f"{text!r} is an option", remedy="name a spot market, a perpetual or a dated future")
+        if settle not in (None, quote):
+            what = "an inverse contract" if settle == found["base"] else "a quanto contract"
+            raise SettingsError(
+                f"{text!r} is {what}, settled in {settle} and quoted in {quote}, whose profits are not computed yet",
+                remedy=f"name the linear one, e.g. {found['exchange']}:{found['base']}/USDT:USDT",
             )
         exchange, symbol = text.split(":", 1)
         return cls(exchange, symbol)
@@ -86,9 +102,20 @@ class Market:
         return self.symbol.split("/")[1].split(":")[0]
 
     @property
-    def is_perpetual(self) -> bool:
-        """Whether the symbol names a settlement currency."""
+    def is_derivative(self) -> bool:
+        """Whether the symbol names a settlement currency: a perpetual or a dated future, traded on margin."""
         return ":" in self.symbol
+
+    @property
+    def expiry(self) -> str:
+        """The last day of a dated future, as ``YYMMDD``; empty for all others."""
+        found = _MARKET.fullmatch(str(self))
+        return (found["expiry"] or "") if found else ""
+
+    @property
+    def is_perpetual(self) -> bool:
+        """Whether it is a contract without an end, which pays funding."""
+        return self.is_derivative and not self.expiry
 
     @property
     def is_synthetic(self) -> bool:

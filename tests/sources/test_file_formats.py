@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from trading_assets.errors import InvalidFrame, SourceError
 from trading_assets.settings import FilesSource
 from trading_assets.sources import file_formats
-from trading_assets.sources.candle_file import BINANCE_KLINES
+from trading_assets.sources.columns import BINANCE_KLINES
 from trading_assets.sources.files import FileCandles
 from trading_assets.sources.rules import split_valid
 

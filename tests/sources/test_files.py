@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -14,6 +15,7 @@ from trading_assets.errors import InvalidFrame, SettingsError, SourceError, Trad
 from trading_assets.settings import FilesSource
 from trading_assets.sources.files import FileCandles
 from trading_assets.sources.timestamps import to_utc
+from trading_assets.store.tables import CANDLES
 
 MARKET = "binance:BTC/USDT"
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -68,6 +70,12 @@ def write(frame: pl.DataFrame, path: Path) -> None:
         pl.col("ts").dt.convert_time_zone("America/New_York").dt.strftime("%Y-%m-%dT%H:%M:%S%z"),
         pl.col("ts").dt.convert_time_zone("America/New_York").dt.strftime("%Y-%m-%d %H:%M%:z"),
         pl.col("ts").dt.timestamp("ms").cast(pl.String),
+        pl.col("ts").dt.timestamp("ms") / 1000,
+        pl.col("ts").dt.timestamp("ms").cast(pl.Float64),
+        (pl.col("ts").dt.timestamp("ms") // 1000).cast(pl.String) + ".0",
+        pl.col("ts").dt.strftime("%Y-%m-%d %H:%M:%S+00"),
+        pl.col("ts").dt.convert_time_zone("Asia/Tokyo").dt.strftime("%Y-%m-%d %H:%M:%S%.6f+09"),
+        pl.col("ts").dt.convert_time_zone("Asia/Tokyo").dt.strftime("%Y-%m-%d %H:%M+09"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
@@ -76,7 +84,7 @@ def test_times_with_a_zone_and_epoch_numbers_are_understood(
 ) -> None:
     path = tmp_path / f"btc{suffix}"
     write(candles.with_columns(times.alias("ts")), path)
-    if suffix == ".parquet" or candles.select(times).dtypes[0] in (pl.String, pl.Int64, pl.UInt64):
+    if suffix == ".parquet" or candles.select(times).dtypes[0] in (pl.String, pl.Int64, pl.UInt64, pl.Float64):
         assert read(source(path), START + timedelta(minutes=7), START + timedelta(minutes=9)).equals(candles[7:9])
 
 
@@ -102,10 +110,11 @@ def test_times_without_a_zone_are_refused_until_it_is_declared(
     [
         (lambda f: f.drop("low", "volume"), r"no column low, volume; the file has ts, open, high, close; map ours"),
         (
-            lambda f: f.rename({"ts": "timestamp"}),
-            r"no column ts; the file has timestamp, .*columns: \{ts: open_time\}",
+            lambda f: f.rename({"ts": "moment"}),
+            r"no column ts; the file has moment, .*columns: \{ts: open_time\}",
         ),
-        (lambda f: f.reverse(), r"not sorted by time: row 2 is at .*sort the file by time"),
+        (lambda f: f.reverse(), r"the newest row comes first: row 2 is at .*turn the file round"),
+        (lambda f: f.sort("close", "ts"), r"not sorted by time: row \d+ is at .*sort the file by time"),
         (lambda f: pl.concat([f[:5], f[4:]]), r"duplicated times: row 6 is at 2025-03-01 00:04:00\+00:00"),
         (lambda f: f.clear(), "no rows"),
         (lambda f: f.with_columns(timeframe=pl.lit("5m")), r"column 'timeframe' says 5m, the settings say 1m"),
@@ -139,8 +148,8 @@ def test_other_types_are_refused(tmp_path: Path, candles: pl.DataFrame) -> None:
     candles.with_columns(high=pl.col("ts")).write_parquet(path)
     with pytest.raises(InvalidFrame, match=r"high is Datetime.*not a number"):
         read(source(path))
-    candles.with_columns(ts=pl.col("ts").dt.timestamp("ms").cast(pl.Float64)).write_parquet(path)
-    with pytest.raises(InvalidFrame, match="column ts: times of type Float64"):
+    candles.with_columns(ts=pl.col("close") > 0).write_parquet(path)
+    with pytest.raises(InvalidFrame, match="column ts: times of type Boolean"):
         read(source(path))
 
 
@@ -149,7 +158,7 @@ def test_other_types_are_refused(tmp_path: Path, candles: pl.DataFrame) -> None:
     [
         ("absent.parquet", None, r"absent.parquet: no such file; mend the path of binance:BTC/USDT"),
         ("broken.parquet", b"PAR1 this is no parquet", r"broken.parquet: cannot be read as Parquet"),
-        ("empty.csv", b"", r"empty.csv: cannot be read as CSV"),
+        ("empty.csv", b"", r"empty.csv: the file is empty"),
         ("book.xlsx", b"x", r"book.xlsx: not a format of candle files; use .parquet, .csv, .csv.gz"),
     ],
 )
@@ -244,3 +253,68 @@ def test_recorded_candles_are_read(real_candles: Path, file: str, market: str, t
     assert sum(page.height for page in files.fetch(market, timeframe, **window)) == rows
     with pytest.raises(TradingError, match="the settings say"):
         list(files.fetch(market, "1h", **window))
+
+
+def test_a_headerless_file_of_kraken_is_read(tmp_path: Path, candles: pl.DataFrame) -> None:
+    path = tmp_path / "XBTUSD_1.csv"
+    kraken = candles.with_columns(pl.col("ts").dt.timestamp("ms") // 1000, trades=pl.lit(7))
+    kraken.write_csv(path, include_header=False)
+    assert read(source(path)).equals(candles)
+
+
+@pytest.mark.parametrize("heads", [str.upper, str.title, str.lower])
+def test_the_case_of_names_and_the_usual_names_of_the_time_do_not_matter(
+    tmp_path: Path, candles: pl.DataFrame, heads: Callable[[str], str]
+) -> None:
+    path = tmp_path / "btc.csv"
+    epoch = candles.with_columns(pl.col("ts").dt.timestamp("ms") // 1000).rename({"ts": "timestamp"})
+    epoch.rename(heads).write_csv(path)
+    assert read(source(path)).equals(candles)
+
+
+def test_what_the_store_copies_out_is_read_back_for_each_of_its_markets(tmp_path: Path, candles: pl.DataFrame) -> None:
+    keys = {"timeframe": pl.lit("1m"), "market": pl.lit(MARKET)}
+    mine = candles.with_columns(**keys)
+    other = mine.with_columns(market=pl.lit("okx:ETH/USDT"), close=pl.col("close") + 1, high=pl.col("high") + 1)
+    table = pl.concat([mine, other]).select(list(CANDLES.columns)).to_arrow()
+    for name, options in (("out.csv", "HEADER"), ("out.parquet", "FORMAT parquet")):
+        path = tmp_path / name
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.register("candles", table)
+            connection.execute(f"COPY (SELECT * FROM candles ORDER BY market, ts) TO '{path}' ({options})")
+        assert read(source(path)).equals(candles), name
+    with pytest.raises(InvalidFrame, match="no rows of kraken:BTC/USD"):
+        list(FileCandles("files:x", {"kraken:BTC/USD": str(path)}, {}).fetch("kraken:BTC/USD", "1m", START, END))
+
+
+def test_a_line_above_the_header_is_shown(tmp_path: Path, candles: pl.DataFrame) -> None:
+    path = tmp_path / "btc.csv"
+    path.write_text("https://www.example-data.test\n" + candles.write_csv())
+    with pytest.raises(InvalidFrame, match=r"row 1 is no header but 'https://www.example-data.test'.*remove the line"):
+        read(source(path))
+
+
+@pytest.mark.parametrize("suffix", [".feather", ".parquet", ".csv", ".csv.gz", ".zip"])
+def test_an_empty_file_is_called_empty(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"btc{suffix}"
+    path.touch()
+    with pytest.raises(SourceError, match=r"the file is empty; download or export it again"):
+        read(source(path))
+
+
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [
+        ("2025-10-26 01:30", "2025-10-26 02:00 happens twice: summer time ends"),
+        ("2025-03-30 01:30", "2025-03-30 02:00 does not exist: summer time begins"),
+    ],
+)
+def test_local_times_over_a_change_of_the_clocks_are_refused_in_plain_words(
+    tmp_path: Path, candles: pl.DataFrame, moment: str, said: str
+) -> None:
+    path = tmp_path / "btc.csv"
+    times = pl.lit(moment).str.to_datetime() + pl.duration(minutes=pl.int_range(pl.len()))
+    candles.with_columns(ts=times).write_csv(path)
+    with pytest.raises(InvalidFrame, match=f"zone 'Europe/Berlin': {said}.*export the file in UTC"):
+        read(source(path, time_zone="Europe/Berlin"))

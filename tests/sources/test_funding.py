@@ -86,7 +86,7 @@ def test_windows_of_any_size_give_what_one_window_gives(cuts: list[int], hours: 
 
 def test_a_rate_that_changes_later_is_replaced_and_both_are_kept(store: Store) -> None:
     first = payments(6)
-    changed = first.with_columns(rate=pl.when(pl.int_range(pl.len()) == 3).then(0.5).otherwise("rate"))
+    changed = first.with_columns(rate=pl.when(pl.int_range(pl.len()) == 3).then(0.005).otherwise("rate"))
     revised = [
         ingest_funding(
             store, Pages(frame), market=MARKET, start=START, end=START + 48 * HOUR, now=NOW + place * HOUR
@@ -96,17 +96,18 @@ def test_a_rate_that_changes_later_is_replaced_and_both_are_kept(store: Store) -
     assert revised == [0, 0, 1, 0, 1]
     notes = store.read(FUNDING_REVISIONS).select("ts", "seen_at", "source", "old_rate", "new_rate").rows()
     at, rate = START + 24 * HOUR, first["rate"][3]
-    assert notes == [(at, NOW + 2 * HOUR, "pages", rate, 0.5), (at, NOW + 4 * HOUR, "pages", 0.5, rate)]
+    assert notes == [(at, NOW + 2 * HOUR, "pages", rate, 0.005), (at, NOW + 4 * HOUR, "pages", 0.005, rate)]
     assert store.read(FUNDING_RATES)["rate"].to_list() == first["rate"].to_list()
 
 
 BAD: Sequence[tuple[str, dict[str, Any]]] = (
-    ("missing_time", {"ts": None, "rate": 0.1}),
+    ("missing_time", {"ts": None, "rate": 0.01}),
     ("missing_rate", {"ts": START + HOUR, "rate": None}),
     ("not_finite", {"ts": START + HOUR, "rate": float("inf")}),
-    ("implausible_rate", {"ts": START + HOUR, "rate": -1.5}),
-    ("bad_interval", {"ts": START + HOUR, "rate": 0.1, "interval_hours": 0.0}),
-    ("from_the_future", {"ts": START + 20 * HOUR, "rate": 0.1}),
+    ("implausible_rate", {"ts": START + HOUR, "rate": -0.06}),
+    ("implausible_rate", {"ts": START + HOUR, "rate": 0.97}),  # a mark price
+    ("bad_interval", {"ts": START + HOUR, "rate": 0.01, "interval_hours": 0.0}),
+    ("from_the_future", {"ts": START + 20 * HOUR, "rate": 0.01}),
 )
 
 
@@ -132,7 +133,7 @@ def test_equal_rows_are_one_and_rivals_are_none() -> None:
     good, bad = split_funding(pl.concat([late, first, first]), market=MARKET, start=START, end=START + HOUR, now=NOW)
     assert bad.is_empty()
     assert good.select("ts", "known_at", "interval_hours").row(0) == (START, START, 8.0)
-    rival = first.with_columns(rate=pl.lit(0.5))
+    rival = first.with_columns(rate=pl.lit(0.005))
     good, bad = split_funding(pl.concat([first, rival]), market=MARKET, start=START, end=START + HOUR, now=NOW)
     assert good.is_empty()
     assert bad["reason"].to_list() == ["conflicting_duplicate"] * 2

@@ -14,30 +14,11 @@ import polars as pl
 
 from trading_assets.candles import OHLCV, Market, timeframe_delta, timeframe_minutes
 from trading_assets.errors import InvalidFrame, SettingsError, SourceError
+from trading_assets.sources.columns import HEADINGS, Columns, find_columns
 from trading_assets.sources.contract import RAW_COLUMNS
-from trading_assets.sources.file_formats import Headings, Period, batches, format_of, row_of, scan, schema_of
-from trading_assets.sources.timestamps import MICROSECONDS, Unit, epoch_unit, to_utc, whole_numbers
+from trading_assets.sources.file_formats import Period, batches, row_of, scan, schema_of
+from trading_assets.sources.timestamps import MICROSECONDS, Unit, epoch_numbers, epoch_unit, to_utc
 
-Columns = tuple[tuple[str, str], ...]
-"""Pairs of our column and the file's."""
-
-BINANCE_KLINES: Final = (
-    "open_time",
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "close_time",
-    "quote_volume",
-    "count",
-    "taker_buy_volume",
-    "taker_buy_quote_volume",
-    "ignore",
-)
-"""The columns of Binance's public candles, whose older files have no header."""
-
-_HEADINGS: Final[Headings] = {len(BINANCE_KLINES): BINANCE_KLINES}
 _A_DAY: Final = timedelta(days=1)
 _DATED: Final = r"^\d{4}-\d{2}-\d{2}"
 
@@ -50,6 +31,8 @@ class CandleFile:
     ----------
     path
         The file.
+    market
+        Whose rows count, where the file names a ``market`` in each row, as a copy of the store's table does.
     columns
         Our columns and the file's.
     time_zone
@@ -63,6 +46,7 @@ class CandleFile:
     """
 
     path: Path
+    market: str
     columns: Columns
     time_zone: str | None
     first: datetime
@@ -81,7 +65,7 @@ class CandleFile:
             If the file cannot be read.
         """
         names = dict(self.columns)
-        lazy = scan(self.path, _HEADINGS)
+        lazy = _rows_of(self.path, self.market)
         near = self._near(lazy.collect_schema()[names["ts"]], names["ts"], start, end)
         wanted = lazy if near is None else lazy.filter(near)
         for batch in batches(wanted.select(pl.col(theirs).alias(ours) for ours, theirs in self.columns), self.path):
@@ -101,7 +85,7 @@ class CandleFile:
             return column.is_between((start - _A_DAY).replace(tzinfo=None), (end + _A_DAY).replace(tzinfo=None))
         if self.epoch in MICROSECONDS:
             least, most = (int(at.timestamp()) * 1_000_000 // MICROSECONDS[self.epoch] for at in (start, end + _A_DAY))
-            return column.cast(pl.Int64, strict=False).is_between(least, most)
+            return column.cast(pl.Float64, strict=False).is_between(least, most)
         if self.dated:  # the day that it names is at most a day from UTC's
             return column.str.slice(0, 10).is_between(
                 pl.lit(f"{start - _A_DAY:%Y-%m-%d}"), pl.lit(f"{end + _A_DAY:%Y-%m-%d}")
@@ -137,10 +121,9 @@ def inspect(path: Path, market: str, timeframe: str, columns: Columns, time_zone
 def _inspected(
     path: Path, market: str, timeframe: str, columns: Columns, time_zone: str | None, state: tuple[int, int]
 ) -> CandleFile:
-    lazy = scan(path, _HEADINGS)
+    lazy = _rows_of(path, market)
     schema = schema_of(lazy, path)
-    columns = _columns(schema, dict(columns), path)
-    _check_columns(schema, columns, path)
+    columns = find_columns(schema, dict(columns), path)
     for declared in [column for column in ("symbol", "timeframe") if column in schema.names()]:
         _check_declared(lazy, path, declared, market, timeframe)
     name = dict(columns)["ts"]
@@ -148,20 +131,16 @@ def _inspected(
     for batch in batches(lazy.select(name), path):
         look.over(batch[name])
     if look.first is None or look.last is None:
-        raise InvalidFrame("no rows", where=str(path), remedy="remove the file or fill it")
+        what = f"no rows of {market}" if "market" in schema else "no rows"
+        raise InvalidFrame(what, where=str(path), remedy="remove the file or fill it")
     _check_step(look.steps, path, market, timeframe)
     _check_name(path, look.first, look.last)
-    return CandleFile(path, columns, time_zone, look.first, look.last, look.epoch, look.dated)
+    return CandleFile(path, market, columns, time_zone, look.first, look.last, look.epoch, look.dated)
 
 
-def _columns(schema: pl.Schema, mapped: dict[str, str], path: Path) -> Columns:
-    """Our columns and the file's; the time's name is known of Binance's and freqtrade's files."""
-    if "ts" not in mapped and "ts" not in schema:
-        if "open_time" in schema and "close_time" in schema:
-            mapped["ts"] = "open_time"
-        elif format_of(path) == ".feather":
-            mapped["ts"] = "date"
-    return tuple((ours, mapped.get(ours, ours)) for ours in RAW_COLUMNS)
+def _rows_of(path: Path, market: str) -> pl.LazyFrame:
+    lazy = scan(path, HEADINGS)
+    return lazy.filter(pl.col("market") == market) if "market" in schema_of(lazy, path) else lazy
 
 
 @dataclass(slots=True)
@@ -195,7 +174,7 @@ class _Look:
         if raw.is_empty():
             return
         times = to_utc(raw, time_zone=self.time_zone, where=self.place)
-        numbers = whole_numbers(raw)
+        numbers = epoch_numbers(raw)
         unit = None if numbers is None else epoch_unit(numbers, self.place)
         if self.rows and unit != self.epoch:
             raise InvalidFrame(
@@ -222,22 +201,11 @@ class _Look:
         found = f"row {row + 1} is at {joined[at]}, the row before it at {joined[at - 1]}"
         if (steps.drop_nulls() >= 0).all():
             raise InvalidFrame(f"duplicated times: {found}", where=self.place, remedy="keep one row per time")
+        if (steps.drop_nulls() <= 0).all():
+            raise InvalidFrame(
+                f"the newest row comes first: {found}", where=self.place, remedy="turn the file round: oldest row first"
+            )
         raise InvalidFrame(f"not sorted by time: {found}", where=self.place, remedy="sort the file by time")
-
-
-def _check_columns(schema: pl.Schema, columns: Columns, path: Path) -> None:
-    missing = [
-        f"{ours} (as {theirs!r})" if ours != theirs else ours for ours, theirs in columns if theirs not in schema
-    ]
-    if missing:
-        raise InvalidFrame(
-            f"no column {', '.join(missing)}; the file has {', '.join(schema.names())}",
-            where=str(path),
-            remedy="map ours to the file's under the source's `columns`, e.g. columns: {ts: open_time}",
-        )
-    for ours, theirs in columns:
-        if ours != "ts" and not (schema[theirs].is_numeric() or schema[theirs] == pl.String):
-            raise InvalidFrame(f"{theirs} is {schema[theirs]}, not a number", where=str(path))
 
 
 def _check_step(steps: pl.Series | None, path: Path, market: str, timeframe: str) -> None:

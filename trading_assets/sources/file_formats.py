@@ -1,6 +1,6 @@
 """The formats of recorded files: Parquet, CSV, freqtrade's Feather, and Binance's zipped CSV.
 
-- A CSV file whose first field is a number has no header; it is then taken for what Binance publishes.
+- A CSV file whose first field is a number has no header; its number of columns says whether Binance or Kraken wrote it.
 - A zip holds one CSV file. Where its ``.CHECKSUM`` lies beside it, as Binance publishes it, it must agree.
 """
 
@@ -50,18 +50,21 @@ def scan(path: Path, headings: Headings) -> pl.LazyFrame:
         If it has no header and another number of columns than ``headings`` knows.
     """
     try:
-        match format_of(path):
+        kind = format_of(path)
+        if path.stat().st_size == 0:
+            raise SourceError("the file is empty", where=str(path), remedy="download or export it again")
+        match kind:
             case ".parquet":
                 return pl.scan_parquet(path, glob=False)
             case ".feather":
                 return pl.scan_ipc(path, glob=False)
             case ".zip":
                 content = _unzipped(path)
-                return _scan_csv(content, _first_line(content), path, headings)
+                return _scan_csv(content, _first_lines(content), path, headings)
             case suffix:
                 with (gzip.open if suffix == ".csv.gz" else open)(path, "rb") as file:
-                    line = _first_line(file.readline())
-                return _scan_csv(path, line, path, headings)
+                    lines = _first_lines(file.readline() + file.readline())
+                return _scan_csv(path, lines, path, headings)
     except _FAILURES as error:
         raise unreadable(path, error) from None
 
@@ -193,19 +196,28 @@ def _verify(path: Path) -> None:
         )
 
 
-def _first_line(content: bytes) -> str:
-    return content[:10_000].split(b"\n", 1)[0].decode("utf-8-sig", errors="replace").strip()
+def _first_lines(content: bytes) -> list[str]:
+    """The first line, and the second where there is one."""
+    text = content[:20_000].decode("utf-8-sig", errors="replace")
+    return [line.strip() for line in text.split("\n")[:2]]
 
 
-def _scan_csv(content: Path | bytes, line: str, path: Path, headings: Headings) -> pl.LazyFrame:
+def _scan_csv(content: Path | bytes, lines: list[str], path: Path, headings: Headings) -> pl.LazyFrame:
+    line, second = lines[0], lines[1] if len(lines) > 1 else ""
     fields = line.split(",")
-    if not fields[0].isdigit():
+    if len(fields) < len(second.split(",")):
+        raise InvalidFrame(
+            f"row 1 is no header but {line[:60]!r}: row 2 has {len(second.split(','))} columns",
+            where=str(path),
+            remedy="remove the line above the header",
+        )
+    if re.fullmatch(r"\d+(\.\d*)?", fields[0]) is None:
         return pl.scan_csv(content, infer_schema=False, glob=False)
     names = headings.get(len(fields))
     if names is None:
         raise InvalidFrame(
             f"no header, and {len(fields)} columns: row 1 is {line[:80]!r}",
             where=str(path),
-            remedy=f"write a header; without one, {' or '.join(map(str, headings))} columns are Binance's",
+            remedy=f"write a header; without one, only files of {' or '.join(map(str, headings))} columns are known",
         )
     return pl.scan_csv(content, infer_schema=False, glob=False, has_header=False, new_columns=list(names))

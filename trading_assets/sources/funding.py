@@ -23,11 +23,15 @@ LONGEST_INTERVAL: Final = timedelta(hours=8)
 LONGEST_JITTER: Final = timedelta(minutes=1)
 """Exchanges stamp a payment some milliseconds late, and not everywhere the same: ``ts`` is the full minute."""
 
+MOST_PAID: Final = 0.05
+"""The largest rate of one payment: the exchanges' caps are between 0.75 % and 4 % of the notional. Beyond it are not
+rates but prices, premiums in percent or yearly rates."""
+
 FUNDING_RULES: Final = {
     "missing_time": "the payment has no time",
     "missing_rate": "the rate is empty",
     "not_finite": "the rate is NaN or infinite",
-    "implausible_rate": "the rate is more than the whole notional",
+    "implausible_rate": f"the rate is beyond {MOST_PAID:.0%}, more than any exchange pays at once",
     "bad_interval": "the interval is not above zero and at most a day",
     "from_the_future": "the payment is later than the time of the fetch",
     "conflicting_duplicate": "several different rates claim the same time",
@@ -155,7 +159,7 @@ def split_funding(
         "missing_time": pl.col("ts").is_null(),
         "missing_rate": rate.is_null(),
         "not_finite": rate.is_finite().not_(),
-        "implausible_rate": rate.is_finite() & (rate.abs() > 1),
+        "implausible_rate": rate.is_finite() & (rate.abs() > MOST_PAID),
         "bad_interval": (interval > 0).not_() | (interval > 24),
         "from_the_future": pl.col("ts") > now,
     }

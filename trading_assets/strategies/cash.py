@@ -45,7 +45,7 @@ class SpotCash:
         balance
             Of the account, with all realised results and without those of open positions.
         """
-        if Market.parse(market).is_perpetual:
+        if Market.parse(market).is_derivative:
             return None
         cost, free = worth * (1 + self.taker_fee_bps / 1e4), balance - self._bound()
         return f"{NO_CASH}: {money(cost)} with fees, {money(free)} free" if cost > free else None
@@ -58,7 +58,7 @@ class SpotCash:
         return sum(self._cost(market, plan) for market, plan in self.trades.open.items())
 
     def _cost(self, market: str, plan: TradePlan) -> float:
-        if Market.parse(market).is_perpetual:
+        if Market.parse(market).is_derivative:
             return 0.0
         position = self.trades.position(market)
         paid = 0.0 if position is None else position.quantity.as_double() * float(position.avg_px_open)

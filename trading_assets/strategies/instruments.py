@@ -20,6 +20,7 @@ _SPOT: Final = {
     "okx": "{base}-{quote}.OKX",
     "kraken": "{base}/{quote}.KRAKEN",
 }
+_DATED: Final = {"binance": "{base}{quote}_{expiry}.BINANCE"}
 _PERPETUAL["replay"] = _SPOT["replay"] = "{base}{quote}-PERP.BINANCE"  # the local exchange has perpetuals only
 _UNITS: Final = {"m": "MINUTE", "h": "HOUR", "d": "DAY"}
 
@@ -42,11 +43,13 @@ def instrument_id(market: str, venue: str = "binance") -> str:
         For a market or a venue that is not known.
     """
     parsed = Market.parse(market)
-    patterns = _PERPETUAL if parsed.is_perpetual else _SPOT
+    patterns = _DATED if parsed.expiry else _PERPETUAL if parsed.is_perpetual else _SPOT
+    if parsed.expiry and venue in _SPOT and venue not in patterns:
+        raise SettingsError(f"{market} is a dated future", where=f"venue {venue}", remedy="trade its perpetual")
     if venue not in patterns:
         raise SettingsError(f"no venue {venue!r}", where="node.venue", remedy=f"use one of {sorted(patterns)}")
     base = "XBT" if venue == "kraken" and parsed.is_perpetual and parsed.base == "BTC" else parsed.base
-    return patterns[venue].format(base=base, quote=parsed.quote)
+    return patterns[venue].format(base=base, quote=parsed.quote, expiry=parsed.expiry)
 
 
 def raw_symbol(market: str) -> str:
