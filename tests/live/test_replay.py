@@ -8,6 +8,7 @@ import socket
 import urllib.error
 import urllib.request
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.live.conftest import MARKET, OTHER, START
-from trading_assets.errors import MissingCandles, NodeError, SettingsError
+from trading_assets.errors import InvalidFrame, MissingCandles, NodeError, SettingsError
 from trading_assets.settings import CcxtSource, Settings
 from trading_assets.sources.funding import ingest_funding
 from trading_assets.sources.funding_exchange import ExchangeFunding
 from trading_assets.sql import build_bars, load_models
-from trading_assets.store import Store
+from trading_assets.store import Store, open_store
 from trading_assets.store.tables import CANDLES, FUNDING_RATES
 from trading_live.replay import Faults, Progress, ReplayServer, Tape, open_replay, read_tape
 from trading_live.replay.funding import Funding
@@ -32,8 +33,6 @@ MINUTE_MS = 60_000
 
 @pytest.fixture(scope="module")
 def tape(live_store_file: Any) -> Tape:
-    from trading_assets.store import open_store
-
     store = open_store(f"duckdb:///{live_store_file}")
     return read_tape(store, {MARKET: "1m", OTHER: "1m"}, start=START, end=START + timedelta(hours=6))
 
@@ -118,8 +117,6 @@ def payments() -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def funded(live_store_file: Any, payments: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Tape:
     """A tape from a store that has funding of MARKET."""
-    from trading_assets.store import open_store
-
     candles = open_store(f"duckdb:///{live_store_file}").read(CANDLES, start=START - timedelta(days=1))
     store = open_store(f"duckdb:///{tmp_path_factory.mktemp('funded') / 'market.duckdb'}")
     store.upsert(CANDLES, candles)
@@ -338,3 +335,33 @@ def test_what_cannot_be_replayed_is_said(live_settings: Settings) -> None:
         open_replay(live_settings, markets=[MARKET], start=START + timedelta(days=90))
     with pytest.raises(MissingCandles, match="run trading backfill"):
         open_replay(live_settings, markets=["sample:SYNB/USDT:USDT"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"close": pl.col("high") * 2}, "1 candles cannot be, the first of 2025-05-19 00:00: open "),
+        ({"low": pl.lit(0.0)}, "low 0"),
+        ({"low": pl.col("high")}, "1 candles cannot be"),
+    ],
+)
+def test_a_candle_that_would_end_a_node_is_not_replayed(tmp_path: Path, changes: dict[str, pl.Expr], says: str) -> None:
+    ts = pl.datetime_range(START - timedelta(days=1), START, "1m", time_unit="us", time_zone="UTC", eager=True)
+    candles = pl.DataFrame({"ts": ts}).select(
+        market=pl.lit(MARKET),
+        timeframe=pl.lit("1m"),
+        ts="ts",
+        open=100.0,
+        high=101.0,
+        low=99.0,
+        close=100.0,
+        volume=5.0,
+    )
+    spoilt = candles.with_columns(
+        pl.when(pl.col("ts") == ts[0]).then(change).otherwise(pl.col(name)).alias(name)
+        for name, change in changes.items()
+    )
+    store = open_store(f"duckdb:///{tmp_path}/spoilt.duckdb")
+    store.upsert(CANDLES, spoilt)
+    with pytest.raises(InvalidFrame, match=says):
+        read_tape(store, {MARKET: "1m"}, start=START - timedelta(hours=6))

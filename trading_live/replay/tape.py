@@ -174,6 +174,8 @@ def read_tape(
     ------
     MissingCandles
         If a market has no candles in the window.
+    InvalidFrame
+        If a candle cannot be, e.g. its close is above its high.
     """
     instruments = []
     last = start
@@ -181,6 +183,7 @@ def read_tape(
         candles = store.read(
             CANDLES, where={"market": market, "timeframe": timeframe}, start=start - history, end=end
         ).select("ts", *OHLCV)
+        _refuse_impossible(market, candles)
         played = candles.filter(pl.col("ts") >= start)
         if played.is_empty():
             span = f"{start:%Y-%m-%d %H:%M} - {end:%Y-%m-%d %H:%M}" if end else f"from {start:%Y-%m-%d %H:%M}"
@@ -224,6 +227,26 @@ def whole_tape(
         if isinstance(newest, datetime):
             end = max(end, newest.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
     return Tape(instruments, end, end)
+
+
+def _refuse_impossible(market: str, candles: pl.DataFrame) -> None:
+    """A node's adapter builds each bar in Rust, where one that cannot be ends the node's process."""
+    prices = ("open", "high", "low", "close")
+    possible = (
+        pl.all_horizontal(pl.col(*prices).is_finite() & (pl.col(*prices) > 0))
+        & (pl.col("high") >= pl.max_horizontal(prices))
+        & (pl.col("low") <= pl.min_horizontal(prices))
+        & (pl.col("volume").is_finite() & (pl.col("volume") >= 0))
+    )
+    impossible = candles.filter(~possible)
+    if impossible.height:
+        ts, *values = impossible.select("ts", *OHLCV).row(0)
+        row = ", ".join(f"{name} {value:g}" for name, value in zip(OHLCV, values, strict=True))
+        raise InvalidFrame(
+            f"{impossible.height} candles cannot be, the first of {ts:%Y-%m-%d %H:%M}: {row}",
+            where=market,
+            remedy="backfill that month again: what an exchange sends like this goes into quarantine",
+        )
 
 
 def _bars_from(store: Store, timeframe: str, start: datetime, end: datetime) -> BarsOf:
