@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from nautilus_trader.execution import StaticLatencyModel
 from nautilus_trader.model import Bar, BarType, OrderSide, Price, Quantity
 from nautilus_trader.trading import Strategy, StrategyConfig
 
-from tests.backtest.worlds import EXACT, A
+from tests.backtest.worlds import EXACT, A, backtest, random_signals, walk
 from trading_assets.backtest import venue
 from trading_assets.backtest.slices import MarketRules
 from trading_assets.strategies.instruments import bar_type, instrument_id
@@ -98,3 +100,17 @@ def test_an_event_inside_our_own_cancel_finds_the_strategy_borrowed() -> None:
     flat = (100.0, 100.0, 100.0, 100.0)
     buyer = run(flat, flat, flat, (100, 103, 100, 103), flat)
     assert buyer.sync_errors == ["Already mutably borrowed"]  # hence the strategy's queue of events
+
+
+def test_a_backtest_leaves_nothing_to_free_that_another_thread_must_not_touch(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    gc.disable()  # the collector's moment is ours
+    try:
+        assert backtest(random_signals(A, 600, seed=1), {A: walk(600, seed=1)}).bars
+        other = threading.Thread(target=gc.collect)
+        other.start()
+        other.join()
+    finally:
+        gc.enable()
+    assert "unsendable" not in capfd.readouterr().err

@@ -35,7 +35,21 @@ MARKET = "sample:SYNA/USDT:USDT"
 PAGES = (PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").rglob("*.md")))
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 ALIAS = re.compile(r"""^alias (\w+)=(['"])(.*?)\2$""")
-SHELL = {"sudo", "make", "git", "export", "createdb", "psql", "sqlite3", "systemctl", "cp", "alias", "curl", "kill", "crontab"}
+SHELL = {
+    "sudo",
+    "make",
+    "git",
+    "export",
+    "createdb",
+    "psql",
+    "sqlite3",
+    "systemctl",
+    "cp",
+    "alias",
+    "curl",
+    "kill",
+    "crontab",
+}
 """Other people's commands, which are not ours to try."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -138,6 +139,7 @@ def run_backtest(
         settings=settings,
         risk=risk,
     )
+    gc.collect()  # the engine's strategy may be freed by no other thread, e.g. that of a progress bar
     trips = ledger.round_trips(journal.of("plans"), journal.of("fills"), decision_timeframe=DECISION_TIMEFRAME)
     length = timeframe_delta(candle_timeframe)
     closes = {m: frame.select((pl.col("ts") + length).alias("known_at"), "close") for m, frame in replayed.items()}
