@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.backtest.worlds import EXACT, START, A, backtest, candles, flat, random_signals, signals, walk
+from tests.backtest.worlds import EXACT, QUARTER, START, A, backtest, candles, flat, random_signals, signals, walk
+from tests.strategies.test_model_strategy import Desk
 from trading_assets.backtest.engine import BacktestResult
+from trading_assets.strategies.model_strategy import ModelStrategyConfig
 
 SPOT = [f"sample:{base}/USDT" for base in ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")]
 HALF = EXACT.model_copy(update={"position_share": 0.5})
@@ -66,3 +68,16 @@ def test_a_spot_market_alone_trades_like_its_perpetual(share: float) -> None:
     assert spot.trades.select(columns).equals(perpetual.trades.select(columns))
     assert spot.start == START
     assert spot.refusals == {}
+
+
+def test_a_restarted_node_knows_what_its_open_coins_cost() -> None:
+    both = (SPOT[0], SPOT[1])
+    config = ModelStrategyConfig(both, 0.6, taker_fee_bps=EXACT.taker_fee_bps)
+    desk = Desk(flat(180), markets=both, config=config)
+    desk.start(signals((SPOT[0], 0, 0.7)))
+    desk.run(START + 2 * QUARTER)
+    assert not desk.strategy.is_flat()
+    desk.start(signals((SPOT[1], 2, 0.7)), plans=desk.plans()[-1:])
+    desk.run(START + 4 * QUARTER)
+    assert [action for action, _ in desk.actions()] == ["enter", "refuse"]
+    assert desk.actions()[-1][1] == "not enough cash: 60,011.99 with fees, 39,970.00 free"

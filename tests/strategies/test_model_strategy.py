@@ -34,11 +34,20 @@ class Restarted(ModelStrategy):
 class Desk:
     """An engine that can be run up to a time, and the strategy in it replaced, as a restarted node would."""
 
-    def __init__(self, rows: Rows, *, risk: RiskSettings = GENEROUS, journal: MemoryJournal | None = None) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        *,
+        risk: RiskSettings = GENEROUS,
+        journal: MemoryJournal | None = None,
+        markets: tuple[str, ...] = (A,),
+        config: ModelStrategyConfig | None = None,
+    ) -> None:
         self.frame = candles(rows)
         self.journal = journal or MemoryJournal()
         self.risk = risk
-        self.engine = make_engine(EXACT, {A: RULES}, venue="binance")
+        self.markets, self.config = markets, config or ModelStrategyConfig(markets, 0.1)
+        self.engine = make_engine(EXACT, dict.fromkeys(markets, RULES), venue="binance")
         self.done = START
 
     def start(self, predictions: pl.DataFrame, **kwargs: Any) -> ModelStrategy:
@@ -48,7 +57,7 @@ class Desk:
             self.engine.clear_strategies()
         source = StoredSignals(predictions, threshold=0.55, labels=LABELS, model="m")
         kind = Restarted if running else ModelStrategy
-        self.strategy = kind(ModelStrategyConfig((A,), 0.1), source, self.journal, RiskGate(self.risk), **kwargs)
+        self.strategy = kind(self.config, source, self.journal, RiskGate(self.risk), **kwargs)
         self.engine.add_strategy(self.strategy)
         if running:
             self.strategy.start()
@@ -61,8 +70,9 @@ class Desk:
         decisions = decision_bars(self.frame, timeframe="1m", decision_timeframe="15m", until=until)
         feeds = (("1m", path), ("15m", decisions.rename({"known_at": "at"}).drop("ts")))
         cut = pl.col("at").is_between(self.done, until, closed="left")
-        for timeframe, bars in feeds:
-            self.engine.add_data(to_bars(Feed(A, timeframe, RULES, bars.filter(cut)), venue="binance"))
+        for market in self.markets:
+            for timeframe, bars in feeds:
+                self.engine.add_data(to_bars(Feed(market, timeframe, RULES, bars.filter(cut)), venue="binance"))
         self.engine.run(streaming=True)
         self.engine.clear_data()
         self.done = until

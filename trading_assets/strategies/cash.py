@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ class SpotCash:
     taker_fee_bps: float
     _ordered: dict[str, float] = field(default_factory=dict)
 
-    def refusal(self, market: str, worth: float, *, balance: float) -> str | None:
+    def refusal(self, market: str, worth: float, balance: Callable[[], float]) -> str | None:
         """Why an entry must not be sent, with its cost and the free cash; None if it may, and for perpetuals.
 
         Parameters
@@ -43,11 +43,11 @@ class SpotCash:
         worth
             Quantity times price, in quote currency.
         balance
-            Of the account, with all realised results and without those of open positions.
+            Asked for the account's, with all realised results and without those of open positions.
         """
         if Market.parse(market).is_derivative:
             return None
-        cost, free = worth * (1 + self.taker_fee_bps / 1e4), balance - self._bound()
+        cost, free = worth * (1 + self.taker_fee_bps / 1e4), balance() - self._bound()
         return f"{NO_CASH}: {money(cost)} with fees, {money(free)} free" if cost > free else None
 
     def order(self, market: str, worth: float) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from nautilus_trader.model import Bar, BarType, InstrumentId, OrderSide, StrategyId
@@ -320,8 +321,8 @@ class ModelStrategy(Strategy):
         stop, target = bar.close * (1 - signal.stop_loss_pct / 100), bar.close * (1 + signal.take_profit_pct / 100)
         if (denial := limits.refusal(quantity, bar.close, stop=stop, target=target)) is not None:
             return "refuse", f"{cut}: {denial}" if cut else f"{denial}, for {money(notional)}", None
-        worth, balance = quantity * bar.close, settled_balance(self.portfolio, instrument)
-        if (refusal := self._cash.refusal(signal.market, worth, balance=balance)) is not None:
+        worth, balance = quantity * bar.close, partial(settled_balance, self.portfolio, instrument)
+        if (refusal := self._cash.refusal(signal.market, worth, balance)) is not None:
             return "refuse", refusal, None
         if (refusal := self._gate.refusal(bar.known_at, worth, orders=_ROUND_TRIP_ORDERS)) is not None:
             return "refuse", refusal, None
