@@ -22,6 +22,7 @@ from trading_assets.settings import PROJECT_ROOT, Settings, load_settings
 from trading_assets.store import TABLES, configured_store
 from trading_cli.backfill import backfill_markets, judge_models, require_models, verdicts
 from trading_cli.console import console, progress, synthetic_note
+from trading_live.kill import require_off
 
 _NODE_START_S = 60
 _NODE_STOP_S = 20
@@ -37,6 +38,7 @@ def demo(
     settings = load_settings()
     logs.configure(settings, "demo")
     require_models(settings)
+    require_off(settings.live_dir)  # it would refuse the node, minutes later
     markets = list(settings.markets)
     console.print(
         Panel(f"From candles to paper trading on {len(markets)} markets{synthetic_note(markets)}", expand=False)
@@ -85,10 +87,8 @@ def _promote(settings: Settings) -> None:
 
 def _trade_on_paper(settings: Settings, models: list[str], seconds: float) -> None:
     """Replay the days kept from training to a node of its own process, then stop the node as Ctrl-C would."""
-    from trading_live.kill import require_off
     from trading_live.replay import Progress, open_replay
 
-    require_off(settings.live_dir)
     markets = sorted(settings.markets_of(models))
     days = timedelta(days=min(settings.models[model].holdout_days for model in models) or 1.0)
     with progress() as bar:

@@ -157,9 +157,11 @@ def test_the_registry_and_the_status_can_be_asked_before_anything_ran(trading):
 def test_the_kill_switch_stays_on_until_it_is_reset(trading):
     assert "is on" in trading("kill", "--reason", "a drill")[1]
     assert "a drill" in trading("status")[1]
-    code, _, err = trading("paper")
-    assert code == 2
-    assert "trading kill --reset" in err
+    for command in ("paper", "demo"):
+        code, out, err = trading(command)
+        assert code == 2
+        assert "trading kill --reset" in err
+        assert "1/5" not in out, "before any work"
     assert "is off" in trading("kill", "--reset")[1]
     assert "kill switch  off" in trading("status")[1]
 
