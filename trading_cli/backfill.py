@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -72,9 +73,12 @@ def backfill_markets(
 
 
 def follow_runs(settings: Settings, launch: Callable[[Follower], Iterator[LaunchResult]]) -> list[LaunchResult]:
-    """Show a progress bar per market while runs go on; print what failed."""
+    """Show a progress bar per market while runs go on; print what failed.
+
+    Ctrl-C ends the program with exit code 130, and says that it may be run again.
+    """
     results = []
-    with progress() as bar:
+    with stoppable(), progress() as bar:
         follow = Follower(bar, {name: name + synthetic_note([name]) for name in settings.markets})
         for result in launch(follow):
             fetched = result.materialized.get("candles", {}).get("fetched", 0)
@@ -88,6 +92,16 @@ def follow_runs(settings: Settings, launch: Callable[[Follower], Iterator[Launch
     return results
 
 
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Turn Ctrl-C into one line and the exit code of an interrupted program."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("[yellow]stopped[/]; run it again: what was fetched is stored, only the rest is asked for")
+        raise typer.Exit(130) from None
+
+
 def refuse_failures(results: list[LaunchResult], what: str) -> None:
     """Raise ``TradingError`` where a run failed."""
     if failed := [result.subject for result in results if not result.success]:
@@ -99,7 +113,7 @@ def judge_models(settings: Settings) -> list[LaunchResult]:
     from trading_assets.launch import materialize_model
 
     results = []
-    with progress() as bar:
+    with stoppable(), progress() as bar:
         labels = {name: f"model {name}{synthetic_note(spec.markets)}" for name, spec in settings.models.items()}
         follow = Follower(bar, labels)
         for name in settings.models:

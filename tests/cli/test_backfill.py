@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -128,3 +130,23 @@ def test_a_backfill_killed_in_the_middle_goes_on_where_it_was_and_a_repair_fetch
     assert desk.store.read(CANDLE_GAPS)["reason"].to_list() == ["confirmed_empty"]
     assert desk.store.read(BARS["1h"]).height == DAYS * 24, "the bars follow"
     assert "1 candles missing in 1 ranges: 1 confirmed_empty" in out
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_a_backfill_without_calling_it_failed(exchange: LocalExchange, tmp_path: Path) -> None:
+    exchange.hold(walk(20 * 1440), MARKET, payments())
+    desk = Desk(tmp_path, exchange)
+    stopped = desk.start("backfill", "--from", "2025-03-01", "--to", "2025-03-20")
+    deadline = time.monotonic() + 120
+    while len(exchange.requests) < 4 and stopped.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    stopped.send_signal(signal.SIGINT)
+    out, _ = stopped.communicate(timeout=60)
+    assert stopped.returncode == 130, out
+    assert "stopped; run it again: what was fetched is stored" in out
+    assert "failed" not in out
+    assert "Traceback" not in out
+    assert desk.candles().height >= PAGE
+    with closing(sqlite3.connect(tmp_path / "data/dagster/history/runs.db")) as runs:
+        assert list(runs.execute("SELECT status FROM runs")) == [("CANCELED",)]

@@ -111,6 +111,26 @@ def test_exchanges_are_asked_side_by_side_and_markets_of_one_after_the_other(loc
         list(side_by_side({"a1": broken, "b1": lambda: "b1"}, group=lambda name: name[0]))
 
 
+def test_an_interrupt_asks_the_works_of_all_exchanges_to_stop_and_waits_for_them(location: Location) -> None:
+    from trading_assets.launch.side_by_side import side_by_side
+
+    asked, ended = threading.Event(), []
+
+    def patient(name: str) -> str:
+        assert asked.wait(60)
+        ended.append(name)
+        return name
+
+    works: dict[str, Any] = {name: lambda name=name: patient(name) for name in ("a1", "a2", "b1")} | {
+        "c1": lambda: "c1"
+    }
+    results = side_by_side(works, group=lambda name: name[0], stop=asked.set)
+    assert next(results) == "c1"
+    with pytest.raises(KeyboardInterrupt):
+        results.throw(KeyboardInterrupt)
+    assert sorted(ended) == ["a1", "b1"], "a2 was not begun"
+
+
 def test_the_assets_that_the_schedule_refreshes_say_until_when_they_are_fresh(location: Location) -> None:
     freshness, policy = location.module("freshness"), None
     settings = location.settings(Path("unused"))

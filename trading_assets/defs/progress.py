@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -107,7 +108,28 @@ def told_to(translator: Translator | None) -> Iterator[None]:
         _translator.reset(token)
 
 
+_stop: Final = threading.Event()
+
+
+def let_fetches_go_on() -> None:
+    """Forget that fetches were asked to stop."""
+    _stop.clear()
+
+
+def ask_fetches_to_stop() -> None:
+    """Have the fetches of this process end at their next page, in whatever thread they are."""
+    _stop.set()
+
+
 def tell_fetched(fetched: Fetched) -> None:
-    """Tell the listener of this run how far the candles are; without one, in the daemon's runs, do nothing."""
+    """Tell the listener of this run how far the candles are; without one, in the daemon's runs, do nothing.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the fetch is to stop.
+    """
+    if _stop.is_set():
+        raise KeyboardInterrupt
     if (translator := _translator.get()) is not None:
         translator.fetching(fetched)

@@ -11,11 +11,13 @@ import polars as pl
 
 from trading_assets.defs.fetching import Fetch, exchange_of
 from trading_assets.defs.partitions import LOOKS_BACK_MONTHS
-from trading_assets.defs.progress import Listener
+from trading_assets.defs.progress import Listener, ask_fetches_to_stop, let_fetches_go_on
 from trading_assets.defs.ranges import DayRange
 from trading_assets.errors import StoreError
+from trading_assets.launch.instance import open_instance
 from trading_assets.launch.runs import LaunchResult, check_known, check_settings, run
 from trading_assets.launch.side_by_side import side_by_side
+from trading_assets.launch.stopping import cancel_left
 from trading_assets.settings import FilesSource, Settings
 from trading_assets.sources.listing import list_gaps
 from trading_assets.sources.repair import pending
@@ -136,11 +138,16 @@ def _runs(
     led
         The markets whose stored features must be computed again where the leader is among the markets.
     """
+    let_fetches_go_on()
     works = {market: partial(_market_run, settings, market, days, fetch, on_event) for market, days in ranges.items()}
     leader = settings.features.leader
     if leader is not None and leader in works:
         yield works.pop(leader)()
-    yield from side_by_side(works, group=lambda market: exchange_of(settings, market))
+    try:
+        yield from side_by_side(works, group=lambda market: exchange_of(settings, market), stop=ask_fetches_to_stop)
+    except KeyboardInterrupt:
+        cancel_left(open_instance(settings))
+        raise
     if leader is not None and leader in ranges:
         tags = {market: ranges[leader].tags(market, fetch) for market in led if _has_features(settings, market)}
         for market, months in tags.items():

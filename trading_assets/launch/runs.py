@@ -15,6 +15,7 @@ from trading_assets.defs.partitions import SETTINGS
 from trading_assets.defs.progress import Listener, Translator, told_to
 from trading_assets.errors import SettingsError
 from trading_assets.launch.instance import open_instance, run_tags
+from trading_assets.launch.stopping import canceling, refuse_stopped
 from trading_assets.settings import Settings
 from trading_assets.settings.names import instead
 
@@ -91,12 +92,15 @@ def run(
     ------
     SettingsError
         If the settings have other partitions than the definitions.
+    KeyboardInterrupt
+        If it was stopped; what was written stays.
     """
     from trading_assets.launch.sqlite_files import held_open
 
     check_settings(settings)
     instance, job, run_id = open_instance(settings), definitions.resolve_job_def(job_name), str(uuid.uuid4())
     translator = None if on_event is None else Translator(subject, len(job.nodes), on_event)
+    instance.add_event_listener(run_id, canceling(instance))
     if translator is not None:
         instance.add_event_listener(run_id, translator)
     with told_to(translator), held_open(run_id):
@@ -109,6 +113,7 @@ def run(
             raise_on_error=False,
             resources={"settings": settings},
         )
+    refuse_stopped(instance, result)
     return _result(result, subject, job_name)
 
 
