@@ -103,9 +103,25 @@ def stoppable() -> Iterator[None]:
 
 
 def refuse_failures(results: list[LaunchResult], what: str) -> None:
-    """Raise ``TradingError`` where a run failed."""
-    if failed := [result.subject for result in results if not result.success]:
-        raise TradingError(f"the {what} of {', '.join(failed)} failed", remedy="the reasons stand above and in the UI")
+    """Raise ``TradingError`` where a run failed, or a check has stopped months of it."""
+    done = {result.subject for result in results if result.success}
+    if told := [_failure(result, what, others=result.subject in done) for result in results if not result.success]:
+        raise TradingError("; ".join(told), remedy="the reasons stand above and in the UI")
+
+
+def _failure(result: LaunchResult, what: str, *, others: bool) -> str:
+    if result.blocked and not result.failures:
+        told = stopped_months(result)
+    else:
+        told = f"the {what} of {result.subject} failed"
+    return f"{told}; its other months are done" if others else told
+
+
+def stopped_months(result: LaunchResult) -> str:
+    """Which months checks have stopped, e.g. ``binance:BTC/USDT 2025-01 stopped at gap_share``."""
+    months = ", ".join(key.rsplit("|", 1)[1] for key in result.blocked)
+    checks = ", ".join(sorted({check.name for check in result.failed_checks if check.error and check.bad_partitions}))
+    return f"{result.subject} {months} stopped at {checks}"
 
 
 def judge_models(settings: Settings) -> list[LaunchResult]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from trading_assets import logs
 from trading_assets.errors import SettingsError
 from trading_assets.settings import Settings, load_settings
-from trading_cli.backfill import DAYS, Follower, follow_runs, refuse_failures
+from trading_cli.backfill import DAYS, Follower, follow_runs, refuse_failures, stopped_months
 from trading_cli.console import console, synthetic_note
 
 if TYPE_CHECKING:
@@ -40,12 +40,17 @@ def gaps(
     logs.configure(settings, "gaps")
     if again and not repair:
         raise SettingsError("--again says what --repair asks for", remedy="add --repair")
-    if repair:
-        _repair(settings, market, start, end, again=again)
+    results = _repair(settings, market, start, end, again=again) if repair else []
     _list(settings, market, start, end, rows)
+    for result in results:
+        if result.blocked and not result.failures:
+            console.print(f"repaired, but {stopped_months(result)}: bars, features and labels of it stay as they were")
+    refuse_failures([result for result in results if result.failures], "repair")
 
 
-def _repair(settings: Settings, markets: list[str] | None, start: str | None, end: str | None, *, again: bool) -> None:
+def _repair(
+    settings: Settings, markets: list[str] | None, start: str | None, end: str | None, *, again: bool
+) -> list[LaunchResult]:
     """Repair market by market, as runs that the UI shows, up to the labels that rest on what came in."""
     with console.status("loading the asset graph"):
         from trading_assets.launch import repair_gaps
@@ -58,7 +63,7 @@ def _repair(settings: Settings, markets: list[str] | None, start: str | None, en
         console.print(
             "nothing to ask for: every gap has its reason" + ("" if again else " (--again asks all the same)")
         )
-    refuse_failures(results, "repair")
+    return results
 
 
 def _list(settings: Settings, markets: list[str] | None, start: str | None, end: str | None, rows: int) -> None:

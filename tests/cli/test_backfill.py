@@ -20,6 +20,7 @@ import yaml
 from tests.exchange import LocalExchange
 from tests.faults.world import walk
 from trading_assets.candles import OHLCV
+from trading_assets.errors import TradingError
 from trading_assets.store import open_store
 from trading_assets.store.tables import BARS, CANDLE_GAPS, CANDLES, FUNDING_RATES
 
@@ -150,3 +151,24 @@ def test_ctrl_c_stops_a_backfill_without_calling_it_failed(exchange: LocalExchan
     assert desk.candles().height >= PAGE
     with closing(sqlite3.connect(tmp_path / "data/dagster/history/runs.db")) as runs:
         assert list(runs.execute("SELECT status FROM runs")) == [("CANCELED",)]
+
+
+def test_months_that_a_check_stopped_are_named_and_not_called_a_failed_backfill() -> None:
+    from trading_assets.launch import CheckOutcome, LaunchResult
+    from trading_cli.backfill import refuse_failures, stopped_months
+
+    told = [f"{MARKET}|2025-03: 5.00% missing", f"{MARKET}|2025-05: 7.00% missing"]
+    gap = CheckOutcome("candles", "gap_share", passed=False, description="", metadata={"bad_partitions": told})
+    odd = CheckOutcome("candles", "outliers", False, "", {"bad_partitions": [f"{MARKET}|2025-01: far"]}, error=False)
+    stopped = LaunchResult(MARKET, "market_data", "1", False, {}, [gap, odd], {})
+    good = LaunchResult(MARKET, "market_data", "2", True, {}, [odd], {})
+    broken = LaunchResult("okx:BTC/USDT", "market_data", "3", False, {}, [], {"candles": "the exchange is down"})
+    assert stopped_months(stopped) == f"{MARKET} 2025-03, 2025-05 stopped at gap_share"
+    refuse_failures([good], "backfill")
+    with pytest.raises(TradingError) as error:
+        refuse_failures([stopped, good, broken], "backfill")
+    assert error.value.what.split("; ") == [
+        f"{MARKET} 2025-03, 2025-05 stopped at gap_share",
+        "its other months are done",
+        "the backfill of okx:BTC/USDT failed",
+    ]

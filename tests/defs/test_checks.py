@@ -98,7 +98,7 @@ def test_bad_candles_are_found_and_their_months_named(location: Location, copied
     assert len(bad["gap_share"]) == 1
     assert re.match(rf"{re.escape(NOISE)}\|2025-03: 1\d\.\d\d% missing", bad["gap_share"][0])
     assert "limit 2.0%" in str(checks["gap_share"].description)
-    assert "candles_quarantine" in str(checks["gap_share"].description)
+    assert "trading gaps --repair" in str(checks["gap_share"].description)
 
     clean = location.module("partitions").range_tags(f"{SYNA}|2025-01", f"{SYNA}|2025-01")
     assert all(check.passed for check in evaluate(location, copied, "candles", tags=clean).values()), (

@@ -7,10 +7,12 @@ import logging
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import polars as pl
 import pytest
 from dagster._core.remote_origin import CodeLocationOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
@@ -21,6 +23,8 @@ from tests.defs.small import LENIENT, SYNA, Location, Undisturbed, copy_of
 from trading_assets.errors import SettingsError
 from trading_assets.home import dagster_environment, within
 from trading_assets.settings import PROJECT_ROOT
+from trading_assets.store import open_store
+from trading_assets.store.tables import CANDLES, FEATURES, LABELS
 
 
 @pytest.mark.parametrize(
@@ -91,6 +95,23 @@ def test_a_failure_is_told_in_its_own_words_and_a_failed_gate_as_a_check(
     assert refused.failures == {}
     assert [check.name for check in refused.failed_checks] == ["gap_share"]
     assert "limit 0.0%" in refused.failed_checks[0].description
+
+
+def test_one_bad_month_stops_no_other(location: Location, undisturbed: Undisturbed, tmp_path: Path) -> None:
+    settings = copy_of(undisturbed, location, tmp_path, quality={"gap_share": {"max_share": 0.01}})
+    store, where = open_store(settings.store_url), {"market": SYNA, "timeframe": "1m"}
+    february = {"start": datetime(2025, 2, 1, tzinfo=UTC), "end": datetime(2025, 3, 1, tzinfo=UTC)}
+    candles = store.read(CANDLES, where=where, **february)
+    hole = pl.col("ts").is_between(datetime(2025, 2, 10, tzinfo=UTC), datetime(2025, 2, 12, tzinfo=UTC), closed="left")
+    store.replace(CANDLES, candles.filter(~hole), where=where, **february)
+    for table in (FEATURES, LABELS):
+        store.replace(table, store.read(table, where={"market": SYNA}).clear(), where={"market": SYNA})
+
+    whole, *others = location.launch.materialize_markets(settings, [SYNA])
+    assert (whole.success, whole.blocked) == (False, [f"{SYNA}|2025-02"])
+    assert [result.success for result in others] == [True, True], "January, and March"
+    months = store.read(FEATURES, where={"market": SYNA})["ts"].dt.strftime("%Y-%m").unique().sort().to_list()
+    assert months == ["2025-01", "2025-03"]
 
 
 def test_the_ui_reads_what_a_run_recorded_though_the_run_kept_the_files_open(

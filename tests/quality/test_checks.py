@@ -82,6 +82,33 @@ def test_a_fault_is_caught_wherever_it_stands_and_placed_in_time(fault: str, row
 
 
 @settings(max_examples=20, deadline=None)
+@given(first=st.integers(1, 40_000), length=st.integers(1, 4000))
+def test_a_hole_is_the_same_share_of_its_month_whether_a_run_is_about_its_days_or_all(first: int, length: int) -> None:
+    begin, end = START, START + timedelta(days=31)
+    everything = pl.datetime_range(begin, end, "1m", closed="left", time_unit="us", eager=True)
+    times = pl.concat([everything[:first], everything[first + length :]])
+    hole = (everything[first], everything[min(first + length, len(everything)) - 1] + timedelta(minutes=1))
+    row = {"market": "m:A/B", "timeframe": "1m", "ts": hole[0], "end": hole[1], "reason": "exchange_outage"}
+    known = pl.DataFrame([row | {"detail": "", "attempts": 1, "candles": length, "checked_at": end}]).select(
+        pl.col(name).cast(dtype) for name, dtype in CANDLE_GAPS.columns.items()
+    )
+    limits = {
+        "timeframe": "1m",
+        "listed": begin,
+        "now": end + timedelta(days=9),
+        "max_share": 0.0,
+        "max_empty_share": 1,
+    }
+    days = (hole[0].replace(hour=0, minute=0), min(hole[1].replace(hour=0, minute=0) + timedelta(days=1), end))
+    whole = gap_share(times, known, months=[(begin, end)], **limits)  # type: ignore[arg-type]
+    part = gap_share(times, known, months=[days], whole=[(begin, end)], **limits)  # type: ignore[arg-type]
+    assert part.rows["share"].to_list() == whole.rows["share"].to_list() == [(44640 - len(times)) / 44640]
+    alone = times.filter(times.is_between(*days, closed="left"))
+    fetched = gap_share(alone, NO_GAPS, months=[days], whole=[(begin, end)], **limits)  # type: ignore[arg-type]
+    assert fetched.rows["expected"][0] == (days[1] - days[0]) // timedelta(minutes=1), "other days were never fetched"
+
+
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000), minutes=st.sampled_from([1, 5, 15, 60]))
 def test_clean_candles_pass(seed: int, minutes: int) -> None:
     assert found(walk(seed=seed, minutes=minutes)) == {}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import polars as pl
 
-from trading_assets.defs.partitions import SETTINGS, Window
+from trading_assets.defs.partitions import SETTINGS, Window, windows
 from trading_assets.defs.verdicts import selected, verdict, windows_of_run
 from trading_assets.quality import CANDLE_CHECKS, MARGIN, Finding, Stretch, inspect
 from trading_assets.settings import Settings
@@ -55,6 +55,9 @@ def _stretch(store: Store, window: Window, settings: Settings, now: datetime) ->
     if market.second_exchange is not None and settings.quality.severity("second_exchange") != "off":
         other = where | {"market": market.second_exchange}
         second = store.read(CANDLES, where=other, start=window.start, end=window.end, columns=["ts", "close"])
+    (whole,) = windows(window.keys, settings)
+    cut = (whole.start, whole.end) != (window.start, window.end)
+    stored = store.read(CANDLES, where=where, start=whole.start, end=whole.end, columns=["ts"])["ts"] if cut else None
     return Stretch(
         market=window.market,
         timeframe=market.timeframe,
@@ -63,6 +66,8 @@ def _stretch(store: Store, window: Window, settings: Settings, now: datetime) ->
         listed=span[0] if span else window.start,
         now=now,
         ledger=store.read(CANDLE_GAPS, where=where),
+        whole=tuple((month.start, month.end) for month in whole.months),
+        stored=stored,
         second=second,
         second_name=market.second_exchange or "",
     )
@@ -88,6 +93,6 @@ def _result(name: str, found: list[tuple[Window, Finding]], settings: Settings) 
         bad,
         pl.concat(rows, how="diagonal") if rows else pl.DataFrame(),
         good="; ".join(said) if severity != "off" else "switched off in the settings",
-        bad=check.remedy,
+        bad="; ".join(dict.fromkeys(finding.advice or check.remedy for _, finding in found if not finding.passed)),
         severity=dg.AssetCheckSeverity.ERROR if severity == "block" else dg.AssetCheckSeverity.WARN,
     )

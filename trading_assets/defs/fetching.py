@@ -8,15 +8,17 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypedDict
 
 from trading_assets.defs.partitions import Window
 from trading_assets.defs.progress import tell_fetched
 from trading_assets.errors import SettingsError
+from trading_assets.missing import Span
 from trading_assets.settings import CcxtSource, FilesSource, SampleSource, Settings
 from trading_assets.sources import IngestReport, ingest, open_source, parts_to_fetch
-from trading_assets.sources.contract import Recorded
+from trading_assets.sources.contract import CandleSource, Recorded
 from trading_assets.sources.meter import Fetched, Meter
+from trading_assets.sources.renewal import set_broken_apart
 from trading_assets.sources.repair import peers_of, repair
 from trading_assets.sources.turns import turn_at
 from trading_assets.store.contract import Store
@@ -37,7 +39,7 @@ class Fetch(StrEnum):
     GAPS_AGAIN = "gaps_again"
     """Also what is settled."""
     ALL = "all"
-    """Everything, although it is stored."""
+    """Everything, although it is stored; stored rows that break a rule are set apart first."""
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> Fetch:
@@ -75,49 +77,51 @@ def fetch_window(
     """
     market, timeframe = window.market, settings.markets[window.market].timeframe
     source = open_source(settings, market)
-    parts = [(window.start, window.end)]
-    if kind is Fetch.REST:
-        pieces = [(month.start, month.end) for month in window.months]
-        reread = settings.fetch.reread_bars
-        parts = parts_to_fetch(
-            store,
-            market=market,
-            timeframe=timeframe,
-            pieces=pieces,
-            now=now,
-            reread_bars=reread,
-            recorded=isinstance(source, Recorded),
-        )
+    what: _What = {"market": market, "timeframe": timeframe, "start": window.start, "end": window.end, "now": now}
+    parts = _parts(store, source, window, settings, kind, now)
     meter = Meter(market, timeframe, [(start, min(end, now)) for start, end in parts], source, _teller(log))
     filled = 0
     with _turn(settings, market) if parts else nullcontext():
+        if kind is Fetch.ALL and (broken := set_broken_apart(store, **what)):
+            log(f"{market}: {broken:,} stored rows broke a rule and are candles no longer")
         if kind in (Fetch.GAPS, Fetch.GAPS_AGAIN):
-            found = repair(
-                store,
-                source,
-                market=market,
-                timeframe=timeframe,
-                start=window.start,
-                end=window.end,
-                now=now,
-                peers=peers_of(settings, market),
-                again=kind is Fetch.GAPS_AGAIN,
-                progress=meter,
-            )
+            peers, again = peers_of(settings, market), kind is Fetch.GAPS_AGAIN
+            found = repair(store, source, **what, peers=peers, again=again, progress=meter)
             log(str(found))
             parts, filled = [], found.filled
-        report = ingest(
-            store,
-            source,
-            market=market,
-            timeframe=timeframe,
-            start=window.start,
-            end=window.end,
-            now=now,
-            parts=parts,
-            progress=meter,
-        )
+        report = ingest(store, source, **what, parts=parts, progress=meter)
     return replace(report, rows=report.rows + filled)
+
+
+class _What(TypedDict):
+    market: str
+    timeframe: str
+    start: datetime
+    end: datetime
+    now: datetime
+
+
+def _parts(
+    store: Store, source: CandleSource, window: Window, settings: Settings, kind: Fetch, now: datetime
+) -> list[Span]:
+    """The parts of a window to ask for; of files month by month, so that a bad one stops no other."""
+    timeframe, recorded = settings.markets[window.market].timeframe, isinstance(source, Recorded)
+    months = [(month.start, month.end) for month in window.months]
+    if kind is not Fetch.REST:
+        return months if recorded else [(window.start, window.end)]
+    parts = parts_to_fetch(
+        store,
+        market=window.market,
+        timeframe=timeframe,
+        pieces=months,
+        now=now,
+        reread_bars=settings.fetch.reread_bars,
+        recorded=recorded,
+    )
+    if not recorded:
+        return parts
+    cut = ((max(start, begin), min(end, stop)) for start, end in parts for begin, stop in months)
+    return [(start, end) for start, end in cut if start < end]
 
 
 def exchange_of(settings: Settings, market: str) -> str:

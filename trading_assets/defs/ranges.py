@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import calendar
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 
 from trading_assets.defs.fetching import FETCH_TAG, Fetch
 from trading_assets.defs.partitions import (
@@ -73,6 +75,26 @@ class DayRange:
         known = MONTHS.get_partition_keys()
         left = len(known) - 1 - known.index(self.last.strftime(MONTH_FORMAT))
         return replace(self, months_after=min(months, left))
+
+    def months(self) -> list[tuple[str, datetime, datetime]]:
+        """The months that the days touch: name, first instant, and the first instant after."""
+        known = MONTHS.get_partition_keys()
+        begin, stop = (known.index(day.strftime(MONTH_FORMAT)) for day in (self.first, self.last))
+        ends = ((name, *_days(name)) for name in known[begin : stop + 1])
+        return [(name, DayRange(first, last).start, DayRange(first, last).end) for name, first, last in ends]
+
+    def without(self, months: Collection[str]) -> list[DayRange]:
+        """What is left of the days without some months (``YYYY-MM``), as ranges without a gap.
+
+        The last one keeps the months after, if its end is the end of the days.
+        """
+        found: list[DayRange] = []
+        for left, group in groupby((name for name, *_ in self.months()), key=lambda month: month not in months):
+            part = list(group)
+            if left:
+                first, last = max(self.first, _days(part[0])[0]), min(self.last, _days(part[-1])[1])
+                found.append(DayRange(first, last, self.months_after if last == self.last else 0))
+        return found
 
     def tags(self, market: str, fetch: Fetch) -> dict[str, str]:
         """The tags of a run of one market: its months, the days that it fetches, and what it asks for."""

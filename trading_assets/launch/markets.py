@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import chain
 
 import polars as pl
 
@@ -22,7 +23,7 @@ from trading_assets.settings import FilesSource, Settings
 from trading_assets.sources.listing import list_gaps
 from trading_assets.sources.repair import pending
 from trading_assets.store import configured_store
-from trading_assets.store.tables import CANDLES, FEATURES
+from trading_assets.store.tables import CANDLE_GAPS, CANDLES, FEATURES
 
 
 def materialize_markets(
@@ -139,12 +140,13 @@ def _runs(
         The markets whose stored features must be computed again where the leader is among the markets.
     """
     let_fetches_go_on()
-    works = {market: partial(_market_run, settings, market, days, fetch, on_event) for market, days in ranges.items()}
+    works = {market: partial(_market_runs, settings, market, days, fetch, on_event) for market, days in ranges.items()}
     leader = settings.features.leader
     if leader is not None and leader in works:
-        yield works.pop(leader)()
+        yield from works.pop(leader)()
     try:
-        yield from side_by_side(works, group=lambda market: exchange_of(settings, market), stop=ask_fetches_to_stop)
+        ended = side_by_side(works, group=lambda market: exchange_of(settings, market), stop=ask_fetches_to_stop)
+        yield from chain.from_iterable(ended)
     except KeyboardInterrupt:
         cancel_left(open_instance(settings))
         raise
@@ -164,7 +166,38 @@ def _has_features(settings: Settings, market: str) -> bool:
     return configured_store(settings).bounds(FEATURES, where={"market": market}) is not None
 
 
+def _market_runs(
+    settings: Settings, market: str, days: DayRange, fetch: Fetch, on_event: Listener | None
+) -> list[LaunchResult]:
+    """One run of all days; where months of it are bad, runs of the others after it, which fetch nothing more."""
+    whole = _market_run(settings, market, days, fetch, on_event)
+    bad = {key.rsplit("|", 1)[1] for key in whole.blocked} or _unfinished(settings, whole, days)
+    others = days.without(bad) if bad & {month for month, *_ in days.months()} else []
+    return [whole, *(_market_run(settings, market, part, Fetch.REST, on_event) for part in others)]
+
+
 def _market_run(
     settings: Settings, market: str, days: DayRange, fetch: Fetch, on_event: Listener | None
 ) -> LaunchResult:
     return run(settings, "market_data", market, tags=days.tags(market, fetch), on_event=on_event)
+
+
+def _unfinished(settings: Settings, result: LaunchResult, days: DayRange) -> set[str]:
+    """The months that a failed fetch has left unfinished; none where it was not the fetch that failed."""
+    if CANDLES.name not in result.failures:
+        return set()
+    market = result.subject
+    where = {"market": market, "timeframe": settings.markets[market].timeframe}
+    try:
+        store = configured_store(settings)
+        failed = store.read(CANDLE_GAPS, where=where).filter(pl.col("reason") == "fetch_failure")
+        whole = store.bounds(CANDLES, where=where) is not None and failed.height > 0
+    except StoreError:
+        return set()
+    if not whole:
+        return set()
+    return {
+        month
+        for month, start, end in days.months()
+        if not failed.filter((pl.col("ts") < end) & (pl.col("end") > start)).is_empty()
+    }

@@ -24,13 +24,19 @@ _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True, slots=True)
 class CheckOutcome:
-    """One asset check of a run."""
+    """One asset check of a run; ``error`` says whether it stops what follows where it does not pass."""
 
     asset: str
     name: str
     passed: bool
     description: str
     metadata: dict[str, Any]
+    error: bool = True
+
+    @property
+    def bad_partitions(self) -> list[str]:
+        """The partition keys that the check names as bad, e.g. ``binance:BTC/USDT|2025-01``."""
+        return [str(told).split(": ", 1)[0] for told in self.metadata.get("bad_partitions", ())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,12 @@ class LaunchResult:
     def failed_checks(self) -> list[CheckOutcome]:
         """The checks that did not pass."""
         return [check for check in self.checks if not check.passed]
+
+    @property
+    def blocked(self) -> list[str]:
+        """The partition keys that checks have stopped."""
+        named = {key for check in self.failed_checks if check.error for key in check.bad_partitions}
+        return sorted(key for key in named if "|" in key)
 
 
 def run(
@@ -130,6 +142,7 @@ def _result(result: dg.ExecuteInProcessResult, subject: str, job: str) -> Launch
             check.passed,
             check.description or "",
             {key: value.value for key, value in check.metadata.items()},
+            check.severity is dg.AssetCheckSeverity.ERROR,
         )
         for check in result.get_asset_check_evaluations()
     ]

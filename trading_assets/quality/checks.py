@@ -35,6 +35,10 @@ class Stretch:
         The present time.
     ledger
         The market's rows of ``candle_gaps``.
+    whole
+        The months that ``months`` are days of; empty where they are whole.
+    stored
+        Open times of all stored candles of these months; None where ``candles`` has them.
     second
         ``ts`` and ``close`` of the second exchange's market over the same time; None where none is configured.
     second_name
@@ -48,6 +52,8 @@ class Stretch:
     listed: datetime
     now: datetime
     ledger: pl.DataFrame
+    whole: tuple[tuple[datetime, datetime], ...] = ()
+    stored: pl.Series | None = None
     second: pl.DataFrame | None = None
     second_name: str = ""
 
@@ -74,36 +80,37 @@ class CandleCheck:
     measure: Measure
 
 
-_LOOK = "look at these candles in the table candles; materializing the month fetches it again"
+_AGAIN: Final = "trading backfill --again sets such candles apart and fetches the months anew"
 
 CANDLE_CHECKS: Final[dict[str, CandleCheck]] = {
     "candle_schema": CandleCheck(
         "Every stored candle has the declared columns and types, no nulls, positive finite prices, no negative volume.",
-        _LOOK,
+        _AGAIN,
         lambda it, _: shape.schema(it.candles),
     ),
     "no_duplicates": CandleCheck(
         "No two candles share market, timeframe and ts.",
-        "the store keeps keys unique: find what else writes to it, then materialize the month again",
+        "trading backfill --again leaves each key once; find out what else writes to the store",
         lambda it, _: shape.duplicates(it.candles),
     ),
     "ohlc_consistency": CandleCheck(
         "The high is the highest and the low the lowest of the four prices.",
-        _LOOK,
+        _AGAIN,
         lambda it, _: shape.inconsistent(it.candles),
     ),
     "monotone_time": CandleCheck(
         "Times ascend, and each is a multiple of the timeframe.",
-        "see whether the market's `timeframe` is that of its source",
+        f"{_AGAIN}; see whether the market's `timeframe` is that of its source",
         lambda it, _: shape.off_time(it.candles, timeframe=it.timeframe),
     ),
     "gap_share": CandleCheck(
         "The share of missing candles in a month is within `quality.gap_share`.",
-        "see candles_quarantine and `trading gaps`, whose --repair fetches what is missing",
+        "trading gaps says which, and why",
         lambda it, quality: gaps.gap_share(
-            it.candles["ts"],
+            it.candles["ts"] if it.stored is None else it.stored,
             it.ledger,
             months=it.months,
+            whole=it.whole,
             timeframe=it.timeframe,
             listed=it.listed,
             now=it.now,
@@ -113,45 +120,50 @@ CANDLE_CHECKS: Final[dict[str, CandleCheck]] = {
     ),
     "clock_skew": CandleCheck(
         "No stored bar ends in the future.",
-        "set this machine's clock (NTP), then materialize the month again once the bar has ended",
+        "set this machine's clock (NTP), then trading backfill --again sets these bars apart until they have ended",
         lambda it, quality: clocks.from_the_future(
             it.candles, timeframe=it.timeframe, now=it.now, tolerance_s=quality.clock_skew.tolerance_s
         ),
     ),
     "frozen_prices": CandleCheck(
         "No run of bars with one and the same price is longer than `quality.frozen_prices.max_bars`.",
-        "compare with another exchange: a halted market, or a feed that repeats its last price",
+        "compare with another exchange: if the market was halted, raise `quality.frozen_prices.max_bars`; if the feed "
+        "repeated its last price, trading backfill --again once its exchange has mended that",
         lambda it, quality: runs.frozen_prices(
             it.candles, timeframe=it.timeframe, max_bars=quality.frozen_prices.max_bars
         ),
     ),
     "outliers": CandleCheck(
         "No price is far from those before and after it; limits in `quality.outliers`. Looks ahead, as a check may.",
-        "compare with another exchange: a bad print, or a crash that lasted a moment",
+        "compare with another exchange: if the price was real, raise `quality.outliers.max_z`; if it was a bad print, "
+        "trading backfill --again once its exchange has mended that",
         lambda it, quality: outliers.outliers(
             it.candles, max_z=quality.outliers.max_z, min_move_pct=quality.outliers.min_move_pct
         ),
     ),
     "zero_volume": CandleCheck(
         "No run of bars without a trade is longer than `quality.zero_volume.max_bars`.",
-        "a halted or dead market, or a source that fills gaps; leave such months out of training",
+        "a halted or dead market, or a source that fills gaps: take another one, then trading backfill --again, or "
+        "raise `quality.zero_volume.max_bars`",
         lambda it, quality: runs.zero_volume(it.candles, timeframe=it.timeframe, max_bars=quality.zero_volume.max_bars),
     ),
     "volume_unit": CandleCheck(
         "Typical volumes do not change by more than `quality.volume_unit.max_factor` from one day to the next.",
-        "see whether the source counts contracts or quote currency: volume is in base units",
+        "see whether the source counts contracts or quote currency: name the column that counts base units under its "
+        "`columns`, then trading backfill --again; if trade did change so much, raise `quality.volume_unit.max_factor`",
         lambda it, quality: outliers.volume_unit(
             it.candles, timeframe=it.timeframe, max_factor=quality.volume_unit.max_factor
         ),
     ),
     "second_exchange": CandleCheck(
         "Closes are within `quality.second_exchange.max_bps` of the market named as `second_exchange`, if one is.",
-        "see which of the two moved away, and whether both name the same asset and currency",
+        "name a `second_exchange` of the same asset and currency; where the two do differ, raise "
+        "`quality.second_exchange.max_bps`",
         lambda it, quality: _beside_second(it, quality),
     ),
     "freshness": CandleCheck(
         "The newest candle of a history that goes on today is within `quality.freshness.max_delay_minutes`.",
-        "see whether the schedule is on and the exchange up, then materialize the current month",
+        "see whether the schedule is on and the exchange up, then trading backfill",
         lambda it, quality: clocks.stale(
             it.candles,
             timeframe=it.timeframe,

@@ -25,10 +25,13 @@ class Finding:
         broke, for people) and the columns that were measured. Empty where all is well.
     good
         What to say where all is well.
+    advice
+        What to do about what was found, where that depends on it; empty where the check's own remedy holds.
     """
 
     rows: pl.DataFrame = field(default_factory=NOTHING.clone)
     good: str = "all candles keep the rule"
+    advice: str = ""
 
     @property
     def passed(self) -> bool:
@@ -38,7 +41,7 @@ class Finding:
     def within(self, start: datetime, end: datetime) -> Finding:
         """The same with only those bad rows that lie in ``[start, end)``; those with an ``end`` touch it."""
         touches = pl.col("end") >= start if "end" in self.rows.columns else pl.col("ts") >= start
-        return Finding(self.rows.filter(touches & (pl.col("ts") < end)), self.good)
+        return Finding(self.rows.filter(touches & (pl.col("ts") < end)), self.good, self.advice)
 
     def summary(self) -> str:
         """One line: the bad thing, or how many there are and the worst of them; empty where all is well."""

@@ -12,9 +12,9 @@ from typing import Final
 import polars as pl
 
 from trading_assets.candles import timeframe_delta
-from trading_assets.errors import SourceError
+from trading_assets.errors import InvalidFrame, SourceError, TradingError
 from trading_assets.missing import Span, bars_between, missing_ranges
-from trading_assets.sources.contract import CandleSource
+from trading_assets.sources.contract import CandleSource, Recorded
 from trading_assets.sources.gaps import count_reasons
 from trading_assets.sources.quarantine import accept_released
 from trading_assets.sources.report import LONGEST_GAPS, IngestReport
@@ -81,13 +81,15 @@ def ingest(
     SettingsError
         If ``start`` is not before ``end``.
     SourceError
-        If the source cannot deliver; what was fetched before stays stored, the rest is noted as ``fetch_failure``.
+        If the source cannot deliver; what was fetched before stays stored, the rest is noted as ``fetch_failure``. Of
+        files, the parts after the one that cannot be read are fetched too.
     InvalidFrame
         If the source delivers something that is not candles.
     """
     check_window(market, start, end)
     stop = max(start, min(end, last_close(now, timeframe)))
     taken, retries, asked = Taken(), source.retries, []
+    failures: list[TradingError] = []
     for begin, until in [(start, end)] if parts is None else parts:
         if begin >= (cut := min(until, stop)):
             continue
@@ -95,9 +97,12 @@ def ingest(
             take(
                 store, source, taken, market=market, timeframe=timeframe, span=(begin, cut), now=now, progress=progress
             )
-        except SourceError as error:
+        except (SourceError, InvalidFrame) as error:
             note_failure(store, market, timeframe, (begin, cut), error, now)
-            raise
+            if not isinstance(source, Recorded):
+                raise
+            failures.append(error)  # another file may be good
+            continue
         asked.append((begin, cut))
     if taken.reasons:
         found = ", ".join(f"{count} {reason}" for reason, count in sorted(taken.reasons.items()))
@@ -106,6 +111,8 @@ def ingest(
     explained = settle(
         store, source, times, market=market, timeframe=timeframe, window=(start, stop), asked=asked, now=now
     )
+    if failures:
+        raise failures[0]
     gaps = missing_ranges(times, timeframe, start, stop)
     return IngestReport(
         market=market,
@@ -158,7 +165,7 @@ def take(
     for batch in _batches(source.fetch(market, timeframe, start, end), told):
         good, bad = split_valid(batch, market=market, timeframe=timeframe, start=start, end=end, now=now)
         good, bad = accept_released(store, good, bad)
-        _quarantine(store, bad, source.name, now)  # first: a run that resumes starts at the last stored candle
+        keep_bad(store, bad, source.name, now)  # first: a run that resumes starts at the last stored candle
         if len(stored) and good.height and good["ts"][0] <= stored[0]:
             taken.revised += record_revisions(store, good, source=source.name, now=now)
         store.upsert(CANDLES, good)
@@ -202,7 +209,7 @@ def _newest(page: pl.DataFrame) -> datetime:
     return newest
 
 
-def _quarantine(store: Store, bad: pl.DataFrame, source: str, now: datetime) -> None:
+def keep_bad(store: Store, bad: pl.DataFrame, source: str, now: datetime) -> None:
     """Store rows that broke a rule; one that is there already keeps the time at which it was first seen."""
     if bad.is_empty():
         return

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from trading_assets.candles import timeframe_delta
-from trading_assets.errors import SourceError
+from trading_assets.errors import TradingError
 from trading_assets.missing import UNCHECKED, Span, explain, missing_times
 from trading_assets.sources.contract import CandleSource, KnowsBeginning, Recorded
 from trading_assets.sources.gaps import SETTLED, inside, ledger, mark, refused, write_ledger
@@ -146,7 +146,7 @@ def _note_lost(
     return note_reach(store, source, explained, silent, market=market, timeframe=timeframe, now=now)
 
 
-def note_failure(store: Store, market: str, timeframe: str, span: Span, error: SourceError, now: datetime) -> None:
+def note_failure(store: Store, market: str, timeframe: str, span: Span, error: TradingError, now: datetime) -> None:
     """What a failed fetch did not bring is a ``fetch_failure`` until a later one brings it."""
     missing = missing_times(stored_times(store, market, timeframe, *span), timeframe, *span)
     known = ledger(store, market, timeframe)
