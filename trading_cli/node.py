@@ -55,8 +55,9 @@ def paper(
             from trading_live.status import read_status
 
             run_node(settings, close_only=True)
-            if left := read_status(settings, newest=1).positions:
-                console.print(f"[red]still open: {', '.join(named(one.market) for one in left)}[/]")
+            after = read_status(settings, newest=1)
+            if left := ", ".join(named(one.market) for one in after.positions) or after.journal_error:
+                console.print(f"[red]still open: {left}[/]")
                 raise typer.Exit(1)
             console.print("nothing is open")
             return
@@ -130,6 +131,8 @@ def status(
     for table in (models, positions, signals):
         if table.row_count:
             console.print(table)
+    if now.journal_error:
+        raise typer.Exit(1)
 
 
 def _check(settings: Settings) -> None:
@@ -160,6 +163,8 @@ def _status_lines(now: NodeStatus) -> list[str]:
             lines.append(f"[red]journal      no entries: {beat.journal}; open by the node's memory: {still}[/]")
     lines.append(f"kill switch  {f'[red]on[/]: {now.kill.reason}' if now.kill else 'off'}")
     lines += [f"[red]manifest     {now.manifest_error}[/]"] if now.manifest_error else []
+    if now.journal_error:
+        return [*lines, f"[red]journal      what is open is not known: {now.journal_error}[/]"]
     return [*lines, f"journal      {now.journal_events:,} events, {now.journal_bytes / 1e6:.1f} MB"]
 
 

@@ -24,7 +24,7 @@ _START: Final = timedelta(minutes=10)
 
 _READY: Final = ("trading", "managing", "silent", "closing")
 
-Kind = Literal["dead", "killed", "halted", "stale", "refused", "unprotected", "disk", "clock"]
+Kind = Literal["dead", "killed", "halted", "stale", "refused", "unprotected", "disk", "clock", "journal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,10 @@ class Problem:
 
 
 def check_node(settings: Settings) -> tuple[str, list[Problem]]:
-    """Look at a node's folder: what it does, in a few words, and every problem.
-
-    Raises
-    ------
-    NodeError
-        If the journal is not one.
-    """
+    """Look at a node's folder: what it does, in a few words, and every problem."""
     status, now = read_status(settings, newest=1), datetime.now(UTC)
+    if status.journal_error:
+        return summary(status), [Problem("journal", status.journal_error), *process_problems(status, now)]
     state = read_state(settings.live_dir / JOURNAL_FILE)
     return summary(status), [
         *process_problems(status, now),
@@ -85,7 +81,7 @@ def process_problems(status: NodeStatus, now: datetime) -> Iterator[Problem]:
     if status.running and beat is not None and beat.halted:
         yield Problem("halted", beat.halted)
     if status.running and beat is not None and beat.journal:
-        yield Problem("disk", f"no entries: {beat.journal}")
+        yield Problem("journal", f"no entries: {beat.journal}")
 
 
 def feed_problems(beat: Heartbeat | None, settings: NodeSettings, now: datetime) -> Iterator[Problem]:

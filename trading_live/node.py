@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -27,7 +28,7 @@ from trading_live.engine import VenueUnreachable, build_engine, execution_timefr
 from trading_live.instruments import RELOADING
 from trading_live.interrupts import stops_engine
 from trading_live.market_time import MarketJournal
-from trading_live.presence import Heartbeat, Presence, RunningModel, State
+from trading_live.presence import HEARTBEAT_FILE, Heartbeat, Presence, RunningModel, State, read_heartbeat
 from trading_live.recovery import STARTED, Recovered, recover
 from trading_live.restarts import node_name
 from trading_live.shelf import ModelShelf
@@ -67,6 +68,7 @@ def run_node(settings: Settings, *, on_decision: OnDecision | None = None, close
     presence = Presence(settings.live_dir)
     presence.acquire()
     try:
+        require_known_positions(settings.live_dir)
         journal = BufferedJournal(Journal(settings.live_dir / JOURNAL_FILE, node_name(settings.node)))
         try:
             _Run(settings, presence, journal, on_decision, close_only=close_only).run()
@@ -74,6 +76,23 @@ def run_node(settings: Settings, *, on_decision: OnDecision | None = None, close
             journal.close()
     finally:
         presence.release()
+
+
+def require_known_positions(live_dir: Path) -> None:
+    """Refuse to begin a new journal where the last heartbeat speaks of open trades that only a lost one knows.
+
+    Raises
+    ------
+    NodeError
+        If it does.
+    """
+    beat = read_heartbeat(live_dir)
+    if beat is not None and beat.open_markets and not (live_dir / JOURNAL_FILE).is_file():
+        raise NodeError(
+            f"the journal of {beat.node} is missing, and it held trades open in {', '.join(beat.open_markets)}",
+            where=str(live_dir / JOURNAL_FILE),
+            remedy=f"put it or an export back, or remove {HEARTBEAT_FILE} beside it to begin without them",
+        )
 
 
 def too_late(known_at: datetime, now: datetime, settings: NodeSettings) -> str | None:
@@ -102,6 +121,8 @@ class _Run:
         self.journal = journal
         self.on_decision = on_decision
         self.started_at = datetime.now(UTC)
+        former = read_heartbeat(settings.live_dir)
+        self.open_markets = former.open_markets if former is not None else ()
         self.failure: NodeError | None = None
         self.detail = ""
         self.state: State = "starting"
@@ -201,7 +222,7 @@ class _Run:
                 refused=self.shelf.refusals | (self.signals.refused if self.signals else {}),
                 detail=self.detail,
                 journal=self.journal.complaint,
-                open_markets=tuple(sorted(self.strategy.open_trades)) if self.strategy else (),
+                open_markets=tuple(sorted(self.strategy.open_trades)) if self.strategy else self.open_markets,
             )
         )
 
@@ -231,6 +252,7 @@ class _Run:
             self.journal.new_session()
             self.tell("new session", f"{self._place()}; left behind: {left or 'nothing'}")
             recovered = recover(path)
+        self.open_markets = recovered.open_markets
         if recovered.repairs:
             self.journal.record_all(recovered.repairs)
             self.tell("journal completed", f"{len(recovered.repairs)} events that the former process could not write")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 
-from trading_assets.errors import ModelError
+from trading_assets.errors import ModelError, NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, JournalState, newest_events, newest_seq, read_state
+from trading_assets.journal.events import frame
 from trading_assets.registry.deployment import DeployedModel, read_manifest
 from trading_assets.settings import Settings
 from trading_assets.store.tables import SIGNALS
@@ -56,6 +58,8 @@ class NodeStatus:
         The newest decisions, and what the node did, newest last.
     journal_events, journal_bytes
         The journal's size.
+    journal_error
+        Why the journal cannot be read; then positions, signals and events are not known.
     """
 
     running: bool
@@ -69,6 +73,7 @@ class NodeStatus:
     events: pl.DataFrame
     journal_events: int
     journal_bytes: int
+    journal_error: str = ""
 
 
 def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
@@ -80,14 +85,9 @@ def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
         Which folder: ``settings.live_dir``.
     newest
         How many signals and events.
-
-    Raises
-    ------
-    NodeError
-        If the journal is not one.
     """
     live_dir, path = settings.live_dir, settings.live_dir / JOURNAL_FILE
-    state = read_state(path)
+    journal = _look(path, newest)
     heartbeat, running = read_heartbeat(live_dir), is_running(live_dir)
     deployed: tuple[DeployedModel, ...] = ()
     manifest_error = ""
@@ -102,12 +102,34 @@ def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
         kill=engaged(live_dir),
         deployed=deployed,
         manifest_error=manifest_error,
-        positions=open_positions(state),
-        signals=newest_events(path, SIGNALS.name, newest),
-        events=newest_events(path, NODE, newest),
-        journal_events=newest_seq(path),
+        positions=journal.positions,
+        signals=journal.signals,
+        events=journal.events,
+        journal_events=journal.count,
         journal_bytes=sum(file.stat().st_size for file in live_dir.glob(f"{JOURNAL_FILE}*")),
+        journal_error=journal.error,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Journalled:
+    positions: tuple[OpenPosition, ...]
+    signals: pl.DataFrame
+    events: pl.DataFrame
+    count: int
+    error: str = ""
+
+
+def _look(path: Path, newest: int) -> _Journalled:
+    try:
+        return _Journalled(
+            open_positions(read_state(path)),
+            newest_events(path, SIGNALS.name, newest),
+            newest_events(path, NODE, newest),
+            newest_seq(path),
+        )
+    except NodeError as error:
+        return _Journalled((), frame(SIGNALS.name, "", []), frame(NODE, "", []), 0, str(error))
 
 
 def open_positions(state: JournalState) -> tuple[OpenPosition, ...]:

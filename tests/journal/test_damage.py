@@ -17,6 +17,7 @@ from tests.journal.lives import MARKET, T0, trade, unprivileged
 from tests.journal.test_state import checkpoints_every
 from trading_assets.errors import NodeError
 from trading_assets.journal import (
+    BufferedJournal,
     Journal,
     check_journal,
     export_journal,
@@ -122,6 +123,23 @@ def test_a_file_deleted_while_the_node_runs_is_written_again(
     journal.record("node", {"ts": T0, "event": "later"})
     journal.close()
     assert read_since(journal.path, 0)["node"]["event"].to_list() == ["journal restored", "after", "later"]
+    assert held(journal.path) == [HELD]
+
+
+def test_a_deletion_is_noticed_before_the_next_event(journal: Journal) -> None:
+    now = [0.0]
+    buffered = BufferedJournal(journal, clock=lambda: now[0])
+    journal.path.unlink()
+    assert buffered.flush(), "as each heartbeat does"
+    assert held(journal.path) == [HELD]
+    journal.path.unlink()
+    journal.path.mkdir()
+    assert buffered.flush()
+    assert "another file lies in the journal's place" in buffered.complaint
+    journal.path.rmdir()
+    now[0] += 2
+    assert buffered.flush()
+    assert buffered.complaint == ""
     assert held(journal.path) == [HELD]
 
 
@@ -231,3 +249,8 @@ def test_the_journal_of_a_running_node_is_copied_whole_by_the_command(
     with pytest.raises(NodeError, match="there is no journal"):
         check_journal(tmp_path / "none.sqlite")
     assert MARKET in str(read_state(copy).markets)
+    alter(journal.path, "DELETE FROM journal_checkpoint")
+    shown = cli.invoke(app, ["status"])
+    assert shown.exit_code == 1
+    assert "what is open is not known" in shown.output
+    assert "kill switch  off" in shown.output

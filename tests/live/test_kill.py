@@ -9,6 +9,7 @@ import tempfile
 import textwrap
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from trading_assets.settings import Settings
 from trading_cli import kill as command
 from trading_cli.main import app
 from trading_live import kill
-from trading_live.presence import Presence, holder, is_running
+from trading_live.node import run_node
+from trading_live.presence import Heartbeat, Presence, holder, is_running
 from trading_live.recovery import recover
 
 TRADED = "sample:SYNA/USDT:USDT (synthetic)"
@@ -179,3 +181,17 @@ def test_a_folder_that_takes_no_kill_file_is_named() -> None:
         with pytest.raises(NodeError, match="the node's folder cannot be used: Permission denied"):
             Presence(folder).acquire()
         folder.chmod(0o755)
+
+
+def test_a_lost_journal_that_held_a_trade_is_not_begun_anew(folder: Path, live_settings: Settings) -> None:
+    now = datetime.now(UTC)
+    last = Heartbeat(
+        pid=1, state="stopped", node="paper-1", venue="v", environment="e", mode="m", started_at=now, beat_at=now
+    )
+    Presence(folder).beat(last.model_copy(update={"open_markets": ("sample:SYNA/USDT:USDT",)}))
+    (folder / JOURNAL_FILE).unlink()
+    with pytest.raises(
+        NodeError, match=r"journal of paper-1 is missing.*in sample:SYNA.*put it or an export back"
+    ):
+        run_node(live_settings)
+    assert not (folder / JOURNAL_FILE).exists()

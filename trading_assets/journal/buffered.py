@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -84,19 +85,17 @@ class BufferedJournal:
         return self._journal.new_session()
 
     def flush(self, *, now: bool = False) -> bool:
-        """Try to write what waits, once a second or ``now``; whether nothing waits any more."""
-        if self._waiting and (now or self.trouble is None or self._clock() - self._tried_at >= _RETRY_S):
-            try:
+        """Write what waits, once a second or ``now``, and see to the file's place; whether nothing waits any more."""
+        if now or self.trouble is None or self._clock() - self._tried_at >= _RETRY_S:
+            with suppress(NodeError):
                 self._write(self._waiting)
-            except NodeError:
-                return False
         return not self._waiting
 
     def _write(self, rows: list[Row]) -> list[int]:
         self._tried_at = self._clock()
-        late = [self._late()] if self.trouble is not None else []
+        late = [self._late()] if self._waiting and self.trouble is not None else []
         try:
-            written = self._journal.write([*late, *rows])
+            written = self._journal.write([*late, *rows]) if rows else self._journal.stay()
         except NodeError as error:
             if self.trouble is None:
                 _LOG.error("no entries, and what happens waits in memory: %s", error)

@@ -126,6 +126,18 @@ class Journal:
             self._checkpoint()
         return written
 
+    def stay(self) -> list[int]:
+        """See that the file is in its place, and write it again where somebody deleted it; no event is written.
+
+        Raises
+        ------
+        NodeError
+            If another file lies there, or this one cannot be written again.
+        """
+        with self._lock, explained(self.path):
+            self._stay_in_place()
+        return []
+
     def new_session(self) -> int:
         """Begin a new session: what happened before no longer counts as the same events. Returns its number."""
         with self._lock:

@@ -119,5 +119,5 @@ class TradePlan:
             raise NodeError(
                 f"not a trade plan ({error})",
                 where="journal",
-                remedy="close the position by hand and reset the journal",
+                remedy="trading journal check says what is damaged, trading journal export FILE saves the rest",
             ) from None
