@@ -106,3 +106,24 @@ def test_what_is_too_short_to_be_a_secret_garbles_nothing(monkeypatch: pytest.Mo
     monkeypatch.setenv("OKX_API_KEY", "a")
     monkeypatch.setenv("BYBIT_API_KEY", "")
     assert str(StoreError("a plain text")) == "a plain text"
+
+
+@pytest.mark.usefixtures("_own_handlers")
+def test_a_log_file_on_a_full_disk_prints_no_traceback(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    logs.configure(settings, "node")
+
+    class Full(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            try:
+                raise OSError(28, "No space left on device")
+            except OSError:
+                self.handleError(record)
+
+    logging.getLogger().addHandler(Full())
+    logging.getLogger("a").error("said all the same")
+    shown = capsys.readouterr().err
+    assert "said all the same" in shown
+    assert "Traceback" not in shown

@@ -31,6 +31,7 @@ def configure(settings: Settings, name: str) -> None:
     """
     folder = settings.data_dir / "logs"
     folder.mkdir(parents=True, exist_ok=True)
+    logging.raiseExceptions = False  # a disk too full for the log: the terminal has each line all the same
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,

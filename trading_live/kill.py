@@ -85,7 +85,8 @@ def reset(live_dir: Path) -> bool:
     file = live_dir / KILL_FILE
     there = file.exists()
     try:
-        file.unlink(missing_ok=True)
+        if there:
+            file.unlink(missing_ok=True)
     except OSError as error:
         raise NodeError(
             f"the kill file cannot be removed: {error.strerror or error}", where=str(file), remedy="remove it by hand"

@@ -190,8 +190,6 @@ def test_a_lost_journal_that_held_a_trade_is_not_begun_anew(folder: Path, live_s
     )
     Presence(folder).beat(last.model_copy(update={"open_markets": ("sample:SYNA/USDT:USDT",)}))
     (folder / JOURNAL_FILE).unlink()
-    with pytest.raises(
-        NodeError, match=r"journal of paper-1 is missing.*in sample:SYNA.*put it or an export back"
-    ):
+    with pytest.raises(NodeError, match=r"journal of paper-1 is missing.*in sample:SYNA.*put it or an export back"):
         run_node(live_settings)
     assert not (folder / JOURNAL_FILE).exists()
