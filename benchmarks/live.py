@@ -126,7 +126,7 @@ def _prepare(settings: Settings) -> None:
     dataset = models.join(rows, labels, names=usable_names(), fingerprint=features.fingerprint())
     spec = ModelSettings(
         markets=[MARKET],
-        threshold=0.0,
+        min_edge_bps=-1e6,
         walk_forward=WalkForwardSettings(train_days=10),
         lightgbm=LightGBMSettings(min_data_in_leaf=20, lambda_l2=5),
     )

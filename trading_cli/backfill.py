@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Group
+from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
@@ -154,6 +155,7 @@ def verdicts(settings: Settings, judged: list[LaunchResult]) -> Group:
             f"{metrics['max_drawdown']:.1%}" if "max_drawdown" in metrics else "",
             f"{metrics['trades']:.0f}" if "trades" in metrics else "",
         )
+        reasons += [f"[yellow]{result.subject}[/] {escape(remark)}" for remark in metrics.get("remarks", ())]
         reasons += [f"[red]{check.asset}.{check.name}[/] {check.description}" for check in result.failed_checks]
         if not result.failed_checks:
             reasons += [f"[red]{result.subject}: {step}[/] {reason}" for step, reason in result.failures.items()]

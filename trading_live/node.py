@@ -307,7 +307,8 @@ class _Run:
         gate = RiskGate(settings.node.risk)
         recovered.restore(gate)
         self.feed = self._new_feed()
-        self.signals = LiveSignals(markets, self.shelf, lambda *gap: supervisor.missing(*gap))
+        costs = settings.backtest.round_trip_bps
+        self.signals = LiveSignals(markets, self.shelf, lambda *gap: supervisor.missing(*gap), cost_bps=costs)
         supervisor = Supervisor(
             settings.live_dir,
             instruments,
@@ -326,7 +327,7 @@ class _Run:
                 markets=tuple(markets),
                 position_share=settings.backtest.position_share,
                 max_volume_share=settings.backtest.max_volume_share,
-                taker_fee_bps=settings.backtest.taker_fee_bps,
+                taker_fee_bps=settings.backtest.market_order_bps,
                 venue=venue,
                 decision_timeframe=DECISION_TIMEFRAME,
                 execution_timeframe=execution_timeframe(settings, markets),

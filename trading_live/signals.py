@@ -11,6 +11,7 @@ import polars as pl
 from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, OHLCV, TS
 from trading_assets.features import LOOKBACK_BARS, warm_up
 from trading_assets.models.decision import decide
+from trading_assets.strategies.entry import EntryRule
 from trading_assets.strategies.signals import ClosedBar, Signal
 from trading_live.shelf import ModelInUse, ModelShelf
 
@@ -86,15 +87,18 @@ class LiveSignals:
         The models in use.
     on_gap
         Asks for missing bars.
+    cost_bps
+        Of a round trip at the venue, for the expected return of a trade.
     """
 
-    def __init__(self, markets: Iterable[str], shelf: ModelShelf, on_gap: OnGap) -> None:
+    def __init__(self, markets: Iterable[str], shelf: ModelShelf, on_gap: OnGap, *, cost_bps: float) -> None:
         self.histories = {market: BarHistory(market) for market in markets}
         self.waiting: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self.decisions = 0
         self._shelf = shelf
         self._on_gap = on_gap
+        self._cost_bps = cost_bps
         self._later: dict[str, tuple[datetime, datetime]] = {}
         warm_up()
 
@@ -180,7 +184,7 @@ class LiveSignals:
             ts=bar.ts,
             known_at=bar.known_at,
             probability=decision.probability,
-            threshold=bundle.threshold,
+            rule=EntryRule.of(bundle.spec, cost_bps=self._cost_bps),
             take_profit_pct=decision.take_profit * 100,
             stop_loss_pct=decision.stop_loss * 100,
             horizon_bars=bundle.labels.horizon_bars,

@@ -61,8 +61,10 @@ def execution_client(
         account_type=AccountType.MARGIN,
         oms_type=OmsType.NETTING,
         starting_balances=[Money(amount, Currency.from_str(code)) for code, amount in sorted(balances.items())],
-        fee_model=MakerTakerFeeModel(_rate(costs.maker_fee_bps), _rate(costs.taker_fee_bps)),
-        fill_model=DefaultFillModel(1.0, costs.slippage_probability, costs.seed),
+        fee_model=MakerTakerFeeModel(_rate(costs.maker_fee_bps), _rate(costs.market_order_bps)),
+        fill_model=DefaultFillModel(
+            1.0 if costs.target_fill == "touch" else 0.0, costs.slippage_probability, costs.seed
+        ),
         use_random_ids=True,
         trade_execution=False,
     )

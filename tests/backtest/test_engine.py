@@ -29,9 +29,10 @@ from tests.backtest.worlds import (
 )
 from trading_assets.backtest.engine import run_backtest
 from trading_assets.backtest.slices import MarketRules, decision_bars
+from trading_assets.backtest.stress import stress
 from trading_assets.errors import MissingCandles, ModelError, SettingsError
 from trading_assets.labels import triple_barrier
-from trading_assets.settings import LabelSettings, ModelSettings
+from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
 
 ONE_SIGNAL = signals((A, 0, 0.7))
@@ -309,3 +310,40 @@ def test_what_is_missing_is_named() -> None:
             settings=EXACT,
             risk=GENEROUS,
         )
+
+
+def test_slippage_in_basis_points_is_charged_on_market_orders_and_not_on_a_target_that_rests() -> None:
+    slips = EXACT.model_copy(update={"slippage_bps": 3.0})
+    won, lost = [*flat(20), (100, 103, 100, 103), *flat(60, 103)], [*flat(20), (100, 100, 98, 98), *flat(60, 98)]
+    for rows, orders_at_market in ((won, 1), (lost, 2)):
+        usual, slipped = (
+            backtest(signals((A, 0, 0.9)), {A: candles(rows)}, settings=costs).trades.row(0, named=True)
+            for costs in (EXACT, slips)
+        )
+        notional = usual["quantity"] * (100 if orders_at_market == 1 else 199)
+        assert slipped["fees"] - usual["fees"] == pytest.approx(notional * 3e-4)
+        assert [slipped[name] for name in ("entry_price", "exit_price")] == [
+            usual[name] for name in ("entry_price", "exit_price")
+        ]
+
+
+def test_a_target_that_is_touched_fills_and_under_stress_only_one_that_is_passed_by_a_tick() -> None:
+    stressed = EXACT.model_copy(update={"target_fill": "through"})
+    touched = [*flat(20), (100, 102, 100, 101), *flat(60, 101)]
+    passed = [*flat(20), (100, 102.01, 100, 101), *flat(60, 101)]
+    ends = [
+        backtest(signals((A, 0, 0.9)), {A: candles(rows)}, settings=costs).trades["exit_reason"].to_list()
+        for costs in (EXACT, stressed)
+        for rows in (touched, passed)
+    ]
+    assert ends == [["take_profit"], ["take_profit"], ["time"], ["take_profit"]]
+
+
+def test_the_stress_repeats_a_backtest_with_worse_fills() -> None:
+    predictions, frames = random_signals(A, 60 * 24 * 4, seed=3), {A: walk(60 * 24 * 4, seed=3)}
+    costs = BacktestSettings()
+    usual = backtest(predictions, frames, settings=costs)
+    found = stress(lambda worse: backtest(predictions, frames, settings=worse), costs)
+    assert found["stress_trades"] > 10
+    assert found["stress_total_return"] < usual.metrics["total_return"]
+    assert set(found) <= {f"stress_{name}" for name in usual.metrics}

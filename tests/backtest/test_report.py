@@ -19,6 +19,7 @@ from trading_assets.backtest.gates import evaluate
 from trading_assets.backtest.report import Provenance, render
 from trading_assets.settings import GateSettings
 from trading_assets.store.tables import FOLDS
+from trading_assets.strategies.entry import EntryRule
 from trading_assets.validation import reliability
 
 NOW = datetime(2025, 6, 1, 12, 30, tzinfo=UTC)
@@ -35,8 +36,11 @@ def result() -> BacktestResult:
 
 SCRUTINY = {
     "psr": 0.97, "dsr": 0.91, "trials": 7.0, "expected_max_sharpe": 0.8, "min_track_record_days": 212.0,
-    "pbo": 0.12, "choices": 17.0, "sharpe_low": -0.4, "sharpe_high": 2.9, "win_rate_low": 0.41, "win_rate_high": 0.6,
+    "pbo": 0.12, "choices": 10.0, "sharpe_low": -0.4, "sharpe_high": 2.9, "win_rate_low": 0.41, "win_rate_high": 0.6,
     "skill": 0.051, "skill_low": -0.012, "skill_high": 0.107,
+    "entries": 3559.0, "break_even": 0.373, "required": 0.373, "tail_predicted": 0.406, "tail_observed": 0.334,
+    "tail_low": 0.288, "tail_high": 0.381, "edge_predicted_bps": 9.9, "edge_observed_bps": -8.2,
+    "stress_sharpe": -0.92, "stress_total_return": -0.039, "stress_profit_factor": 0.94,
 }  # fmt: skip
 
 
@@ -46,7 +50,8 @@ def page(result: BacktestResult, folder: Path, **changes: Any) -> str:
         "markets": [A],
         "synthetic": [],
         "candle_timeframe": "1m",
-        "threshold": 0.55,
+        "rule": EntryRule(12.0, threshold=0.55),
+        "remarks": ["the model is overconfident where it trades"],
         "labels": LABELS,
         "settings": EXACT,
         "gates": evaluate(result.metrics, GateSettings()),
@@ -81,13 +86,28 @@ def test_the_page_is_one_small_file_that_loads_nothing(folder: Path, text: str) 
 
 
 def test_the_page_says_how_much_to_believe(result: BacktestResult, text: str, tmp_path: Path) -> None:
-    for said in ("-0.40 to 2.90", "97.0%", "91.0%", "after 7 trials", "12.0%", "of 17 configurations", "212 days"):
+    for said in ("-0.40 to 2.90", "97.0%", "91.0%", "after 7 trials", "12.0%", "best of 10 bands", "212 days"):
         assert said in text, said
     assert "-0.012 to 0.107" in text, "skill"
     for name in ("Brier score", "Calibration error"):
         assert name in text
     unmeasured = replace(result, metrics=result.metrics | {"pbo": float("nan")})
     assert "not measurable" in page(unmeasured, tmp_path)
+
+
+def test_the_page_says_whether_the_entries_come_true_and_what_stress_leaves(text: str) -> None:
+    for said in (
+        "40.6% predicted, 33.4% observed",
+        "3,559 predictions that are worth a trade",
+        "28.8% to 38.1%",
+        "+9.9 and -8.2 bps",
+        "Sharpe -0.92, return -3.9%, profit factor 0.94",
+        "the model is overconfident",
+        "expected net return &gt; 0.0 bps, probability ≥ 0.55",
+        "0.0 bps of market orders",
+        "at the touch",
+    ):
+        assert said in text, said
 
 
 def test_the_page_says_synthetic_first_where_the_market_is(result: BacktestResult, text: str, tmp_path: Path) -> None:
@@ -123,7 +143,7 @@ def test_a_backtest_without_trades_has_a_page_too(tmp_path: Path) -> None:
     empty = backtest(signals((A, 0, 0.1)), {A: candles(flat(100))})
     empty = replace(empty, metrics=empty.metrics | {"dsr": math.nan, "pbo": math.nan, "skill_low": math.nan})
     text = page(empty, tmp_path, predictions=PREDICTIONS.clear())
-    assert "No prediction reached the threshold" in text
+    assert "No prediction was worth a trade" in text
 
 
 def test_the_folds_get_a_picture(result: BacktestResult, tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ import pytest
 from trading_assets.backtest.gates import evaluate
 from trading_assets.backtest.scrutiny import choice, deflated, others, remembered, scrutinise, trial_rows
 from trading_assets.registry import Tried
-from trading_assets.settings import BacktestSettings, GateSettings
+from trading_assets.settings import BacktestSettings, GateSettings, LabelSettings, ModelSettings
 from trading_assets.store.tables import TRADES, TRIAL_RETURNS
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 COSTS = BacktestSettings()
+LABELS = LabelSettings(cost_bps=COSTS.round_trip_bps)
+MODEL = ModelSettings(markets=["x:A/B"])
 
 
 def curve(returns: np.ndarray) -> pl.DataFrame:
@@ -34,7 +36,15 @@ def signals(days: int, *, edge: float, seed: int) -> pl.DataFrame:
     ends = pl.Series([START + i * DAY / 20 for i in range(days * 20)], dtype=pl.Datetime("us", "UTC"))
     noise = rng.normal(scale=0.01, size=days * 20)
     value = edge * (probability - 0.5) + noise
-    return pl.DataFrame({"probability": probability, "known_at": ends, "label_end": ends, "return": value})
+    return pl.DataFrame(
+        {
+            "probability": probability,
+            "known_at": ends,
+            "label_end": ends,
+            "return": value,
+            "label": np.sign(value).astype(np.int8),
+        }
+    )
 
 
 def no_trials() -> pl.DataFrame:
@@ -61,34 +71,60 @@ def test_without_a_count_of_trials_nothing_is_credible(steady: np.ndarray) -> No
     assert math.isnan(deflated(steady, Tried(0, ()))["dsr"])
 
 
+def contest(predictions: pl.DataFrame, account: np.ndarray, trials: pl.DataFrame | None = None) -> dict[str, float]:
+    """The choice among the bands of these predictions, and among accounts."""
+    return choice(curve(account), account, predictions, other_trials=no_trials() if trials is None else trials)
+
+
 def test_choosing_a_band_works_where_probabilities_mean_something() -> None:
-    chosen = [
-        choice(
-            curve(np.full(120, 1e-9)),
-            np.zeros(120),
-            signals(120, edge=0.02, seed=seed),
-            other_trials=no_trials(),
-            settings=COSTS,
-        )
-        for seed in range(5)
-    ]
+    chosen = [contest(signals(120, edge=0.02, seed=seed), np.zeros(120)) for seed in range(5)]
     assert all(found["pbo"] < 0.2 for found in chosen)
-    assert {found["choices"] for found in chosen} == {11}
+    assert {found["choices"] for found in chosen} == {10}
 
 
-def test_many_trials_without_skill_show_as_overfitting() -> None:
+def test_without_skill_few_worlds_pass_whatever_the_account_did() -> None:
+    """An account that never traded, and one that lost on a few days: beside bands that lose it was always the best."""
+    sparse = np.where(np.arange(120) % 30 == 7, -0.0005, 0.0)
+    for account in (np.zeros(120), sparse):
+        quiet = [signals(120, edge=0, seed=seed).with_columns(pl.col("return") * 0.2) for seed in range(40)]
+        found = [contest(rows, account)["pbo"] for rows in quiet]
+        assert sum(pbo <= 0.5 for pbo in found) <= 14, "with the account among bands that lose their costs: 40"
+
+
+def test_probabilities_that_are_wrong_in_a_lasting_way_are_no_choice_to_make() -> None:
+    """The least probable are best, year in, year out: nobody trades them."""
+    found = [contest(signals(120, edge=-0.02, seed=seed), np.zeros(120))["pbo"] for seed in range(5)]
+    assert min(found) > 0.9
+
+
+def test_costs_and_a_rising_market_do_not_rank_the_bands() -> None:
+    """Lively bands lose least of their Sharpe ratio to costs, and calm ones gain most from a drift."""
+    for drift in (-0.002, 0.002):
+        found = []
+        for seed in range(20):
+            rows = signals(120, edge=0, seed=seed)
+            lively = 0.2 + 4 * pl.col("probability")
+            rows = rows.with_columns((pl.col("return") * lively + drift).alias("return"))
+            found.append(contest(rows, np.zeros(120))["pbo"])
+        assert sum(pbo <= 0.5 for pbo in found) <= 9
+
+
+def test_predictions_that_are_all_alike_leave_nothing_to_choose() -> None:
+    alike = signals(120, edge=0, seed=1).with_columns(pl.lit(0.5).alias("probability"))
+    assert math.isnan(contest(alike, np.zeros(120))["pbo"])
+
+
+def test_many_trials_without_skill_show_as_overfitting_among_trials() -> None:
     rng = np.random.default_rng(5)
     luck = rng.normal(0, 0.01, (60, 120))
     table = pl.concat(
         trial_rows(curve(row), model="m", version=i, markets=["x:A/B"], balance=COSTS.starting_balance)
         for i, row in enumerate(luck[1:], start=2)
     )
-    equity = curve(luck[0])
     tried = others(table, model="m", version=1, markets=["x:A/B"])
-    flat = signals(120, edge=0, seed=1).with_columns(pl.lit(0.5).alias("probability"))
-    found = choice(equity, luck[0], flat, other_trials=tried, settings=COSTS)
-    assert found["choices"] == 60 + 1
-    assert found["pbo"] > 0.25
+    found = contest(signals(120, edge=0, seed=1), luck[0], tried)
+    assert found["trials_compared"] == 60
+    assert found["pbo_trials"] > 0.25
 
 
 def test_only_trials_on_the_same_markets_that_cover_the_days_are_compared(steady: np.ndarray) -> None:
@@ -97,15 +133,10 @@ def test_only_trials_on_the_same_markets_that_cover_the_days_are_compared(steady
         return trial_rows(rows, model="m", version=version, markets=[market, "x:Z/B"], balance=COSTS.starting_balance)
 
     table = pl.concat([trial(1, "x:A/B", 250), trial(2, "x:A/B", 250), trial(3, "x:A/B", 100), trial(4, "x:C/B", 250)])
-    assert others(table, model="m", version=1, markets=["x:A/B"])["version"].unique().sort().to_list() == [2, 3]
-    found = choice(
-        curve(steady),
-        steady,
-        signals(250, edge=0, seed=1),
-        other_trials=others(table, model="m", version=1, markets=["x:A/B"]),
-        settings=COSTS,
-    )
-    assert found["choices"] == 1 + 10 + 1
+    kept = others(table, model="m", version=1, markets=["x:A/B"])
+    assert kept["version"].unique().sort().to_list() == [2, 3]
+    assert contest(signals(250, edge=0, seed=1), steady, kept)["trials_compared"] == 2
+    assert math.isnan(contest(signals(250, edge=0, seed=1), steady)["pbo_trials"])
 
 
 def test_a_backtest_too_short_to_judge_has_numbers_that_no_gate_passes() -> None:
@@ -116,6 +147,8 @@ def test_a_backtest_too_short_to_judge_has_numbers_that_no_gate_passes() -> None
         signals(3, edge=0, seed=1),
         tried=Tried(1, (0.0,)),
         other_trials=no_trials(),
+        model=MODEL,
+        labels=LABELS,
         settings=COSTS,
     )
     assert math.isnan(found["pbo"])
@@ -137,6 +170,8 @@ def test_lucky_trades_of_probabilities_that_rank_nothing_are_refused_by_the_skil
             signals(250, edge=edge, seed=1),
             tried=Tried(1, (4.0,)),
             other_trials=no_trials(),
+            model=MODEL,
+            labels=LABELS,
             settings=COSTS,
         )
         assert found["skill_low"] < found["skill"] < found["skill_high"]
@@ -154,6 +189,8 @@ def test_intervals_hold_the_metric(steady: np.ndarray) -> None:
         signals(250, edge=0, seed=1),
         tried=Tried(1, (2.4,)),
         other_trials=no_trials(),
+        model=MODEL,
+        labels=LABELS,
         settings=COSTS,
     )
     sharpe = steady.mean() / steady.std(ddof=1) * math.sqrt(365)

@@ -17,8 +17,13 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 QUARTER = timedelta(minutes=15)
 
-EXACT = BacktestSettings(slippage_probability=0.0, maker_fee_bps=2.0, taker_fee_bps=5.0, latency_ms=100.0)
+EXACT = BacktestSettings(
+    slippage_probability=0.0, slippage_bps=0.0, maker_fee_bps=2.0, taker_fee_bps=5.0, latency_ms=100.0
+)
 FREE = EXACT.model_copy(update={"maker_fee_bps": 0.0, "taker_fee_bps": 0.0})
+ANY_EDGE = -1e6
+"""With it the threshold alone decides."""
+
 GENEROUS = RiskSettings(max_position_notional=1e9, max_daily_loss=1e9, max_orders_per_minute=10_000)
 LABELS = LabelSettings(take_profit_pct=2.0, stop_loss_pct=1.0, horizon_bars=4)
 
@@ -91,7 +96,7 @@ def backtest(
         predictions,
         frames,
         candle_timeframe=timeframe,
-        model=ModelSettings(markets=list(frames), threshold=0.55),
+        model=ModelSettings(markets=list(frames), threshold=0.55, min_edge_bps=ANY_EDGE),
         labels=labels,
         settings=settings,
         risk=risk,

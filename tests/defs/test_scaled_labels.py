@@ -17,6 +17,7 @@ from trading_assets.models.decision import decide
 from trading_assets.settings import LabelSettings, Settings
 from trading_assets.store import open_store
 from trading_assets.store.tables import BARS, LABELS
+from trading_assets.strategies.entry import EntryRule
 from trading_assets.strategies.signals import ClosedBar, StoredSignals
 
 SCALED = {"barriers": "atr", "scale_bars": 96, "take_profit_multiple": 8.0, "stop_loss_multiple": 4.0}
@@ -87,7 +88,7 @@ def test_the_node_and_the_backtest_have_the_barriers_of_the_scaled_label(
     bars = undisturbed.store.read(BARS["15m"], where={"market": SYNA})
     labels, chosen = stored(at_once), LabelSettings(**SCALED)  # type: ignore[arg-type]
     predictions = labels.with_columns(probability=pl.lit(0.6))
-    backtest = StoredSignals(predictions, threshold=0.5, labels=chosen)
+    backtest = StoredSignals(predictions, rule=EntryRule(threshold=0.5), labels=chosen)
     bundle: Any = SimpleNamespace(labels=chosen, predict=lambda _: [0.6])
     for row in labels.gather_every(389).iter_rows(named=True):
         held = bars.filter(pl.col("ts") <= row["ts"]).tail(300)

@@ -140,7 +140,7 @@ def make_bundle(dataset: models.Dataset) -> MakeBundle:
 
     windows = WalkForwardSettings(train_days=10, purge_days=1, embargo_days=1, test_days=5)
     learner = LightGBMSettings(num_boost_round=5, num_leaves=15, min_data_in_leaf=20, lambda_l2=5)
-    spec = ModelSettings(markets=[MARKET], lightgbm=learner, walk_forward=windows)
+    spec = ModelSettings(markets=[MARKET], lightgbm=learner, walk_forward=windows, min_edge_bps=-1e6)
     trained = models.train(dataset, spec)
 
     def make(bundles_dir: Path, *, threshold: float = 0.0, labels: LabelSettings | None = None) -> models.Bundle:

@@ -80,7 +80,7 @@ def led(live_store_file: Path) -> World:
     spec = ModelSettings(
         markets=[OTHER],
         companions=["leader"],
-        threshold=0.0,
+        min_edge_bps=-1e6,
         walk_forward=WalkForwardSettings(train_days=10, purge_days=1, embargo_days=1, test_days=5),
         lightgbm=LightGBMSettings(num_boost_round=5, num_leaves=15, min_data_in_leaf=20, lambda_l2=5),
     )
@@ -139,7 +139,7 @@ def test_decisions_are_those_of_the_stored_rows_with_and_without_the_leaders_new
     put_live(settings, bundle)
     shelf, gaps = ModelShelf(with_leader(settings, MARKET), lambda *_: None), _Gaps()
     shelf.refresh()
-    signals = LiveSignals([OTHER, MARKET], shelf, gaps)
+    signals = LiveSignals([OTHER, MARKET], shelf, gaps, cost_bps=0.0)
     own, leading = closed_bars(led.bars[OTHER]), closed_bars(led.bars[MARKET])
     signals.histories[OTHER].merge(own[:LOOKBACK_BARS])
     signals.histories[MARKET].merge(leading[:LOOKBACK_BARS])

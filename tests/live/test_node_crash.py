@@ -110,7 +110,7 @@ def test_the_backtest_of_the_nodes_own_signals_trades_at_the_same_bars(crash: De
         predictions,
         {MARKET: candles},
         candle_timeframe="1m",
-        model=ModelSettings(markets=[MARKET], threshold=0.0),
+        model=ModelSettings(markets=[MARKET], threshold=0.0, min_edge_bps=-1e6),
         labels=LabelSettings(take_profit_pct=30.0, stop_loss_pct=20.0, horizon_bars=6),
         settings=crash.settings.backtest,
         risk=crash.settings.node.risk,

@@ -231,7 +231,7 @@ def test_a_second_gap_while_the_first_is_asked_for_is_asked_for_next(
     put_live(settings, make_bundle(settings.bundles_dir))
     shelf, gaps = ModelShelf(settings, lambda *_: None), _Gaps()
     shelf.refresh()
-    signals = LiveSignals([MARKET], shelf, gaps)
+    signals = LiveSignals([MARKET], shelf, gaps, cost_bps=0.0)
     bars, need = closed_bars(decision_bars), features.LOOKBACK_BARS
     signals.histories[MARKET].merge(bars[:need])
     for number in (need + 1, need + 3, need + 4, need + 6):
@@ -253,7 +253,7 @@ def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
     put_live(settings, make_bundle(settings.bundles_dir))
     shelf, gaps = ModelShelf(settings, lambda *_: None), _Gaps()
     shelf.refresh()
-    signals = LiveSignals([MARKET], shelf, gaps)
+    signals = LiveSignals([MARKET], shelf, gaps, cost_bps=0.0)
     bars = closed_bars(decision_bars)
     need = features.LOOKBACK_BARS
     signals.histories[MARKET].merge(bars[:need])
@@ -273,7 +273,7 @@ def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
 
 
 def test_without_a_model_or_with_a_short_history_nothing_is_decided(settings: Settings) -> None:
-    signals = LiveSignals([MARKET], ModelShelf(settings, lambda *_: None), _Gaps())
+    signals = LiveSignals([MARKET], ModelShelf(settings, lambda *_: None), _Gaps(), cost_bps=0.0)
     assert signals.on_bar(closed(1)) is None
     assert f"1 of {features.LOOKBACK_BARS:,}" in signals.state()[MARKET]
 

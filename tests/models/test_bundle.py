@@ -54,7 +54,7 @@ def test_a_bundle_comes_back_as_it_was_written(tmp_path: Path, trained: TrainedM
     assert sorted(file.name for file in bundle.folder.iterdir()) == sorted([*CONTENT, INDEX])
     assert sorted(file.name for file in bundle.folder.parent.iterdir()) == [bundle.folder.name]
     assert load(bundle.folder, expected_hash=bundle.bundle_hash, feature_fingerprint="ab" * 32) == bundle
-    assert (bundle.markets, bundle.threshold, bundle.labels) == (("sample:A/USDT",), 0.6, LABELS)
+    assert (bundle.markets, bundle.spec.threshold, bundle.labels) == (("sample:A/USDT",), 0.6, LABELS)
     assert bundle.features == data.features
     assert bundle.metrics == {"oos_auc": 0.6}
     provenance = bundle.provenance

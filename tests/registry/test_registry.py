@@ -100,7 +100,7 @@ def test_mlflow_holds_parameters_metrics_and_the_bundles_files(desk: Desk, tmp_p
     assert run.data.params["walk_forward.train_days"] == "10.0"
     assert run.data.params["lightgbm.seed"] == "7"
     assert run.data.params["labels.take_profit_pct"] == "2.0"
-    assert run.data.params["threshold"] == "0.55"
+    assert run.data.params["min_edge_bps"] == "0.0"
     assert run.data.tags["dataset_hash"] == desk.data.content_hash
     assert run.data.tags["dagster_run_id"] == "dagster-1"
     copy = Path(client.download_artifacts(known.mlflow_run_id, "bundle", str(tmp_path)))

@@ -15,6 +15,7 @@ from trading_assets.backtest.slices import MarketRules, decision_bars, price_pat
 from trading_assets.backtest.venue import Feed, make_engine, to_bars
 from trading_assets.settings import RiskSettings
 from trading_assets.store.tables import FILLS, ORDERS, POSITIONS, SIGNALS
+from trading_assets.strategies.entry import EntryRule
 from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
 from trading_assets.strategies.plans import TradePlan
 from trading_assets.strategies.risk import RiskGate
@@ -55,7 +56,7 @@ class Desk:
         if running:
             self.strategy.stop()
             self.engine.clear_strategies()
-        source = StoredSignals(predictions, threshold=0.55, labels=LABELS, model="m")
+        source = StoredSignals(predictions, rule=EntryRule(threshold=0.55), labels=LABELS, model="m")
         kind = Restarted if running else ModelStrategy
         self.strategy = kind(self.config, source, self.journal, RiskGate(self.risk), **kwargs)
         self.engine.add_strategy(self.strategy)
@@ -135,8 +136,11 @@ def test_every_decision_is_journalled_with_its_reason() -> None:
     desk.start(signals((A, 0, 0.4), (A, 1, 0.7), (A, 2, 0.8)))
     desk.run(END)
     assert desk.actions() == [
-        ("hold", "below the threshold: probability 0.4000, threshold 0.5500"),
-        ("enter", "probability 0.7000, threshold 0.5500"),
+        (
+            "hold",
+            "below the threshold of 0.5500; expected net return +20.0 bps: probability 0.4000, break-even 0.3333",
+        ),
+        ("enter", "expected net return +110.0 bps: probability 0.7000, break-even 0.3333"),
         ("hold", "a trade is open"),
     ]
 
@@ -190,7 +194,7 @@ def minute_and_quarter(strategy_settings: ModelStrategyConfig) -> tuple[ModelStr
     quarter = frame.head(1).with_columns(at=pl.col("ts") + QUARTER)
     (fine,) = to_bars(Feed(A, "1m", RULES, minute), venue="binance")
     (coarse,) = to_bars(Feed(A, "15m", RULES, quarter), venue="binance")
-    source = StoredSignals(ENTRY, threshold=0.9, labels=LABELS, model="m")
+    source = StoredSignals(ENTRY, rule=EntryRule(threshold=0.9), labels=LABELS, model="m")
     engine = make_engine(EXACT, {A: RULES}, venue="binance")
     strategy = Told(strategy_settings, source, journal, RiskGate(GENEROUS))
     engine.add_strategy(strategy)
@@ -365,7 +369,7 @@ def test_after_a_restart_a_plan_without_its_position_is_ended_as_lost() -> None:
     other.start(signals((A, 1, 0.9)), plans=plans)
     other.run(START + timedelta(hours=1))
     assert other.plans()[0].exit_reason == "lost"
-    assert other.actions() == [("enter", "probability 0.9000, threshold 0.5500")]
+    assert other.actions() == [("enter", "expected net return +170.0 bps: probability 0.9000, break-even 0.3333")]
 
 
 def test_a_position_without_a_plan_is_closed() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from trading_assets.errors import NodeError, SettingsError
 from trading_assets.settings import LabelSettings, RiskSettings
+from trading_assets.strategies.entry import EntryRule
 from trading_assets.strategies.instruments import (
     bar_type,
     close_time,
@@ -29,7 +30,9 @@ from trading_assets.strategies.signals import ClosedBar, Signal, StoredSignals
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 LIMITS = RiskSettings(max_position_notional=1000.0, max_daily_loss=100.0, max_orders_per_minute=3)
-SIGNAL = Signal("binance:BTC/USDT:USDT", NOW, NOW + timedelta(minutes=15), 0.61, 0.55, 2.0, 1.0, 24, "btc", 3, "abc")
+SIGNAL = Signal(
+    "binance:BTC/USDT:USDT", NOW, NOW + timedelta(minutes=15), 0.61, EntryRule(10.0), 2.0, 1.0, 24, "btc", 3, "abc"
+)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,7 @@ def test_a_signal_is_named_by_model_version_market_and_bar() -> None:
 
 def test_stored_signals_answer_only_for_their_market_and_bar() -> None:
     rows = pl.DataFrame({"market": ["m"], "ts": [NOW], "known_at": [NOW], "probability": [0.7]})
-    source = StoredSignals(rows, threshold=0.6, labels=LabelSettings(), model="x")
+    source = StoredSignals(rows, rule=EntryRule(threshold=0.6), labels=LabelSettings(), model="x")
 
     def bar(market: str, ts: datetime) -> ClosedBar:
         return ClosedBar(market, "15m", ts, ts + timedelta(minutes=15), 1, 1, 1, 1, 1)

@@ -13,6 +13,7 @@ from scipy.stats import pearsonr, rankdata
 
 from trading_assets.errors import InvalidFrame
 from trading_assets.validation import information_coefficient
+from trading_assets.validation.long_run import long_run_error
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 Array = npt.NDArray[np.float64]
@@ -32,7 +33,7 @@ def test_the_coefficient_is_the_correlation_of_ranks_with_returns() -> None:
     found = information_coefficient(predictions(probability, value))
     assert found.estimate == pytest.approx(pearsonr(rankdata(probability), value).statistic, abs=1e-12)
     assert found.low < found.estimate < found.high
-    assert found == information_coefficient(predictions(probability, value)), "the same seed, the same interval"
+    assert found == information_coefficient(predictions(probability, value)), "the same rows, the same interval"
 
 
 def test_known_answers_by_hand() -> None:
@@ -61,7 +62,7 @@ def test_telling_when_a_market_is_lively_is_no_skill_although_its_area_under_the
     for _ in range(60):
         volatility, value, hit = lively(rng, 60)
         assert roc_auc_score(hit, volatility) > 0.6
-        sure += information_coefficient(predictions(volatility, value), resamples=400).low > 0
+        sure += information_coefficient(predictions(volatility, value)).low > 0
     assert sure <= 5  # 1 or 2 expected
 
 
@@ -71,10 +72,10 @@ def test_overlapping_outcomes_do_not_make_an_interval_narrow() -> None:
     for _ in range(100):
         daily, score = rng.normal(size=60), rng.random(60)
         found = information_coefficient(
-            predictions(np.repeat(score, 24) + rng.random(1440) / 100, np.repeat(daily, 24)), resamples=400
+            predictions(np.repeat(score, 24) + rng.random(1440) / 100, np.repeat(daily, 24))
         )
         wrong += found.low > 0 or found.high < 0
-    assert wrong <= 14  # 5 expected, some more as percentiles of few days are narrow; counted row by row it would be 71
+    assert wrong <= 10  # 5 expected; counted row by row it would be 71
 
 
 @pytest.mark.parametrize("constant", ["probability", "return"])
@@ -114,3 +115,25 @@ def test_columns_that_are_missing_or_of_another_type_are_refused(spoil, message)
     rng = np.random.default_rng(6)
     with pytest.raises(InvalidFrame, match=message):
         information_coefficient(spoil(predictions(rng.random(240), rng.normal(size=240))))
+
+
+def test_probabilities_that_stay_high_for_weeks_pass_as_rarely_as_the_interval_says() -> None:
+    """A level a month, as of a model that is trained anew each month, against returns that remember two days."""
+    rng, worlds, wrong = np.random.default_rng(11), 600, 0
+    for _ in range(worlds):
+        value = np.repeat(np.convolve(rng.normal(size=61), (0.7, 0.7), "valid"), 4) + rng.normal(size=240)
+        level = np.repeat(rng.normal(size=2), 120)
+        found = information_coefficient(predictions(level + 0.5 * rng.normal(size=240), value, a_day=4))
+        wrong += found.low > 0 or found.high < 0
+    assert wrong / worlds < 0.08, "5 % expected; with days drawn in blocks it is 10 %"
+
+
+def test_the_error_of_a_mean_is_that_of_independent_values_or_of_values_that_remember() -> None:
+    rng = np.random.default_rng(12)
+    shocks = rng.normal(size=(2000, 400))
+    remembering = np.cumsum(shocks, axis=1)
+    remembering[:, 8:] -= np.cumsum(shocks, axis=1)[:, :-8]  # sums of eight
+    for series, true in ((shocks, 1 / 20), (remembering[:, 8:], 8 / math.sqrt(392))):
+        errors = [long_run_error(row)[0] for row in series[:400]]
+        assert math.sqrt(np.mean(np.square(errors))) == pytest.approx(true, rel=0.06)
+    assert long_run_error(shocks[0])[1] == int(0.4 * 400 ** (2 / 3))

@@ -19,6 +19,7 @@ from trading_assets.errors import InvalidFrame, MissingCandles, ModelError, Sett
 from trading_assets.precision import MAX_QUANTITY
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
+from trading_assets.strategies.entry import EntryRule
 from trading_assets.strategies.limits import CUT
 from trading_assets.strategies.signals import MemoryJournal, StoredSignals, barrier_percent
 
@@ -96,7 +97,7 @@ def run_backtest(
     candle_timeframe
         Of all candles.
     model
-        Markets and threshold.
+        Markets and rule of entry.
     labels
         Barriers, horizon and the policy for ambiguous candles.
     settings, risk
@@ -126,11 +127,11 @@ def run_backtest(
     replayed = {market: _window(candles, market, start, end) for market in markets}
     _one_quote(markets)
     rules = {market: _rules(market, candles[market], settings, risk) for market in markets}
-    journal = MemoryJournal()
+    journal, rule = MemoryJournal(), EntryRule.of(model, cost_bps=settings.round_trip_bps)
     statistics, bars = _replay(
         replayed,
         rules,
-        StoredSignals(predictions, threshold=model.threshold, labels=labels, model=name or "walk_forward"),
+        StoredSignals(predictions, rule=rule, labels=labels, model=name or "walk_forward"),
         journal,
         candle_timeframe=candle_timeframe,
         end=end,
@@ -201,7 +202,7 @@ def _replay(
         DECISION_TIMEFRAME,
         close_at=end,
         max_volume_share=settings.max_volume_share,
-        taker_fee_bps=settings.taker_fee_bps,
+        taker_fee_bps=settings.market_order_bps,
     )
     strategy = ModelStrategy(config, signals, journal, RiskGate(risk))
     engine = make_engine(settings, rules, venue=_VENUE)

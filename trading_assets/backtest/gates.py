@@ -87,7 +87,7 @@ def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateR
             "win_rate",
             settings.min_win_rate,
             True,
-            "look at the calibration plot: raise the threshold or widen the stop",
+            "look at the calibration of the entries: raise min_edge_bps or widen the stop",
         ),
         ("profit_factor", settings.min_profit_factor, True, "look at avg_trade_return against fees and slippage"),
         ("max_drawdown", settings.max_drawdown, False, "look at the drawdown plot; lower backtest.position_share"),
@@ -95,7 +95,7 @@ def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateR
             "trades",
             float(settings.min_trades),
             True,
-            f"{refused}too few to judge: lower the threshold or test a longer range",
+            f"{refused}too few to judge: lower min_edge_bps (or a threshold that is set) or test a longer range",
         ),
         (
             "dsr",
@@ -108,7 +108,8 @@ def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateR
             "pbo",
             settings.max_pbo,
             False,
-            "choosing by backtest misleads here: compare fewer configurations over a longer history",
+            "the bands of probability that did best are not those to trade: look at the AUC by fold; test a longer "
+            "history or better features",
         ),
         (
             "skill_low",

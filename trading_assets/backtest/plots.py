@@ -137,13 +137,24 @@ def trade_distribution(trades: pl.DataFrame, *, fmt: Format = "svg") -> bytes:
         return save()
 
 
-def calibration(predictions: pl.DataFrame, *, threshold: float, bins: int = 10, fmt: Format = "svg") -> bytes:
+def calibration(
+    predictions: pl.DataFrame,
+    *,
+    required: float | None = None,
+    tail: tuple[float, float, float, float] | None = None,
+    bins: int = 10,
+    fmt: Format = "svg",
+) -> bytes:
     """Reliability diagram: predicted probability against the share that did hit the target, with 95 % intervals.
 
     Parameters
     ----------
     predictions
         ``probability`` and ``label`` (1 is a hit) of the ``predictions`` table.
+    required
+        From which probability on trades are entered.
+    tail
+        Of the predictions that are entered on: predicted and observed frequency, and its interval.
     """
     table = reliability(predictions["probability"], predictions["label"], bins=bins)
     with figure_of(4.2, 3.9, fmt) as (figure, save):
@@ -152,11 +163,26 @@ def calibration(predictions: pl.DataFrame, *, threshold: float, bins: int = 10, 
             predicted, observed = table["predicted"].to_numpy(), table["observed"].to_numpy()
             spread = np.abs(np.vstack([observed - table["low"].to_numpy(), table["high"].to_numpy() - observed]))
             upper.errorbar(predicted, observed, yerr=spread, fmt="o", color=BLUE, markersize=4.5, lw=1, capsize=2)
-            ends = [min(predicted.min(), table["low"].min()), max(predicted.max(), table["high"].max(), threshold)]
+            ends = [
+                min(predicted.min(), table["low"].min()),
+                max(predicted.max(), table["high"].max(), required or 0.0, *(tail or ())),
+            ]
             upper.plot(ends, ends, color=GREY, linewidth=0.9, linestyle="--", label="perfect")
             lower.hist(predictions["probability"].to_numpy(), bins=40, color=BLUE, alpha=0.75)
-        for axes in (upper, lower):
-            axes.axvline(threshold, color=VERMILION, linewidth=1.1, label=f"threshold {threshold:.2f}")
+        if tail is not None:
+            x, y, low, high = tail
+            upper.errorbar(
+                [x],
+                [y],
+                yerr=[[y - low], [high - y]],
+                fmt="D",
+                color=VERMILION,
+                markersize=5,
+                capsize=2,
+                label="entries",
+            )
+        for axes in (upper, lower) if required is not None else ():
+            axes.axvline(required, color=VERMILION, linewidth=1.1, label=f"entry from {required:.3f}")
         upper.legend(fontsize=8, loc="upper left")
         upper.set_title("Calibration: hits observed")
         lower.set_title("Predictions", fontsize=9)

@@ -18,6 +18,7 @@ from trading_assets.backtest.engine import BacktestResult
 from trading_assets.backtest.gates import GateResult
 from trading_assets.precision import money
 from trading_assets.settings import BacktestSettings, LabelSettings
+from trading_assets.strategies.entry import EntryRule
 from trading_assets.validation import brier_score, expected_calibration_error
 
 TEMPLATE: Final = "report.html.j2"
@@ -39,7 +40,7 @@ _METRICS: Final = (
     ("avg_trade_return", "Average trade", "fine percent", "of its notional, after costs"),
     ("exposure", "Exposure", _PERCENT, "share of market time with an open position"),
     ("turnover", "Turnover", "ratio", "notional traded over mean equity"),
-    ("total_fees", "Fees paid", "money", "quote currency"),
+    ("total_fees", "Fees and slippage", "money", "quote currency; slippage in basis points, not in ticks"),
     ("total_pnl", "Profit and loss", "money", "quote currency, after costs"),
     ("refused", "Entries refused", "count", "by the limits of risk, venue and volume"),
     ("capped", "Entries made smaller", "count", "by the share of the bar's volume"),
@@ -65,7 +66,8 @@ def render(
     markets: Sequence[str],
     synthetic: Sequence[str],
     candle_timeframe: str,
-    threshold: float,
+    rule: EntryRule,
+    remarks: Sequence[str] = (),
     labels: LabelSettings,
     settings: BacktestSettings,
     gates: Sequence[GateResult],
@@ -82,6 +84,10 @@ def render(
     ----------
     synthetic
         Those of ``markets`` whose candles are made up; the page says so at its top.
+    rule
+        What decides on entries.
+    remarks
+        Sentences of :func:`trading_assets.backtest.entries.remarks`, shown with the verdict.
     predictions
         ``probability`` and ``label``, for the calibration plot.
     folds
@@ -110,7 +116,8 @@ def render(
         end=result.end,
         candles=result.candles,
         candle_timeframe=candle_timeframe,
-        threshold=threshold,
+        rule=rule,
+        remarks=remarks,
         labels=labels,
         costs=settings,
         gates=gates,
@@ -120,7 +127,12 @@ def render(
         belief=belief_rows(result.metrics, predictions),
         refusals=result.refusals,
         plots=_plots(
-            result, predictions, folds, weights, threshold=threshold, starting_balance=settings.starting_balance
+            result,
+            predictions,
+            folds,
+            weights,
+            rule=rule,
+            starting_balance=settings.starting_balance,
         ),
         first_trades=result.trades.head(MAX_TRADES).rows(named=True),
         last_trades=result.trades.slice(MAX_TRADES).tail(MAX_TRADES).rows(named=True),
@@ -154,6 +166,9 @@ def belief_rows(metrics: Mapping[str, float], predictions: pl.DataFrame) -> list
         brier = brier_score(predicted, happened)
         score, skill = f"{brier.score:.4f}", f"skill {brier.skill:+.1%} against always saying the base rate"
         error = f"{expected_calibration_error(predicted, happened):.1%}"
+    tail = "not measurable"
+    if math.isfinite(metrics.get("tail_predicted", math.nan)):
+        tail = f"{metrics['tail_predicted']:.1%} predicted, {metrics['tail_observed']:.1%} observed"
     trials, choices = metrics.get("trials", 0.0), metrics.get("choices", 0.0)
     luck, needed = metrics.get("expected_max_sharpe", 0.0), metrics.get("min_track_record_days", math.nan)
     tried = "1 trial" if trials == 1 else f"{trials:.0f} trials"
@@ -172,16 +187,47 @@ def belief_rows(metrics: Mapping[str, float], predictions: pl.DataFrame) -> list
         (
             "Overfitting (PBO)",
             share("pbo"),
-            f"the past's best of {choices:.0f} configurations is below the median later",
+            f"the past's best of {choices:.0f} bands of probability is below the median later, or of the lower half",
+        ),
+        (
+            "The same among trials",
+            share("pbo_trials"),
+            f"this backtest and {max(metrics.get('trials_compared', 1) - 1, 0):.0f} others of its days",
         ),
         (
             "Skill, 95 % interval",
             interval("skill", ".3f"),
-            "correlation of the probability's rank with the return, all predictions; bootstrap of days",
+            "correlation of the probability's rank with the return, all predictions; error of whole days",
         ),
         ("Brier score", score, skill),
         ("Calibration error", error, "mean distance of predicted and observed frequency"),
+        (
+            "Targets among the entries",
+            tail,
+            f"{metrics.get('entries', 0):,.0f} predictions that are worth a trade; 95 % interval of the observed share "
+            f"{interval('tail', '.1%')}",
+        ),
+        (
+            "Net return of the entries",
+            _edges(metrics),
+            f"expected and found; a trade breaks even at a probability of {metrics.get('break_even', math.nan):.3f}",
+        ),
+        ("With stressed fills", _stressed(metrics), "targets one tick through; market orders slip by a tick and more"),
     ]
+
+
+def _edges(metrics: Mapping[str, float]) -> str:
+    edges = [metrics.get(f"edge_{name}_bps", math.nan) for name in ("predicted", "observed")]
+    return "{:+.1f} and {:+.1f} bps".format(*edges) if all(map(math.isfinite, edges)) else "not measurable"
+
+
+def _stressed(metrics: Mapping[str, float]) -> str:
+    if "stress_sharpe" not in metrics:
+        return "not run"
+    return (
+        f"Sharpe {metrics['stress_sharpe']:.2f}, return {metrics['stress_total_return']:+.1%}, "
+        f"profit factor {metrics['stress_profit_factor']:.2f}"
+    )
 
 
 def format_metric(value: float, kind: str) -> str:
@@ -205,16 +251,19 @@ def _plots(
     folds: pl.DataFrame | None,
     weights: pl.DataFrame | None,
     *,
-    threshold: float,
+    rule: EntryRule,
     starting_balance: float,
 ) -> list[dict[str, Any]]:
     """The pictures in the page's order, as data addresses; ``wide`` ones take a row of their own."""
     equity, balance = result.equity, starting_balance
+    asked = [wanted for wanted in (result.metrics.get("required"), rule.threshold) if wanted is not None]
+    points = [result.metrics.get(f"tail_{name}", math.nan) for name in ("predicted", "observed", "low", "high")]
+    tail = (points[0], points[1], points[2], points[3]) if all(map(math.isfinite, points)) else None
     pictures = [
         ("Equity and drawdown", True, plots.equity_and_drawdown(equity, starting_balance=balance)),
         ("Monthly returns", True, plots.monthly_returns(equity, starting_balance=balance)),
         ("Trade distribution", True, plots.trade_distribution(result.trades)),
-        ("Calibration", False, plots.calibration(predictions, threshold=threshold)),
+        ("Calibration", False, plots.calibration(predictions, required=max(asked, default=None), tail=tail)),
     ]
     if folds is not None and not folds.is_empty():
         pictures.append(("AUC by fold", False, plots.fold_aucs(folds)))

@@ -10,10 +10,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trading_assets.backtest.entries import entries
 from trading_assets.backtest.metrics import daily_returns, sharpe
 from trading_assets.registry import Tried
-from trading_assets.settings import BacktestSettings
+from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings
 from trading_assets.store.tables import TRIAL_RETURNS
+from trading_assets.strategies.entry import EntryRule
 from trading_assets.validation import (
     OF_DAILY_RETURNS,
     OF_TRADES,
@@ -41,6 +43,8 @@ def scrutinise(
     *,
     tried: Tried,
     other_trials: pl.DataFrame,
+    model: ModelSettings,
+    labels: LabelSettings,
     settings: BacktestSettings,
 ) -> dict[str, float]:
     """Further metrics of a backtest, which its gates and its report need.
@@ -53,6 +57,8 @@ def scrutinise(
         All trials on the model's markets, this one included.
     other_trials
         Rows of ``trial_returns`` of the other versions on these markets.
+    model, labels
+        The rule of entry; the barriers and costs of the predictions' outcomes.
     settings
         Costs and capital.
 
@@ -61,15 +67,17 @@ def scrutinise(
     dict
         ``psr``, ``dsr``, ``trials``, ``expected_max_sharpe``, ``min_track_record_days`` (see
         :func:`trading_assets.validation.credibility`), ``pbo`` and ``choices`` (see :func:`choice`), ``skill``,
-        ``skill_low`` and ``skill_high`` (see :func:`trading_assets.validation.information_coefficient`), and
-        ``<metric>_low``, ``<metric>_high``: the 95 % intervals of sharpe, max_drawdown, profit_factor and win_rate,
-        where there are ten days or trades. A number that cannot be measured is NaN, which no gate lets pass.
+        ``skill_low`` and ``skill_high`` (see :func:`trading_assets.validation.information_coefficient`), those of
+        :func:`trading_assets.backtest.entries.entries`, and ``<metric>_low``, ``<metric>_high``: the 95 % intervals of
+        sharpe, max_drawdown, profit_factor and win_rate, where there are ten days or trades. A number that cannot be
+        measured is NaN, which no gate lets pass.
     """
     returns = daily_returns(equity["equity"].to_list(), settings.starting_balance)
     return (
         deflated(returns, remembered(tried, other_trials))
-        | choice(equity, returns, predictions, other_trials=other_trials, settings=settings)
+        | choice(equity, returns, predictions, other_trials=other_trials)
         | skill(predictions)
+        | entries(predictions, EntryRule.of(model, cost_bps=settings.round_trip_bps), labels)
         | _intervals(returns, trades.sort("exit_ts")["pnl"].to_numpy())
     )
 
@@ -99,34 +107,41 @@ def remembered(tried: Tried, other_trials: pl.DataFrame) -> Tried:
 
 
 def choice(
-    equity: pl.DataFrame,
-    returns: Array,
-    predictions: pl.DataFrame,
-    *,
-    other_trials: pl.DataFrame,
-    settings: BacktestSettings,
+    equity: pl.DataFrame, returns: Array, predictions: pl.DataFrame, *, other_trials: pl.DataFrame
 ) -> dict[str, float]:
-    """Probability of backtest overfitting over what could have been, and what was, chosen.
+    """Probability of backtest overfitting: whether what was best in the past is to be chosen for the future.
 
-    The configurations: this backtest, every other trial that covers its days, and the same predictions traded in bands
-    of probability. A band takes the mean return of each day's signals after the fees of entry and exit, without the
-    engine: the Sharpe ratios that are compared do not depend on the size of positions. Where probabilities mean
-    something, the bands that were best stay among the best.
+    The configurations are the predictions in ten bands of probability. A band earns each day the sum of its
+    predictions' returns, **each less the mean return of all**: without that, costs and a rising market put the bands
+    in an order that lasts (lively ones lose least of their Sharpe ratio to costs) and that no skill has made. A sum,
+    not a mean: how many predictions of a day fall into a band depends on where the price went after the first. A
+    choice that holds must also be one that the rule of entry can make, so a winner from the less probable half of the
+    bands counts as overfit, however well it does later: the model said the opposite.
+
+    The account itself is no configuration here. It trades a few days or none, and where the others lose it is always
+    among the best. Other trials are accounts too; among them the choice is measured apart, and no gate asks for it.
 
     Returns
     -------
     dict
-        ``pbo`` (NaN below four days) and ``choices``, the number of configurations.
+        ``pbo`` and ``choices``, the number of bands; ``pbo_trials`` and ``trials_compared``, the same among this
+        backtest and the other trials that cover its days. NaN below four days or two configurations.
     """
     days = equity.select("ts")
-    columns = [pl.Series("traded", returns)]
-    columns += _of_bands(days, predictions, 2 * settings.taker_fee_bps / 1e4)
-    columns += _of_trials(days, other_trials)
+    bands = _of_bands(days, predictions)
+    accounts = np.column_stack([returns, *(trial.to_numpy() for trial in _of_trials(days, other_trials))])
+    found = {"pbo": math.nan, "choices": float(len(bands)), "pbo_trials": math.nan}
+    found["trials_compared"] = float(accounts.shape[1])
     blocks = min(MAX_BLOCKS, len(returns) // 2) // 2 * 2
     if blocks < MIN_BLOCKS:
-        return {"pbo": math.nan, "choices": float(len(columns))}
-    matrix = np.column_stack([column.to_numpy() for column in columns])
-    return {"pbo": cross_validate_choice(matrix, blocks=blocks).pbo, "choices": float(len(columns))}
+        return found
+    if len(bands) > 1:
+        contest = cross_validate_choice(np.column_stack([band.to_numpy() for band in bands]), blocks=blocks)
+        less_probable = np.array([int(band.name) < BANDS // 2 for band in bands])[contest.winners]
+        found["pbo"] = float(np.mean((contest.logits <= 0) | less_probable))
+    if accounts.shape[1] > 1:
+        found["pbo_trials"] = cross_validate_choice(accounts, blocks=blocks).pbo
+    return found
 
 
 def skill(predictions: pl.DataFrame) -> dict[str, float]:
@@ -157,17 +172,16 @@ def others(trials: pl.DataFrame, *, model: str, version: int, markets: Sequence[
     return trials.filter(shared & ~((pl.col("model") == model) & (pl.col("version") == version)))
 
 
-def _of_bands(days: pl.DataFrame, predictions: pl.DataFrame, costs: float) -> list[pl.Series]:
-    """The mean net return of each day's signals, for every band of probability."""
+def _of_bands(days: pl.DataFrame, predictions: pl.DataFrame) -> list[pl.Series]:
+    """The sum of each day's returns above the mean of all, for every band of probability; named 0 to 9."""
     rank = pl.col("probability").rank("max").cast(pl.Int64) - 1
+    above = pl.col("return") - pl.col("return").mean()
     daily = (
-        predictions.select(
-            ts=pl.col("label_end").dt.truncate("1d"), band=rank * BANDS // pl.len(), net=pl.col("return") - costs
-        )
+        predictions.select(ts=pl.col("label_end").dt.truncate("1d"), band=rank * BANDS // pl.len(), above=above)
         .group_by("ts", "band")
-        .agg(pl.col("net").mean())
+        .agg(pl.col("above").sum())
         .sort("band")
-        .pivot("band", index="ts", values="net")
+        .pivot("band", index="ts", values="above")
     )
     return days.join(daily, on="ts", how="left", maintain_order="left").drop("ts").fill_null(0.0).get_columns()
 

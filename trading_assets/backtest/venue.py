@@ -63,12 +63,14 @@ class Feed:
 def make_engine(settings: BacktestSettings, rules: dict[str, MarketRules], *, venue: str) -> BacktestEngine:
     """An engine with one margin account and every market as a linear perpetual.
 
-    Costs: maker and taker fees on notional; a fill slips by one tick with the set probability (the engine slips limit
-    fills too); orders arrive after the latency. A spot market is traded as a perpetual of its own name: the strategy is
-    long only, and refuses what a spot account has no cash for (:mod:`trading_assets.strategies.cash`).
+    Costs: maker and taker fees on notional, the taker's with the slippage in basis points; a fill slips by one tick
+    with the set probability (the engine slips limit fills too); orders arrive after the latency. A spot market is
+    traded as a perpetual of its own name: the strategy is long only, and refuses what a spot account has no cash for
+    (:mod:`trading_assets.strategies.cash`).
     """
     quiet = LoggerConfig(bypass_logging=True)
     engine = BacktestEngine(BacktestEngineConfig(logging=quiet, run_analysis=True))
+    at_touch = 1.0 if settings.target_fill == "touch" else 0.0
     quotes = sorted({Market.parse(market).quote for market in rules})
     engine.add_venue(
         Venue(venue.upper()),
@@ -76,8 +78,8 @@ def make_engine(settings: BacktestSettings, rules: dict[str, MarketRules], *, ve
         AccountType.MARGIN,
         [Money(settings.starting_balance, _currency(quote)) for quote in quotes],
         default_leverage=_LEVERAGE,
-        fill_model=DefaultFillModel(1.0, settings.slippage_probability, settings.seed),
-        fee_model=MakerTakerFeeModel(_rate(settings.maker_fee_bps), _rate(settings.taker_fee_bps)),
+        fill_model=DefaultFillModel(at_touch, settings.slippage_probability, settings.seed),
+        fee_model=MakerTakerFeeModel(_rate(settings.maker_fee_bps), _rate(settings.market_order_bps)),
         latency_model=StaticLatencyModel(base_latency_nanos=round(settings.latency_ms * 1e6)),
     )
     for market, precision in rules.items():

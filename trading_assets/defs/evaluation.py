@@ -25,7 +25,7 @@ from trading_assets.defs.present import (
 )
 from trading_assets.defs.verdicts import selected
 from trading_assets.defs.versions import required, traded_with
-from trading_assets.settings import Settings
+from trading_assets.settings import BacktestSettings, Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import (
     BACKTEST_METRICS,
@@ -48,7 +48,7 @@ GATES = {
     "max_drawdown": "The deepest fall from a peak of equity stays within `gates.max_drawdown`.",
     "trades": "There are at least `gates.min_trades` trades to judge by.",
     "dsr": "The Sharpe ratio exceeds the luck of all trials with a probability of `gates.min_dsr`.",
-    "pbo": "The best configuration of the past is below the median later at most in `gates.max_pbo` of cases.",
+    "pbo": "The past's best band is below the median later, or none to trade, at most in `gates.max_pbo` of cases.",
     "skill_low": "Over all predictions, probabilities rank returns better than chance may (`gates.min_skill_low`).",
 }
 
@@ -71,8 +71,10 @@ def backtest(
 ) -> dg.MaterializeResult[None]:
     """The walk-forward's predictions traded by the live strategy class with fees, slippage and latency."""
     from trading_assets.backtest import plots
+    from trading_assets.backtest.entries import remarks
     from trading_assets.backtest.scrutiny import trial_rows
     from trading_assets.models.hashing import frame_hash
+    from trading_assets.strategies.entry import EntryRule
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     predictions = store.read(PREDICTIONS, where={"model": name})
@@ -87,7 +89,11 @@ def backtest(
         result.equity, model=name, version=version, markets=spec.markets, balance=settings.backtest.starting_balance
     )
     store.upsert(TRIAL_RETURNS, trial)
-    page = _report(result, predictions, context, settings, store)
+    rule = EntryRule.of(spec, cost_bps=settings.backtest.round_trip_bps)
+    said = remarks(result.metrics, rule, result.refusals)
+    for remark in said:
+        context.log.warning("%s: %s", name, remark)
+    page = _report(result, predictions, said, context, settings, store)
     title = f"{name}{' (SYNTHETIC)' if synthetic_markets(spec.markets) else ''}"
     curve = plots.summary_png(result.equity, starting_balance=settings.backtest.starting_balance, title=title)
     return dg.MaterializeResult(
@@ -98,6 +104,8 @@ def backtest(
             "equity": picture(curve, "equity and drawdown"),
             "version": version,
             "traded_with": traded_with(settings, name),
+            "remarks": dg.MetadataValue.json(said),
+            "refused_by": dg.MetadataValue.json(result.refusals),
             "predictions_hash": frame_hash(predictions),
             **describe_frame(result.trades, TRADES),
             **measured(result.metrics),
@@ -106,8 +114,9 @@ def backtest(
 
 
 def _trade(predictions: pl.DataFrame, model: str, settings: Settings, store: Store) -> "BacktestResult":
-    """Run the backtest over the candles from the first prediction on."""
+    """Run the backtest over the candles from the first prediction on, and once more with stressed fills."""
     from trading_assets.backtest.engine import run_backtest
+    from trading_assets.backtest.stress import stress
 
     spec = settings.models[model]
     timeframe = settings.markets[spec.markets[0]].timeframe
@@ -116,16 +125,21 @@ def _trade(predictions: pl.DataFrame, model: str, settings: Settings, store: Sto
         market: store.read(CANDLES, where={"market": market, "timeframe": timeframe}, start=start)
         for market in spec.markets
     }
-    return run_backtest(
-        predictions,
-        candles,
-        candle_timeframe=timeframe,
-        model=spec,
-        labels=settings.labels,
-        settings=settings.backtest,
-        risk=settings.node.risk,
-        name=model,
-    )
+
+    def run(costs: BacktestSettings) -> "BacktestResult":
+        return run_backtest(
+            predictions,
+            candles,
+            candle_timeframe=timeframe,
+            model=spec,
+            labels=settings.labels,
+            settings=costs,
+            risk=settings.node.risk,
+            name=model,
+        )
+
+    result = run(settings.backtest)
+    return replace(result, metrics=result.metrics | stress(run, settings.backtest))
 
 
 def _scrutinised(
@@ -143,6 +157,8 @@ def _scrutinised(
         predictions,
         tried=registry.trials(spec.markets),
         other_trials=others(store.read(TRIAL_RETURNS), model=model, version=version, markets=spec.markets),
+        model=spec,
+        labels=settings.labels,
         settings=settings.backtest,
     )
     registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in further.items()})
@@ -152,6 +168,7 @@ def _scrutinised(
 def _report(
     result: "BacktestResult",
     predictions: pl.DataFrame,
+    said: list[str],
     context: dg.AssetExecutionContext,
     settings: Settings,
     store: Store,
@@ -159,6 +176,7 @@ def _report(
     """Write the model's report page."""
     from trading_assets.backtest import gates, report
     from trading_assets.models.code_version import code_version
+    from trading_assets.strategies.entry import EntryRule
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     trained = required(context.instance, "candidate", name)
@@ -168,7 +186,8 @@ def _report(
         markets=spec.markets,
         synthetic=synthetic_markets(spec.markets),
         candle_timeframe=settings.markets[spec.markets[0]].timeframe,
-        threshold=spec.threshold,
+        rule=EntryRule.of(spec, cost_bps=settings.backtest.round_trip_bps),
+        remarks=said,
         labels=settings.labels,
         settings=settings.backtest,
         gates=gates.evaluate(result.metrics, settings.gates),

@@ -56,7 +56,7 @@ def exits(trades: pl.DataFrame, candles: pl.DataFrame, *, timeframe: str, settin
     step, horizon = timeframe_delta(timeframe) // _MICROSECOND, settings.horizon_bars * DECISION_BAR // _MICROSECOND
     path = _arrays(candles.select("ts", pl.col(PRICES).cast(pl.Float64)))
     entered = _arrays(trades.select("known_at", "side", "take_profit", "stop_loss"))
-    common = (*path, step, horizon, settings.ambiguous == "best_case", settings.cost_bps / 1e4)
+    common = (*path, step, horizon, settings.ambiguous == "best_case", (settings.cost_bps or 0.0) / 1e4)
 
     def run(first: int, last: int) -> None:
         arguments: tuple[Any, ...] = (*common, *(array[first:last] for array in (*entered, *found.values())))

@@ -89,7 +89,7 @@ class Bundle:
     feature_fingerprint
         Of the code and parameters that computed the training features.
     spec, labels
-        What the model was specified and labelled with: markets, threshold, barriers, horizon.
+        What the model was specified and labelled with: markets, rule of entry, barriers, horizon.
     metrics
         Out-of-sample scores of its walk-forward.
     provenance
@@ -115,11 +115,6 @@ class Bundle:
     def markets(self) -> tuple[str, ...]:
         """The markets that the model trades."""
         return tuple(self.spec.markets)
-
-    @property
-    def threshold(self) -> float:
-        """Trade where the probability is at least this."""
-        return self.spec.threshold
 
     def predict(self, features: pl.DataFrame) -> pl.Series:
         """The probability that take-profit comes first, per feature row; see :meth:`Classifier.predict`."""

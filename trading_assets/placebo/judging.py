@@ -109,6 +109,8 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         predictions,
         tried=Tried(1, (result.metrics["sharpe"],)),
         other_trials=pl.DataFrame(schema=TRIAL_RETURNS.columns),
+        model=spec,
+        labels=settings.labels,
         settings=settings.backtest,
     )
     judged = gates.evaluate(metrics, settings.gates)

@@ -60,8 +60,8 @@ class Tried:
 def configuration(spec: ModelSettings, labels: LabelSettings, *, features: Sequence[str], fingerprint: str) -> str:
     """Identify what a walk-forward tries: markets, windows, learner, labels and features.
 
-    Not the threshold, which only backtests try, and not the candles: the same configuration on a longer history is no
-    new try.
+    Not the rule of entry, which only backtests try, and not the candles: the same configuration on a longer history is
+    no new try.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def configuration(spec: ModelSettings, labels: LabelSettings, *, features: Seque
         Of its data set.
     """
     tried = {
-        "spec": spec.model_dump(mode="json", exclude={"threshold"}),
+        "spec": spec.model_dump(mode="json", exclude={"threshold", "min_edge_bps"}),
         "labels": labels.model_dump(mode="json"),
         "features": list(features),
         "fingerprint": fingerprint,

@@ -14,6 +14,7 @@ from trading_assets.settings.quality import QualitySettings, Severity
 from trading_assets.settings.reading import load_settings
 from trading_assets.settings.research import (
     BacktestSettings,
+    CostSettings,
     GateSettings,
     LabelSettings,
     LightGBMSettings,
@@ -30,6 +31,7 @@ __all__ = [
     "SETTINGS_FILE_VARIABLE",
     "BacktestSettings",
     "CcxtSource",
+    "CostSettings",
     "FeatureSettings",
     "FetchSettings",
     "FilesSource",

@@ -17,6 +17,7 @@ from trading_assets.errors import SettingsError
 from trading_assets.settings.names import nearest
 from trading_assets.settings.origin import PREFIX, Key, Origin, origins, repeated, variable_origin
 from trading_assets.settings.places import SETTINGS_FILE_VARIABLE, from_root, settings_file
+from trading_assets.settings.research import LabelSettings
 from trading_assets.settings.root import Settings
 from trading_assets.settings.section import Misfit
 
@@ -46,11 +47,18 @@ def load_settings(**overrides: Any) -> Settings:
         raise _unreadable(error) from None
     except (TypeError, ValueError):  # what pydantic-settings raises on YAML without keys
         raise SettingsError("not a mapping of keys", where=str(file), remedy="see trading.yaml") from None
-    settings = settings.model_copy(update={"data_dir": from_root(settings.data_dir)})
+    settings = settings.model_copy(update={"data_dir": from_root(settings.data_dir), "labels": _net(settings)})
     if settings.data_dir.exists() and not settings.data_dir.is_dir():
         origin = origins(("data_dir",), overrides, file)[0]
         raise SettingsError(f"data_dir: {settings.data_dir} is no folder", where=origin.place, remedy=origin.remedy)
     return settings
+
+
+def _net(settings: Settings) -> LabelSettings:
+    """The labels with the costs that they are net of."""
+    if settings.labels.cost_bps is not None:
+        return settings.labels
+    return settings.labels.model_copy(update={"cost_bps": settings.backtest.round_trip_bps})
 
 
 def _check_once(file: Path) -> None:

@@ -22,7 +22,9 @@ class LabelSettings(Section):
     ambiguous: Literal["worst_case", "best_case", "drop"] = Field(
         "worst_case", description="Who wins where one candle touched both; drop: the worst case, which does not train."
     )
-    cost_bps: float = Field(0.0, ge=0, description="Round-trip fees and slippage taken from a label's return.")
+    cost_bps: float | None = Field(
+        None, ge=0, description="Costs of a round trip, taken from a label's return. Empty: those of `backtest`."
+    )
     min_class_share: Fraction = Field(0.02, description="The label balance gate: the rarest class.")
 
 
@@ -74,7 +76,13 @@ class ModelSettings(Section):
         "stored. The node has `leader` alone.",
     )
     holdout_days: float = Field(0, ge=0, description="The newest days, kept from training for a rehearsal on paper.")
-    threshold: Fraction = Field(0.55, description="Trade where the probability of take-profit is at least this.")
+    min_edge_bps: float = Field(
+        0.0,
+        description="Trade where the expected return after costs exceeds this: p x target - (1 - p) x stop - costs.",
+    )
+    threshold: Fraction | None = Field(
+        None, description="A probability of take-profit that a trade must reach besides. Empty: the return decides."
+    )
 
     @model_validator(mode="after")
     def _decay_of_weights(self) -> Self:
@@ -95,7 +103,8 @@ class GateSettings(Section):
         0.95, description="Deflated Sharpe ratio: probability of more than the luck of many tries."
     )
     max_pbo: Fraction = Field(
-        0.5, description="Probability that the best configuration of the past is below the median later."
+        0.5,
+        description="Probability that the past's best band is below the median later, or not one to trade.",
     )
     min_skill_low: float = Field(
         0.0,
@@ -108,19 +117,43 @@ class GateSettings(Section):
     )
 
 
-class BacktestSettings(Section):
-    """Costs and capital of the simulated venue."""
+class CostSettings(Section):
+    """What a trade costs: read by labels, by the decision to enter, by the backtest and by the node's sandbox."""
+
+    maker_fee_bps: float = Field(2.0, ge=0, description="Of a target that rests.")
+    taker_fee_bps: float = Field(5.0, ge=0, description="Of entries, stops and exits at the market.")
+    slippage_bps: float = Field(1.0, ge=0, description="Lost by each order at the market, charged with its fee.")
+    slippage_probability: Fraction = Field(0.5, description="Chance that an order slips by one tick besides.")
+
+    @property
+    def market_order_bps(self) -> float:
+        """Fee and slippage of one order at the market."""
+        return self.taker_fee_bps + self.slippage_bps
+
+    @property
+    def round_trip_bps(self) -> float:
+        """In and out at the market: the dearer way, as beforehand nobody knows that the target will be reached."""
+        return 2 * self.market_order_bps
+
+
+class BacktestSettings(CostSettings):
+    """Costs, capital and fills of the simulated venue."""
 
     starting_balance: Positive = 100_000.0
     position_share: Fraction = Field(0.10, description="Notional of one position as a share of equity.")
-    maker_fee_bps: float = Field(2.0, ge=0)
-    taker_fee_bps: float = Field(5.0, ge=0)
-    slippage_probability: Fraction = Field(0.5, description="Chance that a market order slips by one tick.")
     max_volume_share: Fraction | None = Field(
         0.1,
         description="An entry is at most this share of what its 15-minute bar traded, here and in the node. By the "
         "square-root law a tenth moves the price by a third of the bar's volatility: beyond that, a fill within one "
         "tick is not to be believed. Empty: volume is not looked at (candles that have none).",
     )
+    target_fill: Literal["touch", "through"] = Field(
+        "touch", description="A target fills where the price touches it, or only where it goes through it by a tick."
+    )
     latency_ms: Positive = 100.0
     seed: int = 7
+
+    def stressed(self) -> Self:
+        """The same with fills as a sceptic sees them: targets one tick through, every order slips, twice as far."""
+        worse = {"target_fill": "through", "slippage_probability": 1.0, "slippage_bps": 2 * self.slippage_bps}
+        return self.model_copy(update=worse)

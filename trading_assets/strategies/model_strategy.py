@@ -85,7 +85,7 @@ class ModelStrategy(Strategy):
     settings
         Markets, size, timeframes.
     signals
-        ``on_bar(ClosedBar) -> Signal | None``; threshold, barriers and horizon come with each signal.
+        ``on_bar(ClosedBar) -> Signal | None``; the rule of entry, barriers and horizon come with each.
     journal
         ``record_all(events)``, durable on return, and ``keep_all(events)``, which takes what was done; kinds
         ``signals``, ``orders``, ``fills``, ``positions``, ``plans``.
@@ -300,9 +300,8 @@ class ModelStrategy(Strategy):
 
     def _verdict(self, signal: Signal, bar: ClosedBar) -> tuple[str, str, Any]:
         """Action, reason, and the quantity to buy where the action is ``enter``."""
-        odds = f"probability {signal.probability:.4f}, threshold {signal.threshold:.4f}"
-        if not signal.probability >= signal.threshold:
-            return "hold", f"below the threshold: {odds}", None
+        if not signal.enters:
+            return "hold", signal.reason, None
         if signal.market in self._trades.open:
             return "hold", "a trade is open", None
         if self.halted is not None:
@@ -326,7 +325,7 @@ class ModelStrategy(Strategy):
             return "refuse", refusal, None
         if (refusal := self._gate.refusal(bar.known_at, worth, orders=_ROUND_TRIP_ORDERS)) is not None:
             return "refuse", refusal, None
-        return "enter", f"{odds}; {cut}" if cut else odds, instrument.make_qty(quantity)
+        return "enter", f"{signal.reason}; {cut}" if cut else signal.reason, instrument.make_qty(quantity)
 
     def _enter(self, signal: Signal, quantity: Any, decision: tuple[str, dict[str, Any]]) -> None:
         tags = [f"signal:{signal.signal_id}", "purpose:entry"]

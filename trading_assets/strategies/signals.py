@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from trading_assets.settings import LabelSettings
+from trading_assets.strategies.entry import EntryRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,16 @@ class ClosedBar:
 class Signal:
     """A model's answer on one closed bar, with everything that a trade on it needs.
 
-    Threshold, barriers and horizon travel with the signal, so that swapping the model swaps them together.
+    The rule of entry, barriers and horizon travel with the signal, so that swapping the model swaps them together.
 
     Attributes
     ----------
     ts, known_at
         The feature row's bar open, and when it was first known.
-    probability, threshold
-        Of take-profit before stop-loss; a trade wants ``probability >= threshold``.
+    probability
+        Of take-profit before stop-loss.
+    rule
+        Says whether this is worth a trade.
     take_profit_pct, stop_loss_pct
         Distances from the entry price in percent.
     horizon_bars
@@ -59,13 +62,28 @@ class Signal:
     ts: datetime
     known_at: datetime
     probability: float
-    threshold: float
+    rule: EntryRule
     take_profit_pct: float
     stop_loss_pct: float
     horizon_bars: int
     model: str
     model_version: int = 0
     bundle_hash: str = ""
+
+    @property
+    def enters(self) -> bool:
+        """Whether the model wants this trade."""
+        return bool(self.rule.enters(self.probability, self.take_profit_pct, self.stop_loss_pct))
+
+    @property
+    def threshold(self) -> float:
+        """The probability that this trade needs: for the wanted return, or the set one where that is higher."""
+        return max(self.rule.required(self.take_profit_pct, self.stop_loss_pct), self.rule.threshold or 0.0)
+
+    @property
+    def reason(self) -> str:
+        """Why the model wants this trade, or not."""
+        return self.rule.reason(self.probability, self.take_profit_pct, self.stop_loss_pct)
 
     @property
     def signal_id(self) -> str:
@@ -131,8 +149,8 @@ class StoredSignals:
     predictions
         Columns ``market``, ``ts``, ``known_at``, ``probability``; one row per market and bar. Where barriers are not
         fixed, also ``take_profit`` and ``stop_loss``: each label's own distances.
-    threshold, labels
-        The model's threshold and the barriers that its labels were made with.
+    rule, labels
+        The model's rule of entry and the barriers that its labels were made with.
     model, model_version, bundle_hash
         What the signals are attributed to.
     """
@@ -141,7 +159,7 @@ class StoredSignals:
         self,
         predictions: pl.DataFrame,
         *,
-        threshold: float,
+        rule: EntryRule,
         labels: LabelSettings,
         model: str = "walk_forward",
         model_version: int = 0,
@@ -157,7 +175,7 @@ class StoredSignals:
             ts=bar.ts,
             known_at=bar.known_at,
             probability=probability,
-            threshold=threshold,
+            rule=rule,
             take_profit_pct=target,
             stop_loss_pct=stop,
             horizon_bars=labels.horizon_bars,

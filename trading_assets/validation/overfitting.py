@@ -38,6 +38,8 @@ class Overfitting:
     logits
         For each half of the blocks ``ln(w / (1 - w))`` of the winner's relative rank ``w`` out of sample: above 0 it
         is better than the median.
+    winners
+        The column of the configuration that was best in each half.
     in_sample, out_of_sample
         The winner's performance in each half and in its complement; Sharpe ratios are per observation.
     """
@@ -45,6 +47,7 @@ class Overfitting:
     configurations: int
     blocks: int
     logits: Array
+    winners: npt.NDArray[np.intp]
     in_sample: Array
     out_of_sample: Array
 
@@ -121,7 +124,7 @@ def cross_validate_choice(returns: npt.ArrayLike, *, blocks: int = 16, metric: M
     below = (complement < held[:, None]).sum(axis=1)
     equal = (complement == held[:, None]).sum(axis=1)
     rank = (below + (equal + 1) / 2) / (configurations + 1)
-    return Overfitting(configurations, blocks, np.log(rank / (1 - rank)), won, held)
+    return Overfitting(configurations, blocks, np.log(rank / (1 - rank)), winner, won, held)
 
 
 def _performance_of_halves(matrix: Array, blocks: int, metric: Metric) -> Array:

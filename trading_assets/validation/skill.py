@@ -6,7 +6,8 @@ market will be lively. So the mean product of a forecast and the return after it
 make, tests whether there is anything to earn: S. Anatolyev and A. Gerko, "A Trading Approach to Testing for
 Predictability", *Journal of Business & Economic Statistics* 23(4), 2005, with the forecast's rank in the place of its
 sign. Divided by both spreads it is the information coefficient of R. C. Grinold and R. N. Kahn, *Active Portfolio
-Management*, 2nd ed., McGraw-Hill 2000. Outcomes overlap, so the error is that of whole days drawn in blocks.
+Management*, 2nd ed., McGraw-Hill 2000. Outcomes overlap and probabilities remember for weeks, so the error is that of
+whole days with all of their memory: :func:`trading_assets.validation.long_run.long_run_error`.
 """
 
 from __future__ import annotations
@@ -19,15 +20,14 @@ import polars as pl
 
 from trading_assets.candles import TS
 from trading_assets.errors import InvalidFrame
-from trading_assets.validation.bootstrap import MIN_OBSERVATIONS, Interval, optimal_block_length, resample
+from trading_assets.validation.bootstrap import MIN_OBSERVATIONS, Interval
+from trading_assets.validation.long_run import long_run_error, student_quantile
 from trading_assets.validation.performance import FLAT, finite
 
 Array = npt.NDArray[np.float64]
 
 
-def information_coefficient(
-    predictions: pl.DataFrame, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 7
-) -> Interval:
+def information_coefficient(predictions: pl.DataFrame, *, confidence: float = 0.95) -> Interval:
     """The correlation between the rank of a probability and the return that followed, with its interval.
 
     All predictions are ranked together, as one threshold trades all of them. Within a fold alone, ranks would look
@@ -39,11 +39,6 @@ def information_coefficient(
         Of one model, out of sample: ``probability``, ``return`` and ``known_at`` (UTC).
     confidence
         Between 0 and 1.
-    resamples
-        How many histories are strung together from blocks of days (the stationary bootstrap), on average as long as
-        the memory of the days' products asks for.
-    seed
-        The same seed gives the same interval.
 
     Returns
     -------
@@ -65,14 +60,10 @@ def information_coefficient(
     estimate = float(_correlation(sums.sum(axis=0)))
     if math.isnan(estimate):
         return Interval(estimate, estimate, estimate, estimate, confidence)
-    length = optimal_block_length(sums[:, -1])
-    drawn = resample(len(sums), block_length=length, resamples=resamples, seed=seed)
-    cells = drawn + len(sums) * np.arange(resamples)[:, None]
-    counts = np.bincount(cells.ravel(), minlength=resamples * len(sums)).reshape(resamples, len(sums))
-    samples = np.nan_to_num(_correlation(counts @ sums))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail])
-    return Interval(estimate, float(low), float(high), float(samples.std(ddof=1)), confidence)
+    error, degrees = long_run_error(_influence(sums, estimate))
+    reach = error * student_quantile(degrees, (1 + confidence) / 2)
+    low, high = max(estimate - reach, -1.0), min(estimate + reach, 1.0)
+    return Interval(estimate, low, high, error, confidence)
 
 
 def _check(predictions: pl.DataFrame) -> None:
@@ -108,6 +99,18 @@ def _daily_sums(predictions: pl.DataFrame) -> Array:
         .sort("day")
     )
     return sums.drop("day").cast(pl.Float64).to_numpy()
+
+
+def _influence(sums: Array, coefficient: float) -> Array:
+    """What each day adds to the coefficient: its product of both standardised, less what its spreads alone would make.
+
+    Their mean is 0, and the error of the mean that of the coefficient.
+    """
+    n, _, _, uu, rr, ur = np.moveaxis(sums, -1, 0)
+    rows = n.sum()
+    of_rank, of_return = math.sqrt(uu.sum() / rows), math.sqrt(rr.sum() / rows)
+    spreads = coefficient / 2 * (uu / of_rank**2 + rr / of_return**2)
+    return np.asarray((ur / (of_rank * of_return) - spreads) / rows * len(sums))
 
 
 def _correlation(sums: Array) -> Array:

@@ -45,7 +45,7 @@ LABELS: Final = Table(
         "side": "1 long, -1 short",
         "take_profit": "the barrier's distance as a fraction of entry_price",
         "stop_loss": "the barrier's distance as a fraction of entry_price",
-        "return": "fraction of entry_price that the side earned, after `labels.cost_bps` (0 by default)",
+        "return": "fraction of entry_price that the side earned, after `labels.cost_bps`",
         "label": "1 take-profit first, -1 stop-loss first, 0 neither within the horizon, or a target that costs ate",
         "ambiguous": "a candle touched both barriers; `labels.ambiguous` decided (`drop`: worst case, does not train)",
         "resolution": "timeframe of the candles that decided",

@@ -1,0 +1,87 @@
+"""The rule of entry: expected net return, in backtest and node alike."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, load_settings
+from trading_assets.strategies.entry import EntryRule
+from trading_assets.strategies.signals import ClosedBar, StoredSignals
+
+SHARES = st.floats(0, 1)
+WIDTHS = st.floats(0.05, 30)
+COSTS = st.floats(0, 100)
+
+
+def test_the_default_rule_enters_on_what_real_candles_offer() -> None:
+    """Barriers of 2 % and 1 % break even at 0.373 after costs; a year of spot markets never said more than 0.547."""
+    rule = EntryRule.of(ModelSettings(markets=["x:A/B"]), cost_bps=BacktestSettings().round_trip_bps)
+    assert rule.break_even(2.0, 1.0) == pytest.approx(0.3733, abs=1e-4)
+    assert rule.enters(0.547, 2.0, 1.0)
+    assert not rule.enters(0.37, 2.0, 1.0)
+
+
+def test_a_threshold_is_asked_besides_and_never_instead() -> None:
+    model = ModelSettings(markets=["x:A/B"], threshold=0.55)
+    rule = EntryRule.of(model, cost_bps=12)
+    assert [rule.enters(p, 2.0, 1.0) for p in (0.5, 0.549, 0.55)] == [False, False, True]
+    assert [rule.enters(p, 1.0, 2.0) for p in (0.55, 0.7, 0.71)] == [False, False, True], "below break-even"
+
+
+def test_a_reason_says_return_probability_and_break_even() -> None:
+    rule = EntryRule(cost_bps=12, min_edge_bps=5, threshold=0.5)
+    assert rule.reason(0.6, 2.0, 1.0) == "expected net return +68.0 bps: probability 0.6000, break-even 0.3733"
+    assert rule.reason(0.38, 2.0, 1.0).endswith("break-even 0.3733; more than 5 bps are wanted")
+    assert rule.reason(0.45, 2.0, 1.0).startswith("below the threshold of 0.5000; expected net return +23.0 bps")
+
+
+@given(SHARES, WIDTHS, WIDTHS, COSTS, st.floats(-50, 50))
+def test_what_is_entered_earns_more_than_was_asked_even_if_all_else_is_stopped(
+    p: float, target: float, stop: float, cost: float, least: float
+) -> None:
+    rule = EntryRule(cost, least)
+    expected = p * (100 * target - cost) + (1 - p) * (-100 * stop - cost)
+    assert rule.edge_bps(p, target, stop) == pytest.approx(expected, abs=1e-6)
+    if abs(expected - least) > 1e-6:
+        assert rule.enters(p, target, stop) == (expected > least)
+        assert rule.enters(p, target, stop) == (p > rule.required(target, stop))
+    assert rule.edge_bps(rule.break_even(target, stop), target, stop) == pytest.approx(0, abs=1e-6)
+
+
+@given(st.lists(st.tuples(SHARES, WIDTHS, WIDTHS), min_size=1, max_size=20), COSTS, st.none() | SHARES)
+def test_many_predictions_at_once_are_decided_as_one_by_one(
+    rows: list[tuple[float, float, float]], cost: float, threshold: float | None
+) -> None:
+    rule = EntryRule(cost, threshold=threshold)
+    frame = pl.DataFrame(rows, schema=["p", "target", "stop"], orient="row")
+    together = frame.select(rule.enters(pl.col("p"), pl.col("target"), pl.col("stop")))  # type: ignore[arg-type]
+    assert together.to_series().to_list() == [rule.enters(*row) for row in rows]
+
+
+def test_a_prediction_that_is_no_number_is_not_entered_on() -> None:
+    assert not EntryRule().enters(float("nan"), 2.0, 1.0)
+
+
+def test_the_threshold_of_a_signal_is_the_probability_that_it_needs() -> None:
+    ts = datetime(2025, 3, 1, tzinfo=UTC)
+    rows = pl.DataFrame({"market": ["x:A/B"], "ts": [ts], "probability": [0.4]})
+    bar = ClosedBar("x:A/B", "15m", ts, ts, 1, 1, 1, 1, 1)
+    for threshold, needed in ((None, 0.3733), (0.2, 0.3733), (0.6, 0.6)):
+        source = StoredSignals(rows, rule=EntryRule(12, threshold=threshold), labels=LabelSettings())
+        signal = source.on_bar(bar)
+        assert signal is not None
+        assert signal.threshold == pytest.approx(needed, abs=1e-4)
+        assert signal.enters == (signal.probability > needed)
+
+
+def test_labels_are_net_of_the_costs_of_the_settings_unless_they_say_otherwise() -> None:
+    settings = load_settings()
+    assert settings.labels.cost_bps == settings.backtest.round_trip_bps == 12.0
+    dear = load_settings(backtest={"taker_fee_bps": 10.0, "slippage_bps": 2.5})
+    assert dear.labels.cost_bps == 25.0
+    assert load_settings(labels={"cost_bps": 0.0}).labels.cost_bps == 0.0

@@ -1,0 +1,74 @@
+"""When a prediction is worth a trade: the one rule of backtest and node.
+
+A trade that reaches its target earns the target's distance. **Every other one counts as a full stop**, also one that
+the end of the horizon closes somewhere between the two: what those earn depends on how lively the market was when they
+were entered, which a mean over the training window does not know, and a model is most often wrong where it is most
+sure. So the expected return is a lower bound of what the probability promises, never a hope.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import polars as pl
+
+from trading_assets.settings import ModelSettings
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRule:
+    """Enter where the expected net return exceeds a minimum and, where one is set, the probability a threshold.
+
+    The numbers of a prediction may be floats, or Polars expressions for many predictions at once.
+
+    Attributes
+    ----------
+    cost_bps
+        Fees and slippage of a round trip, in basis points of the notional.
+    min_edge_bps
+        What the expected net return must exceed, in basis points of the notional.
+    threshold
+        A probability that must be reached besides; None where the expected return alone decides.
+    """
+
+    cost_bps: float = 0.0
+    min_edge_bps: float = 0.0
+    threshold: float | None = None
+
+    @classmethod
+    def of(cls, model: ModelSettings, *, cost_bps: float) -> Self:
+        """The rule of a model, at the costs of an account."""
+        return cls(cost_bps, model.min_edge_bps, model.threshold)
+
+    def edge_bps[Number: (float, pl.Expr)](
+        self, probability: Number, take_profit_pct: Number, stop_loss_pct: Number
+    ) -> Number:
+        """The expected net return of a trade, in basis points: ``p x target - (1 - p) x stop - costs``."""
+        return (probability * take_profit_pct - (1 - probability) * stop_loss_pct) * 100 - self.cost_bps
+
+    def break_even[Number: (float, pl.Expr)](self, take_profit_pct: Number, stop_loss_pct: Number) -> Number:
+        """The probability at which a trade earns its costs and no more; above 1 where costs exceed the target."""
+        return (stop_loss_pct + self.cost_bps / 100) / (take_profit_pct + stop_loss_pct)
+
+    def required[Number: (float, pl.Expr)](self, take_profit_pct: Number, stop_loss_pct: Number) -> Number:
+        """The probability at which the expected net return is the wanted one, whatever the threshold."""
+        return (stop_loss_pct + (self.cost_bps + self.min_edge_bps) / 100) / (take_profit_pct + stop_loss_pct)
+
+    def enters[Number: (float, pl.Expr)](
+        self, probability: Number, take_profit_pct: Number, stop_loss_pct: Number
+    ) -> bool | pl.Expr:
+        """Whether a prediction is entered on; a missing number is not."""
+        worth = self.edge_bps(probability, take_profit_pct, stop_loss_pct) > self.min_edge_bps
+        return worth if self.threshold is None else worth & (probability >= self.threshold)
+
+    def reason(self, probability: float, take_profit_pct: float, stop_loss_pct: float) -> str:
+        """Why a prediction is entered on, or not, in one line."""
+        edge = self.edge_bps(probability, take_profit_pct, stop_loss_pct)
+        even = self.break_even(take_profit_pct, stop_loss_pct)
+        said = f"expected net return {edge:+.1f} bps: probability {probability:.4f}, break-even {even:.4f}"
+        if not edge > self.min_edge_bps:
+            return f"{said}; more than {self.min_edge_bps:g} bps are wanted"
+        if self.threshold is not None and not probability >= self.threshold:
+            return f"below the threshold of {self.threshold:.4f}; {said}"
+        return said
