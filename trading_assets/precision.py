@@ -35,6 +35,8 @@ def price_decimals(prices: pl.Series) -> int:
     InvalidFrame
         If a price is larger than the engine holds, or too small for its decimals.
     """
+    if prices.is_empty():
+        return 2  # a market that has no candle yet
     lowest, highest = _range(prices)
     if highest > MAX_PRICE:
         raise InvalidFrame(

@@ -76,7 +76,7 @@ def _list(settings: Settings, markets: list[str] | None, start: str | None, end:
     days = DayRange.read(start, end)
     summary = []
     for name in markets or settings.markets:
-        found = gaps_of(settings, name, days)
+        found = gaps_of(settings, name, days, to_month_end=start is not None or end is not None)
         summary.append(_summary(name, found, stored=_has_candles(settings, name)))
         if found.height:
             console.print(_table(name, found.top_k(min(rows, found.height), by="candles").sort("ts")))

@@ -292,6 +292,28 @@ def test_the_list_of_gaps_joins_what_is_missing_with_what_is_known(store: Store,
     assert listed() == [(0, 20, "before_listing"), (90, 110, "confirmed_empty"), (190, 200, "confirmed_empty")]
 
 
+def test_what_is_missing_after_the_last_candle_is_a_gap_once_its_month_has_ended(
+    store: Store, plain_candles: Make
+) -> None:
+    month = 31 * 1440
+    full = plain_candles(month + 100)
+    fill(store, Tape(without(full, (100, 110), (month - 50, month + 100))), last=month)
+
+    def listed(now: datetime) -> list[tuple[int, int, str]]:
+        found = list_gaps(store, market=MARKET, timeframe="1m", start=START, end=at(month + 100), now=now)
+        assert (found["candles"] == (found["end"] - found["ts"]).dt.total_minutes()).all()
+        return [(minute(row["ts"]), minute(row["end"]), row["reason"]) for row in found.to_dicts()]
+
+    assert listed(at(month - 1)) == [(100, 110, "unchecked")]
+    assert listed(NOW) == [(100, 110, "unchecked"), (month - 50, month, "unchecked")]
+    with pytest.raises(SourceError):
+        fill(store, Tape(full, fails_from=month - 20), first=month - 60, last=month + 100)
+    assert listed(NOW)[1:] == [(month - 21, month + 100, "fetch_failure")] or listed(NOW)[1:] == [
+        (month - 21, month, "fetch_failure"),
+        (month, month + 100, "fetch_failure"),
+    ]
+
+
 spans = st.lists(st.tuples(st.integers(0, MINUTES), st.integers(1, 30)), max_size=6).map(
     lambda found: merged([(at(first), at(first + length)) for first, length in found])
 )

@@ -136,11 +136,11 @@ def test_one_of_two_rivals_is_released_by_its_row(store: Store) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ((10.0, 12.0, 9.0, math.nan, 5.0), "close is nan; fetch"),
-        ((10.0, 12.0, -9.0, 11.0, 5.0), "low is -9; fetch"),
-        ((10.0, 12.0, 9.0, 11.0, -5.0), "volume is -5; fetch"),
-        ((10.0, None, 9.0, 11.0, 5.0), "high is empty; fetch"),
-        ((10.0, 10.5, 9.0, 11.0, -5.0), "volume is -5; fetch"),
+        ((10.0, 12.0, 9.0, math.nan, 5.0), "close is nan; trading backfill"),
+        ((10.0, 12.0, -9.0, 11.0, 5.0), "low is -9; trading backfill"),
+        ((10.0, 12.0, 9.0, 11.0, -5.0), "volume is -5; trading backfill"),
+        ((10.0, None, 9.0, 11.0, 5.0), "high is empty; trading backfill"),
+        ((10.0, 10.5, 9.0, 11.0, -5.0), "volume is -5; trading backfill"),
     ],
 )
 def test_what_leaves_nothing_to_store_is_refused_and_nothing_is_written(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import polars as pl
 
@@ -85,7 +86,7 @@ def repair_gaps(
     days, fetch = DayRange.read(start, end), Fetch.GAPS_AGAIN if again else Fetch.GAPS
     ranges = {}
     for market in _wanted(settings, markets):
-        gaps = gaps_of(settings, market, days)
+        gaps = gaps_of(settings, market, days, to_month_end=start is not None or end is not None)
         recorded = isinstance(settings.sources[settings.markets[market].source], FilesSource)
         asked = gaps.filter(pending(gaps, again=again or recorded))
         if asked.is_empty():
@@ -97,11 +98,16 @@ def repair_gaps(
     yield from _runs(settings, ranges, _led(settings), fetch, on_event)
 
 
-def gaps_of(settings: Settings, market: str, days: DayRange) -> pl.DataFrame:
-    """The market's missing ranges that begin in these days, as :func:`list_gaps` gives them."""
+def gaps_of(settings: Settings, market: str, days: DayRange, *, to_month_end: bool = False) -> pl.DataFrame:
+    """The market's missing ranges that begin in these days, as :func:`list_gaps` gives them.
+
+    ``to_month_end`` adds what follows the last stored candle in its month, if that has ended: it may not have been
+    fetched on purpose, so it counts only where the days are named.
+    """
     timeframe = settings.markets[market].timeframe
     store = configured_store(settings)
-    return list_gaps(store, market=market, timeframe=timeframe, start=days.start, end=days.end)
+    span: dict[str, Any] = {"start": days.start, "end": days.end, "now": datetime.now(UTC) if to_month_end else None}
+    return list_gaps(store, market=market, timeframe=timeframe, **span)
 
 
 def _wanted(settings: Settings, markets: Sequence[str] | None) -> list[str]:

@@ -16,7 +16,7 @@ EMPTY: Final = "confirmed_empty"
 """Asked again, the exchange has none: nobody traded. Counted against a limit of its own."""
 
 ADVICE: Final = {
-    "unchecked": "trading gaps --repair asks for what nobody asked for again",
+    "unchecked": "trading gaps --repair asks again; with --from and --to also for what follows a month's last candle",
     "fetch_failure": "trading gaps --repair asks again for what could not be fetched",
     "quarantined": "trading quarantine show says which rule each row broke and what to do about it",
     "not_in_files": "complete the market's files (with the zips of days, say), then trading gaps --repair",

@@ -24,13 +24,13 @@ RELEASABLE: Final = ("high_too_low", "low_too_high", "conflicting_duplicate", "o
 """Reasons that a user may overrule: such a row can be a candle. The others leave no value, or no bar, to store."""
 
 REMEDIES: Final[dict[str, str]] = {
-    "missing_value": "fetch the month again; a value that stays empty cannot be made up",
-    "not_finite": "fetch the month again; a number that is none cannot be stored",
-    "non_positive_price": "fetch the month again; no market trades at such a price",
+    "missing_value": "trading backfill --again fetches the month anew; a value that stays empty cannot be made up",
+    "not_finite": "trading backfill --again fetches the month anew; a number that is none cannot be stored",
+    "non_positive_price": "trading backfill --again fetches the month anew; no market trades at such a price",
     "high_too_low": "release it if open and close are right: the high is raised to enclose them",
     "low_too_high": "release it if open and close are right: the low is lowered to enclose them",
-    "negative_volume": "fetch the month again; see whether the source signs volume by side",
-    "off_grid": "see whether the market's timeframe is that of its source",
+    "negative_volume": "trading backfill --again fetches the month anew; see whether the source signs volume by side",
+    "off_grid": "complete the files that it came from, or see whether the market's timeframe is that of its source",
     "outside_window": "release it, or fetch the window that it belongs to",
     "not_closed": "fetch again: the whole bar is there once it has ended; if many bars are, see this machine's clock",
     "conflicting_duplicate": "compare with another exchange and release the right one by its row",
