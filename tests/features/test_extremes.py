@@ -11,8 +11,8 @@ import pytest
 
 from trading_assets.features.conditions import unmet_conditions
 from trading_assets.features.extremes import made_up_extremes
-from trading_assets.features.proving import made_up_bars, prove
-from trading_assets.features.registry import Registry
+from trading_assets.features.proving import made_up_bars, made_up_companions, prove
+from trading_assets.features.registry import REGISTRY, Registry
 from trading_cli.features import _registry
 
 RARE = {
@@ -117,3 +117,10 @@ def test_extreme_bars_are_bars(tmp_path: Path) -> None:
         moves = np.abs(np.diff(np.log(bars["close"].to_numpy()[-100:])))
         assert {bool((moves > step).any()) for step in (0.025, 0.05, 0.1, 0.6)} == {True}
         assert (moves == 0).sum() >= 5
+
+
+def test_the_projects_own_features_are_proven_on_them() -> None:
+    bars = made_up_extremes(2 * REGISTRY.lookback_bars + 100, seed=2)
+    verdicts = prove(REGISTRY, bars, made_up_companions(bars), replayed=100)
+    assert [(one.feature, one.failures) for one in verdicts if not one.proven] == []
+    assert sum(not one.unmet for one in verdicts) > 0.85 * len(verdicts)
