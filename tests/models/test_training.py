@@ -170,6 +170,13 @@ def test_too_short_a_history_is_said_in_days(planted: PlantedFrames) -> None:
         walk_forward(data, SPEC.model_copy(update={"holdout_days": 50.0}))
 
 
+def test_a_market_that_no_test_window_holds_is_refused(planted: PlantedFrames) -> None:
+    features, labels = planted(markets=("sample:A/USDT", "sample:B/USDT"))
+    early = (pl.col("market") == "sample:A/USDT") | (pl.col("ts") < pl.datetime(2025, 1, 20, time_zone="UTC"))
+    with pytest.raises(ModelError, match=r"sample:B/USDT: none of its 1,824 rows, 2025-01-01 to 2025-01-20, is in a"):
+        walk_forward(joined((features.filter(early), labels)), SPEC)
+
+
 def test_a_window_with_one_outcome_is_refused(planted: PlantedFrames) -> None:
     features, labels = planted()
     data = joined((features, labels.with_columns(label=pl.lit(-1, pl.Int8))))

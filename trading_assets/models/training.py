@@ -6,7 +6,7 @@ bit for bit, whatever the number of cores.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -98,10 +98,11 @@ def walk_forward(
     Raises
     ------
     ModelError
-        If the history is too short, or a training window has only one outcome.
+        If the history is too short, a training window has only one outcome, or a market is in no test window.
     """
     known = dataset.without_newest(spec.holdout_days)
     folds = WalkForward(spec.walk_forward).split(known.frame["known_at"], known.frame["label_end"])
+    _check_tested(dataset, known, folds)
     predictions: list[pl.DataFrame] = []
     reports: list[pl.DataFrame] = []
     explanations: list[Explanation] = []
@@ -225,6 +226,20 @@ def _parameters(settings: LightGBMSettings) -> dict[str, Any]:
         "verbosity": -1,
         **settings.model_dump(exclude={"num_boost_round"}),
     }
+
+
+def _check_tested(dataset: Dataset, known: Dataset, folds: Sequence[Fold]) -> None:
+    """Refuse a market that is never tested: a model would trade it on the evidence of the others."""
+    tested = {market for fold in folds for market in known.frame[fold.test]["market"].unique()}
+    for market in dataset.markets:
+        if market not in tested:
+            times = dataset.frame.filter(pl.col("market") == market)["known_at"].dt.date().sort()
+            raise ModelError(
+                f"none of its {len(times):,} rows, {times[0]} to {times[-1]}, is in a test window "
+                f"({folds[0].test_start:%Y-%m-%d} to {folds[-1].test_end:%Y-%m-%d})",
+                where=market,
+                remedy="backfill more of it, or take it out of the model's markets",
+            )
 
 
 def _run_fold(
