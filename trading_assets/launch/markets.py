@@ -148,9 +148,9 @@ def _runs(
     let_fetches_go_on()
     works = {market: partial(_market_runs, settings, market, days, fetch, on_event) for market, days in ranges.items()}
     leader = settings.features.leader
-    if leader is not None and leader in works:
-        yield from works.pop(leader)()
     try:
+        if leader is not None and leader in works:
+            yield from works.pop(leader)()
         ended = side_by_side(works, group=lambda market: exchange_of(settings, market), stop=ask_fetches_to_stop)
         yield from chain.from_iterable(ended)
     except KeyboardInterrupt:
