@@ -76,9 +76,11 @@ def desk(tmp_path: Path) -> Desk:
     return made
 
 
-@pytest.mark.parametrize("check", [name for name in FAULTS if name != "gap_share"])
+AGAIN = [name for name in FAULTS if "trading backfill --again" in CANDLE_CHECKS[name].remedy]
+
+
+@pytest.mark.parametrize("check", AGAIN)
 def test_a_backfill_of_everything_again_heals_what_is_stored(desk: Desk, check: str) -> None:
-    assert "trading backfill --again" in CANDLE_CHECKS[check].remedy
     if check == "no_duplicates":
         desk.store.upsert(CANDLES, TRUTH)
         with duckdb.connect(str(desk.folder / "market.duckdb")) as other:
@@ -129,6 +131,11 @@ def test_a_limit_that_the_advice_names_lets_real_values_pass(desk: Desk, check: 
     assert not found.passed
     raised = QualitySettings.model_validate({named[0]: {named[1]: round(LIMITS[check](found)) + 1}})
     assert desk.judged(check, raised, **beside).passed
+
+
+def test_the_advice_of_every_check_is_followed_here() -> None:
+    followed = {*AGAIN, *LIMITS, "clock_skew", "freshness", "gap_share"}
+    assert set(CANDLE_CHECKS) - {"level_step"} == followed, "what a step in price was is told in the settings"
 
 
 def raised(setting: str) -> QualitySettings:
