@@ -307,8 +307,15 @@ class _Run:
         gate = RiskGate(settings.node.risk)
         recovered.restore(gate)
         self.feed = self._new_feed()
-        costs = settings.backtest.round_trip_bps
-        self.signals = LiveSignals(markets, self.shelf, lambda *gap: supervisor.missing(*gap), cost_bps=costs)
+        events = {market: [event.at for event in one.events] for market, one in settings.markets.items()}
+        self.signals = LiveSignals(
+            markets,
+            self.shelf,
+            lambda *gap: supervisor.missing(*gap),
+            cost_bps=settings.backtest.round_trip_bps,
+            events=events,
+            min_step=settings.quality.level_step.min_factor,
+        )
         supervisor = Supervisor(
             settings.live_dir,
             instruments,

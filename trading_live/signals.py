@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 import polars as pl
@@ -11,6 +12,8 @@ import polars as pl
 from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, OHLCV, TS
 from trading_assets.features import LOOKBACK_BARS, warm_up
 from trading_assets.models.decision import decide
+from trading_assets.precision import significant
+from trading_assets.quality.steps import level_steps
 from trading_assets.strategies.entry import EntryRule
 from trading_assets.strategies.signals import ClosedBar, Signal
 from trading_live.shelf import ModelInUse, ModelShelf
@@ -89,10 +92,31 @@ class LiveSignals:
         Asks for missing bars.
     cost_bps
         Of a round trip at the venue, for the expected return of a trade.
+    events
+        Market -> when what the settings tell of it took effect.
+    min_step
+        The least factor of a lasting step of the price; see :func:`trading_assets.quality.steps.level_steps`.
+
+    Notes
+    -----
+    Nothing is decided on a market whose bars reach across an event or such a step, nor where an event comes within the
+    horizon: no model has learnt from such rows.
     """
 
-    def __init__(self, markets: Iterable[str], shelf: ModelShelf, on_gap: OnGap, *, cost_bps: float) -> None:
+    def __init__(
+        self,
+        markets: Iterable[str],
+        shelf: ModelShelf,
+        on_gap: OnGap,
+        *,
+        cost_bps: float,
+        events: Mapping[str, Sequence[datetime]] = MappingProxyType({}),
+        min_step: float = 1.5,
+    ) -> None:
         self.histories = {market: BarHistory(market) for market in markets}
+        self.stepped: dict[str, str] = {}
+        self._events = events
+        self._min_step = min_step
         self.waiting: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self.decisions = 0
@@ -120,6 +144,8 @@ class LiveSignals:
         if model is None:
             return None
         try:
+            if self._crosses(bar.market, model.bundle.labels.horizon_bars, leader):
+                return None
             return self._decide(bar, history, model, leader)
         except Exception as error:  # whatever it is: a model that fails decides nothing more, and the others go on
             self._shelf.fail(model, f"it failed on {bar.market}: {type(error).__name__}: {error}")
@@ -132,6 +158,7 @@ class LiveSignals:
     def forget(self, market: str, reason: str) -> None:
         """Drop a market's bars, and decide nothing on it until :meth:`go_on`, when its history is there again."""
         self.histories[market].clear()
+        self.stepped.pop(market, None)
         self._later.pop(market, None)
         self.wait(market, reason)
 
@@ -158,7 +185,7 @@ class LiveSignals:
             if (leader := self._shelf.leader_of(market)) is not None and leader not in self.histories
         }
         idle = {market: "no model deployed" for market in self.histories if self._shelf.of(market) is None}
-        return idle | led | short | self.waiting | self.refused
+        return idle | led | short | self.stepped | self.waiting | self.refused
 
     def _idle(self, market: str) -> bool:
         return market in self.waiting or market in self.refused
@@ -171,6 +198,33 @@ class LiveSignals:
         else:
             self.wait(market, f"bars from {since:%Y-%m-%d %H:%M} on are missing")
             self._on_gap(market, since, until)
+
+    def _crosses(self, market: str, horizon_bars: int, leader: str | None) -> bool:
+        """Whether a decision would look across a step; ``stepped`` says which."""
+        why = self._step(market, horizon_bars * DECISION_BAR)
+        if why is None and leader is not None and (its := self._step(leader, timedelta(0))) is not None:
+            why = f"its leader {leader}: {its}"
+        if why is None:
+            self.stepped.pop(market, None)
+        else:
+            self.stepped[market] = why
+        return why is not None
+
+    def _step(self, market: str, reach: timedelta) -> str | None:
+        """The event or step that a market's bars reach across, or whose time comes within ``reach``."""
+        bars = self.histories[market].frame
+        if bars.is_empty():
+            return None
+        first, known = bars["ts"][0], bars["known_at"][-1]
+        for at in self._events.get(market, ()):
+            if first < at < known + reach:
+                return f"an event at {at:%Y-%m-%d %H:%M} lies within look-back or horizon"
+        found = level_steps(bars, timeframe=DECISION_TIMEFRAME, min_factor=self._min_step, least_after=1)
+        if found.is_empty():
+            return None
+        at, before, after = found.select("ts", "before", "after").row(-1)
+        levels = f"{significant(before, 4)} to {significant(after, 4)}"
+        return f"the price stepped from {levels} at {at:%Y-%m-%d %H:%M}, within the look-back"
 
     def _decide(self, bar: ClosedBar, history: BarHistory, model: ModelInUse, leader: str | None) -> Signal | None:
         bundle, deployed = model.bundle, model.deployed

@@ -111,7 +111,7 @@ def test_gates_block_what_follows_them(location: Location) -> None:
         for spec in checks.check_specs
         if spec.asset_key.to_user_string() not in load_models()
     }
-    warnings = ("frozen_prices", "outliers", "zero_volume", "volume_unit", "second_exchange", "freshness")
+    warnings = ("frozen_prices", "outliers", "level_step", "zero_volume", "volume_unit", "second_exchange", "freshness")
     advisory = [("candles", name) for name in warnings] + [("funding_rates", "funding_gaps")]
     assert checks == dict.fromkeys(advisory, False) | dict.fromkeys(
         [("candles", name) for name in CANDLE_CHECKS if name not in warnings]

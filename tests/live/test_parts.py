@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -270,6 +272,34 @@ def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
     rows = features.compute(decision_bars).filter(pl.col("ts") == bars[need + 5].ts)
     assert signal.probability == shelf.of(MARKET).bundle.predict(rows).item()  # type: ignore[union-attr]
     assert signals.state() == {}
+
+
+def test_nothing_is_decided_across_a_step_of_the_price_or_an_event(
+    settings: Settings, make_bundle: MakeBundle, decision_bars: pl.DataFrame
+) -> None:
+    put_live(settings, make_bundle(settings.bundles_dir))
+    shelf = ModelShelf(settings, lambda *_: None)
+    shelf.refresh()
+    bars, need = closed_bars(decision_bars), features.LOOKBACK_BARS
+
+    def asked(history: list[ClosedBar], newest: ClosedBar, **known: Any) -> tuple[bool, dict[str, str]]:
+        signals = LiveSignals([MARKET], shelf, _Gaps(), cost_bps=0.0, **known)
+        signals.histories[MARKET].merge(history)
+        return signals.on_bar(newest) is not None, signals.state()
+
+    assert asked(bars[:need], bars[need]) == (True, {})
+    tenfold = [replace(b, open=b.open * 10, high=b.high * 10, low=b.low * 10, close=b.close * 10) for b in bars]
+    for row in (need - 500, need):  # long ago, and with the newest bar
+        decided, state = asked((bars[:row] + tenfold[row:])[:need], tenfold[need])
+        assert not decided
+        assert "the price stepped from" in state[MARKET]
+        assert f"at {bars[row].ts:%Y-%m-%d %H:%M}, within the look-back" in state[MARKET]
+    for at in (bars[need - 500].ts, bars[need].known_at + 2 * DECISION_BAR):
+        decided, state = asked(bars[:need], bars[need], events={MARKET: [at]})
+        assert not decided
+        assert state[MARKET] == f"an event at {at:%Y-%m-%d %H:%M} lies within look-back or horizon"
+    gone = [bars[0].ts - DECISION_BAR, bars[need].known_at + timedelta(days=9)]
+    assert asked(bars[:need], bars[need], events={MARKET: gone}) == (True, {})
 
 
 def test_without_a_model_or_with_a_short_history_nothing_is_decided(settings: Settings) -> None:

@@ -55,6 +55,7 @@ def spoilt(candles: pl.DataFrame, fault: str, row: int) -> pl.DataFrame:
             pl.when(run).then(pl.lit(f["close"][row - 1])).otherwise(name).alias(name) for name in PRICES
         ),
         "outliers": lambda f: f.with_columns(scaled(at, 1.25, "high", "close")),
+        "level_step": lambda f: f.with_columns(scaled(row <= ROW, 10.0, *PRICES)),
         "zero_volume": lambda f: f.with_columns(fixed(run, 0.0, "volume")),
         "volume_unit": lambda f: f.with_columns(scaled(row <= ROW, 100.0, "volume")),
     }

@@ -21,7 +21,15 @@ from trading_assets.defs.present import (
 from trading_assets.settings import Settings
 from trading_assets.sources import IngestReport
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import CANDLE_GAPS, CANDLE_REVISIONS, CANDLES, CANDLES_QUARANTINE, TABLES, Table
+from trading_assets.store.tables import (
+    CANDLE_GAPS,
+    CANDLE_REVISIONS,
+    CANDLES,
+    CANDLES_QUARANTINE,
+    MARKET_EVENTS,
+    TABLES,
+    Table,
+)
 
 GROUP = "market_data"
 
@@ -60,6 +68,8 @@ def candles(
     found = windows(context.partition_keys, settings)
     kind, now = Fetch.of(context.run.tags), datetime.now(UTC)
     reports = []
+    for window in found:
+        write_events(store, window, settings)
     for window in cut_to_days(found, context.run.tags):
         reports.append(fetch_window(store, window, settings, kind=kind, now=now, log=context.log.info))
         context.log.info(str(reports[-1]))
@@ -71,6 +81,17 @@ def candles(
         if table is CANDLES:
             described |= {"preview": _newest(store, found[-1], settings)}
         yield dg.MaterializeResult(asset_key=name, metadata=described | facts[name])
+
+
+def write_events(store: Store, window: Window, settings: Settings) -> None:
+    """Make what the settings tell of a window's events the only rows of ``market_events`` there."""
+    rows = [
+        (window.market, event.at, event.kind, event.factor, event.note, event.who)
+        for event in settings.markets[window.market].events
+        if window.start <= event.at < window.end
+    ]
+    frame = pl.DataFrame(rows, schema=MARKET_EVENTS.columns, orient="row")
+    store.replace(MARKET_EVENTS, frame, where={"market": window.market}, start=window.start, end=window.end)
 
 
 def _facts(reports: list[IngestReport]) -> dict[str, Metadata]:

@@ -70,6 +70,7 @@ def _stretch(store: Store, window: Window, settings: Settings, now: datetime) ->
         stored=stored,
         second=second,
         second_name=market.second_exchange or "",
+        events=tuple(event.at for event in market.events),
     )
 
 

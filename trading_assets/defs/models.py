@@ -54,6 +54,8 @@ def walk_forward(
     data = _dataset(context.instance, store, name, settings)
     for partly in data.missing:
         context.log.warning(str(partly))
+    for crossing in data.crossings:
+        context.log.warning(str(crossing))
     result = training.walk_forward(
         data, spec, lambda done, total: context.log.info(f"{name}: fold {done} of {total}"), explained=True
     )
@@ -75,6 +77,7 @@ def walk_forward(
             "dataset_rows": data.frame.height,
             "dataset_markets": _rows_by_market(data),
             **({"missing_inputs": [str(partly) for partly in data.missing]} if data.missing else {}),
+            **({"rows_across_steps": [str(crossing) for crossing in data.crossings]} if data.crossings else {}),
             "configuration": tried,
             "folds": describe_frame(result.folds, FOLDS)["preview"],
             "shap_summary": picture(
@@ -170,6 +173,8 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
         leader=settings.features.leader,
         priced=spec.sample_weights == "attribution",
         drop_ambiguous=settings.labels.ambiguous == "drop",
+        events={market: [event.at for event in one.events] for market, one in settings.markets.items()},
+        min_step=settings.quality.level_step.min_factor,
     )
     bad = quality.not_finite(data.frame, nullable=nullable_features())
     if bad:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from trading_assets.candles import DECISION_TIMEFRAME, TS, require_columns, requ
 from trading_assets.errors import InvalidFrame, ModelError
 from trading_assets.models.hashing import frame_hash
 from trading_assets.models.inputs import PartlyMissing, missing_inputs
+from trading_assets.models.steps import Crossing, Steps, stored_bars, stored_steps, without_crossings
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
 
@@ -46,6 +48,8 @@ class Dataset:
         ``market, known_at, close`` of bars from the first decision on, where return attribution weighs the rows.
     missing
         What was asked for beside bars and is not known in all rows.
+    crossings
+        Rows that were left out, since they look across a step of the price level.
     """
 
     frame: pl.DataFrame
@@ -56,6 +60,7 @@ class Dataset:
     end: datetime
     prices: pl.DataFrame | None = None
     missing: tuple[PartlyMissing, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
 
     @property
     def markets(self) -> tuple[str, ...]:
@@ -95,6 +100,8 @@ def build(
     leader: str | None = None,
     priced: bool = False,
     drop_ambiguous: bool = False,
+    events: Steps = MappingProxyType({}),
+    min_step: float = 1.5,
 ) -> Dataset:
     """Join stored features and labels by market and ts.
 
@@ -119,11 +126,15 @@ def build(
         Whether to read prices too, which the sample weights ``attribution`` need.
     drop_ambiguous
         As for :func:`join`.
+    events, min_step
+        Rows that look across an event of their market, or across a lasting step of its price by at least ``min_step``
+        times, are left out.
 
     Raises
     ------
     ModelError
-        If a market has no labelled rows or nothing of a companion, or the stored features are not those of this code.
+        If a market has no labelled rows or nothing of a companion, the stored features are not those of this code, or
+        all rows look across a step.
     """
     from trading_assets.features import fingerprint
 
@@ -142,11 +153,51 @@ def build(
         drop_ambiguous=drop_ambiguous,
     )
     dataset = replace(dataset, missing=missing)
+    resolutions = dict(labels.sort("ts").group_by("market").agg(pl.col("resolution").last()).iter_rows())
+    dataset = _without_steps(
+        dataset, store, resolutions, events, min_step, since=since, leader=leader if "leader" in companions else None
+    )
     if priced:
         columns = ["market", "known_at", "close"]
         closes = store.read(BARS[DECISION_TIMEFRAME], where=where, start=dataset.frame["ts"][0], columns=columns)
         dataset = replace(dataset, prices=closes)
     return dataset if until is None else dataset.known_by(until)
+
+
+def _without_steps(
+    dataset: Dataset,
+    store: Store,
+    resolutions: dict[str, str],
+    events: Steps,
+    min_step: float,
+    *,
+    since: datetime | None,
+    leader: str | None,
+) -> Dataset:
+    from trading_assets.features import LOOKBACK_BARS
+
+    if leader is not None:
+        resolutions = {leader: next(iter(resolutions.values())), **resolutions}
+    steps = stored_steps(store, resolutions, events, min_factor=min_step, since=since)
+    if not steps:
+        return dataset
+    frame, crossings = without_crossings(
+        dataset.frame,
+        steps,
+        stored_bars(store, steps, since),
+        lookback=LOOKBACK_BARS,
+        horizon=dataset.horizon,
+        leader=leader,
+    )
+    if frame.is_empty():
+        raise ModelError(
+            "; ".join(map(str, crossings)),
+            where="data set",
+            remedy="no row is left: backfill a longer history after the step, or leave the market out",
+        )
+    if not crossings:
+        return dataset
+    return replace(dataset, frame=frame, content_hash=frame_hash(frame), crossings=crossings)
 
 
 def prices_by(prices: pl.DataFrame, moment: datetime) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.quality import clocks, gaps, outliers, runs, shape
+from trading_assets.quality import clocks, gaps, outliers, runs, shape, steps
 from trading_assets.quality.finding import Finding
 from trading_assets.settings.quality import QualitySettings
 
@@ -43,6 +43,8 @@ class Stretch:
         ``ts`` and ``close`` of the second exchange's market over the same time; None where none is configured.
     second_name
         That market.
+    events
+        When the market's told events took effect.
     """
 
     market: str
@@ -56,6 +58,7 @@ class Stretch:
     stored: pl.Series | None = None
     second: pl.DataFrame | None = None
     second_name: str = ""
+    events: tuple[datetime, ...] = ()
 
     @property
     def start(self) -> datetime:
@@ -139,6 +142,14 @@ CANDLE_CHECKS: Final[dict[str, CandleCheck]] = {
         "trading backfill --again once its exchange has mended that",
         lambda it, quality: outliers.outliers(
             it.candles, max_z=quality.outliers.max_z, min_move_pct=quality.outliers.min_move_pct
+        ),
+    ),
+    "level_step": CandleCheck(
+        "No price goes to another level at once and stays there, but where the market's `events` say so.",
+        "tell what it was under `events` of the market in the settings (docs/how-to/market-events.md); rows whose "
+        "look-back or horizon crosses it are left out of training and trading anyway",
+        lambda it, quality: steps.unexplained_steps(
+            it.candles, timeframe=it.timeframe, min_factor=quality.level_step.min_factor, known=it.events
         ),
     ),
     "zero_volume": CandleCheck(

@@ -93,6 +93,7 @@ EXAMPLES: Final = (
     Example("clock_skew", SPOT, 0, 3000, "the clock set back by 150 s", shown=60),
     Example("frozen_prices", SPOT, 0, 6000, "45 bars of one price", _stand_still, shown=150),
     Example("outliers", COARSE, 20500, 3000, "", limits={"outliers": {"max_z": 35.0}}, shown=120),
+    Example("level_step", SPOT, 0, 6000, "ten old coins are one new one", _times(_ROW >= 3000, 10, *PRICES)),
     Example("zero_volume", SPOT, 0, 6000, "75 bars without volume", _times(_RUN, 0, "volume"), shown=200),
     Example(
         "volume_unit",

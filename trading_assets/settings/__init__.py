@@ -5,7 +5,14 @@ Secrets never stand here: exchange keys are read from the environment where they
 """
 
 from trading_assets.secrets import KEYS_PREFIX
-from trading_assets.settings.data import FetchSettings, History, MarketSettings, ScheduleSettings, StoreSettings
+from trading_assets.settings.data import (
+    FetchSettings,
+    History,
+    MarketEvent,
+    MarketSettings,
+    ScheduleSettings,
+    StoreSettings,
+)
 from trading_assets.settings.features import FeatureSettings
 from trading_assets.settings.live import FeedSettings, NodeSettings, RecordSettings, ReplaySettings, RiskSettings
 from trading_assets.settings.origin import carry
@@ -41,6 +48,7 @@ __all__ = [
     "LabelSettings",
     "LightGBMSettings",
     "LogSettings",
+    "MarketEvent",
     "MarketSettings",
     "MlflowSettings",
     "ModelSettings",

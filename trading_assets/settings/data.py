@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import date
-from typing import Self
+from datetime import UTC, date, datetime
+from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from trading_assets.candles import timeframe_minutes
 from trading_assets.errors import SettingsError
 from trading_assets.settings.section import Positive, Section
+
+EventKind = Literal["rename", "split", "redenomination", "contract_size", "delisting"]
 
 
 class History(Section):
@@ -26,6 +28,33 @@ class History(Section):
         return self
 
 
+class MarketEvent(Section):
+    """Something that changed what a market's price or volume means, or ended it."""
+
+    at: AwareDatetime = Field(description="When it took effect: the open of the first candle after it.")
+    kind: EventKind
+    factor: Positive | None = Field(
+        None, description="New price over old price: 0.1 for a split of one coin into ten, 1000 for 1000 to 1."
+    )
+    note: str = Field("", description="Where it was announced, the old name, and the like.")
+    who: str = Field("", description="Who says so.")
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _utc(cls, value: object) -> object:
+        """A day, and a time without a zone, are UTC."""
+        if isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value)
+            except ValueError:
+                return value
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return datetime(value.year, value.month, value.day, tzinfo=UTC)
+        if isinstance(value, datetime):
+            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return value
+
+
 class MarketSettings(Section):
     """One market and the source of its candles."""
 
@@ -35,6 +64,17 @@ class MarketSettings(Section):
         None, description="A perpetual's funding rates: a name under `sources`, or none; empty means its own source."
     )
     second_exchange: str | None = Field(None, description="Another of the markets, the same asset elsewhere.")
+    events: list[MarketEvent] = Field(
+        [], description="Splits, redenominations, renames: no row that looks across one is learnt from or traded."
+    )
+
+    @field_validator("events")
+    @classmethod
+    def _once(cls, value: list[MarketEvent]) -> list[MarketEvent]:
+        keys = [(event.at, event.kind) for event in value]
+        if twice := [f"{at:%Y-%m-%d %H:%M} {kind}" for at, kind in keys if keys.count((at, kind)) > 1]:
+            raise ValueError(f"{twice[0]} is there twice; keep one of them")
+        return sorted(value, key=lambda event: event.at)
 
     @field_validator("timeframe")
     @classmethod

@@ -56,6 +56,12 @@ class Outliers(Advisory):
     min_move_pct: Positive = Field(2.0, description="Smaller ones are never outliers.")
 
 
+class LevelStep(Advisory):
+    """Prices that go to another level at once and stay there."""
+
+    min_factor: float = Field(1.5, gt=1, description="The least ratio of both levels; rows across it are left out.")
+
+
 class VolumeUnit(Advisory):
     """Volumes that change their unit."""
 
@@ -90,6 +96,7 @@ class QualitySettings(Section):
     clock_skew: ClockSkew = ClockSkew()
     frozen_prices: FrozenPrices = FrozenPrices()
     outliers: Outliers = Outliers()
+    level_step: LevelStep = LevelStep()
     zero_volume: ZeroVolume = ZeroVolume()
     volume_unit: VolumeUnit = VolumeUnit()
     second_exchange: SecondExchange = SecondExchange()

@@ -57,6 +57,26 @@ CANDLES_QUARANTINE: Final = Table(
     },
 )
 BARS: Final = {timeframe: _bars(timeframe) for timeframe in ("5m", "15m", "1h", "4h", "1d")}
+MARKET_EVENTS: Final = Table(
+    "market_events",
+    "One event that changed what a market's price or volume means, as the settings tell it.",
+    {
+        "market": pl.String,
+        "ts": TS,
+        "kind": pl.String,  # rename | split | redenomination | contract_size | delisting
+        "factor": pl.Float64,
+        "note": pl.String,
+        "who": pl.String,
+    },
+    ("market", "ts", "kind"),
+    notes={
+        "ts": "when it took effect: the open of the first candle after it",
+        "kind": "rename, split, redenomination, contract_size or delisting",
+        "factor": "new price over old price; prices are stored as they were traded, never multiplied by it",
+        "note": "where it was announced, the old name, and the like",
+        "who": "who says so",
+    },
+)
 CANDLE_REVISIONS: Final = Table(
     "candle_revisions",
     "One stored candle that its source later gave with other values: the old ones and the new ones.",
