@@ -6,7 +6,9 @@ import hashlib
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,10 +18,12 @@ from hypothesis import strategies as st
 
 from trading_assets.errors import InvalidFrame, SourceError
 from trading_assets.settings import FilesSource
-from trading_assets.sources import file_formats
+from trading_assets.sources import file_formats, ingest
 from trading_assets.sources.columns import BINANCE_KLINES
 from trading_assets.sources.files import FileCandles
 from trading_assets.sources.rules import split_valid
+from trading_assets.store import Store
+from trading_assets.store.tables import CANDLE_GAPS, CANDLES
 
 MARKET = "binance:BTC/USDT"
 START = datetime(2025, 1, 31, tzinfo=UTC)
@@ -157,6 +161,29 @@ def test_zips_of_other_months_are_not_opened(tmp_path: Path, plain_candles: Make
     assert read(tmp_path / "*.zip", end=START + A_DAY).equals(candles)
     with pytest.raises(SourceError, match=r"2025-02.zip: cannot be read as a zip of one CSV file"):
         read(tmp_path / "*.zip")
+
+
+def test_a_month_that_cannot_be_read_keeps_no_other_out_of_the_store(
+    store: Store, tmp_path: Path, plain_candles: Make
+) -> None:
+    begins = [datetime(2025, month, 1, tzinfo=UTC) for month in (1, 2, 3, 4)]
+    for begin in (begins[0], begins[2]):
+        zipped(klines(plain_candles(1440, begin), "us"), tmp_path / f"BTCUSDT-1m-{begin:%Y-%m}.zip")
+    (tmp_path / "BTCUSDT-1m-2025-02.zip").write_bytes(b"broken")
+    files = FilesSource(kind="files", paths={MARKET: str(tmp_path / "*.zip")})
+    what: dict[str, Any] = {"market": MARKET, "timeframe": "1m", "start": begins[0], "end": begins[3]}
+    with pytest.raises(SourceError, match=r"2025-02.zip: cannot be read as a zip"):
+        ingest(
+            store,
+            FileCandles.from_settings("recorded", files),
+            **what,
+            now=begins[3],
+            parts=list(pairwise(begins)),
+        )
+    days = store.read(CANDLES)["ts"].dt.truncate("1d").unique().sort().to_list()
+    assert days == [begins[0], begins[2]]
+    failed = store.read(CANDLE_GAPS).filter(pl.col("reason") == "fetch_failure")
+    assert failed.select("ts", "end").rows() == [(begins[1], begins[2])]
 
 
 def test_a_zip_that_holds_another_month_than_its_name_says_is_refused(tmp_path: Path, plain_candles: Make) -> None:
