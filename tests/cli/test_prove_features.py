@@ -65,8 +65,11 @@ def test_honest_features_are_proven(trading, tmp_path):
 def test_the_examples_of_the_how_to_are_proven(trading, tmp_path):
     how_to = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-feature.md").read_text()
     in_the_project, of_ones_own = re.findall(r"```python\n(.*?)```", how_to, re.DOTALL)
-    imports = "from trading_assets.features.windows import rolling_mean\nfeature = registry.feature\n"
-    own = _write(tmp_path / "my_features.py", of_ones_own + imports + in_the_project)
+    here = in_the_project.replace(
+        "from trading_assets.features.registry import feature\n", "feature = registry.feature\n"
+    )
+    assert here != in_the_project
+    own = _write(tmp_path / "my_features.py", of_ones_own + here)
     code, out, _ = trading("prove-features", own, "--replayed", "200")
     assert code == 0
     assert "3 of 3 features proven" in out
