@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nautilus_trader.common import Environment, FileWriterConfig, LoggerConfig, LogLevel
-from nautilus_trader.live import LiveNode
+from nautilus_trader.live import LiveNode, LiveRiskEngineConfig
 from nautilus_trader.model import AccountId, InstrumentId, TraderId
 
 from trading_assets.candles import timeframe_minutes
 from trading_assets.errors import NodeError
 from trading_assets.settings import NodeSettings, Settings
+from trading_assets.strategies.risk import engine_order_rate
 from trading_live.ledger import NAME as LEDGER
 from trading_live.ledger import ledger_factory
 from trading_live.recovery import Recovered
@@ -59,6 +60,7 @@ def build_engine(
         .with_timeout_disconnection_secs(_STOP_S)
         .with_delay_post_stop_secs(_STOP_S)
         .with_reconciliation(bool(recovered.holdings))
+        .with_risk_engine_config(LiveRiskEngineConfig(max_order_submit_rate=engine_order_rate(len(markets))))
         .add_data_client(None, data.factory, data.config)
         .add_simulated_exec_client(None, sandbox.factory, sandbox.config)
     )

@@ -39,6 +39,9 @@ from trading_live.venue_clock import ProgressReports, ReplayClock, VenueView, Wa
 _LOG: Final = structlog.get_logger(__name__)
 _LONGEST_PAUSE_S: Final = 60
 
+_GATHER: Final = timedelta(milliseconds=10)
+"""So long a decision waits for other markets' bars of the same close; what comes during a pass makes the next one."""
+
 OnDecision = Callable[[Signal, str], None]
 
 
@@ -304,7 +307,7 @@ class _Run:
         venue = "replay" if self.replayed else settings.node.venue
         instruments = {market: InstrumentId.from_str(instrument_id(market, venue)) for market in markets}
         node = build_engine(settings, markets, instruments, recovered)
-        gate = RiskGate(settings.node.risk)
+        gate = RiskGate(settings.node.risk, markets=len(markets))
         recovered.restore(gate)
         self.feed = self._new_feed()
         events = {market: [event.at for event in one.events] for market, one in settings.markets.items()}
@@ -339,6 +342,7 @@ class _Run:
                 decision_timeframe=DECISION_TIMEFRAME,
                 execution_timeframe=execution_timeframe(settings, markets),
                 await_execution_bar=not self.replayed,  # the replay sends the finer bar first
+                gather=_GATHER if len(markets) > 1 else None,
                 listen_on_start=False,
             ),
             self.signals,

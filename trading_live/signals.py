@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
 import polars as pl
+import structlog
 
 from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, OHLCV, TS
 from trading_assets.features import LOOKBACK_BARS, warm_up
-from trading_assets.models.decision import decide
+from trading_assets.models.decision import Decision, Question, decide, decide_together
 from trading_assets.precision import significant
 from trading_assets.quality.steps import level_steps
 from trading_assets.strategies.entry import EntryRule
 from trading_assets.strategies.signals import ClosedBar, Signal
 from trading_live.shelf import ModelInUse, ModelShelf
 
+_LOG: Final = structlog.get_logger(__name__)
 _SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "market": pl.String,
     "ts": TS,
@@ -76,6 +79,15 @@ class BarHistory:
         return fresh.height
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A bar on which a model is to decide."""
+
+    bar: ClosedBar
+    model: ModelInUse
+    question: Question
+
+
 class LiveSignals:
     """The node's signal source.
 
@@ -127,29 +139,67 @@ class LiveSignals:
         warm_up()
 
     def on_bar(self, bar: ClosedBar) -> Signal | None:
-        """The deployed model's answer; None without a model, while bars are missing, or for a bar seen before."""
+        """The deployed model's answer on one bar."""
+        return self.on_bars([bar])[0]
+
+    def on_bars(self, bars: Sequence[ClosedBar]) -> list[Signal | None]:
+        """The deployed models' answers on bars that close together, at most one of a market.
+
+        None without a model, while bars are missing, or for a bar seen before.
+        """
+        fresh = [self._keep(bar) for bar in bars]
+        asked = [self._asked(bar) if kept else None for bar, kept in zip(bars, fresh, strict=True)]
+        decisions = iter(self._decide([one for one in asked if one is not None]))
+        answers = [None if one is None else (one, next(decisions)) for one in asked]
+        return [None if answer is None else self._signal(*answer) for answer in answers]
+
+    def _keep(self, bar: ClosedBar) -> bool:
+        """Add a bar to its market's history, and ask for those missing before it; False for one seen before."""
         history = self.histories[bar.market]
         last = history.last
         if last is not None and bar.ts <= last:
-            return None
+            return False
         history.append(bar)
         if last is not None and bar.ts > last + DECISION_BAR:
             self.miss(bar.market, last + DECISION_BAR, bar.ts)
+        return True
+
+    def _asked(self, bar: ClosedBar) -> _Asked | None:
+        """What is to be decided on a bar; None where nothing can be."""
+        history = self.histories[bar.market]
         if self._idle(bar.market) or history.height < history.rows:
             return None
-        leader = self._shelf.leader_of(bar.market)
-        if leader is not None and (self._idle(leader) or leader not in self.histories):
-            return None
-        model = self._shelf.of(bar.market)
-        if model is None:
+        leader, model = self._shelf.leader_of(bar.market), self._shelf.of(bar.market)
+        if model is None or (leader is not None and (self._idle(leader) or leader not in self.histories)):
             return None
         try:
             if self._crosses(bar.market, model.bundle.labels.horizon_bars, leader):
                 return None
-            return self._decide(bar, history, model, leader)
-        except Exception as error:  # whatever it is: a model that fails decides nothing more, and the others go on
-            self._shelf.fail(model, f"it failed on {bar.market}: {type(error).__name__}: {error}")
+        except Exception as error:
+            self._fail(model, bar.market, error)
             return None
+        companions = {} if leader is None else {"leader": self.histories[leader].known_at(bar.known_at)}
+        return _Asked(bar, model, Question(model.bundle, history.frame, companions))
+
+    def _decide(self, asked: Sequence[_Asked]) -> list[Decision | None]:
+        """The models' decisions; where one fails, the others are made one by one."""
+        if len(asked) > 1:
+            try:
+                return list(decide_together([one.question for one in asked]))
+            except Exception as error:
+                _LOG.warning("deciding one by one", error=f"{type(error).__name__}: {error}")
+        return [self._decide_one(one) for one in asked]
+
+    def _decide_one(self, asked: _Asked) -> Decision | None:
+        question = asked.question
+        try:
+            return decide(question.bundle, question.held, question.companions)
+        except Exception as error:  # whatever it is: a model that fails decides nothing more, and the others go on
+            self._fail(asked.model, asked.bar.market, error)
+            return None
+
+    def _fail(self, model: ModelInUse, market: str, error: Exception) -> None:
+        self._shelf.fail(model, f"it failed on {market}: {type(error).__name__}: {error}")
 
     def refuse(self, market: str, reason: str) -> None:
         """Decide nothing on a market as long as this process runs."""
@@ -226,12 +276,10 @@ class LiveSignals:
         levels = f"{significant(before, 4)} to {significant(after, 4)}"
         return f"the price stepped from {levels} at {at:%Y-%m-%d %H:%M}, within the look-back"
 
-    def _decide(self, bar: ClosedBar, history: BarHistory, model: ModelInUse, leader: str | None) -> Signal | None:
-        bundle, deployed = model.bundle, model.deployed
-        companions = {} if leader is None else {"leader": self.histories[leader].known_at(bar.known_at)}
-        decision = decide(bundle, history.frame, companions)
-        if decision.take_profit is None or decision.stop_loss is None:
-            return None  # the market stood still: barriers would be nowhere
+    def _signal(self, asked: _Asked, decision: Decision | None) -> Signal | None:
+        if decision is None or decision.take_profit is None or decision.stop_loss is None:
+            return None  # the model failed, or the market stood still: barriers would be nowhere
+        bar, bundle, deployed = asked.bar, asked.model.bundle, asked.model.deployed
         self.decisions += 1
         return Signal(
             market=bar.market,

@@ -32,7 +32,7 @@ from trading_assets.backtest.slices import MarketRules, decision_bars
 from trading_assets.backtest.stress import stress
 from trading_assets.errors import MissingCandles, ModelError, SettingsError
 from trading_assets.labels import triple_barrier
-from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings
+from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
 
 ONE_SIGNAL = signals((A, 0, 0.7))
@@ -171,6 +171,16 @@ def test_several_markets_share_one_account() -> None:
     assert result.metrics["final_equity"] == pytest.approx(EXACT.starting_balance + result.trades["pnl"].sum())
     equity = EXACT.starting_balance + result.trades["pnl"][:2].sum()
     assert result.trades["quantity"][2] == pytest.approx(0.1 * equity / 103, abs=1e-3)
+
+
+def test_sixty_markets_that_enter_on_one_bar_all_get_their_stop_and_target() -> None:
+    markets = [f"sample:{first}{second}X/USDT:USDT" for first in "ABCDEF" for second in "ABCDEFGHIJ"]
+    frames = {market: candles(flat(100)) for market in markets}
+    small = EXACT.model_copy(update={"position_share": 0.01})
+    result = backtest(signals(*((market, 0, 0.7) for market in markets)), frames, settings=small)
+    assert result.trades["exit_reason"].to_list() == ["time"] * 60
+    usual = backtest(signals(*((market, 0, 0.7) for market in markets)), frames, settings=small, risk=RiskSettings())
+    assert (usual.trades.height, usual.refusals) == (60, {})
 
 
 def test_the_second_signal_waits_while_a_trade_is_open() -> None:

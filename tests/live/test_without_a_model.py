@@ -154,7 +154,7 @@ def test_a_model_that_fails_decides_nothing_more_until_another_version_comes(
     bundle = make_bundle(settings.bundles_dir)
     put_live(settings, bundle)
     shelf.refresh()
-    signals = LiveSignals([MARKET], shelf, lambda *_: None)
+    signals = LiveSignals([MARKET], shelf, lambda *_: None, cost_bps=0.0)
     bars = closed_bars(decision_bars)
     signals.histories[MARKET].merge(bars[: features.LOOKBACK_BARS])
     in_use = shelf.of(MARKET)

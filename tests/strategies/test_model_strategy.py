@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from trading_assets.strategies.entry import EntryRule
 from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
 from trading_assets.strategies.plans import TradePlan
 from trading_assets.strategies.risk import RiskGate
-from trading_assets.strategies.signals import ClosedBar, MemoryJournal, StoredSignals
+from trading_assets.strategies.signals import ClosedBar, MemoryJournal, Signal, StoredSignals
 
 Rows = list[tuple[float, float, float, float]]
 RULES = MarketRules(2, 3)
@@ -163,7 +163,7 @@ def test_a_refusal_names_limit_and_value_and_sends_nothing() -> None:
     desk = Desk(flat(60), risk=GENEROUS.model_copy(update={"max_orders_per_minute": 2}))
     desk.start(ENTRY)
     desk.run(START + timedelta(hours=1))
-    assert desk.actions() == [("refuse", "orders per minute 3 above the limit 2")]
+    assert desk.actions() == [("refuse", "orders per minute 3 above the limit 2 (node.risk.max_orders_per_minute)")]
     assert desk.journal.of("orders") == []
 
 
@@ -387,8 +387,9 @@ class Asked:
     def __init__(self) -> None:
         self.bars: list[tuple[str, int]] = []
 
-    def on_bar(self, bar: ClosedBar) -> None:
-        self.bars.append((bar.market, (bar.known_at - START) // QUARTER))
+    def on_bars(self, bars: Sequence[ClosedBar]) -> list[None]:
+        self.bars += [(bar.market, (bar.known_at - START) // QUARTER) for bar in bars]
+        return [None] * len(bars)
 
 
 def test_a_decision_waits_for_the_bar_beside_it_until_a_later_bar_shows_that_it_does_not_come() -> None:
@@ -404,3 +405,67 @@ def test_a_decision_waits_for_the_bar_beside_it_until_a_later_bar_shows_that_it_
         engine.add_data(to_bars(Feed(market, "15m", RULES, frame), venue="binance"))
     engine.run()
     assert asked.bars == [(B, 1), (A, 1), (B, 2), (A, 2), (A, 3), (B, 4), (A, 4), (B, 5), (A, 5), (B, 6), (A, 6)]
+
+
+class Wanting(Asked):
+    """Wants to enter on every bar; remembers which bars it was asked about together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes: list[list[str]] = []
+
+    def on_bars(self, bars: Sequence[ClosedBar]) -> list[Any]:
+        self.passes.append([bar.market for bar in bars])
+        return [
+            Signal(bar.market, bar.ts, bar.known_at, 0.9, EntryRule(threshold=0.5), 2.0, 1.0, 4, "m") for bar in bars
+        ]
+
+
+class Transactions(MemoryJournal):
+    """Remembers what was written as one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[list[str]] = []
+
+    def record_all(self, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        self.written.append([kind for kind, _ in events])
+        super().record_all(events)
+
+
+def passes(
+    delays_ms: dict[str, int], risk: RiskSettings = GENEROUS, share: float = 0.1
+) -> tuple[Wanting, Transactions]:
+    """One bar of each market, that many milliseconds after its end, in a strategy that gathers them for 10 ms."""
+    engine = make_engine(EXACT, dict.fromkeys(delays_ms, RULES), venue="binance")
+    source, journal = Wanting(), Transactions()
+    settings = ModelStrategyConfig(tuple(delays_ms), share, gather=timedelta(milliseconds=10))
+    engine.add_strategy(ModelStrategy(settings, source, journal, RiskGate(risk)))
+    bars = decision_bars(candles(flat(15)), timeframe="1m", decision_timeframe="15m", until=START + QUARTER)
+    for market, delay in delays_ms.items():
+        late = bars.select(at=pl.col("known_at") - timedelta(seconds=1, milliseconds=-delay)).hstack(bars.drop("ts"))
+        engine.add_data(to_bars(Feed(market, "15m", RULES, late.drop("known_at")), venue="binance"))
+    engine.run()
+    engine.dispose()
+    return source, journal
+
+
+def test_bars_that_close_together_are_decided_in_one_pass_and_written_as_one() -> None:
+    c = "sample:CCC/USDT:USDT"
+    source, journal = passes({A: 0, B: 4, c: 8})
+    assert source.passes == [[A, B, c]]  # all are there: nobody waits any longer
+    assert journal.written[0] == ["signals"] * 3 + ["plans", "orders"] * 3
+    source, _ = passes({A: 0, B: 4, c: 50})
+    assert source.passes == [[A, B]]  # the third came too late, and the data end before its own pass
+
+
+def test_the_orders_of_a_pass_count_before_they_are_sent() -> None:
+    _, journal = passes({A: 0, B: 0}, GENEROUS.model_copy(update={"max_orders_per_minute": 5}))
+    assert [row["action"] for row in journal.of("signals")] == ["enter", "refuse"]
+    assert journal.of("signals")[1]["reason"].startswith("orders per minute 6 above the limit 5 ")
+
+
+def test_the_cash_of_a_pass_is_bound_before_its_entries_are_sent() -> None:
+    _, journal = passes({"sample:AAA/USDT": 0, "sample:BBB/USDT": 0}, share=0.6)
+    assert [row["action"] for row in journal.of("signals")] == ["enter", "refuse"]
+    assert journal.of("signals")[1]["reason"].startswith("not enough cash: 60,0")

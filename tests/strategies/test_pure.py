@@ -108,7 +108,8 @@ def test_stored_signals_answer_only_for_their_market_and_bar() -> None:
 def test_a_notional_above_the_limit_is_refused_with_value_and_limit() -> None:
     gate = RiskGate(LIMITS)
     assert gate.refusal(NOW, 1000.0) is None
-    assert gate.refusal(NOW, 1000.01) == "position notional 1,000.01 above the limit 1,000.00"
+    limit = "1,000.00 (node.risk.max_position_notional)"
+    assert gate.refusal(NOW, 1000.01) == f"position notional 1,000.01 above the limit {limit}"
 
 
 def test_a_days_loss_stops_entries_until_the_next_utc_day() -> None:
@@ -117,7 +118,8 @@ def test_a_days_loss_stops_entries_until_the_next_utc_day() -> None:
     gate.realise(NOW, -129.0)
     assert gate.refusal(NOW, 1.0) is None
     gate.realise(NOW, -1.0)
-    assert gate.refusal(NOW, 1.0) == "daily loss 100.00 on 2025-03-01 UTC reached the limit 100.00"
+    limit = "100.00 (node.risk.max_daily_loss)"
+    assert gate.refusal(NOW, 1.0) == f"daily loss 100.00 on 2025-03-01 UTC reached the limit {limit}"
     midnight = datetime(2025, 3, 2, tzinfo=UTC)
     assert gate.refusal(midnight - SECOND, 1.0) is not None
     assert gate.refusal(midnight, 1.0) is None
@@ -134,7 +136,8 @@ def test_orders_are_counted_in_the_minute_that_ends_now() -> None:
     gate = RiskGate(LIMITS)
     for second in (0, 10, 20):
         gate.order_sent(NOW + second * SECOND)
-    assert gate.refusal(NOW + 30 * SECOND, 1.0) == "orders per minute 4 above the limit 3"
+    limit = "3 (node.risk.max_orders_per_minute)"
+    assert gate.refusal(NOW + 30 * SECOND, 1.0) == f"orders per minute 4 above the limit {limit}"
     assert gate.refusal(NOW + 60 * SECOND, 1.0) is None
     assert gate.refusal(NOW + 60 * SECOND, 1.0, orders=2) is not None
 
@@ -158,3 +161,12 @@ def test_signals_and_limits_load_no_engine() -> None:
     code = f"import sys; from trading_assets.strategies import {modules}; print('nautilus_trader' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(("given", "markets", "limit"), [(None, 1, 10), (None, 40, 127), (15, 40, 15)])
+def test_the_limit_of_orders_grows_with_the_markets_unless_the_settings_say_it(
+    given: int | None, markets: int, limit: int
+) -> None:
+    gate = RiskGate(RiskSettings(max_orders_per_minute=given), markets=markets)
+    assert gate.refusal(NOW, 1.0, orders=limit) is None
+    assert gate.refusal(NOW, 1.0, orders=limit + 1) is not None

@@ -204,7 +204,7 @@ def _replay(
         max_volume_share=settings.max_volume_share,
         taker_fee_bps=settings.market_order_bps,
     )
-    strategy = ModelStrategy(config, signals, journal, RiskGate(risk))
+    strategy = ModelStrategy(config, signals, journal, RiskGate(risk, markets=len(candles)))
     engine = make_engine(settings, rules, venue=_VENUE)
     try:
         engine.add_strategy(strategy)

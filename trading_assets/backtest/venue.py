@@ -28,11 +28,13 @@ from nautilus_trader.model import (
     Venue,
 )
 from nautilus_trader.persistence import BarDataWrangler
+from nautilus_trader.risk import RiskEngineConfig
 
 from trading_assets.backtest.slices import MarketRules
 from trading_assets.candles import Market
 from trading_assets.settings import BacktestSettings
 from trading_assets.strategies.instruments import bar_type, instrument_id, raw_symbol
+from trading_assets.strategies.risk import engine_order_rate
 
 _FIXED_SCALE: Final = 16
 """Decimals of the engine's fixed-point numbers."""
@@ -69,7 +71,8 @@ def make_engine(settings: BacktestSettings, rules: dict[str, MarketRules], *, ve
     (:mod:`trading_assets.strategies.cash`).
     """
     quiet = LoggerConfig(bypass_logging=True)
-    engine = BacktestEngine(BacktestEngineConfig(logging=quiet, run_analysis=True))
+    limits = RiskEngineConfig(max_order_submit_rate=engine_order_rate(len(rules)))
+    engine = BacktestEngine(BacktestEngineConfig(logging=quiet, run_analysis=True, risk_engine=limits))
     at_touch = 1.0 if settings.target_fill == "touch" else 0.0
     quotes = sorted({Market.parse(market).quote for market in rules})
     engine.add_venue(

@@ -5,7 +5,7 @@ Training, backtest and the live node call the same :func:`compute` on the same k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -21,6 +21,7 @@ from trading_assets.features import (
     levels,
     microstructure,
     momentum,
+    newest,
     oscillators,
     regime,
     statistics,
@@ -38,6 +39,7 @@ __all__ = [
     "LOOKBACK_BARS",
     "Feature",
     "compute",
+    "compute_newest",
     "feature_names",
     "fingerprint",
     "nullable_features",
@@ -88,6 +90,26 @@ def compute(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame] | None = 
         Columns, types or order are wrong, or values are null, infinite or negative.
     """
     return engine.compute(bars, REGISTRY, companions)
+
+
+def compute_newest(
+    held: Sequence[pl.DataFrame], companions: Sequence[Mapping[str, pl.DataFrame]] | None = None
+) -> pl.DataFrame:
+    """The newest row of :func:`compute` for each of many markets, in one call; to the bit what each alone gives.
+
+    Parameters
+    ----------
+    held
+        The bars of one market each, at least ``LOOKBACK_BARS`` of them.
+    companions
+        For each market, as :func:`compute` takes them.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row for each market, in the order given.
+    """
+    return newest.compute_newest(held, REGISTRY, companions)
 
 
 def warm_up() -> None:

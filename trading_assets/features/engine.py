@@ -57,7 +57,7 @@ def compute(
     """Compute every feature of ``registry``; see :func:`trading_assets.features.compute`."""
     columns = arrays(bars)
     joined = join(bars, companions or {})
-    plan = registry.planned(_Plan, frozenset(joined))
+    plan = registry.planned(Plan, frozenset(joined))
     lead = plan.lookback - 1
     rows = max(bars.height - lead, 0)
     values = np.empty((len(registry.features), rows))
@@ -80,6 +80,12 @@ def compute(
 
     _side_by_side(compute_pass, range(lead, lead + rows, size))
     keys = pl.DataFrame([bars[name][lead:] for name in KEYS])
+    return framed(keys, registry, values, plan)
+
+
+def framed(keys: pl.DataFrame, registry: Registry, values: Matrix, plan: Plan) -> pl.DataFrame:
+    """Keys and values, one row of ``values`` for each feature, as the frame of features."""
+    rows = values.shape[1]
     if rows <= _FEW:
         values[plan.absent] = np.nan
         if rows and not np.isnan(values[plan.solid]).any():
@@ -87,7 +93,7 @@ def compute(
     return pl.concat([keys, _many_rows(registry, values, plan)], how="horizontal")
 
 
-class _Plan:
+class Plan:
     """What to compute where certain inputs of companions are known, in groups by look-back.
 
     Attributes
@@ -143,7 +149,7 @@ def _few_rows(registry: Registry, values: Matrix) -> pl.DataFrame:
     return pl.DataFrame(values, orient="row", nan_to_null=True).transpose(column_names=list(registry.features))
 
 
-def _many_rows(registry: Registry, values: Matrix, plan: _Plan) -> pl.DataFrame:
+def _many_rows(registry: Registry, values: Matrix, plan: Plan) -> pl.DataFrame:
     """The features' columns around the arrays, not copied; a null where a companion is not there or did not know."""
     import pyarrow as pa
 

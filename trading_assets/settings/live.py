@@ -14,7 +14,9 @@ class RiskSettings(Section):
 
     max_position_notional: Positive = 20_000.0
     max_daily_loss: Positive = 2_000.0
-    max_orders_per_minute: int = Field(10, ge=1)
+    max_orders_per_minute: int | None = Field(
+        None, ge=1, description="Empty: 10, and a round trip's 3 more for each further market."
+    )
 
 
 class FeedSettings(Section):

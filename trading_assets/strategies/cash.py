@@ -50,9 +50,10 @@ class SpotCash:
         cost, free = worth * (1 + self.taker_fee_bps / 1e4), balance() - self._bound()
         return f"{NO_CASH}: {money(cost)} with fees, {money(free)} free" if cost > free else None
 
-    def order(self, market: str, worth: float) -> None:
-        """Note what an entry on its way will cost."""
-        self._ordered[market] = worth * (1 + self.taker_fee_bps / 1e4)
+    def order(self, market: str, worth: float) -> float:
+        """Note what an entry on its way will cost; the cash that it binds."""
+        cost = self._ordered[market] = worth * (1 + self.taker_fee_bps / 1e4)
+        return 0.0 if Market.parse(market).is_derivative else cost
 
     def _bound(self) -> float:
         return sum(self._cost(market, plan) for market, plan in self.trades.open.items())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
 from trading_assets.strategies.instruments import event_time, exact
+from trading_assets.strategies.signals import Signal
 
 _WORDS: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -20,6 +22,23 @@ def status_of(event: Any) -> str:
 @cache
 def _status(name: str) -> str:
     return _WORDS.sub("_", name.removeprefix("Order").removeprefix("Position")).lower()
+
+
+def signal_row(signal: Signal, action: str, reason: str, *, ts: datetime) -> tuple[str, dict[str, Any]]:
+    """A decision, as a ``signals`` event."""
+    return "signals", {
+        "ts": ts,
+        "market": signal.market,
+        "signal_id": signal.signal_id,
+        "bar_ts": signal.ts,
+        "probability": signal.probability,
+        "threshold": signal.threshold,
+        "action": action,
+        "reason": reason,
+        "model": signal.model,
+        "model_version": signal.model_version,
+        "bundle_hash": signal.bundle_hash,
+    }
 
 
 def order_row(event: Any, order: Any, *, market: str, signal_id: str, purpose: str) -> dict[str, Any]:

@@ -78,16 +78,18 @@ class TradeKeeper:
         positions = cache.positions_open(instrument_id=instrument, strategy_id=self._strategy.strategy_id)
         return positions[0] if positions else None
 
-    def enter(self, plan: TradePlan, order: Any, decision: Row) -> None:
-        """Send the entry of a new trade, once the journal has it with the decision that it follows.
+    def enter(self, entries: Sequence[tuple[TradePlan, Any]], decisions: Sequence[Row]) -> None:
+        """Send the entries of new trades, once the journal has them with the decisions of their pass, as one.
 
         Raises
         ------
         NodeError
             If the journal cannot be written; nothing is sent.
         """
-        self._journal.record_all([decision, *self._planned(plan, [(order, "entry")])])
-        self._send(plan, [(order, "entry")])
+        planned = [row for plan, order in entries for row in self._planned(plan, [(order, "entry")])]
+        self._journal.record_all([*decisions, *planned])
+        for plan, order in entries:
+            self._send(plan, [(order, "entry")])
 
     @noted
     def mind(self, market: str, price: float, *, deciding: bool = True) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from nautilus_trader.model import Bar, BarType, InstrumentId, OrderSide, StrategyId
@@ -15,20 +14,18 @@ from nautilus_trader.trading import Strategy, StrategyConfig
 
 from trading_assets.candles import timeframe_delta
 from trading_assets.errors import NodeError
-from trading_assets.precision import money
-from trading_assets.strategies.cash import SpotCash, settled_balance
+from trading_assets.strategies.admission import EntryAdmission
+from trading_assets.strategies.cash import SpotCash
+from trading_assets.strategies.events import signal_row
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.guard import guarded
 from trading_assets.strategies.instruments import bar_type, close_time, event_time, exact, instrument_id
 from trading_assets.strategies.keeper import TradeKeeper
-from trading_assets.strategies.limits import OrderLimits, cut_to_volume
 from trading_assets.strategies.plans import ExitReason, TradePlan
 from trading_assets.strategies.risk import RiskGate
 from trading_assets.strategies.signals import ClosedBar, Journal, Signal, SignalSource
 
 _LOG: Final = logging.getLogger(__name__)
-_ROUND_TRIP_ORDERS: Final = 3
-"""Entry, stop, target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +48,8 @@ class ModelStrategyConfig:
     await_execution_bar
         Whether a decision waits for the finer bar that ends with it: a venue promises no order between the two, and the
         sandbox would fill the entry at the finer bar's price before, which is older than what was decided on.
+    gather
+        How long a decision waits for other markets' bars, so that one pass decides on all; None decides at once.
     listen_on_start
         Whether to subscribe to the bars at once; a node calls ``listen()`` when its history is there.
     close_at
@@ -64,6 +63,7 @@ class ModelStrategyConfig:
     decision_timeframe: str = "15m"
     execution_timeframe: str | None = None
     await_execution_bar: bool = False
+    gather: timedelta | None = None
     listen_on_start: bool = True
     close_at: datetime | None = None
     max_volume_share: float | None = None
@@ -137,8 +137,6 @@ class ModelStrategy(Strategy):
         self._settings = settings
         self._signals = signals
         self._journal = journal
-        self._gate = gate
-        self._blocked = blocked
         self._beside = beside or (lambda _: None)
         self._feed = feed
         self._instruments = {m: InstrumentId.from_str(instrument_id(m, settings.venue)) for m in settings.markets}
@@ -149,8 +147,17 @@ class ModelStrategy(Strategy):
         self._executed: dict[str, datetime] = {}
         self._decided: dict[str, datetime] = {}
         self._early: list[ClosedBar] = []
+        self._gathering = False
         self._trades = TradeKeeper(self, self._instruments, journal, gate, plans)
-        self._cash = SpotCash(self._trades, settings.taker_fee_bps)
+        self._admission = EntryAdmission(
+            self,
+            self._instruments,
+            gate,
+            SpotCash(self._trades, settings.taker_fee_bps),
+            blocked,
+            position_share=settings.position_share,
+            max_volume_share=settings.max_volume_share,
+        )
 
     # -- for the node ---------------------------------------------------------------------------------------------
 
@@ -244,11 +251,37 @@ class ModelStrategy(Strategy):
     # -- deciding -------------------------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
-        """Decide on the bars that need not wait any longer, the leaders before those that read them."""
-        while (ready := next((one for one in self._early if not self._must_wait(one)), None)) is not None:
+        """Decide on the bars that need not wait any longer, or a moment later together with those that come by then."""
+        if not self._gathers():
+            self._decide_all()
+
+    def _gathers(self) -> bool:
+        """Whether to wait for other markets' bars of the same close: many cost little more than one."""
+        ready = sum(not self._must_wait(one) for one in self._early)
+        if self._settings.gather is None or not 0 < ready < len(self._instruments):
+            return False
+        if not self._gathering:
+            self._gathering = True
+            self.clock.set_time_alert("pass", self.clock.utc_now() + self._settings.gather, callback=self._on_gathered)
+        return True
+
+    @guarded
+    def _on_gathered(self, _: Any) -> None:
+        self._gathering = False
+        self._decide_all()
+
+    def _decide_all(self) -> None:
+        while bars := self._ready():
+            self._on_decision_bars(bars)
+
+    def _ready(self) -> list[ClosedBar]:
+        """Take out the bars to decide on next, one of a market, the leaders before those that read them."""
+        bars: dict[str, ClosedBar] = {}
+        while ready := next((one for one in self._early if one.market not in bars and not self._must_wait(one)), None):
             self._early.remove(ready)
             self._decided[ready.market] = ready.known_at
-            self._on_decision_bar(ready)
+            bars[ready.market] = ready
+        return list(bars.values())
 
     def _must_wait(self, closed: ClosedBar) -> bool:
         """Whether a bar that the decision needs is still to come: the finer one that ends with it, another market's."""
@@ -261,83 +294,52 @@ class ModelStrategy(Strategy):
             return False
         return self._trades.now is None or self._trades.now <= closed.known_at
 
-    def _on_decision_bar(self, closed: ClosedBar) -> None:
-        self._trades.mind(closed.market, closed.close)
+    def _on_decision_bars(self, bars: Sequence[ClosedBar]) -> None:
+        """One pass: ask for all signals at once, journal all decisions as one, then send the entries."""
         close_at = self._settings.close_at
-        if close_at is not None and closed.known_at >= close_at and not self._trades.closing:
-            self.flatten("end")
-        signal = self._signals.on_bar(closed)
-        if signal is not None:
-            self._decide(signal, closed)
-
-    def _decide(self, signal: Signal, bar: ClosedBar) -> None:
-        action, reason, quantity = self._verdict(signal, bar)
-        if quantity is not None:
-            try:
-                self._cash.order(signal.market, quantity.as_double() * bar.close)
-                self._enter(signal, quantity, self._decision(signal, action, reason))
-            except NodeError as error:  # of the journal: what it does not hold is not entered
-                action, reason, quantity = "refuse", str(error), None
-        if quantity is None:
-            self._journal.keep_all([self._decision(signal, action, reason)])
+        for closed in bars:
+            self._trades.mind(closed.market, closed.close)
+            if close_at is not None and closed.known_at >= close_at and not self._trades.closing:
+                self.flatten("end")
+        decided: list[tuple[Signal, str, str]] = []
+        entries: list[tuple[TradePlan, Any]] = []
+        self._admission.begin_pass()
+        for signal, bar in zip(self._signals.on_bars(bars), bars, strict=True):
+            if signal is None:
+                continue
+            held = signal.market in self._trades.open
+            action, reason, quantity = self._admission.verdict(signal, bar, held=held, halted=self.halted)
+            decided.append((signal, action, reason))
+            if quantity is not None:
+                entries.append(self._entry(signal, quantity))
+        if decided:
+            decided = self._carry_out(decided, entries)
         if self.on_decision is not None:
-            self.on_decision(signal, action)
+            for signal, action, _ in decided:
+                self.on_decision(signal, action)
 
-    def _decision(self, signal: Signal, action: str, reason: str) -> tuple[str, dict[str, Any]]:
-        return "signals", {
-            "ts": event_time(self.clock.timestamp_ns()),
-            "market": signal.market,
-            "signal_id": signal.signal_id,
-            "bar_ts": signal.ts,
-            "probability": signal.probability,
-            "threshold": signal.threshold,
-            "action": action,
-            "reason": reason,
-            "model": signal.model,
-            "model_version": signal.model_version,
-            "bundle_hash": signal.bundle_hash,
-        }
+    def _carry_out(
+        self, decided: list[tuple[Signal, str, str]], entries: list[tuple[TradePlan, Any]]
+    ) -> list[tuple[Signal, str, str]]:
+        """Journal the decisions and send the entries; what the journal does not hold is not entered."""
+        now = event_time(self.clock.timestamp_ns())
+        if entries:
+            try:
+                self._trades.enter(entries, [signal_row(*one, ts=now) for one in decided])
+            except NodeError as error:
+                decided = [
+                    (one, "refuse", str(error)) if what == "enter" else (one, what, why) for one, what, why in decided
+                ]
+            else:
+                return decided
+        self._journal.keep_all([signal_row(*one, ts=now) for one in decided])
+        return decided
 
-    def _verdict(self, signal: Signal, bar: ClosedBar) -> tuple[str, str, Any]:
-        """Action, reason, and the quantity to buy where the action is ``enter``."""
-        if not signal.enters:
-            return "hold", signal.reason, None
-        if signal.market in self._trades.open:
-            return "hold", "a trade is open", None
-        if self.halted is not None:
-            return "refuse", f"halted: {self.halted}", None
-        if self._blocked is not None and (why := self._blocked(signal)) is not None:
-            return "refuse", why, None
-        instrument = self.cache.instrument(self._instruments[signal.market])
-        if instrument is None:
-            return "refuse", f"{self._instruments[signal.market]} is not known to the venue", None
-        limits = OrderLimits.of(instrument)
-        share = self._settings.position_share * self._equity(instrument)
-        notional = min(share, self._gate.limits.max_position_notional)
-        quantity, cut = cut_to_volume(
-            limits.whole_steps(notional / bar.close), bar.volume, self._settings.max_volume_share, limits
-        )
-        stop, target = bar.close * (1 - signal.stop_loss_pct / 100), bar.close * (1 + signal.take_profit_pct / 100)
-        if (denial := limits.refusal(quantity, bar.close, stop=stop, target=target)) is not None:
-            return "refuse", f"{cut}: {denial}" if cut else f"{denial}, for {money(notional)}", None
-        worth, balance = quantity * bar.close, partial(settled_balance, self.portfolio, instrument)
-        if (refusal := self._cash.refusal(signal.market, worth, balance)) is not None:
-            return "refuse", refusal, None
-        if (refusal := self._gate.refusal(bar.known_at, worth, orders=_ROUND_TRIP_ORDERS)) is not None:
-            return "refuse", refusal, None
-        return "enter", f"{signal.reason}; {cut}" if cut else signal.reason, instrument.make_qty(quantity)
-
-    def _enter(self, signal: Signal, quantity: Any, decision: tuple[str, dict[str, Any]]) -> None:
+    def _entry(self, signal: Signal, quantity: Any) -> tuple[TradePlan, Any]:
         tags = [f"signal:{signal.signal_id}", "purpose:entry"]
         order = self.order_factory.market(self._instruments[signal.market], OrderSide.BUY, quantity, tags=tags)
         order_id, length = order.client_order_id.value, self._bar_length
-        plan = TradePlan.of(signal, bar_length=length, quantity=quantity.as_double(), entry_order_id=order_id)
-        self._trades.enter(plan, order, decision)
-
-    def _equity(self, instrument: Any) -> float:
-        """Balance and open positions at their last price; the account object would come with its whole history."""
-        equity = self.portfolio.equity(instrument.id.venue).get(instrument.quote_currency)
-        return float(equity.as_double()) if equity is not None else 0.0
+        return TradePlan.of(signal, bar_length=length, quantity=quantity.as_double(), entry_order_id=order_id), order
 
     def _bars(self, timeframe: str) -> dict[BarType, str]:
         return {BarType.from_str(bar_type(str(iid), timeframe)): market for market, iid in self._instruments.items()}

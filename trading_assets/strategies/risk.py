@@ -9,7 +9,21 @@ from typing import Final
 from trading_assets.precision import money
 from trading_assets.settings import RiskSettings
 
+ROUND_TRIP_ORDERS: Final = 3
+"""Entry, stop, target."""
+
 _MINUTE: Final = timedelta(minutes=1)
+_FEW_ORDERS: Final = 10
+"""Of one market in a minute: three round trips and a close. More is a fault, not trading."""
+
+
+def engine_order_rate(markets: int) -> str:
+    """The engine's own limit of orders a second, wide enough that it never denies a stop: the gate limits entries.
+
+    >>> engine_order_rate(60)
+    '600/00:00:01'
+    """
+    return f"{max(100, 10 * markets)}/00:00:01"
 
 
 class RiskGate:
@@ -19,6 +33,8 @@ class RiskGate:
     ----------
     limits
         Maximum notional of one market's position, maximum realised loss of one UTC day, maximum orders per minute.
+    markets
+        How many are traded: where the settings do not say how many orders a minute may have, it grows with them.
 
     Notes
     -----
@@ -26,8 +42,10 @@ class RiskGate:
     now.
     """
 
-    def __init__(self, limits: RiskSettings) -> None:
+    def __init__(self, limits: RiskSettings, *, markets: int = 1) -> None:
         self.limits = limits
+        given = limits.max_orders_per_minute
+        self.max_orders_per_minute = _FEW_ORDERS + ROUND_TRIP_ORDERS * (markets - 1) if given is None else given
         self._orders: deque[datetime] = deque()
         self._day: date | None = None
         self._realised = 0.0
@@ -46,13 +64,16 @@ class RiskGate:
         """
         limits = self.limits
         if notional > limits.max_position_notional:
-            return f"position notional {money(notional)} above the limit {money(limits.max_position_notional)}"
+            limit = f"{money(limits.max_position_notional)} (node.risk.max_position_notional)"
+            return f"position notional {money(notional)} above the limit {limit}"
         loss = -self.realised(now)
         if loss >= limits.max_daily_loss:
-            return f"daily loss {money(loss)} on {now:%Y-%m-%d} UTC reached the limit {money(limits.max_daily_loss)}"
+            limit = f"{money(limits.max_daily_loss)} (node.risk.max_daily_loss)"
+            return f"daily loss {money(loss)} on {now:%Y-%m-%d} UTC reached the limit {limit}"
         count = self.orders_in_minute(now) + orders
-        if count > limits.max_orders_per_minute:
-            return f"orders per minute {count} above the limit {limits.max_orders_per_minute}"
+        if count > self.max_orders_per_minute:
+            limit = f"{self.max_orders_per_minute} (node.risk.max_orders_per_minute)"
+            return f"orders per minute {count} above the limit {limit}"
         return None
 
     def order_sent(self, now: datetime) -> None:

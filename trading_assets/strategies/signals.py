@@ -96,8 +96,11 @@ class Signal:
 class SignalSource(Protocol):
     """Answers on closed decision bars."""
 
-    def on_bar(self, bar: ClosedBar) -> Signal | None:
-        """The signal of this bar; None where there is nothing to say (no model, warm-up, missing bars)."""
+    def on_bars(self, bars: Sequence[ClosedBar]) -> Sequence[Signal | None]:
+        """The signal of each bar, at most one of a market, leaders before those that read them.
+
+        None where there is nothing to say (no model, warm-up, missing bars).
+        """
         ...
 
 
@@ -183,6 +186,10 @@ class StoredSignals:
             model_version=model_version,
             bundle_hash=bundle_hash,
         )
+
+    def on_bars(self, bars: Sequence[ClosedBar]) -> list[Signal | None]:
+        """The stored prediction of each bar."""
+        return [self.on_bar(bar) for bar in bars]
 
     def on_bar(self, bar: ClosedBar) -> Signal | None:
         """The stored prediction of this bar."""
