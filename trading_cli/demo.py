@@ -178,16 +178,17 @@ def _markets(settings: Settings, model: str) -> list[str]:
 
 
 def _closing_screen(settings: Settings, seconds: float) -> Panel:
-    reports = sorted(settings.reports_dir.glob("*.html"), key=lambda file: file.stat().st_mtime)
+    from trading_assets.backtest.reports import reports
+
     lines = [
         f"Done in {seconds:.0f} s. All results above rest on "
         + ("[yellow]synthetic[/] candles." if synthetic_note(list(settings.markets)) else "your candles."),
         "",
         "make ui                             the asset graph, checks and runs: http://localhost:3000",
-        ".venv/bin/trading report --open     the newest backtest report",
+        ".venv/bin/trading report --open     the backtest report of a model that trades",
         ".venv/bin/trading models            the registry",
         ".venv/bin/trading status            the node and its positions",
         '.venv/bin/trading sql "SELECT * FROM trades"   any table; docs/reference/tables.md',
     ]
-    lines += ["", *(f"report  {file}" for file in reports[-len(settings.models) :])]
+    lines += ["", *(f"report  {one.file}" for one in reports(settings.reports_dir)[-len(settings.models) :])]
     return Panel("\n".join(lines), title="What to open next", expand=False)

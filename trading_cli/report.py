@@ -1,4 +1,4 @@
-"""`trading report`: where the newest backtest report is."""
+"""`trading report`: where the backtest report of a model's version is."""
 
 from __future__ import annotations
 
@@ -7,25 +7,47 @@ from typing import Annotated
 
 import typer
 
+from trading_assets.backtest.reports import most_wanted, reports
 from trading_assets.errors import TradingError
-from trading_assets.settings import load_settings
+from trading_assets.settings import Settings, load_settings
 
 
 def report(
-    model: Annotated[str | None, typer.Argument(help="A model; default: the newest report of any.")] = None,
+    model: Annotated[str | None, typer.Argument(help="A model; default: any.")] = None,
+    version: Annotated[
+        int | None, typer.Option(help="A version; default: the one that trades, else the newest approved, else any.")
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="List all of them, the newest last.")] = False,
 ) -> None:
-    """Print (or open) the newest backtest report."""
+    """Print (or open) the backtest report of the version that trades."""
     settings = load_settings()
-    found = sorted(
-        settings.reports_dir.glob(f"{model or '*'}.html"), key=lambda path: (path.stat().st_mtime, path.name)
-    )
+    kept = reports(settings.reports_dir)
+    found = [one for one in kept if model in (None, one.model) and version in (None, one.version)]
     if not found:
+        asked = (f" of model {model!r}" if model else "") + (f" version {version}" if version else "")
         raise TradingError(
-            f"no report{f' of model {model!r}' if model else ''}",
+            f"no report{asked}",
             where=str(settings.reports_dir),
-            remedy="run `trading demo` or materialize `backtest` in the UI",
+            remedy="see `trading report --all`" if kept else "run `trading demo` or materialize `backtest` in the UI",
         )
-    typer.echo(found[-1])
+    statuses = _statuses(settings)
+    if all_:
+        for one in found:
+            typer.echo(f"{one.model} {one.version} {statuses.get((one.model, one.version), 'unknown')} {one.file}")
+        return
+    wanted = most_wanted(found, statuses)
+    status = statuses.get((wanted.model, wanted.version), "not in the registry")
+    typer.echo(f"{wanted.model} version {wanted.version} ({status})", err=True)
+    typer.echo(wanted.file)
     if open_:
-        webbrowser.open(found[-1].as_uri())
+        webbrowser.open(wanted.file.as_uri())
+
+
+def _statuses(settings: Settings) -> dict[tuple[str, int], str]:
+    """(model, version) -> status, as the runs left it in the store."""
+    from trading_assets.store import configured_store
+    from trading_assets.store.tables import MODEL_VERSIONS
+
+    known = configured_store(settings).read(MODEL_VERSIONS, columns=["model", "version", "status"])
+    return {(model, version): status for model, version, status in known.iter_rows()}

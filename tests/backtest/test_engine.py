@@ -214,7 +214,7 @@ def test_the_frames_fit_their_tables() -> None:
     for frame, table in (
         (result.trades, TRADES),
         (result.equity, EQUITY),
-        (result.metrics_frame("m"), BACKTEST_METRICS),
+        (result.metrics_frame("m", 1), BACKTEST_METRICS),
     ):
         assert dict(frame.schema) == {
             name: pl.DataFrame(schema={name: t}).schema[name] for name, t in table.columns.items()

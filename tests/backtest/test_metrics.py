@@ -20,13 +20,13 @@ DAY = timedelta(days=1)
 
 
 def equity(*values: float) -> pl.DataFrame:
-    rows = [("m", START + n * DAY, value, 0.0) for n, value in enumerate(values)]
+    rows = [("m", 1, START + n * DAY, value, 0.0) for n, value in enumerate(values)]
     return pl.DataFrame(rows, schema=EQUITY.columns, orient="row")
 
 
 def trades(*pnl: float, hours: float = 6.0) -> pl.DataFrame:
     rows = [
-        ("m", n, "x:A/USDT", "long", START, 0.6, START + n * DAY, START + n * DAY + timedelta(hours=hours),
+        ("m", 1, n, "x:A/USDT", "long", START, 0.6, START + n * DAY, START + n * DAY + timedelta(hours=hours),
          100.0, 100.0 + p, 1.0, 0.25, p, p / 100, "time")
         for n, p in enumerate(pnl)
     ]  # fmt: skip

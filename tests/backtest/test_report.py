@@ -59,7 +59,7 @@ def page(result: BacktestResult, folder: Path, **changes: Any) -> str:
         "folds": None,
         "provenance": Provenance("d" * 64, "0.1.0", "run-1"),
         "created_at": NOW,
-        "folder": folder,
+        "file": folder / "test.html",
     }
     return render(result, **(arguments | changes)).read_text(encoding="utf-8")
 

@@ -7,6 +7,12 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +20,15 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+import uvicorn
 from dagster._core.remote_origin import CodeLocationOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 from dagster_graphql.test.utils import execute_dagster_graphql
+from dagster_webserver.app import create_app_from_workspace_process_context
 
 from tests.defs.small import LENIENT, SYNA, Location, Undisturbed, copy_of
+from trading_assets.backtest.reports import report_address, report_file
 from trading_assets.errors import SettingsError
 from trading_assets.home import dagster_environment, within
 from trading_assets.settings import PROJECT_ROOT
@@ -211,6 +220,48 @@ def test_a_killed_run_is_buried_once_but_not_its_repetition_by_the_ui(location: 
 
     statuses = {run.run_id: run.status for run in location.launch.open_instance(settings).get_runs()}
     assert statuses == {killed.run_id: dg.DagsterRunStatus.FAILURE, repeated.run_id: started}
+
+
+def test_the_webserver_hands_out_reports_and_nothing_beside_them(location: Location, tmp_path: Path) -> None:
+    settings = location.settings(tmp_path)
+    page = report_file(settings.reports_dir, "syna", 3)
+    page.parent.mkdir(parents=True)
+    page.write_text("the report")
+    (settings.data_dir / "secret.html").write_text("no report")
+    with within(dagster_environment(settings)), _webserver(settings) as address:
+        with urllib.request.urlopen(address + report_address("syna", 3)) as answer:
+            assert answer.read() == b"the report"
+            assert answer.headers["content-type"].startswith("text/html")
+        assert _status(address + report_address("syna", 4)) == 404
+        for hidden in ("/logs/reports/%2e%2e/secret/html", "/logs/reports/..%2f..%2fsecret/html"):
+            assert _status(address + hidden) >= 400
+
+
+def _status(address: str) -> int:
+    try:
+        with urllib.request.urlopen(address) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@contextmanager
+def _webserver(settings: Any) -> Iterator[str]:
+    """Dagster's own webserver, without a code location, in a thread."""
+    workspace = WorkspaceProcessContext(_of_the_ui(settings), workspace_load_target=None)
+    app = create_app_from_workspace_process_context(workspace)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def _code_location() -> CodeLocationOrigin:

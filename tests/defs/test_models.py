@@ -103,8 +103,8 @@ def test_a_run_leaves_its_tables_its_pictures_and_its_report(trained: Trained) -
     assert shown["dagster/row_count"] == store.read(TRADES, where={"model": "syna"}).height
     assert "data:image/png;base64" in str(shown["equity"])
     assert "data:image/png;base64" in str(metadata(trained.approved, "walk_forward")["auc_by_fold"])
-    assert str(shown["report"]).startswith("file:")
-    page = (trained.settings.reports_dir / "syna.html").read_text()
+    assert shown["report"] == "/logs/reports/syna/1/html"
+    page = (trained.settings.reports_dir / "syna" / "1.html").read_text()
     assert "SYNTHETIC" in page
     for asset in ("walk_forward", "candidate", "backtest", "approved"):
         assert "SYNTHETIC" in str(metadata(trained.approved, asset)["data"]), asset
@@ -138,6 +138,14 @@ def test_a_candidate_that_learnt_from_other_data_than_was_judged_is_not_approved
     assert "different data sets" in reason(result, location)
 
 
+def of_version(settings: Settings, version: int) -> dict[str, int]:
+    """Table -> hash of its rows of a version of the model syna."""
+    where: dict[str, str | int] = {"model": "syna", "version": version}
+    store = open_store(settings.store_url)
+    frames = {table.name: store.read(table, where=where) for table in (TRADES, EQUITY, BACKTEST_METRICS)}
+    return {name: frame.hash_rows().sum() for name, frame in frames.items() if frame.height}
+
+
 def test_a_candidate_that_no_backtest_followed_is_not_approved(
     location: Location, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
@@ -149,7 +157,15 @@ def test_a_candidate_that_no_backtest_followed_is_not_approved(
         assert location.run(settings, "retrain", instance=instance, partition="syna").success
         assert location.materialize(changed, candidate, instance=instance, partition="syna").success
         result = location.materialize(changed, approved, instance=instance, partition="syna")
-    assert "the newest backtest was made for version 1, the candidate is version 2" in reason(result, location)
+        assert "the newest backtest was made for version 1, the candidate is version 2" in reason(result, location)
+
+        kept = of_version(settings, 1)
+        backtest = location.module("evaluation").backtest
+        assert location.materialize(changed, backtest, instance=instance, partition="syna").success
+    assert all(height for height in kept.values())
+    assert of_version(settings, 1) == kept, "what the deployed version did stays beside what was tried after it"
+    assert of_version(settings, 2).keys() == kept.keys()
+    assert sorted(page.name for page in (settings.reports_dir / "syna").iterdir()) == ["1.html", "2.html"]
 
 
 def test_a_backtest_with_another_threshold_than_the_candidates_approves_nothing(

@@ -113,7 +113,10 @@ def test_columns_choose_and_order_what_comes_back(store: Store) -> None:
     assert store.read(CANDLES, columns=["close", "ts"]).columns == ["close", "ts"]
     constant = store.read(CANDLES, where={"market": "x:A/B"}, columns=["market"])
     assert constant.to_dict(as_series=False) == {"market": ["x:A/B"] * 3}
-    store.upsert(BACKTEST_METRICS, pl.DataFrame({"model": ["m"], "metric": ["sharpe"], "value": [1.5]}))
+    store.upsert(
+        BACKTEST_METRICS,
+        pl.DataFrame({"model": ["m"], "version": pl.Series([1], dtype=pl.Int32), "metric": ["sharpe"], "value": [1.5]}),
+    )
     only_key = store.read(BACKTEST_METRICS, where={"model": "m", "metric": "sharpe"}, columns=["model"])
     assert only_key.to_dict(as_series=False) == {"model": ["m"]}
 

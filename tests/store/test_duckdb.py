@@ -46,7 +46,9 @@ def store(path: Path) -> DuckDBStore:
 
 
 def metrics(value: float = 1.0) -> pl.DataFrame:
-    return pl.DataFrame({"model": ["m"], "metric": ["sharpe"], "value": [value]})
+    return pl.DataFrame(
+        {"model": ["m"], "version": pl.Series([1], dtype=pl.Int32), "metric": ["sharpe"], "value": [value]}
+    )
 
 
 @contextmanager
@@ -140,7 +142,9 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(store: DuckDBStore, 
 
 
 def test_a_truncated_file_is_named(store: DuckDBStore) -> None:
-    rows = pl.DataFrame({"model": [f"m{i}" for i in range(200_000)], "metric": "x", "value": range(200_000)})
+    rows = pl.DataFrame(
+        {"model": [f"m{i}" for i in range(200_000)], "metric": "x", "value": range(200_000)}
+    ).with_columns(version=pl.lit(1, pl.Int32))
     store.upsert(BACKTEST_METRICS, rows.cast({"value": pl.Float64}))
     os.truncate(store.path, store.path.stat().st_size // 2)
     with pytest.raises(StoreError, match=r"market.duckdb: not a sound DuckDB file.*restore a copy"):
@@ -236,11 +240,21 @@ def test_a_waiting_writer_goes_before_new_readers() -> None:
 
 def test_tables_replaced_together_all_change_or_none_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def metrics(model: str, value: float) -> tuple[Table, pl.DataFrame]:
-        return BACKTEST_METRICS, pl.DataFrame({"model": [model], "metric": ["sharpe"], "value": [value]})
+        return BACKTEST_METRICS, pl.DataFrame(
+            {"model": [model], "version": pl.Series([1], dtype=pl.Int32), "metric": ["sharpe"], "value": [value]}
+        )
 
     def curve(model: str, value: float) -> tuple[Table, pl.DataFrame]:
         day = pl.Series([datetime(2025, 1, 1, tzinfo=UTC)], dtype=TS)
-        return EQUITY, pl.DataFrame({"model": [model], "ts": day, "equity": [value], "drawdown": [0.0]})
+        return EQUITY, pl.DataFrame(
+            {
+                "model": [model],
+                "version": pl.Series([1], dtype=pl.Int32),
+                "ts": day,
+                "equity": [value],
+                "drawdown": [0.0],
+            }
+        )
 
     def values() -> tuple[list[float], list[float]]:
         return store.read(BACKTEST_METRICS)["value"].to_list(), store.read(EQUITY)["equity"].to_list()

@@ -30,7 +30,9 @@ def store() -> PostgresStore:
 
 
 def metrics(value: float = 1.0, model: str = "m") -> pl.DataFrame:
-    return pl.DataFrame({"model": [model], "metric": ["sharpe"], "value": [value]})
+    return pl.DataFrame(
+        {"model": [model], "version": pl.Series([1], dtype=pl.Int32), "metric": ["sharpe"], "value": [value]}
+    )
 
 
 @contextmanager
@@ -147,7 +149,9 @@ def test_replaces_at_the_same_time_leave_the_rows_of_one_of_them(store: Postgres
     def curve(first: int, value: float) -> pl.DataFrame:
         start = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=first)
         days = pl.datetime_range(start, start + timedelta(days=50), "1d", closed="left", time_unit="us", eager=True)
-        return pl.DataFrame({"ts": days}).select(model=pl.lit("m"), ts="ts", equity=pl.lit(value), drawdown=pl.lit(0.0))
+        return pl.DataFrame({"ts": days}).select(
+            model=pl.lit("m"), version=pl.lit(1, pl.Int32), ts="ts", equity=pl.lit(value), drawdown=pl.lit(0.0)
+        )
 
     with ThreadPoolExecutor(4) as threads:
         for _ in range(3):

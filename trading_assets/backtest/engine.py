@@ -62,9 +62,9 @@ class BacktestResult:
     candles: int = 0
     bars: int = 0
 
-    def metrics_frame(self, model: str) -> pl.DataFrame:
+    def metrics_frame(self, model: str, version: int) -> pl.DataFrame:
         """The metrics as rows of the ``backtest_metrics`` table."""
-        rows = [(model, name, value) for name, value in self.metrics.items()]
+        rows = [(model, version, name, value) for name, value in self.metrics.items()]
         return pl.DataFrame(rows, schema=BACKTEST_METRICS.columns, orient="row")
 
 
@@ -78,6 +78,7 @@ def run_backtest(
     settings: BacktestSettings,
     risk: RiskSettings,
     name: str = "",
+    version: int = 0,
 ) -> BacktestResult:
     """Trade predictions with :class:`~trading_assets.strategies.model_strategy.ModelStrategy`.
 
@@ -104,6 +105,8 @@ def run_backtest(
         Costs and capital; the limits that the node has too.
     name
         The model's name in the frames.
+    version
+        Its version there; 0 for none.
 
     Raises
     ------
@@ -147,7 +150,7 @@ def run_backtest(
     balance = settings.starting_balance
     equity = ledger.daily_equity(trips, closes, starting_balance=balance, start=start, end=end)
     _reconcile(trips, statistics.pop("balance"), balance)
-    trades = trips.with_columns(model=pl.lit(name)).select(*TRADES.columns)
+    trades = trips.with_columns(model=pl.lit(name), version=pl.lit(version, pl.Int32)).select(*TRADES.columns)
     refusals = _refusals(journal)
     figures = metrics.compute(trades, equity, starting_balance=balance, markets=len(markets), start=start, end=end) | {
         "refused": float(sum(refusals.values())),
@@ -155,7 +158,7 @@ def run_backtest(
     }
     return BacktestResult(
         trades=trades,
-        equity=equity.with_columns(model=pl.lit(name)).select(*EQUITY.columns),
+        equity=equity.with_columns(model=pl.lit(name), version=pl.lit(version, pl.Int32)).select(*EQUITY.columns),
         metrics=figures,
         start=start,
         end=end,

@@ -76,9 +76,9 @@ def render(
     weights: pl.DataFrame | None = None,
     provenance: Provenance,
     created_at: datetime,
-    folder: Path,
+    file: Path,
 ) -> Path:
-    """Write ``<model>.html`` into ``folder``; a reader never sees half of it.
+    """Write the page; a reader never sees half of it.
 
     Parameters
     ----------
@@ -96,6 +96,8 @@ def render(
         The ``feature_importance`` table of the model.
     created_at
         Printed; UTC.
+    file
+        Where to.
 
     Returns
     -------
@@ -140,7 +142,7 @@ def render(
         provenance=_provenance(provenance),
         created_at=created_at,
     )
-    return _write(folder / f"{model}.html", page)
+    return _write(file, page)
 
 
 def metric_row(result: BacktestResult, name: str) -> dict[str, str]:

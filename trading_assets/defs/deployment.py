@@ -14,6 +14,7 @@ from trading_assets.defs.versions import required, traded_with
 from trading_assets.errors import ModelError
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
+from trading_assets.store.migration import up_to_date
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, MODEL_VERSIONS, PREDICTIONS, TRIAL_RETURNS
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def approved(
     name = context.partition_key
     trained = required(context.instance, "candidate", name)
     registry, version = Registry(settings), trained.version
-    _check_gates(store, settings, name, version, registry)
     _check_same_data(context.instance, name)
+    _check_gates(store, settings, name, version, registry)
     known = registry.get(name, version)
     held = _check_same_settings(known, settings)
     _check_same_research(context.instance, store, settings, held)
@@ -126,8 +127,8 @@ def _check_gates(store: Store, settings: Settings, model: str, version: int, reg
     from trading_assets.backtest.metrics import daily_returns
     from trading_assets.backtest.scrutiny import deflated, others, remembered
 
-    where = {"model": model}
-    metrics = dict(store.read(BACKTEST_METRICS, where=where).select("metric", "value").iter_rows())
+    where: dict[str, str | int] = {"model": model, "version": version}
+    metrics = dict(up_to_date(store).read(BACKTEST_METRICS, where=where).select("metric", "value").iter_rows())
     equity = store.read(EQUITY, where=where)["equity"].to_list()
     returns = daily_returns(equity, settings.backtest.starting_balance)
     markets = settings.models[model].markets

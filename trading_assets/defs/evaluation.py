@@ -15,7 +15,6 @@ from trading_assets.defs.present import (
     RESEARCH_TEAM,
     asset_metadata,
     describe_frame,
-    link,
     measured,
     origin,
     origin_tags,
@@ -24,9 +23,10 @@ from trading_assets.defs.present import (
     synthetic_markets,
 )
 from trading_assets.defs.verdicts import selected
-from trading_assets.defs.versions import required, traded_with
+from trading_assets.defs.versions import backtested, required, traded_with
 from trading_assets.settings import BacktestSettings, Settings
 from trading_assets.store.contract import Store
+from trading_assets.store.migration import up_to_date
 from trading_assets.store.tables import (
     BACKTEST_METRICS,
     CANDLES,
@@ -72,18 +72,20 @@ def backtest(
     """The walk-forward's predictions traded by the live strategy class with fees, slippage and latency."""
     from trading_assets.backtest import plots
     from trading_assets.backtest.entries import remarks
+    from trading_assets.backtest.reports import report_address
     from trading_assets.backtest.scrutiny import trial_rows
     from trading_assets.models.hashing import frame_hash
     from trading_assets.strategies.entry import EntryRule
 
     name, spec = context.partition_key, settings.models[context.partition_key]
-    predictions = store.read(PREDICTIONS, where={"model": name})
-    result = _trade(predictions, name, settings, store)
+    predictions = up_to_date(store).read(PREDICTIONS, where={"model": name})
     version = required(context.instance, "candidate", name).version
+    result = _trade(predictions, name, version, settings, store)
     result = _scrutinised(result, predictions, name, version, settings, store)
-    metrics = result.metrics_frame(name)
+    metrics = result.metrics_frame(name, version)
     store.replace_together(
-        [(TRADES, result.trades), (EQUITY, result.equity), (BACKTEST_METRICS, metrics)], where={"model": name}
+        [(TRADES, result.trades), (EQUITY, result.equity), (BACKTEST_METRICS, metrics)],
+        where={"model": name, "version": version},
     )
     trial = trial_rows(
         result.equity, model=name, version=version, markets=spec.markets, balance=settings.backtest.starting_balance
@@ -99,7 +101,7 @@ def backtest(
     return dg.MaterializeResult(
         metadata={
             **origin(spec.markets),
-            "report": link(page),
+            "report": dg.MetadataValue.url(report_address(name, version)),
             "report_file": dg.MetadataValue.path(str(page)),
             "equity": picture(curve, "equity and drawdown"),
             "version": version,
@@ -113,7 +115,7 @@ def backtest(
     )
 
 
-def _trade(predictions: pl.DataFrame, model: str, settings: Settings, store: Store) -> "BacktestResult":
+def _trade(predictions: pl.DataFrame, model: str, version: int, settings: Settings, store: Store) -> "BacktestResult":
     """Run the backtest over the candles from the first prediction on, and once more with stressed fills."""
     from trading_assets.backtest.engine import run_backtest
     from trading_assets.backtest.stress import stress
@@ -136,6 +138,7 @@ def _trade(predictions: pl.DataFrame, model: str, settings: Settings, store: Sto
             settings=costs,
             risk=settings.node.risk,
             name=model,
+            version=version,
         )
 
     result = run(settings.backtest)
@@ -173,8 +176,9 @@ def _report(
     settings: Settings,
     store: Store,
 ) -> Path:
-    """Write the model's report page."""
+    """Write the report page of the model's version."""
     from trading_assets.backtest import gates, report
+    from trading_assets.backtest.reports import report_file
     from trading_assets.models.code_version import code_version
     from trading_assets.strategies.entry import EntryRule
 
@@ -202,7 +206,7 @@ def _report(
             model_version=str(trained.version),
         ),
         created_at=datetime.now(UTC),
-        folder=settings.reports_dir,
+        file=report_file(settings.reports_dir, name, trained.version),
     )
 
 
@@ -221,8 +225,9 @@ def gate_checks(
 
     found: dict[str, list[tuple[str, float, float, bool, str]]] = {name: [] for name in GATES}
     for model in keys_of_run(context.run.tags, MODELS):
-        frame = store.read(BACKTEST_METRICS, where={"model": model})
-        if frame.height:
+        version = backtested(context.instance, up_to_date(store), model)
+        if version is not None:
+            frame = store.read(BACKTEST_METRICS, where={"model": model, "version": version})
             for gate in evaluate(dict(frame.select("metric", "value").iter_rows()), settings.gates):
                 found[gate.name].append((model, gate.value, gate.threshold, gate.passed, gate.text))
     for name in selected(context):

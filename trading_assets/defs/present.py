@@ -6,7 +6,6 @@ import base64
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
@@ -88,11 +87,6 @@ def preview(frame: pl.DataFrame, *, rows: int = 5) -> dg.MarkdownMetadataValue:
 def picture(image: bytes, title: str) -> dg.MarkdownMetadataValue:
     """A PNG, inline."""
     return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(image).decode()})")
-
-
-def link(file: Path) -> dg.UrlMetadataValue:
-    """A link to a local file."""
-    return dg.MetadataValue.url(file.absolute().as_uri())
 
 
 def describe_frame(frame: pl.DataFrame, table: Table) -> Metadata:

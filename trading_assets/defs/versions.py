@@ -11,6 +11,8 @@ import dagster as dg
 
 from trading_assets.errors import ModelError
 from trading_assets.settings import Settings
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import BACKTEST_METRICS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,13 @@ def required(instance: dg.DagsterInstance, asset: str, model: str) -> Materializ
     if found is None:
         raise ModelError(f"no {asset} of this model", where=f"model {model}", remedy="run the job retrain for it")
     return found
+
+
+def backtested(instance: dg.DagsterInstance, store: Store, model: str) -> int | None:
+    """The version that the newest backtest of a model traded; of a store that came from elsewhere, the newest there."""
+    if (found := newest(instance, "backtest", model)) is not None:
+        return found.version
+    return max(store.read(BACKTEST_METRICS, where={"model": model}, columns=["version"])["version"], default=None)
 
 
 def traded_with(settings: Settings, model: str) -> str:

@@ -134,7 +134,11 @@ class Backup:
 
 def _added(table: Table, frame: pl.DataFrame) -> list[pl.Expr]:
     """Columns that were declared after the backup was made."""
-    return [pl.lit(None, dtype).alias(column) for column, dtype in table.columns.items() if column not in frame.columns]
+    return [
+        pl.lit(table.joined.get(column), dtype).alias(column)
+        for column, dtype in table.columns.items()
+        if column not in frame.columns
+    ]
 
 
 def _entry(portion: Portion, file: str, frame: pl.DataFrame) -> dict[str, Any]:

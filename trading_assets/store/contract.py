@@ -36,14 +36,14 @@ class Store(Protocol):
         table: Table,
         frame: pl.DataFrame,
         *,
-        where: Mapping[str, str],
+        where: Mapping[str, str | int],
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> int:
         """Make ``frame`` the only rows with ``where`` (column = value) and ``start <= table.time < end``."""
         ...
 
-    def replace_together(self, parts: Sequence[tuple[Table, pl.DataFrame]], *, where: Mapping[str, str]) -> int:
+    def replace_together(self, parts: Sequence[tuple[Table, pl.DataFrame]], *, where: Mapping[str, str | int]) -> int:
         """Make each frame the only rows of its table with ``where``; a reader sees all tables changed, or none."""
         ...
 
@@ -51,7 +51,7 @@ class Store(Protocol):
         self,
         table: Table,
         *,
-        where: Mapping[str, str | Sequence[str]] | None = None,
+        where: Mapping[str, str | int | Sequence[str]] | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
         columns: Sequence[str] | None = None,
@@ -62,12 +62,12 @@ class Store(Protocol):
         """
         ...
 
-    def tail(self, table: Table, *, where: Mapping[str, str], before: datetime, rows: int) -> pl.DataFrame:
+    def tail(self, table: Table, *, where: Mapping[str, str | int], before: datetime, rows: int) -> pl.DataFrame:
         """The last ``rows`` rows with ``where`` and ``table.time < before``, in ascending order."""
         ...
 
     def bounds(
-        self, table: Table, *, where: Mapping[str, str | Sequence[str]] | None = None
+        self, table: Table, *, where: Mapping[str, str | int | Sequence[str]] | None = None
     ) -> tuple[datetime, datetime] | None:
         """The oldest and the newest ``table.time`` of the rows with ``where``; None where there are none."""
         ...

@@ -79,7 +79,7 @@ class DuckDBStore:
         table: Table,
         frame: pl.DataFrame,
         *,
-        where: Mapping[str, str],
+        where: Mapping[str, str | int],
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> int:
@@ -92,7 +92,7 @@ class DuckDBStore:
                 _write(connection, table, frame, scope, keep_others=False)
         return len(frame)
 
-    def replace_together(self, parts: Sequence[tuple[Table, pl.DataFrame]], *, where: Mapping[str, str]) -> int:
+    def replace_together(self, parts: Sequence[tuple[Table, pl.DataFrame]], *, where: Mapping[str, str | int]) -> int:
         """Make each frame the only rows of its table with ``where``, all tables in one transaction."""
         parts = [(table, conform(table, frame)) for table, frame in parts]
         for table, frame in parts:
@@ -106,7 +106,7 @@ class DuckDBStore:
         self,
         table: Table,
         *,
-        where: Mapping[str, str | Sequence[str]] | None = None,
+        where: Mapping[str, str | int | Sequence[str]] | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
         columns: Sequence[str] | None = None,
@@ -122,7 +122,7 @@ class DuckDBStore:
             frame = _fetch(connection, sql, condition)
         return plan.finished(frame)
 
-    def tail(self, table: Table, *, where: Mapping[str, str], before: datetime, rows: int) -> pl.DataFrame:
+    def tail(self, table: Table, *, where: Mapping[str, str | int], before: datetime, rows: int) -> pl.DataFrame:
         """The last ``rows`` rows with ``where`` and ``table.time < before``, in ascending order."""
         condition = matching(table, where, end=before)
         with self._reading() as connection:
@@ -138,7 +138,7 @@ class DuckDBStore:
         return completed(table, frame.sort(table.time), wanted, {})
 
     def bounds(
-        self, table: Table, *, where: Mapping[str, str | Sequence[str]] | None = None
+        self, table: Table, *, where: Mapping[str, str | int | Sequence[str]] | None = None
     ) -> tuple[datetime, datetime] | None:
         """The oldest and the newest ``table.time`` of the rows with ``where``; None where there are none."""
         condition = matching(table, where)

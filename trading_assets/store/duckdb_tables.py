@@ -61,15 +61,18 @@ def fit(connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame
     Raises
     ------
     StoreError
-        If a stored column has another type than its declaration, or a new column is part of the key.
+        If a stored column has another type than its declaration, or a new column is part of the key and did not join.
     """
     if not stored:
         create(connection, table)
         stored = stored_columns(connection, table)
     wanted: Schema = {**frame.schema, **table.columns}
     for column, dtype in wanted.items():
-        if column not in stored and column not in table.key:
-            connection.execute(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(column)} {_sql_type(dtype)}")
+        if column not in stored and (column not in table.key or column in table.joined):
+            there = f" DEFAULT {table.joined[column]}" if column in table.joined else ""
+            connection.execute(
+                f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(column)} {_sql_type(dtype)}{there}"
+            )
         elif stored.get(column) != _sql_type(dtype):
             found = stored.get(column, "absent")
             raise StoreError(

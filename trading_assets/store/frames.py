@@ -84,20 +84,32 @@ class Reading:
     fetched: list[str]
     _wanted: list[str]
     _order: list[str]
-    _fixed: dict[str, str]
+    _fixed: dict[str, str | int]
 
     @classmethod
     def of(
         cls,
         table: Table,
         stored: Collection[str],
-        where: Mapping[str, str | Sequence[str]] | None,
+        where: Mapping[str, str | int | Sequence[str]] | None,
         columns: Sequence[str] | None,
     ) -> Self:
-        """Plan a read of a table that has the columns ``stored``."""
-        fixed = {column: value for column, value in (where or {}).items() if isinstance(value, str)}
+        """Plan a read of a table that has the columns ``stored``.
+
+        Raises
+        ------
+        StoreError
+            If the filter names a key column that a store of this older layout does not have.
+        """
+        fixed = {column: value for column, value in (where or {}).items() if isinstance(value, str | int)}
+        if behind := [column for column in where or {} if column in table.joined and column not in stored]:
+            raise StoreError(
+                f"the store has an older layout: no column {behind[0]!r}",
+                where=table.name,
+                remedy="run trading store migrate",
+            )
         wanted = wanted_columns(table, stored, columns)
-        order = [column for column in table.key if column not in fixed]
+        order = [column for column in table.key if column not in fixed and column in stored]
         moving = [column for column in wanted if column not in fixed and column in stored]
         return cls(table, list(dict.fromkeys([*moving, *order])) or list(table.key), wanted, order, fixed)
 
@@ -108,11 +120,14 @@ class Reading:
         return completed(self.table, frame, self._wanted, self._fixed)
 
 
-def completed(table: Table, frame: pl.DataFrame, wanted: Sequence[str], fixed: Mapping[str, str]) -> pl.DataFrame:
-    """The frame with the columns that the filter fixes, and nulls for those that an older file does not have."""
+def completed(table: Table, frame: pl.DataFrame, wanted: Sequence[str], fixed: Mapping[str, str | int]) -> pl.DataFrame:
+    """The frame with the columns that the filter fixes, and what stands in for those that an older file does not have.
+
+    Null, or the value of a key column that joined.
+    """
     there = set(frame.columns)
     constants = {
-        column: pl.lit(fixed.get(column), pl.String if column in fixed else table.columns[column]).alias(column)
+        column: pl.lit(fixed.get(column, table.joined.get(column)), table.columns[column]).alias(column)
         for column in wanted
         if column not in there
     }
@@ -122,7 +137,7 @@ def completed(table: Table, frame: pl.DataFrame, wanted: Sequence[str], fixed: M
 
 
 def check_inside(
-    table: Table, frame: pl.DataFrame, where: Mapping[str, str], start: datetime | None, end: datetime | None
+    table: Table, frame: pl.DataFrame, where: Mapping[str, str | int], start: datetime | None, end: datetime | None
 ) -> None:
     """Refuse rows that lie outside of what is to be replaced.
 

@@ -84,7 +84,7 @@ class PostgresStore:
         table: Table,
         frame: pl.DataFrame,
         *,
-        where: Mapping[str, str],
+        where: Mapping[str, str | int],
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> int:
@@ -95,7 +95,7 @@ class PostgresStore:
         self._write(lambda session: _merge(session, table, frame, _STAGE, only=scope))
         return len(frame)
 
-    def replace_together(self, parts: Sequence[tuple[Table, pl.DataFrame]], *, where: Mapping[str, str]) -> int:
+    def replace_together(self, parts: Sequence[tuple[Table, pl.DataFrame]], *, where: Mapping[str, str | int]) -> int:
         """Make each frame the only rows of its table with ``where``, all tables in one transaction."""
         parts = _in_order(parts)
         for table, frame in parts:
@@ -112,7 +112,7 @@ class PostgresStore:
         self,
         table: Table,
         *,
-        where: Mapping[str, str | Sequence[str]] | None = None,
+        where: Mapping[str, str | int | Sequence[str]] | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
         columns: Sequence[str] | None = None,
@@ -127,7 +127,7 @@ class PostgresStore:
             frame = session.fetch(f"SELECT {listed(plan.fetched)} FROM {quoted(table.name)} WHERE {condition}")
         return plan.finished(_declared(table, frame))
 
-    def tail(self, table: Table, *, where: Mapping[str, str], before: datetime, rows: int) -> pl.DataFrame:
+    def tail(self, table: Table, *, where: Mapping[str, str | int], before: datetime, rows: int) -> pl.DataFrame:
         """The last ``rows`` rows with ``where`` and ``table.time < before``, in ascending order."""
         condition = matching(table, where, end=before).inlined()
         with opened(self.url, timeout_s=self.lock_timeout_s) as session:
@@ -141,7 +141,7 @@ class PostgresStore:
         return completed(table, _declared(table, frame).sort(table.time), wanted, {})
 
     def bounds(
-        self, table: Table, *, where: Mapping[str, str | Sequence[str]] | None = None
+        self, table: Table, *, where: Mapping[str, str | int | Sequence[str]] | None = None
     ) -> tuple[datetime, datetime] | None:
         """The oldest and the newest ``table.time`` of the rows with ``where``; None where there are none."""
         condition = matching(table, where).inlined()

@@ -45,7 +45,7 @@ def fit(session: Session, table: Table, frame: pl.DataFrame) -> dict[str, str]:
     Raises
     ------
     StoreError
-        If a stored column has another type than its declaration, or a new column is part of the key.
+        If a stored column has another type than its declaration, or a new column is part of the key and did not join.
     """
     stored = stored_columns(session, table)
     wanted: Schema = {**frame.schema, **table.columns}
@@ -57,11 +57,16 @@ def fit(session: Session, table: Table, frame: pl.DataFrame) -> dict[str, str]:
     if not stored:
         create(session, table)
         stored = stored_columns(session, table)
-    _check_types(table, {c: t for c, t in wanted.items() if c in stored or c in table.key}, stored)
+    due = {c: t for c, t in wanted.items() if c in stored or (c in table.key and c not in table.joined)}
+    _check_types(table, due, stored)
     added = [column for column in wanted if column not in stored]
     if added:
-        additions = ", ".join(f"ADD COLUMN {_column(column, wanted[column])}" for column in added)
+        additions = ", ".join(
+            f"ADD COLUMN {_column(column, wanted[column])}{_there(table, column)}" for column in added
+        )
         session.run(f"ALTER TABLE {quoted(table.name)} {additions}")
+    if any(column in table.joined for column in added):
+        _new_key(session, table)
     return {**stored, **{column: _sql_type(wanted[column]) for column in added}}
 
 
@@ -105,6 +110,21 @@ def create_stage(session: Session, name: str, frame: pl.DataFrame) -> None:
 def _wait_for_others(session: Session) -> None:
     """Be the only one that makes or changes tables, until the transaction ends."""
     session.fetch(f"SELECT 1 FROM pg_advisory_xact_lock({_GROWING})")
+
+
+def _there(table: Table, column: str) -> str:
+    """What the rows of an older layout have in a key column that joined."""
+    return f" NOT NULL DEFAULT {table.joined[column]}" if column in table.joined else ""
+
+
+def _new_key(session: Session, table: Table) -> None:
+    """Make the declared key the table's own."""
+    name = quoted(table.name)
+    before = session.fetch(
+        f"SELECT conname::text FROM pg_constraint WHERE contype = 'p' AND conrelid = to_regclass({literal(name)})"
+    )
+    dropped = "".join(f"DROP CONSTRAINT {quoted(constraint)}, " for (constraint,) in before.iter_rows())
+    session.run(f"ALTER TABLE {name} {dropped}ADD PRIMARY KEY ({listed(table.key)})")
 
 
 def _check_types(table: Table, wanted: Schema, stored: dict[str, str]) -> None:

@@ -109,7 +109,7 @@ class Condition:
 
 def matching(
     table: Table,
-    where: Mapping[str, str | Sequence[str]] | None = None,
+    where: Mapping[str, str | int | Sequence[str]] | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> Condition:
@@ -118,7 +118,7 @@ def matching(
     for column, value in (where or {}).items():
         if column not in table.columns:
             raise StoreError(f"no column {column!r} to filter on", where=table.name)
-        if isinstance(value, str):
+        if isinstance(value, str | int):
             condition.add(column, "=", value)
         else:
             condition.add_any_of(column, value)

@@ -13,7 +13,7 @@ import polars as pl
 from trading_assets.errors import StoreError
 from trading_assets.store.contract import Store
 from trading_assets.store.hashing import frame_hash
-from trading_assets.store.migration import migrate
+from trading_assets.store.migration import backtests_get_their_version, migrate
 from trading_assets.store.statements import listed, quoted
 from trading_assets.store.tables import Table
 
@@ -137,6 +137,7 @@ def copy(
     with target.kept_open():
         for table in tables:
             yield _copy_table(source, StoreAsPlace(target), table, follow)
+        backtests_get_their_version(target)  # of a backup, or a store, that an older version made
 
 
 def _copy_table(source: Place, target: StoreAsPlace, table: Table, follow: Callable[[Portion], None] | None) -> Copied:

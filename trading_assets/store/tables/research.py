@@ -104,9 +104,10 @@ FEATURE_IMPORTANCE: Final = Table(
 )
 TRADES: Final = Table(
     "trades",
-    "One round trip of the backtest, costs included.",
+    "One round trip of the newest backtest of one registered version, costs included.",
     {
         "model": pl.String,
+        "version": pl.Int32,
         "trade": pl.Int32,
         "market": pl.String,
         "side": pl.String,
@@ -122,23 +123,26 @@ TRADES: Final = Table(
         "return": pl.Float64,
         "exit_reason": pl.String,  # take_profit | stop_loss | time | end
     },
-    ("model", "trade"),
+    ("model", "version", "trade"),
     time="entry_ts",
+    joined={"version": 0},
     notes={"pnl": "quote currency, after fees", "return": "pnl over entry notional"},
 )
 EQUITY: Final = Table(
     "equity",
-    "The backtest account at the end of one day (UTC), open positions marked to market.",
-    {"model": pl.String, "ts": TS, "equity": pl.Float64, "drawdown": pl.Float64},
-    ("model", "ts"),
+    "The backtest account of one registered version at the end of one day (UTC), open positions marked to market.",
+    {"model": pl.String, "version": pl.Int32, "ts": TS, "equity": pl.Float64, "drawdown": pl.Float64},
+    ("model", "version", "ts"),
+    joined={"version": 0},
     notes={"ts": "the day's open; equity is taken at its close", "drawdown": "fraction below the running peak, >= 0"},
 )
 BACKTEST_METRICS: Final = Table(
     "backtest_metrics",
-    "One out-of-sample metric of a model's newest backtest.",
-    {"model": pl.String, "metric": pl.String, "value": pl.Float64},
-    ("model", "metric"),
+    "One out-of-sample metric of the newest backtest of one registered version.",
+    {"model": pl.String, "version": pl.Int32, "metric": pl.String, "value": pl.Float64},
+    ("model", "version", "metric"),
     time="",
+    joined={"version": 0},
 )
 TRIAL_RETURNS: Final = Table(
     "trial_returns",

@@ -27,6 +27,8 @@ class Table:
         The column that windows are cut on.
     open_ended
         Whether a write may bring further Float64 columns (one per feature).
+    joined
+        Key columns that stores of older layouts lack -> what the rows there have until they are migrated.
     """
 
     name: str
@@ -35,4 +37,5 @@ class Table:
     key: tuple[str, ...]
     time: str = "ts"
     open_ended: bool = False
+    joined: dict[str, int] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)

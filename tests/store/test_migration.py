@@ -1,0 +1,97 @@
+"""Stores that older versions of the software made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from trading_assets.errors import StoreError
+from trading_assets.store import Store, open_store
+from trading_assets.store import backup as backups
+from trading_assets.store.duckdb import DuckDBStore
+from trading_assets.store.migration import LAYOUTS, backtests_get_their_version, layout_of, migrate, up_to_date
+from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TABLES, TRADES, TRIAL_RETURNS, Table
+from trading_assets.store.transfer import copy
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+TRADED = (TRADES, EQUITY, BACKTEST_METRICS)
+
+
+def of_layout_1(table: Table) -> Table:
+    """The declaration before backtests were kept by version."""
+    return replace(
+        table,
+        columns={name: dtype for name, dtype in table.columns.items() if name not in table.joined},
+        key=tuple(name for name in table.key if name not in table.joined),
+        joined={},
+    )
+
+
+def row(table: Table, **values: object) -> pl.DataFrame:
+    filled = {
+        name: values.get(name, START if dtype == EQUITY.columns["ts"] else 1) for name, dtype in table.columns.items()
+    }
+    texts = {name: str(filled[name]) for name, dtype in table.columns.items() if dtype == pl.String}
+    return pl.DataFrame({name: [value] for name, value in (filled | texts).items()}, schema=table.columns)
+
+
+@pytest.fixture
+def old(store: Store) -> Store:
+    """Two models: one was traded as version 3, of the other nobody knows the version."""
+    if isinstance(store, DuckDBStore):  # a new file has all tables of today
+        store.prepare(TRADED)
+        with duckdb.connect(store.path) as connection:
+            for table in TRADED:
+                connection.execute(f"DROP TABLE {table.name}")
+    for table in map(of_layout_1, TRADED):
+        store.upsert(table, pl.concat(row(table, model=model) for model in ("known", "unknown")))
+    trials = [row(TRIAL_RETURNS, model="known", version=version, markets="x:A/B") for version in (2, 3)]
+    store.upsert(TRIAL_RETURNS, pl.concat(trials))
+    store.upsert(LAYOUTS, pl.DataFrame({"layout": [1], "since": [START]}, schema=LAYOUTS.columns))
+    return store
+
+
+def versions(store: Store, table: Table) -> Mapping[str, list[int]]:
+    frame = store.read(table).group_by("model").agg(pl.col("version").sort())
+    return dict(frame.iter_rows())
+
+
+def test_backtests_from_before_versions_were_kept_get_the_one_that_was_traded(old: Store) -> None:
+    with pytest.raises(StoreError, match=r"older layout: no column 'version'; run trading store migrate"):
+        old.read(TRADES, where={"model": "known", "version": 3})
+    done = migrate(old)
+    assert "trades: added version" in done
+    assert "backtest of known: version 3" in done
+    for table in TRADED:
+        assert versions(old, table) == {"known": [3], "unknown": [0]}
+        old.upsert(table, row(table, model="known", version=4))
+        assert versions(old, table)["known"] == [3, 4], "the key has the version"
+        old.replace(table, row(table, model="known", version=4), where={"model": "known", "version": 4})
+        assert versions(old, table)["known"] == [3, 4], "another version's rows stay"
+    assert migrate(old) == []
+    assert layout_of(up_to_date(old)) == 2
+
+
+def test_a_write_before_the_migration_loses_nothing(old: Store) -> None:
+    for table in TRADED:
+        old.upsert(table, row(table, model="known", version=4))
+        assert versions(old, table) == {"known": [0, 4], "unknown": [0]}
+    assert backtests_get_their_version(old) == ["backtest of known: version 3"]
+    assert versions(old, TRADES) == {"known": [3, 4], "unknown": [0]}
+
+
+def test_an_old_store_is_copied_into_a_new_one(old: Store, tmp_path: Path) -> None:
+    target = open_store(f"duckdb:///{tmp_path / 'target.duckdb'}")
+    backups.back_up(old, tmp_path / "backup", TABLES.values())
+    for table in TRADED:
+        assert old.read(table)["version"].to_list() == [0, 0], "what an older store does not have is filled in"
+    for _ in range(2):
+        copied = list(copy(backups.Backup.open(tmp_path / "backup"), target, TABLES.values()))
+        assert sum(one.rows for one in copied) == 8
+        assert versions(target, EQUITY) == {"known": [3], "unknown": [0]}
