@@ -6,13 +6,19 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from trading_assets.errors import TradingError
 from trading_assets.home import POSTGRES_VARIABLE, dagster_environment, opening
 from trading_assets.settings import PROJECT_ROOT, Settings, load_settings
+
+GRAPH_GROUPS: Final = (
+    *("market_data", "bars", "quality", "features", "labels", "models"),
+    *("evaluation", "deployment", "live", "recordings"),
+)
+"""Groups of the assets; written down here because loading the assets takes seconds."""
 
 
 def ui(
@@ -32,9 +38,15 @@ def ui(
             ) from None
     _make_tables(settings, environment)
     typer.echo(f"Dagster UI: http://{host}:{port} (Ctrl-C stops it)")
+    typer.echo(f"The asset graph with every group open: http://{host}:{port}{graph_address()}")
     os.chdir(PROJECT_ROOT)
     command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]
     os.execve(sys.executable, command, environment)
+
+
+def graph_address() -> str:
+    """The page of the asset graph with every group open; it begins with all of them closed."""
+    return f"/asset-groups?expanded={','.join(f'global@global:{group}' for group in GRAPH_GROUPS)}"
 
 
 def _make_tables(settings: Settings, environment: Mapping[str, str]) -> None:

@@ -9,12 +9,14 @@ import tomllib
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import yaml
 
 from tests.defs.small import Location
 from trading_assets.quality import CANDLE_CHECKS
 from trading_assets.settings import PROJECT_ROOT
 from trading_assets.sql import load_models
+from trading_cli.ui import GRAPH_GROUPS
 
 BARS = {"bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d"}
 GROUPS = {
@@ -41,6 +43,7 @@ def test_exactly_the_expected_assets_exist_each_in_its_group(location: Location)
     for name, spec in specs(location).items():
         found.setdefault(str(spec.group_name), set()).add(name)
     assert found == GROUPS
+    assert set(GRAPH_GROUPS) == set(GROUPS), "`trading ui` opens them all"
 
 
 def test_every_asset_tells_what_it_holds_and_who_owns_it(location: Location) -> None:
@@ -50,6 +53,28 @@ def test_every_asset_tells_what_it_holds_and_who_owns_it(location: Location) -> 
         assert spec.kinds, name
         assert spec.metadata["dagster/column_schema"].columns, name
         assert spec.metadata["row"], name
+
+
+def test_every_column_schedule_and_sensor_says_what_it_is(location: Location) -> None:
+    silent = [
+        f"{name}.{column.name}"
+        for name, spec in specs(location).items()
+        for column in spec.metadata["dagster/column_schema"].columns
+        if not column.description
+    ]
+    assert silent == []
+    repository = location.defs.get_repository_def()
+    assert [one.name for one in (*repository.schedule_defs, *repository.sensor_defs) if not one.description] == []
+
+
+def test_a_preview_has_no_row_of_types_and_four_significant_digits(location: Location) -> None:
+    frame = pl.DataFrame({"market": ["a", "b"], "x": [0.0123456, 102345.678], "n": [1, None], "y": [-8.12345e-9, None]})
+    assert location.module("present").preview(frame).value.splitlines() == [
+        "| market | x       | n    | y          |",
+        "|--------|---------|------|------------|",
+        "| a      | 0.01235 | 1    | -8.123e-09 |",
+        "| b      | 102346  | null | null       |",
+    ]
 
 
 def test_features_show_every_indicator_in_their_column_schema(location: Location) -> None:

@@ -21,6 +21,7 @@ across_markets = dg.define_asset_job(
 
 @dg.schedule(
     job=across_markets,
+    description="By the clock: the same symbols on different exchanges side by side, for the newest months.",
     cron_schedule=SETTINGS.schedules.comparison,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,

@@ -14,7 +14,7 @@ from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, look
 from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags
 from trading_assets.defs.reading import bar_start, made_anew, resume_at
 from trading_assets.errors import MissingCandles
-from trading_assets.features import LOOKBACK_BARS, compute, feature_names, fingerprint
+from trading_assets.features import LOOKBACK_BARS, compute, feature_names, fingerprint, registry
 from trading_assets.features.companions import COMPANIONS, join
 from trading_assets.features.reading import read_companions
 from trading_assets.settings import Settings
@@ -39,7 +39,7 @@ _ON_ITS_WAY = timedelta(days=1)
     tags=origin_tags(SETTINGS),
     code_version=f"{fingerprint()[:12]}{f' led by {_LEADER}' if _LEADER else ''}",
     metadata={
-        **asset_metadata(FEATURES, further=feature_names()),
+        **asset_metadata(FEATURES, features=registry()),
         "features": len(feature_names()),
         "lookback_bars": LOOKBACK_BARS,
     },

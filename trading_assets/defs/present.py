@@ -6,13 +6,16 @@ import base64
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 import dagster as dg
 import polars as pl
+import polars.selectors as cs
 
 from trading_assets.candles import TS, Market
 from trading_assets.defs.partitions import Window
+from trading_assets.features import Feature
 from trading_assets.settings import Settings
 from trading_assets.store.tables import Schema, Table
 
@@ -24,16 +27,18 @@ SYNTHETIC: Final = "SYNTHETIC: made by the sample source, no market ever traded 
 Metadata = dict[str, Any]
 
 
-def column_schema(table: Table, *, further: Iterable[str] = ()) -> dg.TableSchema:
-    """The table's columns with types and notes; ``further`` are the Float64 columns of an open-ended table."""
-    columns: Schema = {**table.columns, **dict.fromkeys(further, pl.Float64)}
+def column_schema(table: Table, *, features: Mapping[str, Feature] = MappingProxyType({})) -> dg.TableSchema:
+    """The table's columns with types and notes; ``features`` are the Float64 columns of an open-ended table."""
+    columns: Schema = {**table.columns, **dict.fromkeys(features, pl.Float64)}
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name,
                 _type_name(dtype),
-                table.notes.get(name),
-                constraints=dg.TableColumnConstraints(nullable=name not in table.key),
+                _feature_note(features[name]) if name in features else table.note(name),
+                constraints=dg.TableColumnConstraints(
+                    nullable=name not in table.key and (name not in features or features[name].nullable)
+                ),
                 tags={"key": ""} if name in table.key else {},
             )
             for name, dtype in columns.items()
@@ -42,15 +47,21 @@ def column_schema(table: Table, *, further: Iterable[str] = ()) -> dg.TableSchem
     )
 
 
+def _feature_note(feature: Feature) -> str:
+    low, high = ("" if bound is None else f"{bound:g}" for bound in (feature.low, feature.high))
+    bounds = f", {low or 'no bound'} to {high or 'no bound'}" if low or high else ""
+    return f"{feature.description} ({feature.unit}{bounds}; the last {feature.lookback:,} bars)"
+
+
 def _type_name(dtype: pl.DataType | type[pl.DataType]) -> str:
     return "Datetime[us, UTC]" if dtype == TS else str(dtype)
 
 
-def asset_metadata(table: Table, *, further: Iterable[str] = ()) -> Metadata:
+def asset_metadata(table: Table, *, features: Mapping[str, Feature] = MappingProxyType({})) -> Metadata:
     """What is known about a table before any run: its name, what a row means, its columns."""
     return {
         "dagster/table_name": table.name,
-        "dagster/column_schema": column_schema(table, further=further),
+        "dagster/column_schema": column_schema(table, features=features),
         "row": table.row,
     }
 
@@ -72,16 +83,27 @@ def origin_tags(settings: Settings) -> dict[str, str]:
 
 
 def preview(frame: pl.DataFrame, *, rows: int = 5) -> dg.MarkdownMetadataValue:
-    """The last rows as a table."""
+    """The last rows as a table: names and values, numbers with four significant digits."""
+    frame = frame.tail(rows).with_columns(cs.float().map_elements(_short, return_dtype=pl.String))
     with pl.Config(
         tbl_formatting="MARKDOWN",
         tbl_hide_dataframe_shape=True,
+        tbl_hide_column_data_types=True,
+        tbl_hide_dtype_separator=True,
         tbl_cols=-1,
         tbl_rows=rows,
         fmt_str_lengths=80,
         tbl_width_chars=10_000,
     ):
-        return dg.MetadataValue.md(str(frame.tail(rows)))
+        return dg.MetadataValue.md(str(frame))
+
+
+def _short(value: float) -> str:
+    """Four significant digits, never fewer than stand before the point: 102345, 0.01235, 8.123e-09."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    digits = max(4, math.floor(math.log10(abs(value))) + 1)
+    return f"{value:.{min(digits, 15)}g}"
 
 
 def picture(image: bytes, title: str) -> dg.MarkdownMetadataValue:

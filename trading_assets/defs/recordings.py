@@ -74,6 +74,7 @@ load_recorded = dg.define_asset_job(
 
 @dg.sensor(
     job=load_recorded,
+    description="The recorder has written something new: starts the job load_recordings.",
     name="recordings_ingest",
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,

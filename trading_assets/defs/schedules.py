@@ -79,6 +79,7 @@ def _ended(settings: Settings) -> dg.SkipReason:
 
 @dg.schedule(
     job=market_data,
+    description="At `schedules.candles`: candles through labels of the months that still grow; one run per market.",
     cron_schedule=SETTINGS.schedules.candles,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,
@@ -108,6 +109,7 @@ def hourly_market_data(
 
 @dg.schedule(
     job=retrain,
+    description="At `schedules.retrain`: walk-forward, candidate, backtest, gates and approval; one run per model.",
     cron_schedule=SETTINGS.schedules.retrain,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,

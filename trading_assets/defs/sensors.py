@@ -33,6 +33,7 @@ def pending_promotions(instance: dg.DagsterInstance, settings: Settings) -> dict
     asset_key=dg.AssetKey("approved"),
     job=promote,
     name="promotion",
+    description="A newly approved version becomes the active one: starts the job promote for its model.",
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
@@ -50,6 +51,7 @@ def promotion(
 @dg.sensor(
     job=load_journal,
     name="journal_ingest",
+    description="The node has journalled something new: starts the job load_journal.",
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
@@ -70,7 +72,10 @@ def journal_ingest(
 
 
 @dg.run_failure_sensor(
-    name="run_failure_alert", minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING
+    name="run_failure_alert",
+    description="Logs an alert for each failed run, the command line's too: what failed, and where to look.",
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def run_failure_alert(context: dg.RunFailureSensorContext) -> None:
     """Log an alert for each failed run: what failed and where to look."""

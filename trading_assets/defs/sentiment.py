@@ -51,6 +51,7 @@ load_sentiment = dg.define_asset_job(
 
 @dg.schedule(
     job=load_sentiment,
+    description="By the clock: asks every provider of sentiment for new scores.",
     cron_schedule=SETTINGS.schedules.sentiment,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,

@@ -18,16 +18,6 @@ or candle; in what a node journalled it is when the event happened. Writes are i
 a SQL model selects names its file.
 """
 
-_GENERAL = {
-    "timeframe": "length of a candle: 1m, 5m, 15m, ...",
-    "known_at": "when the row could first be known: ts + the bar's length",
-    "volume": "base units",
-    "candles": "stored candles that the bar was built from",
-    "model": "a name under `models` in the settings",
-    "node": "the node's name",
-    "seq": "the node's own count of journal entries",
-}
-
 
 def tables_markdown() -> str:
     """The page: what a row means, key, window column and every column of each table."""
@@ -45,8 +35,7 @@ def _section(table: Table) -> str:
     if table.open_ended:
         facts.append("Further columns: one Float64 per feature.")
     rows = "\n".join(
-        f"| `{column}` | {_type(dtype)} | {table.notes.get(column) or _GENERAL.get(column, '')} |"
-        for column, dtype in table.columns.items()
+        f"| `{column}` | {_type(dtype)} | {table.note(column)} |" for column, dtype in table.columns.items()
     )
     return f"## {table.name}\n\n{table.row} {' '.join(facts)}\n\n| column | type | meaning |\n|---|---|---|\n{rows}\n"
 

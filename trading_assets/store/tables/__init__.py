@@ -18,7 +18,7 @@ from trading_assets.store.tables.market_data import (
     RECORDING_GAPS,
     SENTIMENT,
 )
-from trading_assets.store.tables.quality import DAILY_QUALITY, EXCHANGE_COMPARISON, GAPS
+from trading_assets.store.tables.quality import CHECK_STATES, DAILY_QUALITY, EXCHANGE_COMPARISON, GAPS
 from trading_assets.store.tables.research import (
     BACKTEST_METRICS,
     EQUITY,
@@ -49,6 +49,7 @@ TABLES: Final[dict[str, Table]] = {
         PUBLIC_TRADES,
         RECORDING_GAPS,
         *BARS.values(),
+        CHECK_STATES,
         GAPS,
         DAILY_QUALITY,
         EXCHANGE_COMPARISON,
@@ -73,6 +74,7 @@ TABLES: Final[dict[str, Table]] = {
 __all__ = [
     "BOOK_SNAPSHOTS",
     "CANDLE_GAPS",
+    "CHECK_STATES",
     "CANDLE_REVISIONS",
     "FEED_QUARANTINE",
     "FUNDING_RATES",

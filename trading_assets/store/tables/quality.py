@@ -79,3 +79,25 @@ EXCHANGE_COMPARISON: Final = Table(
         "volume_ratio": "the market's volume over the reference's, candles stored on both sides",
     },
 )
+CHECK_STATES: Final = Table(
+    "check_states",
+    "What a check said last about one part of its asset: a month of a market, a market, or a model.",
+    {
+        "asset": pl.String,
+        "check": pl.String,
+        "part": pl.String,
+        "problem": pl.String,
+        "start": TS,
+        "end": TS,
+        "checked_at": TS,
+        "run_id": pl.String,
+    },
+    ("asset", "check", "part"),
+    time="checked_at",
+    notes={
+        "part": "binance:BTC/USDT|2025-01, binance:BTC/USDT, or a model's name",
+        "problem": "what is wrong; empty where it passed",
+        "start": "of a month: from when on it was looked at (a run may cover days of it)",
+        "end": "likewise, exclusive",
+    },
+)

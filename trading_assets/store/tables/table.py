@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from trading_assets.store.tables.columns import COMMON
+
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
 
@@ -39,3 +41,7 @@ class Table:
     open_ended: bool = False
     joined: dict[str, int] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+
+    def note(self, column: str) -> str:
+        """What a column means."""
+        return self.notes.get(column) or COMMON.get(column, "")
