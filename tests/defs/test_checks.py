@@ -77,7 +77,7 @@ def test_good_data_pass_every_check(undisturbed: Undisturbed) -> None:
         assert set(checks) == {*CANDLE_CHECKS, "funding_gaps", "finite_after_warmup", "label_balance"}
         for check in checks.values():
             assert check.passed, check.description
-            assert check.metadata["bad_partition_count"].value == 0
+            assert check.metadata["bad_partitions"].value == []
 
 
 def test_bad_candles_are_found_and_their_months_named(location: Location, copied: Settings) -> None:
@@ -101,9 +101,10 @@ def test_bad_candles_are_found_and_their_months_named(location: Location, copied
     assert "trading gaps --repair" in str(checks["gap_share"].description)
 
     clean = location.module("partitions").range_tags(f"{SYNA}|2025-01", f"{SYNA}|2025-01")
-    assert all(check.passed for check in evaluate(location, copied, "candles", tags=clean).values()), (
-        "a run judges its own months only"
-    )
+    passed_here = location.module("check_states").passed_here
+    found = evaluate(location, copied, "candles", tags=clean)
+    assert all(passed_here(check) for check in found.values()), "a run judges its own months only"
+    assert {name for name, check in found.items() if not check.passed} == failed, "but is not green beside bad ones"
 
 
 @pytest.mark.parametrize(("now", "passes"), [("00:05", True), ("00:25", True), ("01:05", False)])
@@ -164,6 +165,78 @@ def test_a_failed_gate_stops_its_market_and_no_other(location: Location, tmp_pat
 
     usual = location.settings(tmp_path)
     assert location.run(usual, "market_data", tags=location.months(NOISE, *MONTHS[:1] * 2)).success
+
+
+def test_a_check_is_not_green_while_another_market_is_blocked_and_blocks_its_own_alone(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    settings = copy_of(undisturbed, location, tmp_path)
+    hole = f"market = '{SYNA}' AND ts >= '2025-02-10' AND ts < '2025-02-15'"
+    spoil(settings, f"DELETE FROM candles WHERE {hole}")
+
+    def gap_share(market: str, **days: str) -> dg.AssetCheckEvaluation:
+        tags = location.months(market, "2025-02", "2025-02") | days
+        return evaluate(location, settings, "candles", tags=tags)["gap_share"]
+
+    failed = gap_share(SYNA)
+    assert (failed.passed, failed.severity) == (False, dg.AssetCheckSeverity.ERROR)
+
+    other = gap_share(NOISE)
+    assert not other.passed, "the page shows the newest result alone"
+    assert other.severity == dg.AssetCheckSeverity.WARN, "which stops nothing"
+    assert other.metadata["bad_partitions"].value == []
+    assert f"Other runs found: {SYNA}|2025-02: 18.13% missing" in str(other.description)
+    assert other.metadata[f"bad_partitions of {NOISE}"].value == 0
+    assert f"bad_partitions of {SYNA}" not in other.metadata
+
+    days = {"first_day": "2025-02-20", "last_day": "2025-02-25"}
+    tags = {getattr(location.module("partitions"), f"{name.upper()}_TAG"): day for name, day in days.items()}
+    assert gap_share(SYNA, **tags).severity == dg.AssetCheckSeverity.ERROR, "other days do not mend the hole"
+
+    store = open_store(settings.store_url)
+    store.upsert(CANDLES, undisturbed.store.read(CANDLES, where={"market": SYNA}))
+    assert gap_share(SYNA, **tags).passed
+    assert gap_share(NOISE).passed
+
+
+def test_a_sql_test_is_not_green_while_another_market_breaks_it(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    settings = copy_of(undisturbed, location, tmp_path)
+    model = load_models()["bars_1h"]
+    spoil(settings, f"UPDATE bars_1h SET low = 2 * high WHERE market = '{SYNA}' AND ts = '2025-02-10'")
+    bars = dg.AssetKey("bars_1h")
+    checks = next(
+        one
+        for one in location.module("sql_model_checks").sql_model_checks
+        if {spec.asset_key for spec in one.check_specs} == {bars}
+    )
+    job = dg.Definitions(
+        assets=[dg.AssetSpec("bars_1h")],
+        asset_checks=[checks],
+        jobs=[dg.define_asset_job("only", selection=dg.AssetSelection.checks_for_assets("bars_1h"))],
+        resources=location.module("resources").RESOURCES,
+        executor=dg.in_process_executor,
+    ).resolve_job_def("only")
+
+    def broken(market: str, month: str) -> dict[str, dg.AssetCheckEvaluation]:
+        result = job.execute_in_process(
+            instance=dg.DagsterInstance.ephemeral(),
+            tags=location.months(market, "2025-01", month),
+            resources={"settings": settings},
+            raise_on_error=False,
+            run_config=QUIET,
+        )
+        return {one.check_name: one for one in result.get_asset_check_evaluations() if not one.passed}
+
+    assert len(model.expectations) > 1
+    own = broken(SYNA, "2025-03")
+    assert own
+    others = broken(NOISE, "2025-03")
+    assert others.keys() == own.keys()
+    for one in others.values():
+        assert one.severity == dg.AssetCheckSeverity.WARN
+        assert str(one.description).endswith(f"Other runs found: {SYNA}|2025-02: 1 rows break it")
 
 
 def test_what_lies_before_a_markets_first_candle_is_no_gap(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -172,6 +173,30 @@ def test_the_first_page_and_a_jobs_page_show_the_runs_of_the_command_line(locati
     }
     (of_job,) = asked(pipelineName="load_journal", tags=[OF_A_JOB])
     assert of_job["id"] == run.run_id
+
+
+CHROMIUM = shutil.which("chromium")
+_HEADLESS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--virtual-time-budget=20000"),
+)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_a_browser_finds_the_runs_of_the_command_line_on_the_first_page(location: Location, tmp_path: Path) -> None:
+    settings = location.settings(tmp_path / "data")
+    assert location.launch.load_journal(settings).success
+    with within(dagster_environment(settings)), _webserver(settings) as address:
+        command = [
+            str(CHROMIUM),
+            *_HEADLESS,
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--dump-dom",
+            f"{address}/overview",
+        ]
+        page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout
+    assert "No runs or scheduled ticks" not in page
+    assert "load_journal" in page
 
 
 def test_a_failure_of_the_command_line_is_told_by_the_alert(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import duckdb
+import polars as pl
 import pytest
 
 from tests.defs.small import LENIENT, NOISE, SYNA, Location, Undisturbed, copy_of
@@ -15,7 +17,15 @@ from trading_assets.models import load, parity
 from trading_assets.registry import Registry, read_manifest
 from trading_assets.settings import MlflowSettings, Settings
 from trading_assets.store import open_store
-from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, FOLDS, MODEL_VERSIONS, PREDICTIONS, TRADES
+from trading_assets.store.tables import (
+    BACKTEST_METRICS,
+    CHECK_STATES,
+    EQUITY,
+    FOLDS,
+    MODEL_VERSIONS,
+    PREDICTIONS,
+    TRADES,
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ def test_a_candidate_whose_gates_all_pass_is_approved(trained: Trained) -> None:
 
 
 def test_a_failed_gate_keeps_the_candidate_a_draft_and_says_why(trained: Trained) -> None:
-    assert not trained.refused.success
+    assert trained.refused.success, "a refusal is a verdict: nothing went wrong"
     assert made(trained.refused) == {"walk_forward", "candidate", "backtest"}
     checks = {check.check_name: check for check in trained.refused.get_asset_check_evaluations()}
     assert {name for name, check in checks.items() if not check.passed} == {"trades"}
@@ -91,8 +101,33 @@ def test_a_failed_gate_keeps_the_candidate_a_draft_and_says_why(trained: Trained
     assert "required >= 10000" in description
     assert "too few to judge" in description
     assert checks["trades"].metadata["threshold"].value == 10_000
+    assert checks["trades"].severity == dg.AssetCheckSeverity.WARN
     (version,) = Registry(trained.settings).list("noise")
     assert version.status == "draft"
+
+
+def test_the_gates_page_is_not_green_while_another_model_is_refused(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    settings = copy_of(undisturbed, location, tmp_path, gates=LENIENT)
+    states = location.module("check_states")
+    refusal = pl.DataFrame(
+        [("backtest", "trades", "noise", "trades 3, required >= 10: FAILED", None, None, datetime.now(UTC), "earlier")],
+        schema=CHECK_STATES.columns,
+        orient="row",
+    )
+    gone = refusal.with_columns(part=pl.lit("of older settings"))
+    open_store(settings.store_url).upsert(CHECK_STATES, pl.concat([refusal, gone]))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = location.run(settings, "retrain", instance=instance, partition="syna")
+    assert result.success
+    assert "approved" in made(result), "another model's refusal does not hold this one back"
+    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert {name for name, check in checks.items() if not check.passed} == {"trades"}
+    assert all(states.passed_here(check) for check in checks.values())
+    assert str(checks["trades"].description).endswith("Other runs found: noise: trades 3, required >= 10: FAILED")
+    assert checks["trades"].metadata["value of syna"].value > 0, "a line of its own per model"
+    assert "value of noise" not in checks["trades"].metadata
 
 
 def test_a_run_leaves_its_tables_its_pictures_and_its_report(trained: Trained) -> None:

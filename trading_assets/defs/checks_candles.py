@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import polars as pl
 
+from trading_assets.defs.check_states import Judged, remember
 from trading_assets.defs.partitions import SETTINGS, Window, windows
 from trading_assets.defs.verdicts import selected, verdict, windows_of_run
 from trading_assets.quality import CANDLE_CHECKS, MARGIN, Finding, Stretch, inspect
@@ -40,11 +41,13 @@ def candle_checks(
     names = selected(context)
     found: dict[str, list[tuple[Window, Finding]]] = {name: [] for name in names}
     now = datetime.now(UTC)
-    for window in windows_of_run(context, settings):
+    for window in windows_of_run(context, settings, store, CANDLES.name):
         for name, finding in inspect(_stretch(store, window, settings, now), settings.quality, names).items():
             found[name].append((window, finding))
+    judged = {name: _judged(found[name]) for name in names}
+    remember(store, context, CANDLES.name, judged)
     for name in names:
-        yield _result(name, found[name], settings)
+        yield _result(store, name, judged[name], found[name], settings)
 
 
 def _stretch(store: Store, window: Window, settings: Settings, now: datetime) -> Stretch:
@@ -74,26 +77,34 @@ def _stretch(store: Store, window: Window, settings: Settings, now: datetime) ->
     )
 
 
-def _result(name: str, found: list[tuple[Window, Finding]], settings: Settings) -> dg.AssetCheckResult:
-    check, severity = CANDLE_CHECKS[name], settings.quality.severity(name)
-    bad = [
-        f"{month.key}: {of_this.summary()}"
+def _judged(found: list[tuple[Window, Finding]]) -> list[Judged]:
+    return [
+        Judged(month.key, of_this.summary() if of_this.rows.height else "", month)
         for window, finding in found
         for month in window.months
-        if (of_this := finding.within(month.start, month.end)).rows.height
+        for of_this in (finding.within(month.start, month.end),)
     ]
+
+
+def _result(
+    store: Store, name: str, judged: list[Judged], found: list[tuple[Window, Finding]], settings: Settings
+) -> dg.AssetCheckResult:
+    check, severity = CANDLE_CHECKS[name], settings.quality.severity(name)
     rows = [
         finding.rows.head(10).select(pl.lit(window.market).alias("market"), pl.all())
         for window, finding in found
         if not finding.passed
     ]
     said = [finding.good if len(found) == 1 else f"{window.market}: {finding.good}" for window, finding in found]
+    advice = dict.fromkeys(finding.advice or check.remedy for _, finding in found if not finding.passed)
     return verdict(
+        store,
         CANDLES.name,
         name,
-        bad,
+        judged,
         pl.concat(rows, how="diagonal") if rows else pl.DataFrame(),
+        known=settings.markets if severity != "off" else (),
         good="; ".join(said) if severity != "off" else "switched off in the settings",
-        bad="; ".join(dict.fromkeys(finding.advice or check.remedy for _, finding in found if not finding.passed)),
+        bad="; ".join(advice) or check.remedy,
         severity=dg.AssetCheckSeverity.ERROR if severity == "block" else dg.AssetCheckSeverity.WARN,
     )

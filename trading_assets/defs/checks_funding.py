@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import polars as pl
 
+from trading_assets.defs.check_states import Judged, remember
 from trading_assets.defs.partitions import SETTINGS
 from trading_assets.defs.verdicts import verdict, windows_of_run
 from trading_assets.quality import MARGIN, funding_gaps
@@ -26,8 +27,8 @@ def funding_gaps_check(
 ) -> dg.AssetCheckResult:
     """Look for payments that are missing from a market's first stored one on."""
     now, severity = datetime.now(UTC), settings.quality.severity(_NAME)
-    bad, rows = [], []
-    for window in windows_of_run(context, settings) if severity != "off" else []:
+    judged, rows = [], []
+    for window in windows_of_run(context, settings, store, FUNDING_RATES.name) if severity != "off" else []:
         if not settings.has_funding(window.market):
             continue
         where = {"market": window.market}
@@ -38,13 +39,15 @@ def funding_gaps_check(
         )["ts"]
         found = funding_gaps(times, start=first, end=window.end, now=now)
         rows.append(found.rows.head(10).select(pl.lit(window.market).alias("market"), pl.all()))
-        told = ((month.key, found.within(month.start, month.end).summary()) for month in window.months)
-        bad += [f"{key}: {summary}" for key, summary in told if summary]
+        judged += [Judged(month.key, found.within(month.start, month.end).summary(), month) for month in window.months]
+    remember(store, context, FUNDING_RATES.name, {_NAME: judged})
     return verdict(
+        store,
         FUNDING_RATES.name,
         _NAME,
-        bad,
+        judged,
         pl.concat(rows, how="diagonal") if rows else pl.DataFrame(),
+        known=settings.markets if severity != "off" else (),
         good="no payment is missing" if severity != "off" else "switched off in the settings",
         bad="materialize the month again, or name another source under the market's `funding`; features see the last "
         "payment for a day, then null",

@@ -1,11 +1,13 @@
 """Deployment: an approved version becomes the active one, and the node's manifest is swapped."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from trading_assets.defs.check_states import refused_by_checks
 from trading_assets.defs.evaluation import backtest
 from trading_assets.defs.models import candidate
 from trading_assets.defs.partitions import MODELS, SETTINGS
@@ -32,11 +34,15 @@ GROUP = "deployment"
     tags=origin_tags(SETTINGS),
     metadata=asset_metadata(MODEL_VERSIONS),
     partitions_def=MODELS,
+    output_required=False,
 )
 def approved(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
-) -> dg.MaterializeResult[None]:
-    """The candidate whose gates all pass and that decides as the node will, with status approved in the registry."""
+) -> Iterator[dg.MaterializeResult[None]]:
+    """The candidate whose gates all pass and that decides as the node will, with status approved in the registry.
+
+    A refused one leaves nothing here: the checks of `backtest` are its verdict.
+    """
     from trading_assets.models import parity
     from trading_assets.registry import Registry
 
@@ -44,7 +50,12 @@ def approved(
     trained = required(context.instance, "candidate", name)
     registry, version = Registry(settings), trained.version
     _check_same_data(context.instance, name)
-    _check_gates(store, settings, name, version, registry)
+    if failed := _failed_gates(store, settings, name, version, registry):
+        judged_here = required(context.instance, "backtest", name).run_id == context.run.run_id
+        if not (judged_here and refused_by_checks(store, "backtest", name)):
+            raise ModelError("; ".join(failed), where=f"model {name}", remedy="see the checks on the asset backtest")
+        context.log.warning(f"model {name} version {version} is refused: {'; '.join(failed)}")
+        return
     known = registry.get(name, version)
     held = _check_same_settings(known, settings)
     _check_same_research(context.instance, store, settings, held)
@@ -53,7 +64,7 @@ def approved(
     if status == "draft":
         status = registry.set_status(name, version, "approved").status
     store.upsert(MODEL_VERSIONS, registry.versions_frame())
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         metadata={
             "version": version,
             "status": status,
@@ -121,7 +132,7 @@ def deployment(
     )
 
 
-def _check_gates(store: Store, settings: Settings, model: str, version: int, registry: "Registry") -> None:
+def _failed_gates(store: Store, settings: Settings, model: str, version: int, registry: "Registry") -> list[str]:
     """Look at the gates again: this asset may be run without the checks before it, and trials may have been added."""
     from trading_assets.backtest.gates import evaluate
     from trading_assets.backtest.metrics import daily_returns
@@ -134,9 +145,7 @@ def _check_gates(store: Store, settings: Settings, model: str, version: int, reg
     markets = settings.models[model].markets
     kept = others(store.read(TRIAL_RETURNS), model=model, version=version, markets=markets)
     metrics |= deflated(returns, remembered(registry.trials(markets), kept))
-    failed = [gate.text for gate in evaluate(metrics, settings.gates) if not gate.passed]
-    if failed:
-        raise ModelError("; ".join(failed), where=f"model {model}", remedy="see the checks on the asset backtest")
+    return [gate.text for gate in evaluate(metrics, settings.gates) if not gate.passed]
 
 
 def _check_same_data(instance: dg.DagsterInstance, model: str) -> None:

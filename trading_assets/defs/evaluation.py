@@ -1,6 +1,6 @@
 """Evaluation: the out-of-sample predictions, traded by the project's own strategy, and the gates of a candidate."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
+from trading_assets.defs.check_states import PASSED_HERE, Judged, elsewhere, remember
 from trading_assets.defs.models import ALL, candidate, walk_forward
 from trading_assets.defs.partitions import MODELS, SETTINGS, keys_of_run
 from trading_assets.defs.present import (
@@ -40,6 +41,7 @@ from trading_assets.store.tables import (
 
 if TYPE_CHECKING:
     from trading_assets.backtest.engine import BacktestResult
+    from trading_assets.backtest.gates import GateResult
 
 GATES = {
     "sharpe": "Sharpe ratio, annualised from daily equity returns (365 days), reaches `gates.min_sharpe`.",
@@ -223,26 +225,45 @@ def gate_checks(
     """Measure the newest backtest of the run's model, or of every model, against the gates in the settings."""
     from trading_assets.backtest.gates import evaluate
 
-    found: dict[str, list[tuple[str, float, float, bool, str]]] = {name: [] for name in GATES}
+    names = selected(context)
+    found: dict[str, list[tuple[str, GateResult]]] = {name: [] for name in GATES}
     for model in keys_of_run(context.run.tags, MODELS):
         version = backtested(context.instance, up_to_date(store), model)
         if version is not None:
             frame = store.read(BACKTEST_METRICS, where={"model": model, "version": version})
             for gate in evaluate(dict(frame.select("metric", "value").iter_rows()), settings.gates):
-                found[gate.name].append((model, gate.value, gate.threshold, gate.passed, gate.text))
-    for name in selected(context):
-        rows = found[name]
-        failed = [model for model, _, _, passed, _ in rows if not passed]
-        shown = [f"{model}: {text}" for model, _, _, passed, text in rows if not failed or not passed]
-        table = pl.DataFrame(rows, schema=["model", "value", "threshold", "passed", "text"], orient="row")
-        yield dg.AssetCheckResult(
-            asset_key=backtest.key,
-            check_name=name,
-            passed=bool(rows) and not failed,
-            description="; ".join(shown) or "no backtest yet: run the job retrain",
-            metadata={
-                "refused_models": failed,
-                "gates": preview(table.drop("text"), rows=20),
-                **(measured({"value": rows[0][1], "threshold": rows[0][2]}) if len(rows) == 1 else {}),
-            },
-        )
+                found[gate.name].append((model, gate))
+    judged = {name: [Judged(model, "" if gate.passed else gate.text) for model, gate in found[name]] for name in names}
+    remember(store, context, backtest.key.to_user_string(), judged)
+    for name in names:
+        parts = {one.part for one in judged[name]}
+        others = elsewhere(store, backtest.key.to_user_string(), name, judged=parts, known=settings.models)
+        yield _gate(name, found[name], others)
+
+
+def _gate(name: str, found: "Sequence[tuple[str, GateResult]]", others: Mapping[str, str]) -> dg.AssetCheckResult:
+    """The gate's verdict on the run's models: a refusal is a warning, since nothing went wrong.
+
+    Also where the run's own pass, as long as another model of the settings is refused: the page shows the newest alone.
+    """
+    refused = [model for model, gate in found if not gate.passed]
+    told = [f"{model}: {gate.text}" for model, gate in found if not refused or not gate.passed]
+    rows = [(model, gate.value, gate.threshold, gate.passed) for model, gate in found]
+    others_told = f". Other runs found: {'; '.join(f'{one}: {text}' for one, text in others.items())}" if others else ""
+    return dg.AssetCheckResult(
+        asset_key=backtest.key,
+        check_name=name,
+        passed=bool(found) and not refused and not others,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=("; ".join(told) or "no backtest yet: run the job retrain") + others_told,
+        metadata={
+            PASSED_HERE: bool(found) and not refused,
+            "refused_models": refused,
+            "refused_elsewhere": list(others),
+            "gates": preview(
+                pl.DataFrame(rows, schema=["model", "value", "threshold", "passed"], orient="row"), rows=20
+            ),
+            **measured({f"value of {model}": gate.value for model, gate in found}),
+            **(measured({"threshold": found[0][1].threshold}) if found else {}),
+        },
+    )

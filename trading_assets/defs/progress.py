@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import dagster as dg
 
+from trading_assets.defs.check_states import passed_here
 from trading_assets.defs.failures import failure_reason
 from trading_assets.sources.meter import Fetched
 
@@ -76,7 +77,9 @@ class Translator:
             self._tell("materialized", event.step_key, f"{event.asset_key.to_user_string()} {event.partition or ''}")  # type: ignore[union-attr]
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
-            self._tell("check", event.step_key, f"{check.check_name}: {check.description or ''}", passed=check.passed)
+            self._tell(
+                "check", event.step_key, f"{check.check_name}: {check.description or ''}", passed=passed_here(check)
+            )
 
     def fetching(self, fetched: Fetched) -> None:
         """Tell the listener how far the candles are."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 import dagster as dg
 
 from trading_assets.definitions import defs
+from trading_assets.defs.check_states import passed_here
 from trading_assets.defs.failures import failure_reason
 from trading_assets.defs.partitions import SETTINGS
 from trading_assets.defs.progress import Listener, Translator, told_to
@@ -24,7 +25,7 @@ _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True, slots=True)
 class CheckOutcome:
-    """One asset check of a run; ``error`` says whether it stops what follows where it does not pass."""
+    """One asset check of a run: whether what it looked at passed; ``error`` says whether it else stops what follows."""
 
     asset: str
     name: str
@@ -139,7 +140,7 @@ def _result(result: dg.ExecuteInProcessResult, subject: str, job: str) -> Launch
         CheckOutcome(
             check.asset_key.to_user_string(),
             check.check_name,
-            check.passed,
+            passed_here(check),
             check.description or "",
             {key: value.value for key, value in check.metadata.items()},
             check.severity is dg.AssetCheckSeverity.ERROR,
