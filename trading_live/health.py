@@ -12,6 +12,7 @@ from typing import Final, Literal
 from trading_assets.candles import DECISION_BAR
 from trading_assets.journal import JOURNAL_FILE, JournalState, read_state
 from trading_assets.settings import NodeSettings, Settings
+from trading_assets.strategies.feed import SILENT
 from trading_live.presence import Heartbeat
 from trading_live.recovery import newest_plans
 from trading_live.status import NodeStatus, read_status
@@ -24,7 +25,7 @@ _START: Final = timedelta(minutes=10)
 
 _READY: Final = ("trading", "managing", "silent", "closing")
 
-Kind = Literal["dead", "killed", "halted", "stale", "refused", "unprotected", "disk", "clock", "journal"]
+Kind = Literal["dead", "killed", "halted", "stale", "quarantined", "refused", "unprotected", "disk", "clock", "journal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +86,31 @@ def process_problems(status: NodeStatus, now: datetime) -> Iterator[Problem]:
 
 
 def feed_problems(beat: Heartbeat | None, settings: NodeSettings, now: datetime) -> Iterator[Problem]:
-    """Bars that are overdue, and a clock that cannot be right; a replay has the market's time and is not compared."""
+    """Markets set apart, bars that are overdue, a clock that cannot be right; a replay's time is not compared."""
     if beat is None or beat.state == "stopped":
         return
     ahead = (beat.beat_at - now).total_seconds()
     if ahead > settings.feed.clock_tolerance_s:
         yield Problem("clock", f"the heartbeat is of {ahead:,.0f} s from now: the clock was set back")
-    for market, why in beat.waiting.items():
-        if _CLOCK_WORDS in why:
-            yield Problem("clock", f"{market}: {why}")
     if beat.state == "silent":
         yield Problem("stale", f"no market sends bars: {beat.detail or 'see trading status'}")
-    elif beat.environment != "replay":
+    for market, why in beat.untrusted.items():
+        kind = _kind_of(why)
+        if kind != "stale" or beat.state != "silent":
+            yield Problem(kind, f"{market}: {why}")
+    if beat.state != "silent" and beat.environment != "replay":
         traded = {market for model in beat.models for market in model.markets}
         limit = DECISION_BAR + timedelta(seconds=settings.feed.max_silence_s)
         for market, end in sorted(beat.last_bars.items()):
-            if market in traded and now - end > limit:
+            if market in traded - beat.untrusted.keys() and now - end > limit:
                 yield Problem("stale", f"{market}: the newest bar ended at {end:%Y-%m-%d %H:%M} UTC")
+
+
+def _kind_of(why: str) -> Kind:
+    """What a market's feed is not trusted for."""
+    if _CLOCK_WORDS in why:
+        return "clock"
+    return "stale" if why.startswith(SILENT) else "quarantined"
 
 
 def model_problems(status: NodeStatus) -> Iterator[Problem]:

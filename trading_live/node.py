@@ -193,6 +193,7 @@ class _Run:
         if state == "trading" and self._all_silent():
             state = "silent"
         settings, now = self.settings.node, datetime.now(UTC)
+        untrusted = self.feed.reasons()
         self.state = state
         self.journal.flush()
         self.presence.beat(
@@ -220,7 +221,8 @@ class _Run:
                     for market, history in histories.items()
                     if history.last is not None
                 },
-                waiting=(self.signals.state() if self.signals else {}) | self.feed.reasons(),
+                waiting=(self.signals.state() if self.signals else {}) | untrusted,
+                untrusted=untrusted,
                 halted=self.strategy.halted if self.strategy else None,
                 refused=self.shelf.refusals | (self.signals.refused if self.signals else {}),
                 detail=self.detail,

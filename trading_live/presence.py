@@ -45,6 +45,8 @@ class Heartbeat(BaseModel):
         Market -> end of its newest decision bar.
     waiting
         Market -> why nothing is decided there.
+    untrusted
+        Market -> why its feed is not trusted: quarantined, or silent.
     halted
         Why the strategy enters nothing any more; None while it does.
     journal
@@ -71,6 +73,7 @@ class Heartbeat(BaseModel):
     models: tuple[RunningModel, ...] = ()
     last_bars: dict[str, AwareDatetime] = {}
     waiting: dict[str, str] = {}
+    untrusted: dict[str, str] = {}
     halted: str | None = None
     refused: dict[str, str] = {}
     detail: str = ""

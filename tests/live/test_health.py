@@ -53,8 +53,20 @@ def test_a_node_that_does_what_it_should_is_well(settings: Settings) -> None:
         ({"state": "silent"}, "stale: no market sends bars"),
         ({"beat_at": datetime.now(UTC) + timedelta(hours=1)}, "clock: the heartbeat is of "),
         (
-            {"waiting": {MARKET: "it ends 9 s in the future: either the bar or this machine's clock is wrong"}},
+            {"untrusted": {MARKET: "it ends 9 s in the future: either the bar or this machine's clock is wrong"}},
             f"clock: {MARKET}: it ends 9 s in the future",
+        ),
+        (
+            {"untrusted": {MARKET: "implausible 1m bar of 2025-05-01 11:42: its low is 0"}},
+            f"quarantined: {MARKET}: implausible 1m bar of 2025-05-01 11:42: its low is 0",
+        ),
+        (
+            {"untrusted": {MARKET: "silent: no 1m bar since 2025-05-01 11:42:00"}},
+            f"stale: {MARKET}: silent: no 1m bar since 2025-05-01 11:42:00",
+        ),
+        (
+            {"state": "silent", "untrusted": {MARKET: "silent: no 1m bar since 2025-05-01 11:42:00"}},
+            "stale: no market sends bars",
         ),
     ],
 )

@@ -19,8 +19,9 @@ Tell = Callable[[str, str], None]
 _WALL_SILENCE_S: Final = 5.0
 """A fast replay sends the next bar long before: below this, silence is only the time that a message takes."""
 
-
 _SEEDS: Final = 5
+SILENT: Final = "silent"
+"""How the reason of a market begins whose bars are overdue; every other one speaks of bars that came."""
 
 
 class Clock(Protocol):
@@ -229,7 +230,7 @@ class FeedQuarantine:
         for market, one, timeframe in quiet:
             due = one.ends[timeframe] + timeframe_delta(timeframe)
             if now - due > timedelta(seconds=self._limits.max_silence_s):
-                why = f"silent: no {timeframe} bar since {one.ends[timeframe]:%Y-%m-%d %H:%M:%S}"
+                why = f"{SILENT}: no {timeframe} bar since {one.ends[timeframe]:%Y-%m-%d %H:%M:%S}"
                 one.silent[timeframe] = f"{why}, limit {self._limits.max_silence_s:g} s after it is due"
                 self._tell("feed silent", f"{market}: {one.silent[timeframe]}")
 
