@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
@@ -12,6 +13,8 @@ from rich.table import Table
 from trading_assets import logs
 from trading_assets.errors import SettingsError
 from trading_assets.settings import Settings, load_settings
+from trading_assets.settings.days import midnight, read_days
+from trading_assets.settings.names import check_known
 from trading_cli.backfill import DAYS, Follower, follow_runs, refuse_failures, stopped_months
 from trading_cli.console import console, synthetic_note
 
@@ -68,15 +71,15 @@ def _repair(
 
 def _list(settings: Settings, markets: list[str] | None, start: str | None, end: str | None, rows: int) -> None:
     with console.status("reading"):
-        from trading_assets.launch import DayRange, gaps_of
-        from trading_assets.launch.runs import check_known
+        from trading_assets.sources.listing import gaps_of
 
     for name in markets or ():
         check_known(name, settings.markets, "market")
-    days = DayRange.read(start, end)
+    first, last = read_days(settings.history, start, end)
+    span = (midnight(first), midnight(last + timedelta(days=1)))
     summary = []
     for name in markets or settings.markets:
-        found = gaps_of(settings, name, days, to_month_end=start is not None or end is not None)
+        found = gaps_of(settings, name, *span, to_month_end=start is not None or end is not None)
         summary.append(_summary(name, found, stored=_has_candles(settings, name)))
         if found.height:
             console.print(_table(name, found.top_k(min(rows, found.height), by="candles").sort("ts")))

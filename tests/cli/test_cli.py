@@ -154,6 +154,25 @@ def test_the_registry_and_the_status_can_be_asked_before_anything_ran(trading):
     assert "not running" in out
 
 
+def test_commands_that_only_read_load_no_asset_graph(tmp_path: Path):
+    commands = [["gaps"], ["check"], ["status"], ["quarantine", "list"], ["sql", "SELECT 1"], ["report"]]
+    program = (
+        "import sys\n"
+        "from trading_cli import main\n"
+        f"for command in {commands!r}:\n"
+        f"    sys.argv = ['trading', '--data-dir', {str(tmp_path / 'data')!r}, *command]\n"
+        "    try:\n"
+        "        main.run()\n"
+        "    except SystemExit:\n"
+        "        pass\n"
+        "print('loaded', *sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PROJECT_ROOT)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "trading_cli.gaps" in loaded
+    assert loaded.isdisjoint({"dagster", "mlflow", "lightgbm", "sklearn", "nautilus_trader", "pandas", "matplotlib"})
+
+
 def test_the_kill_switch_stays_on_until_it_is_reset(trading):
     assert "is on" in trading("kill", "--reason", "a drill")[1]
     assert "a drill" in trading("status")[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 
 from tests.defs.small import SYNA, Location, Undisturbed, assert_same_tables, copy_of
 from trading_assets.errors import SettingsError
+from trading_assets.settings import History
+from trading_assets.settings.days import months_of_history
 from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLES, FEATURES
 
@@ -38,6 +40,14 @@ def test_months_and_days_become_the_months_of_a_run_and_the_days_that_it_fetches
     assert tags("2025-01", "2025-02", follow=1)["end"] == f"{SYNA}|2025-03"
     assert tags("2025-01", "2025-02", follow=1)["last_day"] == "2025-02-28", "nothing is fetched for what looks back"
     assert tags(None, None, follow=5)["end"] == f"{SYNA}|2025-03", "as far as the history goes"
+
+
+@pytest.mark.parametrize("start", [date(2024, 2, 29), date(2025, 1, 1), date(2025, 1, 31)])
+@pytest.mark.parametrize("end", [None, date(2025, 2, 28), date(2025, 3, 1), date(2025, 3, 2), date(2100, 1, 1)])
+def test_the_months_of_the_history_are_its_partitions(location: Location, start: date, end: date | None) -> None:
+    history = History(start=start, end=end)
+    partitions = location.module("partitions")._months(history)
+    assert months_of_history(history) == list(partitions.get_partition_keys())
 
 
 def test_a_run_of_some_days_fetches_and_judges_just_these(location: Location, tmp_path: Path) -> None:

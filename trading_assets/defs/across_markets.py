@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import dagster as dg
 
-from trading_assets.defs.partitions import MONTH_FORMAT, MONTHS, SETTINGS
+from trading_assets.defs.partitions import MONTHS, SETTINGS
+from trading_assets.settings.days import MONTH_FORMAT
 from trading_assets.sql import load_models
 
 across_markets = dg.define_asset_job(

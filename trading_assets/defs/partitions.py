@@ -13,8 +13,8 @@ from trading_assets.candles import DECISION_BAR
 from trading_assets.errors import SettingsError
 from trading_assets.features import LOOKBACK_BARS
 from trading_assets.settings import History, Settings, load_settings
+from trading_assets.settings.days import MONTH_FORMAT, midnight
 
-MONTH_FORMAT: Final = "%Y-%m"
 PARTITION_TAG: Final = "dagster/partition"
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
 RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
@@ -31,13 +31,9 @@ def next_month(day: date) -> date:
     return date(day.year + day.month // 12, day.month % 12 + 1, 1)
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
 def history_end(history: History) -> datetime | None:
     """The first instant after the history; None where it goes on today."""
-    return None if history.end is None else _midnight(history.end)
+    return None if history.end is None else midnight(history.end)
 
 
 def _months(history: History) -> dg.MonthlyPartitionsDefinition:
@@ -45,8 +41,8 @@ def _months(history: History) -> dg.MonthlyPartitionsDefinition:
     if end is not None and end.day != 1:
         end = next_month(end)
     return dg.MonthlyPartitionsDefinition(
-        start_date=_midnight(history.start.replace(day=1)),
-        end_date=None if end is None else _midnight(end),
+        start_date=midnight(history.start.replace(day=1)),
+        end_date=None if end is None else midnight(end),
         fmt=MONTH_FORMAT,
         end_offset=1,  # the current month exists and grows in place
     )
@@ -131,8 +127,8 @@ def partition_key(market: str, month: str) -> dg.MultiPartitionKey:
 
 def _month(key: str, name: str, history: History) -> Month:
     first = datetime.strptime(name, MONTH_FORMAT).replace(tzinfo=UTC)
-    start = max(first, _midnight(history.start))
-    end = _midnight(next_month(first.date()))
+    start = max(first, midnight(history.start))
+    end = midnight(next_month(first.date()))
     last = history_end(history)
     return Month(key, start, end if last is None else min(end, last))
 
@@ -194,7 +190,7 @@ def cut_to_days(found: Iterable[Window], tags: Mapping[str, str]) -> list[Window
 
 def _day(text: str, tag: str) -> datetime:
     try:
-        return _midnight(date.fromisoformat(text))
+        return midnight(date.fromisoformat(text))
     except ValueError:
         raise SettingsError(f"{text!r} is not a day", where=f"tag {tag}", remedy="write YYYY-MM-DD") from None
 

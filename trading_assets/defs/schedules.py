@@ -9,13 +9,13 @@ import dagster as dg
 from trading_assets.defs.jobs import market_data, retrain
 from trading_assets.defs.partitions import (
     MARKET_MONTHS,
-    MONTH_FORMAT,
     SETTINGS,
     history_end,
     partition_key,
     range_tags,
 )
 from trading_assets.settings import Settings
+from trading_assets.settings.days import MONTH_FORMAT
 from trading_assets.store.tables import CANDLES
 
 CATCH_UP: Final = timedelta(days=1)

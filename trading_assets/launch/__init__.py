@@ -6,19 +6,17 @@ import dagster as dg
 
 from trading_assets.definitions import defs
 from trading_assets.defs.progress import Event, Listener
-from trading_assets.defs.ranges import DayRange
 from trading_assets.launch.instance import open_instance
-from trading_assets.launch.markets import gaps_of, materialize_markets, repair_gaps
-from trading_assets.launch.runs import CheckOutcome, LaunchResult, check_known, check_settings, run
+from trading_assets.launch.markets import materialize_markets, repair_gaps
+from trading_assets.launch.runs import CheckOutcome, LaunchResult, check_settings, run
 from trading_assets.settings import Settings
+from trading_assets.settings.names import check_known
 
 __all__ = [
     "CheckOutcome",
-    "DayRange",
     "Event",
     "LaunchResult",
     "Listener",
-    "gaps_of",
     "load_journal",
     "materialize_markets",
     "materialize_model",

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
-from typing import Any
 
 import polars as pl
 
@@ -17,11 +16,12 @@ from trading_assets.defs.progress import Listener, ask_fetches_to_stop, let_fetc
 from trading_assets.defs.ranges import DayRange
 from trading_assets.errors import StoreError
 from trading_assets.launch.instance import open_instance
-from trading_assets.launch.runs import LaunchResult, check_known, check_settings, run
+from trading_assets.launch.runs import LaunchResult, check_settings, run
 from trading_assets.launch.side_by_side import side_by_side
 from trading_assets.launch.stopping import cancel_left
 from trading_assets.settings import FilesSource, Settings
-from trading_assets.sources.listing import list_gaps
+from trading_assets.settings.names import check_known
+from trading_assets.sources.listing import gaps_of
 from trading_assets.sources.repair import pending
 from trading_assets.store import configured_store
 from trading_assets.store.tables import CANDLE_GAPS, CANDLES, FEATURES
@@ -86,7 +86,7 @@ def repair_gaps(
     days, fetch = DayRange.read(start, end), Fetch.GAPS_AGAIN if again else Fetch.GAPS
     ranges = {}
     for market in _wanted(settings, markets):
-        gaps = gaps_of(settings, market, days, to_month_end=start is not None or end is not None)
+        gaps = gaps_of(settings, market, days.start, days.end, to_month_end=start is not None or end is not None)
         recorded = isinstance(settings.sources[settings.markets[market].source], FilesSource)
         asked = gaps.filter(pending(gaps, again=again or recorded))
         if asked.is_empty():
@@ -96,18 +96,6 @@ def repair_gaps(
         within = replace(days, first=max(days.first, first.date()), last=min(days.last, last.date()))
         ranges[market] = _with_what_looks_back(settings, market, within)
     yield from _runs(settings, ranges, _led(settings), fetch, on_event)
-
-
-def gaps_of(settings: Settings, market: str, days: DayRange, *, to_month_end: bool = False) -> pl.DataFrame:
-    """The market's missing ranges that begin in these days, as :func:`list_gaps` gives them.
-
-    ``to_month_end`` adds what follows the last stored candle in its month, if that has ended: it may not have been
-    fetched on purpose, so it counts only where the days are named.
-    """
-    timeframe = settings.markets[market].timeframe
-    store = configured_store(settings)
-    span: dict[str, Any] = {"start": days.start, "end": days.end, "now": datetime.now(UTC) if to_month_end else None}
-    return list_gaps(store, market=market, timeframe=timeframe, **span)
 
 
 def _wanted(settings: Settings, markets: Sequence[str] | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from trading_assets.errors import SettingsError
 from trading_assets.launch.instance import open_instance, run_tags
 from trading_assets.launch.stopping import canceling, refuse_stopped
 from trading_assets.settings import Settings
-from trading_assets.settings.names import instead
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -153,12 +152,6 @@ def _result(result: dg.ExecuteInProcessResult, subject: str, job: str) -> Launch
         if event.is_step_failure and (reason := failure_reason(event))
     }
     return LaunchResult(subject, job, result.run_id, result.success, materialized, checks, failures)
-
-
-def check_known(name: str, known: Mapping[str, Any] | Sequence[str], what: str) -> None:
-    """Refuse a name that the settings do not have."""
-    if name not in known:
-        raise SettingsError(f"no {what} {name!r} in the settings", remedy=instead(name, known))
 
 
 def check_settings(settings: Settings) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from typing import Final
+
+from trading_assets.errors import SettingsError
 
 _SHOWN: Final = 12
 
@@ -22,3 +24,9 @@ def instead(name: str, known: Iterable[str]) -> str:
     hint = nearest(name, names)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{hint} known: {', '.join(names[:_SHOWN])}{more}".strip()
+
+
+def check_known(name: str, known: Collection[str], what: str) -> None:
+    """Refuse a name that the settings do not have."""
+    if name not in known:
+        raise SettingsError(f"no {what} {name!r} in the settings", remedy=instead(name, known))

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
 from trading_assets.candles import TS, timeframe_delta
 from trading_assets.missing import explain, missing_times
+from trading_assets.settings import Settings
 from trading_assets.sources.gaps import as_ranges, ledger
 from trading_assets.sql import load_models, run_window
+from trading_assets.store import configured_store
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLE_GAPS, CANDLES
+
+
+def gaps_of(
+    settings: Settings, market: str, start: datetime, end: datetime, *, to_month_end: bool = False
+) -> pl.DataFrame:
+    """The market's missing ranges that begin in ``[start, end)``, as :func:`list_gaps` gives them.
+
+    ``to_month_end`` adds what follows the last stored candle in its month, if that has ended: it may not have been
+    fetched on purpose, so it counts only where the days are named.
+    """
+    now = datetime.now(UTC) if to_month_end else None
+    timeframe = settings.markets[market].timeframe
+    return list_gaps(configured_store(settings), market=market, timeframe=timeframe, start=start, end=end, now=now)
 
 
 def list_gaps(
