@@ -30,12 +30,27 @@ def test_six_spot_markets_at_half_of_equity_hold_no_more_than_the_cash() -> None
     still = candles(flat(120))
     entries = signals(*((market, 0, 0.7) for market in SPOT))
     result = backtest(entries, dict.fromkeys(SPOT, still), settings=HALF)
-    assert result.trades.height == 1, "the second half is short of the first one's fee"
-    assert result.refusals == {"not enough cash": 5}
-    assert result.metrics["refused"] == 5
+    assert result.trades.height == 2, "the second half is made smaller by the fees"
+    assert result.refusals == {"not enough cash": 4}
+    assert result.metrics["refused"] == 4
+    assert result.metrics["capped"] == 1
+    assert least_cash(result) == pytest.approx(0.0, abs=100)
     third = backtest(entries, dict.fromkeys(SPOT, still), settings=EXACT.model_copy(update={"position_share": 0.33}))
     assert third.trades.height == 3
+    assert third.refusals == {"not enough cash": 3}, "what is left would be a crumb of what is wanted"
     assert least_cash(third) > 0
+
+
+@pytest.mark.parametrize("slippage_bps", [0.0, 20.0])
+def test_an_entry_with_all_of_the_cash_leaves_room_for_its_costs(slippage_bps: float) -> None:
+    whole = EXACT.model_copy(update={"position_share": 1.0, "slippage_bps": slippage_bps})
+    entries = signals((SPOT[0], 0, 0.7), (SPOT[0], 5, 0.7))
+    result = backtest(entries, {SPOT[0]: candles(flat(240))}, settings=whole)
+    assert result.refusals == {}
+    paid = result.trades["quantity"] * result.trades["entry_price"] * (1 + whole.market_order_bps / 1e4)
+    assert 99_990 < paid[0] <= 100_000
+    assert 99_990 < paid[1] + (100_000 - (100_000 + result.trades["pnl"][0])) <= 100_000
+    assert result.metrics["capped"] == 2
 
 
 def test_perpetuals_are_margined_as_before() -> None:
@@ -79,5 +94,13 @@ def test_a_restarted_node_knows_what_its_open_coins_cost() -> None:
     assert not desk.strategy.is_flat()
     desk.start(signals((SPOT[1], 2, 0.7)), plans=desk.plans()[-1:])
     desk.run(START + 4 * QUARTER)
+    assert [action for action, _ in desk.actions()] == ["enter", "enter"]
+    assert desk.actions()[-1][1].endswith("not enough cash: 39,970.00 free, with fees enough for 399.5 of 599.82")
+    config = ModelStrategyConfig(both, 0.7, taker_fee_bps=EXACT.taker_fee_bps)
+    desk = Desk(flat(180), markets=both, config=config)
+    desk.start(signals((SPOT[0], 0, 0.7)))
+    desk.run(START + 2 * QUARTER)
+    desk.start(signals((SPOT[1], 2, 0.7)), plans=desk.plans()[-1:])
+    desk.run(START + 4 * QUARTER)
     assert [action for action, _ in desk.actions()] == ["enter", "refuse"]
-    assert desk.actions()[-1][1] == "not enough cash: 60,011.99 with fees, 39,970.00 free"
+    assert desk.actions()[-1][1].startswith("not enough cash: 70,0")

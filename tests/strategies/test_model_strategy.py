@@ -466,6 +466,6 @@ def test_the_orders_of_a_pass_count_before_they_are_sent() -> None:
 
 
 def test_the_cash_of_a_pass_is_bound_before_its_entries_are_sent() -> None:
-    _, journal = passes({"sample:AAA/USDT": 0, "sample:BBB/USDT": 0}, share=0.6)
+    _, journal = passes({"sample:AAA/USDT": 0, "sample:BBB/USDT": 0}, share=0.7)
     assert [row["action"] for row in journal.of("signals")] == ["enter", "refuse"]
-    assert journal.of("signals")[1]["reason"].startswith("not enough cash: 60,0")
+    assert journal.of("signals")[1]["reason"].startswith("not enough cash: 70,0")

@@ -19,6 +19,7 @@ from trading_assets.errors import InvalidFrame, MissingCandles, ModelError, Sett
 from trading_assets.precision import MAX_QUANTITY
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
+from trading_assets.strategies.cash import NO_CASH
 from trading_assets.strategies.entry import EntryRule
 from trading_assets.strategies.limits import CUT
 from trading_assets.strategies.signals import MemoryJournal, StoredSignals, barrier_percent
@@ -41,7 +42,7 @@ class BacktestResult:
         Frames of the tables of these names.
     metrics
         Of :func:`trading_assets.backtest.metrics.compute`, ``refused``: entries that the limits of risk, venue,
-        volume and cash refused, and ``capped``: those that the volume made smaller.
+        volume and cash refused, and ``capped``: those that volume or cash made smaller.
     start, end
         The period: from the first prediction's bar to the last one's horizon, or the last candle.
     refusals
@@ -154,7 +155,7 @@ def run_backtest(
     refusals = _refusals(journal)
     figures = metrics.compute(trades, equity, starting_balance=balance, markets=len(markets), start=start, end=end) | {
         "refused": float(sum(refusals.values())),
-        "capped": float(sum(CUT in row["reason"] for row in journal.of("signals") if row["action"] == "enter")),
+        "capped": float(sum(_is_cut(row["reason"]) for row in journal.of("signals") if row["action"] == "enter")),
     }
     return BacktestResult(
         trades=trades,
@@ -294,6 +295,10 @@ def _reconcile(trades: pl.DataFrame, balance: float, starting_balance: float) ->
             where="backtest",
             remedy="report this as a bug",
         )
+
+
+def _is_cut(reason: str) -> bool:
+    return CUT in reason or NO_CASH in reason
 
 
 def _refusals(journal: MemoryJournal) -> dict[str, int]:

@@ -43,7 +43,7 @@ _METRICS: Final = (
     ("total_fees", "Fees and slippage", "money", "quote currency; slippage in basis points, not in ticks"),
     ("total_pnl", "Profit and loss", "money", "quote currency, after costs"),
     ("refused", "Entries refused", "count", "by the limits of risk, venue and volume"),
-    ("capped", "Entries made smaller", "count", "by the share of the bar's volume"),
+    ("capped", "Entries made smaller", "count", "by the share of the bar's volume, or by the cash"),
 )
 _TILES: Final = ("sharpe", "total_return", "max_drawdown", "win_rate", "profit_factor", "trades")
 

@@ -84,12 +84,15 @@ class EntryAdmission:
         limits = OrderLimits.of(instrument)
         notional = min(self._position_share * self._equity(instrument), self._gate.limits.max_position_notional)
         wanted = limits.whole_steps(notional / bar.close)
-        quantity, cut = cut_to_volume(wanted, bar.volume, self._max_volume_share, limits)
+        quantity, little_volume = cut_to_volume(wanted, bar.volume, self._max_volume_share, limits)
+        balance = partial(self._balance, instrument)
+        quantity, little_cash = self._cash.cut(signal.market, quantity, bar.close, limits, balance)
+        cut = "; ".join(filter(None, (little_volume, little_cash)))
         stop, target = bar.close * (1 - signal.stop_loss_pct / 100), bar.close * (1 + signal.take_profit_pct / 100)
         if (denial := limits.refusal(quantity, bar.close, stop=stop, target=target)) is not None:
             return "refuse", f"{cut}: {denial}" if cut else f"{denial}, for {money(notional)}", None
         worth = quantity * bar.close
-        if (refusal := self._cash.refusal(signal.market, worth, partial(self._balance, instrument))) is not None:
+        if (refusal := self._cash.refusal(signal.market, worth, balance)) is not None:
             return "refuse", refusal, None
         orders = ROUND_TRIP_ORDERS * (self._entries + 1)
         if (refusal := self._gate.refusal(bar.known_at, worth, orders=orders)) is not None:
