@@ -30,7 +30,7 @@ from tests.backtest.worlds import (
 from trading_assets.backtest.engine import run_backtest
 from trading_assets.backtest.slices import MarketRules, decision_bars
 from trading_assets.backtest.stress import stress
-from trading_assets.errors import MissingCandles, ModelError, SettingsError
+from trading_assets.errors import InvalidFrame, MissingCandles, ModelError, SettingsError
 from trading_assets.labels import triple_barrier
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
@@ -300,6 +300,37 @@ def test_coarse_candles_work_too() -> None:
     opens = dict(frame.select("ts", "open").iter_rows())
     for trade in result.trades.iter_rows(named=True):
         assert trade["entry_price"] == opens[trade["signal_ts"] + QUARTER]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("close", 101.0, "2025-01-01 00:03: open 100, high 100, low 100, close 101, volume 1000000"),
+        ("open", 99.0, "open 99"),
+        ("close", float("nan"), "close nan"),
+        ("high", float("inf"), "high inf"),
+        ("low", 0.0, "low 0"),
+        ("open", None, "open missing"),
+        ("volume", -1.0, "volume -1"),
+        ("volume", float("nan"), "volume nan"),
+    ],
+)
+def test_an_impossible_candle_is_refused_by_name_before_the_run(column: str, value: float | None, said: str) -> None:
+    sound = candles(flat(60))
+    third = sound["ts"] == START + 3 * MINUTE
+    broken = sound.with_columns(pl.when(third).then(pl.lit(value, pl.Float64)).otherwise(column).alias(column))
+    with pytest.raises(InvalidFrame, match=said) as refused:
+        backtest(ONE_SIGNAL, {A: broken})
+    assert refused.value.where == A
+    if column == "volume":
+        backtest(ONE_SIGNAL, {A: broken}, settings=EXACT.model_copy(update={"max_volume_share": None}))
+
+
+def test_candles_out_of_order_are_refused() -> None:
+    sound = candles(flat(60))
+    for wrong in (sound.reverse(), pl.concat([sound, sound[-1:]])):
+        with pytest.raises(InvalidFrame, match="ascending"):
+            backtest(ONE_SIGNAL, {A: wrong})
 
 
 def test_what_is_missing_is_named() -> None:

@@ -13,9 +13,10 @@ from typing import Any, Final
 import polars as pl
 
 from trading_assets.backtest import ledger, metrics
+from trading_assets.backtest.inputs import check_candles, window
 from trading_assets.backtest.slices import TICKS_PER_BAR, MarketRules, closing_slices, decision_bars, price_path
 from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, Market, timeframe_delta
-from trading_assets.errors import InvalidFrame, MissingCandles, ModelError, SettingsError, TradingError
+from trading_assets.errors import InvalidFrame, ModelError, SettingsError, TradingError
 from trading_assets.precision import MAX_QUANTITY
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
@@ -119,7 +120,8 @@ def run_backtest(
         If candles and latency do not fit, markets are not quoted in one currency, or a position is more coins than the
         engine's numbers hold.
     InvalidFrame
-        If prices are larger than the engine's numbers hold, or have more decimals.
+        If a candle is impossible or out of order, or prices are larger than the engine's numbers hold, or have more
+        decimals.
     """
     markets = tuple(model.markets)
     predictions = predictions.filter(pl.col("market").is_in(markets))
@@ -127,8 +129,10 @@ def run_backtest(
         raise ModelError(
             f"no predictions for {', '.join(markets)}", where=name, remedy="materialize walk_forward first"
         )
+    for market, frame in candles.items():
+        check_candles(frame, market, volume=settings.max_volume_share is not None)
     start, end = _period(predictions, candles, candle_timeframe, labels)
-    replayed = {market: _window(candles, market, start, end) for market in markets}
+    replayed = {market: window(candles, market, start, end) for market in markets}
     _one_quote(markets)
     rules = {market: _rules(market, candles[market], settings, risk) for market in markets}
     journal, rule = MemoryJournal(), EntryRule.of(model, cost_bps=settings.round_trip_bps)
@@ -245,18 +249,6 @@ def _narrowest(predictions: pl.DataFrame, labels: LabelSettings) -> float:
     target, stop = barrier_percent(labels)
     ratio: float = predictions.select(((1 + target / 100) / (1 - stop / 100)).min()).item()
     return ratio
-
-
-def _window(candles: Mapping[str, pl.DataFrame], market: str, start: datetime, end: datetime) -> pl.DataFrame:
-    frame = candles.get(market)
-    cut = frame.filter(pl.col("ts").is_between(start, end, closed="left")) if frame is not None else pl.DataFrame()
-    if cut.is_empty():
-        raise MissingCandles(
-            f"no candles from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}",
-            where=market,
-            remedy="materialize candles for these months",
-        )
-    return cut
 
 
 def _rules(market: str, candles: pl.DataFrame, settings: BacktestSettings, risk: RiskSettings) -> MarketRules:
