@@ -11,12 +11,17 @@ from trading_assets.defs.partitions import MARKET_MONTHS, SETTINGS, Window, hist
 from trading_assets.defs.pictures import label_distribution
 from trading_assets.defs.present import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags, picture
 from trading_assets.defs.reading import bar_start, known_until, made_anew, resume_at
-from trading_assets.labels import label_window, missing_entries, scale_lookback, triple_barrier
+from trading_assets.labels import fingerprint, label_window, missing_entries, scale_lookback, triple_barrier
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, CANDLES, LABELS
 
 _REACH = look_back((SETTINGS.labels.horizon_bars + scale_lookback(SETTINGS.labels)) * DECISION_BAR)
+
+
+def _code_version(settings: Settings) -> str:
+    """Of the code and the settings that make labels: months made by others are refused by what reads them."""
+    return hashlib.sha256(f"{fingerprint()}{settings.labels.model_dump_json()}".encode()).hexdigest()[:12]
 
 
 @dg.asset(
@@ -28,7 +33,7 @@ _REACH = look_back((SETTINGS.labels.horizon_bars + scale_lookback(SETTINGS.label
     owners=[RESEARCH_TEAM],
     kinds={"polars", "duckdb"},
     tags=origin_tags(SETTINGS),
-    code_version=hashlib.sha256(SETTINGS.labels.model_dump_json().encode()).hexdigest()[:12],
+    code_version=_code_version(SETTINGS),
     metadata=asset_metadata(LABELS),
     partitions_def=MARKET_MONTHS,
     backfill_policy=dg.BackfillPolicy.single_run(),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import inspect
 import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Final, cast
@@ -16,6 +14,7 @@ from typing import Final, cast
 from trading_assets.features import bars, companions, windows
 from trading_assets.features.bars import INPUTS, Bars
 from trading_assets.features.windows import Array
+from trading_assets.syntax import meaning
 
 type FeatureFunction = Callable[..., Array | tuple[Array, ...]]
 type Parameters = Mapping[str, int]
@@ -216,9 +215,9 @@ class Registry:
         for family in self.families:
             modules |= _with_imports(sys.modules[family.function.__module__])
         for module in sorted(modules, key=lambda module: module.__name__):
-            digest.update(_code(inspect.getsource(module)).encode())
+            digest.update(meaning(inspect.getsource(module)).encode())
         for path in sorted(_KERNELS.glob("*.py")):
-            digest.update(_code(path.read_text("utf-8")).encode())
+            digest.update(meaning(path.read_text("utf-8")).encode())
         return digest.hexdigest()
 
 
@@ -259,23 +258,3 @@ def _with_imports(module: ModuleType) -> set[ModuleType]:
         names = {getattr(value, "__module__", "") for value in vars(one).values()}
         pending += [sys.modules[name] for name in names if name.startswith(_PACKAGE) and name != __name__]
     return found
-
-
-@lru_cache(maxsize=128)
-def _code(source: str) -> str:
-    """A module's code as a syntax tree, without docstrings and decorators (whose facts are hashed apart)."""
-    tree = ast.parse(source)
-    pending: list[ast.AST] = [tree]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.FunctionDef):
-            node.decorator_list = []
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
-            node.body = [part for part in node.body if not _is_text(part)]
-        # definitions stand in statements: expressions, most of the tree, need no look
-        pending += [part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.expr)]
-    return ast.dump(tree)
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

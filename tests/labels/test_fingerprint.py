@@ -1,0 +1,34 @@
+"""The labels' code version: it changes with what the code does."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from trading_assets import labels
+from trading_assets.labels import fingerprint
+
+HOME = Path(labels.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("kernels", "_TOUCH: Final = 1e-12", "_TOUCH: Final = 0.0"),
+        ("exits", "(settings.cost_bps or 0.0) / 1e4", "0.0"),
+        ("widths", "settings.scale_bars + 1", "settings.scale_bars"),
+        ("barriers", 'pl.col("side") != 0', 'pl.col("side") > 0'),
+    ],
+)
+def test_other_code_of_labels_is_another_version(tmp_path: Path, module: str, old: str, new: str) -> None:
+    shutil.copytree(HOME, tmp_path / "labels")
+    path = tmp_path / "labels" / f"{module}.py"
+    assert fingerprint(path.parent) == fingerprint()
+    source = path.read_text("utf-8")
+    assert old in source
+    path.write_text(source + "\n# a comment\n", "utf-8")
+    assert fingerprint(path.parent) == fingerprint()
+    path.write_text(source.replace(old, new), "utf-8")
+    assert fingerprint(path.parent) != fingerprint()

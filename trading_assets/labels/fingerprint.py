@@ -1,0 +1,21 @@
+"""Which code makes the triple-barrier labels."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from trading_assets.syntax import meaning
+
+_FOLDER: Final = Path(__file__).parent
+_MODULES: Final = ("barriers", "exits", "kernels", "widths")
+"""Read, not imported: the compiled loops load numba."""
+
+
+def fingerprint(folder: Path = _FOLDER) -> str:
+    """sha256 over the code that makes labels; comments, docstrings and formatting don't count."""
+    digest = hashlib.sha256()
+    for name in _MODULES:
+        digest.update(meaning((folder / f"{name}.py").read_text("utf-8")).encode())
+    return digest.hexdigest()
