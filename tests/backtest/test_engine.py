@@ -34,6 +34,7 @@ from trading_assets.errors import InvalidFrame, MissingCandles, ModelError, Sett
 from trading_assets.labels import triple_barrier
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
+from trading_assets.strategies.entry import EntryRule
 
 ONE_SIGNAL = signals((A, 0, 0.7))
 QUANTITY = 100.0
@@ -380,11 +381,31 @@ def test_a_target_that_is_touched_fills_and_under_stress_only_one_that_is_passed
     assert ends == [["take_profit"], ["take_profit"], ["time"], ["take_profit"]]
 
 
+def test_entries_are_decided_with_the_costs_reckoned_with() -> None:
+    costs = BacktestSettings()
+    between = EntryRule.of(ModelSettings(markets=[A]), cost_bps=costs.round_trip_bps).break_even(2.0, 1.0) + 0.003
+    assert between < EntryRule(cost_bps=costs.stressed().round_trip_bps).break_even(2.0, 1.0)
+    made = [
+        run_backtest(
+            signals((A, 0, between)),
+            {A: candles(flat(120))},
+            candle_timeframe="1m",
+            model=ModelSettings(markets=[A]),
+            labels=LABELS,
+            settings=chosen,
+            risk=GENEROUS,
+            reckoned_bps=reckoned,
+        ).trades.height
+        for chosen, reckoned in ((costs, None), (costs.stressed(), None), (costs.stressed(), costs.round_trip_bps))
+    ]
+    assert made == [1, 0, 1]
+
+
 def test_the_stress_repeats_a_backtest_with_worse_fills() -> None:
     predictions, frames = random_signals(A, 60 * 24 * 4, seed=3), {A: walk(60 * 24 * 4, seed=3)}
     costs = BacktestSettings()
     usual = backtest(predictions, frames, settings=costs)
-    found = stress(lambda worse: backtest(predictions, frames, settings=worse), costs)
+    found = stress(lambda worse: backtest(predictions, frames, settings=worse, reckoned_bps=12), costs)
     assert found["stress_trades"] > 10
     assert found["stress_total_return"] < usual.metrics["total_return"]
     assert set(found) <= {f"stress_{name}" for name in usual.metrics}

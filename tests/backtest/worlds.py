@@ -90,6 +90,7 @@ def backtest(
     labels: LabelSettings = LABELS,
     risk: RiskSettings = GENEROUS,
     timeframe: str = "1m",
+    reckoned_bps: float | None = None,
 ) -> BacktestResult:
     """Run with exact settings, threshold 0.55."""
     return run_backtest(
@@ -101,4 +102,5 @@ def backtest(
         settings=settings,
         risk=risk,
         name="test",
+        reckoned_bps=reckoned_bps,
     )

@@ -81,6 +81,7 @@ def run_backtest(
     risk: RiskSettings,
     name: str = "",
     version: int = 0,
+    reckoned_bps: float | None = None,
 ) -> BacktestResult:
     """Trade predictions with :class:`~trading_assets.strategies.model_strategy.ModelStrategy`.
 
@@ -109,6 +110,8 @@ def run_backtest(
         The model's name in the frames.
     version
         Its version there; 0 for none.
+    reckoned_bps
+        The costs of a round trip that entries are decided with; those of ``settings`` where not given.
 
     Raises
     ------
@@ -135,7 +138,8 @@ def run_backtest(
     replayed = {market: window(candles, market, start, end) for market in markets}
     _one_quote(markets)
     rules = {market: _rules(market, candles[market], settings, risk) for market in markets}
-    journal, rule = MemoryJournal(), EntryRule.of(model, cost_bps=settings.round_trip_bps)
+    journal = MemoryJournal()
+    rule = EntryRule.of(model, cost_bps=settings.round_trip_bps if reckoned_bps is None else reckoned_bps)
     statistics, bars = _replay(
         replayed,
         rules,

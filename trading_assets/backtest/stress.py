@@ -18,7 +18,8 @@ def stress(run: Callable[[BacktestSettings], BacktestResult], settings: Backtest
     Parameters
     ----------
     run
-        Makes the backtest with given costs and fills.
+        Makes the backtest with given costs and fills. Its entries are to be decided with the usual costs
+        (``reckoned_bps``): who knows of worse fills beforehand is pickier, and nobody does.
     settings
         Those of the backtest; see :meth:`trading_assets.settings.BacktestSettings.stressed`.
     """

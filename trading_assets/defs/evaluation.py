@@ -141,6 +141,7 @@ def _trade(predictions: pl.DataFrame, model: str, version: int, settings: Settin
             risk=settings.node.risk,
             name=model,
             version=version,
+            reckoned_bps=settings.backtest.round_trip_bps,
         )
 
     result = run(settings.backtest)
