@@ -72,6 +72,8 @@ def write(frame: pl.DataFrame, path: Path) -> None:
         pl.col("ts").dt.timestamp("ms").cast(pl.String),
         pl.col("ts").dt.timestamp("ms") / 1000,
         pl.col("ts").dt.timestamp("ms").cast(pl.Float64),
+        pl.col("ts").dt.timestamp("ms") / 1000 - 2e-7,
+        pl.col("ts").dt.timestamp("ms") / 1000 + 2e-7,
         (pl.col("ts").dt.timestamp("ms") // 1000).cast(pl.String) + ".0",
         pl.col("ts").dt.strftime("%Y-%m-%d %H:%M:%S+00"),
         pl.col("ts").dt.convert_time_zone("Asia/Tokyo").dt.strftime("%Y-%m-%d %H:%M:%S%.6f+09"),

@@ -84,7 +84,10 @@ class CandleFile:
         if isinstance(dtype, pl.Datetime):
             return column.is_between((start - _A_DAY).replace(tzinfo=None), (end + _A_DAY).replace(tzinfo=None))
         if self.epoch in MICROSECONDS:
-            least, most = (int(at.timestamp()) * 1_000_000 // MICROSECONDS[self.epoch] for at in (start, end + _A_DAY))
+            # a float may lie a little below the time that it is rounded to
+            least, most = (
+                int(at.timestamp()) * 1_000_000 // MICROSECONDS[self.epoch] for at in (start - _A_DAY, end + _A_DAY)
+            )
             return column.cast(pl.Float64, strict=False).is_between(least, most)
         if self.dated:  # the day that it names is at most a day from UTC's
             return column.str.slice(0, 10).is_between(
