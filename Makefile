@@ -12,11 +12,15 @@ help: ## List the targets
 
 .venv/.locked: pyproject.toml uv.lock .ci/setup
 	@.ci/setup
+	@touch $@ .venv/.demo
+
+.venv/.demo: pyproject.toml uv.lock .ci/setup # what demo and UI need: no test servers, linters or peers
+	@.ci/setup --no-dev --inexact
 	@touch $@
 
 setup: .venv/.locked ## Put uv and a locked Python 3.13 environment into this folder
 
-demo: setup ## Run the main job on synthetic candles: data, models, backtests, promotion, paper trading
+demo: .venv/.demo ## Run the main job on synthetic candles: data, models, backtests, promotion, paper trading
 	$(BIN)/trading demo
 
 check: setup lint types ## The fast loop: lint, types, and the tests that start no node, server or Dagster run
@@ -41,7 +45,7 @@ unit: setup ## The tests; in three processes, as many tests wait for nodes and s
 coverage: setup ## The tests with the share of lines that they run
 	$(BIN)/pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered
 
-ui: setup ## Open the Dagster UI on http://localhost:3000
+ui: .venv/.demo ## Open the Dagster UI on http://localhost:3000
 	$(BIN)/trading ui
 
 bench: setup ## Time the hot paths beside a peer and print a table
