@@ -92,13 +92,16 @@ def test_no_key_or_password_of_the_environment_reaches_an_error(hidden: str) -> 
     assert str(error).endswith("; check ***")
 
 
-def test_an_error_that_nobody_expected_shows_no_secret_either(tmp_path: Path) -> None:
-    program = "import trading_cli.main as m\nm.app = lambda: open(m.sys.argv[1])\nm.run()"
+@pytest.mark.parametrize(("flags", "code", "said"), [([], 2, "no such file"), (["--debug"], 1, "FileNotFoundError")])
+def test_an_error_that_nobody_expected_shows_no_secret_either(
+    tmp_path: Path, flags: list[str], code: int, said: str
+) -> None:
+    program = "import trading_cli.main as m\nm.app = lambda: open(m.sys.argv[-1])\nm.run()"
     environment = {**os.environ, "TRADING_STORE__URL": VARIABLES["TRADING_STORE__URL"]}
-    command = [sys.executable, "-c", program, str(tmp_path / SECRET)]
+    command = [sys.executable, "-c", program, *flags, str(tmp_path / SECRET)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert "FileNotFoundError" in ended.stderr
+    assert ended.returncode == code
+    assert said in ended.stderr
     assert "s3cr3t" not in ended.stderr
 
 

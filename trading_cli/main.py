@@ -25,6 +25,7 @@ from trading_cli import (
     gaps,
     journal,
     kill,
+    lifecycle,
     models,
     node,
     placebo,
@@ -82,6 +83,12 @@ app.command()(gaps.gaps)
 app.command()(check.check)
 app.command()(ui.ui)
 app.command()(models.models)
+app.command()(lifecycle.train)
+app.command()(lifecycle.backtest)
+app.command()(lifecycle.approve)
+app.command()(lifecycle.promote)
+app.command()(lifecycle.rollback)
+app.command()(lifecycle.reject)
 app.command()(report.report)
 app.command()(sql.sql)
 app.add_typer(store.app, name="store")

@@ -1,35 +1,46 @@
-"""`trading models`: the registry with the status of every version."""
+"""`trading models`: every version with its status and the figures of its backtest."""
 
 from __future__ import annotations
 
+import polars as pl
 from rich.table import Table
 
 from trading_assets.settings import load_settings
+from trading_assets.store import configured_store
+from trading_assets.store.tables import BACKTEST_METRICS, MODEL_VERSIONS
 from trading_cli.console import console, synthetic_note
 
-_STYLE = {"active": "bold green", "approved": "green", "draft": "yellow", "archived": "dim"}
+_STYLE = {"active": "bold green", "approved": "green", "draft": "yellow", "archived": "dim", "rejected": "red"}
+_SHOWN = {"sharpe": "Sharpe", "win_rate": "win rate", "trades": "trades", "dsr": "DSR"}
 
 
 def models() -> None:
-    """List the registered model versions, newest first, with their status."""
-    settings = load_settings()
-    from trading_assets.registry import Registry
+    """List the model versions, newest first: status, when they were trained, and their backtest.
 
-    versions = Registry(settings).list()
-    if not versions:
+    As the runs left them in the store: the registry itself need not be opened.
+    """
+    settings = load_settings()
+    store = configured_store(settings)
+    versions = store.read(MODEL_VERSIONS)
+    if versions.is_empty():
         console.print("No model is registered yet; run `trading demo` or `trading backfill --models`.")
         return
-    table = Table(
-        "model", "version", "status", "trained until", "bundle hash", f"folder in {settings.bundles_dir.name}/<model>"
-    )
-    for version in sorted(versions, key=lambda item: (item.name, -item.version)):
-        spec = settings.models.get(version.name)
+    metrics = store.read(BACKTEST_METRICS).filter(pl.col("metric").is_in(list(_SHOWN)))
+    measured = {(name, version, metric): value for name, version, metric, value in _keyed(metrics)}
+    table = Table("model", "version", "status", *_SHOWN.values(), "trained until")
+    for row in versions.sort("model", "version", descending=[False, True]).iter_rows(named=True):
+        name, version, status = row["model"], row["version"], row["status"]
+        spec = settings.models.get(name)
+        figures = (measured.get((name, version, metric)) for metric in _SHOWN)
         table.add_row(
-            version.name + synthetic_note(spec.markets if spec else []),
-            str(version.version),
-            f"[{_STYLE[version.status]}]{version.status}[/]",
-            f"{version.train_end:%Y-%m-%d}" if version.train_end else "",
-            version.bundle_hash[:12],
-            version.bundle_path.name,
+            name + synthetic_note(spec.markets if spec else []),
+            str(version),
+            f"[{_STYLE.get(status, '')}]{status}[/]",
+            *("" if value is None else f"{value:.4g}" for value in figures),
+            f"{row['train_end']:%Y-%m-%d}" if row["train_end"] else "",
         )
     console.print(table)
+
+
+def _keyed(metrics: pl.DataFrame) -> list[tuple[str, int, str, float]]:
+    return metrics.select("model", "version", "metric", "value").rows()

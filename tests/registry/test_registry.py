@@ -136,6 +136,21 @@ def test_a_promoted_version_is_the_champion_and_its_predecessor_is_archived(desk
     assert desk.registry._client.get_registered_model("a").aliases == {}
 
 
+def test_what_was_rejected_by_hand_stays_so_and_a_rollback_goes_to_the_newest_before(desk: Desk) -> None:
+    with pytest.raises(ModelError, match="model a: no earlier version to go back to"):
+        desk.registry.before("a")
+    for version, auc in enumerate((0.6, 0.7, 0.8), 1):
+        desk.registry.set_status("a", desk.register(auc), "approved")
+        desk.registry.promote("a", version)
+    assert desk.registry.before("a").version == 2
+    assert desk.registry.reject("a", 2, "it learnt from a broken feed").status == "rejected"
+    assert desk.registry._client.get_model_version("a", "2").tags["reason"] == "it learnt from a broken feed"
+    assert desk.registry.before("a").version == 1
+    for version, said in ((2, "rejected cannot become active; it stays so"), (3, "active cannot become rejected")):
+        with pytest.raises(ModelError, match=said):
+            desk.registry.promote("a", version) if version == 2 else desk.registry.reject("a", version, "")
+
+
 def test_promoting_again_finishes_what_a_killed_promotion_left(desk: Desk) -> None:
     for auc in (0.6, 0.7):
         desk.registry.set_status("a", desk.register(auc), "approved")
@@ -151,12 +166,12 @@ def test_promoting_again_finishes_what_a_killed_promotion_left(desk: Desk) -> No
 @pytest.mark.parametrize(
     ("path", "wanted", "message"),
     [
-        ((), "active", "a version that is draft cannot become active; it can become approved"),
+        ((), "active", "a version that is draft cannot become active; it can become approved or rejected"),
         ((), "archived", "draft cannot become archived"),
         (("approved",), "draft", "approved cannot become draft; it can become active"),
         (("approved", "active"), "approved", "active cannot become approved; it can become archived"),
-        (("approved", "active", "archived"), "draft", "archived cannot become draft; it can become active"),
-        ((), "retired", "'retired' is not a status; one of draft, approved, active, archived"),
+        (("approved", "active", "archived"), "draft", "archived cannot become draft; it can become active or rejected"),
+        ((), "retired", "'retired' is not a status; one of draft, approved, active, archived, rejected"),
     ],
 )
 def test_an_illegal_change_is_refused(desk: Desk, path: tuple[str, ...], wanted: str, message: str) -> None:

@@ -212,7 +212,7 @@ def test_a_connection_that_breaks_in_the_middle_of_a_write_leaves_nothing_of_it(
 def test_a_query_cannot_write(store: PostgresStore) -> None:
     store.upsert(BACKTEST_METRICS, metrics())
     for sql in ("DELETE FROM backtest_metrics", "CREATE TABLE other (a INT)"):
-        with pytest.raises(StoreError, match=r": cannot execute \w+.* in a read-only transaction; a query only reads"):
+        with pytest.raises(StoreError, match=r"(DELETE|CREATE) is not a SELECT, and a query only reads"):
             store.query(sql)
     assert store.read(BACKTEST_METRICS).equals(metrics())
 

@@ -12,7 +12,7 @@ from trading_assets.defs.evaluation import backtest
 from trading_assets.defs.models import candidate
 from trading_assets.defs.partitions import MODELS, SETTINGS
 from trading_assets.defs.present import TRADING_TEAM, asset_metadata, origin, origin_tags
-from trading_assets.defs.versions import required, traded_with
+from trading_assets.defs.versions import VERSION_TAG, required, traded_with
 from trading_assets.errors import ModelError
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
@@ -57,10 +57,12 @@ def approved(
         context.log.warning(f"model {name} version {version} is refused: {'; '.join(failed)}")
         return
     known = registry.get(name, version)
+    if known.status == "rejected":
+        raise ModelError("it was rejected by hand", where=f"model {name} version {version}", remedy="train another one")
     held = _check_same_settings(known, settings)
     _check_same_research(context.instance, store, settings, held)
     certificate = parity.check(held)
-    status = known.status
+    status: str = known.status
     if status == "draft":
         status = registry.set_status(name, version, "approved").status
     store.upsert(MODEL_VERSIONS, registry.versions_frame())
@@ -87,26 +89,17 @@ def approved(
 def deployment(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
-    """The version that the node trades: champion in the registry, and named in the node's manifest."""
+    """The version that the node trades: champion in the registry, and named in the node's manifest.
+
+    The newest approved one, or the one that the run's tag `trading/version` names: a rollback.
+    """
     from trading_assets.features import fingerprint
     from trading_assets.models import bundle, parity
     from trading_assets.registry import DeployedModel, Registry, deploy
 
-    name = context.partition_key
-    registry, passed = Registry(settings), required(context.instance, "approved", name)
-    version = registry.get(name, passed.version)
-    if version.status == "draft":
-        raise ModelError(
-            "the registry does not have it as approved",
-            where=f"model {name} version {version.version}",
-            remedy="run the job retrain for it",
-        )
-    if version.bundle_hash != passed.metadata["bundle_hash"]:
-        raise ModelError(
-            f"version {version.version} of the registry is not the bundle that was approved",
-            where=f"model {name}",
-            remedy="was the registry replaced? run the job retrain for it",
-        )
+    name, registry = context.partition_key, Registry(settings)
+    chosen = context.run.tags.get(VERSION_TAG)
+    version = _approved(context.instance, registry, name) if chosen is None else _chosen(registry, name, chosen)
     verified = bundle.load(version.bundle_path, expected_hash=version.bundle_hash, feature_fingerprint=fingerprint())
     certificate = parity.check(verified)
     version = registry.promote(name, version.version)
@@ -130,6 +123,39 @@ def deployment(
             **origin(verified.markets),
         }
     )
+
+
+def _approved(instance: dg.DagsterInstance, registry: "Registry", name: str) -> "ModelVersion":
+    """The newest version that was approved, if the registry agrees."""
+    passed = required(instance, "approved", name)
+    version = registry.get(name, passed.version)
+    if version.status in ("draft", "rejected"):
+        raise ModelError(
+            f"the registry does not have it as approved but as {version.status}",
+            where=f"model {name} version {version.version}",
+            remedy="run the job retrain for it",
+        )
+    if version.bundle_hash != passed.metadata["bundle_hash"]:
+        raise ModelError(
+            f"version {version.version} of the registry is not the bundle that was approved",
+            where=f"model {name}",
+            remedy="was the registry replaced? run the job retrain for it",
+        )
+    return version
+
+
+def _chosen(registry: "Registry", name: str, number: str) -> "ModelVersion":
+    """A version that somebody chose; it must have been approved once."""
+    if not number.isdigit():
+        raise ModelError(f"{number!r} is no version", where=f"model {name}", remedy="trading models lists them")
+    version = registry.get(name, int(number))
+    if version.status in ("draft", "rejected"):
+        raise ModelError(
+            f"a version that is {version.status} is not deployed",
+            where=f"model {name} version {number}",
+            remedy="choose one that was approved: trading models lists them",
+        )
+    return version
 
 
 def _failed_gates(store: Store, settings: Settings, model: str, version: int, registry: "Registry") -> list[str]:

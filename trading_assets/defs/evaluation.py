@@ -25,7 +25,7 @@ from trading_assets.defs.present import (
 )
 from trading_assets.defs.verdicts import selected
 from trading_assets.defs.versions import backtested, required, traded_with
-from trading_assets.settings import BacktestSettings, Settings
+from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.migration import up_to_date
 from trading_assets.store.tables import (
@@ -76,13 +76,14 @@ def backtest(
     from trading_assets.backtest.entries import remarks
     from trading_assets.backtest.reports import report_address
     from trading_assets.backtest.scrutiny import trial_rows
+    from trading_assets.backtest.stored import trade
     from trading_assets.models.hashing import frame_hash
     from trading_assets.strategies.entry import EntryRule
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     predictions = up_to_date(store).read(PREDICTIONS, where={"model": name})
     version = required(context.instance, "candidate", name).version
-    result = _trade(predictions, name, version, settings, store)
+    result = trade(predictions, settings, store, model=name, version=version, spec=spec)
     result = _scrutinised(result, predictions, name, version, settings, store)
     metrics = result.metrics_frame(name, version)
     store.replace_together(
@@ -117,56 +118,16 @@ def backtest(
     )
 
 
-def _trade(predictions: pl.DataFrame, model: str, version: int, settings: Settings, store: Store) -> "BacktestResult":
-    """Run the backtest over the candles from the first prediction on, and once more with stressed fills."""
-    from trading_assets.backtest.engine import run_backtest
-    from trading_assets.backtest.stress import stress
-
-    spec = settings.models[model]
-    timeframe = settings.markets[spec.markets[0]].timeframe
-    start = predictions.select(pl.col("ts").min()).item()
-    candles = {
-        market: store.read(CANDLES, where={"market": market, "timeframe": timeframe}, start=start)
-        for market in spec.markets
-    }
-
-    def run(costs: BacktestSettings) -> "BacktestResult":
-        return run_backtest(
-            predictions,
-            candles,
-            candle_timeframe=timeframe,
-            model=spec,
-            labels=settings.labels,
-            settings=costs,
-            risk=settings.node.risk,
-            name=model,
-            version=version,
-            reckoned_bps=settings.backtest.round_trip_bps,
-        )
-
-    result = run(settings.backtest)
-    return replace(result, metrics=result.metrics | stress(run, settings.backtest))
-
-
 def _scrutinised(
     result: "BacktestResult", predictions: pl.DataFrame, model: str, version: int, settings: Settings, store: Store
 ) -> "BacktestResult":
     """The result with the metrics that judge it among all trials; the registry counts it as one of them."""
-    from trading_assets.backtest.scrutiny import others, scrutinise
+    from trading_assets.backtest.stored import judge
     from trading_assets.registry import Registry
 
     spec, registry = settings.models[model], Registry(settings)
     registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
-    further = scrutinise(
-        result.trades,
-        result.equity,
-        predictions,
-        tried=registry.trials(spec.markets),
-        other_trials=others(store.read(TRIAL_RETURNS), model=model, version=version, markets=spec.markets),
-        model=spec,
-        labels=settings.labels,
-        settings=settings.backtest,
-    )
+    further = judge(result, predictions, settings, store, model=model, version=version, spec=spec)
     registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in further.items()})
     return replace(result, metrics=result.metrics | further)
 

@@ -27,11 +27,30 @@ retrain = dg.define_asset_job(
     partitions_def=MODELS,
     description="Walk-forward, candidate, backtest and its gates; approves the candidate where all gates pass.",
 )
+train = dg.define_asset_job(
+    "train",
+    selection=["walk_forward", "candidate"],
+    partitions_def=MODELS,
+    description="Walk-forward and candidate alone: a draft in the registry.",
+)
+evaluate = dg.define_asset_job(
+    "evaluate",
+    selection=["backtest"],
+    partitions_def=MODELS,
+    description="Backtest and its gates alone, on the stored predictions.",
+)
+approve = dg.define_asset_job(
+    "approve",
+    selection=["approved"],
+    partitions_def=MODELS,
+    description="Approval alone, of the newest candidate whose backtest passes all gates.",
+)
 promote = dg.define_asset_job(
     "promote",
     selection=["deployment"],
     partitions_def=MODELS,
-    description="Makes an approved version the active one: registry, alias and the node's deployment manifest.",
+    description="Makes an approved version the active one: registry, alias and the node's deployment manifest. The tag "
+    "`trading/version` chooses another version, e.g. for a rollback.",
 )
 load_journal = dg.define_asset_job(
     "load_journal",

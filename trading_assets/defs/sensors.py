@@ -26,7 +26,14 @@ def pending_promotions(instance: dg.DagsterInstance, settings: Settings) -> dict
             continue
         if model not in live or live[model].bundle_hash != approval.metadata["bundle_hash"]:
             pending[model] = approval
-    return pending
+    return {model: approval for model, approval in pending.items() if not _rejected(settings, model, approval)}
+
+
+def _rejected(settings: Settings, model: str, approval: Materialized) -> bool:
+    from trading_assets.registry import Registry
+
+    found = [known for known in Registry(settings).list(model) if known.version == approval.version]
+    return any(known.status == "rejected" for known in found)
 
 
 @dg.asset_sensor(

@@ -6,6 +6,7 @@ import dagster as dg
 
 from trading_assets.definitions import defs
 from trading_assets.defs.progress import Event, Listener
+from trading_assets.defs.versions import VERSION_TAG
 from trading_assets.launch.instance import open_instance
 from trading_assets.launch.markets import materialize_markets, repair_gaps
 from trading_assets.launch.runs import CheckOutcome, LaunchResult, check_settings, run
@@ -27,20 +28,15 @@ __all__ = [
 ]
 
 
-def materialize_model(settings: Settings, model: str, on_event: Listener | None = None) -> LaunchResult:
+def materialize_model(
+    settings: Settings, model: str, on_event: Listener | None = None, *, job: str = "retrain"
+) -> LaunchResult:
     """Walk-forward, candidate, backtest, gates and, where all pass, approval of one model.
 
-    Raises
-    ------
-    SettingsError
-        If the settings have no such model.
-    """
-    check_known(model, settings.models, "model")
-    return run(settings, "retrain", model, partition=model, on_event=on_event)
-
-
-def promote(settings: Settings, model: str, on_event: Listener | None = None) -> LaunchResult:
-    """Make a model's approved version the active one and name it in the node's manifest.
+    Parameters
+    ----------
+    job
+        ``retrain`` for all of it, or a part: ``train``, ``evaluate`` or ``approve``.
 
     Raises
     ------
@@ -48,7 +44,22 @@ def promote(settings: Settings, model: str, on_event: Listener | None = None) ->
         If the settings have no such model.
     """
     check_known(model, settings.models, "model")
-    return run(settings, "promote", model, partition=model, on_event=on_event)
+    return run(settings, job, model, partition=model, on_event=on_event)
+
+
+def promote(
+    settings: Settings, model: str, on_event: Listener | None = None, *, version: int | None = None
+) -> LaunchResult:
+    """Make a model's approved version, or an earlier one, the active one and name it in the node's manifest.
+
+    Raises
+    ------
+    SettingsError
+        If the settings have no such model.
+    """
+    check_known(model, settings.models, "model")
+    tags = {} if version is None else {VERSION_TAG: str(version)}
+    return run(settings, "promote", model, partition=model, tags=tags, on_event=on_event)
 
 
 def tick_promotion_sensor(settings: Settings, on_event: Listener | None = None) -> list[LaunchResult]:

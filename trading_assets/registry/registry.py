@@ -119,8 +119,8 @@ class Registry:
         Raises
         ------
         ModelError
-            If the change is not legal: draft, approved, active, archived follow one another, and only an archived
-            version can become active again.
+            If the change is not legal: draft, approved, active, archived follow one another, only an archived
+            version can become active again, and a rejected one nothing.
         """
         if status == "active":
             return self.promote(name, version)
@@ -151,6 +151,34 @@ class Registry:
                 if other.status == "active" and other.version != version:
                     self._tag(other, "archived")
         return self.get(name, version)
+
+    def reject(self, name: str, version: int, reason: str) -> ModelVersion:
+        """Rule a version out by hand: it can no longer be approved or promoted, nor rolled back to.
+
+        Raises
+        ------
+        ModelError
+            If it is the active one, or rejected already.
+        """
+        with self._changing():
+            known = self.get(name, version)
+            check_change(name, version, known.status, "rejected")
+            self._client.set_model_version_tag(name, str(version), "reason", reason)
+            self._tag(known, "rejected")
+        return self.get(name, version)
+
+    def before(self, name: str) -> ModelVersion:
+        """The version that was active before the present one.
+
+        Raises
+        ------
+        ModelError
+            If there is none.
+        """
+        archived = [known for known in self.list(name) if known.status == "archived"]
+        if not archived:
+            raise ModelError("no earlier version to go back to", where=f"model {name}", remedy="see trading models")
+        return max(archived, key=lambda known: known.changed_at)
 
     def log_metrics(self, name: str, version: int, metrics: Mapping[str, float]) -> None:
         """Add metrics to a version, e.g. those of its backtest."""

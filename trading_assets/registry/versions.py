@@ -9,15 +9,16 @@ from typing import Final, Literal, get_args
 
 from trading_assets.errors import ModelError
 
-Status = Literal["draft", "approved", "active", "archived"]
+Status = Literal["draft", "approved", "active", "archived", "rejected"]
 
 NEXT: Final[dict[str, tuple[Status, ...]]] = {
-    "draft": ("approved",),
-    "approved": ("active",),
+    "draft": ("approved", "rejected"),
+    "approved": ("active", "rejected"),
     "active": ("archived",),
-    "archived": ("active",),
+    "archived": ("active", "rejected"),
+    "rejected": (),
 }
-"""The legal changes; the last one is a rollback."""
+"""The legal changes; from archived to active is a rollback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class ModelVersion:
     name, version
         The model specification's name, and 1, 2, 3 ...
     status
-        draft, approved, active or archived.
+        draft, approved, active, archived or rejected.
     bundle_path, bundle_hash
         The bundle's folder and identity.
     dataset_hash, code_version, run_id
@@ -74,5 +75,5 @@ def check_change(name: str, version: int, old: str, new: str) -> None:
         raise ModelError(
             f"a version that is {old} cannot become {new}",
             where=f"model {name} version {version}",
-            remedy=f"it can become {' or '.join(NEXT.get(old, ()))}",
+            remedy=f"it can become {' or '.join(NEXT[old])}" if NEXT.get(old) else "it stays so",
         )

@@ -153,7 +153,7 @@ TRIAL_RETURNS: Final = Table(
 )
 MODEL_VERSIONS: Final = Table(
     "model_versions",
-    "One version of a model in the registry and its status: draft, approved, active or archived.",
+    "One version of a model in the registry and its status: draft, approved, active, archived or rejected.",
     {
         "model": pl.String,
         "version": pl.Int32,

@@ -1,0 +1,115 @@
+"""Trading a model's stored predictions: as its settings say, or otherwise to see what would come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import polars as pl
+
+from trading_assets.backtest import gates
+from trading_assets.backtest.engine import BacktestResult, run_backtest
+from trading_assets.backtest.scrutiny import others, scrutinise
+from trading_assets.backtest.stress import stress
+from trading_assets.errors import ModelError
+from trading_assets.registry import Registry
+from trading_assets.registry.trials import SHARPE_METRIC
+from trading_assets.settings import BacktestSettings, ModelSettings, Settings
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import CANDLES, PREDICTIONS, TRIAL_RETURNS
+
+
+def trade(
+    predictions: pl.DataFrame, settings: Settings, store: Store, *, model: str, version: int, spec: ModelSettings
+) -> BacktestResult:
+    """Run the backtest over the candles from the first prediction on, and once more with stressed fills.
+
+    Parameters
+    ----------
+    predictions
+        The model's, of the table ``predictions``.
+    model, version
+        Whose trades they are.
+    spec
+        The rule of entry among others; the settings' own, or one to try.
+    """
+    timeframe = settings.markets[spec.markets[0]].timeframe
+    start = predictions.select(pl.col("ts").min()).item()
+    candles = {
+        market: store.read(CANDLES, where={"market": market, "timeframe": timeframe}, start=start)
+        for market in spec.markets
+    }
+
+    def run(costs: BacktestSettings) -> BacktestResult:
+        return run_backtest(
+            predictions,
+            candles,
+            candle_timeframe=timeframe,
+            model=spec,
+            labels=settings.labels,
+            settings=costs,
+            risk=settings.node.risk,
+            name=model,
+            version=version,
+            reckoned_bps=settings.backtest.round_trip_bps,
+        )
+
+    result = run(settings.backtest)
+    return replace(result, metrics=result.metrics | stress(run, settings.backtest))
+
+
+def judge(
+    result: BacktestResult,
+    predictions: pl.DataFrame,
+    settings: Settings,
+    store: Store,
+    *,
+    model: str,
+    version: int,
+    spec: ModelSettings,
+) -> dict[str, float]:
+    """The metrics that judge a result among all trials on its markets."""
+    return scrutinise(
+        result.trades,
+        result.equity,
+        predictions,
+        tried=Registry(settings).trials(spec.markets),
+        other_trials=others(store.read(TRIAL_RETURNS), model=model, version=version, markets=spec.markets),
+        model=spec,
+        labels=settings.labels,
+        settings=settings.backtest,
+    )
+
+
+def try_out(
+    settings: Settings, store: Store, model: str, changes: Mapping[str, float]
+) -> tuple[dict[str, float], list[gates.GateResult]]:
+    """Trade a model's stored predictions by another rule of entry: nothing is stored, but it counts as a trial.
+
+    Parameters
+    ----------
+    changes
+        Of the model's settings: ``threshold``, ``min_edge_bps``.
+
+    Returns
+    -------
+    tuple
+        The metrics, and the gates that they pass or fail.
+
+    Raises
+    ------
+    ModelError
+        If the model was never trained.
+    """
+    registry, predictions = Registry(settings), store.read(PREDICTIONS, where={"model": model})
+    versions = registry.list(model)
+    if predictions.is_empty() or not versions:
+        raise ModelError("no predictions are stored", where=f"model {model}", remedy=f"run trading train {model}")
+    spec, version = settings.models[model].model_copy(update=dict(changes)), versions[-1].version
+    result = trade(predictions, settings, store, model=model, version=version, spec=spec)
+    kept = registry.get(model, version).metrics.get(SHARPE_METRIC)
+    registry.log_metrics(model, version, {SHARPE_METRIC: result.metrics["sharpe"]})
+    metrics = result.metrics | judge(result, predictions, settings, store, model=model, version=version, spec=spec)
+    if kept is not None:  # the version's own figure is the newest again; its history has both
+        registry.log_metrics(model, version, {SHARPE_METRIC: kept})
+    return metrics, gates.evaluate(metrics, settings.gates)
