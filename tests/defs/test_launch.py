@@ -30,10 +30,12 @@ from dagster_webserver.app import create_app_from_workspace_process_context
 
 from tests.defs.small import LENIENT, SYNA, Location, Undisturbed, copy_of
 from trading_assets.backtest.reports import report_address, report_file
+from trading_assets.backtest.stored import try_out
 from trading_assets.errors import SettingsError
 from trading_assets.home import dagster_environment, within
+from trading_assets.registry import Registry
 from trading_assets.settings import PROJECT_ROOT
-from trading_assets.store import open_store
+from trading_assets.store import TABLES, open_store
 from trading_assets.store.tables import CANDLES, FEATURES, LABELS
 
 
@@ -316,3 +318,34 @@ def test_processes_that_start_at_once_in_a_new_home_share_its_tables(tmp_path: P
         process.stdin.write("\n")
         process.stdin.flush()
     assert [process.communicate(timeout=300)[0].strip() for process in processes] == ["0"] * 3
+
+
+def test_each_step_of_a_model_s_life_is_a_run_of_its_own(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    settings = copy_of(undisturbed, location, tmp_path, gates=LENIENT)
+    launch, store = location.launch, open_store(settings.store_url)
+
+    def status() -> str:
+        return str(store.read(TABLES["model_versions"])["status"].item())
+
+    assert set(launch.materialize_model(settings, "syna", job="train").materialized) == {"walk_forward", "candidate"}
+    assert status() == "draft"
+    (refused,) = launch.promote(settings, "syna", version=1).failures.values()
+    assert "model syna version 1: a version that is draft is not deployed" in refused
+    evaluated = launch.materialize_model(settings, "syna", job="evaluate")
+    assert set(evaluated.materialized) == {"backtest"}
+
+    before = store.read(TABLES["backtest_metrics"])
+    counted = Registry(settings).trials([SYNA]).count
+    metrics, _ = try_out(settings, store, "syna", {"threshold": 0.99})
+    assert metrics["trades"] == 0 < evaluated.materialized["backtest"]["trades"]
+    assert store.read(TABLES["backtest_metrics"]).equals(before), "an experiment stores nothing"
+    assert Registry(settings).trials([SYNA]).count == counted + 1, "but counts"
+    assert Registry(settings).get("syna", 1).metrics["backtest_sharpe"] == evaluated.materialized["backtest"]["sharpe"]
+
+    assert launch.materialize_model(settings, "syna", job="approve").success
+    assert launch.promote(settings, "syna", version=1).success
+    assert status() == "active"
+    (unknown,) = launch.promote(settings, "syna", version=7).failures.values()
+    assert "model syna has no version 7" in unknown
