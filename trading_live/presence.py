@@ -6,8 +6,9 @@ import contextlib
 import fcntl
 import os
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import Final, Literal
 
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
@@ -91,7 +92,7 @@ class Presence:
 
     def __init__(self, live_dir: Path) -> None:
         self._live_dir = live_dir
-        self._handle: IO[str] | None = None
+        self._handle: FileIO | None = None
         self._failed = ""
 
     def acquire(self) -> None:
@@ -104,7 +105,7 @@ class Presence:
         """
         try:
             self._live_dir.mkdir(parents=True, exist_ok=True)
-            handle = (self._live_dir / LOCK_FILE).open("a")
+            handle = (self._live_dir / LOCK_FILE).open("ab", buffering=0)  # nothing is left for close() to write
         except OSError as error:
             raise NodeError(
                 f"the node's folder cannot be used: {error.strerror or error}",
@@ -124,8 +125,7 @@ class Presence:
         self._handle = handle
         with contextlib.suppress(OSError):  # a full disk: the heartbeat says it, too
             handle.truncate(0)
-            handle.write(str(os.getpid()))
-            handle.flush()
+            handle.write(str(os.getpid()).encode())
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Write the heartbeat; a reader sees the former one or this one. A folder that refuses it does not raise."""

@@ -98,6 +98,22 @@ def test_only_one_node_runs_on_a_folder_and_a_dead_one_frees_it(tmp_path: Path) 
     assert not is_running(tmp_path)
 
 
+def test_on_a_full_disk_a_lock_is_taken_and_freed_without_an_error(tmp_path: Path) -> None:
+    code = f"""
+import resource
+from pathlib import Path
+from trading_live.presence import Presence, is_running
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+presence = Presence(Path({str(tmp_path)!r}))
+presence.acquire()
+assert is_running(Path({str(tmp_path)!r}))
+presence.release()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not is_running(tmp_path)
+
+
 def test_a_torn_heartbeat_is_none(tmp_path: Path) -> None:
     (tmp_path / "node.json").write_text('{"pid": 1')
     assert read_heartbeat(tmp_path) is None
