@@ -16,7 +16,7 @@ from nautilus_trader.model import InstrumentId
 
 from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME, Market
 from trading_assets.errors import NodeError
-from trading_assets.journal import JOURNAL_FILE, NODE, BufferedJournal, Journal
+from trading_assets.journal import JOURNAL_FILE, NODE, BufferedJournal
 from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.instruments import instrument_id
@@ -27,6 +27,7 @@ from trading_live import kill
 from trading_live.engine import VenueUnreachable, build_engine, execution_timeframe, explain
 from trading_live.instruments import RELOADING
 from trading_live.interrupts import stops_engine
+from trading_live.late_journal import open_journal
 from trading_live.market_time import MarketJournal
 from trading_live.presence import HEARTBEAT_FILE, Heartbeat, Presence, RunningModel, State, read_heartbeat
 from trading_live.recovery import STARTED, Recovered, recover
@@ -72,7 +73,7 @@ def run_node(settings: Settings, *, on_decision: OnDecision | None = None, close
     presence.acquire()
     try:
         require_known_positions(settings.live_dir)
-        journal = BufferedJournal(Journal(settings.live_dir / JOURNAL_FILE, node_name(settings.node)))
+        journal = open_journal(settings.live_dir / JOURNAL_FILE, node_name(settings.node))
         try:
             _Run(settings, presence, journal, on_decision, close_only=close_only).run()
         finally:
@@ -259,7 +260,7 @@ class _Run:
             recovered = recover(path)
         self.open_markets = recovered.open_markets
         if recovered.repairs:
-            self.journal.record_all(recovered.repairs)
+            self.journal.keep_all(recovered.repairs)
             self.tell("journal completed", f"{len(recovered.repairs)} events that the former process could not write")
         for holding in recovered.holdings:
             self.tell("position recovered", f"{holding.market}: {holding.quantity:g} at {holding.average_price:g}")

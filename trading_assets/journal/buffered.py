@@ -8,17 +8,29 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from trading_assets.errors import NodeError
 from trading_assets.journal.events import NODE, encode
-from trading_assets.journal.writer import Journal, Row
+from trading_assets.journal.writer import Row
 
 WRITTEN_LATE: Final = "written late"
 """The node event that says how many events had to wait for the disk, and why."""
 
 _LOG: Final = logging.getLogger(__name__)
 _RETRY_S: Final = 1.0
+
+
+class Writer(Protocol):
+    """What :class:`Journal` offers."""
+
+    path: Path
+    node: str
+
+    def write(self, rows: Sequence[Row]) -> list[int]: ...  # noqa: D102
+    def stay(self) -> list[int]: ...  # noqa: D102
+    def new_session(self) -> int: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
 
 
 class BufferedJournal:
@@ -37,7 +49,7 @@ class BufferedJournal:
         Why the file cannot be written; None while it can.
     """
 
-    def __init__(self, journal: Journal, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, journal: Writer, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.trouble: str | None = None
         self._journal = journal
         self._clock = clock
@@ -81,7 +93,7 @@ class BufferedJournal:
         self.flush()
 
     def new_session(self) -> int:
-        """Begin a new session, as :meth:`Journal.new_session` does."""
+        """Begin a new session, as the writer does."""
         return self._journal.new_session()
 
     def flush(self, *, now: bool = False) -> bool:

@@ -157,6 +157,14 @@ def _remedy(error: sqlite3.Error) -> str:
     return "end what else writes to the file, then try again"
 
 
+def lacks_room(error: NodeError) -> bool:
+    """Whether a journal could not be written for want of room or of the right to write: what it holds is whole."""
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _NO_SPACE
+    return isinstance(cause, OSError)
+
+
 def node_name(connection: sqlite3.Connection) -> str:
     """The name of the node that writes the journal."""
     return str(connection.execute("SELECT node FROM journal_node").fetchone()[0])
