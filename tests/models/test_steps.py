@@ -13,7 +13,7 @@ from tests.conftest import PlantedFrames
 from trading_assets.errors import ModelError
 from trading_assets.features import LOOKBACK_BARS, fingerprint
 from trading_assets.models import dataset
-from trading_assets.models.steps import across, without_crossings
+from trading_assets.models.steps import across, stored_steps, without_crossings
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, CANDLES, FEATURES, LABELS
 
@@ -91,6 +91,24 @@ def test_a_data_set_leaves_out_what_looks_across_a_step_nobody_told_of(stepping:
     assert after["ts"].min() == at + (LOOKBACK_BARS - 1) * BAR
     assert kept.height + crossing.rows == 60 * 96
     assert data.fingerprint == fingerprint()
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_step_before_the_first_row_taken_is_looked_back_across(stepping: Store, told: bool) -> None:
+    at = START + timedelta(days=30)
+    since = at + timedelta(days=2)
+    events = {A: [at - timedelta(hours=5)]} if told else {}
+    kept = dataset.build(stepping, [A], since=since, events=events).frame
+    assert kept["ts"].min() == at + (LOOKBACK_BARS - 1) * BAR
+
+
+def test_a_leaders_step_is_seen_in_its_own_candles(stepping: Store) -> None:
+    candles = stepping.read(CANDLES, where={"market": A})
+    bars = stepping.read(BARS["15m"], where={"market": A})
+    five = pl.concat(candles.with_columns(pl.col("ts") + n * timedelta(minutes=5)) for n in range(3))
+    stepping.upsert(CANDLES, five.with_columns(market=pl.lit(B), timeframe=pl.lit("5m")))
+    stepping.upsert(BARS["15m"], bars.with_columns(market=pl.lit(B)))
+    assert stored_steps(stepping, [B], {}, min_factor=1.5) == {B: (START + timedelta(days=30),)}
 
 
 def test_an_event_alone_is_enough_and_a_history_too_short_for_any_row_is_refused(stepping: Store) -> None:

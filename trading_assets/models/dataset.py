@@ -153,10 +153,7 @@ def build(
         drop_ambiguous=drop_ambiguous,
     )
     dataset = replace(dataset, missing=missing)
-    resolutions = dict(labels.sort("ts").group_by("market").agg(pl.col("resolution").last()).iter_rows())
-    dataset = _without_steps(
-        dataset, store, resolutions, events, min_step, since=since, leader=leader if "leader" in companions else None
-    )
+    dataset = _without_steps(dataset, store, events, min_step, leader=leader if "leader" in companions else None)
     if priced:
         columns = ["market", "known_at", "close"]
         closes = store.read(BARS[DECISION_TIMEFRAME], where=where, start=dataset.frame["ts"][0], columns=columns)
@@ -164,27 +161,17 @@ def build(
     return dataset if until is None else dataset.known_by(until)
 
 
-def _without_steps(
-    dataset: Dataset,
-    store: Store,
-    resolutions: dict[str, str],
-    events: Steps,
-    min_step: float,
-    *,
-    since: datetime | None,
-    leader: str | None,
-) -> Dataset:
+def _without_steps(dataset: Dataset, store: Store, events: Steps, min_step: float, *, leader: str | None) -> Dataset:
     from trading_assets.features import LOOKBACK_BARS
 
-    if leader is not None:
-        resolutions = {leader: next(iter(resolutions.values())), **resolutions}
-    steps = stored_steps(store, resolutions, events, min_factor=min_step, since=since)
+    markets = {*dataset.markets, *([leader] if leader is not None else [])}
+    steps = stored_steps(store, markets, events, min_factor=min_step)
     if not steps:
         return dataset
     frame, crossings = without_crossings(
         dataset.frame,
         steps,
-        stored_bars(store, steps, since),
+        stored_bars(store, steps),
         lookback=LOOKBACK_BARS,
         horizon=dataset.horizon,
         leader=leader,

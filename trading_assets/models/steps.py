@@ -44,34 +44,33 @@ class Crossing:
 
 
 def stored_steps(
-    store: Store, resolutions: Mapping[str, str], told: Steps, *, min_factor: float, since: datetime | None = None
+    store: Store, markets: Collection[str], told: Steps, *, min_factor: float
 ) -> dict[str, tuple[datetime, ...]]:
-    """The told events of markets, and the level steps that their stored candles show.
+    """The told events of markets, and the level steps that their stored candles show, of every timeframe.
+
+    All of the history is looked at: a row may look back on bars from before the first one that is taken.
 
     Parameters
     ----------
-    resolutions
-        Market -> timeframe of the candles that are looked at.
     told
         Events by market; those of other markets are ignored.
     min_factor
         As for :func:`trading_assets.quality.steps.level_steps`.
-    since
-        Candles before it are not looked at.
     """
     found = {}
-    for market, timeframe in resolutions.items():
-        where = {"market": market, "timeframe": timeframe}
-        candles = store.read(CANDLES, where=where, start=since, columns=["ts", "open", "close"])
-        seen = level_steps(candles, timeframe=timeframe, min_factor=min_factor)["ts"].to_list()
-        found[market] = tuple(sorted({*seen, *told.get(market, ())}))
+    for market in markets:
+        candles = store.read(CANDLES, where={"market": market}, columns=["timeframe", "ts", "open", "close"])
+        seen = set(told.get(market, ()))
+        for (timeframe,), own in candles.group_by("timeframe"):
+            seen |= set(level_steps(own.sort("ts"), timeframe=str(timeframe), min_factor=min_factor)["ts"])
+        found[market] = tuple(sorted(seen))
     return {market: steps for market, steps in found.items() if steps}
 
 
-def stored_bars(store: Store, markets: Collection[str], since: datetime | None = None) -> dict[str, pl.Series]:
+def stored_bars(store: Store, markets: Collection[str]) -> dict[str, pl.Series]:
     """Market -> opens of its stored decision bars, ascending."""
     return {
-        market: store.read(BARS[DECISION_TIMEFRAME], where={"market": market}, start=since, columns=["ts"])["ts"]
+        market: store.read(BARS[DECISION_TIMEFRAME], where={"market": market}, columns=["ts"])["ts"]
         for market in markets
     }
 
