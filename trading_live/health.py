@@ -135,8 +135,14 @@ def position_problems(state: JournalState, *, running: bool) -> Iterator[Problem
             yield Problem("unprotected", f"{held} and no node runs: no stop rests")
         elif plan is None or plan.stage == "closed":
             yield Problem("unprotected", f"{held} without a plan")
-        elif plan.stage == "open" and not _rests(state, plan.stop_order_id):
+        elif _rests(state, plan.stop_order_id):
+            continue
+        elif plan.stage == "open":
             yield Problem("unprotected", f"{held} and its stop at {plan.stop_price:.12g} does not rest")
+        elif plan.stage == "entering":
+            yield Problem("unprotected", f"{held}, its entry is not complete and no stop rests")
+        elif plan.exit_order_id not in state.orders:
+            yield Problem("unprotected", f"{held}, to be closed ({plan.exit_reason}), and no exit order is on its way")
 
 
 def _rests(state: JournalState, order_id: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -18,7 +19,9 @@ from trading_live.kill import KillSwitch, engaged
 from trading_live.presence import Heartbeat, is_running, read_heartbeat
 from trading_live.recovery import newest_plans
 
-_DEAF_S = 10.0
+_DEAF_S: Final = 10.0
+_STARTING_S: Final = 60.0
+"""No heartbeat comes while models are loaded, each in a process of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
         manifest_error = str(error)
     return NodeStatus(
         running=running,
-        responsive=running and heartbeat is not None and heartbeat.age_s < _DEAF_S,
+        responsive=running and heartbeat is not None and heartbeat.age_s < _patience_s(heartbeat),
         heartbeat=heartbeat,
         kill=engaged(live_dir),
         deployed=deployed,
@@ -109,6 +112,10 @@ def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
         journal_bytes=sum(file.stat().st_size for file in live_dir.glob(f"{JOURNAL_FILE}*")),
         journal_error=journal.error,
     )
+
+
+def _patience_s(beat: Heartbeat) -> float:
+    return _STARTING_S if beat.state == "starting" else _DEAF_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -98,6 +100,40 @@ def test_a_position_is_unprotected_without_a_node_and_without_its_stop(settings:
             assert found(settings) == [f"unprotected: {MARKET}: 10 held and its stop at 80 does not rest"]
             journal.record("orders", stop | {"status": "accepted"})
         assert found(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"stage": "entering"}, "10 held, its entry is not complete and no stop rests"),
+        (
+            {"stage": "exiting", "exit_reason": "kill", "exit_order_id": ""},
+            "10 held, to be closed (kill), and no exit order is on its way",
+        ),
+    ],
+)
+def test_a_position_is_unprotected_on_its_way_in_and_where_its_exit_came_to_nothing(
+    settings: Settings, changes: dict[str, Any], expected: str
+) -> None:
+    plan = replace(leave_open(settings, price=100.0, minutes=60), **changes)
+    row = {"ts": datetime.now(UTC), "market": MARKET, "signal_id": "s", "plan": plan.to_json()}
+    exit_order = {"market": MARKET, "order_id": "y", "signal_id": "s", "purpose": "exit", "side": "sell"}
+    exit_order |= {"ts": datetime.now(UTC), "order_type": "market", "quantity": 10.0, "status": "initialized"}
+    with node(settings), closing(Journal(settings.live_dir / JOURNAL_FILE, "paper-replay")) as journal:
+        journal.record("plans", row)
+        assert found(settings) == [f"unprotected: {MARKET}: {expected}"]
+        exiting = replace(plan, stage="exiting", exit_order_id="y")
+        journal.record_all([("plans", row | {"plan": exiting.to_json()}), ("orders", exit_order)])
+        assert found(settings) == []
+
+
+def test_a_node_that_loads_its_models_is_not_dead_yet(settings: Settings) -> None:
+    silent = {"beat_at": datetime.now(UTC) - timedelta(seconds=30)}
+    with node(settings, state="starting", **silent):
+        assert found(settings) == []
+    with node(settings, state="trading", **silent):
+        (problem,) = found(settings)
+    assert problem.startswith("dead: the node holds its folder and gave no sign of life for ")
 
 
 def test_bars_of_a_venue_are_overdue_and_those_of_a_replay_are_not() -> None:
