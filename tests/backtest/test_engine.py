@@ -381,6 +381,16 @@ def test_a_target_that_is_touched_fills_and_under_stress_only_one_that_is_passed
     assert ends == [["take_profit"], ["take_profit"], ["time"], ["take_profit"]]
 
 
+@pytest.mark.parametrize("traded", [0.0, 1e-9])
+def test_the_price_of_a_candle_without_volume_counts(traded: float) -> None:
+    rows = [*flat(20), (100.0, 100.0, 90.0, 90.0), *flat(60, 90)]
+    path = candles(rows)
+    path = path.with_columns(volume=pl.when(path["ts"] < START + QUARTER).then(1e6).otherwise(traded))
+    (trade,) = backtest(ONE_SIGNAL, {A: path}).trades.iter_rows(named=True)
+    assert (trade["exit_reason"], trade["exit_price"]) == ("stop_loss", pytest.approx(99, abs=1))
+    assert trade["exit_ts"] < START + 21 * MINUTE
+
+
 def test_entries_are_decided_with_the_costs_reckoned_with() -> None:
     costs = BacktestSettings()
     between = EntryRule.of(ModelSettings(markets=[A]), cost_bps=costs.round_trip_bps).break_even(2.0, 1.0) + 0.003

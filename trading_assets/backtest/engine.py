@@ -202,7 +202,14 @@ def _replay(
     for market, stored in candles.items():
         whole = settings.max_volume_share is not None
         frame = stored if whole else stored.with_columns(volume=pl.lit(MAX_QUANTITY))  # volume is not looked at
-        path = price_path(frame, **frames, latency=latency, low_first=low_first, barrier_ratio=barrier_ratio)
+        path = price_path(
+            frame,
+            **frames,
+            latency=latency,
+            low_first=low_first,
+            barrier_ratio=barrier_ratio,
+            lot=rules[market].lot,
+        )
         closing = closing_slices(frame, at=end, latency=latency)
         decisions = decision_bars(frame, **frames, until=end).rename({"known_at": "at"})
         feeds.append(Feed(market, _SLICE_TIMEFRAME, rules[market], pl.concat([path, closing])))

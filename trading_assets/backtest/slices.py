@@ -143,6 +143,7 @@ def price_path(
     latency: timedelta,
     low_first: bool = True,
     barrier_ratio: float = 1.0,
+    lot: float = 0.0,
 ) -> pl.DataFrame:
     """The slices of one market's candles, ascending.
 
@@ -154,6 +155,8 @@ def price_path(
         Whether a candle goes to its low before its high.
     barrier_ratio
         Take-profit price over stop price; candles whose high over low is less cannot touch both and are not split.
+    lot
+        The least volume of a slice: the engine passes over one without volume, and its price with it.
 
     Returns
     -------
@@ -167,7 +170,7 @@ def price_path(
             where="backtest.latency_ms",
             remedy=f"use more than 0 and less than {(candle / 4).total_seconds() * 1e3:g} ms",
         )
-    volume = pl.min_horizontal(pl.col("volume") * TICKS_PER_BAR, pl.lit(MAX_QUANTITY)).alias("volume")
+    volume = (pl.max_horizontal("volume", pl.lit(lot)) * TICKS_PER_BAR).clip(upper_bound=MAX_QUANTITY).alias("volume")
     first, second = ("low", "high") if low_first else ("high", "low")
     opening = candles.filter(pl.col("ts").dt.truncate(decision).diff().fill_null(decision) > timedelta(0))
     flat = [pl.col("open").alias(name) for name in _OHLC]
