@@ -286,3 +286,19 @@ def test_the_engine_s_hint_is_kept(store: DuckDBStore) -> None:
         store.query("SELECT clos FROM candles")
     with pytest.raises(StoreError, match=r"Did you mean"):
         store.query("SELECT * FROM candels")
+
+
+def test_ctrl_c_during_a_statement_is_an_interrupt(tmp_path: Path) -> None:
+    program = f"""
+import os, signal, threading
+from trading_assets.store import open_store
+signal.signal(signal.SIGINT, signal.default_int_handler)
+store = open_store("duckdb:///{tmp_path / "market.duckdb"}")
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    store.query("SELECT sum(a.range * b.range) FROM range(10000000) a, range(100000) b")
+except BaseException as error:
+    print(type(error).__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "KeyboardInterrupt", done.stdout + done.stderr

@@ -27,6 +27,8 @@ _FIRST_PAUSE_S: Final = 0.001
 _LONGEST_PAUSE_S: Final = 0.02
 _HELD: Final = ("Could not set lock on file", "with a different configuration", "Unique file handle conflict")
 _DAMAGED: Final = ("not a valid DuckDB", "Could not read enough bytes", "Corrupt", "checksum", "deserialize")
+_INTERRUPTED: Final = "Query interrupted"
+"""What DuckDB makes of a Ctrl-C that comes while a statement runs: a RuntimeError, in the interrupt's stead."""
 _HOLDER: Final = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -41,6 +43,8 @@ def opened(path: Path, *, write: bool, timeout_s: float) -> Iterator[duckdb.Duck
     ------
     StoreError
         If others hold the file for longer than ``timeout_s``, it is not a (sound) DuckDB file, or a statement fails.
+    KeyboardInterrupt
+        If Ctrl-C comes while a statement runs.
     """
     deadline = time.monotonic() + timeout_s
     gate = gate_of(str(path.absolute()))
@@ -53,8 +57,14 @@ def opened(path: Path, *, write: bool, timeout_s: float) -> Iterator[duckdb.Duck
             with _session(path, write=write, deadline=deadline, timeout_s=timeout_s) as connection:
                 connection.execute("SET TimeZone = 'UTC'")
                 yield connection
+        except duckdb.InterruptException as error:
+            raise KeyboardInterrupt from error
         except duckdb.Error as error:
             raise _explained(path, error) from error
+        except RuntimeError as error:
+            if str(error) == _INTERRUPTED:
+                raise KeyboardInterrupt from error
+            raise
         except OSError as error:
             raise StoreError(
                 f"cannot be written: {error.strerror or error}", where=str(path), remedy="check the disk and its rights"
