@@ -17,7 +17,7 @@ from trading_assets.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, Journal, newest_events, newest_seq, read_state
 from trading_assets.journal.state import KILL, KILL_WITHDRAWN
 from trading_assets.store.tables import POSITIONS
-from trading_live.presence import Presence, holder, is_running
+from trading_live.presence import Presence, holder, is_running, missing_journal
 from trading_live.status import OpenPosition, open_positions
 
 _GRACE_S: Final = 10.0
@@ -56,6 +56,8 @@ class Book:
 def look(live_dir: Path) -> Book:
     """Read the journal; a problem is part of the answer, as a kill goes on without it."""
     path = live_dir / JOURNAL_FILE
+    if (missing := missing_journal(live_dir)) is not None:
+        return Book(0, (), str(missing))
     try:
         return Book(newest_seq(path), open_positions(read_state(path)))
     except NodeError as error:

@@ -29,7 +29,7 @@ from trading_live.instruments import RELOADING
 from trading_live.interrupts import stops_engine
 from trading_live.late_journal import open_journal
 from trading_live.market_time import MarketJournal
-from trading_live.presence import HEARTBEAT_FILE, Heartbeat, Presence, RunningModel, State, read_heartbeat
+from trading_live.presence import Heartbeat, Presence, RunningModel, State, missing_journal, read_heartbeat
 from trading_live.recovery import STARTED, Recovered, recover
 from trading_live.restarts import node_name
 from trading_live.shelf import ModelShelf
@@ -90,13 +90,8 @@ def require_known_positions(live_dir: Path) -> None:
     NodeError
         If it does.
     """
-    beat = read_heartbeat(live_dir)
-    if beat is not None and beat.open_markets and not (live_dir / JOURNAL_FILE).is_file():
-        raise NodeError(
-            f"the journal of {beat.node} is missing, and it held trades open in {', '.join(beat.open_markets)}",
-            where=str(live_dir / JOURNAL_FILE),
-            remedy=f"put it or an export back, or remove {HEARTBEAT_FILE} beside it to begin without them",
-        )
+    if (missing := missing_journal(live_dir)) is not None:
+        raise missing
 
 
 def too_late(known_at: datetime, now: datetime, settings: NodeSettings) -> str | None:

@@ -14,6 +14,7 @@ import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from trading_assets.errors import NodeError
+from trading_assets.journal import JOURNAL_FILE
 
 _LOG: Final = structlog.get_logger(__name__)
 LOCK_FILE: Final = "node.lock"
@@ -185,3 +186,15 @@ def read_heartbeat(live_dir: Path) -> Heartbeat | None:
         return Heartbeat.model_validate_json((live_dir / HEARTBEAT_FILE).read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def missing_journal(live_dir: Path) -> NodeError | None:
+    """What is wrong where the last heartbeat speaks of open trades that only a lost journal knows."""
+    beat = read_heartbeat(live_dir)
+    if beat is None or not beat.open_markets or (live_dir / JOURNAL_FILE).is_file():
+        return None
+    return NodeError(
+        f"the journal of {beat.node} is missing, and it held trades open in {', '.join(beat.open_markets)}",
+        where=str(live_dir / JOURNAL_FILE),
+        remedy=f"put it or an export back, or remove {HEARTBEAT_FILE} beside it to begin without them",
+    )

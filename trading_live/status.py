@@ -16,7 +16,7 @@ from trading_assets.registry.deployment import DeployedModel, read_manifest
 from trading_assets.settings import Settings
 from trading_assets.store.tables import SIGNALS
 from trading_live.kill import KillSwitch, engaged
-from trading_live.presence import Heartbeat, is_running, read_heartbeat
+from trading_live.presence import Heartbeat, is_running, missing_journal, read_heartbeat
 from trading_live.recovery import newest_plans
 
 _DEAF_S: Final = 10.0
@@ -129,6 +129,8 @@ class _Journalled:
 
 def _look(path: Path, newest: int) -> _Journalled:
     try:
+        if (missing := missing_journal(path.parent)) is not None:
+            raise missing
         return _Journalled(
             open_positions(read_state(path)),
             newest_events(path, SIGNALS.name, newest),

@@ -17,8 +17,10 @@ from trading_assets.journal import JOURNAL_FILE, Journal
 from trading_assets.registry.deployment import MANIFEST
 from trading_assets.settings import NodeSettings, Settings
 from trading_live import kill
+from trading_live.closing import look
 from trading_live.health import check_node, disk_problems, feed_problems
 from trading_live.presence import Presence
+from trading_live.status import read_status
 
 NOW = datetime(2025, 5, 1, 12, tzinfo=UTC)
 MARKET = "sample:SYNA/USDT:USDT"
@@ -125,6 +127,15 @@ def test_a_position_is_unprotected_on_its_way_in_and_where_its_exit_came_to_noth
         exiting = replace(plan, stage="exiting", exit_order_id="y")
         journal.record_all([("plans", row | {"plan": exiting.to_json()}), ("orders", exit_order)])
         assert found(settings) == []
+
+
+def test_a_journal_that_was_lost_with_something_open_is_told_by_check_status_and_kill(settings: Settings) -> None:
+    with node(settings, open_markets=(MARKET,)):
+        pass
+    lost = f"the journal of n is missing, and it held trades open in {MARKET}"
+    assert lost in found(settings)[0]
+    assert lost in read_status(settings).journal_error
+    assert lost in look(settings.live_dir).problem
 
 
 def test_a_node_that_loads_its_models_is_not_dead_yet(settings: Settings) -> None:
