@@ -14,6 +14,7 @@ import pytest
 from trading_assets.settings import PROJECT_ROOT
 from trading_assets.store import TABLES, open_store
 from trading_cli import main
+from trading_cli.console import console
 
 COMMANDS = [command.callback.__name__.replace("_", "-") for command in main.app.registered_commands if command.callback]
 SHORT = Path(__file__).with_name("short.yaml")
@@ -103,7 +104,7 @@ def test_what_nobody_foresaw_is_one_line_too(trading, monkeypatch: pytest.Monkey
 
 
 def test_check_says_what_will_run_and_what_nothing_reads(trading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(console, "width", 120)
     code, out, _ = trading("check")
     assert code == 0
     for shown in ("sample:NOISE/USDT:USDT", "5 (60 + 15 days)", "216,000", "paper on binance (replay)"):
