@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -140,19 +141,19 @@ def run_backtest(
     rules = {market: _rules(market, candles[market], settings, risk) for market in markets}
     journal = MemoryJournal()
     rule = EntryRule.of(model, cost_bps=settings.round_trip_bps if reckoned_bps is None else reckoned_bps)
-    statistics, bars = _replay(
-        replayed,
-        rules,
-        StoredSignals(predictions, rule=rule, labels=labels, model=name or "walk_forward"),
-        journal,
-        candle_timeframe=candle_timeframe,
-        end=end,
-        low_first=labels.ambiguous != "best_case",
-        barrier_ratio=_narrowest(predictions, labels),
-        settings=settings,
-        risk=risk,
-    )
-    gc.collect()  # the engine's strategy may be freed by no other thread, e.g. that of a progress bar
+    with _freed_by_this_thread():
+        statistics, bars = _replay(
+            replayed,
+            rules,
+            StoredSignals(predictions, rule=rule, labels=labels, model=name or "walk_forward"),
+            journal,
+            candle_timeframe=candle_timeframe,
+            end=end,
+            low_first=labels.ambiguous != "best_case",
+            barrier_ratio=_narrowest(predictions, labels),
+            settings=settings,
+            risk=risk,
+        )
     trips = ledger.round_trips(journal.of("plans"), journal.of("fills"), decision_timeframe=DECISION_TIMEFRAME)
     length = timeframe_delta(candle_timeframe)
     closes = {m: frame.select((pl.col("ts") + length).alias("known_at"), "close") for m, frame in replayed.items()}
@@ -176,6 +177,17 @@ def run_backtest(
         candles=sum(frame.height for frame in replayed.values()),
         bars=bars,
     )
+
+
+@contextmanager
+def _freed_by_this_thread() -> Iterator[None]:
+    """Free what the block leaves in cycles: no other thread, e.g. a progress bar's, may free the engine's strategy."""
+    gc.freeze()  # what was there before need not be looked through
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
 
 
 def _replay(
