@@ -61,6 +61,10 @@ class Restarts:
         return float(min(2.0 ** (self.count - 1), _LONGEST_PAUSE_S))
 
 
+_KILLED: Final = 128 + signal.SIGKILL
+"""What a shell says of a killed program."""
+
+
 def supervise(settings: Settings, command: Sequence[str]) -> int:
     """Run the node as a child process, and again after it died; SIGINT and SIGTERM end both in order.
 
@@ -74,7 +78,8 @@ def supervise(settings: Settings, command: Sequence[str]) -> int:
     Returns
     -------
     int
-        The node's exit code: 0 after an end in order, 2 where another start would not help.
+        The node's exit code: 0 after an end in order, 2 where another start would not help, 137 where it did not end
+        when asked and was killed.
 
     Raises
     ------
@@ -86,7 +91,7 @@ def supervise(settings: Settings, command: Sequence[str]) -> int:
         while True:
             code = _run(command, interrupts)
             if code in _FINAL or interrupts.asked.is_set():
-                return max(code, 0)
+                return _KILLED if code == -signal.SIGKILL else max(code, 0)
             pause = restarts.pause_s(time.monotonic())
             again = "given up" if pause is None else f"death {restarts.count} of {restarts.limit} within an hour"
             _tell(settings, f"{_ending(code)}; {again}" + ("" if pause is None else f", started again in {pause:g} s"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from configparser import ConfigParser
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +100,22 @@ def test_what_dies_too_often_is_given_up(tmp_path: Path, settings: Settings) -> 
 def test_a_journal_that_cannot_be_written_keeps_nobody_from_starting(tmp_path: Path, settings: Settings) -> None:
     (settings.live_dir / JOURNAL_FILE).mkdir(parents=True)
     assert supervise(settings, child(tmp_path, dies=1)) == 0
+
+
+def test_a_node_that_had_to_be_killed_did_not_end_in_order(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restarts, "_STOP_S", 0.1)
+    deaf = "import pathlib, signal, sys, time; signal.signal(15, signal.SIG_IGN); pathlib.Path(sys.argv[1]).touch(); "
+
+    def ask_to_stop() -> None:
+        wait_for((tmp_path / "runs").exists)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    asking = threading.Thread(target=ask_to_stop)
+    asking.start()
+    assert supervise(settings, [sys.executable, "-c", deaf + "time.sleep(600)", str(tmp_path / "runs")]) == 137
+    asking.join()
 
 
 def impossible_bar(bar: Kline) -> Kline:
