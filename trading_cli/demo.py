@@ -123,7 +123,7 @@ def _trade_on_paper(settings: Settings, models: list[str], seconds: float) -> No
         raise NodeError(
             f"the node {'ended early' if code is not None else 'was too slow'}: {_last_line(Path(output.name))}",
             where=output.name,
-            remedy="see data/logs/node.log",
+            remedy=f"see {settings.data_dir / 'logs' / 'node.log'}",
         )
 
 
