@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from trading_assets.settings import PROJECT_ROOT
+from trading_assets.settings import PROJECT_ROOT, origin
 from trading_assets.store import TABLES, open_store
 from trading_cli import main
 from trading_cli.console import console
@@ -26,6 +26,8 @@ def trading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     for name in ("TRADING_SETTINGS", "TRADING_DATA_DIR", "TRADING_LOGS__LEVEL", "TRADING_LOGS__FORMAT"):
         monkeypatch.setenv(name, "")  # remembered, so that what the command sets is undone
         monkeypatch.delenv(name)
+
+    monkeypatch.setattr(origin, "_carried", {})  # flags of this process, which outlive their test
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["trading", "--data-dir", str(tmp_path / "data"), *arguments])

@@ -128,8 +128,11 @@ def sent_trades(tape: Tape, market: str, first: int, last: int) -> pl.DataFrame:
     return pl.concat(frames).filter(pl.col("trade_id").is_between(first, last))
 
 
-def assert_trades_are_the_exchanges(studio: Studio, market: str) -> int:
-    """Every stored trade is one that was sent, every one that is missing stands in a gap; returns how many."""
+def assert_trades_are_the_exchanges(studio: Studio, market: str, *, twice: int = 0) -> int:
+    """Every stored trade is one that was sent, every one that is missing stands in a gap; returns how many.
+
+    A kill between the write of the rows and of the last number leaves up to ``twice`` stored trades in a gap as well.
+    """
     stored = studio.store.read(PUBLIC_TRADES, where={"market": market})
     numbers = stored["trade_id"].cast(pl.Int64)
     first, last = int(numbers.min()), int(numbers.max())  # type: ignore[arg-type]
@@ -140,7 +143,7 @@ def assert_trades_are_the_exchanges(studio: Studio, market: str) -> int:
     assert found.sort("trade_id").equals(expected)
     gaps = studio.store.read(RECORDING_GAPS, where={"market": market}).filter(pl.col("stream") == "trades")
     missing: int = last - first + 1 - stored.height
-    assert gaps["missing"].sum() == missing
+    assert missing <= gaps["missing"].sum() <= missing + twice
     return missing
 
 
@@ -224,7 +227,7 @@ def test_a_recorder_that_was_killed_loses_at_most_what_was_not_flushed(studio: C
     wait_for(lambda: one.spooled("public_trades") > 40, process)
     one.end(process, signal.SIGTERM)
     assert one.exit_code == 0, one.output
-    assert assert_trades_are_the_exchanges(one, MARKET) > 0
+    assert assert_trades_are_the_exchanges(one, MARKET, twice=flushed) > 0
     reasons = one.store.read(RECORDING_GAPS)["reason"].to_list()
     assert reasons.count("restart") == 2, "of books and of trades"
 
