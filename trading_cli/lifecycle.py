@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 
 from trading_assets import logs
-from trading_assets.errors import ModelError, SettingsError, TradingError
+from trading_assets.errors import ModelError, TradingError
 from trading_assets.settings import Settings, load_settings
-from trading_assets.settings.names import instead
+from trading_assets.settings.names import check_known
 from trading_assets.store import configured_store
 from trading_assets.store.tables import MODEL_VERSIONS
 from trading_cli.backfill import Follower
@@ -61,8 +61,7 @@ def backtest(
         _show(settings, f"{model} {version}", metrics, evaluate(metrics, settings.gates))
         console.print(f"`trading approve {model}` is next; `trading report {model}` shows the page")
         return
-    if model not in settings.models:
-        raise SettingsError(f"no model {model!r} in the settings", remedy=instead(model, settings.models))
+    check_known(model, settings.models, "model")
     told = ", ".join(f"{name} {value:g}" for name, value in tried.items())
     _show(settings, f"{model} with {told}", *try_out(settings, configured_store(settings), model, tried))
     console.print("an experiment: nothing is stored but one more trial; set it in the settings and retrain to keep it")

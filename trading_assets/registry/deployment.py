@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -12,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trading_assets.errors import ModelError
+from trading_assets.locks import locked
 from trading_assets.models.durable import write_file
 
 MANIFEST: Final = "deployment.json"
@@ -99,7 +97,7 @@ def deploy(live_dir: Path, deployed: DeployedModel) -> Manifest:
     ModelError
         If the present manifest is broken.
     """
-    with _alone(live_dir):
+    with locked(_lock(live_dir)):
         present = read_manifest(live_dir)
         former = present.models.get(deployed.model)
         if former is not None and former.model_copy(update={"deployed_at": deployed.deployed_at}) == deployed:
@@ -111,17 +109,13 @@ def deploy(live_dir: Path, deployed: DeployedModel) -> Manifest:
 
 def undeploy(live_dir: Path, model: str) -> Manifest:
     """Take one model out of the manifest."""
-    with _alone(live_dir):
+    with locked(_lock(live_dir)):
         present = read_manifest(live_dir)
         manifest = Manifest(models={name: other for name, other in present.models.items() if name != model})
         write_manifest(live_dir, manifest)
         return manifest
 
 
-@contextmanager
-def _alone(live_dir: Path) -> Iterator[None]:
+def _lock(live_dir: Path) -> Path:
     """One change at a time: two promotions at once must not lose one of the models."""
-    live_dir.mkdir(parents=True, exist_ok=True)
-    with (live_dir / f".{MANIFEST}.lock").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    return live_dir / f".{MANIFEST}.lock"
