@@ -157,7 +157,7 @@ def _prepare(settings: Settings, markets: Sequence[str], end: datetime) -> None:
         markets=list(markets),
         min_edge_bps=-1e6,
         walk_forward=WalkForwardSettings(train_days=10),
-        lightgbm=LightGBMSettings(min_data_in_leaf=20, lambda_l2=5),
+        estimator=LightGBMSettings(min_data_in_leaf=20, lambda_l2=5),
     )
     bundle = models.write(
         settings.bundles_dir,

@@ -62,7 +62,7 @@ def _plain(data: models.Dataset, fold: Fold) -> None:
     """One fold with the same learner and LightGBM's own choice of threads and memory."""
     from lightgbm import LGBMClassifier
 
-    learner = SPEC.lightgbm
+    learner = SPEC.estimator
     model = LGBMClassifier(
         n_estimators=learner.num_boost_round,
         learning_rate=learner.learning_rate,

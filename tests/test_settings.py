@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import pytest
 import yaml
 
 from trading_assets.errors import SettingsError
-from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, load_settings
+from trading_assets.settings import (
+    PROJECT_ROOT,
+    SETTINGS_FILE_VARIABLE,
+    EstimatorSettings,
+    LogisticSettings,
+    add_estimator_settings,
+    estimator_kinds,
+    estimators,
+    from_root,
+    load_settings,
+)
 
 
 @pytest.fixture
@@ -60,6 +71,18 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
         ({"markets": {"okx:BTC/USDT": {"source": "sample", "timeframe": "15x"}}}, "'15x' is not a timeframe"),
         ({"sources.sample.kind": "telepathy"}, "sources.sample: .*'sample', 'files', 'ccxt'"),
         ({"sources": {}}, "no source 'sample'"),
+        (
+            {"models.syna.lightgbm": {"num_leaves": 3}},
+            "models.syna: `lightgbm` is now `estimator: {kind: lightgbm",
+        ),
+        (
+            {"models.syna.estimator": {"kind": "lightgbn"}},
+            "models.syna.estimator: no estimator 'lightgbn'; did you",
+        ),
+        ({"models.syna.estimator": {"num_leaves": 3}}, "models.syna.estimator: kind is required: one of lightgbm, log"),
+        ({"models.syna.estimator": "lightgbm"}, "models.syna.estimator: write a section with a kind"),
+        ({"models.syna.estimator": {"kind": "logistic", "num_leaves": 3}}, "unknown key 'models.syna.estimator.num_le"),
+        ({"models.syna.estimator": {"kind": "lightgbm", "max_bin": 1}}, "models.syna.estimator.max_bin: .* equal to 2"),
         ({"markets": {}}, "markets: .*at least 1 item"),
         ({"models.syna.companions": ["leader"]}, "model syna has the companion leader: features.leader is not set"),
         (
@@ -236,3 +259,45 @@ def test_relative_paths_start_at_the_project_and_unset_variables_are_named(monke
 def test_every_recipe_is_valid(recipe: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(SETTINGS_FILE_VARIABLE, str(recipe))
     assert load_settings().models
+
+
+def test_an_estimator_that_is_not_installed_is_one_message_with_its_line(written, monkeypatch: pytest.MonkeyPatch):
+    class Deep(EstimatorSettings):
+        requires: ClassVar[dict[str, str]] = {"no_such_module": "no-such-package"}
+        kind: Literal["deep"] = "deep"
+
+    monkeypatch.setattr(estimators, "_kinds", estimators._kinds | {"deep": Deep})
+    file = written({"models.syna.estimator": {"kind": "deep"}})
+    line = line_of(file, "kind: deep")
+    needs = "the estimator deep needs no-such-package, which is not installed: install it"
+    with pytest.raises(SettingsError, match=rf"{file}:{line}: models.syna.estimator: {needs}"):
+        load_settings()
+
+
+def test_a_variable_sets_one_parameter_of_the_estimator_that_the_file_names(written, monkeypatch: pytest.MonkeyPatch):
+    written({"models.syna.estimator": {"kind": "logistic", "l2": 2.0}})
+    monkeypatch.setenv("TRADING_MODELS__SYNA__ESTIMATOR__L2", "0.5")
+    assert load_settings().models["syna"].estimator == LogisticSettings(l2=0.5)
+    monkeypatch.setenv("TRADING_MODELS__SYNA__ESTIMATOR__L2", "-1")
+    with pytest.raises(SettingsError, match=r"__ESTIMATOR__L2: models\.syna\.estimator\.l2: .*than 0"):
+        load_settings()
+
+
+def test_a_kind_of_estimator_is_added_once_and_by_a_usable_name(monkeypatch: pytest.MonkeyPatch):
+    class Mine(EstimatorSettings):
+        kind: Literal["mine"] = "mine"
+
+    class Other(EstimatorSettings):
+        kind: Literal["logistic"] = "logistic"
+
+    class Nameless(EstimatorSettings):
+        pass
+
+    monkeypatch.setattr(estimators, "_kinds", dict(estimators._kinds))
+    add_estimator_settings(Mine)
+    add_estimator_settings(Mine)
+    assert "mine" in estimator_kinds()
+    with pytest.raises(SettingsError, match="the estimator 'logistic' is there already"):
+        add_estimator_settings(Other)
+    with pytest.raises(SettingsError, match="the kind of an estimator cannot be"):
+        add_estimator_settings(Nameless)

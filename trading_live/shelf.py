@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-import polars as pl
 import structlog
 
 from trading_assets import features
@@ -178,7 +177,7 @@ class ModelShelf:
             self._check_markets(deployed)
             if not self._is_tried(bundle, wait=wait):
                 return False
-            _warm(bundle)
+            bundle.warm()
         except ModelError as error:
             self._refuse(deployed, str(error), present)
             return False
@@ -241,8 +240,3 @@ class ModelShelf:
     def _say(self, event: str, detail: str, *, warning: bool = False) -> None:
         (_LOG.warning if warning else _LOG.info)(event, detail=detail)
         self._tell(event, detail)
-
-
-def _warm(bundle: Bundle) -> None:
-    """Predict once: the learner's library is loaded before the first bar is."""
-    bundle.predict(pl.DataFrame({name: [0.0] for name in bundle.features}))

@@ -365,7 +365,7 @@ def test_a_bundle_that_was_changed_on_disk_is_not_deployed(
     settings = trained.settings.model_copy(update={"data_dir": tmp_path / "copy"})
     (settings.live_dir / "deployment.json").unlink(missing_ok=True)
     bundle = Path(str(metadata(trained.approved, "candidate")["bundle"])).relative_to(trained.settings.data_dir)
-    with (settings.data_dir / bundle / "model.txt").open("a") as file:
+    with (settings.data_dir / bundle / "long" / "model.txt").open("a") as file:
         file.write("\n")
     result = location.run(settings, "promote", instance=trained.instance, partition="syna")
     assert "SHA-256" in reason(result, location)

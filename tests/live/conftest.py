@@ -140,7 +140,7 @@ def make_bundle(dataset: models.Dataset) -> MakeBundle:
 
     windows = WalkForwardSettings(train_days=10, purge_days=1, embargo_days=1, test_days=5)
     learner = LightGBMSettings(num_boost_round=5, num_leaves=15, min_data_in_leaf=20, lambda_l2=5)
-    spec = ModelSettings(markets=[MARKET], lightgbm=learner, walk_forward=windows, min_edge_bps=-1e6)
+    spec = ModelSettings(markets=[MARKET], estimator=learner, walk_forward=windows, min_edge_bps=-1e6)
     trained = models.train(dataset, spec)
 
     def make(bundles_dir: Path, *, threshold: float = 0.0, labels: LabelSettings | None = None) -> models.Bundle:
@@ -173,11 +173,12 @@ def put_live(settings: Settings, bundle: models.Bundle, version: int = 1) -> Dep
 
 def rewrite_model(bundle: models.Bundle, change: Callable[[str], str]) -> models.Bundle:
     """Change a bundle's model and its hashes with it: what a fault in training, not on the disk, would leave."""
-    file, index_file = bundle.folder / "model.txt", bundle.folder / "bundle.json"
+    name = "long/model.txt"
+    file, index_file = bundle.folder / name, bundle.folder / "bundle.json"
     file.write_text(change(file.read_text()))
     index = json.loads(index_file.read_text())
-    index["sha256"]["model.txt"] = hashlib.sha256(file.read_bytes()).hexdigest()
-    lines = "".join(f"{index['sha256'][name]}  {name}\n" for name in models.bundle.CONTENT)
+    index["sha256"][name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    lines = "".join(f"{digest}  {file}\n" for file, digest in sorted(index["sha256"].items()))
     index["bundle_hash"] = hashlib.sha256(lines.encode()).hexdigest()
     index_file.write_text(json.dumps(index))
     return models.load(bundle.folder)

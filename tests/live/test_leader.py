@@ -82,7 +82,7 @@ def led(live_store_file: Path) -> World:
         companions=["leader"],
         min_edge_bps=-1e6,
         walk_forward=WalkForwardSettings(train_days=10, purge_days=1, embargo_days=1, test_days=5),
-        lightgbm=LightGBMSettings(num_boost_round=5, num_leaves=15, min_data_in_leaf=20, lambda_l2=5),
+        estimator=LightGBMSettings(num_boost_round=5, num_leaves=15, min_data_in_leaf=20, lambda_l2=5),
     )
     return World(data, models.train(data, spec), spec, bars, rows)
 

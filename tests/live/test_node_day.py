@@ -33,7 +33,7 @@ def live(one: Desk, make_bundle: MakeBundle) -> None:
     bundles = one.settings.bundles_dir
     first, second = make_bundle(bundles), make_bundle(bundles, threshold=0.01)
     broken = make_bundle(bundles, threshold=0.02)
-    (broken.folder / "model.txt").write_text((broken.folder / "model.txt").read_text() + "\n")
+    (broken.folder / "long" / "model.txt").write_text((broken.folder / "long" / "model.txt").read_text() + "\n")
     put_live(one.settings, first)
     process = one.start()
     try:

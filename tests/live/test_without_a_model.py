@@ -16,6 +16,7 @@ from tests.live.test_node_ends import refuses_to_run
 from tests.live.test_parts import closed_bars
 from trading_assets import features
 from trading_assets.journal import JOURNAL_FILE, Journal
+from trading_assets.models import Classifier
 from trading_assets.registry.deployment import MANIFEST
 from trading_assets.settings import Settings
 from trading_assets.strategies.plans import TradePlan
@@ -163,7 +164,7 @@ def test_a_model_that_fails_decides_nothing_more_until_another_version_comes(
     def cannot(*_: object) -> pl.Series:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(type(in_use.bundle.classifier), "predict", cannot)
+    monkeypatch.setattr(Classifier, "predict", cannot)
     assert signals.on_bar(bars[features.LOOKBACK_BARS]) is None
     assert shelf.models == ()
     assert f"it failed on {MARKET}: RuntimeError: out of memory" in shelf.refusals["syna"]

@@ -6,13 +6,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
-from trading_assets.errors import BundleError
+from trading_assets.errors import BundleError, ModelError
 from trading_assets.models import Bundle, Dataset, TrainedModel, join, load, train, write
 from trading_assets.models.bundle import CONTENT, INDEX
 from trading_assets.models.code_version import code_version
+from trading_assets.models.trial import Trial
 from trading_assets.settings import LabelSettings, LightGBMSettings, ModelSettings, WalkForwardSettings
+from trading_assets.sides import Side
 
 if TYPE_CHECKING:
     from conftest import PlantedFrames
@@ -20,10 +23,12 @@ if TYPE_CHECKING:
 SPEC = ModelSettings(
     markets=["sample:A/USDT"],
     walk_forward=WalkForwardSettings(train_days=10),
-    lightgbm=LightGBMSettings(num_boost_round=20),
+    estimator=LightGBMSettings(num_boost_round=20),
     threshold=0.6,
 )
 LABELS = LabelSettings(take_profit_pct=3.0)
+MODEL = "long/model.txt"
+FORMAT_1 = LightGBMSettings(num_boost_round=8, min_data_in_leaf=40, lambda_l2=5)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +56,8 @@ def written(folder: Path, trained: TrainedModel, data: Dataset, **changes: objec
 def test_a_bundle_comes_back_as_it_was_written(tmp_path: Path, trained: TrainedModel, data: Dataset) -> None:
     bundle = written(tmp_path, trained, data)
     assert bundle.folder == tmp_path / "a" / bundle.bundle_hash[:16]
-    assert sorted(file.name for file in bundle.folder.iterdir()) == sorted([*CONTENT, INDEX])
+    files = sorted(str(file.relative_to(bundle.folder)) for file in bundle.folder.rglob("*") if file.is_file())
+    assert files == sorted([*CONTENT, INDEX, MODEL])
     assert sorted(file.name for file in bundle.folder.parent.iterdir()) == [bundle.folder.name]
     assert load(bundle.folder, expected_hash=bundle.bundle_hash, feature_fingerprint="ab" * 32) == bundle
     assert (bundle.markets, bundle.spec.threshold, bundle.labels) == (("sample:A/USDT",), 0.6, LABELS)
@@ -104,7 +110,7 @@ def test_writing_the_same_bundle_twice_keeps_the_first(tmp_path: Path, trained: 
     assert written(tmp_path, trained, data, run_id="run-2") == first
 
 
-@pytest.mark.parametrize("name", [*CONTENT, INDEX])
+@pytest.mark.parametrize("name", [*CONTENT, MODEL, INDEX])
 def test_a_changed_or_missing_file_is_refused_and_a_new_write_mends_it(
     name: str, tmp_path: Path, trained: TrainedModel, data: Dataset
 ) -> None:
@@ -115,7 +121,7 @@ def test_a_changed_or_missing_file_is_refused_and_a_new_write_mends_it(
     with pytest.raises(BundleError, match=r"SHA-256 differs|does not belong|bundle\.json"):
         load(bundle.folder)
     file.unlink()
-    with pytest.raises(BundleError, match=f"cannot read {name}: No such file"):
+    with pytest.raises(BundleError, match=f"cannot read {Path(name).name}: No such file"):
         load(bundle.folder)
     assert written(tmp_path, trained, data).bundle_hash == bundle.bundle_hash
     assert load(bundle.folder).bundle_hash == bundle.bundle_hash
@@ -137,11 +143,35 @@ def test_an_index_of_another_format_is_refused_in_one_line(
 ) -> None:
     folder = written(tmp_path, trained, data).folder
     index = json.loads((folder / INDEX).read_text())
-    (folder / INDEX).write_text(json.dumps(index | {"format": 2}))
-    with pytest.raises(BundleError, match=r"bundle\.json: format: Input should be 1; materialize candidate again"):
+    (folder / INDEX).write_text(json.dumps(index | {"format": 3}))
+    with pytest.raises(BundleError, match=r"bundle\.json: format: Input should be 1 or 2; materialize candidate again"):
         load(folder)
     with pytest.raises(BundleError, match=r"cannot read bundle\.json"):
         load(tmp_path / "nowhere")
+
+
+def test_a_bundle_of_format_1_is_still_read_and_says_the_same() -> None:
+    """Written by the version before; a node goes on with it, and a registry keeps its identity."""
+    fixtures = Path(__file__).parent / "fixtures"
+    bundle = load(fixtures / "bundle_format_1", feature_fingerprint="ab" * 32)
+    assert bundle.bundle_hash == "d1997d3575eaa254c862eb35ba75408316ebaf64a0eb780ccce23cb45c07667b"
+    assert bundle.sides == (Side.LONG,)
+    assert bundle.spec.estimator == FORMAT_1
+    assert (bundle.spec.threshold, bundle.labels.take_profit_pct, bundle.metrics) == (0.6, 3.0, {"oos_auc": 0.6})
+    said = json.loads((fixtures / "bundle_format_1_said.json").read_text())
+    assert bundle.predict(pl.DataFrame(said["rows"])).to_list() == said["probability"]
+    Trial(bundle).wait()
+    with pytest.raises(ModelError, match="the model has no short side"):
+        bundle.predict(pl.DataFrame(said["rows"]), Side.SHORT)
+
+
+def test_the_same_model_is_trained_as_the_version_before_did(planted: PlantedFrames) -> None:
+    """To the last bit; the text holds every parameter that it was trained with."""
+    frames = planted(days=15)
+    data = join(*frames, names=[f"f{i}" for i in range(6)], fingerprint="ab" * 32)
+    spec = SPEC.model_copy(update={"estimator": FORMAT_1})
+    before = (Path(__file__).parent / "fixtures" / "bundle_format_1" / "model.txt").read_bytes()
+    assert train(data, spec).classifier.files == {"model.txt": before}
 
 
 def test_the_code_version_needs_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NAMES = tuple(f"f{i}" for i in range(6))
 LEARNER = LightGBMSettings(num_boost_round=30, min_data_in_leaf=50)
 SPEC = ModelSettings(
-    markets=["sample:A/USDT"], lightgbm=LEARNER, walk_forward=WalkForwardSettings(train_days=20, test_days=10)
+    markets=["sample:A/USDT"], estimator=LEARNER, walk_forward=WalkForwardSettings(train_days=20, test_days=10)
 )
 
 

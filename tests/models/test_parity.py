@@ -98,7 +98,7 @@ def made(folder: Path, markets: tuple[str, ...], compute: Compute, lookback: int
     spec = ModelSettings(
         markets=list(markets),
         walk_forward=WalkForwardSettings(train_days=4),
-        lightgbm=LightGBMSettings(num_boost_round=10, num_leaves=15, min_data_in_leaf=20, lambda_l2=1),
+        estimator=LightGBMSettings(num_boost_round=10, num_leaves=15, min_data_in_leaf=20, lambda_l2=1),
     )
     bundle = write(folder, model="m", trained=train(data, spec), dataset=data, spec=spec, labels=SCALED, metrics={})
     return World(bundle, pl.concat(frames), stored, labels, compute, lookback)

@@ -24,7 +24,7 @@ NAMES = tuple(f"f{i}" for i in range(6))
 SPEC = ModelSettings(
     markets=["sample:A/USDT"],
     walk_forward=WalkForwardSettings(train_days=30, purge_days=1, embargo_days=1, test_days=10),
-    lightgbm=LightGBMSettings(num_boost_round=60, num_leaves=15, min_data_in_leaf=100, lambda_l2=5),
+    estimator=LightGBMSettings(num_boost_round=60, num_leaves=15, min_data_in_leaf=100, lambda_l2=5),
 )
 
 
@@ -60,7 +60,7 @@ def test_rows_whose_outcome_may_have_been_missed_are_predicted_but_do_not_train(
     assert strict.predictions["ts"].equals(plain.predictions["ts"])
     assert (strict.folds["train_rows"] * 2 - plain.folds["train_rows"]).abs().max() <= 1
     complete = holed.frame.filter(pl.col("missing_share") == 0)
-    assert train(replace(holed, frame=complete), spec).classifier.text == train(holed, spec).classifier.text
+    assert train(replace(holed, frame=complete), spec).classifier == train(holed, spec).classifier
 
 
 def test_a_purge_shorter_than_the_horizon_does_not_choose_the_outcomes_that_came_early(planted: PlantedFrames) -> None:
@@ -202,9 +202,9 @@ def test_a_classifier_wants_its_own_features(planted: PlantedFrames) -> None:
     with pytest.raises(ModelError, match="not numeric"):
         classifier.predict(row.with_columns(f1=pl.lit("x")))
     with pytest.raises(ModelError, match="not a LightGBM model"):
-        Classifier(NAMES, "nonsense").predict(row)
+        Classifier(NAMES, SPEC.estimator, {"model.txt": b"nonsense"}).predict(row)
     with pytest.raises(ModelError, match="trained on 6 features, not on 5"):
-        Classifier(NAMES[:5], classifier.text).predict(row)
+        Classifier(NAMES[:5], SPEC.estimator, classifier.files).predict(row)
     missing = row.with_columns(f1=pl.lit(None, pl.Float64))
     assert classifier.predict(missing).equals(classifier.predict(row.with_columns(f1=pl.lit(float("nan")))))
     assert classifier.predict(row[:0]).len() == 0
@@ -219,7 +219,7 @@ def test_a_row_counts_its_weight(planted: PlantedFrames) -> None:
     counts = data.frame.select(pl.when(pl.col("label") == 1).then(3.0).otherwise(1.0)).to_series()
     hits = data.frame["label"] == 1
     for weight, share in ((None, hits.mean()), (counts, 3 * hits.sum() / counts.sum())):
-        probability = fit(data.frame, NAMES, SPEC.lightgbm, weight).predict(data.frame)
+        probability = fit(data.frame, NAMES, SPEC.estimator, weight).predict(data.frame)
         expected = probability if weight is None else probability * weight / weight.mean()
         assert expected.mean() == pytest.approx(share, abs=0.01)
 
@@ -228,7 +228,7 @@ def test_no_weights_and_equal_weights_are_the_same_model(planted: PlantedFrames)
     data = joined(planted(days=30))
     assert weights(data.frame, SPEC) is None
     ones = pl.Series([1.0] * data.frame.height)
-    assert fit(data.frame, NAMES, SPEC.lightgbm, ones) == fit(data.frame, NAMES, SPEC.lightgbm)
+    assert fit(data.frame, NAMES, SPEC.estimator, ones) == fit(data.frame, NAMES, SPEC.estimator)
 
 
 @pytest.mark.parametrize("kind", ["uniqueness", "attribution"])
@@ -244,7 +244,7 @@ def test_walk_forward_and_candidate_train_with_the_weights_of_their_own_window(
     own = sample_weights(window, prices_by(data.prices, until) if kind == "attribution" else None, oldest=0.2)
     assert weights(window, spec, data.prices).equals(own)  # type: ignore[union-attr]
     trained = train(data, spec).classifier
-    assert trained == fit(window, NAMES, spec.lightgbm, own)
+    assert trained == fit(window, NAMES, spec.estimator, own)
     assert trained != train(data, SPEC).classifier
 
     result = walk_forward(data, spec)

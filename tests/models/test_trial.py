@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from trading_assets.errors import BundleError
-from trading_assets.models import Bundle
-from trading_assets.models.tree_text import problem
+from trading_assets.models import Bundle, Classifier
+from trading_assets.models.estimators.lightgbm_text import problem
 from trading_assets.models.trial import Trial
+from trading_assets.settings import LightGBMSettings
+from trading_assets.sides import Side
 
 FEATURES = 3
 
@@ -33,7 +35,10 @@ def text() -> str:
 def bundle(folder: Path, text: str, features: int = FEATURES) -> Bundle:
     """As much of a bundle as a trial looks at."""
     (folder / "model.txt").write_text(text)
-    return cast("Bundle", SimpleNamespace(folder=folder, features=tuple("abcdefgh"[:features])))
+    model = Classifier(tuple("abcdefgh"[:features]), LightGBMSettings(), {"model.txt": text.encode()})
+    return cast(
+        "Bundle", SimpleNamespace(folder=folder, classifiers={Side.LONG: model}, model_folders={Side.LONG: folder})
+    )
 
 
 def spoilt(text: str, name: str, value: str) -> str:
@@ -47,11 +52,11 @@ def test_a_sound_model_passes(tmp_path: Path, text: str) -> None:
 
 
 def test_what_is_refused_here_would_have_ended_this_process(text: str, tmp_path: Path) -> None:
-    (tmp_path / "model.txt").write_text(text.replace("Tree=1", "Three=1", 1))
+    (tmp_path / "model.txt").write_text(re.sub(r"tree_sizes=\d+", "tree_sizes=5", text))
     code = f"import lightgbm; lightgbm.Booster(model_file={str(tmp_path / 'model.txt')!r})"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert ended.returncode < 0
-    with pytest.raises(BundleError, match=r"the model ends the process that loads it \(signal 6\)"):
+    with pytest.raises(BundleError, match=r"model\.txt \(lightgbm, long\) ends the process that loads it \(signal 6\)"):
         Trial(bundle(tmp_path, (tmp_path / "model.txt").read_text())).wait()
 
 
@@ -69,7 +74,7 @@ def test_what_is_refused_here_would_have_ended_this_process(text: str, tmp_path:
     ],
 )
 def test_a_malformed_tree_is_named(tmp_path: Path, text: str, name: str, value: str, says: str) -> None:
-    with pytest.raises(BundleError, match=f"the model is malformed: .*{says}"):
+    with pytest.raises(BundleError, match=f"the model in model.txt .lightgbm, long. is malformed: .*{says}"):
         Trial(bundle(tmp_path, spoilt(text, name, value))).wait()
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SPEC = ModelSettings(
     markets=["sample:A/USDT"],
     walk_forward=WalkForwardSettings(train_days=10),
-    lightgbm=LightGBMSettings(num_boost_round=5),
+    estimator=LightGBMSettings(num_boost_round=5),
 )
 
 
@@ -98,7 +98,9 @@ def test_mlflow_holds_parameters_metrics_and_the_bundles_files(desk: Desk, tmp_p
     run = client.get_run(known.mlflow_run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["walk_forward.train_days"] == "10.0"
-    assert run.data.params["lightgbm.seed"] == "7"
+    assert run.data.params["estimator.seed"] == "7"
+    assert run.data.params["estimator.kind"] == run.data.tags["estimator"] == "lightgbm"
+    assert run.data.tags["estimator_version"].startswith("lightgbm 4.")
     assert run.data.params["labels.take_profit_pct"] == "2.0"
     assert run.data.params["min_edge_bps"] == "0.0"
     assert run.data.tags["dataset_hash"] == desk.data.content_hash
@@ -304,7 +306,7 @@ def test_a_walk_forward_is_a_trial_once_and_no_further_one_where_a_version_is_ma
     assert tries(SPEC.model_copy(update={"threshold": 0.6})) == 1, "only backtests try thresholds"
     desk.registry.log_metrics("a", desk.register(), {"backtest_sharpe": 1.5})
     assert desk.registry.trials(["sample:A/USDT"]) == Tried(1, (1.5,)), "its version is the same trial"
-    wider = SPEC.model_copy(update={"lightgbm": LightGBMSettings(num_leaves=31)})
+    wider = SPEC.model_copy(update={"estimator": LightGBMSettings(num_leaves=31)})
     assert tries(wider) == 2, "a hunt without registering is a hunt"
     assert tries(SPEC, LabelSettings(take_profit_pct=3)) == 3
     assert tries(SPEC.model_copy(update={"markets": ["sample:Z/USDT"]})) == 3, "elsewhere"

@@ -47,6 +47,8 @@ def shap_summary(dots: pl.DataFrame, *, fmt: Format = "svg") -> bytes:
 def importance(weights: pl.DataFrame, *, fmt: Format = "svg") -> bytes:
     """Mean absolute SHAP value and permutation importance of the leading features, with their range over the folds.
 
+    Where the estimator cannot say SHAP values, the permutation importance alone.
+
     Parameters
     ----------
     weights
@@ -67,15 +69,16 @@ def importance(weights: pl.DataFrame, *, fmt: Format = "svg") -> bytes:
     order = {name: len(names) - 1 - position for position, name in enumerate(names)}
     rows = rows.sort(pl.col("feature").replace_strict(order, return_dtype=pl.Int32))
     with figure_of(8.6, 1.0 + _ROW_INCHES * len(names), fmt) as (figure, save):
-        left, right = figure.subplots(1, 2, sharey=True)
-        for axes, column, colour, title in (
-            (left, "shap", BLUE, "Mean absolute SHAP value"),
-            (right, "permutation", VERMILION, "Rise of log loss when shuffled"),
-        ):
+        shown = [
+            ("shap", BLUE, "Mean absolute SHAP value"),
+            ("permutation", VERMILION, "Rise of log loss when shuffled"),
+        ][weights["shap"].is_null().all() :]
+        row = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+        for axes, (column, colour, title) in zip(row, shown, strict=True):
             mean, low, high = (rows[f"{column}_{statistic}"].to_numpy() for statistic in ("mean", "min", "max"))
             axes.barh(range(rows.height), mean, color=colour, alpha=0.75, height=0.7)
             axes.hlines(range(rows.height), low, high, color=GREY, linewidth=1)
             axes.set_title(title)
             axes.grid(visible=False, axis="y")
-        left.set_yticks(range(rows.height), rows["feature"].to_list(), fontsize=7.5)
+        row[0].set_yticks(range(rows.height), rows["feature"].to_list(), fontsize=7.5)
         return save()

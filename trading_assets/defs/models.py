@@ -36,7 +36,7 @@ GROUP = "models"
     deps=[dg.AssetDep("features", partition_mapping=ALL), dg.AssetDep("labels", partition_mapping=ALL)],
     group_name=GROUP,
     owners=[RESEARCH_TEAM],
-    kinds={"lightgbm", "polars", "duckdb"},
+    kinds={"polars", "duckdb"},
     tags=origin_tags(SETTINGS),
     metadata={**asset_metadata(PREDICTIONS), "tables": "predictions, folds, feature_importance"},
     partitions_def=MODELS,
@@ -63,6 +63,7 @@ def walk_forward(
     tried = configuration(spec, settings.labels, features=data.features, fingerprint=data.fingerprint)
     Registry(settings).count_walk_forward(name, spec.markets, tried, summary)
     weights = pl.concat(part.importance for part in result.explanations)
+    dots = importance.beeswarm(result.explanations, data.features)
     named = [
         (table, frame.with_columns(model=pl.lit(name)))
         for table, frame in ((PREDICTIONS, result.predictions), (FOLDS, result.folds), (FEATURE_IMPORTANCE, weights))
@@ -78,11 +79,10 @@ def walk_forward(
             "dataset_markets": _rows_by_market(data),
             **({"missing_inputs": [str(partly) for partly in data.missing]} if data.missing else {}),
             **({"rows_across_steps": [str(crossing) for crossing in data.crossings]} if data.crossings else {}),
+            "estimator": spec.estimator.kind,
             "configuration": tried,
             "folds": describe_frame(result.folds, FOLDS)["preview"],
-            "shap_summary": picture(
-                shap_summary(importance.beeswarm(result.explanations, data.features), fmt="png"), "SHAP summary"
-            ),
+            **({"shap_summary": picture(shap_summary(dots, fmt="png"), "SHAP summary")} if dots.height else {}),
             "auc_by_fold": picture(fold_aucs(result.folds, fmt="png"), "AUC by fold"),
         }
     )
@@ -92,7 +92,7 @@ def walk_forward(
     deps=[walk_forward, dg.AssetDep("features", partition_mapping=ALL), dg.AssetDep("labels", partition_mapping=ALL)],
     group_name=GROUP,
     owners=[RESEARCH_TEAM],
-    kinds={"lightgbm", "mlflow"},
+    kinds={"mlflow"},
     tags=origin_tags(SETTINGS),
     metadata=asset_metadata(MODEL_VERSIONS),
     partitions_def=MODELS,
@@ -127,6 +127,7 @@ def candidate(
     return dg.MaterializeResult(
         metadata={
             "version": version,
+            "estimator": f"{spec.estimator.kind} ({written.provenance.estimator})",
             "bundle_hash": written.bundle_hash,
             "bundle": dg.MetadataValue.path(str(written.folder)),
             "parity": str(certificate),

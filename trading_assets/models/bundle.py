@@ -1,15 +1,17 @@
 """Model bundles: a folder with all that a decision needs, and the hashes that prove it is what was tested.
 
-Four content files (see :data:`CONTENT`) hold nothing that depends on the clock or the run; ``bundle.json`` holds their
-SHA-256, the bundle's hash over these, and where the bundle came from. So the same data, settings and code give the same
-bundle hash, wherever and whenever they are trained.
+The content files hold nothing that depends on the clock or the run: three of JSON (see :data:`CONTENT`), and a folder
+for each side that the model trades, with what its fitted estimator saved. ``bundle.json`` holds their SHA-256, the
+bundle's hash over these, and where the bundle came from. So the same data, settings and code give the same bundle hash,
+wherever and whenever they are trained.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,21 +19,27 @@ from typing import Any, Final, Literal
 from uuid import uuid4
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
-from trading_assets.errors import BundleError
+from trading_assets.errors import BundleError, ModelError
+from trading_assets.models import bundle_format_1 as format_1
 from trading_assets.models.classifier import Classifier
 from trading_assets.models.code_version import code_version
 from trading_assets.models.dataset import Dataset
 from trading_assets.models.durable import write_folder
+from trading_assets.models.estimators.contract import FILE_NAME
 from trading_assets.models.training import TrainedModel
 from trading_assets.settings import LabelSettings, ModelSettings
+from trading_assets.sides import Side
 
-CONTENT: Final = ("model.txt", "features.json", "settings.json", "metrics.json")
-"""The hashed files: the model in LightGBM's text form, the features with their fingerprint, what the model was
-specified and labelled with, and its out-of-sample scores."""
+CONTENT: Final = ("features.json", "settings.json", "metrics.json")
+"""The hashed files beside the model's own: the features with their fingerprint, what the model was specified and
+labelled with, and its out-of-sample scores."""
 
 INDEX: Final = "bundle.json"
+
+_NAME: Final = re.compile(rf"features\.json|settings\.json|metrics\.json|(long|short)/{FILE_NAME.pattern}")
+
 REMEDY: Final = "materialize candidate again, or deploy another version (trading models lists them)"
 
 
@@ -40,7 +48,7 @@ class _Frozen(BaseModel):
 
 
 class Provenance(_Frozen):
-    """Where a bundle came from. Times are UTC; windows are of ``known_at``."""
+    """Where a bundle came from. Times are UTC; windows are of ``known_at``; the estimator is its library's version."""
 
     dataset_hash: str
     dataset_rows: int
@@ -52,6 +60,7 @@ class Provenance(_Frozen):
     code_version: str
     run_id: str
     created_at: datetime
+    estimator: str = ""
 
 
 class _Features(_Frozen):
@@ -65,8 +74,12 @@ class _Settings(_Frozen):
     labels: LabelSettings
 
 
+class _Metrics(RootModel[dict[str, float]]):
+    """Out-of-sample scores by name."""
+
+
 class _Index(_Frozen):
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     bundle_hash: str
     sha256: dict[str, str]
     provenance: Provenance
@@ -84,8 +97,10 @@ class Bundle:
         The name of the model specification.
     bundle_hash
         SHA-256 over the content files' hashes: the identity of the model.
-    classifier
-        Predicts; loads LightGBM at the first prediction.
+    classifiers
+        Predict, one for each side; an estimator's library is loaded at the first prediction.
+    model_folders
+        Where the files of each side's classifier lie.
     feature_fingerprint
         Of the code and parameters that computed the training features.
     spec, labels
@@ -99,7 +114,8 @@ class Bundle:
     folder: Path
     model: str
     bundle_hash: str
-    classifier: Classifier
+    classifiers: Mapping[Side, Classifier]
+    model_folders: Mapping[Side, Path]
     feature_fingerprint: str
     spec: ModelSettings
     labels: LabelSettings
@@ -109,16 +125,41 @@ class Bundle:
     @property
     def features(self) -> tuple[str, ...]:
         """The feature columns in the order of training."""
-        return self.classifier.features
+        return next(iter(self.classifiers.values())).features
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides that the model trades, long first."""
+        return tuple(self.classifiers)
+
+    @property
+    def tolerance(self) -> float:
+        """How far apart two probabilities of one row may be; 0 promises equality to the last bit."""
+        return max(classifier.tolerance for classifier in self.classifiers.values())
 
     @property
     def markets(self) -> tuple[str, ...]:
         """The markets that the model trades."""
         return tuple(self.spec.markets)
 
-    def predict(self, features: pl.DataFrame) -> pl.Series:
-        """The probability that take-profit comes first, per feature row; see :meth:`Classifier.predict`."""
-        return self.classifier.predict(features)
+    def predict(self, features: pl.DataFrame, side: Side = Side.LONG) -> pl.Series:
+        """The probability that take-profit comes first, per feature row; see :meth:`Classifier.predict`.
+
+        Raises
+        ------
+        ModelError
+            If the model has no such side, or as :meth:`Classifier.predict`.
+        """
+        if side not in self.classifiers:
+            raise ModelError(
+                f"the model has no {side.word} side", where=f"model {self.model}", remedy="train it with that side"
+            )
+        return self.classifiers[side].predict(features)
+
+    def warm(self) -> None:
+        """Predict once on every side: libraries are loaded before the first bar needs them."""
+        for classifier in self.classifiers.values():
+            classifier.predict(pl.DataFrame({name: [0.0] for name in classifier.features}))
 
 
 def write(
@@ -155,10 +196,14 @@ def write(
         Read back and verified.
     """
     contents = {
-        "model.txt": trained.classifier.text.encode(),
         "features.json": _json(_Features(features=dataset.features, fingerprint=dataset.fingerprint)),
         "settings.json": _json(_Settings(model=model, spec=spec, labels=labels)),
         "metrics.json": _json(dict(metrics)),
+        **{
+            f"{side.word}/{name}": content
+            for side, classifier in trained.classifiers.items()
+            for name, content in classifier.files.items()
+        },
     }
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     provenance = Provenance(
@@ -172,8 +217,9 @@ def write(
         code_version=code_version(),
         run_id=run_id,
         created_at=datetime.now(UTC),
+        estimator=trained.classifier.estimator.version(),
     )
-    bundle_hash = _combined(hashes)
+    bundle_hash = _combined(hashes, sorted(hashes))
     folder = bundles_dir / model / bundle_hash[:16]
     if folder.exists():
         try:
@@ -204,14 +250,7 @@ def load(folder: Path, *, expected_hash: str | None = None, feature_fingerprint:
     """
     where = str(folder)
     index = _parse(_Index, _read(folder / INDEX), folder / INDEX)
-    contents = {name: _read(folder / name) for name in CONTENT}
-    for name, content in contents.items():
-        if hashlib.sha256(content).hexdigest() != index.sha256.get(name):
-            raise BundleError(
-                f"{name} is not the file that was written: its SHA-256 differs", where=where, remedy=REMEDY
-            )
-    if _combined(index.sha256) != index.bundle_hash:
-        raise BundleError("the bundle hash does not belong to these files", where=where, remedy=REMEDY)
+    contents = _verified(index, folder)
     if expected_hash not in (None, index.bundle_hash):
         raise BundleError(
             f"this is bundle {index.bundle_hash[:16]}, not {str(expected_hash)[:16]}", where=where, remedy=REMEDY
@@ -223,24 +262,64 @@ def load(folder: Path, *, expected_hash: str | None = None, feature_fingerprint:
             where=where,
             remedy="materialize features, walk_forward and candidate with this code, or run the code of the bundle",
         )
-    settings = _parse(_Settings, contents["settings.json"], folder / "settings.json")
+    described = contents["settings.json"] if index.format == 2 else format_1.settings(contents["settings.json"])
+    settings = _parse(_Settings, described, folder / "settings.json")
+    models = _models(index, contents)
+    if not models:
+        raise BundleError("it holds no model", where=where, remedy=REMEDY)
     return Bundle(
         folder=folder,
         model=settings.model,
         bundle_hash=index.bundle_hash,
-        classifier=Classifier(features.features, contents["model.txt"].decode()),
+        classifiers={
+            side: Classifier(features.features, settings.spec.estimator, files) for side, files in models.items()
+        },
+        model_folders={side: folder if index.format == 1 else folder / side.word for side in models},
         feature_fingerprint=features.fingerprint,
         spec=settings.spec,
         labels=settings.labels,
-        metrics=json.loads(contents["metrics.json"]),
+        metrics=_metrics(contents["metrics.json"], folder / "metrics.json"),
         provenance=index.provenance,
     )
+
+
+def _verified(index: _Index, folder: Path) -> dict[str, bytes]:
+    """The content of the files that the index names, each with the hash that stands there."""
+    where = str(folder)
+    names = format_1.CONTENT if index.format == 1 else tuple(sorted({*CONTENT, *index.sha256}))
+    if strange := [name for name in names if name not in format_1.CONTENT and _NAME.fullmatch(name) is None]:
+        raise BundleError(f"a bundle has no file {strange[0]!r}", where=where, remedy=REMEDY)
+    contents = {name: _read(folder / name) for name in names}
+    for name, content in contents.items():
+        if hashlib.sha256(content).hexdigest() != index.sha256.get(name):
+            raise BundleError(
+                f"{name} is not the file that was written: its SHA-256 differs", where=where, remedy=REMEDY
+            )
+    if _combined(index.sha256, names) != index.bundle_hash:
+        raise BundleError("the bundle hash does not belong to these files", where=where, remedy=REMEDY)
+    return contents
+
+
+def _models(index: _Index, contents: Mapping[str, bytes]) -> dict[Side, dict[str, bytes]]:
+    """The files of each side's model."""
+    if index.format == 1:
+        return {Side.LONG: {format_1.MODEL: contents[format_1.MODEL]}}
+    found: dict[Side, dict[str, bytes]] = {}
+    for side in (Side.LONG, Side.SHORT):
+        prefix = f"{side.word}/"
+        files = {name.removeprefix(prefix): content for name, content in contents.items() if name.startswith(prefix)}
+        found |= {side: files} if files else {}
+    return found
+
+
+def _metrics(content: bytes, path: Path) -> dict[str, float]:
+    return _parse(_Metrics, content, path).root
 
 
 def markets_on_disk(bundles_dir: Path) -> list[tuple[str, ...] | None]:
     """The markets of every bundle that is kept there, intact or not; None where one does not say them."""
     found: list[tuple[str, ...] | None] = []
-    for file in bundles_dir.glob(f"[!.]*/[!.]*/{CONTENT[2]}"):
+    for file in bundles_dir.glob("[!.]*/[!.]*/settings.json"):
         try:
             found.append(tuple(json.loads(file.read_bytes())["spec"]["markets"]))
         except (OSError, ValueError, KeyError, TypeError):
@@ -248,8 +327,8 @@ def markets_on_disk(bundles_dir: Path) -> list[tuple[str, ...] | None]:
     return found
 
 
-def _combined(hashes: Mapping[str, str]) -> str:
-    lines = "".join(f"{hashes.get(name)}  {name}\n" for name in CONTENT)
+def _combined(hashes: Mapping[str, str], names: Iterable[str]) -> str:
+    lines = "".join(f"{hashes.get(name)}  {name}\n" for name in names)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,43 +12,46 @@ import numpy.typing as npt
 import polars as pl
 
 from trading_assets.errors import ModelError
+from trading_assets.models.estimators import Estimator, Fitted, estimator_of
+from trading_assets.settings import EstimatorSettings
 
 Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A LightGBM model as text, and the features that it was trained on.
+    """A fitted estimator as its files, and the features that it was trained on.
 
-    Walk-forward, backtest and the live node all predict with :meth:`predict` on a model read from its text: the same
+    Walk-forward, backtest and the live node all predict with :meth:`predict` on a model read from its files: the same
     features in the same order and type, the same arithmetic.
 
     Attributes
     ----------
     features
         The feature columns in the order of training.
-    text
-        The model in LightGBM's text form.
+    parameters
+        Of the estimator, whose kind they name.
+    files
+        What the fitted estimator saved: name -> content.
     """
 
     features: tuple[str, ...]
-    text: str
+    parameters: EstimatorSettings
+    files: Mapping[str, bytes]
+
+    @property
+    def estimator(self) -> Estimator[Any]:
+        """What learnt it."""
+        return estimator_of(self.parameters.kind)
+
+    @property
+    def tolerance(self) -> float:
+        """How far apart two probabilities of one row may be; 0 promises equality to the last bit."""
+        return self.estimator.tolerance
 
     @cached_property
-    def _booster(self) -> Any:
-        from lightgbm import Booster
-        from lightgbm.basic import LightGBMError
-
-        try:
-            booster = Booster(model_str=self.text)
-        except LightGBMError as error:
-            raise ModelError(f"not a LightGBM model: {error}", remedy="train it again") from None
-        if booster.num_feature() != len(self.features):
-            raise ModelError(
-                f"the model was trained on {booster.num_feature()} features, not on {len(self.features)}",
-                remedy="train it again",
-            )
-        return booster
+    def _fitted(self) -> Fitted:
+        return self.estimator.load(self.files, parameters=self.parameters, features=self.features)
 
     def predict(self, frame: pl.DataFrame) -> pl.Series:
         """The probability that take-profit comes first, for each row.
@@ -78,14 +82,11 @@ class Classifier:
 
     def probabilities(self, values: Matrix) -> Matrix:
         """The probability of each row of :meth:`matrix`."""
-        # One thread: more only add start-up time to a single row, and nothing to the arithmetic.
-        predicted: Matrix = self._booster.predict(values, num_threads=1)
-        return predicted
+        return self._fitted.predict_proba(values)
 
-    def contributions(self, values: Matrix) -> Matrix:
-        """SHAP values, ``(rows, features)``: what each input adds to the log-odds of its row."""
-        contributions: Matrix = self._booster.predict(values, num_threads=1, pred_contrib=True)
-        return contributions[:, :-1]  # the last column is the average
+    def contributions(self, values: Matrix) -> Matrix | None:
+        """SHAP values, ``(rows, features)``: what each input adds to the log-odds; None where it cannot be said."""
+        return self._fitted.contributions(values)
 
 
 def matrix(frame: pl.DataFrame, features: tuple[str, ...]) -> npt.NDArray[np.float64]:

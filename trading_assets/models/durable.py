@@ -22,13 +22,19 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write a folder of files as a whole; where the folder is there already, it stays as it is."""
+    """Write a folder of files as a whole; where the folder is there already, it stays as it is.
+
+    A name may be that of a file in a folder below, e.g. ``long/model.txt``.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f".new-{uuid4().hex}")
     beside.mkdir()
     try:
         for name, content in contents.items():
+            (beside / name).parent.mkdir(exist_ok=True)
             _write(beside / name, content)
+        for below in {(beside / name).parent for name in contents}:
+            _sync_folder(below)
         _sync_folder(beside)
         try:
             beside.replace(folder)

@@ -1,8 +1,8 @@
 """Which features a walk-forward's models lean on, measured on test data alone: time is respected by construction.
 
 Permutation importance: L. Breiman, "Random Forests", *Machine Learning* 45, 2001, on each fold's test rows. SHAP
-values: S. Lundberg et al., "From local explanations to global understanding with explainable AI for trees", *Nature
-Machine Intelligence* 2, 2020, as LightGBM computes them (exact for trees).
+values: S. Lundberg and S.-I. Lee, "A Unified Approach to Interpreting Model Predictions", *Advances in Neural
+Information Processing Systems* 30, 2017, as each estimator computes them, where it can.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ class Explanation:
     importance
         Rows of ``feature_importance`` without ``model``.
     values, shap
-        ``(rows, features)``: what the model saw, and what each value added to the log-odds.
+        ``(rows, features)``: what the model saw, and what each value added to the log-odds; None where its estimator
+        cannot say.
     """
 
     importance: pl.DataFrame
     values: Array
-    shap: Array
+    shap: Array | None
 
 
 def explain(classifier: Classifier, test: pl.DataFrame, *, fold: int, seed: int) -> Explanation:
@@ -60,9 +61,9 @@ def explain(classifier: Classifier, test: pl.DataFrame, *, fold: int, seed: int)
     values, hit = classifier.matrix(rows), (rows["label"] == 1).to_numpy()
     shap = classifier.contributions(values)
     base = _log_loss(classifier.probabilities(values), hit)
-    used = np.flatnonzero(np.abs(shap).max(axis=0) > 0)
+    used = range(values.shape[1]) if shap is None else np.flatnonzero(np.abs(shap).max(axis=0) > 0)
     loss = np.zeros(values.shape[1])
-    for column in used:  # a feature that no tree asks cannot matter
+    for column in used:  # a feature that adds nothing to any row cannot matter
         kept = values[:, column].copy()
         values[:, column] = rng.permutation(kept)
         loss[column] = _log_loss(classifier.probabilities(values), hit) - base
@@ -72,7 +73,9 @@ def explain(classifier: Classifier, test: pl.DataFrame, *, fold: int, seed: int)
             "fold": pl.repeat(fold, len(loss), dtype=pl.Int32, eager=True),
             "feature": list(classifier.features),
             "permutation": loss,
-            "shap": np.abs(shap).mean(axis=0),
+            "shap": pl.repeat(None, len(loss), dtype=pl.Float64, eager=True)
+            if shap is None
+            else np.abs(shap).mean(axis=0),
         }
     )
     return Explanation(importance.select(name for name in FEATURE_IMPORTANCE.columns if name != "model"), values, shap)
@@ -81,24 +84,29 @@ def explain(classifier: Classifier, test: pl.DataFrame, *, fold: int, seed: int)
 def leading(importance: pl.DataFrame, count: int = SHOWN) -> list[str]:
     """The features with the largest mean absolute SHAP value over the folds, the largest first.
 
+    Where an estimator cannot say these, those whose shuffling costs most.
+
     Parameters
     ----------
     importance
-        ``feature``, ``shap``, a row per fold and feature.
+        ``feature``, ``shap``, ``permutation``, a row per fold and feature.
     """
-    ranked = importance.group_by("feature").agg(pl.col("shap").mean()).sort("shap", "feature", descending=[True, False])
-    return ranked["feature"].head(count).to_list()
+    means = importance.group_by("feature").agg(pl.col("shap", "permutation").mean())
+    by = "permutation" if means["shap"].is_null().all() else "shap"
+    return means.sort(by, "feature", descending=[True, False])["feature"].head(count).to_list()
 
 
 def beeswarm(explanations: list[Explanation], features: tuple[str, ...]) -> pl.DataFrame:
     """The dots of a SHAP summary: ``feature``, ``rank`` (of the value within its feature and fold, [0, 1]), ``shap``.
 
-    Only the leading features; a missing value has no rank.
+    Only the leading features; a missing value has no rank. Empty where no estimator says SHAP values.
     """
     chosen = leading(pl.concat(part.importance for part in explanations))
     columns = [features.index(name) for name in chosen]
-    parts = []
+    parts = [pl.DataFrame(schema={"feature": pl.String, "rank": pl.Float64, "shap": pl.Float64})]
     for part in explanations:
+        if part.shap is None:
+            continue
         for name, column in zip(chosen, columns, strict=True):
             value = pl.Series(part.values[:, column]).fill_nan(None)
             rank = (value.rank() - 1) / max(value.count() - 1, 1)

@@ -90,6 +90,8 @@ class Certificate(_Frozen):
         When.
     leader
         The leading market whose bars the model reads (``features.leader`` when it was made); None where it reads none.
+    tolerance
+        How far apart two probabilities could be to agree: what the estimator declares; 0 asks for the last bit.
     """
 
     format: Literal[1] = 1
@@ -99,6 +101,7 @@ class Certificate(_Frozen):
     divergence: Divergence | None
     made_at: AwareDatetime
     leader: str | None = None
+    tolerance: float = 0.0
 
     @property
     def bars(self) -> int:
@@ -123,7 +126,7 @@ def certify(
     """Decide on every bar of ``stored`` from the ``lookback`` bars that end with it, and compare.
 
     Features agree where they differ by at most 1e-9 (:data:`trading_assets.features.proofs.TOLERANCE`), barriers
-    likewise; probabilities where they are equal.
+    likewise; probabilities where they are equal to the last bit, or to the tolerance that the estimator declares.
 
     Parameters
     ----------
@@ -152,7 +155,7 @@ def certify(
         rows, held = stored.filter(own), bars.filter(own)
         _check_complete(market, rows, held, lookback)
         live = _replayed(bundle, rows, held, (companions or {}).get(market, {}), compute, lookback)
-        found += _differences(market, _as_researched(bundle, rows, labels, live), live)
+        found += _differences(market, _as_researched(bundle, rows, labels, live), live, bundle.tolerance)
         compared[market] = Compared(bars=rows.height, first=rows["ts"][0], last=rows["ts"][-1])
     order = {name: place for place, name in enumerate((*bundle.features, "probability", *BARRIERS))}
     return Certificate(
@@ -161,6 +164,7 @@ def certify(
         columns=len(order),
         divergence=min(found, key=lambda one: (one.ts, one.market, order[one.column]), default=None),
         made_at=datetime.now(UTC),
+        tolerance=bundle.tolerance,
     )
 
 
@@ -289,7 +293,7 @@ def _as_researched(bundle: Bundle, rows: pl.DataFrame, labels: pl.DataFrame | No
     return frame.update(labels.select("market", "ts", *BARRIERS), on=["market", "ts"], how="left")
 
 
-def _differences(market: str, stored: pl.DataFrame, live: pl.DataFrame) -> list[Divergence]:
+def _differences(market: str, stored: pl.DataFrame, live: pl.DataFrame, tolerance: float) -> list[Divergence]:
     """The first bar of each column in which the two differ."""
     found = [
         Divergence(market=market, ts=one.ts, column=one.feature, stored=one.value, live=one.other)
@@ -297,5 +301,6 @@ def _differences(market: str, stored: pl.DataFrame, live: pl.DataFrame) -> list[
         if one.ts is not None
     ]
     unequal = stored.select(*_KEYS, stored="probability").with_columns(live["probability"].alias("live"))
-    first = unequal.filter(pl.col("stored") != pl.col("live")).head(1).drop("known_at")
+    apart = (pl.col("stored") - pl.col("live")).abs() > tolerance if tolerance else pl.col("stored").ne(pl.col("live"))
+    first = unequal.filter(apart).head(1).drop("known_at")
     return found + [Divergence(column="probability", **row) for row in first.iter_rows(named=True)]

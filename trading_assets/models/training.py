@@ -1,12 +1,12 @@
 """Training: the walk-forward that measures a model, and the final training that makes a candidate.
 
-Everything is seeded and LightGBM runs in its deterministic mode, so the same data and settings give the same model,
+Everything is seeded and every estimator's refit is deterministic, so the same data and settings give the same model,
 bit for bit, whatever the number of cores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,9 +19,11 @@ from trading_assets.errors import ModelError
 from trading_assets.labels import sample_weights
 from trading_assets.models.classifier import Classifier, matrix
 from trading_assets.models.dataset import OUTCOME, Dataset, prices_by
+from trading_assets.models.estimators import estimator_of
 from trading_assets.models.importance import Explanation, explain
 from trading_assets.models.scores import score
-from trading_assets.settings import LightGBMSettings, ModelSettings
+from trading_assets.settings import EstimatorSettings, ModelSettings
+from trading_assets.sides import Side
 from trading_assets.store.tables import FOLDS, PREDICTIONS
 from trading_assets.validation import Fold, WalkForward
 
@@ -30,9 +32,6 @@ Progress = Callable[[int, int], None]
 
 MAX_PARALLEL_FOLDS: Final = 4
 """Each fold trained at the same time holds its own copy of its training window in memory."""
-
-BIN_SAMPLE: Final = 20_000
-"""Rows that the steps of a feature are chosen on: hundreds for each step, and a tenth of LightGBM's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +55,12 @@ class WalkForwardResult:
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A classifier and the window that it was trained on.
+    """A classifier for each side and the window that they were trained on.
 
     Attributes
     ----------
-    classifier
-        The model.
+    classifiers
+        The model of each side that it trades.
     train_start, train_end
         The first and the last decision (``known_at``) that it was trained on.
     rows
@@ -70,11 +69,16 @@ class TrainedModel:
         The share of take-profits among them.
     """
 
-    classifier: Classifier
+    classifiers: Mapping[Side, Classifier]
     train_start: datetime
     train_end: datetime
     rows: int
     base_rate: float
+
+    @property
+    def classifier(self) -> Classifier:
+        """The model of its only side, or of the long one."""
+        return self.classifiers.get(Side.LONG) or next(iter(self.classifiers.values()))
 
 
 def walk_forward(
@@ -145,10 +149,10 @@ def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
     newest = _newest(known.frame)
     anchored = spec.walk_forward.anchored
     window = _seen(known.frame if anchored else known.frame.filter(pl.col("known_at") > newest - length), spec)
-    classifier = fit(window, known.features, spec.lightgbm, weights(window, spec, known.prices))
+    classifier = fit(window, known.features, spec.estimator, weights(window, spec, known.prices))
     oldest = window["known_at"].min()
     assert isinstance(oldest, datetime)
-    return TrainedModel(classifier, oldest, newest, window.height, _share_of_hits(window))
+    return TrainedModel({Side.LONG: classifier}, oldest, newest, window.height, _share_of_hits(window))
 
 
 def weights(rows: pl.DataFrame, spec: ModelSettings, prices: pl.DataFrame | None = None) -> pl.Series | None:
@@ -188,44 +192,30 @@ def weights(rows: pl.DataFrame, spec: ModelSettings, prices: pl.DataFrame | None
 
 
 def fit(
-    rows: pl.DataFrame, features: tuple[str, ...], settings: LightGBMSettings, weight: pl.Series | None = None
+    rows: pl.DataFrame, features: tuple[str, ...], parameters: EstimatorSettings, weight: pl.Series | None = None
 ) -> Classifier:
-    """Train LightGBM on rows of a data set, in their order, each counting its weight.
+    """Train an estimator on rows of a data set, in their order, each counting its weight.
 
     Raises
     ------
     ModelError
         If only one outcome occurs.
     """
-    import lightgbm
-
     if not 0 < _share_of_hits(rows) < 1:
         raise ModelError(
             f"all {rows.height} training rows have the same outcome",
             where=f"training window up to {_newest(rows):%Y-%m-%d}",
             remedy="set take_profit_pct, stop_loss_pct and horizon_bars so that both outcomes occur",
         )
-    hit = (rows["label"] == 1).cast(pl.Float64).to_numpy()
-    counts = None if weight is None else weight.to_numpy()
-    data = lightgbm.Dataset(matrix(rows, features), hit, weight=counts, feature_name=list(features))
-    parameters = _parameters(settings)
-    booster = lightgbm.train(parameters, data, num_boost_round=settings.num_boost_round)
-    return Classifier(features, booster.model_to_string())
-
-
-def _parameters(settings: LightGBMSettings) -> dict[str, Any]:
-    return {
-        "objective": "binary",
-        "deterministic": True,
-        "force_col_wise": True,  # without a choice LightGBM times both at run time
-        "enable_bundle": False,  # with few leaves neither bundles nor sparse columns pay: 1.4 times slower, equal model
-        "is_enable_sparse": False,
-        "bin_construct_sample_cnt": BIN_SAMPLE,
-        "num_threads": 1,
-        "bagging_freq": 1,
-        "verbosity": -1,
-        **settings.model_dump(exclude={"num_boost_round"}),
-    }
+    fitted = estimator_of(parameters.kind).fit(
+        matrix(rows, features),
+        (rows["label"] == 1).cast(pl.Float64).to_numpy(),
+        None if weight is None else weight.to_numpy(),
+        parameters=parameters,
+        features=features,
+        seed=parameters.seed,
+    )
+    return Classifier(features, parameters, fitted.save())
 
 
 def _check_tested(dataset: Dataset, known: Dataset, folds: Sequence[Fold]) -> None:
@@ -248,7 +238,7 @@ def _run_fold(
     # Whole horizons alone: with a purge shorter than that the newest rows would be those that ended early.
     whole = pl.col("known_at") + dataset.horizon <= fold.test_start - timedelta(days=spec.walk_forward.embargo_days)
     train, test = _seen(dataset.frame[fold.train].filter(whole), spec), dataset.frame[fold.test]
-    classifier = fit(train, dataset.features, spec.lightgbm, weights(train, spec, dataset.prices))
+    classifier = fit(train, dataset.features, spec.estimator, weights(train, spec, dataset.prices))
     probability = classifier.predict(test)
     predictions = _typed(
         PREDICTIONS.columns,
@@ -266,7 +256,7 @@ def _run_fold(
             **score(probability, test["label"]),
         }
     )
-    told = [explain(classifier, test, fold=fold.number, seed=spec.lightgbm.seed)] if explained else []
+    told = [explain(classifier, test, fold=fold.number, seed=spec.estimator.seed)] if explained else []
     return predictions, _typed(FOLDS.columns, report), told
 
 

@@ -1,25 +1,29 @@
-"""A bundle's model is loaded in a process of its own before this one loads it."""
+"""A bundle's models are loaded in processes of their own before this one loads them."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
 from trading_assets.errors import BundleError
-from trading_assets.models import tree_text
 from trading_assets.models.bundle import REMEDY, Bundle
 
 _LIMIT_S: Final = 60.0
 _FOUND: Final = 3
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    """The process that loads one side's model."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+
+
 class Trial:
-    """One trial of a bundle; begins at once.
+    """One trial of a bundle; begins at once, with a process for each side.
 
     Parameters
     ----------
@@ -30,14 +34,19 @@ class Trial:
     def __init__(self, bundle: Bundle) -> None:
         self._where = str(bundle.folder)
         self._begun = time.monotonic()
-        command = [sys.executable, "-I", tree_text.__file__, _library()]
-        self._process = subprocess.Popen(
-            [*command, str(bundle.folder / "model.txt"), str(len(bundle.features))],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C at the node is no crash of the model
-        )
+        self._open = [
+            _Attempt(
+                f"the model in {', '.join(sorted(one.files))} ({one.parameters.kind}, {side.word})",
+                subprocess.Popen(
+                    one.estimator.trial(bundle.model_folders[side], one.parameters, one.features),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C at the node is no crash of the model
+                ),
+            )
+            for side, one in bundle.classifiers.items()
+        ]
 
     def finished(self) -> bool:
         """Whether there is a result.
@@ -45,25 +54,33 @@ class Trial:
         Raises
         ------
         BundleError
-            If the model is malformed: what its reader said, or how the process ended.
+            If a model is malformed: what its reader said, or how the process ended.
         """
-        code = self._process.poll()
-        if code is None and time.monotonic() - self._begun > _LIMIT_S:
-            self._process.kill()
-            raise self._error(f"the model does not answer within {_LIMIT_S:g} s")
-        if code is None:
-            return False
-        said = " ".join(self._process.communicate()[0].decode(errors="replace").split())
-        if code == _FOUND:
-            raise self._error(f"the model is malformed: {said}")
-        if code != 0:
-            raise self._error(f"the model ends the process that loads it ({_ending(code)}): {said[-200:]}")
-        return True
+        try:
+            self._open = [one for one in self._open if not self._passed(one)]
+        except BundleError:
+            for one in self._open:
+                one.process.kill()
+            raise
+        return not self._open
 
     def wait(self) -> None:
         """Wait for the result; raises as :meth:`finished` does."""
         while not self.finished():
             time.sleep(0.01)
+
+    def _passed(self, one: _Attempt) -> bool:
+        code = one.process.poll()
+        if code is None and time.monotonic() - self._begun > _LIMIT_S:
+            raise self._error(f"{one.name} does not answer within {_LIMIT_S:g} s")
+        if code is None:
+            return False
+        said = " ".join(one.process.communicate()[0].decode(errors="replace").split())
+        if code == _FOUND:
+            raise self._error(f"{one.name} is malformed: {said}")
+        if code != 0:
+            raise self._error(f"{one.name} ends the process that loads it ({_ending(code)}): {said[-200:]}")
+        return True
 
     def _error(self, what: str) -> BundleError:
         return BundleError(what, where=self._where, remedy=REMEDY)
@@ -71,15 +88,3 @@ class Trial:
 
 def _ending(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-@cache
-def _library() -> str:
-    """LightGBM's library, found without importing the package, which takes a second."""
-    spec = find_spec("lightgbm")
-    assert spec is not None
-    assert spec.origin is not None
-    found = sorted(Path(spec.origin).parent.glob("lib/lib_lightgbm.*")) or sorted(
-        Path(spec.origin).parent.glob("**/lib_lightgbm.*")
-    )
-    return str(found[0])

@@ -25,6 +25,8 @@ def lineage(bundle: Bundle) -> dict[str, str]:
         "train_start": provenance.train_start.isoformat(),
         "train_end": provenance.train_end.isoformat(),
         "code_version": provenance.code_version,
+        "estimator": bundle.spec.estimator.kind,
+        "estimator_version": provenance.estimator,
         "dagster_run_id": provenance.run_id,
         MARKETS_TAG: json.dumps(sorted(bundle.markets)),
         CONFIGURATION_TAG: configuration(
@@ -37,8 +39,8 @@ def parameters(bundle: Bundle) -> Sequence[Param]:
     """The specification, section by section."""
     from mlflow.entities import Param
 
-    spec = bundle.spec.model_dump(exclude={"walk_forward", "lightgbm"})
-    sections = {"walk_forward": bundle.spec.walk_forward, "lightgbm": bundle.spec.lightgbm, "labels": bundle.labels}
+    spec = bundle.spec.model_dump(exclude={"walk_forward", "estimator"})
+    sections = {"walk_forward": bundle.spec.walk_forward, "estimator": bundle.spec.estimator, "labels": bundle.labels}
     nested = {f"{name}.{key}": value for name, part in sections.items() for key, value in part.model_dump().items()}
     return [Param(key, str(value)) for key, value in {**spec, **nested, "feature_count": len(bundle.features)}.items()]
 

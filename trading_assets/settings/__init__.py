@@ -13,6 +13,13 @@ from trading_assets.settings.data import (
     ScheduleSettings,
     StoreSettings,
 )
+from trading_assets.settings.estimators import (
+    EstimatorSettings,
+    LightGBMSettings,
+    LogisticSettings,
+    add_estimator_settings,
+    estimator_kinds,
+)
 from trading_assets.settings.features import FeatureSettings
 from trading_assets.settings.live import FeedSettings, NodeSettings, RecordSettings, ReplaySettings, RiskSettings
 from trading_assets.settings.origin import carry
@@ -24,7 +31,6 @@ from trading_assets.settings.research import (
     CostSettings,
     GateSettings,
     LabelSettings,
-    LightGBMSettings,
     ModelSettings,
     WalkForwardSettings,
 )
@@ -39,6 +45,7 @@ __all__ = [
     "BacktestSettings",
     "CcxtSource",
     "CostSettings",
+    "EstimatorSettings",
     "FeatureSettings",
     "FetchSettings",
     "FilesSource",
@@ -48,6 +55,7 @@ __all__ = [
     "LabelSettings",
     "LightGBMSettings",
     "LogSettings",
+    "LogisticSettings",
     "MarketEvent",
     "MarketSettings",
     "MlflowSettings",
@@ -68,7 +76,9 @@ __all__ = [
     "Source",
     "StoreSettings",
     "WalkForwardSettings",
+    "add_estimator_settings",
     "carry",
+    "estimator_kinds",
     "from_root",
     "load_settings",
     "settings_file",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from trading_assets.settings.estimators import AnyEstimator, LightGBMSettings
 from trading_assets.settings.section import Fraction, Positive, Section
 
 
@@ -38,29 +40,14 @@ class WalkForwardSettings(Section):
     test_days: Positive = 30.0
 
 
-class LightGBMSettings(Section):
-    """The learner's parameters; training is deterministic.
-
-    The defaults are cautious: outcomes 24 bars ahead overlap, so 300 rows are about a dozen independent ones.
-    """
-
-    num_boost_round: int = Field(400, ge=1)
-    learning_rate: Positive = 0.03
-    num_leaves: int = Field(4, ge=2)
-    min_data_in_leaf: int = Field(300, ge=1)
-    max_bin: int = Field(63, ge=2, description="Steps that a feature is cut into: fewer are faster and fit less noise.")
-    feature_fraction: Fraction = 0.5
-    bagging_fraction: Fraction = 0.5
-    lambda_l2: float = Field(50.0, ge=0)
-    seed: int = 7
-
-
 class ModelSettings(Section):
     """A named model specification: what it is trained on and how."""
 
+    moved: ClassVar[Mapping[str, str]] = {"lightgbm": "`estimator: {kind: lightgbm, ...}`"}
+
     markets: list[str] = Field(min_length=1)
     walk_forward: WalkForwardSettings = WalkForwardSettings()
-    lightgbm: LightGBMSettings = LightGBMSettings()
+    estimator: AnyEstimator = Field(LightGBMSettings(), description="What learns, by `kind`, and its parameters.")
     sample_weights: Literal["none", "uniqueness", "attribution"] = Field(
         "none", description="What a row counts in training: outcomes that overlap tell the same story."
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -22,3 +23,14 @@ class Section(BaseModel):
     """A part of the settings: frozen; unknown keys and numbers that are none are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    moved: ClassVar[Mapping[str, str]] = {}
+    """Key of an earlier version -> what to write instead: the error names it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_what_moved(cls, values: Any) -> Any:
+        for key, instead in cls.moved.items():
+            if isinstance(values, Mapping) and key in values:
+                raise Misfit(f"`{key}` is now {instead}", key)
+        return values

@@ -23,6 +23,8 @@ def problem(text: str, features: int) -> str | None:
     trees = list(_trees(text))
     if not trees:
         return "it has no trees"
+    if not _whole(text, len(trees)):
+        return "it was cut off: it has other trees than its head says, or ends too early"
     for number, tree in enumerate(trees):
         try:
             wrong = _problem_of(tree, features)
@@ -31,6 +33,11 @@ def problem(text: str, features: int) -> str | None:
         if wrong is not None:
             return f"tree {number}: {wrong}"
     return None
+
+
+def _whole(text: str, trees: int) -> bool:
+    sizes = next((line for line in text.splitlines() if line.startswith("tree_sizes=")), "")
+    return len(sizes.removeprefix("tree_sizes=").split()) == trees and "\nend of parameters" in text
 
 
 def _trees(text: str) -> Iterator[dict[str, str]]:

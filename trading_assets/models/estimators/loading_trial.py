@@ -1,0 +1,93 @@
+"""Load a saved model and ask it, in a process of its own: what a malformed file does there hurts nobody.
+
+``python -I -m trading_assets.models.estimators.loading_trial REQUEST`` exits with 0 where every answer is a
+probability, and with 3 and the reason on standard output where the model is malformed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from trading_assets.errors import TradingError
+from trading_assets.models.estimators.contract import Estimator
+from trading_assets.models.estimators.registry import estimator_of, registered
+from trading_assets.settings import EstimatorSettings
+
+ROWS: Final = 64
+
+
+def command(
+    estimator: Estimator[Any], folder: Path, parameters: EstimatorSettings, features: Sequence[str]
+) -> list[str]:
+    """What to run for a saved model."""
+    request = {
+        "module": type(estimator).__module__,
+        "source": inspect.getsourcefile(type(estimator)),
+        "path": sys.path,
+        "folder": str(folder),
+        "parameters": parameters.model_dump(mode="json"),
+        "features": list(features),
+    }
+    return [sys.executable, "-I", "-m", __name__, json.dumps(request)]
+
+
+def problem(
+    estimator: Estimator[Any], folder: Path, parameters: EstimatorSettings, features: Sequence[str]
+) -> str | None:
+    """What is wrong with a saved model; None where it answers rows of all kinds with probabilities."""
+    files = {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file()}
+    try:
+        fitted = estimator.load(files, parameters=parameters, features=features)
+    except TradingError as error:
+        return str(error)
+    rng = np.random.default_rng(0)
+    back = estimator.lookback_rows(parameters)
+    shape = (ROWS, len(features)) if back == 1 else (ROWS, back, len(features))
+    rows = rng.normal(size=shape) * rng.choice([1.0, 1e6], shape)
+    rows[rng.random(shape) < 1 / 3] = np.nan
+    answers = fitted.predict_proba(rows)
+    if answers.shape != (ROWS,):
+        return f"it gives answers of shape {answers.shape} to {ROWS} rows"
+    strange = answers[~((answers >= 0) & (answers <= 1))]
+    return f"it answers {strange[0]:g}, which is no probability" if strange.size else None
+
+
+def main(words: str) -> int:
+    """Print what is wrong, and return 3; 0 where nothing is."""
+    request = json.loads(words)
+    kind = request["parameters"]["kind"]
+    if kind not in registered():
+        _import(request["module"], request["source"], request["path"])
+    estimator = estimator_of(kind)
+    parameters = estimator.parameters.model_validate(request["parameters"])
+    wrong = problem(estimator, Path(request["folder"]), parameters, request["features"])
+    if wrong is not None:
+        sys.stdout.write(wrong)
+    return 0 if wrong is None else 3
+
+
+def _import(module: str, source: str, path: list[str]) -> None:
+    """Import a plug-in's module by its name where it can be found, else from its file."""
+    sys.path += [folder for folder in path if folder not in sys.path]
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        spec = importlib.util.spec_from_file_location(module, source)
+        assert spec is not None
+        assert spec.loader is not None
+        made = importlib.util.module_from_spec(spec)
+        sys.modules[module] = made
+        spec.loader.exec_module(made)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1]))
