@@ -65,12 +65,14 @@ def _report(settings: Settings, before: Book, reason: str) -> None:
         raise typer.Exit(1)
     for one in closing.closed_since(settings.live_dir, before):
         result = f"{one.realized_pnl:+,.2f} {Market.parse(one.market).quote}"
-        console.print(f"closed {named(one.market)}: {one.quantity:,.10g} at {one.price:,.10g}, result {result}")
+        held = f"{one.side.word} {abs(one.quantity):,.10g}"
+        console.print(f"closed {named(one.market)}: {held} at {one.price:,.10g}, result {result}")
     if not after.positions:
         console.print("no node is running; nothing is open")
         return
     for left in after.positions:
-        console.print(f"[red]still open[/] {named(left.market)}: {left.quantity:,.10g} at {left.average_price:,.10g}")
+        held = f"{left.side.word} {abs(left.quantity):,.10g}"
+        console.print(f"[red]still open[/] {named(left.market)}: {held} at {left.average_price:,.10g}")
     remembered = closing.leave_to_next_process(settings.live_dir, node_name(settings.node), reason)
     console.print("[red]no node is running: nothing protects them[/]; `trading paper --close-only` closes them")
     if remembered:

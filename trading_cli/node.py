@@ -6,7 +6,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,6 +15,7 @@ from trading_assets import logs
 from trading_assets.errors import SettingsError
 from trading_assets.precision import significant
 from trading_assets.settings import load_settings
+from trading_assets.sides import Side
 from trading_cli.console import console, named, progress
 
 if TYPE_CHECKING:
@@ -120,19 +121,24 @@ def status(
     models = Table("deployed model", "version", "bundle hash", "markets")
     for model in now.deployed:
         models.add_row(model.model, str(model.version), model.bundle_hash[:12], ", ".join(map(named, model.markets)))
-    positions = Table("open position", "quantity", "average price", "stop", "target", "expires")
+    positions = Table("open position", "side", "quantity", "average price", "stop", "target", "expires")
     for one in now.positions:
         prices = (one.average_price, one.stop_price, one.target_price)
         cells = ("-" if price is None else significant(price) for price in prices)
-        positions.add_row(named(one.market), significant(one.quantity), *cells, str(one.expires_at or "-"))
+        held = (one.side.word, significant(abs(one.quantity)))
+        positions.add_row(named(one.market), *held, *cells, str(one.expires_at or "-"))
     signals = Table("newest signals: bar", "market", "decision")
     for row in now.signals.tail(_NEWEST_SIGNALS).iter_rows(named=True):
-        signals.add_row(f"{row['bar_ts']:%Y-%m-%d %H:%M}", named(row["market"]), f"{row['action']}: {row['reason']}")
+        signals.add_row(f"{row['bar_ts']:%Y-%m-%d %H:%M}", named(row["market"]), _said(row))
     for table in (models, positions, signals):
         if table.row_count:
             console.print(table)
     if now.journal_error:
         raise typer.Exit(1)
+
+
+def _said(row: dict[str, Any]) -> str:
+    return f"{row['action']} {Side(row['side']).word}: {row['reason']}"
 
 
 def _check(settings: Settings) -> None:
@@ -186,6 +192,6 @@ def instant(text: str | None) -> datetime | None:
 
 
 def _decision(signal: object, action: str) -> str:
-    market, ts, probability = (getattr(signal, name) for name in ("market", "known_at", "probability"))
+    market, ts, probability, side = (getattr(signal, name) for name in ("market", "known_at", "probability", "side"))
     style = {"enter": "bold green", "refuse": "yellow"}.get(action, "dim")
-    return f"{ts:%Y-%m-%d %H:%M} {named(market)}  p={probability:.3f}  [{style}]{action}[/]"
+    return f"{ts:%Y-%m-%d %H:%M} {named(market)}  {side.word} p={probability:.3f}  [{style}]{action}[/]"

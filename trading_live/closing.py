@@ -16,6 +16,7 @@ import polars as pl
 from trading_assets.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, Journal, newest_events, newest_seq, read_state
 from trading_assets.journal.state import KILL, KILL_WITHDRAWN
+from trading_assets.sides import Side
 from trading_assets.store.tables import POSITIONS
 from trading_live.presence import Presence, holder, is_running, missing_journal
 from trading_live.status import OpenPosition, open_positions
@@ -26,12 +27,17 @@ _NEWEST: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class ClosedPosition:
-    """A position that was closed since; result in quote currency, after fees."""
+    """A position that was closed since; quantity negative for a short one, result in quote currency after fees."""
 
     market: str
     quantity: float
     price: float
     realized_pnl: float
+
+    @property
+    def side(self) -> Side:
+        """Long or short."""
+        return Side.LONG if self.quantity > 0 else Side.SHORT
 
 
 @dataclass(frozen=True)
@@ -71,13 +77,23 @@ def closed_since(live_dir: Path, before: Book) -> list[ClosedPosition]:
         (pl.col("seq") > before.seq) & (pl.col("event") == "closed")
     )
     fills = newest_events(path, "fills", _NEWEST).filter(pl.col("seq") > before.seq)
+    held = {one.market: one.quantity for one in before.positions}
     found = []
     for row in ended.iter_rows(named=True):
-        sold = fills.filter((pl.col("signal_id") == row["signal_id"]) & (pl.col("side") == "sell"))
-        quantity = float(sold["quantity"].sum())
-        price = float((sold["quantity"] * sold["price"]).sum()) / quantity if quantity else 0.0
-        found.append(ClosedPosition(row["market"], quantity, price, row["realized_pnl"]))
+        mine = fills.filter(pl.col("signal_id") == row["signal_id"])
+        side = _side(held.pop(row["market"], 0.0), mine)
+        closing = mine.filter(pl.col("side") == ("sell" if side is Side.LONG else "buy"))
+        quantity = float(closing["quantity"].sum())
+        price = float((closing["quantity"] * closing["price"]).sum()) / quantity if quantity else 0.0
+        found.append(ClosedPosition(row["market"], side * quantity, price, row["realized_pnl"]))
     return found
+
+
+def _side(held: float, fills: pl.DataFrame) -> Side:
+    """Of a trade, from what was held of it before or, where nothing was, from its first fill."""
+    if held:
+        return Side.LONG if held > 0 else Side.SHORT
+    return Side.SHORT if fills.height and fills["side"][0] == "sell" else Side.LONG
 
 
 def await_end(live_dir: Path, seconds: float) -> bool:

@@ -14,6 +14,7 @@ from trading_assets.journal import JOURNAL_FILE, NODE, JournalState, newest_even
 from trading_assets.journal.events import frame
 from trading_assets.registry.deployment import DeployedModel, read_manifest
 from trading_assets.settings import Settings
+from trading_assets.sides import Side
 from trading_assets.store.tables import SIGNALS
 from trading_live.kill import KillSwitch, engaged
 from trading_live.presence import Heartbeat, is_running, missing_journal, read_heartbeat
@@ -26,7 +27,10 @@ _STARTING_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class OpenPosition:
-    """An open position with what the strategy intends with it; prices in quote currency, times UTC."""
+    """An open position with what the strategy intends with it; prices in quote currency, times UTC.
+
+    The quantity of a short position is negative.
+    """
 
     market: str
     quantity: float
@@ -35,6 +39,11 @@ class OpenPosition:
     target_price: float | None
     expires_at: datetime | None
     signal_id: str
+
+    @property
+    def side(self) -> Side:
+        """Long or short."""
+        return Side.LONG if self.quantity > 0 else Side.SHORT
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,14 @@ class Trade:
     entry_price: float
     quantity: float
     expires_at: datetime
+    side: int = 1
     exit_price: float = 0.0
     exit_reason: str = ""
     fees: float = 0.0
 
     @property
     def pnl(self) -> float:
-        return (self.exit_price - self.entry_price) * self.quantity - self.fees
+        return self.side * (self.exit_price - self.entry_price) * self.quantity - self.fees
 
 
 def simulate(
@@ -39,10 +40,16 @@ def simulate(
     settings: BacktestSettings,
     lot: float,
 ) -> list[Trade]:
-    """Trade one market: decide where a 15-minute bar has ended, act at the open of the next candle."""
+    """Trade one market: decide where a 15-minute bar has ended, act at the open of the next candle.
+
+    With predictions of both sides the more probable one is taken: their barriers are alike.
+    """
+    if "side" not in predictions.columns:
+        predictions = predictions.with_columns(side=pl.lit(1))
     wanted = predictions.filter((pl.col("market") == market) & (pl.col("probability") >= threshold))
+    better = wanted.sort("probability").group_by("ts", maintain_order=True).last()
     start, end = _period(predictions, candles, labels)
-    desk = Desk(market, set(wanted["ts"]), end, labels, settings, lot, settings.starting_balance)
+    desk = Desk(market, dict(better.select("ts", "side").rows()), end, labels, settings, lot, settings.starting_balance)
     previous: tuple[datetime, float] | None = None
     for ts, opened, high, low, closed, _ in candles.filter(pl.col("ts").is_between(start, end, closed="left")).rows():
         if previous is not None and _quarter(previous[0]) != _quarter(ts):
@@ -61,7 +68,7 @@ def simulate(
 @dataclass
 class Desk:
     market: str
-    wanted: set[datetime]
+    wanted: dict[datetime, int]
     end: datetime
     labels: LabelSettings
     settings: BacktestSettings
@@ -89,21 +96,25 @@ class Desk:
             quantity = floor(self.settings.position_share * self.equity / last / self.lot + 1e-9) * self.lot
             expires = bar + QUARTER * (self.labels.horizon_bars + 1)
             fee = price * quantity * self.settings.taker_fee_bps / 1e4
-            self.trade = Trade(self.market, bar, ts, price, quantity, expires, fees=fee)
+            self.trade = Trade(self.market, bar, ts, price, quantity, expires, self.wanted[bar], fees=fee)
         self.decision = ""
 
     def resolve(self, opened: float, high: float, low: float) -> None:
         if self.trade is None:
             return
-        stop = floor(self.trade.entry_price * (100 - self.labels.stop_loss_pct) + 1e-7) / 100
-        target = ceil(self.trade.entry_price * (100 + self.labels.take_profit_pct) - 1e-7) / 100
-        if opened <= stop:
+        side, entry = self.trade.side, self.trade.entry_price
+        widths = (self.labels.stop_loss_pct, self.labels.take_profit_pct)
+        below, above = widths if side > 0 else widths[::-1]
+        lower, upper = floor(entry * (100 - below) + 1e-7) / 100, ceil(entry * (100 + above) - 1e-7) / 100
+        stop, target = (lower, upper) if side > 0 else (upper, lower)
+        against, along = (low, high) if side > 0 else (high, low)
+        if side * (opened - stop) <= 0:
             self.close(opened, "stop_loss", self.settings.taker_fee_bps)
-        elif opened >= target:
+        elif side * (opened - target) >= 0:
             self.close(target, "take_profit", self.settings.maker_fee_bps)
-        elif low <= stop:
+        elif side * (against - stop) <= 0:
             self.close(stop, "stop_loss", self.settings.taker_fee_bps)
-        elif high >= target:
+        elif side * (along - target) >= 0:
             self.close(target, "take_profit", self.settings.maker_fee_bps)
 
     def close(self, price: float, reason: str, fee_bps: float) -> None:

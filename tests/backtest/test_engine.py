@@ -33,6 +33,7 @@ from trading_assets.backtest.stress import stress
 from trading_assets.errors import InvalidFrame, MissingCandles, ModelError, SettingsError
 from trading_assets.labels import triple_barrier
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
+from trading_assets.sides import Side
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
 from trading_assets.strategies.entry import EntryRule
 
@@ -247,17 +248,24 @@ def test_the_engine_counts_the_same_trades() -> None:
     volatility=st.sampled_from([5e-4, 2e-3]),
     horizon=st.integers(1, 12),
     barriers=st.sampled_from([(2.0, 1.0), (0.4, 0.3), (0.1, 0.1)]),
+    sides=st.sampled_from([(Side.LONG,), (Side.SHORT,), (Side.LONG, Side.SHORT)]),
 )
 def test_it_agrees_with_an_independent_simulation(
-    seed: int, gap_share: float, volatility: float, horizon: int, barriers: tuple[float, float]
+    seed: int,
+    gap_share: float,
+    volatility: float,
+    horizon: int,
+    barriers: tuple[float, float],
+    sides: tuple[Side, ...],
 ) -> None:
     frame = walk(1500, seed=seed, volatility=volatility, gap_share=gap_share)
-    predictions = random_signals(A, 1200, seed=seed)
+    predictions = pl.concat(random_signals(A, 1200, seed=seed + 1 + side, side=side) for side in sides)
     labels = LabelSettings(take_profit_pct=barriers[0], stop_loss_pct=barriers[1], horizon_bars=horizon)
     result = backtest(predictions, {A: frame}, labels=labels)
     lot = MarketRules.of(frame).lot
     expected = simulate(predictions, A, frame, threshold=0.55, labels=labels, settings=EXACT, lot=lot)
     found = result.trades.rows(named=True)
+    assert [t["side"] for t in found] == ["long" if t.side > 0 else "short" for t in expected]
     assert [t["exit_reason"] for t in found] == [t.exit_reason for t in expected]
     assert [t["entry_ts"] for t in found] == [t.entry_ts + timedelta(milliseconds=100) for t in expected]
     for ours, theirs in zip(found, expected, strict=True):
@@ -265,6 +273,7 @@ def test_it_agrees_with_an_independent_simulation(
         assert ours["exit_price"] == pytest.approx(theirs.exit_price, abs=1e-9)
         assert ours["quantity"] == pytest.approx(theirs.quantity, abs=1.01 * lot)
         assert ours["fees"] == pytest.approx(theirs.fees, rel=1e-3)
+        assert ours["pnl"] == pytest.approx(theirs.pnl, rel=1e-3, abs=1e-2)
 
 
 @pytest.mark.slow

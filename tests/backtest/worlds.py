@@ -10,6 +10,7 @@ import polars as pl
 
 from trading_assets.backtest.engine import BacktestResult, run_backtest
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
+from trading_assets.sides import Side
 
 A = "sample:AAA/USDT:USDT"
 B = "sample:BBB/USDT:USDT"
@@ -42,15 +43,16 @@ def flat(minutes: int, price: float = 100.0) -> list[tuple[float, float, float, 
     return [(price, price, price, price)] * minutes
 
 
-def signals(*bars: tuple[str, int, float]) -> pl.DataFrame:
-    """Predictions from (market, number of the 15-minute bar, probability)."""
+def signals(*bars: tuple[str, int, float], side: Side = Side.LONG) -> pl.DataFrame:
+    """Predictions of one side from (market, number of the 15-minute bar, probability)."""
     return pl.DataFrame(
-        [(market, START + n * QUARTER, START + (n + 1) * QUARTER, p) for market, n, p in bars],
+        [(market, START + n * QUARTER, START + (n + 1) * QUARTER, p, side.value) for market, n, p in bars],
         schema={
             "market": pl.String,
             "ts": pl.Datetime("us", "UTC"),
             "known_at": pl.Datetime("us", "UTC"),
             "probability": pl.Float64,
+            "side": pl.Int8,
         },
         orient="row",
     )
@@ -75,11 +77,16 @@ def walk(minutes: int, *, seed: int, volatility: float = 1e-3, gap_share: float 
     return frame.filter(pl.Series(keep))
 
 
-def random_signals(market: str, minutes: int, *, seed: int, share: float = 0.3) -> pl.DataFrame:
+def random_signals(market: str, minutes: int, *, seed: int, share: float = 0.3, side: Side = Side.LONG) -> pl.DataFrame:
     """A prediction for each 15-minute bar, ``share`` of them above 0.55."""
     rng = np.random.default_rng(seed)
     odds = np.where(rng.random(minutes // 15) < share, rng.uniform(0.55, 0.9, minutes // 15), 0.4)
-    return signals(*((market, n, float(p)) for n, p in enumerate(odds)))
+    return signals(*((market, n, float(p)) for n, p in enumerate(odds)), side=side)
+
+
+def random_sides(market: str, minutes: int, *, seed: int, share: float = 0.3) -> pl.DataFrame:
+    """A prediction of each side for each 15-minute bar."""
+    return pl.concat(random_signals(market, minutes, seed=seed + 1 + side, share=share, side=side) for side in Side)
 
 
 def backtest(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from trading_assets.sides import Side
 from trading_assets.strategies.plans import TradePlan
 
 T0 = datetime(2025, 5, 1, tzinfo=UTC)
@@ -31,43 +32,48 @@ def plan(number: int, market: str = MARKET, **changes: Any) -> TradePlan:
     return TradePlan(**(fields | changes))
 
 
-def trade(number: int, entry: list[float], exits: list[float], market: str = MARKET) -> list[list[Event]]:
-    """The journal's transactions of one trade: bought at 100, sold by the stop at 99; fee 0.1 a fill."""
+def trade(
+    number: int, entry: list[float], exits: list[float], market: str = MARKET, side: Side = Side.LONG
+) -> list[list[Event]]:
+    """The journal's transactions of one trade: entered at 100, ended by the stop 1 away from it; fee 0.1 a fill."""
+    opens, closes = ("buy", "sell") if side is Side.LONG else ("sell", "buy")
+    at_stop = 100.0 - side
     ts = T0 + timedelta(hours=number)
 
     def order(purpose: str, order_id: str, status: str, quantity: float) -> Event:
         row = {"ts": ts, "market": market, "order_id": order_id, "signal_id": f"s{number}", "purpose": purpose}
-        return "orders", row | {"status": status, "quantity": quantity, "side": "buy" if purpose == "entry" else "sell"}
+        return "orders", row | {"status": status, "quantity": quantity, "side": opens if purpose == "entry" else closes}
 
-    def fill(order_id: str, side: str, index: int, quantity: float, price: float) -> Event:
-        row = {"ts": ts, "market": market, "order_id": order_id, "trade_id": f"{order_id}t{index}", "side": side}
+    def fill(order_id: str, word: str, index: int, quantity: float, price: float) -> Event:
+        row = {"ts": ts, "market": market, "order_id": order_id, "trade_id": f"{order_id}t{index}", "side": word}
         return "fills", row | {"signal_id": f"s{number}", "quantity": quantity, "price": price, "fee": 0.1}
 
     def position(event: str, quantity: float, pnl: float) -> Event:
-        row = {"ts": ts, "market": market, "event": event, "quantity": quantity, "average_price": 100.0}
+        row = {"ts": ts, "market": market, "event": event, "quantity": side * quantity, "average_price": 100.0}
         return "positions", row | {"realized_pnl": pnl, "signal_id": f"s{number}", "position_id": "P"}
 
     def intend(one: TradePlan) -> Event:
         return "plans", {"ts": ts, "market": market, "signal_id": one.signal_id, "plan": one.to_json()}
 
     total, held = sum(entry), 0.0
-    entering, stop = plan(number, market), f"x{number}"
-    opened = plan(number, market, stage="open", stop_order_id=stop, stop_price=99.0, quantity=total)
+    entering, stop = plan(number, market, side=side), f"x{number}"
+    known = {"side": side, "stop_order_id": stop, "quantity": total}
+    opened = plan(number, market, stage="open", stop_price=at_stop, **known)
     parts: list[list[Event]] = [[intend(entering), order("entry", f"e{number}", "initialized", total)]]
     for index, quantity in enumerate(entry):
         held += quantity
         fees = -0.1 * (index + 1)
-        parts.append([order("entry", f"e{number}", "filled", total), fill(f"e{number}", "buy", index, quantity, 100.0)])
+        parts.append([order("entry", f"e{number}", "filled", total), fill(f"e{number}", opens, index, quantity, 100.0)])
         parts.append([position("changed" if index else "opened", held, fees)])
     parts.append([intend(opened), order("stop_loss", stop, "initialized", total)])
     parts.append([order("stop_loss", stop, "accepted", total)])
     for index, quantity in enumerate(exits):
         held = round(held - quantity, 9)
         pnl = -0.1 * (len(entry) + index + 1) - sum(exits[: index + 1])
-        parts.append([order("stop_loss", stop, "filled", total), fill(stop, "sell", index, quantity, 99.0)])
+        parts.append([order("stop_loss", stop, "filled", total), fill(stop, closes, index, quantity, at_stop)])
         parts.append([position("changed" if held else "closed", held, pnl)])
     if not held:
-        closed = plan(number, market, stage="closed", stop_order_id=stop, quantity=total, exit_reason="stop_loss")
+        closed = plan(number, market, stage="closed", exit_reason="stop_loss", **known)
         parts.append([intend(closed)])
     return parts
 

@@ -38,6 +38,7 @@ def events(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     kind = draw(st.sampled_from(sorted(TABLES)))
     values = {
         pl.String: st.text(max_size=8),
+        pl.Int8: st.sampled_from([1, -1]),
         pl.Int32: st.integers(-(2**31), 2**31 - 1),
         pl.Float64: floats,
     }

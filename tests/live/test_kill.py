@@ -51,7 +51,7 @@ def intended(folder: Path) -> tuple[str, str]:
 def test_a_kill_while_no_node_runs_names_what_is_open_and_leaves_it_to_the_next_node(folder: Path) -> None:
     code, output = said("--reason", "enough")
     assert code == 1
-    assert f"still open {TRADED}: 3 at 100" in output
+    assert f"still open {TRADED}: long 3 at 100" in output
     assert "no node is running: nothing protects them" in output
     assert intended(folder) == ("exiting", "kill")
     code, output = said("--reset")
@@ -169,7 +169,7 @@ def test_a_node_that_does_not_listen_is_ended_and_its_position_named(
         assert process.wait(20) == -(signal.SIGKILL if ignores_term else signal.SIGTERM)
     assert code == 1
     assert f"process {process.pid} was ended with SIG{'KILL' if ignores_term else 'TERM'}" in output
-    assert f"still open {TRADED}: 3 at 100" in output
+    assert f"still open {TRADED}: long 3 at 100" in output
     assert intended(folder) == ("exiting", "kill")
 
 

@@ -90,5 +90,5 @@ def test_the_next_node_closes_the_position_first(killed: Desk) -> None:
 def test_a_kill_says_what_it_closed(killed: Desk) -> None:
     code, output = killed.notes["second kill"]
     assert code == 0, output
-    assert re.search(rf"closed {MARKET} \(synthetic\): [\d.,]+ at [\d.,]+, result [+-][\d.,]+ USDT", output)
+    assert re.search(rf"closed {MARKET} \(synthetic\): long [\d.,]+ at [\d.,]+, result [+-][\d.,]+ USDT", output)
     assert "nothing is open" in output

@@ -25,6 +25,8 @@ _TAIL: Final = ("tail_predicted", "tail_observed", "tail_low", "tail_high", "edg
 def entries(predictions: pl.DataFrame, rule: EntryRule, labels: LabelSettings) -> dict[str, float]:
     """Measure the predictions that the rule enters on, whether or not a trade was open already.
 
+    Of two sides at one bar the better one is entered on, and neither where both promise the same.
+
     Parameters
     ----------
     predictions
@@ -43,15 +45,18 @@ def entries(predictions: pl.DataFrame, rule: EntryRule, labels: LabelSettings) -
     """
     target, stop = barrier_percent(labels)
     said = pl.col("probability")
+    predictions = predictions.with_columns(
+        entered=rule.enters(said, target, stop), edge=rule.edge_bps(said, target, stop)
+    ).with_columns(better=_is_better_side(predictions))
     rows = predictions.select(
         "known_at",
         "probability",
         hit=pl.col("label") == 1,
         net=pl.col("return") * 1e4 + (labels.cost_bps or 0.0) - rule.cost_bps,
-        edge=rule.edge_bps(said, target, stop),
+        edge="edge",
         even=rule.break_even(target, stop),
         required=rule.required(target, stop),
-        entered=rule.enters(said, target, stop),
+        entered=pl.col("entered") & pl.col("better"),
     )
     entered = rows.filter("entered")
     found = {
@@ -68,6 +73,15 @@ def entries(predictions: pl.DataFrame, rule: EntryRule, labels: LabelSettings) -
     predicted, observed, edge, net = (float(mean) for mean in means)
     low, high = _interval(rows)
     return found | dict(zip(_TAIL, (predicted, observed, low, high, edge, net), strict=True))
+
+
+def _is_better_side(predictions: pl.DataFrame) -> pl.Expr:
+    """Of rows with ``entered`` and ``edge``: whether no other side of their bar is entered on that promises as much."""
+    if "side" not in predictions.columns:
+        return pl.lit(value=True)
+    wanted = pl.when("entered").then("edge")
+    best = wanted.max().over("market", "ts")
+    return (pl.col("edge") == best) & ((wanted == best).sum().over("market", "ts") == 1)
 
 
 def remarks(metrics: Mapping[str, float], rule: EntryRule, refusals: Mapping[str, int]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from trading_assets.candles import TS, timeframe_delta
+from trading_assets.sides import Side
 from trading_assets.store.tables import Schema
 from trading_assets.strategies.plans import TradePlan
 
@@ -23,6 +24,7 @@ _FILL: Final[Schema] = {
 }
 _PLAN: Final[Schema] = {
     "signal_id": pl.String,
+    "side": pl.String,
     "market": pl.String,
     "signal_ts": TS,
     "probability": pl.Float64,
@@ -33,7 +35,7 @@ _PLAN: Final[Schema] = {
 def round_trips(
     plans: Sequence[Mapping[str, Any]], fills: Sequence[Mapping[str, Any]], *, decision_timeframe: str
 ) -> pl.DataFrame:
-    """One row per closed trade, by entry time.
+    """One row per closed trade, by entry time; a long one was opened by buys, a short one by sells.
 
     Parameters
     ----------
@@ -47,16 +49,17 @@ def round_trips(
     """
     length = timeframe_delta(decision_timeframe)
     newest = {row["signal_id"]: TradePlan.from_json(row["plan"]) for row in plans}
-    planned = pl.DataFrame(
-        [(p.signal_id, p.market, p.known_at - length, p.probability, p.exit_reason) for p in newest.values()],
-        schema=_PLAN,
-        orient="row",
-    )
+    said = [
+        (one.signal_id, one.side.word, one.market, one.known_at - length, one.probability, one.exit_reason)
+        for one in newest.values()
+    ]
+    planned = pl.DataFrame(said, schema=_PLAN, orient="row")
     filled = pl.DataFrame([[row[name] for name in _FILL] for row in fills], schema=_FILL, orient="row")
     notional = pl.col("price") * pl.col("quantity")
-    sides = {
-        side: filled.lazy()
-        .filter(pl.col("side") == side)
+    opens = (pl.col("side") == "buy") == (pl.col("side_planned") == Side.LONG.word)
+    mine = filled.lazy().join(planned.lazy().select("signal_id", "side"), on="signal_id", suffix="_planned")
+    ways = {
+        way: mine.filter(chosen)
         .group_by("signal_id")
         .agg(
             pl.col("ts").min().alias("first"),
@@ -68,17 +71,18 @@ def round_trips(
             .alias("price"),
             pl.col("fee").sum(),
         )
-        for side in ("buy", "sell")
+        for way, chosen in (("in", opens), ("out", ~opens))
     }
+    gained = sign() * (pl.col("price_out") - pl.col("price")) * pl.col("quantity")
     return (
         planned.lazy()
-        .join(sides["buy"], on="signal_id")
-        .join(sides["sell"], on="signal_id", suffix="_out")
+        .join(ways["in"], on="signal_id")
+        .join(ways["out"], on="signal_id", suffix="_out")
         .sort("first", "market")
         .select(
             pl.int_range(1, pl.len() + 1, dtype=pl.Int32).alias("trade"),
             "market",
-            pl.lit("long").alias("side"),
+            "side",
             "signal_ts",
             "probability",
             pl.col("first").alias("entry_ts"),
@@ -87,9 +91,7 @@ def round_trips(
             pl.col("price_out").alias("exit_price"),
             "quantity",
             (pl.col("fee") + pl.col("fee_out")).alias("fees"),
-            ((pl.col("price_out") - pl.col("price")) * pl.col("quantity") - pl.col("fee") - pl.col("fee_out")).alias(
-                "pnl"
-            ),
+            (gained - pl.col("fee") - pl.col("fee_out")).alias("pnl"),
             "exit_reason",
             pl.col("fee").alias("entry_fee"),
             pl.col("fee_out").alias("exit_fee"),
@@ -143,10 +145,15 @@ def daily_equity(
     )
 
 
+def sign() -> pl.Expr:
+    """1 for a long trade, -1 for a short one, from ``side``."""
+    return pl.col("side").replace_strict({side.word: side.value for side in Side}, return_dtype=pl.Float64)
+
+
 def _floating(trades: pl.DataFrame, closes: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """What open positions are worth at each midnight that they live through; ``ts`` is the day before it."""
     overnight = (
-        trades.select("market", "entry_ts", "exit_ts", "entry_price", "quantity", "entry_fee")
+        trades.select("market", "side", "entry_ts", "exit_ts", "entry_price", "quantity", "entry_fee")
         .with_columns(entry_day=pl.col("entry_ts").dt.truncate("1d"), exit_day=pl.col("exit_ts").dt.truncate("1d"))
         .filter(pl.col("exit_day") > pl.col("entry_day"))
         .with_columns(ts=pl.datetime_ranges("entry_day", pl.col("exit_day") - _DAY, "1d"))
@@ -164,7 +171,7 @@ def _floating(trades: pl.DataFrame, closes: Mapping[str, pl.DataFrame]) -> pl.Da
     ]
     if not parts:
         return pl.DataFrame(schema={"ts": TS, "floating": pl.Float64})
-    worth = (pl.col("close") - pl.col("entry_price")) * pl.col("quantity") - pl.col("entry_fee")
+    worth = sign() * (pl.col("close") - pl.col("entry_price")) * pl.col("quantity") - pl.col("entry_fee")
     return pl.concat(parts).group_by("ts").agg(worth.sum().alias("floating"))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trading_assets.sides import Side
 from trading_assets.validation import performance
 from trading_assets.validation.performance import DAYS_PER_YEAR, UNBOUNDED
 
@@ -89,11 +90,26 @@ def exposure(trades: pl.DataFrame, *, markets: int, start: datetime, end: dateti
 
 
 def turnover(trades: pl.DataFrame, mean_equity: float) -> float:
-    """Notional bought and sold, over mean equity."""
+    """Notional bought and sold, whatever the side, over mean equity."""
     if trades.is_empty() or mean_equity <= 0:
         return 0.0
     traded = trades.select(((pl.col("entry_price") + pl.col("exit_price")) * pl.col("quantity")).sum()).item()
     return float(traded) / mean_equity
+
+
+def by_side(trades: pl.DataFrame) -> dict[str, float]:
+    """Number, win rate, profit and profit factor of the long and of the short trades: ``long_trades`` and so on."""
+    found: dict[str, float] = {}
+    for side in Side:
+        pnl = trades.filter(pl.col("side") == side.word)["pnl"].to_numpy().astype(np.float64)
+        figures = {
+            "trades": float(pnl.size),
+            "win_rate": win_rate(pnl),
+            "pnl": float(pnl.sum()),
+            "profit_factor": profit_factor(pnl),
+        }
+        found |= {f"{side.word}_{name}": value for name, value in figures.items()}
+    return found
 
 
 def compute(
@@ -140,7 +156,7 @@ def compute(
         "total_pnl": float(pnl.sum()),
         "final_equity": final,
         "days": days,
-    }
+    } | by_side(trades)
 
 
 def _ratio(numerator: float, denominator: float) -> float:

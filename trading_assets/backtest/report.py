@@ -18,6 +18,7 @@ from trading_assets.backtest.engine import BacktestResult
 from trading_assets.backtest.gates import GateResult
 from trading_assets.precision import money
 from trading_assets.settings import BacktestSettings, LabelSettings
+from trading_assets.sides import Side
 from trading_assets.strategies.entry import EntryRule
 from trading_assets.validation import brier_score, expected_calibration_error
 
@@ -44,6 +45,12 @@ _METRICS: Final = (
     ("total_pnl", "Profit and loss", "money", "quote currency, after costs"),
     ("refused", "Entries refused", "count", "by the limits of risk, venue and volume"),
     ("capped", "Entries made smaller", "count", "by the share of the bar's volume, or by the cash"),
+)
+_OF_SIDES: Final = (
+    ("trades", "Trades", "count"),
+    ("win_rate", "Win rate", _PERCENT),
+    ("pnl", "Profit and loss", "money"),
+    ("profit_factor", "Profit factor", "ratio"),
 )
 _TILES: Final = ("sharpe", "total_return", "max_drawdown", "win_rate", "profit_factor", "trades")
 
@@ -126,6 +133,7 @@ def render(
         failed=[gate for gate in gates if not gate.passed],
         tiles=[metric_row(result, name) for name in _TILES],
         metrics=[metric_row(result, name) for name, *_ in _METRICS],
+        sides=side_rows(result.metrics),
         belief=belief_rows(result.metrics, predictions),
         refusals=result.refusals,
         plots=_plots(
@@ -149,6 +157,14 @@ def metric_row(result: BacktestResult, name: str) -> dict[str, str]:
     """A metric for people: label, value, what it means."""
     label, kind, meaning = next((label, kind, meaning) for key, label, kind, meaning in _METRICS if key == name)
     return {"name": name, "label": label, "value": format_metric(result.metrics[name], kind), "meaning": meaning}
+
+
+def side_rows(metrics: Mapping[str, float]) -> list[tuple[str, list[str]]]:
+    """What the long and the short trades did: label, and its value for each side."""
+    return [
+        (label, [format_metric(metrics[f"{side.word}_{name}"], kind) for side in Side])
+        for name, label, kind in _OF_SIDES
+    ]
 
 
 def belief_rows(metrics: Mapping[str, float], predictions: pl.DataFrame) -> list[tuple[str, str, str]]:

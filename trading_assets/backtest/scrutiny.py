@@ -16,6 +16,7 @@ from trading_assets.registry import Tried
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings
 from trading_assets.store.tables import TRIAL_RETURNS
 from trading_assets.strategies.entry import EntryRule
+from trading_assets.strategies.signals import with_side
 from trading_assets.validation import (
     OF_DAILY_RETURNS,
     OF_TRADES,
@@ -112,8 +113,8 @@ def choice(
     """Probability of backtest overfitting: whether what was best in the past is to be chosen for the future.
 
     The configurations are the predictions in ten bands of probability. A band earns each day the sum of its
-    predictions' returns, **each less the mean return of all**: without that, costs and a rising market put the bands
-    in an order that lasts (lively ones lose least of their Sharpe ratio to costs) and that no skill has made. A sum,
+    predictions' returns, **each less the mean return of all of its side**: without that, costs and a rising market put
+    the bands in an order that lasts (lively ones lose least of their Sharpe ratio to costs) and no skill made. A sum,
     not a mean: how many predictions of a day fall into a band depends on where the price went after the first. A
     choice that holds must also be one that the rule of entry can make, so a winner from the less probable half of the
     bands counts as overfit, however well it does later: the model said the opposite.
@@ -173,11 +174,12 @@ def others(trials: pl.DataFrame, *, model: str, version: int, markets: Sequence[
 
 
 def _of_bands(days: pl.DataFrame, predictions: pl.DataFrame) -> list[pl.Series]:
-    """The sum of each day's returns above the mean of all, for every band of probability; named 0 to 9."""
+    """The sum of each day's returns above the mean of their side, for every band of probability; named 0 to 9."""
     rank = pl.col("probability").rank("max").cast(pl.Int64) - 1
-    above = pl.col("return") - pl.col("return").mean()
+    above = pl.col("return") - pl.col("return").mean().over("side")
     daily = (
-        predictions.select(ts=pl.col("label_end").dt.truncate("1d"), band=rank * BANDS // pl.len(), above=above)
+        with_side(predictions)
+        .select(ts=pl.col("label_end").dt.truncate("1d"), band=rank * BANDS // pl.len(), above=above)
         .group_by("ts", "band")
         .agg(pl.col("above").sum())
         .sort("band")

@@ -6,9 +6,9 @@ over in slices, which say when the price was where:
 
 - where a decision bar ends, the next candle's open, as soon as an order can have arrived, and once more one latency
   later, when the stop and target that follow the fill have arrived;
-- a candle wide enough to touch both barriers of one trade goes from open to low in its first half and from low to high
-  to close in its second (``worst_case``: a long position meets its stop before its target), or high before low
-  (``best_case``). In a narrower one the order cannot matter, so it stays one bar.
+- a candle wide enough to touch both barriers of one trade goes from open to one of its extremes in its first half, and
+  over the other one to close in its second. Which extreme comes first is said candle by candle, see
+  :mod:`trading_assets.backtest.extremes`. In a narrower one the order cannot matter, so it stays one bar.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def price_path(
     timeframe: str,
     decision_timeframe: str,
     latency: timedelta,
-    low_first: bool = True,
+    low_first: pl.Series | bool = True,
     barrier_ratio: float = 1.0,
     lot: float = 0.0,
 ) -> pl.DataFrame:
@@ -152,9 +152,10 @@ def price_path(
     latency
         Between sending an order and its arrival; less than a quarter of a candle.
     low_first
-        Whether a candle goes to its low before its high.
+        Whether a candle goes to its low before its high; of all candles, or of each.
     barrier_ratio
-        Take-profit price over stop price; candles whose high over low is less cannot touch both and are not split.
+        The higher barrier's price over the lower one's; candles whose high over low is less cannot touch both and are
+        not split.
     lot
         The least volume of a slice: the engine passes over one without volume, and its price with it.
 
@@ -171,7 +172,9 @@ def price_path(
             remedy=f"use more than 0 and less than {(candle / 4).total_seconds() * 1e3:g} ms",
         )
     volume = (pl.max_horizontal("volume", pl.lit(lot)) * TICKS_PER_BAR).clip(upper_bound=MAX_QUANTITY).alias("volume")
-    first, second = ("low", "high") if low_first else ("high", "low")
+    candles = candles.with_columns(low_first=pl.lit(low_first) if isinstance(low_first, bool) else low_first)
+    first = pl.when("low_first").then("low").otherwise("high")
+    second = pl.when("low_first").then("high").otherwise("low")
     opening = candles.filter(pl.col("ts").dt.truncate(decision).diff().fill_null(decision) > timedelta(0))
     flat = [pl.col("open").alias(name) for name in _OHLC]
     wide = pl.col("high") >= pl.col("low") * (1 + (barrier_ratio - 1) * _ROUNDING)
@@ -179,8 +182,8 @@ def price_path(
     parts = [
         opening.select(pl.col("ts") + latency, *flat, volume),
         opening.select(pl.col("ts") + 2 * latency, *flat, volume),
-        candles.filter(wide).select(pl.col("ts") + candle / 2, *_leg("open", first, first), volume),
-        candles.filter(wide).select(end, *_leg(first, second, "close"), volume),
+        candles.filter(wide).select(pl.col("ts") + candle / 2, *_leg(pl.col("open"), first, first), volume),
+        candles.filter(wide).select(end, *_leg(first, second, pl.col("close")), volume),
         candles.filter(~wide).select(end, *_OHLC, volume),
     ]
     return pl.concat(parts).rename({"ts": "at"}).sort("at", maintain_order=True)
@@ -194,9 +197,8 @@ def closing_slices(candles: pl.DataFrame, *, at: datetime, latency: timedelta) -
     return pl.concat([last.select(pl.lit(at + n * latency).alias("at"), *flat, volume) for n in (1, 2)])
 
 
-def _leg(start: str, through: str, end: str) -> list[pl.Expr]:
+def _leg(*points: pl.Expr) -> list[pl.Expr]:
     """A bar that goes from one of a candle's prices through another to a third."""
-    points = [pl.col(name) for name in (start, through, end)]
     return [
         points[0].alias("open"),
         pl.max_horizontal(points).alias("high"),

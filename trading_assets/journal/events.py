@@ -31,6 +31,9 @@ _LOCAL: Final[dict[str, Schema]] = {
     PLANS: {"ts": TS, "market": pl.String, "signal_id": pl.String, "plan": pl.String},
 }
 _ASSIGNED: Final = ("node", "seq")
+_BEFORE: Final[dict[str, dict[str, Any]]] = {SIGNALS.name: {"side": 1}}
+"""Kind -> what an event means that lacks a column, because the version that wrote it knew no other."""
+
 SCHEMAS: Final[dict[str, Schema]] = {
     kind: {"node": pl.String, "seq": pl.Int64, **schema}
     for kind, schema in ({name: table.columns for name, table in TABLES.items()} | _LOCAL).items()
@@ -71,10 +74,14 @@ def decode(seq: int, payload: str) -> dict[str, Any]:
 
 
 def frame(kind: str, node: str, rows: list[tuple[int, dict[str, Any]]]) -> pl.DataFrame:
-    """Decoded events of one kind with their numbers as a typed frame; columns that an event did not give are null."""
+    """Decoded events of one kind with their numbers as a typed frame; columns that an event did not give are null.
+
+    A signal of a version that knew no short trades is long.
+    """
     schema = SCHEMAS[kind]
     try:
-        values = [{"node": node, "seq": seq, **fields} for seq, fields in rows]
+        meant = _BEFORE.get(kind, {})
+        values = [{"node": node, "seq": seq, **meant, **fields} for seq, fields in rows]
         return pl.DataFrame({name: _column(values, name, dtype) for name, dtype in schema.items()}, schema=schema)
     except (ValueError, TypeError, pl.exceptions.PolarsError):
         for seq, fields in rows if len(rows) > 1 else ():

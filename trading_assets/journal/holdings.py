@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self
 
+from trading_assets.sides import Side
+
 _ROUNDING = 1e-12
 """What floating-point sums of a trade's quantities may miss, as a share of what was traded."""
 
@@ -44,14 +46,14 @@ class Fill:
 
 @dataclass(frozen=True)
 class Holding:
-    """The fills of one market since it was last flat; the open position is their sum."""
+    """The fills of one market since it was last flat, at least one; the open position is their sum."""
 
     market: str
     fills: tuple[Fill, ...]
 
     @property
     def quantity(self) -> float:
-        """Base units held."""
+        """Base units held, negative for a short position."""
         return sum(fill.signed for fill in self.fills)
 
     @property
@@ -65,15 +67,20 @@ class Holding:
         return nothing(self.quantity, self.traded)
 
     @property
+    def side(self) -> Side:
+        """What the first fill opened: a buy a long trade, a sell a short one."""
+        return Side.LONG if self.fills[0].side == "buy" else Side.SHORT
+
+    @property
     def average_price(self) -> float:
-        """Mean price of the buys."""
-        buys = [fill for fill in self.fills if fill.side == "buy"]
-        bought = sum(fill.quantity for fill in buys)
-        return sum(fill.quantity * fill.price for fill in buys) / bought if bought else 0.0
+        """Mean price of the fills that opened it."""
+        opening = [fill for fill in self.fills if fill.side == self.fills[0].side]
+        quantity = sum(fill.quantity for fill in opening)
+        return sum(fill.quantity * fill.price for fill in opening) / quantity if quantity else 0.0
 
     @property
     def realized_pnl(self) -> float:
-        """Quote currency, fees taken off: what the sells brought over the average price."""
-        sells = (fill for fill in self.fills if fill.side == "sell")
-        gained = sum(fill.quantity * (fill.price - self.average_price) for fill in sells)
-        return gained - sum(fill.fee for fill in self.fills)
+        """Quote currency, fees taken off: what the price did for its side between opening and closing fills."""
+        closing = (fill for fill in self.fills if fill.side != self.fills[0].side)
+        gained = sum(fill.quantity * (fill.price - self.average_price) for fill in closing)
+        return self.side * gained - sum(fill.fee for fill in self.fills)

@@ -38,7 +38,7 @@ class MarketState:
     fills
         Of the newest trade; each with its ``seq``.
     held, traded
-        The newest trade's open quantity, and all that was bought and sold for it; base units.
+        The newest trade's open quantity, negative for a short one, and all that was bought and sold for it; base units.
     realized
         Profit and loss of the session's closed trades, after fees, in quote currency.
     position, plan

@@ -12,6 +12,7 @@ from nautilus_trader.trading import Strategy
 from trading_assets.precision import money
 from trading_assets.strategies.cash import SpotCash, settled_balance
 from trading_assets.strategies.limits import OrderLimits, cut_to_volume
+from trading_assets.strategies.plans import barrier_prices
 from trading_assets.strategies.risk import ROUND_TRIP_ORDERS, RiskGate
 from trading_assets.strategies.signals import ClosedBar, Signal
 
@@ -59,7 +60,7 @@ class EntryAdmission:
         self._entries, self._bound = 0, 0.0
 
     def verdict(self, signal: Signal, bar: ClosedBar, *, held: bool, halted: str | None) -> tuple[str, str, Any]:
-        """Action, reason, and the quantity to buy where the action is ``enter``.
+        """Action, reason, and the quantity to buy or to sell where the action is ``enter``.
 
         Parameters
         ----------
@@ -88,11 +89,11 @@ class EntryAdmission:
         balance = partial(self._balance, instrument)
         quantity, little_cash = self._cash.cut(signal.market, quantity, bar.close, limits, balance)
         cut = "; ".join(filter(None, (little_volume, little_cash)))
-        stop, target = bar.close * (1 - signal.stop_loss_pct / 100), bar.close * (1 + signal.take_profit_pct / 100)
+        stop, target = barrier_prices(signal.side, bar.close, signal.take_profit_pct, signal.stop_loss_pct)
         if (denial := limits.refusal(quantity, bar.close, stop=stop, target=target)) is not None:
             return "refuse", f"{cut}: {denial}" if cut else f"{denial}, for {money(notional)}", None
         worth = quantity * bar.close
-        if (refusal := self._cash.refusal(signal.market, worth, balance)) is not None:
+        if (refusal := self._cash.refusal(signal.market, signal.side, worth, balance)) is not None:
             return "refuse", refusal, None
         orders = ROUND_TRIP_ORDERS * (self._entries + 1)
         if (refusal := self._gate.refusal(bar.known_at, worth, orders=orders)) is not None:

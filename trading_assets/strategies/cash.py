@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from trading_assets.candles import Market
 from trading_assets.precision import money
+from trading_assets.sides import Side
 from trading_assets.strategies.keeper import TradeKeeper
 from trading_assets.strategies.limits import OrderLimits
 from trading_assets.strategies.plans import TradePlan
@@ -65,13 +66,17 @@ class SpotCash:
             return quantity, ""
         return most, f"{NO_CASH}: {money(free)} free, with fees enough for {most:.12g} of {quantity:.12g}"
 
-    def refusal(self, market: str, worth: float, balance: Callable[[], float]) -> str | None:
+    def refusal(self, market: str, side: Side, worth: float, balance: Callable[[], float]) -> str | None:
         """Why an entry must not be sent, with its cost and the free cash; None if it may, and for perpetuals.
+
+        A short entry is refused by name: nobody lends the coins that it would sell.
 
         Parameters
         ----------
         market
             Ours.
+        side
+            Of the entry.
         worth
             Quantity times price, in quote currency.
         balance
@@ -79,6 +84,8 @@ class SpotCash:
         """
         if Market.parse(market).is_derivative:
             return None
+        if side is Side.SHORT:
+            return f"{market} is a spot market: nothing can be sold short there"
         cost, free = self._with_costs(worth), balance() - self._bound()
         return f"{NO_CASH}: {money(cost)} with fees, {money(free)} free" if cost > free * (1 + _ROUNDING) else None
 

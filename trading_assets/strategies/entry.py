@@ -1,9 +1,9 @@
 """When a prediction is worth a trade: the one rule of backtest and node.
 
-A trade that reaches its target earns the target's distance. **Every other one counts as a full stop**, also one that
-the end of the horizon closes somewhere between the two: what those earn depends on how lively the market was when they
-were entered, which a mean over the training window does not know, and a model is most often wrong where it is most
-sure. So the expected return is a lower bound of what the probability promises, never a hope.
+A trade of either side that reaches its target earns the target's distance. **Every other one counts as a full stop**,
+also one that the end of the horizon closes somewhere between the two: what those earn depends on how lively the market
+was when they were entered, which a mean over the training window does not know, and a model is most often wrong where
+it is most sure. So the expected return is a lower bound of what the probability promises, never a hope.
 """
 
 from __future__ import annotations

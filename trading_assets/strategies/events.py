@@ -31,6 +31,7 @@ def signal_row(signal: Signal, action: str, reason: str, *, ts: datetime) -> tup
         "market": signal.market,
         "signal_id": signal.signal_id,
         "bar_ts": signal.ts,
+        "side": signal.side.value,
         "probability": signal.probability,
         "threshold": signal.threshold,
         "action": action,

@@ -24,7 +24,7 @@ _POSITION_EVENTS: Final = ("opened", "changed", "closed")
 
 
 class TradeKeeper:
-    """At most one long trade a market: entry, then stop and target at the venue, one cancelling the other.
+    """At most one trade a market, of either side: entry, then stop and target at the venue, one cancelling the other.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class TradeKeeper:
         elif self.now > plan.expires_at or (deciding and self.now == plan.expires_at):
             self.exit(plan, "time")
         elif not self._alive(plan.stop_order_id):
-            if price <= plan.stop_price or plan.stop_price <= 0:
+            if plan.is_stopped_at(price):
                 self.exit(plan, "unprotected")
             else:
                 self._protect(plan)
@@ -242,7 +242,7 @@ class TradeKeeper:
         for market in self._instruments:
             position = self.position(market)
             if position is not None and market not in self.open:
-                self.open[market] = TradePlan.unknown(market, self._clock(), position.quantity.as_double())
+                self.open[market] = TradePlan.unknown(market, self._clock(), position.signed_qty)
 
     def _act(self, plan: TradePlan, orders: Sequence[tuple[Any, Purpose]], *, cancel: Sequence[str] = ()) -> None:
         """Send what reduces risk, and journal it with what led to it when the handler ends."""

@@ -75,23 +75,25 @@ class OrderLimits:
         price
             The newest price, at which the entry is expected to fill.
         stop, target
-            Prices of the orders that protect the position.
+            Prices of the orders that protect the position; a short one's stop is the higher one.
         """
         if quantity < self.min_quantity:
             return f"quantity {quantity:.12g} below the venue's minimum {self.min_quantity:.12g}"
         if quantity > self.max_quantity:
             return f"quantity {quantity:.12g} above the venue's maximum {self.max_quantity:.12g}"
-        lowest, highest = quantity * min(price, stop), quantity * max(price, target)
+        protected = (("stop", stop), ("target", target))
+        (low_name, low), (high_name, high) = sorted(protected, key=lambda one: one[1])
+        lowest, highest = quantity * min(price, low), quantity * max(price, high)
         if lowest < self.min_notional:
-            at = "" if quantity * price < self.min_notional else " at the stop"
+            at = "" if quantity * price < self.min_notional else f" at the {low_name}"
             return f"notional{at} {money(lowest)} below the venue's minimum {money(self.min_notional)}"
         if highest > self.max_notional:
-            at = "" if quantity * price > self.max_notional else " at the target"
+            at = "" if quantity * price > self.max_notional else f" at the {high_name}"
             return f"notional{at} {money(highest)} above the venue's maximum {money(self.max_notional)}"
-        if stop < max(self.min_price, self.tick):
-            return f"stop price {stop:.12g} below the venue's lowest price {max(self.min_price, self.tick):.12g}"
-        if target > self.max_price:
-            return f"target price {target:.12g} above the venue's highest price {self.max_price:.12g}"
+        if low < (least := max(self.min_price, self.tick)):
+            return f"{low_name} price {low:.12g} below the venue's lowest price {least:.12g}"
+        if high > self.max_price:
+            return f"{high_name} price {high:.12g} above the venue's highest price {self.max_price:.12g}"
         return None
 
 
@@ -115,8 +117,8 @@ def cut_to_volume(quantity: float, volume: float, share: float | None, limits: O
 def on_grid(value: float, step: float, outwards: Callable[[float], int]) -> float:
     """A price or quantity on the venue's grid, rounded by ``outwards`` unless only its last digits are off the grid.
 
-    A stop rounds down and a target up, never nearer than asked: a candle touches the order exactly where it touches the
-    label's barrier.
+    A long trade's stop rounds down and its target up, a short one's the other way round: see
+    :mod:`trading_assets.strategies.brackets`.
     """
     steps = value / step
     nearest = round(steps)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from nautilus_trader.model import Bar, BarType, InstrumentId, OrderSide, StrategyId
+from nautilus_trader.model import Bar, BarType, InstrumentId, StrategyId
 from nautilus_trader.trading import Strategy, StrategyConfig
 
 from trading_assets.candles import timeframe_delta
 from trading_assets.errors import NodeError
+from trading_assets.strategies import brackets
 from trading_assets.strategies.admission import EntryAdmission
 from trading_assets.strategies.cash import SpotCash
 from trading_assets.strategies.events import signal_row
@@ -72,7 +73,7 @@ class ModelStrategyConfig:
 
 
 class ModelStrategy(Strategy):
-    """Trades a model's signals long: in at the market, out by stop, target or the end of the horizon.
+    """Trades a model's signals, long and short: in at the market, out by stop, target or the end of the horizon.
 
     On each closed decision bar the ``signals`` source is asked once; the decision is journalled (enter, hold or refuse,
     with the reason). An entry is sent when the journal has it, and refused where the journal cannot be written; what
@@ -336,8 +337,8 @@ class ModelStrategy(Strategy):
         return decided
 
     def _entry(self, signal: Signal, quantity: Any) -> tuple[TradePlan, Any]:
-        tags = [f"signal:{signal.signal_id}", "purpose:entry"]
-        order = self.order_factory.market(self._instruments[signal.market], OrderSide.BUY, quantity, tags=tags)
+        instrument = self._instruments[signal.market]
+        order = brackets.market_entry(self.order_factory, instrument, signal.side, signal.signal_id, quantity)
         order_id, length = order.client_order_id.value, self._bar_length
         return TradePlan.of(signal, bar_length=length, quantity=quantity.as_double(), entry_order_id=order_id), order
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, Self
 
 from trading_assets.errors import NodeError
+from trading_assets.sides import Side
 from trading_assets.strategies.signals import Signal
 
 Stage = Literal["entering", "open", "exiting", "closed"]
@@ -21,18 +22,20 @@ _TIMES: Final = ("known_at", "expires_at")
 
 @dataclass(frozen=True, slots=True)
 class TradePlan:
-    """One long trade: its signal, its orders, its stop, target and expiry.
+    """One trade: its side, its signal, its orders, its stop, target and expiry.
 
     Attributes
     ----------
     known_at, expires_at
         When the signal was known, and the end of the horizon, when the trade is closed at the market.
     quantity
-        Base units ordered; after the entry, base units filled.
+        Base units ordered, whatever the side; after the entry, base units filled.
     entry_price, stop_price, target_price
         0 until the entry is filled; the barriers are taken from the average fill price.
     exit_reason
         Why the trade is being closed, or was.
+    side
+        A short trade's stop is above its entry and its target below.
     """
 
     market: str
@@ -52,6 +55,7 @@ class TradePlan:
     target_order_id: str = ""
     exit_order_id: str = ""
     exit_reason: ExitReason = ""
+    side: Side = Side.LONG
 
     @classmethod
     def of(cls, signal: Signal, *, bar_length: timedelta, quantity: float, entry_order_id: str) -> Self:
@@ -66,23 +70,23 @@ class TradePlan:
             stop_loss_pct=signal.stop_loss_pct,
             quantity=quantity,
             entry_order_id=entry_order_id,
+            side=signal.side,
         )
 
     def filled(self, quantity: float, price: float) -> TradePlan:
         """The plan once the entry has filled at an average price: stop and target are known."""
-        return replace(
-            self,
-            stage="open",
-            quantity=quantity,
-            entry_price=price,
-            stop_price=price * (1 - self.stop_loss_pct / 100),
-            target_price=price * (1 + self.take_profit_pct / 100),
-        )
+        stop, target = barrier_prices(self.side, price, self.take_profit_pct, self.stop_loss_pct)
+        return replace(self, stage="open", quantity=quantity, entry_price=price, stop_price=stop, target_price=target)
 
     @classmethod
-    def unknown(cls, market: str, now: datetime, quantity: float) -> Self:
+    def unknown(cls, market: str, now: datetime, signed_quantity: float) -> Self:
         """The plan for a position that no journal explains: it has expired already."""
-        return cls(market, "", 0.0, now, datetime.min.replace(tzinfo=UTC), 0.0, 0.0, quantity, "", stage="open")
+        long_ago, side = datetime.min.replace(tzinfo=UTC), Side.LONG if signed_quantity > 0 else Side.SHORT
+        return cls(market, "", 0.0, now, long_ago, 0.0, 0.0, abs(signed_quantity), "", stage="open", side=side)
+
+    def is_stopped_at(self, price: float) -> bool:
+        """Whether the price is at the stop or beyond, or no stop is known."""
+        return self.stop_price <= 0 or self.side * (price - self.stop_price) <= 0
 
     def orders(self) -> list[tuple[str, Purpose]]:
         """The trade's orders and what each is for."""
@@ -114,10 +118,21 @@ class TradePlan:
         """
         try:
             values = json.loads(text)
-            return cls(**(values | {name: datetime.fromisoformat(values[name]) for name in _TIMES}))
+            told = {name: datetime.fromisoformat(values[name]) for name in _TIMES}
+            side = Side(values.get("side", Side.LONG))  # there was none before trades had two
+            return cls(**(values | told | {"side": side}))
         except (ValueError, TypeError, KeyError) as error:
             raise NodeError(
                 f"not a trade plan ({error})",
                 where="journal",
                 remedy="trading journal check says what is damaged, trading journal export FILE saves the rest",
             ) from None
+
+
+def barrier_prices(side: Side, price: float, take_profit_pct: float, stop_loss_pct: float) -> tuple[float, float]:
+    """Stop and target of a trade entered at a price: the stop of a short is above it, its target below.
+
+    >>> barrier_prices(Side.SHORT, 200.0, 2.0, 1.0)
+    (202.0, 196.0)
+    """
+    return price * (1 - side * stop_loss_pct / 100), price * (1 + side * take_profit_pct / 100)

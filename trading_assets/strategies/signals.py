@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 import polars as pl
 
 from trading_assets.settings import LabelSettings
+from trading_assets.sides import Side
 from trading_assets.strategies.entry import EntryRule
 
 
@@ -47,7 +48,7 @@ class Signal:
     ts, known_at
         The feature row's bar open, and when it was first known.
     probability
-        Of take-profit before stop-loss.
+        That a trade of this side reaches its take-profit before its stop-loss.
     rule
         Says whether this is worth a trade.
     take_profit_pct, stop_loss_pct
@@ -56,6 +57,10 @@ class Signal:
         Decision bars after which the trade is closed.
     model_version
         0 for an out-of-sample prediction, which comes from many fold models.
+    side
+        What an entry on it buys or sells.
+    veto
+        Why it is not entered on although the rule would; empty where nothing speaks against it.
     """
 
     market: str
@@ -69,11 +74,18 @@ class Signal:
     model: str
     model_version: int = 0
     bundle_hash: str = ""
+    side: Side = Side.LONG
+    veto: str = ""
 
     @property
     def enters(self) -> bool:
         """Whether the model wants this trade."""
-        return bool(self.rule.enters(self.probability, self.take_profit_pct, self.stop_loss_pct))
+        return not self.veto and bool(self.rule.enters(self.probability, self.take_profit_pct, self.stop_loss_pct))
+
+    @property
+    def edge_bps(self) -> float:
+        """The trade's expected net return, in basis points of the notional."""
+        return self.rule.edge_bps(self.probability, self.take_profit_pct, self.stop_loss_pct)
 
     @property
     def threshold(self) -> float:
@@ -83,7 +95,8 @@ class Signal:
     @property
     def reason(self) -> str:
         """Why the model wants this trade, or not."""
-        return self.rule.reason(self.probability, self.take_profit_pct, self.stop_loss_pct)
+        said = self.rule.reason(self.probability, self.take_profit_pct, self.stop_loss_pct)
+        return f"{self.veto}; {said}" if self.veto else said
 
     @property
     def signal_id(self) -> str:
@@ -91,6 +104,25 @@ class Signal:
         at = self.ts
         bar = f"{at.year:04}{at.month:02}{at.day:02}T{at.hour:02}{at.minute:02}"  # three times as fast as strftime
         return f"{self.model}-v{self.model_version}-{self.market}-{bar}"
+
+
+def better_side(signals: Sequence[Signal]) -> Signal:
+    """Of a strategy's answers for both sides on one bar, the one to act on: never both, on one market.
+
+    The one that is wanted, and of two that are, the one with the higher expected net return. Where both are wanted and
+    promise the same, neither is entered on: nothing is known of the way that the price goes. Where none is wanted, the
+    better one is what there is to say.
+
+    Parameters
+    ----------
+    signals
+        Of one market and bar, at least one.
+    """
+    ranked = sorted(signals, key=lambda one: (one.enters, one.edge_bps, one.side), reverse=True)
+    best, *others = ranked
+    if others and best.enters and others[0].enters and others[0].edge_bps == best.edge_bps:
+        return replace(best, veto="long and short promise the same")
+    return best
 
 
 class SignalSource(Protocol):
@@ -150,8 +182,8 @@ class StoredSignals:
     Parameters
     ----------
     predictions
-        Columns ``market``, ``ts``, ``known_at``, ``probability``; one row per market and bar. Where barriers are not
-        fixed, also ``take_profit`` and ``stop_loss``: each label's own distances.
+        Columns ``market``, ``ts``, ``known_at``, ``probability`` and ``side`` (without it, long); one row per market,
+        bar and side. Where barriers are not fixed, also ``take_profit`` and ``stop_loss``: each label's own distances.
     rule, labels
         The model's rule of entry and the barriers that its labels were made with.
     model, model_version, bundle_hash
@@ -169,32 +201,47 @@ class StoredSignals:
         bundle_hash: str = "",
     ) -> None:
         widths = barrier_percent(labels)
-        rows: Sequence[tuple[str, datetime, float, float, float]] = predictions.select(
-            "market", "ts", "probability", *widths
-        ).rows()
-        self._said = {(market, ts): said for market, ts, *said in rows}
-        self._make: Callable[[ClosedBar, float, float, float], Signal] = lambda bar, probability, target, stop: Signal(
-            market=bar.market,
-            ts=bar.ts,
-            known_at=bar.known_at,
-            probability=probability,
-            rule=rule,
-            take_profit_pct=target,
-            stop_loss_pct=stop,
-            horizon_bars=labels.horizon_bars,
-            model=model,
-            model_version=model_version,
-            bundle_hash=bundle_hash,
+        rows: Sequence[tuple[str, datetime, int, float, float, float]] = (
+            with_side(predictions).select("market", "ts", "side", "probability", *widths).rows()
+        )
+        self._said: dict[tuple[str, datetime], list[tuple[int, float, float, float]]] = {}
+        for market, ts, *said in rows:
+            self._said.setdefault((market, ts), []).append(said)  # type: ignore[arg-type]
+        self._make: Callable[[ClosedBar, int, float, float, float], Signal] = (
+            lambda bar, side, probability, target, stop: Signal(
+                market=bar.market,
+                ts=bar.ts,
+                known_at=bar.known_at,
+                probability=probability,
+                rule=rule,
+                take_profit_pct=target,
+                stop_loss_pct=stop,
+                horizon_bars=labels.horizon_bars,
+                model=model,
+                model_version=model_version,
+                bundle_hash=bundle_hash,
+                side=Side(side),
+            )
         )
 
     def on_bars(self, bars: Sequence[ClosedBar]) -> list[Signal | None]:
-        """The stored prediction of each bar."""
+        """The stored prediction of each bar, of the better side where there are two."""
         return [self.on_bar(bar) for bar in bars]
 
     def on_bar(self, bar: ClosedBar) -> Signal | None:
         """The stored prediction of this bar."""
         said = self._said.get((bar.market, bar.ts))
-        return None if said is None else self._make(bar, *said)
+        if said is None:
+            return None
+        made = [self._make(bar, *one) for one in said]
+        return made[0] if len(made) == 1 else better_side(made)
+
+
+def with_side(predictions: pl.DataFrame) -> pl.DataFrame:
+    """Predictions with the ``side`` that they are of; those made before there were two are long."""
+    if "side" in predictions.columns:
+        return predictions
+    return predictions.with_columns(side=pl.lit(Side.LONG.value, pl.Int8))
 
 
 def barrier_percent(labels: LabelSettings) -> tuple[pl.Expr, pl.Expr]:

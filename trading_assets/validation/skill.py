@@ -31,12 +31,13 @@ def information_coefficient(predictions: pl.DataFrame, *, confidence: float = 0.
     """The correlation between the rank of a probability and the return that followed, with its interval.
 
     All predictions are ranked together, as one threshold trades all of them. Within a fold alone, ranks would look
-    ahead: a price that is low among those of its fortnight rises within it, skill or not.
+    ahead: a price that is low among those of its fortnight rises within it, skill or not. Where there are two sides,
+    rank and return are measured from the means of their side: that a rising market paid the long ones is no skill.
 
     Parameters
     ----------
     predictions
-        Of one model, out of sample: ``probability``, ``return`` and ``known_at`` (UTC).
+        Of one model, out of sample: ``probability``, ``return`` and ``known_at`` (UTC); ``side`` where there are two.
     confidence
         Between 0 and 1.
 
@@ -85,8 +86,12 @@ def decision_days(predictions: pl.DataFrame) -> int:
 def _daily_sums(predictions: pl.DataFrame) -> Array:
     """For each day: count, sums of rank and return, of their squares, and of their product; both around their means."""
     rank, value = pl.col("probability").rank() / pl.len(), pl.col("return")
+    if "side" in predictions.columns:
+        of_rank, of_value = (one.mean().over(predictions["side"]) for one in (rank, value))
+    else:
+        of_rank, of_value = rank.mean(), value.mean()
     sums = (
-        predictions.select(day=pl.col("known_at").dt.truncate("1d"), u=rank - rank.mean(), r=value - value.mean())
+        predictions.select(day=pl.col("known_at").dt.truncate("1d"), u=rank - of_rank, r=value - of_value)
         .group_by("day")
         .agg(
             pl.len(),

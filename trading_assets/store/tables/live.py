@@ -17,6 +17,7 @@ SIGNALS: Final = Table(
         **_EVENT,
         "signal_id": pl.String,
         "bar_ts": TS,
+        "side": pl.Int8,
         "probability": pl.Float64,
         "threshold": pl.Float64,
         "action": pl.String,
@@ -26,7 +27,7 @@ SIGNALS: Final = Table(
         "bundle_hash": pl.String,
     },
     ("node", "seq"),
-    notes={"action": "enter, hold or refuse", "bar_ts": "the feature row's ts"},
+    notes={"action": "enter, hold or refuse", "bar_ts": "the feature row's ts", "side": "1 long, -1 short"},
 )
 ORDERS: Final = Table(
     "orders",
@@ -74,7 +75,7 @@ POSITIONS: Final = Table(
         "signal_id": pl.String,
     },
     ("node", "seq"),
-    notes={"quantity": "signed: positive is long", "realized_pnl": "quote currency, after fees"},
+    notes={"quantity": "signed: positive is long, negative short", "realized_pnl": "quote currency, after fees"},
 )
 PERFORMANCE_SUMMARY: Final = Table(
     "performance_summary",
