@@ -83,9 +83,10 @@ class Desk:
     def _run(self, name: str, first: date, last: date, *, days: int) -> float:
         import dagster as dg
 
-        from trading_assets.defs import bars, candles, checks_candles
-        from trading_assets.defs.partitions import partition_key, range_tags
-        from trading_assets.defs.resources import resources
+        from trading_assets.defs.lib.partitions import partition_key, range_tags
+        from trading_assets.defs.lib.resources import resources
+        from trading_assets.defs.market_data import candle_checks, candles
+        from trading_assets.defs.sql_models import bars
         from trading_assets.launch.runs import run
         from trading_assets.settings import load_settings
         from trading_assets.store import configured_store
@@ -95,7 +96,7 @@ class Desk:
         keys = (partition_key(MARKETS[0], f"{first:%Y-%m}"), partition_key(MARKETS[-1], f"{last:%Y-%m}"))
         part = dg.Definitions(
             assets=[candles.candles, *bars.bar_assets],
-            asset_checks=[checks_candles.candle_checks],
+            asset_checks=[candle_checks.candle_checks],
             jobs=[dg.define_asset_job("to_bars")],
         )
         definitions = dg.Definitions.merge(part, resources())
@@ -103,7 +104,7 @@ class Desk:
         result = run(settings, "to_bars", name, tags=range_tags(*keys), definitions=definitions)
         seconds = time.perf_counter() - begin
         assert result.success, result.failures
-        assert len(result.checks) >= len(checks_candles.candle_checks.check_specs_by_output_name)
+        assert len(result.checks) >= len(candle_checks.candle_checks.check_specs_by_output_name)
         stored = configured_store(settings).read(CANDLES, columns=["market"])
         assert stored.group_by("market").len()["len"].to_list() == [days * DAY] * len(MARKETS)
         return seconds

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks.table import Measurement, Target, best_of, print_table
-from trading_assets.backtest.engine import run_backtest
-from trading_assets.backtest.slices import MarketRules
+from trading_assets.backtest.simulation.engine import run_backtest
+from trading_assets.backtest.simulation.slices import MarketRules
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 
 ROWS = 300_000
@@ -85,7 +85,7 @@ def _bare_engine(frame: pl.DataFrame) -> float:
     from nautilus_trader.model import Bar, BarType, Price, Quantity
     from nautilus_trader.trading import Strategy, StrategyConfig
 
-    from trading_assets.backtest.venue import make_engine
+    from trading_assets.backtest.simulation.venue import make_engine
     from trading_assets.strategies.instruments import bar_type, instrument_id, nanoseconds
 
     rules = MarketRules.of(frame)

@@ -11,10 +11,11 @@ import numpy as np
 import polars as pl
 
 from benchmarks.table import Measurement, Target, best_of, median_of, print_table
-from trading_assets.candles import TS
+from trading_assets.core.candles import TS
 from trading_assets.labels import sample_weights
 from trading_assets.models import Classifier
-from trading_assets.sources import sample, split_valid
+from trading_assets.sources import split_valid
+from trading_assets.sources.candles import sample
 from trading_assets.validation.bootstrap import OF_DAILY_RETURNS, confidence_intervals
 from trading_assets.validation.overfitting import cross_validate_choice
 

@@ -22,8 +22,9 @@ import polars as pl
 
 from benchmarks.table import Measurement, Target, best_of, print_table
 from benchmarks.walk import YEAR_OF_MINUTES, walk
-from trading_assets.features import LIVE_ENVIRONMENT, LOOKBACK_BARS, compute, engine, feature_names
-from trading_assets.features.registry import REGISTRY, Registry
+from trading_assets.features import LIVE_ENVIRONMENT, LOOKBACK_BARS, compute, feature_names
+from trading_assets.features.framework import computation
+from trading_assets.features.framework.registry import REGISTRY, Registry
 
 BARS_OF_A_DAY = 96
 _WARM_UP = 20
@@ -55,7 +56,7 @@ def run() -> list[Measurement]:
         measured.append(
             Measurement(
                 f"features: the {len(names)} columns that {name} has",
-                best_of(lambda shared=shared: engine.compute(bars, shared)),
+                best_of(lambda shared=shared: computation.compute(bars, shared)),
                 bars.height,
                 name,
                 seconds,

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy.signal import lfilter
 
-from trading_assets.backtest.scrutiny import MAX_BLOCKS, choice
+from trading_assets.backtest.significance import MAX_BLOCKS, choice
 from trading_assets.labels.exits import exits
 from trading_assets.settings import LabelSettings
 from trading_assets.store.tables import TRIAL_RETURNS

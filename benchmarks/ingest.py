@@ -24,7 +24,7 @@ import polars as pl
 from benchmarks.table import Measurement, Target, best_of, print_table
 from trading_assets.settings import CcxtSource
 from trading_assets.sources import ingest
-from trading_assets.sources.exchange import ExchangeCandles
+from trading_assets.sources.candles.exchange import ExchangeCandles
 from trading_assets.store import open_store
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -115,7 +115,7 @@ def measure(folder: Path, case: Case) -> list[float]:
 
 def run_noting(target: Path) -> None:
     """The node's process: run, and write when each decision was in the journal."""
-    from trading_live.node import run_node
+    from trading_live.node.node import run_node
 
     decided: dict[str, int] = {}
 

@@ -8,9 +8,9 @@ import polars as pl
 
 from benchmarks.table import Measurement, Target, best_of, print_table
 from benchmarks.walk import YEAR_OF_MINUTES, walk
-from trading_assets.candles import CANDLE_COLUMNS
+from trading_assets.core.candles import CANDLE_COLUMNS
 from trading_assets.quality import Stretch, inspect
-from trading_assets.settings.quality import QualitySettings
+from trading_assets.settings.sections.quality import QualitySettings
 from trading_assets.store.tables import CANDLE_GAPS
 
 

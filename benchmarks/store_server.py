@@ -16,7 +16,7 @@ from benchmarks.store import KEY, MARKETS, ROWS, candles
 from benchmarks.table import Measurement, Target, best_of, print_table
 from tests.servers import REAL_TIMESCALE, postgres_server, timescale_server
 from trading_assets.store import open_store
-from trading_assets.store.postgres_session import opened
+from trading_assets.store.postgres.session import opened
 from trading_assets.store.tables import CANDLES
 
 WEEKS = 6

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import polars as pl
 
-from trading_assets.candles import timeframe_delta
+from trading_assets.core.candles import timeframe_delta
 
 YEAR_OF_MINUTES = 525_600
 START = datetime(2025, 1, 1, tzinfo=UTC)

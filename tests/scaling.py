@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from trading_assets.candles import PRICES
+from trading_assets.core.candles import PRICES
 
 
 def rescaled(frame: pl.DataFrame, price: int, volume: int) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 from rich.table import Table
 
-from trading_assets.candles import timeframe_minutes
+from trading_assets.core.candles import timeframe_minutes
 from trading_assets.settings import Settings, load_settings, settings_file
 from trading_assets.settings.survey import addresses, unused
 from trading_cli.console import console, synthetic_note

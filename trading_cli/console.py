@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from trading_assets.candles import Market
+from trading_assets.core.candles import Market
 
 console = Console()
 

@@ -15,14 +15,13 @@ import typer
 from rich.panel import Panel
 from rich.table import Table
 
-from trading_assets import logs
-from trading_assets.errors import NodeError, TradingError
-from trading_assets.precision import money
-from trading_assets.settings import PROJECT_ROOT, Settings, load_settings
+from trading_assets.core.errors import NodeError, TradingError
+from trading_assets.core.precision import money
+from trading_assets.settings import PROJECT_ROOT, Settings, load_settings, logs
 from trading_assets.store import TABLES, configured_store
-from trading_cli.backfill import backfill_markets, judge_models, require_models, verdicts
 from trading_cli.console import console, progress, synthetic_note
-from trading_live.kill import require_off
+from trading_cli.market_data.backfill import backfill_markets, judge_models, require_models, verdicts
+from trading_live.operations.kill_switch import require_off
 
 _NODE_START_S = 60
 _NODE_STOP_S = 20
@@ -178,7 +177,7 @@ def _markets(settings: Settings, model: str) -> list[str]:
 
 
 def _closing_screen(settings: Settings, seconds: float) -> Panel:
-    from trading_assets.backtest.reports import reports
+    from trading_assets.backtest.report.files import reports
 
     lines = [
         f"Done in {seconds:.0f} s. All results above rest on "

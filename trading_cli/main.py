@@ -14,28 +14,13 @@ from typing import Annotated
 
 import typer
 
-from trading_assets.errors import TradingError
-from trading_assets.secrets import without_secrets
+from trading_assets.core.errors import TradingError
+from trading_assets.core.secrets import without_secrets
 from trading_assets.settings import SETTINGS_FILE_VARIABLE, carry
-from trading_cli import (
-    backfill,
-    check,
-    demo,
-    features,
-    gaps,
-    journal,
-    kill,
-    lifecycle,
-    models,
-    node,
-    placebo,
-    quarantine,
-    record,
-    report,
-    sql,
-    store,
-    ui,
-)
+from trading_cli import check, demo, ui
+from trading_cli.live import journal, kill, node
+from trading_cli.market_data import backfill, gaps, quarantine, record, sql, store
+from trading_cli.research import features, lifecycle, models, placebo, report
 
 app = typer.Typer(
     help="Candles to features, labels, models, backtests and a paper-trading node: one asset graph.",

@@ -10,9 +10,9 @@ from typing import Annotated, Final
 
 import typer
 
-from trading_assets.errors import TradingError
-from trading_assets.home import POSTGRES_VARIABLE, dagster_environment, opening
+from trading_assets.core.errors import TradingError
 from trading_assets.settings import PROJECT_ROOT, Settings, load_settings
+from trading_assets.settings.dagster_home import POSTGRES_VARIABLE, dagster_environment, opening
 
 GRAPH_GROUPS: Final = (
     *("market_data", "bars", "quality", "features", "labels", "models"),

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from trading_assets import logs
-from trading_assets.errors import TradingError
+from trading_assets.core.errors import TradingError
 from trading_assets.features import LIVE_ENVIRONMENT
-from trading_assets.settings import load_settings
-from trading_live.interrupts import ends_quietly
+from trading_assets.settings import load_settings, logs
+from trading_live.operations.interrupts import ends_quietly
 
 
 def main() -> int:
@@ -18,7 +17,7 @@ def main() -> int:
     try:
         settings = load_settings()
         logs.configure(settings, "node")
-        from trading_live.node import run_node
+        from trading_live.node.node import run_node
 
         with ends_quietly():
             run_node(settings, close_only="--close-only" in sys.argv[1:])

@@ -11,7 +11,7 @@ import pytest
 
 from trading_assets.backtest.entries import entries, remarks
 from trading_assets.settings import LabelSettings
-from trading_assets.strategies.entry import EntryRule
+from trading_assets.strategies.entry_rule import EntryRule
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 LABELS = LabelSettings(cost_bps=12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trading_assets.backtest.gates import all_passed, evaluate
-from trading_assets.errors import InvalidFrame
+from trading_assets.core.errors import InvalidFrame
 from trading_assets.settings import GateSettings
 
 GOOD = {

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tests.backtest.worlds import EXACT, A, backtest, candles, random_signals, walk
 from tests.scaling import rescaled
-from trading_assets.backtest import venue
-from trading_assets.backtest.engine import BacktestResult
-from trading_assets.backtest.slices import MarketRules
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.backtest.simulation import venue
+from trading_assets.backtest.simulation.engine import BacktestResult
+from trading_assets.backtest.simulation.slices import MarketRules
+from trading_assets.core.errors import InvalidFrame, SettingsError
 
 MINUTES = 3_000
 SIGNALS = random_signals(A, MINUTES, seed=1)

@@ -35,8 +35,8 @@ from tests.backtest.worlds import (
     walk,
 )
 from trading_assets.backtest.metrics import UNBOUNDED
+from trading_assets.core.sides import Side
 from trading_assets.settings import LabelSettings
-from trading_assets.sides import Side
 
 CENTER = 200.0
 OHLC = ("open", "high", "low", "close")

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from trading_assets.backtest.engine import BacktestResult, run_backtest
+from trading_assets.backtest.simulation.engine import BacktestResult, run_backtest
+from trading_assets.core.sides import Side
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
-from trading_assets.sides import Side
 
 A = "sample:AAA/USDT:USDT"
 B = "sample:BBB/USDT:USDT"

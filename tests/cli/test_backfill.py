@@ -19,8 +19,8 @@ import yaml
 
 from tests.exchange import LocalExchange
 from tests.faults.world import walk
-from trading_assets.candles import OHLCV
-from trading_assets.errors import TradingError
+from trading_assets.core.candles import OHLCV
+from trading_assets.core.errors import TradingError
 from trading_assets.store import open_store
 from trading_assets.store.tables import BARS, CANDLE_GAPS, CANDLES, FUNDING_RATES
 
@@ -155,7 +155,7 @@ def test_ctrl_c_stops_a_backfill_without_calling_it_failed(exchange: LocalExchan
 
 def test_months_that_a_check_stopped_are_named_and_not_called_a_failed_backfill() -> None:
     from trading_assets.launch import CheckOutcome, LaunchResult
-    from trading_cli.backfill import refuse_failures, stopped_months
+    from trading_cli.market_data.backfill import refuse_failures, stopped_months
 
     told = [f"{MARKET}|2025-03: 5.00% missing", f"{MARKET}|2025-05: 7.00% missing"]
     gap = CheckOutcome("candles", "gap_share", passed=False, description="", metadata={"bad_partitions": told})

@@ -172,7 +172,7 @@ def test_commands_that_only_read_load_no_asset_graph(tmp_path: Path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PROJECT_ROOT)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert "trading_cli.gaps" in loaded
+    assert "trading_cli.market_data.gaps" in loaded
     assert loaded.isdisjoint({"dagster", "mlflow", "lightgbm", "sklearn", "nautilus_trader", "pandas", "matplotlib"})
 
 

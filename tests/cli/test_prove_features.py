@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from trading_assets.features.proving import made_up_bars
+from trading_assets.features.proofs.proving import made_up_bars
 from trading_assets.settings import load_settings
 from trading_assets.store import configured_store
 from trading_assets.store.tables import BARS
@@ -17,8 +17,8 @@ from trading_cli import main
 
 MODULE = '''
 import numpy as np
-from trading_assets.features.registry import Registry
-from trading_assets.features.windows import rolling_mean, shift
+from trading_assets.features.framework.registry import Registry
+from trading_assets.features.framework.windows import rolling_mean, shift
 
 registry = Registry()
 
@@ -66,7 +66,7 @@ def test_the_examples_of_the_how_to_are_proven(trading, tmp_path):
     how_to = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-feature.md").read_text()
     in_the_project, of_ones_own = re.findall(r"```python\n(.*?)```", how_to, re.DOTALL)
     here = in_the_project.replace(
-        "from trading_assets.features.registry import feature\n", "feature = registry.feature\n"
+        "from trading_assets.features.framework.registry import feature\n", "feature = registry.feature\n"
     )
     assert here != in_the_project
     own = _write(tmp_path / "my_features.py", of_ones_own + here)

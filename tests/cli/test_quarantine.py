@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from trading_assets.errors import TradingError
+from trading_assets.core.errors import TradingError
 from trading_assets.sources.contract import RAW_COLUMNS
-from trading_assets.sources.ingestion import ingest
+from trading_assets.sources.ingest.ingestion import ingest
 from trading_assets.store import Store
 from trading_assets.store.tables import CANDLES
 from trading_cli.main import app

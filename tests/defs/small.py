@@ -91,7 +91,7 @@ class Location:
         return definitions
 
     def module(self, name: str) -> Any:
-        """A module of the location, e.g. ``schedules``."""
+        """A module of the location, e.g. ``orchestration.schedules``."""
         return importlib.import_module(f"trading_assets.defs.{name}")
 
     def settings(self, data_dir: Path, **overrides: Any) -> Settings:
@@ -133,12 +133,12 @@ class Location:
             partition_key=partition,
             run_config=QUIET,
             raise_on_error=False,
-            resources={"settings": settings, "store": self.module("resources").store_resource},
+            resources={"settings": settings, "store": self.module("lib.resources").store_resource},
         )
 
     def months(self, market: str, first: str, last: str) -> dict[str, str]:
         """Tags of a run over a market's months."""
-        partitions = self.module("partitions")
+        partitions = self.module("lib.partitions")
         tags: dict[str, str] = partitions.range_tags(
             partitions.partition_key(market, first), partitions.partition_key(market, last)
         )

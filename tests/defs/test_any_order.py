@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.defs.small import MONTHS, SYNA, Location, Undisturbed, copy_of
 from tests.stores import fresh_store
-from trading_assets.features.proving import made_up_bars
+from trading_assets.features.proofs.proving import made_up_bars
 from trading_assets.settings import Settings
 from trading_assets.sql import load_models
 from trading_assets.store import Store, open_store
@@ -43,7 +43,7 @@ def chosen(location: Location, **changes: Any) -> Settings:
 
 def windows_of(location: Location, chosen: Settings, market: str = SYNA, *, at_once: bool = True) -> list[Any]:
     """One window per month, or one of all months."""
-    windows = location.module("partitions").windows
+    windows = location.module("lib.partitions").windows
     months = [windows([f"{market}|2025-0{month}"], chosen)[0] for month in (1, 2, 3)]
     months = [window for window in months if window.start < window.end]
     found: list[Any] = windows([key for one in months for key in one.keys], chosen) if at_once else months
@@ -86,7 +86,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def test_labels_after_any_settings_are_those_of_a_fresh_store(
     location: Location, base: Store, before: list[Any], last: Any, at_once: bool
 ) -> None:
-    write = location.module("labels").write_labels
+    write = location.module("research.labels").write_labels
 
     def label(labels: dict[str, Any], history: dict[str, Any], *, at_once: bool) -> None:
         settings = chosen(location, labels=labels, history=history)
@@ -117,7 +117,7 @@ def backfill(location: Location, store: Store, settings: Settings) -> None:
                 if name.startswith("bars_"):
                     bars.write_bars(store, model, name.removeprefix("bars_"), window, settings)
                 elif "market" in model.parameters:
-                    location.module("sql_models").write_model(store, model, window, settings)
+                    location.module("sql_models.assets").write_model(store, model, window, settings)
             features.write_features(store, window, settings)
             labels.write_labels(store, window, settings)
 
@@ -188,7 +188,7 @@ def test_a_longer_horizon_leaves_no_rows_of_the_shorter_one(
                 store = open_store(settings.store_url)
                 store.replace(LABELS, store.read(LABELS)[:0], where={})
             settings = location.settings(folder, labels={"horizon_bars": horizon})
-            labels, tags = location.module("labels").labels, location.months(SYNA, MONTHS[0], MONTHS[-1])
+            labels, tags = location.module("research.labels").labels, location.months(SYNA, MONTHS[0], MONTHS[-1])
             with dg.DagsterInstance.ephemeral() as instance:
                 assert location.materialize(settings, labels, instance=instance, tags=tags).success
         found.append(store.read(LABELS))

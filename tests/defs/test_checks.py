@@ -48,7 +48,7 @@ def evaluate(
             checks.label_balance,
         ],
         jobs=[dg.define_asset_job("only_checks", selection=selection or dg.AssetSelection.checks_for_assets(*names))],
-        resources=location.module("resources").RESOURCES,
+        resources=location.module("lib.resources").RESOURCES,
         executor=dg.in_process_executor,
     ).resolve_job_def("only_checks")
     result = job.execute_in_process(
@@ -100,8 +100,8 @@ def test_bad_candles_are_found_and_their_months_named(location: Location, copied
     assert "limit 2.0%" in str(checks["gap_share"].description)
     assert "trading gaps --repair" in str(checks["gap_share"].description)
 
-    clean = location.module("partitions").range_tags(f"{SYNA}|2025-01", f"{SYNA}|2025-01")
-    passed_here = location.module("check_states").passed_here
+    clean = location.module("lib.partitions").range_tags(f"{SYNA}|2025-01", f"{SYNA}|2025-01")
+    passed_here = location.module("lib.check_states").passed_here
     found = evaluate(location, copied, "candles", tags=clean)
     assert all(passed_here(check) for check in found.values()), "a run judges its own months only"
     assert {name for name, check in found.items() if not check.passed} == failed, "but is not green beside bad ones"
@@ -121,7 +121,7 @@ def test_an_exchange_that_lags_at_the_turn_of_a_month_is_no_gap_yet_but_one_that
         def now(cls, tz: Any = None) -> Any:
             return datetime.fromisoformat(f"2025-03-01T{now}").replace(tzinfo=tz)
 
-    monkeypatch.setattr(location.module("checks_candles"), "datetime", Clock)
+    monkeypatch.setattr(location.module("market_data.candle_checks"), "datetime", Clock)
     settings = copy_of(undisturbed, location, tmp_path)
     spoil(settings, "DELETE FROM candles WHERE ts >= '2025-03-01'")
     tags = location.months(SYNA, "2025-03", "2025-03")
@@ -190,7 +190,7 @@ def test_a_check_is_not_green_while_another_market_is_blocked_and_blocks_its_own
     assert f"bad_partitions of {SYNA}" not in other.metadata
 
     days = {"first_day": "2025-02-20", "last_day": "2025-02-25"}
-    tags = {getattr(location.module("partitions"), f"{name.upper()}_TAG"): day for name, day in days.items()}
+    tags = {getattr(location.module("lib.partitions"), f"{name.upper()}_TAG"): day for name, day in days.items()}
     assert gap_share(SYNA, **tags).severity == dg.AssetCheckSeverity.ERROR, "other days do not mend the hole"
 
     store = open_store(settings.store_url)
@@ -208,14 +208,14 @@ def test_a_sql_test_is_not_green_while_another_market_breaks_it(
     bars = dg.AssetKey("bars_1h")
     checks = next(
         one
-        for one in location.module("sql_model_checks").sql_model_checks
+        for one in location.module("sql_models.checks").sql_model_checks
         if {spec.asset_key for spec in one.check_specs} == {bars}
     )
     job = dg.Definitions(
         assets=[dg.AssetSpec("bars_1h")],
         asset_checks=[checks],
         jobs=[dg.define_asset_job("only", selection=dg.AssetSelection.checks_for_assets("bars_1h"))],
-        resources=location.module("resources").RESOURCES,
+        resources=location.module("lib.resources").RESOURCES,
         executor=dg.in_process_executor,
     ).resolve_job_def("only")
 

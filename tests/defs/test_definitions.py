@@ -69,7 +69,7 @@ def test_every_column_schedule_and_sensor_says_what_it_is(location: Location) ->
 
 def test_a_preview_has_no_row_of_types_and_four_significant_digits(location: Location) -> None:
     frame = pl.DataFrame({"market": ["a", "b"], "x": [0.0123456, 102345.678], "n": [1, None], "y": [-8.12345e-9, None]})
-    assert location.module("present").preview(frame).value.splitlines() == [
+    assert location.module("lib.metadata").preview(frame).value.splitlines() == [
         "| market | x       | n    | y          |",
         "|--------|---------|------|------------|",
         "| a      | 0.01235 | 1    | -8.123e-09 |",
@@ -91,7 +91,7 @@ def test_assets_made_from_sql_depend_on_the_tables_that_the_sql_reads(location: 
 
 
 def test_months_reach_from_the_first_to_the_last_of_the_history(location: Location) -> None:
-    partitions = location.module("partitions")
+    partitions = location.module("lib.partitions")
     assert list(partitions.MONTHS.get_partition_keys()) == ["2025-01", "2025-02", "2025-03"]
     assert len(partitions.MARKET_MONTHS.get_partition_keys()) == 6
 
@@ -101,7 +101,7 @@ def test_a_history_without_an_end_has_the_current_month(location: Location) -> N
 
     from trading_assets.settings import History
 
-    months = location.module("partitions")._months(History(start=date(2025, 1, 1), end=None))
+    months = location.module("lib.partitions")._months(History(start=date(2025, 1, 1), end=None))
     assert months.get_last_partition_key() == f"{datetime.now(UTC):%Y-%m}"
 
 

@@ -29,12 +29,12 @@ from dagster_graphql.test.utils import execute_dagster_graphql
 from dagster_webserver.app import create_app_from_workspace_process_context
 
 from tests.defs.small import LENIENT, SYNA, Location, Undisturbed, copy_of
-from trading_assets.backtest.reports import report_address, report_file
+from trading_assets.backtest.report.files import report_address, report_file
 from trading_assets.backtest.stored import try_out
-from trading_assets.errors import SettingsError
-from trading_assets.home import dagster_environment, within
+from trading_assets.core.errors import SettingsError
 from trading_assets.registry import Registry
 from trading_assets.settings import PROJECT_ROOT
+from trading_assets.settings.dagster_home import dagster_environment, within
 from trading_assets.store import TABLES, open_store
 from trading_assets.store.tables import CANDLES, FEATURES, LABELS
 
@@ -206,7 +206,7 @@ def test_a_failure_of_the_command_line_is_told_by_the_alert(
 ) -> None:
     settings = location.settings(tmp_path)
     instance = location.launch.open_instance(settings)
-    alert = location.module("sensors").run_failure_alert
+    alert = location.module("orchestration.sensors").run_failure_alert
 
     def tick(cursor: str | None) -> str | None:
         """As the daemon does, in the code location of `workspace.yaml`."""

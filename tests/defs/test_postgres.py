@@ -13,7 +13,7 @@ from tests.defs.small import MONTHS, SYNA, Location, Undisturbed, assert_same_ta
 from tests.servers import postgres_server
 from trading_assets.settings import PROJECT_ROOT
 from trading_assets.store import open_store
-from trading_assets.store.postgres import PostgresStore
+from trading_assets.store.postgres.store import PostgresStore
 
 
 def test_a_market_s_months_give_the_same_tables_in_postgresql_with_dagster_s_storage_there_too(

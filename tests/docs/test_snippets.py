@@ -23,7 +23,7 @@ import yaml
 from trading_assets.features import compute
 from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, Settings, load_settings
 from trading_assets.sources import split_valid
-from trading_assets.sources.sample import SampleCandles
+from trading_assets.sources.candles.sample import SampleCandles
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import CANDLES, FEATURES, LABELS

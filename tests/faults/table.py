@@ -14,7 +14,7 @@ import polars as pl
 from tests.exchange import LocalExchange
 from tests.faults.world import MINUTE, START, World, source_log, walk
 from tests.stores import fresh_store
-from trading_assets.errors import SourceError
+from trading_assets.core.errors import SourceError
 from trading_assets.store.tables import CANDLE_GAPS, CANDLE_REVISIONS
 from trading_live.replay.faults import Fault
 

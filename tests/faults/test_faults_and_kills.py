@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from tests.exchange import LocalExchange
 from tests.faults.world import MINUTE, PAGE, REFUSED, REREAD, START, Death, DyingStore, World, source_log, walk
 from tests.stores import fresh_store
-from trading_assets.errors import SourceError
-from trading_assets.sources import ingestion
+from trading_assets.core.errors import SourceError
+from trading_assets.sources.ingest import ingestion
 from trading_assets.store.tables import CANDLE_REVISIONS
 from trading_live.replay.faults import Fault
 

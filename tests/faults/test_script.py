@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.test_fault_table import PAGE
-from trading_assets.errors import SettingsError
+from trading_assets.core.errors import SettingsError
 from trading_live.replay.faults import KINDS, Faults
 
 

@@ -13,13 +13,13 @@ import numpy as np
 import polars as pl
 
 from tests.exchange import MARKET, LocalExchange
-from trading_assets.candles import OHLCV
+from trading_assets.core.candles import OHLCV
 from trading_assets.settings import CcxtSource
 from trading_assets.sources import ingest
-from trading_assets.sources.exchange import ExchangeCandles
-from trading_assets.sources.repair import repair
-from trading_assets.sources.resume import parts_to_fetch
-from trading_assets.sources.waits import Waits
+from trading_assets.sources.candles.exchange import ExchangeCandles
+from trading_assets.sources.gaps.repair import repair
+from trading_assets.sources.ingest.resume import parts_to_fetch
+from trading_assets.sources.transport.backoff import Backoff
 from trading_assets.store import Store
 from trading_assets.store.tables import CANDLES
 
@@ -105,7 +105,7 @@ class World:
         """One process's catch-up, with a source of its own; returns the candles fetched."""
         source = ExchangeCandles(
             settings_of(self.exchange.url, self.attempts),
-            Waits(self.attempts, sleep=self.slept.append, chance=lambda: 1.0),
+            Backoff(self.attempts, sleep=self.slept.append, chance=lambda: 1.0),
             lambda: self.now,
         )
         try:
@@ -115,7 +115,7 @@ class World:
 
     def mend(self) -> None:
         """Ask again for what is missing, as ``trading gaps --repair`` does."""
-        source = ExchangeCandles(settings_of(self.exchange.url, self.attempts), Waits(1), lambda: self.now)
+        source = ExchangeCandles(settings_of(self.exchange.url, self.attempts), Backoff(1), lambda: self.now)
         window = {"start": START, "end": self.end, "now": self.now}
         repair(self.store, source, market=MARKET, timeframe="1m", peers={}, again=True, **window)  # type: ignore[arg-type]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from trading_assets.features.proofs import Companions
-from trading_assets.features.proving import made_up_bars, made_up_companions
+from trading_assets.features.proofs.divergences import Companions
+from trading_assets.features.proofs.proving import made_up_bars, made_up_companions
 
 BAR = timedelta(minutes=15)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.scaling import rescaled
 from trading_assets import features
 from trading_assets.features import REGISTRY
-from trading_assets.features.proving import made_up_bars, made_up_companions
+from trading_assets.features.proofs.proving import made_up_bars, made_up_companions
 
 KEYS = ("market", "ts", "known_at")
 ROWS = 2_600

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from trading_assets.sides import Side
-from trading_assets.strategies.plans import TradePlan
+from trading_assets.core.sides import Side
+from trading_assets.strategies.orders.plans import TradePlan
 
 T0 = datetime(2025, 5, 1, tzinfo=UTC)
 MARKET = "sample:SYNA/USDT:USDT"

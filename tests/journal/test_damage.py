@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from tests.journal.lives import MARKET, T0, trade, unprivileged
 from tests.journal.test_state import checkpoints_every
-from trading_assets.errors import NodeError
+from trading_assets.core.errors import NodeError
 from trading_assets.journal import (
     BufferedJournal,
     Journal,
@@ -28,7 +28,7 @@ from trading_assets.journal import (
 )
 from trading_assets.store import Store
 from trading_cli.main import app
-from trading_live.recovery import recover
+from trading_live.execution.recovery import recover
 
 HELD = 3.0
 

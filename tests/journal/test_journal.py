@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trading_assets.errors import NodeError
+from trading_assets.core.errors import NodeError
 from trading_assets.journal import TABLES, Journal, cursor, load_journal, newest_seq, read_session, read_since
 from trading_assets.store import Store
 from trading_assets.store.tables import SIGNALS

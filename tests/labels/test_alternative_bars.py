@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.alternative_bars import Measure, from_candles, from_trades
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.labels import triple_barrier
+from trading_assets.labels.alternative_bars import Measure, from_candles, from_trades
 from trading_assets.settings import LabelSettings
 
 START = datetime(2025, 3, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.labels import label_window, missing_entries, triple_barrier
 from trading_assets.settings import LabelSettings
 from trading_assets.store.tables import LABELS

@@ -18,7 +18,7 @@ HOME = Path(labels.__file__).parent
     [
         ("kernels", "_TOUCH: Final = 1e-12", "_TOUCH: Final = 0.0"),
         ("exits", "(settings.cost_bps or 0.0) / 1e4", "0.0"),
-        ("widths", "settings.scale_bars + 1", "settings.scale_bars"),
+        ("barrier_distances", "settings.scale_bars + 1", "settings.scale_bars"),
         ("barriers", 'pl.col("side") != 0', 'pl.col("side") > 0'),
     ],
 )

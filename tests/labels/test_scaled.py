@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.labels import forward_return, meta_labels, scale_lookback, trend_scanning, triple_barrier, widths
 from trading_assets.settings import LabelSettings
 

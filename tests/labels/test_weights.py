@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.candles import TS
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.core.candles import TS
+from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.labels.weights import average_uniqueness, return_attribution, sample_weights, time_decay
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

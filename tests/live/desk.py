@@ -20,8 +20,8 @@ import pytest
 from tests.live.conftest import MARKET, START
 from trading_assets.journal import JOURNAL_FILE, read_session
 from trading_assets.settings import Settings, load_settings
+from trading_live.operations.status import NodeStatus, read_status
 from trading_live.replay import Faults, ReplayServer, open_replay
-from trading_live.status import NodeStatus, read_status
 
 PATIENCE_S = 60.0
 

@@ -12,9 +12,9 @@ import pytest
 from tests.live.conftest import MARKET, MakeBundle, put_live, random_walk
 from tests.live.desk import Desk, desk, finish, wait_for
 from tests.scaling import rescaled
-from trading_assets.backtest.ledger import round_trips
-from trading_assets.errors import InvalidFrame
-from trading_assets.precision import significant
+from trading_assets.backtest.round_trips import round_trips
+from trading_assets.core.errors import InvalidFrame
+from trading_assets.core.precision import significant
 from trading_assets.settings import LabelSettings
 from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLES
@@ -92,10 +92,10 @@ def test_a_node_trades_a_market_of_tiny_prices_and_huge_volumes(tiny: Desk) -> N
 
 
 def test_the_status_shows_prices_in_significant_digits(tiny: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trading_cli import node
+    from trading_cli.live import node
 
     monkeypatch.setattr(node.console, "width", 200)
-    monkeypatch.setattr("trading_live.status.read_status", lambda _: tiny.notes["status"])
+    monkeypatch.setattr("trading_live.operations.status.read_status", lambda _: tiny.notes["status"])
     with node.console.capture() as printed:
         node.status()
     text = printed.get()

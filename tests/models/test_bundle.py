@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from trading_assets.errors import BundleError, ModelError
+from trading_assets.core.errors import BundleError, ModelError
+from trading_assets.core.sides import Side
 from trading_assets.models import Bundle, Dataset, TrainedModel, join, load, train, write
 from trading_assets.models.bundle import CONTENT, INDEX
 from trading_assets.models.code_version import code_version
 from trading_assets.models.trial import Trial
 from trading_assets.settings import LabelSettings, LightGBMSettings, ModelSettings, WalkForwardSettings
-from trading_assets.sides import Side
 
 if TYPE_CHECKING:
     from conftest import PlantedFrames

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading_assets.errors import InvalidFrame, ModelError
+from trading_assets.core.content_hash import frame_hash
+from trading_assets.core.errors import InvalidFrame, ModelError
 from trading_assets.features import LOOKBACK_BARS, compute
-from trading_assets.features.proving import made_up_bars, made_up_companions
+from trading_assets.features.proofs.proving import made_up_bars, made_up_companions
 from trading_assets.models import dataset
 from trading_assets.models.dataset import Dataset, join
-from trading_assets.models.hashing import frame_hash
 from trading_assets.models.inputs import missing_inputs
 from trading_assets.store import Store
 from trading_assets.store.tables import FEATURES, LABELS

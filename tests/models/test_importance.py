@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.backtest.plots_of_features import importance, shap_summary
+from trading_assets.backtest.report.feature_plots import importance, shap_summary
 from trading_assets.models import join
 from trading_assets.models.importance import beeswarm, explain, leading
 from trading_assets.models.training import WalkForwardResult, fit, walk_forward

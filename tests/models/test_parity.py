@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 
 from trading_assets import features
-from trading_assets.errors import ModelError
-from trading_assets.features import LOOKBACK_BARS, engine
-from trading_assets.features.registry import Registry
+from trading_assets.core.errors import ModelError
+from trading_assets.features import LOOKBACK_BARS
+from trading_assets.features.framework import computation
+from trading_assets.features.framework.registry import Registry
 from trading_assets.labels import widths
 from trading_assets.models import Bundle, join, parity, train, write
 from trading_assets.models.dataset import usable_names
@@ -109,11 +110,11 @@ def _small() -> Registry:
     registry = Registry()
 
     @registry.feature("momentum", inputs=["close"], lookback=21, unit="u", source="s")
-    def momentum(frame: engine.Bars) -> np.ndarray:
+    def momentum(frame: computation.Bars) -> np.ndarray:
         return np.log(frame.close / np.concatenate([np.full(20, np.nan), frame.close[:-20]]))
 
     @registry.feature("body", inputs=["open", "close"], lookback=1, unit="u", source="s")
-    def body(frame: engine.Bars) -> np.ndarray:
+    def body(frame: computation.Bars) -> np.ndarray:
         return frame.close / frame.open - 1
 
     return registry
@@ -121,7 +122,7 @@ def _small() -> Registry:
 
 def of_registry(registry: Registry) -> tuple[Compute, int, tuple[str, ...]]:
     def compute(bars: pl.DataFrame, companions: Companions) -> pl.DataFrame:
-        return engine.compute(bars, registry, companions)
+        return computation.compute(bars, registry, companions)
 
     return compute, registry.lookback_bars, tuple(registry.features)
 
@@ -205,24 +206,24 @@ def test_bars_without_a_label_yet_are_compared_without_barriers(small: World) ->
     assert small.certificate(labels=small.labels[:0]).divergence is None
 
 
-def next_return(frame: engine.Bars) -> np.ndarray:
+def next_return(frame: computation.Bars) -> np.ndarray:
     """One bar ahead; the newest bar has none."""
     return np.append(np.log(frame.close[1:] / frame.close[:-1]), 0.0)
 
 
-def normalised(frame: engine.Bars) -> np.ndarray:
+def normalised(frame: computation.Bars) -> np.ndarray:
     """With the mean and the deviation of the whole frame."""
     return (frame.close - frame.close.mean()) / frame.close.std()
 
 
-def seeded(frame: engine.Bars) -> np.ndarray:
+def seeded(frame: computation.Bars) -> np.ndarray:
     """An average that starts with the frame and forgets nothing."""
     return pl.Series(frame.close).ewm_mean(alpha=0.02, adjust=False).to_numpy()
 
 
 @pytest.mark.parametrize("liar", [next_return, normalised, seeded])
 def test_a_model_whose_features_see_more_than_the_node_is_caught(
-    tmp_path: Path, liar: Callable[[engine.Bars], np.ndarray]
+    tmp_path: Path, liar: Callable[[computation.Bars], np.ndarray]
 ) -> None:
     registry = _small()
     registry.feature("liar", inputs=["close"], lookback=30, unit="u", source="s")(liar)

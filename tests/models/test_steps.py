@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import PlantedFrames
-from trading_assets.errors import ModelError
+from trading_assets.core.errors import ModelError
 from trading_assets.features import LOOKBACK_BARS, fingerprint
 from trading_assets.models import dataset
 from trading_assets.models.steps import across, stored_steps, without_crossings

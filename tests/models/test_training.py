@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trading_assets.errors import ModelError
+from trading_assets.core.errors import ModelError
 from trading_assets.labels import sample_weights
 from trading_assets.models import Classifier, Dataset, join, train, walk_forward
 from trading_assets.models.dataset import prices_by

@@ -13,12 +13,12 @@ import lightgbm
 import numpy as np
 import pytest
 
-from trading_assets.errors import BundleError
+from trading_assets.core.errors import BundleError
+from trading_assets.core.sides import Side
 from trading_assets.models import Bundle, Classifier
 from trading_assets.models.estimators.lightgbm_text import problem
 from trading_assets.models.trial import Trial
 from trading_assets.settings import LightGBMSettings
-from trading_assets.sides import Side
 
 FEATURES = 3
 

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from trading_assets import features
-from trading_assets.errors import TradingError
+from trading_assets.core.errors import TradingError
 from trading_assets.placebo import Plan, Verdict, World, judge, outcomes, run_worlds, running
 from trading_assets.placebo.worlds import PERMUTED, PLANTED, RANDOM_WALK, SHIFTED
 from trading_assets.settings import Settings
@@ -116,7 +116,7 @@ def test_two_runs_by_the_same_rules_do_not_judge_side_by_side(settings: Settings
 
 
 def test_a_process_per_core_starts_no_threads_for_the_other_cores() -> None:
-    script = "import polars; from trading_assets.cores import cores; print(cores(), polars.thread_pool_size())"
+    script = "import polars; from trading_assets.core.cores import cores; print(cores(), polars.thread_pool_size())"
     asked = subprocess.run(
         [sys.executable, "-c", script], env=os.environ | running.ONE_CORE, capture_output=True, text=True, check=True
     )

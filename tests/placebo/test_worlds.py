@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading_assets.errors import SettingsError
+from trading_assets.core.errors import SettingsError
 from trading_assets.labels import triple_barrier
 from trading_assets.placebo.worlds import (
     KINDS,
@@ -29,7 +29,7 @@ from trading_assets.placebo.worlds import (
     worlds,
 )
 from trading_assets.settings import LabelSettings
-from trading_assets.sources.rules import split_valid
+from trading_assets.sources.ingest.candle_validation import split_valid
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from trading_assets.candles import CANDLE_COLUMNS
+from trading_assets.core.candles import CANDLE_COLUMNS
 from trading_assets.quality import CANDLE_CHECKS, Finding, Stretch, inspect
-from trading_assets.settings.quality import QualitySettings
+from trading_assets.settings.sections.quality import QualitySettings
 from trading_assets.store.tables import CANDLE_GAPS
 
 START = datetime(2025, 3, 1, tzinfo=UTC)

@@ -14,18 +14,19 @@ import pytest
 from tests.quality.stretches import START, stretch, walk
 from tests.quality.test_checks import FAULTS, spoilt
 from tests.stores import fresh_store
-from trading_assets.missing import Span, explain, missing_times
+from trading_assets.core.missing_candles import Span, explain, missing_times
 from trading_assets.quality import CANDLE_CHECKS, Finding, inspect
 from trading_assets.quality.gaps import ADVICE
 from trading_assets.settings import FilesSource
-from trading_assets.settings.quality import QualitySettings
-from trading_assets.sources import ingest, quarantine
+from trading_assets.settings.sections.quality import QualitySettings
+from trading_assets.sources import ingest
+from trading_assets.sources.candles.files import FileCandles
 from trading_assets.sources.contract import RAW_COLUMNS
-from trading_assets.sources.files import FileCandles
-from trading_assets.sources.gaps import ledger, mark, write_ledger
-from trading_assets.sources.renewal import set_broken_apart
-from trading_assets.sources.repair import repair
-from trading_assets.sources.settle import stored_times
+from trading_assets.sources.gaps.classification import stored_times
+from trading_assets.sources.gaps.ledger import ledger, mark, write_ledger
+from trading_assets.sources.gaps.repair import repair
+from trading_assets.sources.ingest import quarantine
+from trading_assets.sources.ingest.renewal import set_broken_apart
 from trading_assets.store import Store
 from trading_assets.store.tables import CANDLE_GAPS, CANDLES, CANDLES_QUARANTINE
 

@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.quality.stretches import NO_GAPS, START, found, load, stretch, walk
-from trading_assets.candles import CANDLE_COLUMNS
-from trading_assets.missing import explain, missing_times
+from trading_assets.core.candles import CANDLE_COLUMNS
+from trading_assets.core.missing_candles import explain, missing_times
 from trading_assets.quality import CANDLE_CHECKS, inspect
 from trading_assets.quality.gaps import gap_share
 from trading_assets.quality.outliers import outliers, volume_unit
 from trading_assets.quality.runs import frozen_prices, zero_volume
 from trading_assets.quality.shape import duplicates, inconsistent, off_time, schema
-from trading_assets.settings.quality import QualitySettings
-from trading_assets.sources.rules import split_valid
-from trading_assets.sources.sample import MARKETS, SampleCandles
+from trading_assets.settings.sections.quality import QualitySettings
+from trading_assets.sources.candles.sample import MARKETS, SampleCandles
+from trading_assets.sources.ingest.candle_validation import split_valid
 from trading_assets.store.tables import CANDLE_GAPS
 
 ROWS = 4 * 1440

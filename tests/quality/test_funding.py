@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.candles import TS
+from trading_assets.core.candles import TS
 from trading_assets.quality import Finding, funding_gaps
 
 START = datetime(2025, 3, 1, tzinfo=UTC)

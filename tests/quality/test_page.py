@@ -12,10 +12,10 @@ import pytest
 from trading_assets.quality import CANDLE_CHECKS
 from trading_assets.quality.gallery import EXAMPLES, FOLDER, Example, draw, judge
 from trading_assets.settings import PROJECT_ROOT
-from trading_assets.settings.quality import QualitySettings
-from trading_assets.sources import quarantine
+from trading_assets.settings.sections.quality import QualitySettings
 from trading_assets.sources.contract import RAW_COLUMNS
-from trading_assets.sources.rules import RULES, split_valid
+from trading_assets.sources.ingest import quarantine
+from trading_assets.sources.ingest.candle_validation import RULES, split_valid
 
 PAGE = (PROJECT_ROOT / "docs" / "concepts" / "quality-gates.md").read_text()
 START = datetime(2025, 3, 4, 5, 6, tzinfo=UTC)

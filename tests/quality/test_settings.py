@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trading_assets.errors import SettingsError
+from trading_assets.core.errors import SettingsError
 from trading_assets.settings import load_settings
 
 SOURCE = {"sample": {"kind": "sample"}}

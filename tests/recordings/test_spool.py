@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.stores import fresh_store
-from trading_assets.errors import NodeError, StoreError
+from trading_assets.core.errors import NodeError, StoreError
 from trading_assets.recordings import Spool, load_recordings, pending, read_segment
 from trading_assets.recordings.spool import take_lock
 from trading_assets.store import Store
-from trading_assets.store.duckdb import DuckDBStore
+from trading_assets.store.duckdb.store import DuckDBStore
 from trading_assets.store.tables import BOOK_SNAPSHOTS, PUBLIC_TRADES, Table
 
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trading_assets.errors import ModelError
+from trading_assets.core.errors import ModelError
 from trading_assets.registry import DeployedModel, Manifest, deploy, read_manifest, undeploy, write_manifest
 from trading_assets.registry.deployment import MANIFEST
 

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.registry.test_registry import Desk, data, desk, trained
-from trading_assets.errors import ModelError
+from trading_assets.core.errors import ModelError
 from trading_assets.registry import Registry
 from trading_assets.settings import Settings, load_settings
 

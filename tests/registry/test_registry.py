@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trading_assets.errors import ModelError
+from trading_assets.core.errors import ModelError
 from trading_assets.models import Bundle, Dataset, TrainedModel, join, load, train, write
 from trading_assets.registry import CHAMPION, Registry, Tried, configuration
 from trading_assets.settings import (

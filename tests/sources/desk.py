@@ -8,9 +8,9 @@ import polars as pl
 
 from tests.sources.venues import Venue
 from trading_assets.settings import CcxtSource
+from trading_assets.sources.candles.exchange import ExchangeCandles
 from trading_assets.sources.contract import RAW_COLUMNS
-from trading_assets.sources.exchange import ExchangeCandles
-from trading_assets.sources.waits import Waits
+from trading_assets.sources.transport.backoff import Backoff
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -42,7 +42,7 @@ class Desk:
         settings = CcxtSource(
             kind="ccxt", exchange=exchange, base_url=self.venue.url, page_limit=page_limit, rate_limit=False
         )
-        self.source = ExchangeCandles(settings, Waits(2, sleep=lambda _: None), clock=lambda: now)
+        self.source = ExchangeCandles(settings, Backoff(2, sleep=lambda _: None), clock=lambda: now)
 
     def read(self, start: datetime, end: datetime | None = None) -> pl.DataFrame:
         empty = pl.DataFrame(schema=RAW_COLUMNS)

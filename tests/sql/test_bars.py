@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.candles import CANDLE_COLUMNS, OHLCV, timeframe_delta, timeframe_minutes
-from trading_assets.errors import SqlModelError
+from trading_assets.core.candles import CANDLE_COLUMNS, OHLCV, timeframe_delta, timeframe_minutes
+from trading_assets.core.errors import SqlModelError
 from trading_assets.sql import build_bars, load_models, run_model
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, CANDLES

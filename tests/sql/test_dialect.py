@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from trading_assets.errors import StoreError
+from trading_assets.core.errors import StoreError
 from trading_assets.store import Store
-from trading_assets.store.dialect import to_postgres
+from trading_assets.store.postgres.dialect import to_postgres
 
 ROWS = """
 WITH t AS (

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from trading_assets.candles import CANDLE_COLUMNS, OHLCV
+from trading_assets.core.candles import CANDLE_COLUMNS, OHLCV
 from trading_assets.sql import SqlModel, check_expectations, load_models, run_model
 from trading_assets.store import TABLES, Store
 from trading_assets.store.tables import (

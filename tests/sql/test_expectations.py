@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from trading_assets.errors import SqlModelError
+from trading_assets.core.errors import SqlModelError
 from trading_assets.sql import SqlModel, check_expectations, load_models
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, CANDLES

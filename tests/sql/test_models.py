@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from trading_assets.errors import SqlModelError
+from trading_assets.core.errors import SqlModelError
 from trading_assets.sql import load_models, run_model, run_window
 from trading_assets.store import TABLES, Store
 

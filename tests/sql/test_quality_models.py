@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.candles import CANDLE_COLUMNS
+from trading_assets.core.candles import CANDLE_COLUMNS
 from trading_assets.sql import load_models, run_model, run_window
 from trading_assets.store import Store
 from trading_assets.store.tables import CANDLE_REVISIONS, CANDLES, CANDLES_QUARANTINE, Table

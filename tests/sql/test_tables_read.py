@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.errors import SqlModelError
+from trading_assets.core.errors import SqlModelError
 from trading_assets.sql.statement import parse, tables_read
 
 TABLES = ("candles", "fills", "orders", "trades")

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.candles import CANDLE_COLUMNS, TS
-from trading_assets.errors import InvalidFrame, StoreError
+from trading_assets.core.candles import CANDLE_COLUMNS, TS
+from trading_assets.core.errors import InvalidFrame, StoreError
 from trading_assets.store import TABLES, Store, Table, open_store
 from trading_assets.store.tables import BACKTEST_METRICS, CANDLES, CANDLES_QUARANTINE, FEATURES, FOLDS, LABELS
 

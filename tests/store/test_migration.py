@@ -11,10 +11,10 @@ import duckdb
 import polars as pl
 import pytest
 
-from trading_assets.errors import StoreError
+from trading_assets.core.errors import StoreError
 from trading_assets.store import Store, open_store
 from trading_assets.store import backup as backups
-from trading_assets.store.duckdb import DuckDBStore
+from trading_assets.store.duckdb.store import DuckDBStore
 from trading_assets.store.migration import LAYOUTS, backtests_get_their_version, layout_of, migrate, up_to_date
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TABLES, TRADES, TRIAL_RETURNS, Table
 from trading_assets.store.transfer import copy

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 from tests.servers import postgres_server, timescale_server
 from tests.stores import fresh_store
-from trading_assets.candles import OHLCV, TS
-from trading_assets.errors import StoreError
+from trading_assets.core.candles import OHLCV, TS
+from trading_assets.core.content_hash import frame_hash
+from trading_assets.core.errors import StoreError
 from trading_assets.store import TABLES, Store, open_store
 from trading_assets.store.backup import MANIFEST, Backup, back_up
-from trading_assets.store.hashing import frame_hash
 from trading_assets.store.migration import LAYOUT, LAYOUTS, migrate
 from trading_assets.store.tables import BOOK_SNAPSHOTS, CANDLES, CANDLES_QUARANTINE, FEATURES, FOLDS
 from trading_assets.store.transfer import Portion, StoreAsPlace, copy

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.backtest.worlds import EXACT, QUARTER, START, A, backtest, candles, flat, random_signals, signals, walk
 from tests.strategies.test_model_strategy import Desk
-from trading_assets.backtest.engine import BacktestResult
+from trading_assets.backtest.simulation.engine import BacktestResult
 from trading_assets.strategies.model_strategy import ModelStrategyConfig
 
 SPOT = [f"sample:{base}/USDT" for base in ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")]

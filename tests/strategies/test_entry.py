@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, load_settings
-from trading_assets.strategies.entry import EntryRule
+from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import ClosedBar, StoredSignals
 
 SHARES = st.floats(0, 1)

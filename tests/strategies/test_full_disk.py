@@ -12,11 +12,11 @@ import pytest
 
 from tests.backtest.worlds import MINUTE, START, A, flat
 from tests.strategies.test_model_strategy import ENTRIES, RISE, Desk, Rows
-from trading_assets.errors import NodeError
+from trading_assets.core.errors import NodeError
 from trading_assets.journal import BufferedJournal, Journal, check_journal, read_since
 from trading_assets.journal.buffered import WRITTEN_LATE
-from trading_assets.strategies.plans import TradePlan
-from trading_live.recovery import recover
+from trading_assets.strategies.orders.plans import TradePlan
+from trading_live.execution.recovery import recover
 
 END = START + timedelta(hours=3)
 FALL: Rows = [*flat(40), (100, 100, 98, 98), *flat(160, 98)]

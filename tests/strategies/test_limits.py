@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nautilus_trader.model import CryptoPerpetual, Currency, InstrumentId, Money, Price, Quantity, Symbol
 
-from trading_assets.strategies.limits import CUT, OrderLimits, cut_to_volume
+from trading_assets.strategies.orders.limits import CUT, OrderLimits, cut_to_volume
 
 USDT, BTC = Currency.from_str("USDT"), Currency.from_str("BTC")
 STEPS = st.sampled_from(["0.001", "0.005", "1", "25", "1000"])

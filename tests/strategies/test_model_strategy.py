@@ -11,14 +11,14 @@ import pytest
 from nautilus_trader.model import ClientOrderId
 
 from tests.backtest.worlds import EXACT, GENEROUS, LABELS, MINUTE, QUARTER, START, A, B, candles, flat, signals
-from trading_assets.backtest.slices import MarketRules, decision_bars, price_path
-from trading_assets.backtest.venue import Feed, make_engine, to_bars
+from trading_assets.backtest.simulation.slices import MarketRules, decision_bars, price_path
+from trading_assets.backtest.simulation.venue import Feed, make_engine, to_bars
 from trading_assets.settings import RiskSettings
 from trading_assets.store.tables import FILLS, ORDERS, POSITIONS, SIGNALS
-from trading_assets.strategies.entry import EntryRule
+from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
-from trading_assets.strategies.plans import TradePlan
-from trading_assets.strategies.risk import RiskGate
+from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import ClosedBar, MemoryJournal, Signal, StoredSignals
 
 Rows = list[tuple[float, float, float, float]]
@@ -176,7 +176,7 @@ def test_a_position_is_bounded_by_the_maximum_notional() -> None:
 
 def test_a_blocked_strategy_refuses_with_the_reason_it_was_given() -> None:
     desk = Desk(flat(60))
-    desk.start(ENTRY, blocked=lambda _: "kill switch is set")
+    desk.start(ENTRY, entry_veto=lambda _: "kill switch is set")
     desk.run(START + timedelta(hours=1))
     assert desk.actions() == [("refuse", "kill switch is set")]
 
@@ -396,8 +396,8 @@ def test_a_decision_waits_for_the_bar_beside_it_until_a_later_bar_shows_that_it_
     engine = make_engine(EXACT, {A: RULES, B: RULES}, venue="binance")
     asked = Asked()
     settings = ModelStrategyConfig((A, B), 0.1)
-    beside = {A: B}.get
-    engine.add_strategy(ModelStrategy(settings, asked, MemoryJournal(), RiskGate(GENEROUS), beside=beside))
+    leader_of = {A: B}.get
+    engine.add_strategy(ModelStrategy(settings, asked, MemoryJournal(), RiskGate(GENEROUS), leader_of=leader_of))
     bars = decision_bars(candles(flat(90)), timeframe="1m", decision_timeframe="15m", until=START + 6 * QUARTER)
     bars = bars.rename({"known_at": "at"}).drop("ts")
     lost = pl.col("at") == START + 3 * QUARTER

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading_assets.errors import NodeError, SettingsError
+from trading_assets.core.errors import NodeError, SettingsError
 from trading_assets.settings import LabelSettings, RiskSettings
-from trading_assets.strategies.entry import EntryRule
+from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.instruments import (
     bar_type,
     close_time,
@@ -23,8 +23,8 @@ from trading_assets.strategies.instruments import (
     open_time,
     raw_symbol,
 )
-from trading_assets.strategies.plans import TradePlan
-from trading_assets.strategies.risk import RiskGate
+from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import ClosedBar, Signal, StoredSignals
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
@@ -157,8 +157,9 @@ def test_the_gate_never_lets_more_orders_through_than_the_limit(events: list[tup
 
 
 def test_signals_and_limits_load_no_engine() -> None:
-    modules = "signals, risk, plans, instruments, events"
-    code = f"import sys; from trading_assets.strategies import {modules}; print('nautilus_trader' in sys.modules)"
+    modules = "signals, risk.gate, orders.plans, instruments, orders.journal_rows"
+    names = ", ".join(f"trading_assets.strategies.{name}" for name in modules.split(", "))
+    code = f"import sys, {names}; print('nautilus_trader' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

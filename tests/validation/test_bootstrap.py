@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from trading_assets.backtest import metrics
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.validation import performance
 from trading_assets.validation.bootstrap import (
     OF_DAILY_RETURNS,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.models.scores import score
 from trading_assets.validation.calibration import brier_score, expected_calibration_error, reliability
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.candles import TS
-from trading_assets.errors import InvalidFrame, ModelError, SettingsError
+from trading_assets.core.candles import TS
+from trading_assets.core.errors import InvalidFrame, ModelError, SettingsError
 from trading_assets.settings import WalkForwardSettings
 from trading_assets.validation import CombinatorialPurged, TimeSplitter, WalkForwardSplitter
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trading_assets.backtest.metrics import sharpe
-from trading_assets.errors import InvalidFrame
+from trading_assets.core.errors import InvalidFrame
 from trading_assets.validation.credibility import NEVER_DAYS, credibility
 from trading_assets.validation.sharpe import SharpeEstimate, Trials, deflated_sharpe_ratio
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from scipy.stats import pearsonr, rankdata
 
-from trading_assets.errors import InvalidFrame
+from trading_assets.core.errors import InvalidFrame
 from trading_assets.validation import information_coefficient
 from trading_assets.validation.long_run import long_run_error
 

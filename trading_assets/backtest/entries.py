@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from trading_assets.settings import LabelSettings
-from trading_assets.strategies.entry import EntryRule
+from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import barrier_percent
 from trading_assets.validation.bootstrap import MIN_OBSERVATIONS, optimal_block_length, resample
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trading_assets.errors import InvalidFrame
+from trading_assets.core.errors import InvalidFrame
 from trading_assets.settings import GateSettings
 
 _DECIMALS: Final = {"trades": 0, "skill_low": 3}
@@ -66,7 +66,7 @@ def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateR
     Parameters
     ----------
     metrics
-        Of :func:`trading_assets.backtest.metrics.compute` and :func:`trading_assets.backtest.scrutiny.scrutinise`;
+        Of :func:`metrics.compute` and :func:`significance.measure_significance`;
         out-of-sample.
 
     Raises

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from trading_assets.sides import Side
+from trading_assets.core.sides import Side
 from trading_assets.validation import performance
 from trading_assets.validation.performance import DAYS_PER_YEAR, UNBOUNDED
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import polars as pl
 
 from trading_assets.backtest import gates
-from trading_assets.backtest.engine import BacktestResult, run_backtest
-from trading_assets.backtest.scrutiny import others, scrutinise
+from trading_assets.backtest.significance import measure_significance, others
+from trading_assets.backtest.simulation.engine import BacktestResult, run_backtest
 from trading_assets.backtest.stress import stress
-from trading_assets.errors import ModelError
+from trading_assets.core.errors import ModelError
 from trading_assets.registry import Registry
 from trading_assets.registry.trials import SHARPE_METRIC
 from trading_assets.settings import BacktestSettings, ModelSettings, Settings
@@ -69,7 +69,7 @@ def judge(
     spec: ModelSettings,
 ) -> dict[str, float]:
     """The metrics that judge a result among all trials on its markets."""
-    return scrutinise(
+    return measure_significance(
         result.trades,
         result.equity,
         predictions,

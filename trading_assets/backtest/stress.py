@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from trading_assets.backtest.engine import BacktestResult
+from trading_assets.backtest.simulation.engine import BacktestResult
 from trading_assets.settings import BacktestSettings
 
 STRESSED: Final = ("sharpe", "total_return", "max_drawdown", "profit_factor", "win_rate", "trades")

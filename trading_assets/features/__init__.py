@@ -11,28 +11,23 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.features import (
+from trading_assets.features.framework import computation, newest, windows
+from trading_assets.features.framework.registry import REGISTRY, Feature
+from trading_assets.features.indicators import (
     averages,
-    calendar,
     channels,
-    engine,
-    higher,
-    leader,
     levels,
     microstructure,
     momentum,
-    newest,
     oscillators,
     regime,
     statistics,
-    stored,
     trend,
     volatility,
     volume,
-    windows,
 )
-from trading_assets.features.patterns import double, multiple, single, triple
-from trading_assets.features.registry import REGISTRY, Feature
+from trading_assets.features.indicators.context import calendar, higher, leader, stored
+from trading_assets.features.indicators.patterns import double, multiple, single, triple
 
 __all__ = [
     "LIVE_ENVIRONMENT",
@@ -74,7 +69,7 @@ def compute(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame] | None = 
         Bars of ONE market, ascending by ``ts`` (open time): ``market, ts, known_at, open, high, low, close, volume``;
         other columns are ignored.
     companions
-        What else some features read (:data:`trading_assets.features.companions.COMPANIONS`), by name; joined as of
+        What else some features read (:data:`auxiliary_series.COMPANIONS`), by name; joined as of
         ``known_at``.
 
     Returns
@@ -89,7 +84,7 @@ def compute(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame] | None = 
     InvalidFrame
         Columns, types or order are wrong, or values are null, infinite or negative.
     """
-    return engine.compute(bars, REGISTRY, companions)
+    return computation.compute(bars, REGISTRY, companions)
 
 
 def compute_newest(

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from trading_assets.features import LOOKBACK_BARS, compute, registry
-from trading_assets.features.proving import made_up_bars, made_up_companions, made_up_jumps, made_up_rarity
+from trading_assets.features.proofs.proving import made_up_bars, made_up_companions, made_up_jumps, made_up_rarity
 
 _SHOWN = 300
 _COLUMNS = 6

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import groupby
 
 from trading_assets.features import LOOKBACK_BARS, Feature, registry
-from trading_assets.features.companions import COMPANIONS
+from trading_assets.features.framework.auxiliary_series import COMPANIONS
 
 _HEAD = """# Features
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from trading_assets.candles import TS
-from trading_assets.errors import NodeError
+from trading_assets.core.candles import TS
+from trading_assets.core.errors import NodeError
 from trading_assets.store.tables import FILLS, ORDERS, POSITIONS, SIGNALS, Schema, Table
 
 TABLES: Final[dict[str, Table]] = {table.name: table for table in (SIGNALS, ORDERS, FILLS, POSITIONS)}

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from trading_assets.errors import NodeError
+from trading_assets.core.errors import NodeError
 
 JOURNAL_FILE: Final = "journal.sqlite"
 """The journal's name in ``settings.live_dir``."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from trading_assets.sides import Side
+from trading_assets.core.sides import Side
 
 _ROUNDING = 1e-12
 """What floating-point sums of a trade's quantities may miss, as a share of what was traded."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from trading_assets.errors import NodeError
+from trading_assets.core.errors import NodeError
 from trading_assets.journal.events import NODE, PLANS, damaged, decode
 from trading_assets.journal.file import reading
 from trading_assets.journal.holdings import Fill, Holding, nothing

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from trading_assets.errors import NodeError
+from trading_assets.core.errors import NodeError
 from trading_assets.journal.events import SCHEMAS, damaged, decode
 from trading_assets.journal.file import DDL, connect, explained, node_name, reading
 from trading_assets.journal.state import JournalState, add_all, checkpointed, state_of, to_json, write_checkpoint

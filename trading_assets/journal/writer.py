@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from trading_assets.errors import NodeError
+from trading_assets.core.errors import NodeError
 from trading_assets.journal.events import NODE, encode
 from trading_assets.journal.file import DDL, checkpointed_seq, connect, explained, last_seq, require_whole
 from trading_assets.journal.state import state_of, write_checkpoint

@@ -8,8 +8,8 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from trading_assets.candles import DECISION_BAR
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.core.candles import DECISION_BAR
+from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.labels.barriers import triple_barrier
 from trading_assets.labels.checks import check_bars, check_until
 from trading_assets.settings import LabelSettings

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from trading_assets.candles import DECISION_BAR, EPOCH, PRICES, timeframe_delta
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.core.candles import DECISION_BAR, EPOCH, PRICES, timeframe_delta
+from trading_assets.core.errors import InvalidFrame, SettingsError
+from trading_assets.labels.barrier_distances import widths
 from trading_assets.labels.checks import check_bars, check_timeframe, check_until
 from trading_assets.labels.exits import exits
-from trading_assets.labels.widths import widths
 from trading_assets.settings import LabelSettings
 from trading_assets.store.tables import LABELS
 

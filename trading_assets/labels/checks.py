@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from trading_assets.candles import PRICES, require_columns, require_times, timeframe_delta
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.core.candles import PRICES, require_columns, require_times, timeframe_delta
+from trading_assets.core.errors import InvalidFrame, SettingsError
 
 SORT = "give one market, sorted and unique by ts"
 

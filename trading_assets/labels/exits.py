@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.candles import DECISION_BAR, PRICES, timeframe_delta
-from trading_assets.cores import cores
+from trading_assets.core.candles import DECISION_BAR, PRICES, timeframe_delta
+from trading_assets.core.cores import cores
 from trading_assets.settings import LabelSettings
 
 _COLUMNS: Final = {

@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from trading_assets.syntax import meaning
+from trading_assets.core.syntax import meaning
 
 _FOLDER: Final = Path(__file__).parent
-_MODULES: Final = ("barriers", "exits", "kernels", "widths")
+_MODULES: Final = ("barriers", "exits", "kernels", "barrier_distances")
 """Read, not imported: the compiled loops load numba."""
 
 

@@ -13,7 +13,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from trading_assets.candles import DECISION_BAR
+from trading_assets.core.candles import DECISION_BAR
 
 type Ints = npt.NDArray[np.int64]
 type Floats = npt.NDArray[np.float64]

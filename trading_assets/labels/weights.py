@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.candles import TS
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.core.candles import TS
+from trading_assets.core.errors import InvalidFrame, SettingsError
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dagster as dg
 
 from trading_assets.definitions import defs
-from trading_assets.defs.progress import Event, Listener
-from trading_assets.defs.versions import VERSION_TAG
+from trading_assets.defs.lib.progress import Event, Listener
+from trading_assets.defs.lib.versions import VERSION_TAG
 from trading_assets.launch.instance import open_instance
 from trading_assets.launch.markets import materialize_markets, repair_gaps
 from trading_assets.launch.runs import CheckOutcome, LaunchResult, check_settings, run
@@ -64,7 +64,7 @@ def promote(
 
 def tick_promotion_sensor(settings: Settings, on_event: Listener | None = None) -> list[LaunchResult]:
     """Evaluate the promotion sensor once, as the daemon does, and run what it asks for."""
-    from trading_assets.defs.sensors import promotion
+    from trading_assets.defs.orchestration.sensors import promotion
 
     check_settings(settings)
     context = dg.build_sensor_context(

@@ -15,8 +15,14 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
-from trading_assets.home import HOME_VARIABLE, POSTGRES_VARIABLE, STORAGE_VARIABLE, dagster_environment, opening
 from trading_assets.settings import PROJECT_ROOT, Settings
+from trading_assets.settings.dagster_home import (
+    HOME_VARIABLE,
+    POSTGRES_VARIABLE,
+    STORAGE_VARIABLE,
+    dagster_environment,
+    opening,
+)
 
 WORKSPACE: Final = PROJECT_ROOT / "workspace.yaml"
 _LAUNCHED_BY, _OURS, _PROCESS = "launched_by", "trading", "process"

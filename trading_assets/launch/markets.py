@@ -10,19 +10,19 @@ from itertools import chain
 
 import polars as pl
 
-from trading_assets.defs.fetching import Fetch, exchange_of
-from trading_assets.defs.partitions import LOOKS_BACK_MONTHS
-from trading_assets.defs.progress import Listener, ask_fetches_to_stop, let_fetches_go_on
-from trading_assets.defs.ranges import DayRange
-from trading_assets.errors import StoreError
+from trading_assets.core.errors import StoreError
+from trading_assets.defs.lib.partitions import LOOKS_BACK_MONTHS
+from trading_assets.defs.lib.progress import Listener, ask_fetches_to_stop, let_fetches_go_on
+from trading_assets.defs.market_data.fetching import Fetch, exchange_of
+from trading_assets.defs.market_data.ranges import DayRange
 from trading_assets.launch.instance import open_instance
 from trading_assets.launch.runs import LaunchResult, check_settings, run
 from trading_assets.launch.side_by_side import side_by_side
 from trading_assets.launch.stopping import cancel_left
 from trading_assets.settings import FilesSource, Settings
 from trading_assets.settings.names import check_known
-from trading_assets.sources.listing import gaps_of
-from trading_assets.sources.repair import pending
+from trading_assets.sources.gaps.gap_report import gaps_of
+from trading_assets.sources.gaps.repair import pending
 from trading_assets.store import configured_store
 from trading_assets.store.tables import CANDLE_GAPS, CANDLES, FEATURES
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import dagster as dg
 
+from trading_assets.core.errors import SettingsError
 from trading_assets.definitions import defs
-from trading_assets.defs.check_states import passed_here
-from trading_assets.defs.failures import failure_reason
-from trading_assets.defs.partitions import SETTINGS
-from trading_assets.defs.progress import Listener, Translator, told_to
-from trading_assets.errors import SettingsError
+from trading_assets.defs.lib.check_states import passed_here
+from trading_assets.defs.lib.failures import failure_reason
+from trading_assets.defs.lib.partitions import SETTINGS
+from trading_assets.defs.lib.progress import Listener, Translator, told_to
 from trading_assets.launch.instance import open_instance, run_tags
 from trading_assets.launch.stopping import canceling, refuse_stopped
 from trading_assets.settings import Settings

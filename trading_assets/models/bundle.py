@@ -21,16 +21,16 @@ from uuid import uuid4
 import polars as pl
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
-from trading_assets.errors import BundleError, ModelError
+from trading_assets.core.atomic_files import write_folder
+from trading_assets.core.errors import BundleError, ModelError
+from trading_assets.core.sides import Side
 from trading_assets.models import bundle_format_1 as format_1
 from trading_assets.models.classifier import Classifier
 from trading_assets.models.code_version import code_version
 from trading_assets.models.dataset import Dataset
-from trading_assets.models.durable import write_folder
 from trading_assets.models.estimators.contract import FILE_NAME
 from trading_assets.models.training import TrainedModel
 from trading_assets.settings import LabelSettings, ModelSettings
-from trading_assets.sides import Side
 
 CONTENT: Final = ("features.json", "settings.json", "metrics.json")
 """The hashed files beside the model's own: the features with their fingerprint, what the model was specified and

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.errors import ModelError
+from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators import Estimator, Fitted, estimator_of
 from trading_assets.settings import EstimatorSettings
 

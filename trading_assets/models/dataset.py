@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 import polars as pl
 
-from trading_assets.candles import DECISION_TIMEFRAME, TS, require_columns, require_times, timeframe_delta
-from trading_assets.errors import InvalidFrame, ModelError
-from trading_assets.models.hashing import frame_hash
+from trading_assets.core.candles import DECISION_TIMEFRAME, TS, require_columns, require_times, timeframe_delta
+from trading_assets.core.content_hash import frame_hash
+from trading_assets.core.errors import InvalidFrame, ModelError
 from trading_assets.models.inputs import PartlyMissing, missing_inputs
 from trading_assets.models.steps import Crossing, Steps, stored_bars, stored_steps, without_crossings
 from trading_assets.store import Store

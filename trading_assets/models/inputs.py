@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.errors import ModelError
+from trading_assets.core.errors import ModelError
 
 _REMEDIES: Final = {
     "leader": "run trading backfill of the leader and of this market",

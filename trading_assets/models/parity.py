@@ -16,13 +16,14 @@ import polars as pl
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from trading_assets import features
-from trading_assets.candles import DECISION_TIMEFRAME
-from trading_assets.errors import ModelError
-from trading_assets.features import LOOKBACK_BARS, proofs
-from trading_assets.features.reading import read_leader
+from trading_assets.core.atomic_files import write_file
+from trading_assets.core.candles import DECISION_TIMEFRAME
+from trading_assets.core.errors import ModelError
+from trading_assets.features import LOOKBACK_BARS
+from trading_assets.features.framework.stored_series import read_leader
+from trading_assets.features.proofs import divergences
 from trading_assets.models.bundle import Bundle
 from trading_assets.models.decision import Companions, Compute, decide
-from trading_assets.models.durable import write_file
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
 
@@ -125,7 +126,7 @@ def certify(
 ) -> Certificate:
     """Decide on every bar of ``stored`` from the ``lookback`` bars that end with it, and compare.
 
-    Features agree where they differ by at most 1e-9 (:data:`trading_assets.features.proofs.TOLERANCE`), barriers
+    Features agree where they differ by at most 1e-9 (:data:`divergences.TOLERANCE`), barriers
     likewise; probabilities where they are equal to the last bit, or to the tolerance that the estimator declares.
 
     Parameters
@@ -297,7 +298,7 @@ def _differences(market: str, stored: pl.DataFrame, live: pl.DataFrame, toleranc
     """The first bar of each column in which the two differ."""
     found = [
         Divergence(market=market, ts=one.ts, column=one.feature, stored=one.value, live=one.other)
-        for one in proofs.different(stored.drop("probability"), live.drop("probability"))
+        for one in divergences.different(stored.drop("probability"), live.drop("probability"))
         if one.ts is not None
     ]
     unequal = stored.select(*_KEYS, stored="probability").with_columns(live["probability"].alias("live"))

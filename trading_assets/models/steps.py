@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from trading_assets.candles import DECISION_BAR, DECISION_TIMEFRAME
+from trading_assets.core.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.quality.steps import level_steps
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, CANDLES

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from trading_assets.cores import cores
-from trading_assets.errors import ModelError
+from trading_assets.core.cores import cores
+from trading_assets.core.errors import ModelError
+from trading_assets.core.sides import Side
 from trading_assets.labels import sample_weights
 from trading_assets.models.classifier import Classifier, matrix
 from trading_assets.models.dataset import OUTCOME, Dataset, prices_by
@@ -23,7 +24,6 @@ from trading_assets.models.estimators import estimator_of
 from trading_assets.models.importance import Explanation, explain
 from trading_assets.models.scores import score
 from trading_assets.settings import EstimatorSettings, ModelSettings
-from trading_assets.sides import Side
 from trading_assets.store.tables import FOLDS, PREDICTIONS
 from trading_assets.validation import Fold, WalkForward
 

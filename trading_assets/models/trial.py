@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from trading_assets.errors import BundleError
+from trading_assets.core.errors import BundleError
 from trading_assets.models.bundle import REMEDY, Bundle
 
 _LIMIT_S: Final = 60.0

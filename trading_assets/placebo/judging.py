@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from trading_assets.candles import DECISION_TIMEFRAME
+from trading_assets.core.candles import DECISION_TIMEFRAME
 from trading_assets.placebo.worlds import MARKET, World, until
 from trading_assets.registry import Tried
 from trading_assets.store import open_store
@@ -67,8 +67,8 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         If the history is too short for the walk-forward.
     """
     from trading_assets.backtest import gates
-    from trading_assets.backtest.engine import run_backtest
-    from trading_assets.backtest.scrutiny import scrutinise
+    from trading_assets.backtest.significance import measure_significance
+    from trading_assets.backtest.simulation.engine import run_backtest
     from trading_assets.features import compute, fingerprint
     from trading_assets.labels import triple_barrier
     from trading_assets.models import dataset, training
@@ -103,7 +103,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         risk=settings.node.risk,
         name="placebo",
     )
-    metrics = result.metrics | scrutinise(
+    metrics = result.metrics | measure_significance(
         result.trades,
         result.equity,
         predictions,

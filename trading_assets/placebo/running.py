@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from trading_assets.errors import TradingError
+from trading_assets.core.errors import TradingError
 from trading_assets.placebo.judging import Verdict, judge
 from trading_assets.placebo.worlds import World
 
@@ -70,7 +70,7 @@ class Plan:
     @cached_property
     def file(self) -> Path:
         """The verdicts under these rules: other settings, source or code of this package have another file."""
-        from trading_assets.models.hashing import frame_hash
+        from trading_assets.core.content_hash import frame_hash
 
         settings = self.settings
         rules = {

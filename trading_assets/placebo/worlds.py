@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from trading_assets.candles import OHLCV, PRICES, timeframe_delta, timeframe_minutes
-from trading_assets.errors import SettingsError
-from trading_assets.sources.synthetic import EDGE, simulate, stable_rng
+from trading_assets.core.candles import OHLCV, PRICES, timeframe_delta, timeframe_minutes
+from trading_assets.core.errors import SettingsError
+from trading_assets.sources.candles.synthetic import EDGE, simulate, stable_rng
 
 RANDOM_WALK: Final = "random walk"
 PERMUTED: Final = "permuted returns"

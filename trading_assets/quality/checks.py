@@ -11,7 +11,7 @@ import polars as pl
 
 from trading_assets.quality import clocks, gaps, outliers, runs, shape, steps
 from trading_assets.quality.finding import Finding
-from trading_assets.settings.quality import QualitySettings
+from trading_assets.settings.sections.quality import QualitySettings
 
 MARGIN: Final = timedelta(days=2)
 """What is read before and after the months that are judged: neighbours of their first and last candles."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from trading_assets.candles import timeframe_delta
+from trading_assets.core.candles import timeframe_delta
 from trading_assets.quality.finding import NOTHING, Finding
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import TS
+from trading_assets.core.candles import TS
 
 NOTHING: Final = pl.DataFrame(schema={"ts": TS, "what": pl.String})
 """The bad rows of a check that found nothing."""

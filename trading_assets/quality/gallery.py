@@ -15,11 +15,11 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import CANDLE_COLUMNS, PRICES, timeframe_delta
+from trading_assets.core.candles import CANDLE_COLUMNS, PRICES, timeframe_delta
 from trading_assets.quality.checks import CANDLE_CHECKS, Stretch, inspect
 from trading_assets.quality.finding import Finding
 from trading_assets.settings import PROJECT_ROOT
-from trading_assets.settings.quality import QualitySettings
+from trading_assets.settings.sections.quality import QualitySettings
 from trading_assets.store.tables import CANDLE_GAPS
 
 FOLDER: Final = PROJECT_ROOT / "docs" / "images" / "quality"

@@ -8,8 +8,8 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import TS, timeframe_delta
-from trading_assets.missing import UNCHECKED, Span, explain, missing_times
+from trading_assets.core.candles import TS, timeframe_delta
+from trading_assets.core.missing_candles import UNCHECKED, Span, explain, missing_times
 from trading_assets.quality.finding import Finding
 
 EMPTY: Final = "confirmed_empty"

@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import timeframe_delta
+from trading_assets.core.candles import timeframe_delta
 from trading_assets.quality.finding import Finding
 
 NEIGHBOURS: Final = 7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from trading_assets.candles import PRICES, timeframe_delta
+from trading_assets.core.candles import PRICES, timeframe_delta
 from trading_assets.quality.finding import Finding
 
 

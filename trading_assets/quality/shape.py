@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import CANDLE_COLUMNS, CANDLE_KEY, PRICES, timeframe_delta
+from trading_assets.core.candles import CANDLE_COLUMNS, CANDLE_KEY, PRICES, timeframe_delta
 from trading_assets.quality.finding import Finding
 
 LEAST: Final = {**dict.fromkeys(PRICES, "greater than 0"), "volume": "at least 0"}

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.candles import TS, timeframe_delta
+from trading_assets.core.candles import TS, timeframe_delta
 from trading_assets.quality.finding import Finding
 
 type Array = npt.NDArray[np.float64]

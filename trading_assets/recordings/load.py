@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.errors import NodeError
+from trading_assets.core.errors import NodeError
 from trading_assets.recordings.spool import (
     KINDS,
     RECORDER_LOCK,

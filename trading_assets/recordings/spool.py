@@ -23,7 +23,7 @@ from typing import IO, Final
 
 import polars as pl
 
-from trading_assets.errors import NodeError
+from trading_assets.core.errors import NodeError
 from trading_assets.settings import Settings
 from trading_assets.store.tables import BOOK_SNAPSHOTS, PUBLIC_TRADES, RECORDING_GAPS, Table
 

@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trading_assets.errors import ModelError
-from trading_assets.locks import locked
-from trading_assets.models.durable import write_file
+from trading_assets.core.atomic_files import write_file
+from trading_assets.core.errors import ModelError
+from trading_assets.core.locks import locked
 
 MANIFEST: Final = "deployment.json"
 

@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from trading_assets.errors import ModelError
-from trading_assets.locks import locked
-from trading_assets.models.durable import write_file
+from trading_assets.core.atomic_files import write_file
+from trading_assets.core.errors import ModelError
+from trading_assets.core.locks import locked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 import polars as pl
 
-from trading_assets.errors import ModelError
-from trading_assets.locks import locked
+from trading_assets.core.errors import ModelError
+from trading_assets.core.locks import locked
 from trading_assets.models.bundle import Bundle, markets_on_disk
 from trading_assets.registry.mlflow_client import artifacts_beside, explained, is_database, open_client
 from trading_assets.registry.runs import lineage, measured, parameters

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from trading_assets.errors import ModelError
+from trading_assets.core.errors import ModelError
 
 Status = Literal["draft", "approved", "active", "archived", "rejected"]
 

@@ -4,8 +4,12 @@ Nested names join with a double underscore: ``TRADING_STORE__URL``, ``TRADING_GA
 Secrets never stand here: exchange keys are read from the environment where they are used.
 """
 
-from trading_assets.secrets import KEYS_PREFIX
-from trading_assets.settings.data import (
+from trading_assets.core.secrets import KEYS_PREFIX
+from trading_assets.settings.origin import carry
+from trading_assets.settings.paths import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, settings_file
+from trading_assets.settings.reading import load_settings
+from trading_assets.settings.root import LogSettings, MlflowSettings, Settings
+from trading_assets.settings.sections.data import (
     FetchSettings,
     History,
     MarketEvent,
@@ -13,20 +17,23 @@ from trading_assets.settings.data import (
     ScheduleSettings,
     StoreSettings,
 )
-from trading_assets.settings.estimators import (
+from trading_assets.settings.sections.estimators import (
     EstimatorSettings,
     LightGBMSettings,
     LogisticSettings,
     add_estimator_settings,
     estimator_kinds,
 )
-from trading_assets.settings.features import FeatureSettings
-from trading_assets.settings.live import FeedSettings, NodeSettings, RecordSettings, ReplaySettings, RiskSettings
-from trading_assets.settings.origin import carry
-from trading_assets.settings.places import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, settings_file
-from trading_assets.settings.quality import QualitySettings, Severity
-from trading_assets.settings.reading import load_settings
-from trading_assets.settings.research import (
+from trading_assets.settings.sections.features import FeatureSettings
+from trading_assets.settings.sections.live import (
+    FeedSettings,
+    NodeSettings,
+    RecordSettings,
+    ReplaySettings,
+    RiskSettings,
+)
+from trading_assets.settings.sections.quality import QualitySettings, Severity
+from trading_assets.settings.sections.research import (
     BacktestSettings,
     CostSettings,
     GateSettings,
@@ -34,9 +41,8 @@ from trading_assets.settings.research import (
     ModelSettings,
     WalkForwardSettings,
 )
-from trading_assets.settings.root import LogSettings, MlflowSettings, Settings
-from trading_assets.settings.sentiment import SentimentFiles, SentimentHttp, SentimentPlugin
-from trading_assets.settings.sources import CcxtSource, FilesSource, PolygonSource, SampleSource, Source
+from trading_assets.settings.sections.sentiment import SentimentFiles, SentimentHttp, SentimentPlugin
+from trading_assets.settings.sections.sources import CcxtSource, FilesSource, PolygonSource, SampleSource, Source
 
 __all__ = [
     "KEYS_PREFIX",

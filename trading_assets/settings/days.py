@@ -6,8 +6,8 @@ import calendar
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from trading_assets.errors import SettingsError
-from trading_assets.settings.data import History
+from trading_assets.core.errors import SettingsError
+from trading_assets.settings.sections.data import History
 
 MONTH_FORMAT: Final = "%Y-%m"
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from typing import Final
 
-from trading_assets.errors import SettingsError
+from trading_assets.core.errors import SettingsError
 
 _SHOWN: Final = 12
 

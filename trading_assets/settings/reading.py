@@ -13,13 +13,13 @@ import yaml
 from pydantic import ValidationError
 from pydantic_settings import SettingsError as UnreadableVariable
 
-from trading_assets.errors import SettingsError
+from trading_assets.core.errors import SettingsError
 from trading_assets.settings.names import nearest
 from trading_assets.settings.origin import PREFIX, Key, Origin, origins, repeated, variable_origin
-from trading_assets.settings.places import SETTINGS_FILE_VARIABLE, from_root, settings_file
-from trading_assets.settings.research import LabelSettings
+from trading_assets.settings.paths import SETTINGS_FILE_VARIABLE, from_root, settings_file
 from trading_assets.settings.root import Settings
-from trading_assets.settings.section import Misfit
+from trading_assets.settings.sections.research import LabelSettings
+from trading_assets.settings.sections.section import Misfit
 
 
 def load_settings(**overrides: Any) -> Settings:

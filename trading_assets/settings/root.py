@@ -16,18 +16,24 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-from trading_assets.candles import Market, timeframe_minutes
-from trading_assets.errors import SettingsError
-from trading_assets.settings.data import FetchSettings, History, MarketSettings, ScheduleSettings, StoreSettings
-from trading_assets.settings.features import FeatureSettings
-from trading_assets.settings.live import NodeSettings, RecordSettings, ReplaySettings
+from trading_assets.core.candles import Market, timeframe_minutes
+from trading_assets.core.errors import SettingsError
 from trading_assets.settings.names import instead
-from trading_assets.settings.places import settings_file
-from trading_assets.settings.quality import QualitySettings
-from trading_assets.settings.research import BacktestSettings, GateSettings, LabelSettings, ModelSettings
-from trading_assets.settings.section import Misfit, Section
-from trading_assets.settings.sentiment import SentimentSettings
-from trading_assets.settings.sources import CcxtSource, FilesSource, SampleSource, Source
+from trading_assets.settings.paths import settings_file
+from trading_assets.settings.sections.data import (
+    FetchSettings,
+    History,
+    MarketSettings,
+    ScheduleSettings,
+    StoreSettings,
+)
+from trading_assets.settings.sections.features import FeatureSettings
+from trading_assets.settings.sections.live import NodeSettings, RecordSettings, ReplaySettings
+from trading_assets.settings.sections.quality import QualitySettings
+from trading_assets.settings.sections.research import BacktestSettings, GateSettings, LabelSettings, ModelSettings
+from trading_assets.settings.sections.section import Misfit, Section
+from trading_assets.settings.sections.sentiment import SentimentSettings
+from trading_assets.settings.sections.sources import CcxtSource, FilesSource, SampleSource, Source
 
 
 class MlflowSettings(Section):

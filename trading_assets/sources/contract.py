@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol, runtime_checkable
 
 import polars as pl
 
-from trading_assets.candles import TS
+from trading_assets.core.candles import TS
 
 RAW_COLUMNS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "ts": TS,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from trading_assets.candles import EPOCH, timeframe_delta
-from trading_assets.errors import SettingsError
+from trading_assets.core.candles import EPOCH, timeframe_delta
+from trading_assets.core.errors import SettingsError
 
 
 def check_window(market: str, start: datetime, end: datetime) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from trading_assets.errors import SqlModelError
+from trading_assets.core.errors import SqlModelError
 from trading_assets.sql.kinds import KINDS, Kind
 from trading_assets.sql.lined_yaml import Lined, line_of, read_yaml
 from trading_assets.sql.model import Expectation, SqlModel

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from trading_assets.errors import SqlModelError
+from trading_assets.core.errors import SqlModelError
 
 
 class Lined(dict[Any, Any]):

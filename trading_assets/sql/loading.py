@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Final
 
-from trading_assets.errors import SqlModelError
+from trading_assets.core.errors import SqlModelError
 from trading_assets.sql.expectations import read_expectations
 from trading_assets.sql.lineage import column_lineage
 from trading_assets.sql.model import SqlModel

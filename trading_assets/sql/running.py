@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from trading_assets.candles import timeframe_minutes
-from trading_assets.errors import SqlModelError, StoreError
+from trading_assets.core.candles import timeframe_minutes
+from trading_assets.core.errors import SqlModelError, StoreError
 from trading_assets.sql.model import SqlModel
 from trading_assets.sql.statement import listed
 from trading_assets.store import Store

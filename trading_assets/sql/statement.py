@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trading_assets.errors import SqlModelError
+from trading_assets.core.errors import SqlModelError
 from trading_assets.store import TABLES
 
 if TYPE_CHECKING:

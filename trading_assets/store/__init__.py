@@ -16,10 +16,10 @@ def open_store(url: str, *, lock_timeout_s: float = 60.0) -> Store:
         If the URL names no known engine.
     """
     if url.partition("://")[0] in {"postgresql", "postgres"}:
-        from trading_assets.store.postgres import PostgresStore
+        from trading_assets.store.postgres.store import PostgresStore
 
         return PostgresStore.from_url(url, lock_timeout_s=lock_timeout_s)
-    from trading_assets.store.duckdb import DuckDBStore
+    from trading_assets.store.duckdb.store import DuckDBStore
 
     return DuckDBStore.from_url(url, lock_timeout_s=lock_timeout_s)
 

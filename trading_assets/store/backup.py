@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from trading_assets.errors import StoreError
+from trading_assets.core.content_hash import frame_hash
+from trading_assets.core.errors import StoreError
 from trading_assets.store.contract import Store
-from trading_assets.store.hashing import frame_hash
 from trading_assets.store.migration import LAYOUT
 from trading_assets.store.tables import TABLES, Table
 from trading_assets.store.transfer import Portion, StoreAsPlace, canonical

@@ -10,7 +10,7 @@ from typing import Self
 
 import polars as pl
 
-from trading_assets.errors import InvalidFrame, StoreError
+from trading_assets.core.errors import InvalidFrame, StoreError
 from trading_assets.store.tables import Schema, Table
 
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import TS
-from trading_assets.errors import StoreError
+from trading_assets.core.candles import TS
+from trading_assets.core.errors import StoreError
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, MODEL_VERSIONS, TABLES, TRADES, TRIAL_RETURNS, Table
 

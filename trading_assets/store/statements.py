@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from trading_assets.errors import StoreError
+from trading_assets.core.errors import StoreError
 from trading_assets.store.tables import Table
 
 

@@ -10,9 +10,9 @@ from typing import Final, Protocol
 
 import polars as pl
 
-from trading_assets.errors import StoreError
+from trading_assets.core.content_hash import frame_hash
+from trading_assets.core.errors import StoreError
 from trading_assets.store.contract import Store
-from trading_assets.store.hashing import frame_hash
 from trading_assets.store.migration import backtests_get_their_version, migrate
 from trading_assets.store.statements import listed, quoted
 from trading_assets.store.tables import Table

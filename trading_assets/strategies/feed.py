@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Final, Protocol
 
-from trading_assets.candles import timeframe_delta
+from trading_assets.core.candles import timeframe_delta
 from trading_assets.settings import FeedSettings
 from trading_assets.strategies.signals import ClosedBar
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from trading_assets.candles import Market, timeframe_delta, timeframe_minutes
-from trading_assets.errors import SettingsError
+from trading_assets.core.candles import Market, timeframe_delta, timeframe_minutes
+from trading_assets.core.errors import SettingsError
 
 _PERPETUAL: Final = {
     "binance": "{base}{quote}-PERP.BINANCE",

@@ -12,18 +12,18 @@ from typing import Any, Final
 from nautilus_trader.model import Bar, BarType, InstrumentId, StrategyId
 from nautilus_trader.trading import Strategy, StrategyConfig
 
-from trading_assets.candles import timeframe_delta
-from trading_assets.errors import NodeError
-from trading_assets.strategies import brackets
-from trading_assets.strategies.admission import EntryAdmission
-from trading_assets.strategies.cash import SpotCash
-from trading_assets.strategies.events import signal_row
+from trading_assets.core.candles import timeframe_delta
+from trading_assets.core.errors import NodeError
+from trading_assets.strategies.circuit_breaker import guarded
 from trading_assets.strategies.feed import FeedQuarantine
-from trading_assets.strategies.guard import guarded
 from trading_assets.strategies.instruments import bar_type, close_time, event_time, exact, instrument_id
-from trading_assets.strategies.keeper import TradeKeeper
-from trading_assets.strategies.plans import ExitReason, TradePlan
-from trading_assets.strategies.risk import RiskGate
+from trading_assets.strategies.orders import exit_orders
+from trading_assets.strategies.orders.bracket_orders import BracketOrders
+from trading_assets.strategies.orders.journal_rows import signal_row
+from trading_assets.strategies.orders.plans import ExitReason, TradePlan
+from trading_assets.strategies.risk.admission import EntryAdmission
+from trading_assets.strategies.risk.cash import SpotCash
+from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import ClosedBar, Journal, Signal, SignalSource
 
 _LOG: Final = logging.getLogger(__name__)
@@ -95,9 +95,9 @@ class ModelStrategy(Strategy):
     plans
         The newest journalled plan of each market (``TradePlan.from_json(row["plan"])``): the strategy goes on with
         the position, stop, target and expiry that it names. Closed plans are ignored.
-    blocked
+    entry_veto
         Asked with the signal before each entry; a text refuses it (kill switch, a bar that came late).
-    beside
+    leader_of
         Market -> the other market whose bar of the same close its decision reads, or None. Such a decision waits for
         that bar, until a bar of any market that ends later shows that it does not come.
     feed
@@ -125,8 +125,8 @@ class ModelStrategy(Strategy):
         gate: RiskGate,
         *,
         plans: Iterable[TradePlan] = (),
-        blocked: Callable[[Signal], str | None] | None = None,
-        beside: Callable[[str], str | None] | None = None,
+        entry_veto: Callable[[Signal], str | None] | None = None,
+        leader_of: Callable[[str], str | None] | None = None,
         feed: FeedQuarantine | None = None,
     ) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class ModelStrategy(Strategy):
         self._settings = settings
         self._signals = signals
         self._journal = journal
-        self._beside = beside or (lambda _: None)
+        self._leader_of = leader_of or (lambda _: None)
         self._feed = feed
         self._instruments = {m: InstrumentId.from_str(instrument_id(m, settings.venue)) for m in settings.markets}
         self._bar_length = timeframe_delta(settings.decision_timeframe)
@@ -149,13 +149,13 @@ class ModelStrategy(Strategy):
         self._decided: dict[str, datetime] = {}
         self._early: list[ClosedBar] = []
         self._gathering = False
-        self._trades = TradeKeeper(self, self._instruments, journal, gate, plans)
+        self._trades = BracketOrders(self, self._instruments, journal, gate, plans)
         self._admission = EntryAdmission(
             self,
             self._instruments,
             gate,
             SpotCash(self._trades, settings.taker_fee_bps),
-            blocked,
+            entry_veto,
             position_share=settings.position_share,
             max_volume_share=settings.max_volume_share,
         )
@@ -247,7 +247,7 @@ class ModelStrategy(Strategy):
 
     def _on_execution_bar(self, market: str, now: datetime, price: float) -> None:
         self._executed[market] = now
-        self._trades.mind(market, price, deciding=False)
+        self._trades.manage(market, price, deciding=False)
 
     # -- deciding -------------------------------------------------------------------------------------------------
 
@@ -290,8 +290,8 @@ class ModelStrategy(Strategy):
         finer = self._settings.await_execution_bar and self._execution_bars
         if finer and self._executed.get(closed.market, first) < closed.known_at:
             return True
-        beside = self._beside(closed.market)
-        if beside is None or self._decided.get(beside, first) >= closed.known_at:
+        leader = self._leader_of(closed.market)
+        if leader is None or self._decided.get(leader, first) >= closed.known_at:
             return False
         return self._trades.now is None or self._trades.now <= closed.known_at
 
@@ -299,7 +299,7 @@ class ModelStrategy(Strategy):
         """One pass: ask for all signals at once, journal all decisions as one, then send the entries."""
         close_at = self._settings.close_at
         for closed in bars:
-            self._trades.mind(closed.market, closed.close)
+            self._trades.manage(closed.market, closed.close)
             if close_at is not None and closed.known_at >= close_at and not self._trades.closing:
                 self.flatten("end")
         decided: list[tuple[Signal, str, str]] = []
@@ -338,7 +338,7 @@ class ModelStrategy(Strategy):
 
     def _entry(self, signal: Signal, quantity: Any) -> tuple[TradePlan, Any]:
         instrument = self._instruments[signal.market]
-        order = brackets.market_entry(self.order_factory, instrument, signal.side, signal.signal_id, quantity)
+        order = exit_orders.market_entry(self.order_factory, instrument, signal.side, signal.signal_id, quantity)
         order_id, length = order.client_order_id.value, self._bar_length
         return TradePlan.of(signal, bar_length=length, quantity=quantity.as_double(), entry_order_id=order_id), order
 

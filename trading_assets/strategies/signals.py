@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from trading_assets.core.sides import Side
 from trading_assets.settings import LabelSettings
-from trading_assets.sides import Side
-from trading_assets.strategies.entry import EntryRule
+from trading_assets.strategies.entry_rule import EntryRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.validation.performance import finite, max_drawdown, profit_factor, sharpe, win_rate
 
 MIN_OBSERVATIONS: Final = 10

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from trading_assets.errors import InvalidFrame, SettingsError
+from trading_assets.core.errors import InvalidFrame, SettingsError
 
 Spacing = Literal["count", "width"]
 """Bins that hold equally many predictions, or that are equally wide on [0, 1]."""

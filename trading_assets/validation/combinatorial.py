@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.errors import InvalidFrame, ModelError, SettingsError
+from trading_assets.core.errors import InvalidFrame, ModelError, SettingsError
 from trading_assets.validation.splitter import TimeSplitter
 from trading_assets.validation.times import Rows, check_times, days, micros
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trading_assets.errors import InvalidFrame
+from trading_assets.core.errors import InvalidFrame
 
 DAYS_PER_YEAR: Final = 365
 """Crypto markets never close."""

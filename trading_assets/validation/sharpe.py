@@ -21,7 +21,7 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from trading_assets.errors import InvalidFrame
+from trading_assets.core.errors import InvalidFrame
 from trading_assets.validation.performance import FLAT, finite
 
 EULER_GAMMA: Final = 0.5772156649015329

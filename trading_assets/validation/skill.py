@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.candles import TS
-from trading_assets.errors import InvalidFrame
+from trading_assets.core.candles import TS
+from trading_assets.core.errors import InvalidFrame
 from trading_assets.validation.bootstrap import MIN_OBSERVATIONS, Interval
 from trading_assets.validation.long_run import long_run_error, student_quantile
 from trading_assets.validation.performance import FLAT, finite

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.candles import TS
-from trading_assets.errors import InvalidFrame
+from trading_assets.core.candles import TS
+from trading_assets.core.errors import InvalidFrame
 
 COLUMNS = ("known_at", "label_end")
 

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.errors import ModelError
+from trading_assets.core.errors import ModelError
 from trading_assets.settings import WalkForwardSettings
 from trading_assets.validation.times import Rows, check_times, days, numpy_time
 

@@ -22,7 +22,7 @@ import yaml
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from trading_assets.errors import SettingsError
+from trading_assets.core.errors import SettingsError
 from trading_live.replay.server import AHEAD_MS
 
 Kind = Literal[

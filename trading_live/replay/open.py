@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from trading_assets.errors import MissingCandles, SettingsError
+from trading_assets.core.errors import MissingCandles, SettingsError
 from trading_assets.settings import Settings
 from trading_assets.settings.names import instead
 from trading_assets.store import configured_store
 from trading_assets.store.tables import CANDLES
-from trading_live.interrupts import ends_quietly
+from trading_live.operations.interrupts import ends_quietly
 from trading_live.replay.faults import Faults
 from trading_live.replay.player import Progress
 from trading_live.replay.server import ReplayServer

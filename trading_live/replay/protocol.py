@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
-from trading_assets.candles import Market
-from trading_assets.precision import MAX_PRICE, MAX_QUANTITY, fixed, step
+from trading_assets.core.candles import Market
+from trading_assets.core.precision import MAX_PRICE, MAX_QUANTITY, fixed, step
 from trading_live.replay.streams import snapshot
 from trading_live.replay.tape import Instrument, Tape
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from trading_assets.errors import NodeError
+from trading_assets.core.errors import NodeError
 from trading_live.replay.clients import Clients
 from trading_live.replay.pace import HEARD
 from trading_live.replay.player import Player, Progress

@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from trading_assets.candles import DECISION_TIMEFRAME, EPOCH, OHLCV, timeframe_delta, timeframe_minutes
-from trading_assets.errors import InvalidFrame, MissingCandles
-from trading_assets.precision import check_volumes, fixed, price_decimals, step, volume_decimals
+from trading_assets.core.candles import DECISION_TIMEFRAME, EPOCH, OHLCV, timeframe_delta, timeframe_minutes
+from trading_assets.core.errors import InvalidFrame, MissingCandles
+from trading_assets.core.precision import check_volumes, fixed, price_decimals, step, volume_decimals
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES, FUNDING_RATES

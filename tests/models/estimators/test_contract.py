@@ -18,14 +18,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.errors import BundleError, ModelError
+from trading_assets.core.errors import BundleError, ModelError
+from trading_assets.core.sides import Side
 from trading_assets.models import Bundle, Classifier, Dataset, TrainedModel, join, load, train, write
 from trading_assets.models.estimators import Array, Estimator, Fitted, registered
 from trading_assets.models.estimators.contract import FILE_NAME
 from trading_assets.models.scores import score
 from trading_assets.models.trial import Trial
 from trading_assets.settings import LabelSettings, ModelSettings, WalkForwardSettings
-from trading_assets.sides import Side
 
 KINDS = sorted(registered())
 NAMES = tuple(f"f{number}" for number in range(6))

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from trading_assets.errors import TradingError
+from trading_assets.core.errors import TradingError
 from trading_assets.models.estimators.contract import Estimator
 from trading_assets.models.estimators.registry import estimator_of, registered
 from trading_assets.settings import EstimatorSettings

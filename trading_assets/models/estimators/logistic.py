@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trading_assets.errors import ModelError
+from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
 from trading_assets.models.estimators.registry import register
 from trading_assets.settings import LogisticSettings

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from trading_assets.errors import ModelError, SettingsError
+from trading_assets.core.errors import ModelError, SettingsError
 from trading_assets.models.estimators.contract import Estimator
 from trading_assets.settings import add_estimator_settings
 

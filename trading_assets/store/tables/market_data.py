@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import CANDLE_COLUMNS, OHLCV, TS
+from trading_assets.core.candles import CANDLE_COLUMNS, OHLCV, TS
 from trading_assets.store.tables.table import Schema, Table
 
 _BAR: Schema = {

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.candles import TS
+from trading_assets.core.candles import TS
 from trading_assets.store.tables.table import Table
 
 GAPS: Final = Table(

@@ -1,0 +1,66 @@
+"""Many markets' newest features in one call are to the bit what each market's bars give alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trading_assets import features
+from trading_assets.core.errors import InvalidFrame
+
+BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+EXTRA = 40
+
+
+def bars(market: int, rows: int) -> pl.DataFrame:
+    """A market at a scale of its own, with missing bars, still minutes and bars without volume."""
+    rng = np.random.default_rng(market)
+    opened = np.sort(rng.choice(rows + rows // 10, rows, replace=False))
+    ts = [BEGIN + int(number) * QUARTER for number in opened]
+    move = rng.normal(0, 3e-3, rows) * (rng.random(rows) < 0.9)
+    close = np.exp(np.cumsum(move)) * 10.0 ** rng.integers(-8, 6)
+    before = np.concatenate(([close[0]], close[:-1]))
+    spread = 1 + np.abs(rng.normal(0, 1e-3, rows))
+    return pl.DataFrame(
+        {
+            "market": [f"sample:M{market}/USDT"] * rows,
+            "ts": pl.Series(ts, dtype=pl.Datetime("us", "UTC")),
+            "known_at": pl.Series([one + QUARTER for one in ts], dtype=pl.Datetime("us", "UTC")),
+            "open": before,
+            "high": np.maximum(before, close) * spread,
+            "low": np.minimum(before, close) / spread,
+            "close": close,
+            "volume": rng.gamma(2.0, 400.0, rows) * (rng.random(rows) < 0.97),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def held() -> list[pl.DataFrame]:
+    return [bars(market, features.LOOKBACK_BARS + EXTRA * (market % 2)) for market in range(12)]
+
+
+def alone(frames: list[pl.DataFrame], companions: list[dict[str, pl.DataFrame]]) -> pl.DataFrame:
+    return pl.concat(features.compute(frame, others).tail(1) for frame, others in zip(frames, companions, strict=True))
+
+
+def test_together_they_are_to_the_bit_what_each_is_alone(held: list[pl.DataFrame]) -> None:
+    none: list[dict[str, pl.DataFrame]] = [{}] * len(held)
+    assert features.compute_newest(held).equals(alone(held, none))
+    assert features.compute_newest(held[:1]).equals(alone(held[:1], none[:1]))
+
+
+@pytest.mark.parametrize("led", [range(12), range(5)])
+def test_with_a_leader_of_all_or_of_some_too(held: list[pl.DataFrame], led: range) -> None:
+    leader = held[0].select("known_at", "close")
+    companions = [{"leader": leader} if market in led else {} for market in range(len(held))]
+    assert features.compute_newest(held, companions).equals(alone(held, companions))
+
+
+def test_too_few_bars_are_refused_by_name(held: list[pl.DataFrame]) -> None:
+    with pytest.raises(InvalidFrame, match=r"sample:M1/USDT: 100 bars, the look-back is"):
+        features.compute_newest([held[0], held[1].tail(100)])

@@ -1,0 +1,55 @@
+"""Where TA-Lib defines an indicator, our value is its value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import talib
+
+from tests.features.talib_peer import TOLERANCE, WARM_UP, deviations
+from trading_assets.features import compute, registry
+from trading_assets.features.proofs.proving import RARITIES, made_up_jumps, made_up_rarity
+
+PATTERNS = {name: feature for name, feature in registry().items() if feature.group == "patterns"}
+
+
+def _above(found: dict[str, tuple[str, float]]) -> dict[str, tuple[str, float]]:
+    return {name: one for name, one in found.items() if not one[1] <= TOLERANCE}
+
+
+@pytest.mark.parametrize(("seed", "tick"), [(1, 0.01), (2, 0.01), (4, 0.05)])
+def test_values_equal_talib_on_random_walks_also_with_many_equal_prices(make_bars, seed, tick):
+    assert _above(deviations(make_bars(12_000, seed=seed, tick=tick))) == {}
+
+
+def test_values_equal_talib_on_recorded_candles(real_bars):
+    for name, candles in real_bars.items():
+        assert _above(deviations(candles, warm_up=min(WARM_UP, candles.height - 1_000))) == {}, name
+
+
+def test_every_feature_that_names_talib_is_compared_with_it(make_bars):
+    compared = set(deviations(make_bars(6_000)))
+    named = {name for name, feature in registry().items() if "TA-Lib" in feature.source}
+    slow_or_on_other_bars = {"ema_200_distance", "ema_200_slope"} | {name for name in named if name.startswith("h")}
+    assert named - compared <= slow_or_on_other_bars | {"linear_r2_48"}
+
+
+def test_patterns_equal_talib_on_candles_full_of_them():
+    bars = made_up_jumps(60_000)
+    candles = [bars[name].to_numpy() for name in ("open", "high", "low", "close")]
+    ours, seen = compute(bars), set()
+    for name, feature in PATTERNS.items():
+        theirs = getattr(talib, feature.source.split()[1])(*candles)[-ours.height :] / 100
+        assert np.array_equal(ours[name], theirs), name
+        seen |= {name} if theirs.any() else set()
+    assert len(PATTERNS) == 61
+    assert len(seen) >= 55
+
+
+@pytest.mark.parametrize("name", RARITIES)
+def test_rare_patterns_are_seen_as_talib_sees_them(name):
+    bars = made_up_rarity(name)
+    candles = [bars[column].to_numpy() for column in ("open", "high", "low", "close")]
+    theirs = getattr(talib, PATTERNS[name].source.split()[1])(*candles)[-1] / 100
+    assert theirs != 0
+    assert compute(bars)[name][-1] == theirs

@@ -1,0 +1,165 @@
+"""One working day of a node: it trades, swaps the model, refuses a broken one, loses the venue, is killed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.live.conftest import MARKET, START, MakeBundle, put_live
+from tests.live.desk import Desk, desk, finish, wait_for
+from trading_assets import features
+from trading_assets.core.errors import NodeError
+from trading_assets.journal import JOURNAL_FILE, load_journal
+from trading_assets.store import open_store
+from trading_assets.strategies.orders.plans import TradePlan
+from trading_live.node.node import run_node
+from trading_live.operations import kill_switch
+from trading_live.operations.status import NodeStatus
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory, live_store_file: Path, make_bundle: MakeBundle) -> Iterator[Desk]:
+    with desk(tmp_path_factory.mktemp("day"), live_store_file, speed=1800, hours=40) as one:
+        live(one, make_bundle)
+        yield one
+
+
+def live(one: Desk, make_bundle: MakeBundle) -> None:
+    bundles = one.settings.bundles_dir
+    first, second = make_bundle(bundles), make_bundle(bundles, threshold=0.01)
+    broken = make_bundle(bundles, threshold=0.02)
+    (broken.folder / "long" / "model.txt").write_text((broken.folder / "long" / "model.txt").read_text() + "\n")
+    put_live(one.settings, first)
+    process = one.start()
+    try:
+        wait_for(lambda: one.signals().height >= 6, while_alive=process)
+        one.notes["trading"] = one.status()
+        with pytest.raises(NodeError) as error:
+            run_node(one.settings)
+        one.notes["second node"] = str(error.value)
+
+        begun = time.monotonic()
+        put_live(one.settings, second, version=2)
+        wait_for(lambda: any("v2" in detail for detail in one.told("model deployed")), while_alive=process)
+        one.notes["swap seconds"] = time.monotonic() - begun
+        wait_for(lambda: (one.signals()["model_version"] == 2).sum() >= 2, while_alive=process)
+
+        put_live(one.settings, broken, version=3)
+        wait_for(lambda: one.told("model refused"), while_alive=process)
+
+        one.server.begin_outage()
+        gone = one.server.now
+        wait_for(lambda: one.server.now > gone + timedelta(hours=1))
+        one.server.end_outage()
+        one.notes["outage"] = gone
+        wait_for(lambda: one.told("bars recovered"), while_alive=process)
+        back = one.signals().height
+        wait_for(lambda: one.signals().height >= back + 3 and one.status().positions, while_alive=process)
+
+        kill_switch.engage(one.settings.live_dir, "the test says so")
+        begun = time.monotonic()
+        one.notes["kill"] = finish(process)
+        one.notes["kill seconds"] = time.monotonic() - begun
+        one.notes["start while killed"] = finish(one.start())
+    finally:
+        process.kill()
+
+
+def test_every_decision_is_what_the_model_says_of_the_stored_bars(
+    day: Desk, decision_bars: pl.DataFrame, make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    signals = day.signals()
+    rows = features.compute(decision_bars)
+    for version, threshold in ((1, 0.0), (2, 0.01)):
+        mine = signals.filter(pl.col("model_version") == version).select("bar_ts", "probability", "bundle_hash")
+        bundle = make_bundle(tmp_path, threshold=threshold)
+        expected = rows.join(mine, left_on="ts", right_on="bar_ts").sort("ts")
+        assert mine.height == expected.height >= 2
+        assert mine["bundle_hash"].unique().to_list() == [bundle.bundle_hash]
+        assert expected["probability"].to_list() == bundle.predict(expected).to_list()
+    assert signals["bar_ts"].is_unique().all()
+
+
+def test_orders_fills_and_positions_of_the_journal_fit_together(day: Desk) -> None:
+    events = day.journal()
+    fills, positions, orders = events["fills"], events["positions"], events["orders"]
+    assert fills.select("order_id", "trade_id").is_unique().all()
+    assert set(fills["order_id"]) <= set(orders["order_id"])
+    assert set(fills["signal_id"]) <= set(events["signals"]["signal_id"])
+    assert {"entry", "stop_loss", "take_profit"} <= set(orders["purpose"])
+    signed = pl.when(pl.col("side") == "buy").then(pl.col("quantity")).otherwise(-pl.col("quantity"))
+    assert fills.select(signed.sum()).item() == pytest.approx(0, abs=1e-9)
+    flows = fills.select((-signed * pl.col("price") - pl.col("fee")).sum()).item()
+    assert positions.filter(pl.col("event") == "closed")["realized_pnl"].sum() == pytest.approx(flows, abs=1e-4)
+    assert fills.height == positions.height
+    assert events["signals"]["ts"].to_list() == [ts + timedelta(minutes=15) for ts in events["signals"]["bar_ts"]]
+
+
+def test_the_status_shows_what_a_running_node_does(day: Desk) -> None:
+    status: NodeStatus = day.notes["trading"]
+    beat = status.heartbeat
+    assert status.running
+    assert status.responsive
+    assert beat is not None
+    assert (beat.state, beat.venue, beat.environment) == ("trading", "binance", "replay")
+    assert [(model.model, model.version) for model in beat.models] == [("syna", 1)]
+    assert beat.last_bars[MARKET] > START
+    assert beat.waiting == {}
+    assert status.journal_events > 10
+    assert day.status().running is False
+
+
+def test_a_second_node_on_the_same_folder_is_refused(day: Desk) -> None:
+    assert "a node is running here already (process " in day.notes["second node"]
+
+
+def test_a_new_deployment_is_in_use_within_five_seconds(day: Desk) -> None:
+    assert day.notes["swap seconds"] < 5
+
+
+def test_a_broken_bundle_is_refused_and_the_old_model_trades_on(day: Desk) -> None:
+    (refusal,) = day.told("model refused")
+    assert "syna v3" in refusal
+    assert "SHA-256 differs" in refusal
+    assert "keeping syna v2" in refusal
+    assert set(day.signals()["model_version"]) == {1, 2}
+
+
+def test_bars_missed_in_an_outage_are_fetched_before_trading_on(day: Desk) -> None:
+    assert day.told("bars missing")
+    missing = int(day.told("bars recovered")[0].split(": ")[1].split(" of ")[0])
+    assert missing >= 3
+    later = day.signals().filter(pl.col("bar_ts") > day.notes["outage"] + timedelta(hours=1))
+    assert later.height >= 3
+
+
+def test_the_kill_switch_closes_positions_and_ends_the_node(day: Desk) -> None:
+    code, output = day.notes["kill"]
+    assert code == 0, output
+    assert day.notes["kill seconds"] < 8
+    assert day.told("kill") == ["the test says so"]
+    assert day.told("flat")
+    assert day.status().positions == ()
+    plan = TradePlan.from_json(day.journal()["plans"]["plan"][-1])
+    assert (plan.stage, plan.exit_reason) == ("closed", "kill")
+
+
+def test_a_killed_node_does_not_start_until_the_switch_is_reset(day: Desk) -> None:
+    code, output = day.notes["start while killed"]
+    assert code == 2
+    assert "the kill switch is on since" in output
+    assert "trading kill --reset" in output
+    assert "Traceback" not in output
+
+
+def test_the_journal_goes_into_the_store_once(day: Desk, tmp_path: Path) -> None:
+    store = open_store(f"duckdb:///{tmp_path / 'market.duckdb'}")
+    path = day.settings.live_dir / JOURNAL_FILE
+    counts = load_journal(store, path)
+    assert counts["signals"] == day.signals().height
+    assert sum(load_journal(store, path).values()) == 0

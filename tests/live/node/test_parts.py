@@ -1,0 +1,413 @@
+"""The node's parts: kill switch, lock and heartbeat, deployed models, history and gaps, venues, status."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nautilus_trader.common import Environment, LoggerConfig
+from nautilus_trader.live import LiveNode
+from nautilus_trader.model import TraderId
+
+from tests.live.conftest import MARKET, MakeBundle, put_live, rewrite_model
+from trading_assets import features
+from trading_assets.core.candles import DECISION_BAR
+from trading_assets.core.errors import NodeError, SettingsError
+from trading_assets.journal import JOURNAL_FILE, BufferedJournal, Journal, read_session
+from trading_assets.registry.deployment import MANIFEST, undeploy
+from trading_assets.settings import BacktestSettings, NodeSettings, Settings
+from trading_assets.strategies.signals import ClosedBar
+from trading_live.node.deployed_models import DeployedModels
+from trading_live.node.market_time import MarketJournal
+from trading_live.node.node import too_late
+from trading_live.node.signals import BarHistory, LiveSignals
+from trading_live.operations import kill_switch
+from trading_live.operations.heartbeat import Heartbeat, NodeLock, is_running, read_heartbeat
+from trading_live.operations.status import read_status
+from trading_live.venues.adapters import data_client, execution_client
+
+NOW = datetime(2025, 5, 1, tzinfo=UTC)
+
+
+# -- kill switch -------------------------------------------------------------------------------------------------------
+
+
+def test_the_kill_switch_stays_on_until_it_is_reset(tmp_path: Path) -> None:
+    assert kill_switch.engaged(tmp_path) is None
+    kill_switch.require_off(tmp_path)
+    kill_switch.engage(tmp_path, "too hot")
+    switch = kill_switch.engaged(tmp_path)
+    assert switch is not None
+    assert switch.reason == "too hot"
+    with pytest.raises(NodeError, match=r"too hot.*trading kill --reset"):
+        kill_switch.require_off(tmp_path)
+    assert kill_switch.reset(tmp_path)
+    assert not kill_switch.reset(tmp_path)
+    kill_switch.require_off(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"at": 3}', b"\xff\xfe"])
+def test_a_kill_file_that_cannot_be_understood_is_on(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / kill_switch.KILL_FILE).write_bytes(content)
+    assert kill_switch.engaged(tmp_path) is not None
+
+
+# -- late bars ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_bar_that_was_held_up_is_not_entered_on() -> None:
+    limit = NodeSettings(max_decision_delay_s=30)
+    assert too_late(NOW, NOW + timedelta(seconds=30), limit) is None
+    assert too_late(NOW, NOW - timedelta(seconds=1), limit) is None
+    assert too_late(NOW, NOW + timedelta(minutes=10), limit) == "the bar came 600 s late by this clock, limit 30 s"
+
+
+# -- one node per folder -----------------------------------------------------------------------------------------------
+
+
+def beat(**changes: object) -> Heartbeat:
+    fields = {"pid": 42, "state": "trading", "node": "n", "venue": "binance", "environment": "replay", "mode": "paper"}
+    return Heartbeat.model_validate(fields | {"started_at": NOW, "beat_at": datetime.now(UTC)} | changes)
+
+
+def test_only_one_node_runs_on_a_folder_and_a_dead_one_frees_it(tmp_path: Path) -> None:
+    first, second = NodeLock(tmp_path), NodeLock(tmp_path)
+    assert not is_running(tmp_path)
+    first.acquire()
+    first.beat(beat())
+    assert is_running(tmp_path)
+    with pytest.raises(NodeError, match=r"process 42.*another data folder"):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
+    code = (
+        f"from pathlib import Path; from trading_live.operations.heartbeat import NodeLock; "
+        f"p = NodeLock(Path({str(tmp_path)!r}))"
+    )
+    subprocess.run([sys.executable, "-c", f"{code}; p.acquire(); import os; os.kill(os.getpid(), 9)"], check=False)
+    assert not is_running(tmp_path)
+
+
+def test_on_a_full_disk_a_lock_is_taken_and_freed_without_an_error(tmp_path: Path) -> None:
+    code = f"""
+import resource
+from pathlib import Path
+from trading_live.operations.heartbeat import NodeLock, is_running
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+presence = NodeLock(Path({str(tmp_path)!r}))
+presence.acquire()
+assert is_running(Path({str(tmp_path)!r}))
+presence.release()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not is_running(tmp_path)
+
+
+def test_a_torn_heartbeat_is_none(tmp_path: Path) -> None:
+    (tmp_path / "node.json").write_text('{"pid": 1')
+    assert read_heartbeat(tmp_path) is None
+
+
+# -- deployed models ---------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_bundle_is_told_once_and_taken_when_it_is_mended(settings: Settings, make_bundle: MakeBundle) -> None:
+    told: list[tuple[str, str]] = []
+    shelf = DeployedModels(settings, lambda event, detail: told.append((event, detail)))
+    assert not shelf.refresh()
+    first, second = make_bundle(settings.bundles_dir), make_bundle(settings.bundles_dir, threshold=0.3)
+    put_live(settings, first)
+    assert shelf.refresh()
+    assert not shelf.refresh()
+    model = second.folder / "long" / "model.txt"
+    intact = model.read_bytes()
+    model.write_bytes(intact[:-1])
+    put_live(settings, second, version=2)
+    assert not shelf.refresh()
+    assert not shelf.refresh()
+    in_use = shelf.of(MARKET)
+    assert in_use is not None
+    assert in_use.bundle.bundle_hash == first.bundle_hash
+    assert "keeping syna v1" in shelf.refusals["syna"]
+    model.write_bytes(intact)
+    assert shelf.refresh()
+    assert shelf.of(MARKET).deployed.version == 2  # type: ignore[union-attr]
+    assert [event for event, _ in told] == ["model deployed", "model refused", "model deployed"]
+
+
+def test_a_broken_manifest_changes_nothing_and_a_withdrawn_model_stops(
+    settings: Settings, make_bundle: MakeBundle
+) -> None:
+    told: list[str] = []
+    shelf = DeployedModels(settings, lambda event, _: told.append(event))
+    put_live(settings, make_bundle(settings.bundles_dir))
+    shelf.refresh()
+    manifest = settings.live_dir / MANIFEST
+    intact = manifest.read_bytes()
+    manifest.write_bytes(b"{")
+    assert not shelf.refresh()
+    assert not shelf.refresh()
+    assert shelf.of(MARKET) is not None
+    manifest.write_bytes(intact)
+    undeploy(settings.live_dir, "syna")
+    assert shelf.refresh()
+    assert shelf.of(MARKET) is None
+    assert told == ["model deployed", "manifest refused", "model withdrawn"]
+
+
+def test_a_bundle_of_other_features_is_refused(
+    settings: Settings, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_live(settings, make_bundle(settings.bundles_dir))
+    monkeypatch.setattr(features, "fingerprint", lambda: "other")
+    shelf = DeployedModels(settings, lambda *_: None)
+    assert not shelf.refresh()
+    assert "but this code computes other" in shelf.refusals["syna"]
+
+
+def test_a_model_that_would_end_the_node_is_refused_and_the_one_in_use_stays(
+    settings: Settings, make_bundle: MakeBundle
+) -> None:
+    told: list[str] = []
+    shelf = DeployedModels(settings, lambda event, _: told.append(event))
+    put_live(settings, make_bundle(settings.bundles_dir))
+    shelf.refresh()
+    malformed = rewrite_model(
+        make_bundle(settings.bundles_dir, threshold=0.7), lambda text: re.sub(r"tree_sizes=\d+", "tree_sizes=5", text)
+    )
+    put_live(settings, malformed, version=2)
+    while not shelf.refusals:
+        assert not shelf.refresh(wait=False)
+    assert not shelf.refresh()
+    assert "ends the process that loads it (signal 6)" in shelf.refusals["syna"]
+    assert shelf.of(MARKET).deployed.version == 1  # type: ignore[union-attr]
+    assert told == ["model deployed", "model refused"]
+
+
+def test_a_model_of_a_market_that_is_not_listened_to_is_refused(settings: Settings, make_bundle: MakeBundle) -> None:
+    shelf = DeployedModels(settings, lambda *_: None)
+    shelf.listen_to(["sample:NOISE/USDT:USDT"])
+    put_live(settings, make_bundle(settings.bundles_dir))
+    assert not shelf.refresh()
+    assert shelf.models == ()
+    assert f"it trades {MARKET}, which this node does not listen to; start the node again" in shelf.refusals["syna"]
+
+
+# -- history and gaps --------------------------------------------------------------------------------------------------
+
+
+def closed(number: int, market: str = MARKET) -> ClosedBar:
+    ts = NOW + number * DECISION_BAR
+    return ClosedBar(
+        market, "15m", ts, ts + DECISION_BAR, 100.0 + number, 101.0 + number, 99.0 + number, 100.5 + number, 10.0
+    )
+
+
+@given(st.lists(st.lists(st.integers(0, 40), max_size=15), max_size=6), st.integers(1, 12))
+@settings(max_examples=100, deadline=None)
+def test_history_keeps_the_newest_bars_once_in_order_however_they_come(pages: list[list[int]], rows: int) -> None:
+    history = BarHistory(MARKET, rows=rows)
+    seen: set[int] = set()
+    for page in pages:
+        history.merge(closed(number) for number in page)
+        seen |= set(page)
+        kept = sorted(seen)[-rows:]
+        seen = set(kept)
+        assert history.frame["ts"].to_list() == [NOW + number * DECISION_BAR for number in kept]
+
+
+class _Gaps:
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, datetime, datetime]] = []
+
+    def __call__(self, market: str, since: datetime, until: datetime) -> None:
+        self.asked.append((market, since, until))
+
+
+def closed_bars(decision_bars: pl.DataFrame) -> list[ClosedBar]:
+    columns = ["market", "ts", "known_at", "open", "high", "low", "close", "volume"]
+    return [
+        ClosedBar(market, "15m", ts, known_at, *prices)
+        for market, ts, known_at, *prices in decision_bars.select(columns).iter_rows()
+    ]
+
+
+def test_a_second_gap_while_the_first_is_asked_for_is_asked_for_next(
+    settings: Settings, make_bundle: MakeBundle, decision_bars: pl.DataFrame
+) -> None:
+    put_live(settings, make_bundle(settings.bundles_dir))
+    shelf, gaps = DeployedModels(settings, lambda *_: None), _Gaps()
+    shelf.refresh()
+    signals = LiveSignals([MARKET], shelf, gaps, cost_bps=0.0)
+    bars, need = closed_bars(decision_bars), features.LOOKBACK_BARS
+    signals.histories[MARKET].merge(bars[:need])
+    for number in (need + 1, need + 3, need + 4, need + 6):
+        assert signals.on_bar(bars[number]) is None
+    assert gaps.asked == [(MARKET, bars[need].ts, bars[need + 1].ts)]
+    signals.histories[MARKET].merge([bars[need]])
+    signals.go_on(MARKET)
+    assert gaps.asked[1:] == [(MARKET, bars[need + 2].ts, bars[need + 6].ts)]
+    assert signals.on_bar(bars[need + 7]) is None
+    signals.histories[MARKET].merge(bars[need + 2 : need + 6])
+    signals.go_on(MARKET)
+    assert signals.on_bar(bars[need + 8]) is not None
+    assert len(gaps.asked) == 2
+
+
+def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
+    settings: Settings, make_bundle: MakeBundle, decision_bars: pl.DataFrame
+) -> None:
+    put_live(settings, make_bundle(settings.bundles_dir))
+    shelf, gaps = DeployedModels(settings, lambda *_: None), _Gaps()
+    shelf.refresh()
+    signals = LiveSignals([MARKET], shelf, gaps, cost_bps=0.0)
+    bars = closed_bars(decision_bars)
+    need = features.LOOKBACK_BARS
+    signals.histories[MARKET].merge(bars[:need])
+    assert signals.on_bar(bars[need - 1]) is None
+    assert signals.on_bar(bars[need]) is not None
+    assert signals.on_bar(bars[need + 3]) is None
+    assert signals.on_bar(bars[need + 4]) is None
+    assert gaps.asked == [(MARKET, bars[need].ts + DECISION_BAR, bars[need + 3].ts)]
+    assert "are missing" in signals.state()[MARKET]
+    signals.histories[MARKET].merge(bars[need + 1 : need + 3])
+    signals.go_on(MARKET)
+    signal = signals.on_bar(bars[need + 5])
+    assert signal is not None
+    rows = features.compute(decision_bars).filter(pl.col("ts") == bars[need + 5].ts)
+    assert signal.probability == shelf.of(MARKET).bundle.predict(rows).item()  # type: ignore[union-attr]
+    assert signals.state() == {}
+
+
+def test_nothing_is_decided_across_a_step_of_the_price_or_an_event(
+    settings: Settings, make_bundle: MakeBundle, decision_bars: pl.DataFrame
+) -> None:
+    put_live(settings, make_bundle(settings.bundles_dir))
+    shelf = DeployedModels(settings, lambda *_: None)
+    shelf.refresh()
+    bars, need = closed_bars(decision_bars), features.LOOKBACK_BARS
+
+    def asked(history: list[ClosedBar], newest: ClosedBar, **known: Any) -> tuple[bool, dict[str, str]]:
+        signals = LiveSignals([MARKET], shelf, _Gaps(), cost_bps=0.0, **known)
+        signals.histories[MARKET].merge(history)
+        return signals.on_bar(newest) is not None, signals.state()
+
+    assert asked(bars[:need], bars[need]) == (True, {})
+    tenfold = [replace(b, open=b.open * 10, high=b.high * 10, low=b.low * 10, close=b.close * 10) for b in bars]
+    for row in (need - 500, need):  # long ago, and with the newest bar
+        decided, state = asked((bars[:row] + tenfold[row:])[:need], tenfold[need])
+        assert not decided
+        assert "the price stepped from" in state[MARKET]
+        assert f"at {bars[row].ts:%Y-%m-%d %H:%M}, within the look-back" in state[MARKET]
+    for at in (bars[need - 500].ts, bars[need].known_at + 2 * DECISION_BAR):
+        decided, state = asked(bars[:need], bars[need], events={MARKET: [at]})
+        assert not decided
+        assert state[MARKET] == f"an event at {at:%Y-%m-%d %H:%M} lies within look-back or horizon"
+    gone = [bars[0].ts - DECISION_BAR, bars[need].known_at + timedelta(days=9)]
+    assert asked(bars[:need], bars[need], events={MARKET: gone}) == (True, {})
+
+
+def test_without_a_model_or_with_a_short_history_nothing_is_decided(settings: Settings) -> None:
+    signals = LiveSignals([MARKET], DeployedModels(settings, lambda *_: None), _Gaps(), cost_bps=0.0)
+    assert signals.on_bar(closed(1)) is None
+    assert f"1 of {features.LOOKBACK_BARS:,}" in signals.state()[MARKET]
+
+
+# -- venues ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("venue", "environment", "market", "says"),
+    [
+        ("binance", "replay", "sample:SYNA/USDT:USDT", {"product_type": "USD_M", "environment": "LIVE"}),
+        ("binance", "replay", "binance:BTC/USDT", {"product_type": "USD_M", "environment": "LIVE"}),
+        ("binance", "testnet", "binance:BTC/USDT:USDT", {"product_type": "USD_M", "environment": "TESTNET"}),
+        ("binance", "live", "binance:BTC/USDT", {"product_type": "SPOT", "environment": "LIVE"}),
+        ("bybit", "testnet", "bybit:BTC/USDT:USDT", {"product_types": "LINEAR", "environment": "TESTNET"}),
+        ("bybit", "live", "bybit:BTC/USDT", {"product_types": "SPOT", "environment": "MAINNET"}),
+        ("okx", "testnet", "okx:BTC/USDT:USDT", {"instrument_types": "SWAP", "environment": "DEMO"}),
+        ("okx", "live", "okx:BTC/USDT", {"instrument_types": "SPOT", "environment": "LIVE"}),
+        ("kraken", "testnet", "kraken:BTC/USD:USD", {"product_type": "FUTURES", "environment": "DEMO"}),
+        ("kraken", "live", "kraken:BTC/USD", {"product_type": "SPOT", "environment": "LIVE"}),
+    ],
+)
+def test_the_settings_choose_venue_product_and_environment(
+    venue: str, environment: str, market: str, says: dict[str, str]
+) -> None:
+    node = NodeSettings.model_validate({"venue": venue, "environment": environment})
+    client = data_client(node, [market])
+    for name, value in says.items():
+        assert value in str(getattr(client.config, name)).upper()
+    sandbox = execution_client(node, BacktestSettings(), {"USDT": 1.0}, account=f"{venue.upper()}-001")
+    node_builder = LiveNode.builder("TEST", TraderId("TRADER-001"), Environment.SANDBOX).with_logging(
+        LoggerConfig(bypass_logging=True)
+    )
+    node_builder = node_builder.add_data_client(None, client.factory, client.config)
+    node_builder.add_simulated_exec_client(None, sandbox.factory, sandbox.config).build().dispose()
+
+
+def test_the_sandbox_takes_fees_and_balance_from_the_settings() -> None:
+    client = execution_client(NodeSettings(), BacktestSettings(), {"USDT": 1_234.5}, account="BINANCE-001")
+    assert [str(balance) for balance in client.config.starting_balances] == ["1234.50000000 USDT"]
+    assert client.config.fee_model is not None
+    assert str(client.config.account_id) == "BINANCE-001"
+
+
+@pytest.mark.parametrize(
+    ("venue", "environment", "markets", "says"),
+    [
+        ("okx", "replay", ["okx:BTC/USDT:USDT"], "the replay speaks Binance's protocol"),
+        ("binance", "live", ["binance:BTC/USDT", "binance:BTC/USDT:USDT"], "spot or perpetuals, not both"),
+        ("kraken", "testnet", ["kraken:BTC/USD"], "demo for perpetuals only"),
+    ],
+)
+def test_a_venue_that_cannot_do_it_is_named(venue: str, environment: str, markets: list[str], says: str) -> None:
+    node = NodeSettings.model_validate({"venue": venue, "environment": environment})
+    with pytest.raises(SettingsError, match=says):
+        data_client(node, markets)
+
+
+# -- status and market time --------------------------------------------------------------------------------------------
+
+
+def test_the_status_of_an_unused_folder_is_empty(settings: Settings) -> None:
+    status = read_status(settings)
+    assert (status.running, status.heartbeat, status.kill, status.positions) == (False, None, None, ())
+    assert (status.deployed, status.journal_events, status.journal_bytes) == ((), 0, 0)
+
+
+def test_the_status_tells_a_silent_node_and_a_broken_manifest(settings: Settings) -> None:
+    presence = NodeLock(settings.live_dir)
+    presence.acquire()
+    presence.beat(beat(beat_at=datetime.now(UTC) - timedelta(minutes=1)))
+    (settings.live_dir / MANIFEST).write_text("{")
+    kill_switch.engage(settings.live_dir)
+    status = read_status(settings)
+    presence.release()
+    assert status.running
+    assert not status.responsive
+    assert "not a deployment manifest" in status.manifest_error
+    assert status.kill is not None
+    shutil.rmtree(settings.live_dir)
+
+
+def test_a_replays_events_carry_the_markets_time(tmp_path: Path) -> None:
+    with closing(BufferedJournal(Journal(tmp_path / JOURNAL_FILE, "node"))) as journal:
+        stamped = MarketJournal(journal, lambda: NOW)
+        stamped.keep_all([("signals", {"ts": datetime.now(UTC), "market": MARKET})])
+        stamped.record_all([("fills", {"ts": datetime.now(UTC), "market": MARKET})])
+    events = read_session(journal.path)
+    assert events["signals"]["ts"].to_list() == events["fills"]["ts"].to_list() == [NOW]

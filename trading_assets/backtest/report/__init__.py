@@ -1,0 +1,1 @@
+"""The backtest's report: its page, its pictures and its files."""

@@ -1,0 +1,58 @@
+"""Where reports are: one page per version of a model, kept as long as the data folder."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_SUFFIX: Final = ".html"
+_TRADED: Final = ("active", "approved")
+"""The statuses of versions that trade, or may; of what else was tried, the newest is shown only where none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The page of one version."""
+
+    model: str
+    version: int
+    file: Path
+
+
+def report_file(folder: Path, model: str, version: int) -> Path:
+    """Where the page of a version is, or will be."""
+    return folder / model / f"{version}{_SUFFIX}"
+
+
+def report_address(model: str, version: int) -> str:
+    """Where the Dagster UI serves it: see :mod:`trading_assets.defs.lib.compute_logs`."""
+    from urllib.parse import quote
+
+    return f"/logs/reports/{quote(model, safe='')}/{version}/html"
+
+
+def reports(folder: Path) -> list[Report]:
+    """All pages, the newest last."""
+    pages = (page for page in folder.glob(f"*/*{_SUFFIX}") if page.stem.isdecimal())
+    return [
+        Report(page.parent.name, int(page.stem), page)
+        for page in sorted(pages, key=lambda page: (page.stat().st_mtime, page.parent.name, int(page.stem)))
+    ]
+
+
+def most_wanted(found: Collection[Report], statuses: Mapping[tuple[str, int], str]) -> Report:
+    """The newest page of a version that trades, else of one that was approved, else of any.
+
+    Parameters
+    ----------
+    found
+        At least one, the newest last.
+    statuses
+        (model, version) -> status in the registry, where it is known.
+    """
+    for status in _TRADED:
+        if those := [report for report in found if statuses.get((report.model, report.version)) == status]:
+            return those[-1]
+    return list(found)[-1]

@@ -1,0 +1,1 @@
+"""The simulated exchange: the candles' price path, the engine that walks it, and what came out."""

@@ -1,0 +1,116 @@
+"""One run of the strategy over candles on the simulated exchange."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from trading_assets.backtest.simulation.slices import MarketRules, closing_slices, decision_bars, price_path
+from trading_assets.core.candles import DECISION_TIMEFRAME
+from trading_assets.core.errors import TradingError
+from trading_assets.core.precision import MAX_QUANTITY
+from trading_assets.settings import BacktestSettings, RiskSettings
+from trading_assets.strategies.signals import MemoryJournal, StoredSignals
+
+_VENUE: Final = "binance"
+_SLICE_TIMEFRAME: Final = "1m"
+"""The engine's name for slices of candles; it matches on the finest bars it gets."""
+
+
+@contextmanager
+def freed_by_this_thread() -> Iterator[None]:
+    """Free what the block leaves in cycles: no other thread, e.g. a progress bar's, may free the engine's strategy."""
+    gc.freeze()  # what was there before need not be looked through
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
+
+
+def replay(
+    candles: Mapping[str, pl.DataFrame],
+    rules: dict[str, MarketRules],
+    signals: StoredSignals,
+    journal: MemoryJournal,
+    low_first: Mapping[str, pl.Series | bool],
+    *,
+    candle_timeframe: str,
+    end: datetime,
+    barrier_ratio: float,
+    settings: BacktestSettings,
+    risk: RiskSettings,
+) -> tuple[dict[str, float], int]:
+    """Run the engine once.
+
+    Parameters
+    ----------
+    candles, rules
+        Of each market: what is replayed, and the steps of its prices.
+    signals, journal
+        What the strategy is told, and where it writes.
+    low_first
+        Market -> whether its candles go to their low before their high.
+    end
+        When what is open is closed.
+    barrier_ratio
+        See :func:`trading_assets.backtest.simulation.slices.price_path`.
+
+    Returns
+    -------
+    tuple
+        The engine's statistics with the final ``balance``, and how many bars it got.
+
+    Raises
+    ------
+    TradingError
+        If the strategy halted or something is open after the end.
+    """
+    from trading_assets.backtest.simulation.venue import Feed, final_statistics, make_engine, run_chunks
+    from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
+    from trading_assets.strategies.risk.gate import RiskGate
+
+    latency = timedelta(milliseconds=settings.latency_ms)
+    frames = {"timeframe": candle_timeframe, "decision_timeframe": DECISION_TIMEFRAME}
+    feeds = []
+    for market, stored in candles.items():
+        whole = settings.max_volume_share is not None
+        frame = stored if whole else stored.with_columns(volume=pl.lit(MAX_QUANTITY))  # volume is not looked at
+        path = price_path(
+            frame,
+            **frames,
+            latency=latency,
+            low_first=low_first[market],
+            barrier_ratio=barrier_ratio,
+            lot=rules[market].lot,
+        )
+        closing = closing_slices(frame, at=end, latency=latency)
+        decisions = decision_bars(frame, **frames, until=end).rename({"known_at": "at"})
+        feeds.append(Feed(market, _SLICE_TIMEFRAME, rules[market], pl.concat([path, closing])))
+        feeds.append(Feed(market, DECISION_TIMEFRAME, rules[market], decisions.drop("ts")))
+    config = ModelStrategyConfig(
+        tuple(candles),
+        settings.position_share,
+        _VENUE,
+        DECISION_TIMEFRAME,
+        close_at=end,
+        max_volume_share=settings.max_volume_share,
+        taker_fee_bps=settings.market_order_bps,
+    )
+    strategy = ModelStrategy(config, signals, journal, RiskGate(risk, markets=len(candles)))
+    engine = make_engine(settings, rules, venue=_VENUE)
+    try:
+        engine.add_strategy(strategy)
+        bars = run_chunks(engine, feeds, venue=_VENUE)
+        if strategy.errors:
+            raise TradingError(f"the strategy halted: {strategy.halted}", where="backtest") from strategy.errors[0]
+        if not strategy.is_flat():
+            raise TradingError("positions are open after the end", where="backtest", remedy="report this as a bug")
+        return final_statistics(engine, venue=_VENUE), bars
+    finally:
+        engine.dispose()

@@ -1,0 +1,1 @@
+"""What everything else stands on: candles, timeframes, sides, errors, files, locks. It knows no other package."""

@@ -1,0 +1,1 @@
+"""From an approved version to what the node runs."""

@@ -1,0 +1,1 @@
+"""What the stages share: partitions, metadata, resources, results of checks."""

@@ -1,0 +1,35 @@
+"""What assets are given: the settings and the store."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import dagster as dg
+
+from trading_assets.defs.lib.partitions import SETTINGS
+from trading_assets.settings import Settings
+from trading_assets.store import Store, configured_store
+
+
+@dg.resource(required_resource_keys={"settings"}, description="The table store at the settings' `store.url`.")
+def store_resource(context: dg.InitResourceContext) -> Iterator[Store]:
+    """Open the store for one run."""
+    settings = cast("Settings", context.resources.settings)
+    store = configured_store(settings)
+    with store.kept_open():
+        yield store
+    store.close()
+
+
+@dg.resource(description="`trading.yaml` < environment `TRADING_...`, read when the code location loads.")
+def settings_resource(_context: dg.InitResourceContext) -> Settings:
+    """The settings that shaped the definitions."""
+    return SETTINGS
+
+
+RESOURCES: dict[str, Any] = {"settings": settings_resource, "store": store_resource}
+
+
+@dg.definitions
+def resources() -> dg.Definitions:
+    """What every asset may ask for; runs stay in one process."""
+    return dg.Definitions(resources=RESOURCES, executor=dg.in_process_executor)

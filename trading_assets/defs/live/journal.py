@@ -1,0 +1,49 @@
+"""Live: what the node journalled, loaded exactly once; ``performance_summary.sql`` sums it up."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from trading_assets.defs.lib.metadata import TRADING_TEAM, asset_metadata, describe_frame
+from trading_assets.journal import JOURNAL_FILE, cursor, load_journal
+from trading_assets.settings import Settings
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import FILLS, ORDERS, POSITIONS, SIGNALS
+
+GROUP = "live"
+_JOURNALLED = (  # each with what it follows from
+    (SIGNALS, "deployment", "What the node decided on each bar: enter, hold or refuse, with the model's probability."),
+    (ORDERS, SIGNALS.name, "Each event in the life of each order that the node sent."),
+    (FILLS, ORDERS.name, "Each fill of the node's orders, with the signal that caused it."),
+    (POSITIONS, FILLS.name, "The node's position in a market after each change."),
+)
+
+
+@dg.multi_asset(
+    name="journal",
+    specs=[
+        dg.AssetSpec(
+            table.name,
+            deps=[cause],
+            description=text,
+            group_name=GROUP,
+            owners=[TRADING_TEAM],
+            kinds={"sqlite", "duckdb"},
+            metadata=asset_metadata(table),
+        )
+        for table, cause, text in _JOURNALLED
+    ],
+)
+def journal(
+    settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Bring the journal's new events into their tables; what is there already is not written again."""
+    path = settings.live_dir / JOURNAL_FILE
+    position = cursor(path)
+    new = load_journal(store, path)
+    for table, _, _ in _JOURNALLED:
+        frame = store.read(table)
+        yield dg.MaterializeResult(
+            asset_key=table.name,
+            metadata={**describe_frame(frame, table), "new_rows": new[table.name], "journal_cursor": position},
+        )

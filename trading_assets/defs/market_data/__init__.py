@@ -1,0 +1,1 @@
+"""Market data: candles, funding, sentiment, recordings and their checks."""

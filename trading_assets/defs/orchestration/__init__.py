@@ -1,0 +1,1 @@
+"""When things run: jobs, schedules, sensors and automation conditions over all stages."""

@@ -1,0 +1,1 @@
+"""Features, labels, models and their evaluation, with their checks."""

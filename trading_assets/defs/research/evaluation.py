@@ -1,0 +1,232 @@
+"""Evaluation: the out-of-sample predictions, traded by the project's own strategy, and the gates of a candidate."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import polars as pl
+
+from trading_assets.defs.lib.check_results import selected
+from trading_assets.defs.lib.check_states import PASSED_HERE, Judged, elsewhere, remember
+from trading_assets.defs.lib.metadata import (
+    RESEARCH_TEAM,
+    asset_metadata,
+    describe_frame,
+    measured,
+    origin,
+    origin_tags,
+    picture,
+    preview,
+    synthetic_markets,
+)
+from trading_assets.defs.lib.partitions import MODELS, SETTINGS, keys_of_run
+from trading_assets.defs.lib.versions import backtested, required, traded_with
+from trading_assets.defs.research.models import ALL, candidate, walk_forward
+from trading_assets.settings import Settings
+from trading_assets.store.contract import Store
+from trading_assets.store.migration import up_to_date
+from trading_assets.store.tables import (
+    BACKTEST_METRICS,
+    CANDLES,
+    EQUITY,
+    FEATURE_IMPORTANCE,
+    FOLDS,
+    PREDICTIONS,
+    TRADES,
+    TRIAL_RETURNS,
+)
+
+if TYPE_CHECKING:
+    from trading_assets.backtest.gates import GateResult
+    from trading_assets.backtest.simulation.engine import BacktestResult
+
+GATES = {
+    "sharpe": "Sharpe ratio, annualised from daily equity returns (365 days), reaches `gates.min_sharpe`.",
+    "win_rate": "The share of winning trades reaches `gates.min_win_rate`.",
+    "profit_factor": "Gross profit over gross loss reaches `gates.min_profit_factor`.",
+    "max_drawdown": "The deepest fall from a peak of equity stays within `gates.max_drawdown`.",
+    "trades": "There are at least `gates.min_trades` trades to judge by.",
+    "dsr": "The Sharpe ratio exceeds the luck of all trials with a probability of `gates.min_dsr`.",
+    "pbo": "The past's best band is below the median later, or none to trade, at most in `gates.max_pbo` of cases.",
+    "skill_low": "Over all predictions, probabilities rank returns better than chance may (`gates.min_skill_low`).",
+}
+
+
+@dg.asset(
+    deps=[walk_forward, candidate, dg.AssetDep(CANDLES.name, partition_mapping=ALL)],
+    group_name="evaluation",
+    owners=[RESEARCH_TEAM],
+    kinds={"python", "polars", "duckdb"},
+    tags=origin_tags(SETTINGS),
+    metadata={
+        **asset_metadata(TRADES),
+        "tables": "trades, equity, backtest_metrics, trial_returns",
+        "engine": "NautilusTrader",
+    },
+    partitions_def=MODELS,
+)
+def backtest(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> dg.MaterializeResult[None]:
+    """The walk-forward's predictions traded by the live strategy class with fees, slippage and latency."""
+    from trading_assets.backtest.entries import remarks
+    from trading_assets.backtest.report import plots
+    from trading_assets.backtest.report.files import report_address
+    from trading_assets.backtest.significance import trial_rows
+    from trading_assets.backtest.stored import trade
+    from trading_assets.core.content_hash import frame_hash
+    from trading_assets.strategies.entry_rule import EntryRule
+
+    name, spec = context.partition_key, settings.models[context.partition_key]
+    predictions = up_to_date(store).read(PREDICTIONS, where={"model": name})
+    version = required(context.instance, "candidate", name).version
+    result = trade(predictions, settings, store, model=name, version=version, spec=spec)
+    result = _scrutinised(result, predictions, name, version, settings, store)
+    metrics = result.metrics_frame(name, version)
+    store.replace_together(
+        [(TRADES, result.trades), (EQUITY, result.equity), (BACKTEST_METRICS, metrics)],
+        where={"model": name, "version": version},
+    )
+    trial = trial_rows(
+        result.equity, model=name, version=version, markets=spec.markets, balance=settings.backtest.starting_balance
+    )
+    store.upsert(TRIAL_RETURNS, trial)
+    rule = EntryRule.of(spec, cost_bps=settings.backtest.round_trip_bps)
+    said = remarks(result.metrics, rule, result.refusals)
+    for remark in said:
+        context.log.warning("%s: %s", name, remark)
+    page = _report(result, predictions, said, context, settings, store)
+    title = f"{name}{' (SYNTHETIC)' if synthetic_markets(spec.markets) else ''}"
+    curve = plots.summary_png(result.equity, starting_balance=settings.backtest.starting_balance, title=title)
+    return dg.MaterializeResult(
+        metadata={
+            **origin(spec.markets),
+            "report": dg.MetadataValue.url(report_address(name, version)),
+            "report_file": dg.MetadataValue.path(str(page)),
+            "equity": picture(curve, "equity and drawdown"),
+            "version": version,
+            "traded_with": traded_with(settings, name),
+            "remarks": dg.MetadataValue.json(said),
+            "refused_by": dg.MetadataValue.json(result.refusals),
+            "predictions_hash": frame_hash(predictions),
+            **describe_frame(result.trades, TRADES),
+            **measured(result.metrics),
+        }
+    )
+
+
+def _scrutinised(
+    result: "BacktestResult", predictions: pl.DataFrame, model: str, version: int, settings: Settings, store: Store
+) -> "BacktestResult":
+    """The result with the metrics that judge it among all trials; the registry counts it as one of them."""
+    from trading_assets.backtest.stored import judge
+    from trading_assets.registry import Registry
+
+    spec, registry = settings.models[model], Registry(settings)
+    registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
+    further = judge(result, predictions, settings, store, model=model, version=version, spec=spec)
+    registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in further.items()})
+    return replace(result, metrics=result.metrics | further)
+
+
+def _report(
+    result: "BacktestResult",
+    predictions: pl.DataFrame,
+    said: list[str],
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    store: Store,
+) -> Path:
+    """Write the report page of the model's version."""
+    from trading_assets.backtest import gates
+    from trading_assets.backtest.report import page as report
+    from trading_assets.backtest.report.files import report_file
+    from trading_assets.models.code_version import code_version
+    from trading_assets.strategies.entry_rule import EntryRule
+
+    name, spec = context.partition_key, settings.models[context.partition_key]
+    trained = required(context.instance, "candidate", name)
+    return report.render(
+        result,
+        model=name,
+        markets=spec.markets,
+        synthetic=synthetic_markets(spec.markets),
+        candle_timeframe=settings.markets[spec.markets[0]].timeframe,
+        rule=EntryRule.of(spec, cost_bps=settings.backtest.round_trip_bps),
+        remarks=said,
+        labels=settings.labels,
+        settings=settings.backtest,
+        gates=gates.evaluate(result.metrics, settings.gates),
+        predictions=predictions,
+        folds=store.read(FOLDS, where={"model": name}),
+        weights=store.read(FEATURE_IMPORTANCE, where={"model": name}),
+        provenance=report.Provenance(
+            dataset_hash=trained.metadata["dataset_hash"],
+            code_version=code_version(),
+            run_id=context.run.run_id,
+            bundle_hash=trained.metadata["bundle_hash"],
+            model_version=str(trained.version),
+        ),
+        created_at=datetime.now(UTC),
+        file=report_file(settings.reports_dir, name, trained.version),
+    )
+
+
+@dg.multi_asset_check(
+    name="gates",
+    specs=[
+        dg.AssetCheckSpec(name, asset=backtest.key, description=text, blocking=True) for name, text in GATES.items()
+    ],
+    can_subset=True,
+)
+def gate_checks(
+    context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> Iterator[dg.AssetCheckResult]:
+    """Measure the newest backtest of the run's model, or of every model, against the gates in the settings."""
+    from trading_assets.backtest.gates import evaluate
+
+    names = selected(context)
+    found: dict[str, list[tuple[str, GateResult]]] = {name: [] for name in GATES}
+    for model in keys_of_run(context.run.tags, MODELS):
+        version = backtested(context.instance, up_to_date(store), model)
+        if version is not None:
+            frame = store.read(BACKTEST_METRICS, where={"model": model, "version": version})
+            for gate in evaluate(dict(frame.select("metric", "value").iter_rows()), settings.gates):
+                found[gate.name].append((model, gate))
+    judged = {name: [Judged(model, "" if gate.passed else gate.text) for model, gate in found[name]] for name in names}
+    remember(store, context, backtest.key.to_user_string(), judged)
+    for name in names:
+        parts = {one.part for one in judged[name]}
+        others = elsewhere(store, backtest.key.to_user_string(), name, judged=parts, known=settings.models)
+        yield _gate(name, found[name], others)
+
+
+def _gate(name: str, found: "Sequence[tuple[str, GateResult]]", others: Mapping[str, str]) -> dg.AssetCheckResult:
+    """The gate's verdict on the run's models: a refusal is a warning, since nothing went wrong.
+
+    Also where the run's own pass, as long as another model of the settings is refused: the page shows the newest alone.
+    """
+    refused = [model for model, gate in found if not gate.passed]
+    told = [f"{model}: {gate.text}" for model, gate in found if not refused or not gate.passed]
+    rows = [(model, gate.value, gate.threshold, gate.passed) for model, gate in found]
+    others_told = f". Other runs found: {'; '.join(f'{one}: {text}' for one, text in others.items())}" if others else ""
+    return dg.AssetCheckResult(
+        asset_key=backtest.key,
+        check_name=name,
+        passed=bool(found) and not refused and not others,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=("; ".join(told) or "no backtest yet: run the job retrain") + others_told,
+        metadata={
+            PASSED_HERE: bool(found) and not refused,
+            "refused_models": refused,
+            "refused_elsewhere": list(others),
+            "gates": preview(
+                pl.DataFrame(rows, schema=["model", "value", "threshold", "passed"], orient="row"), rows=20
+            ),
+            **measured({f"value of {model}": gate.value for model, gate in found}),
+            **(measured({"threshold": found[0][1].threshold}) if found else {}),
+        },
+    )

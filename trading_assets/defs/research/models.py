@@ -1,0 +1,187 @@
+"""Models: the walk-forward that measures a specification, and the candidate trained on the newest window."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import polars as pl
+
+from trading_assets import quality
+from trading_assets.core.candles import DECISION_BAR
+from trading_assets.core.errors import ModelError
+from trading_assets.defs.lib.metadata import (
+    RESEARCH_TEAM,
+    asset_metadata,
+    describe_frame,
+    origin,
+    origin_tags,
+    picture,
+    preview,
+)
+from trading_assets.defs.lib.partitions import MODELS, SETTINGS, history_end
+from trading_assets.defs.lib.versions import refuse_outdated
+from trading_assets.defs.research.features import features
+from trading_assets.defs.research.labels import labels
+from trading_assets.settings import Settings
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import FEATURE_IMPORTANCE, FOLDS, MODEL_VERSIONS, PREDICTIONS
+
+if TYPE_CHECKING:
+    from trading_assets.models import Dataset
+
+ALL = dg.AllPartitionMapping()
+GROUP = "models"
+
+
+@dg.asset(
+    deps=[dg.AssetDep("features", partition_mapping=ALL), dg.AssetDep("labels", partition_mapping=ALL)],
+    group_name=GROUP,
+    owners=[RESEARCH_TEAM],
+    kinds={"polars", "duckdb"},
+    tags=origin_tags(SETTINGS),
+    metadata={**asset_metadata(PREDICTIONS), "tables": "predictions, folds, feature_importance"},
+    partitions_def=MODELS,
+)
+def walk_forward(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> dg.MaterializeResult[None]:
+    """Purged and embargoed walk-forward of a model specification: out-of-sample predictions and scores per fold."""
+    from trading_assets.backtest.report.feature_plots import shap_summary
+    from trading_assets.backtest.report.plots import fold_aucs
+    from trading_assets.models import importance, scores, training
+    from trading_assets.registry import Registry, configuration
+
+    name, spec = context.partition_key, settings.models[context.partition_key]
+    data = _dataset(context.instance, store, name, settings)
+    for partly in data.missing:
+        context.log.warning(str(partly))
+    for crossing in data.crossings:
+        context.log.warning(str(crossing))
+    result = training.walk_forward(
+        data, spec, lambda done, total: context.log.info(f"{name}: fold {done} of {total}"), explained=True
+    )
+    summary = scores.summary(result.predictions)
+    tried = configuration(spec, settings.labels, features=data.features, fingerprint=data.fingerprint)
+    Registry(settings).count_walk_forward(name, spec.markets, tried, summary)
+    weights = pl.concat(part.importance for part in result.explanations)
+    dots = importance.beeswarm(result.explanations, data.features)
+    named = [
+        (table, frame.with_columns(model=pl.lit(name)))
+        for table, frame in ((PREDICTIONS, result.predictions), (FOLDS, result.folds), (FEATURE_IMPORTANCE, weights))
+    ]
+    store.replace_together(named, where={"model": name})
+    return dg.MaterializeResult(
+        metadata={
+            **origin(spec.markets),
+            **describe_frame(result.predictions, PREDICTIONS),
+            **summary,
+            "dataset_hash": data.content_hash,
+            "dataset_rows": data.frame.height,
+            "dataset_markets": _rows_by_market(data),
+            **({"missing_inputs": [str(partly) for partly in data.missing]} if data.missing else {}),
+            **({"rows_across_steps": [str(crossing) for crossing in data.crossings]} if data.crossings else {}),
+            "estimator": spec.estimator.kind,
+            "configuration": tried,
+            "folds": describe_frame(result.folds, FOLDS)["preview"],
+            **({"shap_summary": picture(shap_summary(dots, fmt="png"), "SHAP summary")} if dots.height else {}),
+            "auc_by_fold": picture(fold_aucs(result.folds, fmt="png"), "AUC by fold"),
+        }
+    )
+
+
+@dg.asset(
+    deps=[walk_forward, dg.AssetDep("features", partition_mapping=ALL), dg.AssetDep("labels", partition_mapping=ALL)],
+    group_name=GROUP,
+    owners=[RESEARCH_TEAM],
+    kinds={"mlflow"},
+    tags=origin_tags(SETTINGS),
+    metadata=asset_metadata(MODEL_VERSIONS),
+    partitions_def=MODELS,
+)
+def candidate(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> dg.MaterializeResult[None]:
+    """The model trained on the newest window, as a hashed bundle with a parity certificate, registered as a draft."""
+    from trading_assets.models import bundle, parity, scores, training
+    from trading_assets.registry import Registry
+
+    name, spec = context.partition_key, settings.models[context.partition_key]
+    data = _dataset(context.instance, store, name, settings)
+    trained = training.train(data, spec)
+    written = bundle.write(
+        settings.bundles_dir,
+        model=name,
+        trained=trained,
+        dataset=data,
+        spec=spec,
+        labels=settings.labels,
+        metrics=scores.summary(store.read(PREDICTIONS, where={"model": name})),
+        run_id=context.run.run_id,
+    )
+    certificate = parity.certify_stored(
+        written, store, bars=settings.gates.parity_bars, leader=settings.features.leader
+    )
+    kept = parity.write(written, certificate)
+    registry = Registry(settings)
+    version = registry.register(written, name)
+    store.upsert(MODEL_VERSIONS, registry.versions_frame())
+    return dg.MaterializeResult(
+        metadata={
+            "version": version,
+            "estimator": f"{spec.estimator.kind} ({written.provenance.estimator})",
+            "bundle_hash": written.bundle_hash,
+            "bundle": dg.MetadataValue.path(str(written.folder)),
+            "parity": str(certificate),
+            "parity_certificate": dg.MetadataValue.path(str(kept)),
+            "dataset_hash": data.content_hash,
+            "train_start": str(trained.train_start),
+            "train_end": str(trained.train_end),
+            "train_rows": trained.rows,
+            **written.metrics,
+            **origin(spec.markets),
+        }
+    )
+
+
+def _rows_by_market(data: "Dataset") -> dg.MarkdownMetadataValue:
+    """How much of each market there is: one that was listed late, or of which months are missing, shows here."""
+    span = (data.frame["ts"].max() - data.frame["ts"].min()) / DECISION_BAR + 1  # type: ignore[operator]
+    rows = data.frame.group_by("market").agg(
+        pl.len().alias("rows"),
+        pl.col("ts").min().alias("first"),
+        pl.col("ts").max().alias("last"),
+        (pl.len() / span).round(4).alias("share of the bars"),
+    )
+    return preview(rows.sort("market"), rows=rows.height)
+
+
+def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: Settings) -> "Dataset":
+    """The features and labels of a model's markets, if they are of this code and finite.
+
+    The check on `features` says the latter too, but its verdict belongs to another run.
+    """
+    from trading_assets.features import nullable_features
+    from trading_assets.models import dataset
+
+    spec = settings.models[model]
+    for asset in (features, labels):
+        refuse_outdated(instance, asset, spec.markets)
+    data = dataset.build(
+        store,
+        spec.markets,
+        since=settings.history_start,
+        until=history_end(settings.history),
+        companions=spec.companions,
+        leader=settings.features.leader,
+        priced=spec.sample_weights == "attribution",
+        drop_ambiguous=settings.labels.ambiguous == "drop",
+        events={market: [event.at for event in one.events] for market, one in settings.markets.items()},
+        min_step=settings.quality.level_step.min_factor,
+    )
+    bad = quality.not_finite(data.frame, nullable=nullable_features())
+    if bad:
+        raise ModelError(
+            f"features are not finite: {', '.join(bad)}",
+            where=f"data set of model {model}",
+            remedy="see the check finite_after_warmup on the asset features and materialize features again",
+        )
+    return data

@@ -1,0 +1,1 @@
+"""The SQL models as assets, with their checks and lineage."""

@@ -1,0 +1,35 @@
+"""SQL models over all markets at once, such as the comparison of exchanges: a job, and a daily schedule."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from trading_assets.defs.lib.partitions import MONTHS, SETTINGS
+from trading_assets.settings.days import MONTH_FORMAT
+from trading_assets.sql import load_models
+
+across_markets = dg.define_asset_job(
+    "across_markets",
+    selection=[
+        model.name
+        for model in load_models().values()
+        if "start" in model.parameters and "market" not in model.parameters
+    ],
+    partitions_def=MONTHS,
+    description="Markets side by side, a month at a time: the same symbol on different exchanges.",
+)
+
+
+@dg.schedule(
+    job=across_markets,
+    description="By the clock: the same symbols on different exchanges side by side, for the newest months.",
+    cron_schedule=SETTINGS.schedules.comparison,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+)
+def daily_comparison(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Bring the month of the day before up to date."""
+    month = (context.scheduled_execution_time - timedelta(days=1)).strftime(MONTH_FORMAT)
+    if month not in MONTHS.get_partition_keys():
+        return dg.SkipReason(f"{month} is not part of the history")
+    return dg.RunRequest(partition_key=month)

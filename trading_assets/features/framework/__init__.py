@@ -1,0 +1,1 @@
+"""What every indicator builds on: bars, windows, the registry and the computation."""

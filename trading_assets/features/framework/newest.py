@@ -1,0 +1,58 @@
+"""The newest feature row of many markets in one call.
+
+A feature's value depends on its look-back alone, so the markets' newest bars are laid end to end and computed at once:
+the rows in which one market's bars would meet another's are not read. What costs time for each call of a feature is
+paid once instead of once for each market.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from trading_assets.core.errors import InvalidFrame
+from trading_assets.features.framework import computation
+from trading_assets.features.framework.auxiliary_series import join
+from trading_assets.features.framework.bars import Bars
+from trading_assets.features.framework.registry import Registry
+from trading_assets.features.framework.windows import Array
+
+type Companions = Mapping[str, pl.DataFrame]
+
+
+def compute_newest(
+    held: Sequence[pl.DataFrame], registry: Registry, companions: Sequence[Companions] | None = None
+) -> pl.DataFrame:
+    """Compute the newest row of each frame; see :func:`trading_assets.features.compute_newest`."""
+    given = companions or [{}] * len(held)
+    joined = [join(bars, others) for bars, others in zip(held, given, strict=True)]
+    if len(held) == 1 or len({frozenset(one) for one in joined}) > 1:
+        rows = [computation.compute(bars, registry, others).tail(1) for bars, others in zip(held, given, strict=True)]
+        return pl.concat(rows)
+    plan = registry.planned(computation.Plan, frozenset(joined[0]))
+    columns = [computation.arrays(bars) for bars in held]
+    for bars in held:
+        if bars.height < plan.lookback:
+            raise InvalidFrame(
+                f"{bars.height:,} bars, the look-back is {plan.lookback:,}",
+                where=str(bars["market"].first()),
+                remedy="give as many as features.LOOKBACK_BARS",
+            )
+    values = np.empty((len(registry.features), len(held)))
+    with np.errstate(all="ignore"):
+        for reach, members in plan.groups:
+            frame = _end_to_end(columns, joined, reach)
+            for family, positions in members:
+                for position, array in zip(positions, family.values(frame), strict=True):
+                    values[position] = array[reach - 1 :: reach]
+    keys = pl.concat([bars.select(computation.KEYS).tail(1) for bars in held])
+    return computation.framed(keys, registry, values, plan)
+
+
+def _end_to_end(columns: Sequence[Sequence[Array]], joined: Sequence[Mapping[str, Array]], reach: int) -> Bars:
+    """The newest ``reach`` bars of each market, one market after the other."""
+    stacked = [np.concatenate([one[-reach:] for one in column]) for column in zip(*columns, strict=True)]
+    companions = {name: np.concatenate([one[name][-reach:] for one in joined]) for name in joined[0]}
+    return Bars(*stacked, companions=companions, wanted=(len(columns) - 1) * reach + 1)

@@ -1,0 +1,1 @@
+"""The indicators, one family of features per module."""

@@ -1,0 +1,1 @@
+"""Indicators of more than the market's own bars: clock, longer bars, a leader, stored series."""

@@ -1,0 +1,1 @@
+"""The proofs that every feature passes: no look-ahead, one value everywhere, declared memory."""

@@ -1,0 +1,1 @@
+"""The sections of the settings file: one module for each that belongs together."""

@@ -1,0 +1,1 @@
+"""The sources of candles: exchanges, files, Polygon.io and the synthetic sample."""

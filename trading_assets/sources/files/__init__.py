@@ -1,0 +1,1 @@
+"""Reading recorded files: formats, columns and times, whatever they hold."""

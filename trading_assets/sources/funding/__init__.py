@@ -1,0 +1,1 @@
+"""Funding payments of perpetuals: their sources and their way into the store."""

@@ -1,0 +1,1 @@
+"""Missing candles: what is known of each, why it is missing, and asking again."""

@@ -1,0 +1,1 @@
+"""From a source into the store: validation, quarantine, revisions and resumption."""

@@ -1,0 +1,1 @@
+"""Sentiment scores: their providers and their way into the store."""

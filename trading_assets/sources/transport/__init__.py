@@ -1,0 +1,1 @@
+"""How sources speak to servers: clients, patience, and one request at a time."""

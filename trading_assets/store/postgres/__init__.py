@@ -1,0 +1,1 @@
+"""The server engine: PostgreSQL, with TimescaleDB where it is installed."""

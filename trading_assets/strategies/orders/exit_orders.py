@@ -1,0 +1,58 @@
+"""The orders of a trade, tagged with their signal and purpose; those that close it are reduce-only.
+
+A long trade buys first and sells last, a short one the other way round. A stop is rounded away from the entry and so is
+a target, never nearer than asked: a candle touches the order exactly where it touches the label's barrier.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nautilus_trader.model import OrderSide
+
+from trading_assets.core.sides import Side
+from trading_assets.strategies.instruments import exact
+from trading_assets.strategies.orders.limits import on_grid
+from trading_assets.strategies.orders.plans import Purpose, TradePlan
+
+
+def market_entry(factory: Any, instrument_id: Any, side: Side, signal_id: str, quantity: Any) -> Any:
+    """A market order into a trade."""
+    return factory.market(instrument_id, opening(side), quantity, tags=_tags(signal_id, "entry"))
+
+
+def stop_loss(factory: Any, instrument: Any, plan: TradePlan, quantity: Any) -> Any:
+    """A stop-market at the plan's stop, on the venue's price grid and never nearer than asked."""
+    outwards = math.floor if plan.side is Side.LONG else math.ceil
+    price = instrument.make_price(on_grid(plan.stop_price, exact(instrument.price_increment), outwards))
+    tags = _tags(plan.signal_id, "stop_loss")
+    return factory.stop_market(instrument.id, closing(plan.side), quantity, price, reduce_only=True, tags=tags)
+
+
+def take_profit(factory: Any, instrument: Any, plan: TradePlan, quantity: Any) -> Any:
+    """A limit at the plan's target, on the venue's price grid and never nearer than asked."""
+    outwards = math.ceil if plan.side is Side.LONG else math.floor
+    price = instrument.make_price(on_grid(plan.target_price, exact(instrument.price_increment), outwards))
+    tags = _tags(plan.signal_id, "take_profit")
+    return factory.limit(instrument.id, closing(plan.side), quantity, price, reduce_only=True, tags=tags)
+
+
+def market_exit(factory: Any, instrument_id: Any, plan: TradePlan, quantity: Any) -> Any:
+    """A market order out of the position."""
+    tags = _tags(plan.signal_id, "exit")
+    return factory.market(instrument_id, closing(plan.side), quantity, reduce_only=True, tags=tags)
+
+
+def opening(side: Side) -> OrderSide:
+    """What opens a position of a side: a buy for a long one."""
+    return OrderSide.BUY if side is Side.LONG else OrderSide.SELL
+
+
+def closing(side: Side) -> OrderSide:
+    """What closes a position of a side: a sell for a long one."""
+    return opening(side.opposite)
+
+
+def _tags(signal_id: str, purpose: Purpose) -> list[str]:
+    return [f"signal:{signal_id}", f"purpose:{purpose}"]

@@ -1,0 +1,119 @@
+"""The cash of a spot account: what an entry costs must be there, for nobody lends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from trading_assets.core.candles import Market
+from trading_assets.core.precision import money
+from trading_assets.core.sides import Side
+from trading_assets.strategies.orders.bracket_orders import BracketOrders
+from trading_assets.strategies.orders.limits import OrderLimits
+from trading_assets.strategies.orders.plans import TradePlan
+
+NO_CASH: Final = "not enough cash"
+"""How the reason of an entry begins that costs more than is there, or that was made smaller for it."""
+
+_LEAST_SHARE: Final = 0.5
+"""An entry is made smaller down to this share of what is wanted, and refused below: no crumbs of a position."""
+
+_ROUNDING: Final = 1e-9
+
+
+@dataclass(slots=True)
+class SpotCash:
+    """What is left of the account's money beside what open and ordered coins cost.
+
+    The engine's account is one of margin, for perpetuals share it; it would lend ten times what is there.
+
+    Attributes
+    ----------
+    trades
+        The open trades; those whose entry is still on its way count with what they were to cost.
+    taker_fee_bps
+        Of an entry, which is a market order, with its slippage.
+    """
+
+    trades: BracketOrders
+    taker_fee_bps: float
+    _ordered: dict[str, float] = field(default_factory=dict)
+
+    def cut(
+        self, market: str, quantity: float, price: float, limits: OrderLimits, balance: Callable[[], float]
+    ) -> tuple[float, str]:
+        """A quantity cut to what the free cash pays with its costs, and the words that say so where it was cut.
+
+        One that would be less than half of what is wanted is left as it is, for :meth:`refusal`.
+
+        Parameters
+        ----------
+        market
+            Ours.
+        quantity, price
+            In base units, and at which the entry is expected to fill.
+        limits
+            The market's, for its steps of quantity.
+        balance
+            Asked for the account's, with all realised results and without those of open positions.
+        """
+        if Market.parse(market).is_derivative:
+            return quantity, ""
+        free = balance() - self._bound()
+        most = limits.whole_steps(free / self._with_costs(price))
+        if not _LEAST_SHARE * quantity <= most < quantity:
+            return quantity, ""
+        return most, f"{NO_CASH}: {money(free)} free, with fees enough for {most:.12g} of {quantity:.12g}"
+
+    def refusal(self, market: str, side: Side, worth: float, balance: Callable[[], float]) -> str | None:
+        """Why an entry must not be sent, with its cost and the free cash; None if it may, and for perpetuals.
+
+        A short entry is refused by name: nobody lends the coins that it would sell.
+
+        Parameters
+        ----------
+        market
+            Ours.
+        side
+            Of the entry.
+        worth
+            Quantity times price, in quote currency.
+        balance
+            As for :meth:`cut`.
+        """
+        if Market.parse(market).is_derivative:
+            return None
+        if side is Side.SHORT:
+            return f"{market} is a spot market: nothing can be sold short there"
+        cost, free = self._with_costs(worth), balance() - self._bound()
+        return f"{NO_CASH}: {money(cost)} with fees, {money(free)} free" if cost > free * (1 + _ROUNDING) else None
+
+    def order(self, market: str, worth: float) -> float:
+        """Note what an entry on its way will cost; the cash that it binds."""
+        cost = self._ordered[market] = self._with_costs(worth)
+        return 0.0 if Market.parse(market).is_derivative else cost
+
+    def _with_costs(self, worth: float) -> float:
+        return worth * (1 + self.taker_fee_bps / 1e4)
+
+    def _bound(self) -> float:
+        return sum(self._cost(market, plan) for market, plan in self.trades.open.items())
+
+    def _cost(self, market: str, plan: TradePlan) -> float:
+        if Market.parse(market).is_derivative:
+            return 0.0
+        position = self.trades.position(market)
+        paid = 0.0 if position is None else position.quantity.as_double() * float(position.avg_px_open)
+        return max(paid, self._ordered.get(market, 0.0)) if plan.stage == "entering" else paid
+
+
+def settled_balance(portfolio: Any, instrument: Any) -> float:
+    """An account's balance in the instrument's quote currency, without the results of open positions."""
+    currency, venue = instrument.quote_currency, instrument.id.venue
+
+    def amount(found: Mapping[Any, Any]) -> float:
+        held = found.get(currency)
+        return 0.0 if held is None else float(held.as_double())
+
+    return amount(portfolio.equity(venue)) - amount(portfolio.unrealized_pnls(venue))

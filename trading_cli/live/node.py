@@ -1,0 +1,196 @@
+"""`trading paper`, `replay` and `status`: the node and the local exchange."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from trading_assets.core.errors import SettingsError
+from trading_assets.core.precision import significant
+from trading_assets.core.sides import Side
+from trading_assets.settings import load_settings, logs
+from trading_cli.console import console, named, progress
+
+if TYPE_CHECKING:
+    from trading_assets.settings import Settings
+    from trading_live.operations.status import NodeStatus
+
+_NEWEST_SIGNALS = 5
+
+Speed = Annotated[float | None, typer.Option(min=0.001, help="Replayed seconds per second.", show_default=False)]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the local exchange.", show_default=False)]
+
+
+def paper(
+    port: Port = None,
+    close_only: Annotated[bool, typer.Option("--close-only", help="Close what is open, then end.")] = False,
+    supervised: Annotated[bool, typer.Option("--supervised", help="Start it again after it died.")] = False,
+) -> None:
+    """Run the node: the deployed models on the venue's market data, orders filled in a sandbox."""
+    from trading_assets.features import LIVE_ENVIRONMENT
+    from trading_live.operations.interrupts import ends_quietly
+
+    os.environ.update(LIVE_ENVIRONMENT)
+    with ends_quietly():
+        settings = load_settings()
+        if port is not None:
+            settings = settings.model_copy(update={"replay": settings.replay.model_copy(update={"port": port})})
+        logs.configure(settings, "node-supervisor" if supervised else "node")
+        if supervised:
+            from trading_live.operations.restarts import supervise
+
+            flags = [*(["--close-only"] if close_only else []), *([] if port is None else ["--port", str(port)])]
+            raise typer.Exit(supervise(settings, [sys.executable, "-m", "trading_cli", "paper", *flags]))
+        place = f"{settings.node.venue} ({settings.node.environment})"
+        from trading_live.node.node import run_node
+
+        if close_only:
+            console.print(f"closing what is open on {place}")
+            from trading_live.operations.status import read_status
+
+            run_node(settings, close_only=True)
+            after = read_status(settings, newest=1)
+            if left := ", ".join(named(one.market) for one in after.positions) or after.journal_error:
+                console.print(f"[red]still open: {left}[/]")
+                raise typer.Exit(1)
+            console.print("nothing is open")
+            return
+        console.print(f"paper trading on {place}; Ctrl-C stops, `trading kill` closes positions and stops")
+        run_node(settings, on_decision=lambda signal, action: console.print(_decision(signal, action)))
+
+
+def replay(
+    market: Annotated[list[str] | None, typer.Option(help="A market; repeatable. Default: all.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="UTC, e.g. 2025-05-28 or 2025-05-28T12:00.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="UTC, exclusive. Default: all that is stored.")] = None,
+    speed: Speed = None,
+    port: Port = None,
+    faults: Annotated[Path | None, typer.Option(help="A script of faults (YAML) that its REST side commits.")] = None,
+) -> None:
+    """Serve stored candles as a local exchange that speaks Binance USD-M's protocol; waits for its first subscriber."""
+    settings = load_settings()
+    logs.configure(settings, "replay")
+    from trading_live.replay import Faults, Progress, open_replay, serve
+
+    with progress() as bar:
+        task = bar.add_task("replay", total=100, note="waits for a subscriber")
+
+        def show(now: Progress) -> None:
+            note = "waits for a subscriber" if now.waiting else f"{now.replayed_at:%Y-%m-%d %H:%M} UTC"
+            if now.held_s > 1:
+                note += f"; slowed to {now.speed:,.0f}x, the node does not keep up with more"
+            bar.update(task, completed=100 * now.fraction, note=note)
+
+        server = open_replay(
+            settings,
+            markets=market,
+            start=instant(start),
+            end=instant(end),
+            speed=speed,
+            port=port,
+            on_progress=show,
+            faults=None if faults is None else Faults.read(faults),
+        )
+        served = ", ".join(map(named, market or settings.markets))
+        console.print(f"local exchange on {settings.replay.host}:{server.port}: {served}")
+        serve(server)
+
+
+def status(
+    check: Annotated[
+        bool, typer.Option("--check", help="One line; exit code 0 if all is well, 1 if somebody has to look.")
+    ] = False,
+) -> None:
+    """Show the node, its models, open positions, newest signals and the kill switch."""
+    settings = load_settings()
+    if check:
+        _check(settings)
+        return
+    from trading_live.operations.status import read_status
+
+    now = read_status(settings)
+    for line in _status_lines(now):
+        console.print(line)
+    models = Table("deployed model", "version", "bundle hash", "markets")
+    for model in now.deployed:
+        models.add_row(model.model, str(model.version), model.bundle_hash[:12], ", ".join(map(named, model.markets)))
+    positions = Table("open position", "side", "quantity", "average price", "stop", "target", "expires")
+    for one in now.positions:
+        prices = (one.average_price, one.stop_price, one.target_price)
+        cells = ("-" if price is None else significant(price) for price in prices)
+        held = (one.side.word, significant(abs(one.quantity)))
+        positions.add_row(named(one.market), *held, *cells, str(one.expires_at or "-"))
+    signals = Table("newest signals: bar", "market", "decision")
+    for row in now.signals.tail(_NEWEST_SIGNALS).iter_rows(named=True):
+        signals.add_row(f"{row['bar_ts']:%Y-%m-%d %H:%M}", named(row["market"]), _said(row))
+    for table in (models, positions, signals):
+        if table.row_count:
+            console.print(table)
+    if now.journal_error:
+        raise typer.Exit(1)
+
+
+def _said(row: dict[str, Any]) -> str:
+    return f"{row['action']} {Side(row['side']).word}: {row['reason']}"
+
+
+def _check(settings: Settings) -> None:
+    from trading_live.operations.health import check_node
+
+    doing, problems = check_node(settings)
+    typer.echo("; ".join(str(one) for one in problems) if problems else f"ok: {doing}")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _status_lines(now: NodeStatus) -> list[str]:
+    beat = now.heartbeat
+    state = "not running"
+    if now.running:
+        state = f"{beat.state}, process {beat.pid}" if beat and now.responsive else "[red]does not answer[/]"
+        state += f": {beat.detail}" if beat and beat.detail else ""
+    lines = [f"node         {state}"]
+    if beat:
+        lines += [
+            f"venue        {beat.venue} {beat.environment}, {beat.mode}",
+            f"market time  {beat.market_time or '-'}",
+        ]
+        lines += [f"waiting      {named(market)}: {reason}" for market, reason in beat.waiting.items()]
+        lines += [f"[red]halted       {beat.halted}[/]"] if beat.halted else []
+        if beat.journal:
+            still = ", ".join(map(named, beat.open_markets)) or "nothing"
+            lines.append(f"[red]journal      no entries: {beat.journal}; open by the node's memory: {still}[/]")
+    lines.append(f"kill switch  {f'[red]on[/]: {now.kill.reason}' if now.kill else 'off'}")
+    lines += [f"[red]manifest     {now.manifest_error}[/]"] if now.manifest_error else []
+    if now.journal_error:
+        return [*lines, f"[red]journal      what is open is not known: {now.journal_error}[/]"]
+    return [*lines, f"journal      {now.journal_events:,} events, {now.journal_bytes / 1e6:.1f} MB"]
+
+
+def instant(text: str | None) -> datetime | None:
+    """A UTC instant from ISO text.
+
+    Raises
+    ------
+    SettingsError
+        If it is not one.
+    """
+    if text is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"{text!r} is not a time", remedy="write e.g. 2025-05-28 or 2025-05-28T12:00") from None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def _decision(signal: object, action: str) -> str:
+    market, ts, probability, side = (getattr(signal, name) for name in ("market", "known_at", "probability", "side"))
+    style = {"enter": "bold green", "refuse": "yellow"}.get(action, "dim")
+    return f"{ts:%Y-%m-%d %H:%M} {named(market)}  {side.word} p={probability:.3f}  [{style}]{action}[/]"

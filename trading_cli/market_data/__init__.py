@@ -1,0 +1,1 @@
+"""Commands on candles and the store."""

@@ -1,0 +1,1 @@
+"""Commands on features, models and their approval."""

@@ -1,0 +1,1 @@
+"""What the node holds at the venue: recovered at a start, closed on demand."""

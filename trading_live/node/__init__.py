@@ -1,0 +1,1 @@
+"""The node itself: engine, supervisor, decisions, and the models that it runs."""

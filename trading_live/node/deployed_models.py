@@ -1,0 +1,242 @@
+"""The deployed models in use: read from the manifest, verified, swapped without a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import structlog
+
+from trading_assets import features
+from trading_assets.core.candles import Market
+from trading_assets.core.errors import BundleError, ModelError
+from trading_assets.models import Bundle, load, parity
+from trading_assets.models.trial import Trial
+from trading_assets.registry.deployment import MANIFEST, DeployedModel, Manifest, read_manifest
+from trading_assets.settings import Settings
+
+_LOG: Final = structlog.get_logger(__name__)
+
+Tell = Callable[[str, str], None]
+"""(event, detail): into the node's journal."""
+
+
+@dataclass(frozen=True)
+class ModelInUse:
+    """A deployed version and its verified bundle."""
+
+    deployed: DeployedModel
+    bundle: Bundle
+
+    @property
+    def name(self) -> str:
+        """Model and version, as a person says it."""
+        return f"{self.deployed.model} v{self.deployed.version}"
+
+    @cached_property
+    def follows(self) -> bool:
+        """Whether it reads features of a leading market."""
+        return "leader" in features.required_companions(self.bundle.features)
+
+
+class DeployedModels:
+    """Follows the deployment manifest.
+
+    A bundle that does not verify is refused: the version in use stays, and the refusal is told once. So is one whose
+    model ends or holds up the process that tries it first, and one of markets that the node does not listen to.
+
+    Parameters
+    ----------
+    settings
+        Data folder and live folder.
+    tell
+        Told of every deployment, refusal and withdrawal.
+    """
+
+    def __init__(self, settings: Settings, tell: Tell) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._models: dict[str, ModelInUse] = {}
+        self._markets: dict[str, ModelInUse] = {}
+        self._refused: dict[str, str] = {}
+        self._failed: dict[str, DeployedModel] = {}
+        self._listened: frozenset[str] | None = None
+        self._trials: dict[str, Trial] = {}
+        self._crashed: dict[str, BundleError] = {}
+        self._seen: tuple[int, int] | None = None
+        self._broken = ""
+
+    @property
+    def models(self) -> tuple[ModelInUse, ...]:
+        """The models in use, by name."""
+        return tuple(self._models[name] for name in sorted(self._models))
+
+    @property
+    def leader(self) -> str | None:
+        """The leading market of the settings, where the node's venue has it (a replay has what is replayed)."""
+        leader, node = self._settings.features.leader, self._settings.node
+        if leader is None or node.environment == "replay" or Market.parse(leader).exchange == node.venue:
+            return leader
+        return None
+
+    def leader_of(self, market: str) -> str | None:
+        """The market whose bars a decision on this one reads beside its own."""
+        model, leader = self.of(market), self.leader
+        return leader if model is not None and model.follows and leader != market else None
+
+    @property
+    def refusals(self) -> dict[str, str]:
+        """Model -> why its deployed version is not in use; a manifest that cannot be read stands under its name."""
+        return dict(self._refused) | ({MANIFEST: self._broken} if self._broken else {})
+
+    @property
+    def without_models(self) -> str:
+        """Why no model is in use."""
+        reasons = "; ".join(self.refusals.values())
+        return f"no model can be used: {reasons}" if reasons else "no model is deployed"
+
+    def of(self, market: str) -> ModelInUse | None:
+        """The model that trades a market: the one deployed last, where there are several."""
+        return self._markets.get(market)
+
+    def listen_to(self, markets: Iterable[str]) -> None:
+        """Refuse models of other markets from now on."""
+        self._listened = frozenset(markets)
+
+    def refresh(self, *, wait: bool = True) -> bool:
+        """Look at the manifest; whether a model changed.
+
+        Parameters
+        ----------
+        wait
+            Whether to wait for the trials of new bundles; else they are taken at a later call.
+        """
+        stamp = self._stamp()
+        if stamp == self._seen and not self._refused and not self._trials:
+            return False
+        manifest = self._read()
+        if manifest is None:
+            return False
+        self._seen = stamp
+        changed = [self._withdraw(name) for name in list(self._models) if name not in manifest.models]
+        changed += [self._take(deployed, wait=wait) for deployed in manifest.models.values()]
+        if any(changed):
+            self._assign()
+        return any(changed)
+
+    def fail(self, model: ModelInUse, why: str) -> None:
+        """Take a model out of use that cannot answer any more; another version of it may come into use."""
+        name = model.deployed.model
+        if self._models.get(name) is model:
+            self._failed[name] = self._models.pop(name).deployed
+            self._assign()
+            self._refuse(model.deployed, why, None)
+
+    def _assign(self) -> None:
+        ordered = sorted(self._models.values(), key=lambda one: one.deployed.deployed_at)
+        self._markets = {market: one for one in ordered for market in one.deployed.markets}
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            stat = (self._settings.live_dir / MANIFEST).stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_ino
+
+    def _read(self) -> Manifest | None:
+        try:
+            manifest = read_manifest(self._settings.live_dir)
+        except ModelError as error:
+            if str(error) != self._broken:
+                self._broken = str(error)
+                self._say("manifest refused", str(error), warning=True)
+            return None
+        self._broken = ""
+        return manifest
+
+    def _withdraw(self, name: str) -> bool:
+        self._say("model withdrawn", self._models.pop(name).name)
+        return True
+
+    def _take(self, deployed: DeployedModel, *, wait: bool) -> bool:
+        present = self._models.get(deployed.model)
+        if present is not None and present.deployed == deployed:
+            self._refused.pop(deployed.model, None)
+            return False
+        if self._failed.get(deployed.model) == deployed:
+            return False
+        try:
+            bundle = load(
+                deployed.folder(self._settings.data_dir),
+                expected_hash=deployed.bundle_hash,
+                feature_fingerprint=features.fingerprint(),
+            )
+            self._check_companions(bundle)
+            self._check_markets(deployed)
+            if not self._is_tried(bundle, wait=wait):
+                return False
+            bundle.warm()
+        except ModelError as error:
+            self._refuse(deployed, str(error), present)
+            return False
+        self._refused.pop(deployed.model, None)
+        self._models[deployed.model] = ModelInUse(deployed, bundle)
+        self._say("model deployed", f"{self._models[deployed.model].name}, bundle {deployed.bundle_hash[:16]}")
+        return True
+
+    def _is_tried(self, bundle: Bundle, *, wait: bool) -> bool:
+        """Whether the model has answered in a process of its own; False while that is under way."""
+        name = bundle.bundle_hash
+        if name in self._crashed:
+            raise self._crashed[name]
+        trial = self._trials.pop(name, None) or Trial(bundle)
+        try:
+            if wait:
+                trial.wait()
+            elif not trial.finished():
+                self._trials[name] = trial
+                return False
+        except BundleError as error:
+            self._crashed[name] = error
+            raise
+        return True
+
+    def _check_markets(self, deployed: DeployedModel) -> None:
+        """Refuse a model of markets whose bars do not come here: it would look in use."""
+        missing = sorted(set(deployed.markets) - self._listened) if self._listened is not None else []
+        if missing:
+            raise ModelError(
+                f"it trades {', '.join(missing)}, which this node does not listen to",
+                where=f"model {deployed.model}",
+                remedy="start the node again: it listens to what is deployed then",
+            )
+
+    def _check_companions(self, bundle: Bundle) -> None:
+        """Refuse a model that reads what the node does not hold, or another leader than the one it was made with."""
+        needed = features.required_companions(bundle.features)
+        leader = self.leader
+        if further := [name for name in needed if name != "leader" or leader is None]:
+            raise ModelError(
+                f"it reads features of {', '.join(further)}, which the node does not hold",
+                where=f"model {bundle.model}",
+                remedy="train it without these `companions`; for leader, name a market of the venue as features.leader",
+            )
+        if needed and (known := parity.check(bundle).leader) != leader:
+            raise ModelError(
+                f"it was made with the leader {known}, and features.leader is {leader}",
+                where=f"model {bundle.model}",
+                remedy="set features.leader as it was, or materialize features and retrain",
+            )
+
+    def _refuse(self, deployed: DeployedModel, why: str, present: ModelInUse | None) -> None:
+        keeps = f"keeping {present.name}" if present else "nothing trades in its place"
+        reason = f"{deployed.model} v{deployed.version}: {why} ({keeps})"
+        if self._refused.get(deployed.model) != reason:
+            self._refused[deployed.model] = reason
+            self._say("model refused", reason, warning=True)
+
+    def _say(self, event: str, detail: str, *, warning: bool = False) -> None:
+        (_LOG.warning if warning else _LOG.info)(event, detail=detail)
+        self._tell(event, detail)

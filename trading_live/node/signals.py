@@ -1,0 +1,308 @@
+"""Decisions of the node: closed bars in, features by the assets' own function, the deployed model's answer out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+import polars as pl
+import structlog
+
+from trading_assets.core.candles import DECISION_BAR, DECISION_TIMEFRAME, OHLCV, TS
+from trading_assets.core.precision import significant
+from trading_assets.features import LOOKBACK_BARS, warm_up
+from trading_assets.models.decision import Decision, Question, decide, decide_together
+from trading_assets.quality.steps import level_steps
+from trading_assets.strategies.entry_rule import EntryRule
+from trading_assets.strategies.signals import ClosedBar, Signal
+from trading_live.node.deployed_models import DeployedModels, ModelInUse
+
+_LOG: Final = structlog.get_logger(__name__)
+_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "market": pl.String,
+    "ts": TS,
+    "known_at": TS,
+    **dict.fromkeys(OHLCV, pl.Float64),
+}
+
+OnGap = Callable[[str, datetime, datetime], None]
+"""(market, first missing open, open of the bar that came): asks the venue for what is missing."""
+
+
+class BarHistory:
+    """The newest decision bars of one market, as the features want them."""
+
+    def __init__(self, market: str, *, rows: int = LOOKBACK_BARS) -> None:
+        self.market = market
+        self.rows = rows
+        self.frame = pl.DataFrame(schema=_SCHEMA)
+
+    @property
+    def height(self) -> int:
+        """How many bars are there."""
+        return self.frame.height
+
+    @property
+    def first(self) -> datetime | None:
+        """The oldest bar's open."""
+        return self.frame["ts"][0] if self.height else None
+
+    @property
+    def last(self) -> datetime | None:
+        """The newest bar's open."""
+        return self.frame["ts"][-1] if self.height else None
+
+    def known_at(self, moment: datetime) -> pl.DataFrame:
+        """The bars that had closed at a moment: ``known_at`` and ``close``, as features read a leader."""
+        return self.frame.select("known_at", "close").filter(pl.col("known_at") <= moment)
+
+    def around(self, first: datetime, last: datetime) -> tuple[ClosedBar | None, ClosedBar | None]:
+        """The bar that opened before an instant, and the one that opened after another; None where there is none."""
+        before, after = self.frame.filter(pl.col("ts") < first).tail(1), self.frame.filter(pl.col("ts") > last).head(1)
+        return _bar(before), _bar(after)
+
+    def append(self, bar: ClosedBar) -> None:
+        """Add the newest bar."""
+        self.frame = pl.concat([self.frame.tail(self.rows - 1), _frame([bar])], rechunk=True)
+
+    def clear(self) -> None:
+        """Forget every bar."""
+        self.frame = self.frame.clear()
+
+    def merge(self, bars: Iterable[ClosedBar]) -> int:
+        """Add older or missing bars; one that is there already stays. Returns how many were new."""
+        fresh = _frame(bars).unique("ts").join(self.frame, on="ts", how="anti")
+        self.frame = pl.concat([self.frame, fresh]).sort("ts").tail(self.rows)
+        return fresh.height
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A bar on which a model is to decide."""
+
+    bar: ClosedBar
+    model: ModelInUse
+    question: Question
+
+
+class LiveSignals:
+    """The node's signal source.
+
+    A market whose bars do not join up is not decided on: the missing ones are asked for first, and until they are there
+    (or the venue has none) its bars are only kept. So is one whose model reads the bars of a leader that lacks some.
+
+    Parameters
+    ----------
+    markets
+        What is listened to.
+    shelf
+        The models in use.
+    on_gap
+        Asks for missing bars.
+    cost_bps
+        Of a round trip at the venue, for the expected return of a trade.
+    events
+        Market -> when what the settings tell of it took effect.
+    min_step
+        The least factor of a lasting step of the price; see :func:`trading_assets.quality.steps.level_steps`.
+
+    Notes
+    -----
+    Nothing is decided on a market whose bars reach across an event or such a step, nor where an event comes within the
+    horizon: no model has learnt from such rows.
+    """
+
+    def __init__(
+        self,
+        markets: Iterable[str],
+        shelf: DeployedModels,
+        on_gap: OnGap,
+        *,
+        cost_bps: float,
+        events: Mapping[str, Sequence[datetime]] = MappingProxyType({}),
+        min_step: float = 1.5,
+    ) -> None:
+        self.histories = {market: BarHistory(market) for market in markets}
+        self.stepped: dict[str, str] = {}
+        self._events = events
+        self._min_step = min_step
+        self.waiting: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
+        self.decisions = 0
+        self._shelf = shelf
+        self._on_gap = on_gap
+        self._cost_bps = cost_bps
+        self._later: dict[str, tuple[datetime, datetime]] = {}
+        warm_up()
+
+    def on_bar(self, bar: ClosedBar) -> Signal | None:
+        """The deployed model's answer on one bar."""
+        return self.on_bars([bar])[0]
+
+    def on_bars(self, bars: Sequence[ClosedBar]) -> list[Signal | None]:
+        """The deployed models' answers on bars that close together, at most one of a market.
+
+        None without a model, while bars are missing, or for a bar seen before.
+        """
+        fresh = [self._keep(bar) for bar in bars]
+        asked = [self._asked(bar) if kept else None for bar, kept in zip(bars, fresh, strict=True)]
+        decisions = iter(self._decide([one for one in asked if one is not None]))
+        answers = [None if one is None else (one, next(decisions)) for one in asked]
+        return [None if answer is None else self._signal(*answer) for answer in answers]
+
+    def _keep(self, bar: ClosedBar) -> bool:
+        """Add a bar to its market's history, and ask for those missing before it; False for one seen before."""
+        history = self.histories[bar.market]
+        last = history.last
+        if last is not None and bar.ts <= last:
+            return False
+        history.append(bar)
+        if last is not None and bar.ts > last + DECISION_BAR:
+            self.miss(bar.market, last + DECISION_BAR, bar.ts)
+        return True
+
+    def _asked(self, bar: ClosedBar) -> _Asked | None:
+        """What is to be decided on a bar; None where nothing can be."""
+        history = self.histories[bar.market]
+        if self._idle(bar.market) or history.height < history.rows:
+            return None
+        leader, model = self._shelf.leader_of(bar.market), self._shelf.of(bar.market)
+        if model is None or (leader is not None and (self._idle(leader) or leader not in self.histories)):
+            return None
+        try:
+            if self._crosses(bar.market, model.bundle.labels.horizon_bars, leader):
+                return None
+        except Exception as error:
+            self._fail(model, bar.market, error)
+            return None
+        companions = {} if leader is None else {"leader": self.histories[leader].known_at(bar.known_at)}
+        return _Asked(bar, model, Question(model.bundle, history.frame, companions))
+
+    def _decide(self, asked: Sequence[_Asked]) -> list[Decision | None]:
+        """The models' decisions; where one fails, the others are made one by one."""
+        if len(asked) > 1:
+            try:
+                return list(decide_together([one.question for one in asked]))
+            except Exception as error:
+                _LOG.warning("deciding one by one", error=f"{type(error).__name__}: {error}")
+        return [self._decide_one(one) for one in asked]
+
+    def _decide_one(self, asked: _Asked) -> Decision | None:
+        question = asked.question
+        try:
+            return decide(question.bundle, question.held, question.companions)
+        except Exception as error:  # whatever it is: a model that fails decides nothing more, and the others go on
+            self._fail(asked.model, asked.bar.market, error)
+            return None
+
+    def _fail(self, model: ModelInUse, market: str, error: Exception) -> None:
+        self._shelf.fail(model, f"it failed on {market}: {type(error).__name__}: {error}")
+
+    def refuse(self, market: str, reason: str) -> None:
+        """Decide nothing on a market as long as this process runs."""
+        self.refused[market] = reason
+
+    def forget(self, market: str, reason: str) -> None:
+        """Drop a market's bars, and decide nothing on it until :meth:`go_on`, when its history is there again."""
+        self.histories[market].clear()
+        self.stepped.pop(market, None)
+        self._later.pop(market, None)
+        self.wait(market, reason)
+
+    def wait(self, market: str, reason: str) -> None:
+        """Decide nothing on a market until :meth:`go_on`."""
+        self.waiting[market] = reason
+
+    def go_on(self, market: str) -> None:
+        """Decide again, unless more bars were missed while the answer was under way: then these are asked for."""
+        self.waiting.pop(market, None)
+        if (later := self._later.pop(market, None)) is not None:
+            self.miss(market, *later)
+
+    def state(self) -> dict[str, str]:
+        """Market -> why nothing is decided there."""
+        short = {
+            market: f"{history.height:,} of {history.rows:,} bars of history"
+            for market, history in self.histories.items()
+            if history.height < history.rows
+        }
+        led = {
+            market: f"no bars of its leader {leader} are listened to"
+            for market in self.histories
+            if (leader := self._shelf.leader_of(market)) is not None and leader not in self.histories
+        }
+        idle = {market: "no model deployed" for market in self.histories if self._shelf.of(market) is None}
+        return idle | led | short | self.stepped | self.waiting | self.refused
+
+    def _idle(self, market: str) -> bool:
+        return market in self.waiting or market in self.refused
+
+    def miss(self, market: str, since: datetime, until: datetime) -> None:
+        """Ask for the bars that open in [since, until), and decide nothing until the answer is there."""
+        if market in self.waiting:
+            begun, _ = self._later.get(market, (since, until))
+            self._later[market] = begun, until
+        else:
+            self.wait(market, f"bars from {since:%Y-%m-%d %H:%M} on are missing")
+            self._on_gap(market, since, until)
+
+    def _crosses(self, market: str, horizon_bars: int, leader: str | None) -> bool:
+        """Whether a decision would look across a step; ``stepped`` says which."""
+        why = self._step(market, horizon_bars * DECISION_BAR)
+        if why is None and leader is not None and (its := self._step(leader, timedelta(0))) is not None:
+            why = f"its leader {leader}: {its}"
+        if why is None:
+            self.stepped.pop(market, None)
+        else:
+            self.stepped[market] = why
+        return why is not None
+
+    def _step(self, market: str, reach: timedelta) -> str | None:
+        """The event or step that a market's bars reach across, or whose time comes within ``reach``."""
+        bars = self.histories[market].frame
+        if bars.is_empty():
+            return None
+        first, known = bars["ts"][0], bars["known_at"][-1]
+        for at in self._events.get(market, ()):
+            if first < at < known + reach:
+                return f"an event at {at:%Y-%m-%d %H:%M} lies within look-back or horizon"
+        found = level_steps(bars, timeframe=DECISION_TIMEFRAME, min_factor=self._min_step, least_after=1)
+        if found.is_empty():
+            return None
+        at, before, after = found.select("ts", "before", "after").row(-1)
+        levels = f"{significant(before, 4)} to {significant(after, 4)}"
+        return f"the price stepped from {levels} at {at:%Y-%m-%d %H:%M}, within the look-back"
+
+    def _signal(self, asked: _Asked, decision: Decision | None) -> Signal | None:
+        if decision is None or decision.take_profit is None or decision.stop_loss is None:
+            return None  # the model failed, or the market stood still: barriers would be nowhere
+        bar, bundle, deployed = asked.bar, asked.model.bundle, asked.model.deployed
+        self.decisions += 1
+        return Signal(
+            market=bar.market,
+            ts=bar.ts,
+            known_at=bar.known_at,
+            probability=decision.probability,
+            rule=EntryRule.of(bundle.spec, cost_bps=self._cost_bps),
+            take_profit_pct=decision.take_profit * 100,
+            stop_loss_pct=decision.stop_loss * 100,
+            horizon_bars=bundle.labels.horizon_bars,
+            model=deployed.model,
+            model_version=deployed.version,
+            bundle_hash=deployed.bundle_hash,
+        )
+
+
+def _bar(row: pl.DataFrame) -> ClosedBar | None:
+    if row.is_empty():
+        return None
+    market, ts, known_at, *values = row.row(0)
+    return ClosedBar(market, DECISION_TIMEFRAME, ts, known_at, *values)
+
+
+def _frame(bars: Iterable[ClosedBar]) -> pl.DataFrame:
+    rows = [(bar.market, bar.ts, bar.known_at, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in bars]
+    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")

@@ -1,0 +1,1 @@
+"""Watching and stopping a node from outside: heartbeat, status, health, kill switch, restarts."""

@@ -1,0 +1,173 @@
+"""What a node is doing, put together from its folder: whoever asks needs no connection to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from trading_assets.core.errors import ModelError, NodeError
+from trading_assets.core.sides import Side
+from trading_assets.journal import JOURNAL_FILE, NODE, JournalState, newest_events, newest_seq, read_state
+from trading_assets.journal.events import frame
+from trading_assets.registry.deployment import DeployedModel, read_manifest
+from trading_assets.settings import Settings
+from trading_assets.store.tables import SIGNALS
+from trading_live.execution.recovery import newest_plans
+from trading_live.operations.heartbeat import Heartbeat, is_running, missing_journal, read_heartbeat
+from trading_live.operations.kill_switch import KillSwitch, engaged
+
+_DEAF_S: Final = 10.0
+_STARTING_S: Final = 60.0
+"""No heartbeat comes while models are loaded, each in a process of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPosition:
+    """An open position with what the strategy intends with it; prices in quote currency, times UTC.
+
+    The quantity of a short position is negative.
+    """
+
+    market: str
+    quantity: float
+    average_price: float
+    stop_price: float | None
+    target_price: float | None
+    expires_at: datetime | None
+    signal_id: str
+
+    @property
+    def side(self) -> Side:
+        """Long or short."""
+        return Side.LONG if self.quantity > 0 else Side.SHORT
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """What ``trading status`` shows.
+
+    Attributes
+    ----------
+    running
+        Whether a process holds the folder.
+    responsive
+        Whether its heartbeat is fresh.
+    heartbeat
+        The newest one, also of a node that has ended.
+    kill
+        The kill switch, if it is on.
+    deployed
+        What the manifest names; the heartbeat's models are those in use.
+    manifest_error
+        Why the manifest cannot be read.
+    positions
+        Open positions.
+    signals, events
+        The newest decisions, and what the node did, newest last.
+    journal_events, journal_bytes
+        The journal's size.
+    journal_error
+        Why the journal cannot be read; then positions, signals and events are not known.
+    """
+
+    running: bool
+    responsive: bool
+    heartbeat: Heartbeat | None
+    kill: KillSwitch | None
+    deployed: tuple[DeployedModel, ...]
+    manifest_error: str
+    positions: tuple[OpenPosition, ...]
+    signals: pl.DataFrame
+    events: pl.DataFrame
+    journal_events: int
+    journal_bytes: int
+    journal_error: str = ""
+
+
+def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
+    """Look at a node's folder.
+
+    Parameters
+    ----------
+    settings
+        Which folder: ``settings.live_dir``.
+    newest
+        How many signals and events.
+    """
+    live_dir, path = settings.live_dir, settings.live_dir / JOURNAL_FILE
+    journal = _look(path, newest)
+    heartbeat, running = read_heartbeat(live_dir), is_running(live_dir)
+    deployed: tuple[DeployedModel, ...] = ()
+    manifest_error = ""
+    try:
+        deployed = tuple(read_manifest(live_dir).models.values())
+    except ModelError as error:
+        manifest_error = str(error)
+    return NodeStatus(
+        running=running,
+        responsive=running and heartbeat is not None and heartbeat.age_s < _patience_s(heartbeat),
+        heartbeat=heartbeat,
+        kill=engaged(live_dir),
+        deployed=deployed,
+        manifest_error=manifest_error,
+        positions=journal.positions,
+        signals=journal.signals,
+        events=journal.events,
+        journal_events=journal.count,
+        journal_bytes=sum(file.stat().st_size for file in live_dir.glob(f"{JOURNAL_FILE}*")),
+        journal_error=journal.error,
+    )
+
+
+def _patience_s(beat: Heartbeat) -> float:
+    return _STARTING_S if beat.state == "starting" else _DEAF_S
+
+
+@dataclass(frozen=True, slots=True)
+class _Journalled:
+    positions: tuple[OpenPosition, ...]
+    signals: pl.DataFrame
+    events: pl.DataFrame
+    count: int
+    error: str = ""
+
+
+def _look(path: Path, newest: int) -> _Journalled:
+    try:
+        if (missing := missing_journal(path.parent)) is not None:
+            raise missing
+        return _Journalled(
+            open_positions(read_state(path)),
+            newest_events(path, SIGNALS.name, newest),
+            newest_events(path, NODE, newest),
+            newest_seq(path),
+        )
+    except NodeError as error:
+        return _Journalled((), frame(SIGNALS.name, "", []), frame(NODE, "", []), 0, str(error))
+
+
+def open_positions(state: JournalState) -> tuple[OpenPosition, ...]:
+    """A journal's open positions with what the strategy intends, in the order of the markets' names."""
+    plans = newest_plans(state)
+    found = []
+    for market, one in sorted(state.markets.items()):
+        row, plan = one.position, plans.get(market)
+        if row is None or not row["quantity"]:
+            continue
+        mine = plan if plan is not None and plan.stage != "closed" else None
+        found.append(
+            OpenPosition(
+                market=market,
+                quantity=row["quantity"],
+                average_price=row["average_price"],
+                stop_price=mine.stop_price if mine else None,
+                target_price=mine.target_price if mine else None,
+                expires_at=mine.expires_at if mine else None,
+                signal_id=row["signal_id"],
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""The recorder: order books and public trades into the spool."""

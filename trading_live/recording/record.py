@@ -1,0 +1,128 @@
+"""Recording: order books and public trades of a venue, through the node's own adapter, into the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from nautilus_trader.common import Environment
+from nautilus_trader.live import LiveNode
+from nautilus_trader.model import InstrumentId, TraderId
+
+from trading_assets.core.errors import NodeError
+from trading_assets.recordings import Spool, spool_folder
+from trading_assets.settings import Settings
+from trading_assets.strategies.instruments import instrument_id
+from trading_live.node.engine import addressed, engine_logging, explain
+from trading_live.operations.interrupts import stops_engine
+from trading_live.recording.buffer import RecordingBuffer
+from trading_live.recording.recorder import Recorder, RecordHooks, RecordStats
+from trading_live.venues.adapters import data_client
+from trading_live.venues.clock import look_at_replay
+
+_STOP_S: Final = 1
+_VENUE_DEPTH: Final = {"binance": 1000, "bybit": 200, "okx": 400, "kraken": 100}
+"""Levels that the adapter keeps: more than are recorded, because a level behind the last one may move up."""
+
+_NUMBERED: Final = frozenset({"binance"})
+"""Venues that number each market's trades one after the other."""
+
+
+def run_recorder(
+    settings: Settings,
+    markets: Sequence[str],
+    *,
+    seconds: float | None = None,
+    connect_timeout_s: int = 30,
+    hooks: RecordHooks | None = None,
+) -> RecordStats:
+    """Record until the time is over, a signal comes (SIGINT, SIGTERM), or the venue is silent for too long.
+
+    Parameters
+    ----------
+    settings
+        ``node`` names venue and environment, ``record`` the depth and the intervals.
+    markets
+        What is recorded, all of one venue.
+    seconds
+        How long; None for no end.
+    connect_timeout_s
+        How long the venue may take to answer at the start.
+    hooks
+        Told how it goes.
+
+    Returns
+    -------
+    RecordStats
+        The last word.
+
+    Raises
+    ------
+    NodeError
+        If another recorder writes to the same folder, the venue cannot be reached, does not have a market, is silent
+        for ``record.give_up_s``, or the disk refuses. What was received before is on disk.
+    """
+    if settings.node.environment == "replay":
+        look_at_replay(settings)  # at once and in plain words, where the engine would wait for half a minute
+    folder = spool_folder(settings) / f"{settings.node.venue}-{settings.node.environment}"
+    spool = Spool(folder, settings.record.segment_s)
+    try:
+        stats, failure = _run(settings, markets, spool, seconds, connect_timeout_s, hooks or RecordHooks())
+    finally:
+        spool.close()
+    if failure is not None:
+        raise failure
+    return stats
+
+
+def _run(
+    settings: Settings,
+    markets: Sequence[str],
+    spool: Spool,
+    seconds: float | None,
+    connect_timeout_s: int,
+    hooks: RecordHooks,
+) -> tuple[RecordStats, NodeError | None]:
+    """One run of the engine. A failure is returned: raised here, it would keep the engine, of which there is one."""
+    venue, replayed = settings.node.venue, settings.node.environment == "replay"
+    named = {market: instrument_id(market, "replay" if replayed else venue) for market in markets}
+    node = _engine(settings, markets, connect_timeout_s)
+    stop = node.handle().stop
+    recorder = Recorder(
+        {market: InstrumentId.from_str(name) for market, name in named.items()},
+        spool,
+        RecordingBuffer(markets, spool.folder, numbered=venue in _NUMBERED),
+        settings.record,
+        hooks,
+        replayed=replayed,
+        levels=_VENUE_DEPTH[venue],
+        seconds=seconds,
+        stop=stop,
+    )
+    failure: NodeError | None = None
+    try:
+        node.add_actor(recorder)
+        with stops_engine(stop):
+            node.run()
+    except RuntimeError as error:
+        place = settings.node.base_url_http or f"{venue} {settings.node.environment}"
+        failure = explain(error, place, connect_timeout_s)
+    finally:
+        node.dispose()
+        recorder.flush(last=True)
+        recorder.let_go()
+    return recorder.stats(), recorder.failure or failure
+
+
+def _engine(settings: Settings, markets: Sequence[str], connect_timeout_s: int) -> LiveNode:
+    data = data_client(addressed(settings), markets)
+    return (
+        LiveNode.builder("RECORD", TraderId("RECORD-001"), Environment.LIVE)
+        .with_logging(engine_logging(settings, "engine-record"))
+        .with_timeout_connection(connect_timeout_s)
+        .with_timeout_disconnection_secs(_STOP_S)
+        .with_delay_post_stop_secs(_STOP_S)
+        .with_reconciliation(False)
+        .add_data_client(None, data.factory, data.config)
+        .build()
+    )

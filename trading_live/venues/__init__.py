@@ -1,0 +1,1 @@
+"""The venues' adapters and their clocks."""
