@@ -1,12 +1,12 @@
 """What the gates of the data have in common: the windows of a run, the checks it asks for, and how a result reads."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 import polars as pl
 
-from trading_assets.defs.lib.check_states import PASSED_HERE, Judged, elsewhere, owner, with_open_problems
+from trading_assets.defs.lib.check_states import PASSED_HERE, Judged, owner, with_open_problems
 from trading_assets.defs.lib.metadata import preview
 from trading_assets.defs.lib.partitions import MARKET_MONTHS, Month, Window, cut_to_days, keys_of_run, windows
 from trading_assets.settings import Settings
@@ -34,13 +34,12 @@ def of_month(frame: pl.DataFrame, month: Month) -> pl.DataFrame:
 
 
 def verdict(
-    store: Store,
     asset: str,
     name: str,
     judged: Sequence[Judged],
     examples: pl.DataFrame,
     *,
-    known: Collection[str],
+    others: Mapping[str, str],
     good: str,
     bad: str,
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
@@ -48,10 +47,9 @@ def verdict(
     """A check's result: the bad parts in the metadata, the reason and the next step in the description.
 
     A run whose own parts pass goes on, but its result is a warning, not a pass, as long as another market or model of
-    the settings (``known``) fails: the page of a check shows its newest result alone.
+    the settings fails (``others``: part -> problem): the page of a check shows its newest result alone.
     """
     problems = [f"{one.part}: {one.problem}" for one in judged if one.problem]
-    others = elsewhere(store, asset, name, judged={one.part for one in judged}, known=known)
     told = [f"{part}: {problem}" for part, problem in others.items()]
     said = f"{'; '.join(problems[:_SHOWN])}: {bad}" if problems else good
     if told:

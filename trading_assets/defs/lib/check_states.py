@@ -38,9 +38,21 @@ class Judged:
 
 
 def remember(
-    store: Store, context: dg.AssetCheckExecutionContext, asset: str, found: Mapping[str, Iterable[Judged]]
-) -> None:
-    """Store what checks (name -> parts) of a run found."""
+    store: Store,
+    context: dg.AssetCheckExecutionContext,
+    asset: str,
+    found: Mapping[str, Iterable[Judged]],
+    *,
+    known: Collection[str],
+) -> dict[str, dict[str, str]]:
+    """Store what checks (name -> parts) of a run found, all of an asset at once.
+
+    Returns
+    -------
+    dict
+        What is wrong, check by check, with parts that this run did not look at, of markets or models that the settings
+        still have (``known``).
+    """
     now, run = datetime.now(UTC), context.run.run_id
     rows = [
         (asset, name, one.part, one.problem, one.month and one.month.start, one.month and one.month.end, now, run)
@@ -48,17 +60,12 @@ def remember(
         for one in parts
     ]
     store.upsert(CHECK_STATES, pl.DataFrame(rows, schema=CHECK_STATES.columns, orient="row"))
-
-
-def elsewhere(
-    store: Store, asset: str, check: str, *, judged: Collection[str], known: Collection[str]
-) -> dict[str, str]:
-    """What is wrong with parts that this run did not look at, of markets or models that the settings still have."""
-    return {
-        part: problem
-        for part, problem in _problems(store, asset, check).select("part", "problem").iter_rows()
-        if part not in judged and owner(part) in known
-    }
+    judged = {(row[1], row[2]) for row in rows}
+    others: dict[str, dict[str, str]] = {name: {} for name in found}
+    for name, part, problem in _problems(store, asset).select("check", "part", "problem").iter_rows():
+        if name in others and (name, part) not in judged and owner(part) in known:
+            others[name][part] = problem
+    return others
 
 
 def refused_by_checks(store: Store, asset: str, part: str) -> bool:
@@ -95,6 +102,5 @@ def with_open_problems(store: Store, asset: str, found: Iterable[Window]) -> lis
     return [replace(window, months=tuple(map(widened, window.months))) for window in found]
 
 
-def _problems(store: Store, asset: str, check: str | None = None) -> pl.DataFrame:
-    where = {"asset": asset} | ({} if check is None else {"check": check})
-    return store.read(CHECK_STATES, where=where).filter(pl.col("problem") != "")
+def _problems(store: Store, asset: str) -> pl.DataFrame:
+    return store.read(CHECK_STATES, where={"asset": asset}).filter(pl.col("problem") != "")

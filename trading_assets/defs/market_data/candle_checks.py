@@ -4,7 +4,7 @@ The checks belong to the asset, not to a partition: they look at every month of 
 market's window is read once for all of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -45,9 +45,9 @@ def candle_checks(
         for name, finding in inspect(_stretch(store, window, settings, now), settings.quality, names).items():
             found[name].append((window, finding))
     judged = {name: _judged(found[name]) for name in names}
-    remember(store, context, CANDLES.name, judged)
+    others = remember(store, context, CANDLES.name, judged, known=settings.markets)
     for name in names:
-        yield _result(store, name, judged[name], found[name], settings)
+        yield _result(name, judged[name], found[name], others[name], settings)
 
 
 def _stretch(store: Store, window: Window, settings: Settings, now: datetime) -> Stretch:
@@ -87,7 +87,11 @@ def _judged(found: list[tuple[Window, Finding]]) -> list[Judged]:
 
 
 def _result(
-    store: Store, name: str, judged: list[Judged], found: list[tuple[Window, Finding]], settings: Settings
+    name: str,
+    judged: list[Judged],
+    found: list[tuple[Window, Finding]],
+    others: Mapping[str, str],
+    settings: Settings,
 ) -> dg.AssetCheckResult:
     check, severity = CANDLE_CHECKS[name], settings.quality.severity(name)
     rows = [
@@ -98,12 +102,11 @@ def _result(
     said = [finding.good if len(found) == 1 else f"{window.market}: {finding.good}" for window, finding in found]
     advice = dict.fromkeys(finding.advice or check.remedy for _, finding in found if not finding.passed)
     return verdict(
-        store,
         CANDLES.name,
         name,
         judged,
         pl.concat(rows, how="diagonal") if rows else pl.DataFrame(),
-        known=settings.markets if severity != "off" else (),
+        others=others if severity != "off" else {},
         good="; ".join(said) if severity != "off" else "switched off in the settings",
         bad="; ".join(advice) or check.remedy,
         severity=dg.AssetCheckSeverity.ERROR if severity == "block" else dg.AssetCheckSeverity.WARN,

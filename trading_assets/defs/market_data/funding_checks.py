@@ -40,14 +40,13 @@ def funding_gaps_check(
         found = funding_gaps(times, start=first, end=window.end, now=now)
         rows.append(found.rows.head(10).select(pl.lit(window.market).alias("market"), pl.all()))
         judged += [Judged(month.key, found.within(month.start, month.end).summary(), month) for month in window.months]
-    remember(store, context, FUNDING_RATES.name, {_NAME: judged})
+    others = remember(store, context, FUNDING_RATES.name, {_NAME: judged}, known=settings.markets)
     return verdict(
-        store,
         FUNDING_RATES.name,
         _NAME,
         judged,
         pl.concat(rows, how="diagonal") if rows else pl.DataFrame(),
-        known=settings.markets if severity != "off" else (),
+        others=others[_NAME] if severity != "off" else {},
         good="no payment is missing" if severity != "off" else "switched off in the settings",
         bad="materialize the month again, or name another source under the market's `funding`; features see the last "
         "payment for a day, then null",

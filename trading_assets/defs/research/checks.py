@@ -37,15 +37,14 @@ def finite_after_warmup(
             counts = quality.not_finite(of_month(frame, month), nullable=nullable) if any_bad else {}
             rows += [(month.key, name, count) for name, count in counts.items()]
             judged.append(Judged(month.key, ", ".join(list(counts)[:5]), month))
-    remember(store, context, FEATURES.name, {"finite_after_warmup": judged})
+    others = remember(store, context, FEATURES.name, {"finite_after_warmup": judged}, known=settings.markets)
     examples = pl.DataFrame(rows, schema=["partition", "feature", "rows"], orient="row")
     return verdict(
-        store,
         FEATURES.name,
         "finite_after_warmup",
         judged,
         examples,
-        known=settings.markets,
+        others=others["finite_after_warmup"],
         good="every value is finite",
         bad="not finite (allowed: 0 rows); see these columns in the table features and the bars before them",
     )
@@ -69,15 +68,14 @@ def label_balance(
         worst = min(worst, rarest)
         rows.append((market, frame.height, *shares.values()))
         judged.append(Judged(market, f"{rarest:.2%} of {frame.height:,} labels" if rarest < limit else ""))
-    remember(store, context, LABELS.name, {"label_balance": judged})
+    others = remember(store, context, LABELS.name, {"label_balance": judged}, known=settings.markets)
     examples = pl.DataFrame(rows, schema=["market", "labels", "take_profit", "stop_loss", "time"], orient="row")
     return verdict(
-        store,
         LABELS.name,
         "label_balance",
         judged,
         examples,
-        known=settings.markets,
+        others=others["label_balance"],
         good=f"the rarer outcome is {worst:.2%} of the labels, limit {limit:.2%}",
         bad=f"the rarer outcome is below {limit:.2%}; compare the barriers and the horizon under `labels` in the "
         "settings with how far the market moves",

@@ -10,7 +10,7 @@ import dagster as dg
 import polars as pl
 
 from trading_assets.defs.lib.check_results import selected
-from trading_assets.defs.lib.check_states import PASSED_HERE, Judged, elsewhere, remember
+from trading_assets.defs.lib.check_states import PASSED_HERE, Judged, remember
 from trading_assets.defs.lib.metadata import (
     RESEARCH_TEAM,
     asset_metadata,
@@ -197,11 +197,9 @@ def gate_checks(
             for gate in evaluate(dict(frame.select("metric", "value").iter_rows()), settings.gates):
                 found[gate.name].append((model, gate))
     judged = {name: [Judged(model, "" if gate.passed else gate.text) for model, gate in found[name]] for name in names}
-    remember(store, context, backtest.key.to_user_string(), judged)
+    others = remember(store, context, backtest.key.to_user_string(), judged, known=settings.models)
     for name in names:
-        parts = {one.part for one in judged[name]}
-        others = elsewhere(store, backtest.key.to_user_string(), name, judged=parts, known=settings.models)
-        yield _gate(name, found[name], others)
+        yield _gate(name, found[name], others[name])
 
 
 def _gate(name: str, found: "Sequence[tuple[str, GateResult]]", others: Mapping[str, str]) -> dg.AssetCheckResult:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import dagster as dg
 
 from trading_assets.defs.lib.check_results import selected, windows_of_run
-from trading_assets.defs.lib.check_states import PASSED_HERE, Judged, elsewhere, remember
+from trading_assets.defs.lib.check_states import PASSED_HERE, Judged, remember
 from trading_assets.defs.lib.metadata import preview
 from trading_assets.defs.lib.partitions import MONTHS, Month, Window, keys_of_run
 from trading_assets.defs.sql_models.assets import windows_of_months
@@ -48,16 +48,18 @@ def model_checks(model: SqlModel) -> dg.AssetChecksDefinition:
             return
         found = windows_of_run(context, settings, store, model.name)
         runs = [check_expectations(store, model, names=names, **_rows(one.market, one)) for one in found]
-        for outcomes in zip(*runs, strict=True):
-            name = outcomes[0].expectation.name
-            judged = [
+        by_test = {outcomes[0].expectation.name: outcomes for outcomes in zip(*runs, strict=True)}
+        judged = {
+            name: [
                 one
                 for window, outcome in zip(found, outcomes, strict=True)
                 for one in _judged(store, model, window, outcome)
             ]
-            remember(store, context, model.name, {name: judged})
-            parts = {one.part for one in judged}
-            yield _result(outcomes, elsewhere(store, model.name, name, judged=parts, known=settings.markets))
+            for name, outcomes in by_test.items()
+        }
+        others = remember(store, context, model.name, judged, known=settings.markets)
+        for name, outcomes in by_test.items():
+            yield _result(outcomes, others[name])
 
     return checks
 
