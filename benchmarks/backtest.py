@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import polars as pl
 from benchmarks.table import Measurement, Target, best_of, print_table
 from trading_assets.backtest.simulation.engine import run_backtest
 from trading_assets.backtest.simulation.slices import MarketRules
+from trading_assets.core.sides import Side
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 
 ROWS = 300_000
@@ -36,26 +38,31 @@ def candles(minutes: int, *, seed: int) -> pl.DataFrame:
     )
 
 
-def predictions(frame: pl.DataFrame, market: str, *, seed: int) -> pl.DataFrame:
-    """One stored prediction for each 15-minute bar."""
+def predictions(frame: pl.DataFrame, market: str, *, seed: int, side: Side = Side.LONG) -> pl.DataFrame:
+    """One stored prediction of a side for each 15-minute bar."""
     ts = frame["ts"].dt.truncate("15m").unique().sort()
     rng = np.random.default_rng(seed)
     odds = np.where(rng.random(ts.len()) < SIGNAL_SHARE, 0.6, 0.4)
-    return pl.DataFrame(
-        {"market": [market] * ts.len(), "ts": ts, "known_at": ts + timedelta(minutes=15), "probability": odds}
-    )
+    columns = {"market": [market] * ts.len(), "ts": ts, "known_at": ts + timedelta(minutes=15), "probability": odds}
+    return pl.DataFrame(columns).with_columns(side=pl.lit(side.value, pl.Int8))
 
 
 def run() -> list[Measurement]:
-    """Candles per second, one market and four on one account."""
-    return [_measure(1), _measure(len(MARKETS))]
+    """Candles per second: one market long, short, and both ways, and four on one account."""
+    both = (Side.LONG, Side.SHORT)
+    return [_measure(1, (Side.LONG,)), _measure(1, (Side.SHORT,)), _measure(1, both), _measure(len(MARKETS), both)]
 
 
-def _measure(count: int) -> Measurement:
+def _measure(count: int, sides: Sequence[Side]) -> Measurement:
     markets = MARKETS[:count]
     frames = {market: candles(ROWS // count, seed=n) for n, market in enumerate(markets)}
-    stored = pl.concat([predictions(frame, market, seed=n) for n, (market, frame) in enumerate(frames.items())])
+    stored = pl.concat(
+        predictions(frame, market, seed=10 * n + side + 1, side=side)
+        for n, (market, frame) in enumerate(frames.items())
+        for side in sides
+    )
     peer = _bare_engine(next(iter(frames.values()))) if count == 1 else None
+    ways = " and ".join(side.word for side in sides)
 
     def backtest() -> None:
         result = run_backtest(
@@ -71,7 +78,7 @@ def _measure(count: int) -> Measurement:
         assert result.trades.height > 100
 
     return Measurement(
-        f"backtest {ROWS // 1000}k 1-minute candles, {count} market{'s' * (count > 1)}",
+        f"backtest {ROWS // 1000}k 1-minute candles, {count} market{'s' * (count > 1)}, {ways}",
         best_of(backtest),
         ROWS,
         "bars built one by one, empty on_bar" if peer is not None else "",

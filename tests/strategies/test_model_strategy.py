@@ -43,7 +43,9 @@ class Desk:
         journal: MemoryJournal | None = None,
         markets: tuple[str, ...] = (A,),
         config: ModelStrategyConfig | None = None,
+        low_first: bool = True,
     ) -> None:
+        self.low_first = low_first
         self.frame = candles(rows)
         self.journal = journal or MemoryJournal()
         self.risk = risk
@@ -67,7 +69,8 @@ class Desk:
 
     def run(self, until: datetime) -> None:
         latency = timedelta(milliseconds=100)
-        path = price_path(self.frame, timeframe="1m", decision_timeframe="15m", latency=latency)
+        timeframes = {"timeframe": "1m", "decision_timeframe": "15m"}
+        path = price_path(self.frame, **timeframes, latency=latency, low_first=self.low_first)
         decisions = decision_bars(self.frame, timeframe="1m", decision_timeframe="15m", until=until)
         feeds = (("1m", path), ("15m", decisions.rename({"known_at": "at"}).drop("ts")))
         cut = pl.col("at").is_between(self.done, until, closed="left")
