@@ -462,6 +462,12 @@ def test_bars_that_close_together_are_decided_in_one_pass_and_written_as_one() -
     assert source.passes == [[A, B]]  # the third came too late, and the data end before its own pass
 
 
+def test_a_pass_waits_longer_while_bars_are_coming_but_not_for_ever() -> None:
+    markets = [f"sample:{letter * 3}/USDT:USDT" for letter in "ABCDEF"]
+    assert passes(dict(zip(markets, (0, 9, 18, 19, 19, 19), strict=True)))[0].passes == [markets]
+    assert passes(dict(zip(markets, (0, 9, 18, 27, 36, 45), strict=True)))[0].passes == [markets[:5]]
+
+
 def test_the_orders_of_a_pass_count_before_they_are_sent() -> None:
     _, journal = passes({A: 0, B: 0}, GENEROUS.model_copy(update={"max_orders_per_minute": 5}))
     assert [row["action"] for row in journal.of("signals")] == ["enter", "refuse"]

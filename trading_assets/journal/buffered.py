@@ -89,8 +89,12 @@ class BufferedJournal:
 
     def keep_all(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Write events as one, or keep them in memory until there is room: what happened, or was done already."""
-        self._waiting += [encode(kind, event) for kind, event in events]
+        self.put(events)
         self.flush()
+
+    def put(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Keep events in memory; the next write or :meth:`flush` brings them to disk first."""
+        self._waiting += [encode(kind, event) for kind, event in events]
 
     def new_session(self) -> int:
         """Begin a new session, as the writer does."""

@@ -40,6 +40,8 @@ STEPS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 }
 """``ts`` is the open of the first candle at the new level, ``pause`` the time without candles before it."""
 
+_NONE: Final = pl.DataFrame(schema=STEPS)
+
 
 def level_steps(
     candles: pl.DataFrame, *, timeframe: str, min_factor: float, least_after: int = LEAST_BARS
@@ -69,9 +71,11 @@ def level_steps(
         :data:`STEPS`, ascending.
     """
     if candles.height <= LEAST_BARS:
-        return pl.DataFrame(schema=STEPS)
+        return _NONE
     opens, closes = (candles[name].to_numpy() for name in ("open", "close"))
     hit = _apart(closes[:-1], opens[1:], min_factor) | _apart(opens[1:], closes[1:], INSIDE_FACTOR)
+    if not hit.any():
+        return _NONE
     found = [step for row in np.flatnonzero(hit) + 1 if (step := _step(opens, closes, int(row), least_after))]
     found = [step for step in found if abs(step[2] - step[1]) >= math.log(min_factor)]
     length, times = timeframe_delta(timeframe), candles["ts"]

@@ -28,6 +28,9 @@ from trading_assets.strategies.signals import ClosedBar, Journal, Signal, Signal
 
 _LOG: Final = logging.getLogger(__name__)
 
+_MOST_WAITS: Final = 4
+"""A pass waits so often for further bars at most, while each wait brings some."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelStrategyConfig:
@@ -50,7 +53,8 @@ class ModelStrategyConfig:
         Whether a decision waits for the finer bar that ends with it: a venue promises no order between the two, and the
         sandbox would fill the entry at the finer bar's price before, which is older than what was decided on.
     gather
-        How long a decision waits for other markets' bars, so that one pass decides on all; None decides at once.
+        How long a decision waits for other markets' bars, so that one pass decides on all; as long again, up to four
+        times in all, while more are coming. None decides at once.
     listen_on_start
         Whether to subscribe to the bars at once; a node calls ``listen()`` when its history is there.
     close_at
@@ -148,7 +152,7 @@ class ModelStrategy(Strategy):
         self._executed: dict[str, datetime] = {}
         self._decided: dict[str, datetime] = {}
         self._early: list[ClosedBar] = []
-        self._gathering = False
+        self._gathered: list[int] = []
         self._trades = BracketOrders(self, self._instruments, journal, gate, plans)
         self._admission = EntryAdmission(
             self,
@@ -261,15 +265,23 @@ class ModelStrategy(Strategy):
         ready = sum(not self._must_wait(one) for one in self._early)
         if self._settings.gather is None or not 0 < ready < len(self._instruments):
             return False
-        if not self._gathering:
-            self._gathering = True
-            self.clock.set_time_alert("pass", self.clock.utc_now() + self._settings.gather, callback=self._on_gathered)
+        if not self._gathered:
+            self._gather(ready, self._settings.gather)
         return True
+
+    def _gather(self, ready: int, wait: timedelta) -> None:
+        self._gathered.append(ready)
+        self.clock.set_time_alert("pass", self.clock.utc_now() + wait, callback=self._on_gathered)
 
     @guarded
     def _on_gathered(self, _: Any) -> None:
-        self._gathering = False
-        self._decide_all()
+        """Decide, unless more bars came while waiting: a pass of its own for the rest would cost more than it waits."""
+        ready, wait = sum(not self._must_wait(one) for one in self._early), self._settings.gather
+        if wait is not None and len(self._gathered) < _MOST_WAITS and self._gathered and ready > self._gathered[-1]:
+            self._gather(ready, wait)
+        else:
+            self._gathered.clear()
+            self._decide_all()
 
     def _decide_all(self) -> None:
         while bars := self._ready():

@@ -12,7 +12,7 @@ from nautilus_trader.model import BarType
 
 from trading_assets.core.candles import DECISION_BAR, EPOCH
 from trading_assets.strategies.feed import FeedQuarantine
-from trading_live.node.signals import BarHistory
+from trading_live.node.history import BarHistory
 
 SUBSCRIBE_EVERY: Final = timedelta(seconds=0.31)
 """An adapter sends a subscription at most every 0.3 s, and delivers no bar while it waits: 80 at once hold bars up for

@@ -28,8 +28,8 @@ from trading_live.node.deployed_models import DeployedModels
 from trading_live.node.engine import VenueUnreachable, build_engine, execution_timeframe, explain
 from trading_live.node.instruments import RELOADING
 from trading_live.node.late_journal import open_journal
-from trading_live.node.market_time import MarketJournal
 from trading_live.node.signals import LiveSignals
+from trading_live.node.strategy_journal import StrategyJournal
 from trading_live.node.supervisor import Hooks, Supervisor
 from trading_live.operations import kill_switch
 from trading_live.operations.heartbeat import Heartbeat, NodeLock, RunningModel, State, missing_journal, read_heartbeat
@@ -330,6 +330,7 @@ class _Run:
             reloads=settings.node.venue in RELOADING,
             close_only=self.close_only,
         )
+        journal = StrategyJournal(self.journal, market_time=None if view is None else view.now)
         strategy = ModelStrategy(
             ModelStrategyConfig(
                 markets=tuple(markets),
@@ -344,13 +345,14 @@ class _Run:
                 listen_on_start=False,
             ),
             self.signals,
-            self._strategy_journal(view),
+            journal,
             gate,
             plans=recovered.plans,
             entry_veto=self._entry_veto,
             leader_of=self.shelf.leader_of,
             feed=self.feed,
         )
+        journal.follow(strategy)
         strategy.on_decision = self.on_decision
         self.strategy = supervisor.strategy = strategy
         node.add_actor(supervisor)
@@ -373,12 +375,6 @@ class _Run:
         if (why := self.feed.refusal(signal.market)) is not None:
             return f"the feed is not trusted: {why}"
         return None if self.replayed else too_late(signal.known_at, datetime.now(UTC), self.settings.node)
-
-    def _strategy_journal(self, view: VenueView | None) -> BufferedJournal | MarketJournal:
-        if view is None:
-            return self.journal
-        begun = view.now
-        return MarketJournal(self.journal, lambda: (self.strategy.now if self.strategy else None) or begun)
 
     def _run_engine(self, node: LiveNode) -> None:
         try:

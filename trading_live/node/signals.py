@@ -11,72 +11,20 @@ from typing import Final
 import polars as pl
 import structlog
 
-from trading_assets.core.candles import DECISION_BAR, DECISION_TIMEFRAME, OHLCV, TS
+from trading_assets.core.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.core.precision import significant
-from trading_assets.features import LOOKBACK_BARS, warm_up
+from trading_assets.features import warm_up
 from trading_assets.models.decision import Decision, Question, decide, decide_together
 from trading_assets.quality.steps import level_steps
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import ClosedBar, Signal
 from trading_live.node.deployed_models import DeployedModels, ModelInUse
+from trading_live.node.history import BarHistory, bar_rows
 
 _LOG: Final = structlog.get_logger(__name__)
-_SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "market": pl.String,
-    "ts": TS,
-    "known_at": TS,
-    **dict.fromkeys(OHLCV, pl.Float64),
-}
 
 OnGap = Callable[[str, datetime, datetime], None]
 """(market, first missing open, open of the bar that came): asks the venue for what is missing."""
-
-
-class BarHistory:
-    """The newest decision bars of one market, as the features want them."""
-
-    def __init__(self, market: str, *, rows: int = LOOKBACK_BARS) -> None:
-        self.market = market
-        self.rows = rows
-        self.frame = pl.DataFrame(schema=_SCHEMA)
-
-    @property
-    def height(self) -> int:
-        """How many bars are there."""
-        return self.frame.height
-
-    @property
-    def first(self) -> datetime | None:
-        """The oldest bar's open."""
-        return self.frame["ts"][0] if self.height else None
-
-    @property
-    def last(self) -> datetime | None:
-        """The newest bar's open."""
-        return self.frame["ts"][-1] if self.height else None
-
-    def known_at(self, moment: datetime) -> pl.DataFrame:
-        """The bars that had closed at a moment: ``known_at`` and ``close``, as features read a leader."""
-        return self.frame.select("known_at", "close").filter(pl.col("known_at") <= moment)
-
-    def around(self, first: datetime, last: datetime) -> tuple[ClosedBar | None, ClosedBar | None]:
-        """The bar that opened before an instant, and the one that opened after another; None where there is none."""
-        before, after = self.frame.filter(pl.col("ts") < first).tail(1), self.frame.filter(pl.col("ts") > last).head(1)
-        return _bar(before), _bar(after)
-
-    def append(self, bar: ClosedBar) -> None:
-        """Add the newest bar."""
-        self.frame = pl.concat([self.frame.tail(self.rows - 1), _frame([bar])], rechunk=True)
-
-    def clear(self) -> None:
-        """Forget every bar."""
-        self.frame = self.frame.clear()
-
-    def merge(self, bars: Iterable[ClosedBar]) -> int:
-        """Add older or missing bars; one that is there already stays. Returns how many were new."""
-        fresh = _frame(bars).unique("ts").join(self.frame, on="ts", how="anti")
-        self.frame = pl.concat([self.frame, fresh]).sort("ts").tail(self.rows)
-        return fresh.height
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,19 +95,20 @@ class LiveSignals:
 
         None without a model, while bars are missing, or for a bar seen before.
         """
-        fresh = [self._keep(bar) for bar in bars]
+        rows = bar_rows(bars)
+        fresh = [self._keep(bar, rows[number : number + 1]) for number, bar in enumerate(bars)]
         asked = [self._asked(bar) if kept else None for bar, kept in zip(bars, fresh, strict=True)]
         decisions = iter(self._decide([one for one in asked if one is not None]))
         answers = [None if one is None else (one, next(decisions)) for one in asked]
         return [None if answer is None else self._signal(*answer) for answer in answers]
 
-    def _keep(self, bar: ClosedBar) -> bool:
+    def _keep(self, bar: ClosedBar, row: pl.DataFrame) -> bool:
         """Add a bar to its market's history, and ask for those missing before it; False for one seen before."""
         history = self.histories[bar.market]
         last = history.last
         if last is not None and bar.ts <= last:
             return False
-        history.append(bar)
+        history.append(row)
         if last is not None and bar.ts > last + DECISION_BAR:
             self.miss(bar.market, last + DECISION_BAR, bar.ts)
         return True
@@ -294,15 +243,3 @@ class LiveSignals:
             model_version=deployed.version,
             bundle_hash=deployed.bundle_hash,
         )
-
-
-def _bar(row: pl.DataFrame) -> ClosedBar | None:
-    if row.is_empty():
-        return None
-    market, ts, known_at, *values = row.row(0)
-    return ClosedBar(market, DECISION_TIMEFRAME, ts, known_at, *values)
-
-
-def _frame(bars: Iterable[ClosedBar]) -> pl.DataFrame:
-    rows = [(bar.market, bar.ts, bar.known_at, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in bars]
-    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")

@@ -10,8 +10,8 @@ import pytest
 from trading_assets.settings import FeedSettings
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.signals import ClosedBar
+from trading_live.node.history import BarHistory, bar_rows
 from trading_live.node.listening import CatchUp, Listening, hold_steps
-from trading_live.node.signals import BarHistory
 
 A, B = "sample:A/USDT:USDT", "sample:B/USDT:USDT"
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
@@ -109,11 +109,11 @@ def test_a_step_of_the_price_level_sets_its_market_apart_until_it_left_the_look_
     venue = Venue()
     history = BarHistory(A, rows=10)
     for number in range(8):
-        history.append(bar(NOON + number * timedelta(minutes=15), "15m", 15, 100.0 if number < 4 else 0.1))
+        history.append(bar_rows([bar(NOON + number * timedelta(minutes=15), "15m", 15, 100.0 if number < 4 else 0.1)]))
     hold_steps([history], venue.feed, 100.0)
     assert "the price level changed from 100 to 0.1 at 2025-05-01 13:00" in str(venue.feed.refusal(A))
     for number in range(8, 15):
-        history.append(bar(NOON + number * timedelta(minutes=15), "15m", 15, 0.1))
+        history.append(bar_rows([bar(NOON + number * timedelta(minutes=15), "15m", 15, 0.1)]))
         hold_steps([history], venue.feed, 100.0)
     assert venue.feed.refusal(A) is None
     assert venue.told == ["feed quarantined", "feed trusted again"]

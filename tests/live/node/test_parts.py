@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,14 +23,13 @@ from tests.live.conftest import MARKET, MakeBundle, put_live, rewrite_model
 from trading_assets import features
 from trading_assets.core.candles import DECISION_BAR
 from trading_assets.core.errors import NodeError, SettingsError
-from trading_assets.journal import JOURNAL_FILE, BufferedJournal, Journal, read_session
 from trading_assets.registry.deployment import MANIFEST, undeploy
 from trading_assets.settings import BacktestSettings, NodeSettings, Settings
 from trading_assets.strategies.signals import ClosedBar
 from trading_live.node.deployed_models import DeployedModels
-from trading_live.node.market_time import MarketJournal
+from trading_live.node.history import BarHistory
 from trading_live.node.node import too_late
-from trading_live.node.signals import BarHistory, LiveSignals
+from trading_live.node.signals import LiveSignals
 from trading_live.operations import kill_switch
 from trading_live.operations.heartbeat import Heartbeat, NodeLock, is_running, read_heartbeat
 from trading_live.operations.status import read_status
@@ -380,7 +378,7 @@ def test_a_venue_that_cannot_do_it_is_named(venue: str, environment: str, market
         data_client(node, markets)
 
 
-# -- status and market time --------------------------------------------------------------------------------------------
+# -- status ------------------------------------------------------------------------------------------------------------
 
 
 def test_the_status_of_an_unused_folder_is_empty(settings: Settings) -> None:
@@ -402,12 +400,3 @@ def test_the_status_tells_a_silent_node_and_a_broken_manifest(settings: Settings
     assert "not a deployment manifest" in status.manifest_error
     assert status.kill is not None
     shutil.rmtree(settings.live_dir)
-
-
-def test_a_replays_events_carry_the_markets_time(tmp_path: Path) -> None:
-    with closing(BufferedJournal(Journal(tmp_path / JOURNAL_FILE, "node"))) as journal:
-        stamped = MarketJournal(journal, lambda: NOW)
-        stamped.keep_all([("signals", {"ts": datetime.now(UTC), "market": MARKET})])
-        stamped.record_all([("fills", {"ts": datetime.now(UTC), "market": MARKET})])
-    events = read_session(journal.path)
-    assert events["signals"]["ts"].to_list() == events["fills"]["ts"].to_list() == [NOW]
