@@ -1,7 +1,7 @@
 """Order books and public trades as one row per bar: what features can read of them.
 
 A row belongs to the bar in which it became known: with ``ts < known_at <= ts + 15 minutes``. Nothing reaches over from
-one bar into the next, so a bar's row hangs on that bar alone.
+one bar into the next, so a bar's row depends on that bar alone.
 """
 
 from __future__ import annotations
