@@ -128,8 +128,12 @@ def stored(store: Store) -> dict[str, pl.DataFrame]:
 
 def test_any_changes_of_settings_end_in_the_tables_of_a_fresh_store(location: Location, tmp_path: Path) -> None:
     sequence: Sequence[dict[str, Any]] = (
-        {"history": {"start": date(2025, 1, 1)}, "labels": {"horizon_bars": 4}, "features": {"leader": SYNA}},
-        {"history": {"start": date(2025, 1, 7), "end": date(2025, 2, 20)}, "labels": {"horizon_bars": 96}},
+        {
+            "history": {"start": date(2025, 1, 1)},
+            "labels": {"default": {"horizon_bars": 4}},
+            "features": {"leader": SYNA},
+        },
+        {"history": {"start": date(2025, 1, 7), "end": date(2025, 2, 20)}, "labels": {"default": {"horizon_bars": 96}}},
         {"history": {"start": date(2025, 1, 5), "end": date(2025, 2, 26)}, "features": {"leader": OTHER}},
     )
     candles = pl.concat([candles_of(SYNA), candles_of(OTHER, seed=4)])
@@ -184,10 +188,10 @@ def test_a_longer_horizon_leaves_no_rows_of_the_shorter_one(
         for horizon in horizons:
             folder = tmp_path / name
             if not folder.exists():
-                settings = copy_of(undisturbed, location, _made(folder), labels={"horizon_bars": horizon})
+                settings = copy_of(undisturbed, location, _made(folder), labels={"default": {"horizon_bars": horizon}})
                 store = open_store(settings.store_url)
                 store.replace(LABELS, store.read(LABELS)[:0], where={})
-            settings = location.settings(folder, labels={"horizon_bars": horizon})
+            settings = location.settings(folder, labels={"default": {"horizon_bars": horizon}})
             labels, tags = location.module("research.labels").labels, location.months(SYNA, MONTHS[0], MONTHS[-1])
             with dg.DagsterInstance.ephemeral() as instance:
                 assert location.materialize(settings, labels, instance=instance, tags=tags).success

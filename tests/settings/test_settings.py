@@ -10,11 +10,15 @@ import pytest
 import yaml
 
 from trading_assets.core.errors import SettingsError
+from trading_assets.core.sides import Side
 from trading_assets.settings import (
     PROJECT_ROOT,
     SETTINGS_FILE_VARIABLE,
     EstimatorSettings,
+    GateOverrides,
+    GateSettings,
     LogisticSettings,
+    ModelSettings,
     add_estimator_settings,
     estimator_kinds,
     from_root,
@@ -58,8 +62,8 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
     [
         ({"gates.min_sharp": 1}, "unknown key 'gates.min_sharp'; did you mean 'min_sharpe'?"),
         ({"store.lock_timeout_s": "soon"}, "store.lock_timeout_s: .*'soon'"),
-        ({"labels.horizon_bars": 0}, "labels.horizon_bars: .*greater than or equal to 1"),
-        ({"labels.cost_bps": float("inf")}, "labels.cost_bps: .*finite number"),
+        ({"labels.swing.horizon_bars": 0}, "labels.swing.horizon_bars: .*greater than or equal to 1"),
+        ({"labels.swing.cost_bps": float("inf")}, "labels.swing.cost_bps: .*finite number"),
         ({"gates.min_sharpe": float("nan")}, "gates.min_sharpe: .*finite number"),
         ({"history.end": "2024-01-01"}, "end 2024-01-01 is not after start 2025-01-01"),
         (
@@ -97,7 +101,30 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
         ({"schedules.candles": "hourly"}, "schedules.candles: not five cron fields .*'hourly'"),
         ({"schedules.retrain": "30 24 * * *"}, "schedules.retrain: not five cron fields .*'30 24"),
         ({"models.a/b": {"markets": ["sample:SYNA/USDT:USDT"]}}, "model 'a/b': write a name of letters"),
-        ({"markets.sample:SYNA/USDT:USDT.timeframe": "1h"}, "model syna: bars of 15 minutes .* from 1h candles"),
+        ({"markets.sample:SYNA/USDT:USDT.timeframe": "1h"}, "model syna: 15m bars cannot be built from the 1h"),
+        ({"labels.swing.timeframe": "7m"}, "labels.swing.timeframe: timeframe '7m' does not divide the day"),
+        ({"labels.swing.timeframe": "15x"}, "labels.swing.timeframe: '15x' is not a timeframe; write a number"),
+        ({"labels.swing.timeframe": 15}, "labels.swing.timeframe: '15' is not a timeframe; write a number"),
+        ({"labels": {}}, "labels: .*at least 1 item"),
+        ({"labels.a b": {}}, "label set 'a b': write a name of letters"),
+        (
+            {"labels.scalp": {"timeframe": "5m"}, "models.new.markets": ["sample:SYNA/USDT:USDT"]},
+            "model new: which label",
+        ),
+        ({"models.syna.label": "swign"}, "model syna: no label set 'swign'; did you mean 'swing'?"),
+        ({"models.syna.sides": ["up"]}, "models.syna.sides.0: 'up' is no side: write long or short"),
+        ({"models.syna.sides": []}, "models.syna.sides: .*at least 1 item"),
+        ({"models.syna.sides": ["long", "long"]}, "models.syna.sides: a side is there twice"),
+        (
+            {"markets.sample:SPOT/USDT": {"source": "sample"}, "models.syna.sides": ["long", "short"]}
+            | {"models.syna.markets": ["sample:SPOT/USDT"]},
+            "model syna: sample:SPOT/USDT is a spot market, which cannot be sold short",
+        ),
+        ({"models.syna.kind": "oracle"}, "models.syna.kind: .*'oracle'"),
+        (
+            {"models.syna.gates": {"min_sharp": 1}},
+            "unknown key 'models.syna.gates.min_sharp'; did you mean 'min_sharpe'",
+        ),
         (
             {
                 "markets.sample:SYNA/USDT:USDT.timeframe": "5m",
@@ -301,3 +328,58 @@ def test_a_kind_of_estimator_is_added_once_and_by_a_usable_name(monkeypatch: pyt
         add_estimator_settings(Other)
     with pytest.raises(SettingsError, match="the kind of an estimator cannot be"):
         add_estimator_settings(Nameless)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"labels": {"take_profit_pct": 2.0}}, "labels: `take_profit_pct` is now `labels.<name>.take_profit_pct`"),
+        ({"backtest.taker_fee_bps": 4}, "backtest: `taker_fee_bps` is now `trading.costs.taker_fee_bps`"),
+        ({"backtest.position_share": 0.2}, "backtest: `position_share` is now `trading.sizing.position_share`"),
+        ({"node.risk": {"max_daily_loss": 1}}, "node: `risk` is now `trading.risk`"),
+    ],
+)
+def test_a_key_of_an_earlier_version_names_the_new_one(written, old: dict, new: str):
+    file = written(old)
+    line = line_of(file, f"{new.split('`')[1]}:")
+    with pytest.raises(SettingsError, match=re.escape(f"{file}:{line}: {new}")):
+        load_settings()
+
+
+def test_a_variable_of_an_earlier_version_names_the_new_key(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TRADING_NODE__RISK__MAX_DAILY_LOSS", "100")
+    with pytest.raises(
+        SettingsError, match=r"variable TRADING_NODE__RISK__MAX_DAILY_LOSS: node: `risk` is now `trading.risk`"
+    ):
+        load_settings()
+
+
+def test_a_model_learns_the_only_label_set_unless_it_names_one(written):
+    file = written({})
+    base = yaml.safe_load(file.read_text())
+    base["labels"] = {"scalp": {"timeframe": "60m"}}
+    for model in base["models"].values():
+        del model["label"]
+    file.write_text(yaml.safe_dump(base))
+    settings = load_settings()
+    assert settings.models["syna"].label == "scalp"
+    assert settings.timeframe_of("syna").name == "1h"
+    del base["labels"]
+    file.write_text(yaml.safe_dump(base))
+    assert load_settings().models["syna"].label == "default"
+    assert load_settings().timeframe_of("syna").name == "15m"
+
+
+def test_a_models_own_gates_win_over_the_section(written):
+    written({"models.syna.gates": {"min_sharpe": 2.0, "min_trades": 5}})
+    settings = load_settings()
+    assert settings.gates_of("syna") == settings.gates.model_copy(update={"min_sharpe": 2.0, "min_trades": 5})
+    assert settings.gates_of("synb") == settings.gates
+    assert set(GateOverrides.model_fields) == set(GateSettings.model_fields), "every gate can be a model's own"
+
+
+def test_sides_are_written_as_words_and_read_as_sides(written):
+    written({"models.syna.sides": ["short", "long"]})
+    model = load_settings().models["syna"]
+    assert model.sides == [Side.LONG, Side.SHORT], "in one order, however they are written"
+    assert ModelSettings.model_validate_json(model.model_dump_json()) == model

@@ -81,7 +81,8 @@ def test_the_threshold_of_a_signal_is_the_probability_that_it_needs() -> None:
 
 def test_labels_are_net_of_the_costs_of_the_settings_unless_they_say_otherwise() -> None:
     settings = load_settings()
-    assert settings.labels.cost_bps == settings.backtest.round_trip_bps == 12.0
-    dear = load_settings(backtest={"taker_fee_bps": 10.0, "slippage_bps": 2.5})
-    assert dear.labels.cost_bps == 25.0
-    assert load_settings(labels={"cost_bps": 0.0}).labels.cost_bps == 0.0
+    assert settings.labels["swing"].cost_bps == settings.trading.costs.round_trip_bps == 12.0
+    dear = load_settings(
+        trading={"costs": {"taker_fee_bps": 10.0, "slippage_bps": 2.5}}, labels={"gross": {"cost_bps": 0.0}}
+    )
+    assert {name: one.cost_bps for name, one in dear.labels.items()} == {"swing": 25.0, "gross": 0.0}

@@ -166,7 +166,7 @@ def test_a_refusal_names_limit_and_value_and_sends_nothing() -> None:
     desk = Desk(flat(60), risk=GENEROUS.model_copy(update={"max_orders_per_minute": 2}))
     desk.start(ENTRY)
     desk.run(START + timedelta(hours=1))
-    assert desk.actions() == [("refuse", "orders per minute 3 above the limit 2 (node.risk.max_orders_per_minute)")]
+    assert desk.actions() == [("refuse", "orders per minute 3 above the limit 2 (trading.risk.max_orders_per_minute)")]
     assert desk.journal.of("orders") == []
 
 

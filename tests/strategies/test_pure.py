@@ -108,7 +108,7 @@ def test_stored_signals_answer_only_for_their_market_and_bar() -> None:
 def test_a_notional_above_the_limit_is_refused_with_value_and_limit() -> None:
     gate = RiskGate(LIMITS)
     assert gate.refusal(NOW, 1000.0) is None
-    limit = "1,000.00 (node.risk.max_position_notional)"
+    limit = "1,000.00 (trading.risk.max_position_notional)"
     assert gate.refusal(NOW, 1000.01) == f"position notional 1,000.01 above the limit {limit}"
 
 
@@ -118,7 +118,7 @@ def test_a_days_loss_stops_entries_until_the_next_utc_day() -> None:
     gate.realise(NOW, -129.0)
     assert gate.refusal(NOW, 1.0) is None
     gate.realise(NOW, -1.0)
-    limit = "100.00 (node.risk.max_daily_loss)"
+    limit = "100.00 (trading.risk.max_daily_loss)"
     assert gate.refusal(NOW, 1.0) == f"daily loss 100.00 on 2025-03-01 UTC reached the limit {limit}"
     midnight = datetime(2025, 3, 2, tzinfo=UTC)
     assert gate.refusal(midnight - SECOND, 1.0) is not None
@@ -136,7 +136,7 @@ def test_orders_are_counted_in_the_minute_that_ends_now() -> None:
     gate = RiskGate(LIMITS)
     for second in (0, 10, 20):
         gate.order_sent(NOW + second * SECOND)
-    limit = "3 (node.risk.max_orders_per_minute)"
+    limit = "3 (trading.risk.max_orders_per_minute)"
     assert gate.refusal(NOW + 30 * SECOND, 1.0) == f"orders per minute 4 above the limit {limit}"
     assert gate.refusal(NOW + 60 * SECOND, 1.0) is None
     assert gate.refusal(NOW + 60 * SECOND, 1.0, orders=2) is not None

@@ -90,7 +90,12 @@ def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateR
             "look at the calibration of the entries: raise min_edge_bps or widen the stop",
         ),
         ("profit_factor", settings.min_profit_factor, True, "look at avg_trade_return against fees and slippage"),
-        ("max_drawdown", settings.max_drawdown, False, "look at the drawdown plot; lower backtest.position_share"),
+        (
+            "max_drawdown",
+            settings.max_drawdown,
+            False,
+            "look at the drawdown plot; lower trading.sizing.position_share",
+        ),
         (
             "trades",
             float(settings.min_trades),

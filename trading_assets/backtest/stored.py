@@ -46,16 +46,16 @@ def trade(
             candles,
             candle_timeframe=timeframe,
             model=spec,
-            labels=settings.labels,
+            labels=settings.labels[spec.label],
             settings=costs,
-            risk=settings.node.risk,
+            risk=settings.trading.risk,
             name=model,
             version=version,
-            reckoned_bps=settings.backtest.round_trip_bps,
+            reckoned_bps=settings.trading.costs.round_trip_bps,
         )
 
-    result = run(settings.backtest)
-    return replace(result, metrics=result.metrics | stress(run, settings.backtest))
+    result = run(settings.simulation)
+    return replace(result, metrics=result.metrics | stress(run, settings.simulation))
 
 
 def judge(
@@ -76,8 +76,8 @@ def judge(
         tried=Registry(settings).trials(spec.markets),
         other_trials=others(store.read(TRIAL_RETURNS), model=model, version=version, markets=spec.markets),
         model=spec,
-        labels=settings.labels,
-        settings=settings.backtest,
+        labels=settings.labels[spec.label],
+        settings=settings.simulation,
     )
 
 
@@ -112,4 +112,4 @@ def try_out(
     metrics = result.metrics | judge(result, predictions, settings, store, model=model, version=version, spec=spec)
     if kept is not None:  # the version's own figure is the newest again; its history has both
         registry.log_metrics(model, version, {SHARPE_METRIC: kept})
-    return metrics, gates.evaluate(metrics, settings.gates)
+    return metrics, gates.evaluate(metrics, settings.gates.of(spec.gates))

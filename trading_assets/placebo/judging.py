@@ -82,7 +82,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     with tempfile.TemporaryDirectory() as folder:
         bars = _bars(open_store(f"duckdb:///{Path(folder) / 'world.duckdb'}"), candles, timeframe)
     labels = triple_barrier(
-        bars, candles, candle_timeframe=timeframe, settings=settings.labels, until=end, keep_ambiguous=True
+        bars, candles, candle_timeframe=timeframe, settings=settings.labels[spec.label], until=end, keep_ambiguous=True
     )
     rows = compute(bars)
     data = dataset.join(
@@ -90,7 +90,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         world.labels(labels),
         names=dataset.usable_names(),
         fingerprint=fingerprint(),
-        drop_ambiguous=settings.labels.ambiguous == "drop",
+        drop_ambiguous=settings.labels[spec.label].ambiguous == "drop",
     )
     predictions = training.walk_forward(replace(data, prices=bars), spec).predictions
     result = run_backtest(
@@ -98,9 +98,9 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         {MARKET: candles},
         candle_timeframe=timeframe,
         model=spec,
-        labels=settings.labels,
-        settings=settings.backtest,
-        risk=settings.node.risk,
+        labels=settings.labels[spec.label],
+        settings=settings.simulation,
+        risk=settings.trading.risk,
         name="placebo",
     )
     metrics = result.metrics | measure_significance(
@@ -110,10 +110,10 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         tried=Tried(1, (result.metrics["sharpe"],)),
         other_trials=pl.DataFrame(schema=TRIAL_RETURNS.columns),
         model=spec,
-        labels=settings.labels,
-        settings=settings.backtest,
+        labels=settings.labels[spec.label],
+        settings=settings.simulation,
     )
-    judged = gates.evaluate(metrics, settings.gates)
+    judged = gates.evaluate(metrics, settings.gates.of(spec.gates))
     return Verdict(
         kind=world.kind,
         seed=world.seed,

@@ -75,10 +75,10 @@ class Plan:
         settings = self.settings
         rules = {
             "spec": self.spec.model_dump(mode="json", exclude={"markets", "holdout_days"}),
-            "labels": settings.labels.model_dump(mode="json"),
+            "labels": {name: one.model_dump(mode="json") for name, one in settings.labels.items()},
             "gates": settings.gates.model_dump(mode="json"),
-            "backtest": settings.backtest.model_dump(mode="json"),
-            "risk": settings.node.risk.model_dump(mode="json"),
+            "backtest": settings.simulation.model_dump(mode="json"),
+            "risk": settings.trading.risk.model_dump(mode="json"),
             "code": _code_hash(),
             "source": None if self.source is None else frame_hash(self.source),
         }

@@ -71,7 +71,7 @@ def configuration(spec: ModelSettings, labels: LabelSettings, *, features: Seque
         Of its data set.
     """
     tried = {
-        "spec": spec.model_dump(mode="json", exclude={"threshold", "min_edge_bps"}),
+        "spec": spec.model_dump(mode="json", exclude={"threshold", "min_edge_bps", "gates"}),
         "labels": labels.model_dump(mode="json"),
         "features": list(features),
         "fingerprint": fingerprint,

@@ -25,17 +25,11 @@ from trading_assets.settings.sections.estimators import (
     estimator_kinds,
 )
 from trading_assets.settings.sections.features import FeatureSettings
-from trading_assets.settings.sections.live import (
-    FeedSettings,
-    NodeSettings,
-    RecordSettings,
-    ReplaySettings,
-    RiskSettings,
-)
+from trading_assets.settings.sections.live import FeedSettings, NodeSettings, RecordSettings, ReplaySettings
 from trading_assets.settings.sections.quality import QualitySettings, Severity
 from trading_assets.settings.sections.research import (
-    BacktestSettings,
-    CostSettings,
+    DEFAULT_LABELS,
+    GateOverrides,
     GateSettings,
     LabelSettings,
     ModelSettings,
@@ -43,8 +37,21 @@ from trading_assets.settings.sections.research import (
 )
 from trading_assets.settings.sections.sentiment import SentimentFiles, SentimentHttp, SentimentPlugin
 from trading_assets.settings.sections.sources import CcxtSource, FilesSource, PolygonSource, SampleSource, Source
+from trading_assets.settings.sections.trading import (
+    BacktestSettings,
+    CostSettings,
+    RiskSettings,
+    SimulationSettings,
+    SizingSettings,
+    TradingSettings,
+)
 
 __all__ = [
+    "DEFAULT_LABELS",
+    "GateOverrides",
+    "SimulationSettings",
+    "SizingSettings",
+    "TradingSettings",
     "KEYS_PREFIX",
     "PROJECT_ROOT",
     "SETTINGS_FILE_VARIABLE",

@@ -91,6 +91,8 @@ def _text(text: str) -> str:
 
 
 def _table(rows: list[str]) -> str:
+    if not rows:
+        return ""
     return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows, ""])
 
 

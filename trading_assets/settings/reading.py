@@ -54,11 +54,12 @@ def load_settings(**overrides: Any) -> Settings:
     return settings
 
 
-def _net(settings: Settings) -> LabelSettings:
-    """The labels with the costs that they are net of."""
-    if settings.labels.cost_bps is not None:
-        return settings.labels
-    return settings.labels.model_copy(update={"cost_bps": settings.backtest.round_trip_bps})
+def _net(settings: Settings) -> dict[str, LabelSettings]:
+    """The label sets with the costs that they are net of."""
+    costs = {"cost_bps": settings.trading.costs.round_trip_bps}
+    return {
+        name: one.model_copy(update=costs) if one.cost_bps is None else one for name, one in settings.labels.items()
+    }
 
 
 def _check_once(file: Path) -> None:

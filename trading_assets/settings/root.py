@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import (
@@ -16,8 +16,10 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-from trading_assets.core.candles import Market, timeframe_minutes
+from trading_assets.core.candles import Market
 from trading_assets.core.errors import SettingsError
+from trading_assets.core.sides import Side
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings.names import instead
 from trading_assets.settings.paths import settings_file
 from trading_assets.settings.sections.data import (
@@ -30,10 +32,11 @@ from trading_assets.settings.sections.data import (
 from trading_assets.settings.sections.features import FeatureSettings
 from trading_assets.settings.sections.live import NodeSettings, RecordSettings, ReplaySettings
 from trading_assets.settings.sections.quality import QualitySettings
-from trading_assets.settings.sections.research import BacktestSettings, GateSettings, LabelSettings, ModelSettings
+from trading_assets.settings.sections.research import DEFAULT_LABELS, GateSettings, LabelSettings, ModelSettings
 from trading_assets.settings.sections.section import Misfit, Section
 from trading_assets.settings.sections.sentiment import SentimentSettings
 from trading_assets.settings.sections.sources import CcxtSource, FilesSource, SampleSource, Source
+from trading_assets.settings.sections.trading import BacktestSettings, SimulationSettings, TradingSettings
 
 
 class MlflowSettings(Section):
@@ -64,15 +67,17 @@ class Settings(BaseSettings):
     history: History = History()
     sources: dict[str, Source]
     markets: dict[str, MarketSettings] = Field(min_length=1)
+    labels: dict[str, LabelSettings] = Field({DEFAULT_LABELS: LabelSettings()}, min_length=1)
     models: dict[str, ModelSettings] = {}
+    plugins: list[str] = Field([], description="Files of your own, below the folder of this file, or modules.")
     sentiment: dict[str, SentimentSettings] = {}
     store: StoreSettings = StoreSettings()
     fetch: FetchSettings = FetchSettings()
     quality: QualitySettings = QualitySettings()
     features: FeatureSettings = FeatureSettings()
-    labels: LabelSettings = LabelSettings()
     gates: GateSettings = GateSettings()
-    backtest: BacktestSettings = BacktestSettings()
+    trading: TradingSettings = TradingSettings()
+    backtest: SimulationSettings = SimulationSettings()
     node: NodeSettings = NodeSettings()
     record: RecordSettings = RecordSettings()
     replay: ReplaySettings = ReplaySettings()
@@ -88,8 +93,43 @@ class Settings(BaseSettings):
             found.add(self.features.leader)
         return found
 
+    def labels_of(self, model: str) -> LabelSettings:
+        """The label set that a model learns."""
+        return self.labels[self.models[model].label]
+
+    def timeframe_of(self, model: str) -> Timeframe:
+        """The timeframe that a model decides on."""
+        return self.labels_of(model).timeframe
+
+    def gates_of(self, model: str) -> GateSettings:
+        """What a candidate of a model must reach: the section, with the model's own gates over it."""
+        return self.gates.of(self.models[model].gates)
+
+    @property
+    def simulation(self) -> BacktestSettings:
+        """All that a backtest is run with."""
+        return BacktestSettings.of(self.backtest, self.trading)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_label_set_needs_no_name(cls, given: Any) -> Any:
+        """A model that names no label set learns the only one there is."""
+        if not isinstance(given, Mapping):
+            return given
+        labels, models = given.get("labels"), given.get("models")
+        for key, value in labels.items() if isinstance(labels, Mapping) else ():
+            if key in LabelSettings.model_fields and not isinstance(value, Mapping | LabelSettings):
+                raise Misfit(f"labels: `{key}` is now `labels.<name>.{key}`: label sets have names", "labels", key)
+        if not (isinstance(labels, Mapping) and len(labels) == 1 and isinstance(models, Mapping)):
+            return given
+        only = next(iter(labels))
+        told = {name: {"label": only, **one} if isinstance(one, Mapping) else one for name, one in models.items()}
+        return {**given, "models": told}
+
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
+        for name in self.labels:
+            _check_name("label set", name, "labels")
         for name, market in self.markets.items():
             self._check_market(name, market)
         leader = self.features.leader
@@ -97,15 +137,14 @@ class Settings(BaseSettings):
             what = f"features.leader: no market {leader!r}; {instead(leader, self.markets)}"
             raise Misfit(what, "features", "leader")
         for name, model in self.models.items():
-            if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) is None:
-                raise Misfit(
-                    f"model {name!r}: write a name of letters, digits, - _ and . (it names folders)", "models", name
-                )
+            _check_name("model", name, "models")
             for wanted in model.markets:
                 if wanted not in self.markets:
                     what = f"model {name}: no market {wanted!r}; {instead(wanted, self.markets)}"
                     raise Misfit(what, "models", name, "markets")
+            self._check_label(name, model)
             self._check_candles(name, model)
+            self._check_sides(name, model)
             self._check_companions(name, model)
         return self
 
@@ -142,8 +181,31 @@ class Settings(BaseSettings):
             raise Misfit(
                 f"model {name}: its markets have candles of {', '.join(timeframes)}; give it one timeframe", *key
             )
-        if 15 % timeframe_minutes(timeframes[0]):
-            raise Misfit(f"model {name}: bars of 15 minutes cannot be built from {timeframes[0]} candles", *key)
+        wanted = self.labels[model.label].timeframe
+        if not wanted.is_built_from(timeframes[0]):
+            raise Misfit(
+                f"model {name}: {wanted} bars cannot be built from the {timeframes[0]} candles of {model.markets[0]}; "
+                f"give the label set {model.label!r} a multiple of {timeframes[0]}",
+                *("labels", model.label, "timeframe"),
+            )
+
+    def _check_label(self, name: str, model: ModelSettings) -> None:
+        if model.label in self.labels:
+            return
+        if "label" not in model.model_fields_set:
+            what = f"model {name}: which label set does it learn? write `label:` and one of {', '.join(self.labels)}"
+            raise Misfit(what, "models", name)
+        what = f"model {name}: no label set {model.label!r}; {instead(model.label, self.labels)}"
+        raise Misfit(what, "models", name, "label")
+
+    def _check_sides(self, name: str, model: ModelSettings) -> None:
+        spot = [market for market in model.markets if not Market.parse(market).is_derivative]
+        if Side.SHORT in model.sides and spot:
+            raise Misfit(
+                f"model {name}: {spot[0]} is a spot market, which cannot be sold short; "
+                "take `short` out of its sides, or trade a perpetual",
+                *("models", name, "sides"),
+            )
 
     def _check_companions(self, name: str, model: ModelSettings) -> None:
         """A companion that nothing in the settings can deliver would be missing in all rows."""
@@ -207,3 +269,8 @@ class Settings(BaseSettings):
     def reports_dir(self) -> Path:
         """Backtest reports."""
         return self.data_dir / "reports"
+
+
+def _check_name(what: str, name: str, section: str) -> None:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) is None:
+        raise Misfit(f"{what} {name!r}: write a name of letters, digits, - _ and . (it names folders)", section, name)

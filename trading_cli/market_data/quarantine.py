@@ -203,7 +203,7 @@ def _resting_on(settings: Settings, first: datetime, last: datetime) -> tuple[st
     """The months whose bars, features or labels may rest on candles of a span."""
     from trading_assets.features import LOOKBACK_BARS
 
-    reach = DECISION_BAR * (LOOKBACK_BARS + settings.labels.horizon_bars)
+    reach = DECISION_BAR * (LOOKBACK_BARS + max(one.horizon_bars for one in settings.labels.values()))
     newest = settings.history.end - timedelta(days=1) if settings.history.end else datetime.now(UTC).date()
     return f"{first:%Y-%m}", f"{max(first.date(), min((last + reach).date(), newest)):%Y-%m}"
 

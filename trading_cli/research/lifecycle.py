@@ -57,7 +57,7 @@ def backtest(
     if not tried:
         metrics = _run(settings, model, "evaluate").materialized["backtest"]
         version = f"version {metrics['version']}"
-        _show(settings, f"{model} {version}", metrics, evaluate(metrics, settings.gates))
+        _show(settings, f"{model} {version}", metrics, evaluate(metrics, settings.gates_of(model)))
         console.print(f"`trading approve {model}` is next; `trading report {model}` shows the page")
         return
     check_known(model, settings.models, "model")

@@ -52,7 +52,7 @@ def build_engine(
     balances = {code: settings.node.starting_balance + realized.get(code, 0.0) for code in quote_currencies(markets)}
     account = AccountId(f"{settings.node.venue.upper()}-001")
     data = data_client(addressed(settings), markets)
-    sandbox = execution_client(settings.node, settings.backtest, balances, account=account.value)
+    sandbox = execution_client(settings.node, settings.simulation, balances, account=account.value)
     builder = (
         LiveNode.builder("TRADING", TraderId(_TRADER), Environment.SANDBOX)
         .with_logging(engine_logging(settings, "engine"))

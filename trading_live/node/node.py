@@ -305,7 +305,7 @@ class _Run:
         venue = "replay" if self.replayed else settings.node.venue
         instruments = {market: InstrumentId.from_str(instrument_id(market, venue)) for market in markets}
         node = build_engine(settings, markets, instruments, recovered)
-        gate = RiskGate(settings.node.risk, markets=len(markets))
+        gate = RiskGate(settings.trading.risk, markets=len(markets))
         recovered.restore(gate)
         self.feed = self._new_feed()
         events = {market: [event.at for event in one.events] for market, one in settings.markets.items()}
@@ -313,7 +313,7 @@ class _Run:
             markets,
             self.shelf,
             lambda *gap: supervisor.missing(*gap),
-            cost_bps=settings.backtest.round_trip_bps,
+            cost_bps=settings.trading.costs.round_trip_bps,
             events=events,
             min_step=settings.quality.level_step.min_factor,
         )
@@ -334,9 +334,9 @@ class _Run:
         strategy = ModelStrategy(
             ModelStrategyConfig(
                 markets=tuple(markets),
-                position_share=settings.backtest.position_share,
-                max_volume_share=settings.backtest.max_volume_share,
-                taker_fee_bps=settings.backtest.market_order_bps,
+                position_share=settings.trading.sizing.position_share,
+                max_volume_share=settings.trading.sizing.max_volume_share,
+                taker_fee_bps=settings.trading.costs.market_order_bps,
                 venue=venue,
                 decision_timeframe=DECISION_TIMEFRAME,
                 execution_timeframe=execution_timeframe(settings, markets),

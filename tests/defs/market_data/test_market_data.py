@@ -18,7 +18,7 @@ import pytest
 
 from tests.defs.small import MONTHS, NOISE, SMALL, SYNA, Location, Undisturbed, assert_same_tables, tables
 from trading_assets.features import LOOKBACK_BARS
-from trading_assets.settings import Settings
+from trading_assets.settings import DEFAULT_LABELS, Settings
 from trading_assets.store import Store, Table, open_store
 from trading_assets.store.tables import BARS, CANDLES, CANDLES_QUARANTINE, FEATURES, LABELS
 
@@ -60,7 +60,7 @@ def test_the_first_partition_has_features_from_the_first_full_look_back_on(undis
 
 def test_a_labels_month_holds_the_bars_whose_horizon_ends_in_it(undisturbed: Undisturbed) -> None:
     labels = undisturbed.store.read(LABELS, where={"market": SYNA})
-    horizon = timedelta(minutes=15 * undisturbed.settings.labels.horizon_bars)
+    horizon = timedelta(minutes=15 * undisturbed.settings.labels[DEFAULT_LABELS].horizon_bars)
     assert (labels["known_at"] + horizon).max() == datetime(2025, 3, 20, tzinfo=UTC)
 
 
@@ -125,7 +125,7 @@ def test_a_backfill_killed_on_the_way_and_run_again_leaves_what_an_undisturbed_r
 ) -> None:
     program = (
         "from trading_assets import launch\n"
-        "from trading_assets.settings import load_settings\n"
+        "from trading_assets.settings import DEFAULT_LABELS, load_settings\n"
         "tell = lambda event: print(event.kind, event.step, flush=True)\n"
         f"list(launch.materialize_markets(load_settings(), ['{SYNA}'], on_event=tell))\n"
     )

@@ -222,11 +222,13 @@ def test_a_backtest_that_was_traded_otherwise_than_the_settings_say_approves_not
     location: Location, trained: Trained
 ) -> None:
     settings, traded_with = trained.settings, location.module("lib.versions").traded_with
-    free = settings.model_copy(update={"backtest": settings.backtest.model_copy(update={"taker_fee_bps": 0.0})})
+    trading = settings.trading
+    cheap = trading.model_copy(update={"costs": trading.costs.model_copy(update={"taker_fee_bps": 0.0})})
+    free = settings.model_copy(update={"trading": cheap})
     bolder = settings.models | {"noise": settings.models["noise"].model_copy(update={"threshold": 0.4})}
-    unbound = settings.node.model_copy(update={"risk": settings.node.risk.model_copy(update={"max_daily_loss": 9e9})})
-    wider = settings.labels.model_copy(update={"take_profit_pct": 9.0})
-    others = [settings.model_copy(update=one) for one in ({"models": bolder}, {"node": unbound}, {"labels": wider})]
+    unbound = trading.model_copy(update={"risk": trading.risk.model_copy(update={"max_daily_loss": 9e9})})
+    wider = {name: one.model_copy(update={"take_profit_pct": 9.0}) for name, one in settings.labels.items()}
+    others = [settings.model_copy(update=one) for one in ({"models": bolder}, {"trading": unbound}, {"labels": wider})]
     assert len({traded_with(one, "noise") for one in (settings, free, *others)}) == 5
     assert traded_with(others[0], "syna") == traded_with(settings, "syna"), "another model's threshold is another's"
 

@@ -14,7 +14,7 @@ import pytest
 from tests.defs.small import MONTHS, SYNA, Location, Undisturbed, copy_of
 from trading_assets.labels import label_window, scale_lookback
 from trading_assets.models.decision import decide
-from trading_assets.settings import LabelSettings, Settings
+from trading_assets.settings import DEFAULT_LABELS, LabelSettings, Settings
 from trading_assets.store import open_store
 from trading_assets.store.tables import BARS, LABELS
 from trading_assets.strategies.entry_rule import EntryRule
@@ -26,7 +26,7 @@ _OF_A_BAR = ("market", "ts", "known_at", "open", "high", "low", "close", "volume
 
 @pytest.fixture(scope="module")
 def at_once(location: Location, undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = copy_of(undisturbed, location, tmp_path_factory.mktemp("at_once"), labels=SCALED)
+    settings = copy_of(undisturbed, location, tmp_path_factory.mktemp("at_once"), labels={DEFAULT_LABELS: SCALED})
     run(location, settings, MONTHS[0], MONTHS[-1])
     return settings
 
@@ -47,7 +47,7 @@ def stored(settings: Settings) -> pl.DataFrame:
 def test_scaled_labels_month_by_month_are_those_of_all_months_at_once(
     location: Location, undisturbed: Undisturbed, at_once: Settings, tmp_path: Path
 ) -> None:
-    settings = copy_of(undisturbed, location, tmp_path, labels=SCALED)
+    settings = copy_of(undisturbed, location, tmp_path, labels={DEFAULT_LABELS: SCALED})
     for month in reversed(MONTHS):  # the warm-up is read from the bars, not from an earlier run
         run(location, settings, month, month)
     whole, parts = stored(at_once), stored(settings)
@@ -58,7 +58,9 @@ def test_scaled_labels_month_by_month_are_those_of_all_months_at_once(
         assert (parts[name] - whole[name]).abs().max() < 1e-12  # type: ignore[operator]
     assert whole["stop_loss"].n_unique() > 0.9 * whole.height
     # The first bar with a label is the one whose warm-up is stored; nothing is labelled on less.
-    first = undisturbed.store.read(BARS["15m"], where={"market": SYNA})["ts"][scale_lookback(settings.labels) - 1]
+    first = undisturbed.store.read(BARS["15m"], where={"market": SYNA})["ts"][
+        scale_lookback(settings.labels[DEFAULT_LABELS]) - 1
+    ]
     assert whole["ts"].min() == first
 
 
@@ -70,11 +72,11 @@ def test_ambiguous_rows_are_stored_and_counted_whatever_the_policy(
         folder = tmp_path / policy
         folder.mkdir()
         narrow = {"take_profit_pct": 0.1, "stop_loss_pct": 0.1, "ambiguous": policy}
-        settings = copy_of(undisturbed, location, folder, labels=narrow)
+        settings = copy_of(undisturbed, location, folder, labels={DEFAULT_LABELS: narrow})
         result = run(location, settings, MONTHS[1], MONTHS[1])
         said = result.asset_materializations_for_node("labels")[0].metadata["ambiguous_share"].value
         begin, end = (datetime(2025, month, 1, tzinfo=UTC) for month in (2, 3))
-        first, last = label_window(begin, end, settings=settings.labels)
+        first, last = label_window(begin, end, settings=settings.labels[DEFAULT_LABELS])
         rows = stored(settings).filter(pl.col("ts") >= first, pl.col("ts") < last)
         assert said == pytest.approx(rows["ambiguous"].mean())
         assert said > 0.01

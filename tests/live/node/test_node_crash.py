@@ -112,8 +112,8 @@ def test_the_backtest_of_the_nodes_own_signals_trades_at_the_same_bars(crash: De
         candle_timeframe="1m",
         model=ModelSettings(markets=[MARKET], threshold=0.0, min_edge_bps=-1e6),
         labels=LabelSettings(take_profit_pct=30.0, stop_loss_pct=20.0, horizon_bars=6),
-        settings=crash.settings.backtest,
-        risk=crash.settings.node.risk,
+        settings=crash.settings.simulation,
+        risk=crash.settings.trading.risk,
     ).trades
     traded = round_trips(events["plans"].to_dicts(), events["fills"].to_dicts(), decision_timeframe="15m")
     assert traded.height >= 2

@@ -171,7 +171,7 @@ def _failed_gates(store: Store, settings: Settings, model: str, version: int, re
     markets = settings.models[model].markets
     kept = others(store.read(TRIAL_RETURNS), model=model, version=version, markets=markets)
     metrics |= deflated(returns, remembered(registry.trials(markets), kept))
-    return [gate.text for gate in evaluate(metrics, settings.gates) if not gate.passed]
+    return [gate.text for gate in evaluate(metrics, settings.gates_of(model)) if not gate.passed]
 
 
 def _check_same_data(instance: dg.DagsterInstance, model: str) -> None:
@@ -198,7 +198,8 @@ def _check_same_settings(candidate: "ModelVersion", settings: Settings) -> "Bund
     from trading_assets.models import bundle
 
     held = bundle.load(candidate.bundle_path, expected_hash=candidate.bundle_hash)
-    if (held.spec, held.labels) != (settings.models[candidate.name], settings.labels):
+    spec = settings.models[candidate.name]
+    if (held.spec.ungated(), held.labels) != (spec.ungated(), settings.labels[spec.label]):
         raise ModelError(
             "the settings of the model or of its labels changed after it was trained",
             where=f"model {candidate.name} version {candidate.version}",

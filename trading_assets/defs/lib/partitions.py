@@ -59,7 +59,9 @@ def months_of(reach: timedelta) -> int:
     return -(-reach // timedelta(days=28))
 
 
-LOOKS_BACK_MONTHS: Final = months_of(max(LOOKBACK_BARS, SETTINGS.labels.horizon_bars) * DECISION_BAR)
+LOOKS_BACK_MONTHS: Final = months_of(
+    max(LOOKBACK_BARS, *(one.horizon_bars for one in SETTINGS.labels.values())) * DECISION_BAR
+)
 """How many months after a change of candles features and labels look back on it."""
 
 

@@ -65,7 +65,12 @@ def backtested(instance: dg.DagsterInstance, store: Store, model: str) -> int | 
 
 def traded_with(settings: Settings, model: str) -> str:
     """Identify the settings that a backtest depends on: the model's, its labels', costs and capital, risk limits."""
-    parts = (settings.models[model], settings.labels, settings.backtest, settings.node.risk)
+    parts = (
+        settings.models[model].ungated(),
+        settings.labels_of(model),
+        settings.simulation,
+        settings.trading.risk,
+    )
     return hashlib.sha256("\n".join(part.model_dump_json() for part in parts).encode()).hexdigest()
 
 

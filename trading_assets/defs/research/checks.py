@@ -59,7 +59,7 @@ def label_balance(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.AssetCheckResult:
     """Measure the rarer of the two outcomes that a model learns, over all labels of each market in the run."""
-    limit = settings.labels.min_class_share
+    limit = next(iter(settings.labels.values())).min_class_share
     judged, rows, worst = [], [], 1.0
     for market in sorted({window.market for window in windows_of_run(context, settings, store, LABELS.name)}):
         frame = store.read(LABELS, where={"market": market}, columns=["barrier"])

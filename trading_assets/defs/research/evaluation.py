@@ -94,7 +94,7 @@ def backtest(
         result.equity, model=name, version=version, markets=spec.markets, balance=settings.backtest.starting_balance
     )
     store.upsert(TRIAL_RETURNS, trial)
-    rule = EntryRule.of(spec, cost_bps=settings.backtest.round_trip_bps)
+    rule = EntryRule.of(spec, cost_bps=settings.trading.costs.round_trip_bps)
     said = remarks(result.metrics, rule, result.refusals)
     for remark in said:
         context.log.warning("%s: %s", name, remark)
@@ -155,11 +155,11 @@ def _report(
         markets=spec.markets,
         synthetic=synthetic_markets(spec.markets),
         candle_timeframe=settings.markets[spec.markets[0]].timeframe,
-        rule=EntryRule.of(spec, cost_bps=settings.backtest.round_trip_bps),
+        rule=EntryRule.of(spec, cost_bps=settings.trading.costs.round_trip_bps),
         remarks=said,
-        labels=settings.labels,
-        settings=settings.backtest,
-        gates=gates.evaluate(result.metrics, settings.gates),
+        labels=settings.labels[spec.label],
+        settings=settings.simulation,
+        gates=gates.evaluate(result.metrics, settings.gates_of(name)),
         predictions=predictions,
         folds=store.read(FOLDS, where={"model": name}),
         weights=store.read(FEATURE_IMPORTANCE, where={"model": name}),
@@ -194,7 +194,7 @@ def gate_checks(
         version = backtested(context.instance, up_to_date(store), model)
         if version is not None:
             frame = store.read(BACKTEST_METRICS, where={"model": model, "version": version})
-            for gate in evaluate(dict(frame.select("metric", "value").iter_rows()), settings.gates):
+            for gate in evaluate(dict(frame.select("metric", "value").iter_rows()), settings.gates_of(model)):
                 found[gate.name].append((model, gate))
     judged = {name: [Judged(model, "" if gate.passed else gate.text) for model, gate in found[name]] for name in names}
     others = remember(store, context, backtest.key.to_user_string(), judged, known=settings.models)

@@ -12,16 +12,21 @@ from trading_assets.defs.lib.recomputed_rows import bar_start, known_until, made
 from trading_assets.defs.research.label_picture import label_distribution
 from trading_assets.defs.sql_models.bars import FOLLOWS_DATA
 from trading_assets.labels import fingerprint, label_window, missing_entries, scale_lookback, triple_barrier
-from trading_assets.settings import Settings
+from trading_assets.settings import LabelSettings, Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, CANDLES, LABELS
 
-_REACH = look_back((SETTINGS.labels.horizon_bars + scale_lookback(SETTINGS.labels)) * DECISION_BAR)
+
+def _chosen(settings: Settings) -> LabelSettings:
+    return next(iter(settings.labels.values()))
+
+
+_REACH = look_back((_chosen(SETTINGS).horizon_bars + scale_lookback(_chosen(SETTINGS))) * DECISION_BAR)
 
 
 def _code_version(settings: Settings) -> str:
     """Of the code and the settings that make labels: months made by others are refused by what reads them."""
-    return hashlib.sha256(f"{fingerprint()}{settings.labels.model_dump_json()}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{fingerprint()}{_chosen(settings).model_dump_json()}".encode()).hexdigest()[:12]
 
 
 @dg.asset(
@@ -49,7 +54,7 @@ def labels(
         parts.append((window, rows))
         without_entry += missing
     frame = pl.concat(rows for _, rows in parts)
-    horizon = settings.labels.horizon_bars * DECISION_BAR
+    horizon = _chosen(settings).horizon_bars * DECISION_BAR
     return dg.MaterializeResult(
         metadata={
             **describe_partitions(context, LABELS, parts, shift=horizon),
@@ -70,22 +75,22 @@ def write_labels(store: Store, window: Window, settings: Settings) -> tuple[pl.D
     where = {"market": window.market}
     finest = settings.markets[window.market].timeframe
     since = bar_start(resume_at(store, settings, window.market, window.start), DECISION_BAR)
-    first, last = label_window(since, window.end, settings=settings.labels)
+    first, last = label_window(since, window.end, settings=_chosen(settings))
     first = max(first, settings.history_start)
     complete = window.end + (window.end - last)
     complete = min(complete, history_end(settings.history) or complete)
     until = known_until(store, window.market, finest, complete) or since
     bars = store.read(BARS[DECISION_TIMEFRAME], where=where, start=first, end=window.end)
-    if (warm_up := scale_lookback(settings.labels) - 1) > 0:
+    if (warm_up := scale_lookback(_chosen(settings)) - 1) > 0:
         before = store.tail(BARS[DECISION_TIMEFRAME], where=where, before=first, rows=warm_up)
         bars = pl.concat([before.filter(pl.col("ts") >= settings.history_start), bars])
     candles = store.read(CANDLES, where={**where, "timeframe": finest}, start=first, end=until)
     rows = triple_barrier(
-        bars, candles, candle_timeframe=finest, settings=settings.labels, until=until, keep_ambiguous=True
+        bars, candles, candle_timeframe=finest, settings=_chosen(settings), until=until, keep_ambiguous=True
     )
     rows = rows.filter(pl.col("ts") >= first)
     begin, end = made_anew(window, settings, first, window.end)
     store.replace(LABELS, rows, where=where, start=begin, end=end)
     own = pl.col("ts").is_between(first, last, closed="left")
-    missing = missing_entries(bars, candles, candle_timeframe=finest, settings=settings.labels, until=until)
+    missing = missing_entries(bars, candles, candle_timeframe=finest, settings=_chosen(settings), until=until)
     return rows.filter(own), missing.filter(own).height

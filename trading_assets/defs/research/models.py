@@ -60,7 +60,7 @@ def walk_forward(
         data, spec, lambda done, total: context.log.info(f"{name}: fold {done} of {total}"), explained=True
     )
     summary = scores.summary(result.predictions)
-    tried = configuration(spec, settings.labels, features=data.features, fingerprint=data.fingerprint)
+    tried = configuration(spec, settings.labels[spec.label], features=data.features, fingerprint=data.fingerprint)
     Registry(settings).count_walk_forward(name, spec.markets, tried, summary)
     weights = pl.concat(part.importance for part in result.explanations)
     dots = importance.beeswarm(result.explanations, data.features)
@@ -113,12 +113,12 @@ def candidate(
         trained=trained,
         dataset=data,
         spec=spec,
-        labels=settings.labels,
+        labels=settings.labels[spec.label],
         metrics=scores.summary(store.read(PREDICTIONS, where={"model": name})),
         run_id=context.run.run_id,
     )
     certificate = parity.certify_stored(
-        written, store, bars=settings.gates.parity_bars, leader=settings.features.leader
+        written, store, bars=settings.gates_of(name).parity_bars, leader=settings.features.leader
     )
     kept = parity.write(written, certificate)
     registry = Registry(settings)
@@ -173,7 +173,7 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
         companions=spec.companions,
         leader=settings.features.leader,
         priced=spec.sample_weights == "attribution",
-        drop_ambiguous=settings.labels.ambiguous == "drop",
+        drop_ambiguous=settings.labels[spec.label].ambiguous == "drop",
         events={market: [event.at for event in one.events] for market, one in settings.markets.items()},
         min_step=settings.quality.level_step.min_factor,
     )

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from trading_assets.settings.sections.section import Positive, Section
-
-
-class RiskSettings(Section):
-    """The node's own limits, checked before every order."""
-
-    max_position_notional: Positive = 20_000.0
-    max_daily_loss: Positive = 2_000.0
-    max_orders_per_minute: int | None = Field(
-        None, ge=1, description="Empty: 10, and a round trip's 3 more for each further market."
-    )
 
 
 class FeedSettings(Section):
@@ -40,6 +31,8 @@ class FeedSettings(Section):
 class NodeSettings(Section):
     """The live node."""
 
+    moved: ClassVar[Mapping[str, str]] = {"risk": "`trading.risk`"}
+
     venue: Literal["binance", "bybit", "okx", "kraken"] = "binance"
     environment: Literal["replay", "testnet", "live"] = "replay"
     mode: Literal["paper"] = "paper"
@@ -54,7 +47,6 @@ class NodeSettings(Section):
     max_decision_delay_s: Positive = Field(30.0, description="A bar that comes later is not entered on (live).")
     restarts_per_hour: int = Field(10, ge=0, description="Deaths after which trading paper --supervised gives up.")
     feed: FeedSettings = FeedSettings()
-    risk: RiskSettings = RiskSettings()
 
 
 class RecordSettings(Section):

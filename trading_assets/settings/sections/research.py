@@ -1,31 +1,40 @@
-"""Labels, models, gates and the backtest."""
+"""Labels, models and gates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from trading_assets.core.sides import Side
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings.sections.estimators import AnyEstimator, LightGBMSettings
-from trading_assets.settings.sections.section import Fraction, Positive, Section
+from trading_assets.settings.sections.section import DecisionTimeframe, Fraction, Positive, Section, TradeSide
+
+DEFAULT_LABELS = "default"
+"""The label set of settings that name none."""
 
 
 class LabelSettings(Section):
-    """Triple barrier: which comes first, take-profit, stop-loss or the end of the horizon."""
+    """A named label set: the outcome that a model learns, on bars of one timeframe, which is the model's own."""
 
+    timeframe: DecisionTimeframe = Field(
+        Timeframe(15), description="Of the bars that decisions are taken on.", json_schema_extra={"default": "15m"}
+    )
+    kind: Literal["triple_barrier"] = Field("triple_barrier", description="Which comes first: target, stop or time.")
     barriers: Literal["fixed", "atr", "volatility"] = Field("fixed", description="What their distances are made of.")
     take_profit_pct: Positive = Field(2.0, description="Of fixed barriers.")
     stop_loss_pct: Positive = Field(1.0, description="Of fixed barriers.")
     take_profit_multiple: Positive = Field(2.0, description="Of the scale, where barriers are not fixed.")
     stop_loss_multiple: Positive = Field(1.0, description="Of the scale, where barriers are not fixed.")
-    scale_bars: int = Field(96, ge=2, le=2000, description="Bars of 15 minutes that the scale is measured on.")
-    horizon_bars: int = Field(24, ge=1, description="In bars of 15 minutes.")
+    scale_bars: int = Field(96, ge=2, le=2000, description="Bars that the scale is measured on.")
+    horizon_bars: int = Field(24, ge=1, description="How long an outcome is waited for.")
     ambiguous: Literal["worst_case", "best_case", "drop"] = Field(
         "worst_case", description="Who wins where one candle touched both; drop: the worst case, which does not train."
     )
     cost_bps: float | None = Field(
-        None, ge=0, description="Costs of a round trip, taken from a label's return. Empty: those of `backtest`."
+        None, ge=0, description="Costs of a round trip, taken from a label's return. Empty: those of `trading.costs`."
     )
     min_class_share: Fraction = Field(0.02, description="The label balance gate: the rarest class.")
 
@@ -40,12 +49,39 @@ class WalkForwardSettings(Section):
     test_days: Positive = 30.0
 
 
+class GateOverrides(Section):
+    """A model's own gates; empty: that of the section `gates`."""
+
+    min_sharpe: float | None = None
+    min_win_rate: Fraction | None = None
+    min_profit_factor: float | None = None
+    max_drawdown: Fraction | None = None
+    min_trades: int | None = None
+    min_dsr: Fraction | None = None
+    max_pbo: Fraction | None = None
+    min_skill_low: float | None = Field(None, ge=-1, le=1)
+    parity_bars: int | None = Field(None, ge=1)
+
+
 class ModelSettings(Section):
     """A named model specification: what it is trained on and how."""
 
     moved: ClassVar[Mapping[str, str]] = {"lightgbm": "`estimator: {kind: lightgbm, ...}`"}
 
+    kind: Literal["model"] = Field("model", description="What decides: a model that is trained.")
     markets: list[str] = Field(min_length=1)
+    label: str = Field(
+        DEFAULT_LABELS, description="A name under `labels`, of which it has the timeframe. Empty: the only one there."
+    )
+    sides: list[TradeSide] = Field(
+        [Side.LONG],
+        min_length=1,
+        description="What it may trade; long and short are learnt each for itself.",
+        json_schema_extra={"default": ["long"]},
+    )
+    features: list[str] = Field(
+        [], description="Names, families or patterns (`rsi_*`) of the features that it learns from. Empty: all."
+    )
     walk_forward: WalkForwardSettings = WalkForwardSettings()
     estimator: AnyEstimator = Field(LightGBMSettings(), description="What learns, by `kind`, and its parameters.")
     sample_weights: Literal["none", "uniqueness", "attribution"] = Field(
@@ -70,6 +106,19 @@ class ModelSettings(Section):
     threshold: Fraction | None = Field(
         None, description="A probability of take-profit that a trade must reach besides. Empty: the return decides."
     )
+
+    gates: GateOverrides = GateOverrides()
+
+    @field_validator("sides")
+    @classmethod
+    def _each_side_once(cls, value: list[Side]) -> list[Side]:
+        if len(set(value)) < len(value):
+            raise ValueError("a side is there twice; keep one of them")
+        return sorted(value, reverse=True)
+
+    def ungated(self) -> Self:
+        """Without its gates, which judge what comes of it and change nothing of that."""
+        return self.model_copy(update={"gates": GateOverrides()})
 
     @model_validator(mode="after")
     def _decay_of_weights(self) -> Self:
@@ -103,44 +152,6 @@ class GateSettings(Section):
         100, ge=1, description="Newest bars of each market on which the node's computation must equal the stored one."
     )
 
-
-class CostSettings(Section):
-    """What a trade costs: read by labels, by the decision to enter, by the backtest and by the node's sandbox."""
-
-    maker_fee_bps: float = Field(2.0, ge=0, description="Of a target that rests.")
-    taker_fee_bps: float = Field(5.0, ge=0, description="Of entries, stops and exits at the market.")
-    slippage_bps: float = Field(1.0, ge=0, description="Lost by each order at the market, charged with its fee.")
-    slippage_probability: Fraction = Field(0.5, description="Chance that an order slips by one tick besides.")
-
-    @property
-    def market_order_bps(self) -> float:
-        """Fee and slippage of one order at the market."""
-        return self.taker_fee_bps + self.slippage_bps
-
-    @property
-    def round_trip_bps(self) -> float:
-        """In and out at the market: the dearer way, as beforehand nobody knows that the target will be reached."""
-        return 2 * self.market_order_bps
-
-
-class BacktestSettings(CostSettings):
-    """Costs, capital and fills of the simulated venue."""
-
-    starting_balance: Positive = 100_000.0
-    position_share: Fraction = Field(0.10, description="Notional of one position as a share of equity.")
-    max_volume_share: Fraction | None = Field(
-        0.1,
-        description="An entry is at most this share of what its 15-minute bar traded, here and in the node. By the "
-        "square-root law a tenth moves the price by a third of the bar's volatility: beyond that, a fill within one "
-        "tick is not to be believed. Empty: volume is not looked at (candles that have none).",
-    )
-    target_fill: Literal["touch", "through"] = Field(
-        "touch", description="A target fills where the price touches it, or only where it goes through it by a tick."
-    )
-    latency_ms: Positive = 100.0
-    seed: int = 7
-
-    def stressed(self) -> Self:
-        """The same with fills as a sceptic sees them: targets one tick through, every order slips, twice as far."""
-        worse = {"target_fill": "through", "slippage_probability": 1.0, "slippage_bps": 2 * self.slippage_bps}
-        return self.model_copy(update=worse)
+    def of(self, overrides: GateOverrides) -> Self:
+        """These gates with a model's own in their place."""
+        return self.model_copy(update=overrides.model_dump(exclude_none=True))

@@ -5,10 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+from trading_assets.core.errors import SettingsError
+from trading_assets.core.sides import Side
+from trading_assets.core.timeframes import Timeframe
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+
+
+def _timeframe(value: object) -> object:
+    if isinstance(value, Timeframe):
+        return value
+    try:
+        return Timeframe.parse(str(value))
+    except SettingsError as error:
+        raise ValueError(f"{error.what}; {error.remedy}") from None
+
+
+DecisionTimeframe = Annotated[
+    Timeframe,
+    BeforeValidator(_timeframe),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "format": "timeframe, e.g. 15m, 1h, 1d"}),
+]
+"""A timeframe that decisions are taken on, written as ``15m``, ``1h``, ``1d``."""
+
+TradeSide = Annotated[
+    Side,
+    BeforeValidator(lambda value: Side.parse(value) if isinstance(value, str) else value),
+    PlainSerializer(lambda side: side.word),
+    WithJsonSchema({"enum": ["long", "short"]}),
+]
+"""A side, written as ``long`` or ``short``."""
 
 
 class Misfit(ValueError):

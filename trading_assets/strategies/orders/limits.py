@@ -111,7 +111,7 @@ def cut_to_volume(quantity: float, volume: float, share: float | None, limits: O
     if quantity <= most:
         return quantity, ""
     allowed = f"{volume:.12g} traded allow {most:.12g} of {quantity:.12g}"
-    return most, f"{CUT}: {allowed} by backtest.max_volume_share {share:.12g}"
+    return most, f"{CUT}: {allowed} by trading.sizing.max_volume_share {share:.12g}"
 
 
 def on_grid(value: float, step: float, outwards: Callable[[float], int]) -> float:

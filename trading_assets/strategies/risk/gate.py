@@ -64,15 +64,15 @@ class RiskGate:
         """
         limits = self.limits
         if notional > limits.max_position_notional:
-            limit = f"{money(limits.max_position_notional)} (node.risk.max_position_notional)"
+            limit = f"{money(limits.max_position_notional)} (trading.risk.max_position_notional)"
             return f"position notional {money(notional)} above the limit {limit}"
         loss = -self.realised(now)
         if loss >= limits.max_daily_loss:
-            limit = f"{money(limits.max_daily_loss)} (node.risk.max_daily_loss)"
+            limit = f"{money(limits.max_daily_loss)} (trading.risk.max_daily_loss)"
             return f"daily loss {money(loss)} on {now:%Y-%m-%d} UTC reached the limit {limit}"
         count = self.orders_in_minute(now) + orders
         if count > self.max_orders_per_minute:
-            limit = f"{self.max_orders_per_minute} (node.risk.max_orders_per_minute)"
+            limit = f"{self.max_orders_per_minute} (trading.risk.max_orders_per_minute)"
             return f"orders per minute {count} above the limit {limit}"
         return None
 
