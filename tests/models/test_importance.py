@@ -54,7 +54,7 @@ def test_every_fold_has_a_row_per_feature_of_the_table(result: WalkForwardResult
 
 def test_shap_values_add_up_to_the_log_odds(data: Dataset) -> None:
     classifier = fit(data.frame.head(2000), NAMES, LEARNER)
-    values = classifier.matrix(data.frame.tail(300))
+    values = classifier.inputs(data.frame.tail(300))
     odds = np.log(classifier.probabilities(values) / (1 - classifier.probabilities(values)))
     rest = odds - classifier.contributions(values).sum(axis=1)
     assert np.ptp(rest) < 1e-9, "what is left is the average, the same for every row"
@@ -67,7 +67,7 @@ def test_explaining_changes_neither_predictions_nor_the_rows_and_is_repeatable(
     classifier, rows = fit(data.frame.head(2000), NAMES, LEARNER), data.frame.tail(300)
     once, again = (explain(classifier, rows, fold=1, seed=7) for _ in range(2))
     assert once.importance.equals(again.importance)
-    assert np.array_equal(once.values, classifier.matrix(rows))
+    assert np.array_equal(once.values, classifier.inputs(rows))
 
 
 def test_all_markets_of_a_fold_are_asked_alike(data: Dataset) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.models.estimators.toys import BACK, trailing
 from trading_assets import features
 from trading_assets.core.errors import ModelError
 from trading_assets.features import LOOKBACK_BARS
@@ -21,7 +22,14 @@ from trading_assets.models import Bundle, join, parity, train, write
 from trading_assets.models.dataset import usable_names
 from trading_assets.models.decision import Companions, Compute
 from trading_assets.models.parity import Certificate, certify, certify_stored
-from trading_assets.settings import LabelSettings, LightGBMSettings, ModelSettings, WalkForwardSettings
+from trading_assets.settings import (
+    EstimatorSettings,
+    LabelSettings,
+    LightGBMSettings,
+    LogisticSettings,
+    ModelSettings,
+    WalkForwardSettings,
+)
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
 
@@ -90,16 +98,27 @@ class World:
         return certify(self.bundle, **tables, compute=self.compute, lookback=self.lookback)
 
 
-def made(folder: Path, markets: tuple[str, ...], compute: Compute, lookback: int, names: tuple[str, ...] = ()) -> World:
+TREES = LightGBMSettings(num_boost_round=10, num_leaves=15, min_data_in_leaf=20, lambda_l2=1)
+
+
+def made(
+    folder: Path,
+    markets: tuple[str, ...],
+    compute: Compute,
+    lookback: int,
+    names: tuple[str, ...] = (),
+    estimator: EstimatorSettings = TREES,
+) -> World:
     frames = [walk(market, lookback + 599, seed) for seed, market in enumerate(markets)]
     rows = [compute(bars, {}) for bars in frames]
     labels = pl.concat(labelled(*pair, SCALED) for pair in zip(frames, rows, strict=True))
     stored = pl.concat(rows)
     data = join(stored, labels, names=names or usable_names(), fingerprint=features.fingerprint())
+    data = replace(data, history=stored)
     spec = ModelSettings(
         markets=list(markets),
         walk_forward=WalkForwardSettings(train_days=4),
-        estimator=LightGBMSettings(num_boost_round=10, num_leaves=15, min_data_in_leaf=20, lambda_l2=1),
+        estimator=estimator,
     )
     bundle = write(folder, model="m", trained=train(data, spec), dataset=data, spec=spec, labels=SCALED, metrics={})
     return World(bundle, pl.concat(frames), stored, labels, compute, lookback)
@@ -275,6 +294,30 @@ def test_each_bar_gets_the_companions_that_were_known_when_it_closed(small: Worl
         lookback=small.lookback,
     )
     assert set(seen) == {timedelta(0)}
+
+
+def test_a_logistic_regression_decides_to_the_last_bit_as_the_node_does(tmp_path: Path) -> None:
+    world = made(tmp_path, (A,), *of_registry(_small()), LogisticSettings())
+    assert (world.certificate().divergence, world.certificate().tolerance) == (None, 0)
+    newest = world.stored.tail(NEWEST)
+    slightly = nudged(newest, "momentum", 7, 1 + 1e-10)  # within the tolerance of features, not of the probability
+    found = world.certificate(stored=slightly).divergence
+    assert found is not None
+    assert (found.column, found.ts) == ("probability", newest["ts"][7])
+
+
+def test_an_estimator_that_reads_several_rows_is_compared_to_its_tolerance(tmp_path: Path) -> None:
+    with trailing() as parameters:
+        world = made(tmp_path, (A, B), *of_registry(_small()), parameters)
+        certificate = world.certificate()
+        assert certificate.divergence is None
+        assert certificate.tolerance == 1e-9
+        assert certificate.bars == 2 * (NEWEST - BACK + 1), "the first rows of a market are only read"
+        newest = world.stored.group_by("market", maintain_order=True).tail(NEWEST)
+        unseen = nudged(newest, "momentum", 0, 1.5)  # only read, so that the first windows differ
+        found = world.certificate(stored=unseen).divergence
+        assert found is not None
+        assert (found.market, found.column, found.ts) == (A, "probability", newest["ts"][BACK - 1])
 
 
 def test_the_tables_of_a_store_are_certified(whole: World, store: Store) -> None:

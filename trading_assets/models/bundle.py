@@ -142,7 +142,14 @@ class Bundle:
         """The markets that the model trades."""
         return tuple(self.spec.markets)
 
-    def predict(self, features: pl.DataFrame, side: Side = Side.LONG) -> pl.Series:
+    @property
+    def lookback_rows(self) -> int:
+        """How many feature rows of a market one prediction reads, its own included."""
+        return max(classifier.lookback_rows for classifier in self.classifiers.values())
+
+    def predict(
+        self, features: pl.DataFrame, side: Side = Side.LONG, *, history: pl.DataFrame | None = None
+    ) -> pl.Series:
         """The probability that take-profit comes first, per feature row; see :meth:`Classifier.predict`.
 
         Raises
@@ -154,12 +161,13 @@ class Bundle:
             raise ModelError(
                 f"the model has no {side.word} side", where=f"model {self.model}", remedy="train it with that side"
             )
-        return self.classifiers[side].predict(features)
+        return self.classifiers[side].predict(features, history)
 
     def warm(self) -> None:
         """Predict once on every side: libraries are loaded before the first bar needs them."""
-        for classifier in self.classifiers.values():
-            classifier.predict(pl.DataFrame({name: [0.0] for name in classifier.features}))
+        keys = {"market": [""], "ts": [datetime.now(UTC)]}
+        for side, classifier in self.classifiers.items():
+            self.predict(pl.DataFrame(keys | {name: [0.0] for name in classifier.features}), side)
 
 
 def write(

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators import Estimator, Fitted, estimator_of
+from trading_assets.models.windows import Matrix, inputs
 from trading_assets.settings import EstimatorSettings
 
-Matrix = npt.NDArray[np.float64]
+BATCH: Final = 4_096
+"""Windows that are asked about at once, where an estimator looks back: together they would be many times the rows."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,12 @@ class Classifier:
     def _fitted(self) -> Fitted:
         return self.estimator.load(self.files, parameters=self.parameters, features=self.features)
 
-    def predict(self, frame: pl.DataFrame) -> pl.Series:
+    @property
+    def lookback_rows(self) -> int:
+        """How many feature rows of a market one prediction reads, its own included."""
+        return self.estimator.lookback_rows(self.parameters)
+
+    def predict(self, frame: pl.DataFrame, history: pl.DataFrame | None = None) -> pl.Series:
         """The probability that take-profit comes first, for each row.
 
         Parameters
@@ -61,6 +66,8 @@ class Classifier:
         frame
             Rows of the ``features`` table: must have the model's feature columns, in any order, among others. A null
             counts as NaN, which the model treats as "missing".
+        history
+            Feature rows before these, which a model that looks back reads.
 
         Returns
         -------
@@ -72,16 +79,19 @@ class Classifier:
         ModelError
             If a feature column is missing or not numeric.
         """
-        if frame.is_empty():
-            return pl.Series("probability", [], pl.Float64)
-        return pl.Series("probability", self.probabilities(self.matrix(frame)), pl.Float64)
+        back, step = self.lookback_rows, frame.height if self.lookback_rows == 1 else BATCH
+        parts = [
+            self.probabilities(inputs(frame[begin : begin + step], self.features, back, _before(frame, history, back)))
+            for begin in range(0, frame.height, max(step, 1))
+        ]
+        return pl.Series("probability", np.concatenate(parts) if parts else [], pl.Float64)
 
-    def matrix(self, frame: pl.DataFrame) -> Matrix:
-        """The model's inputs from rows of the ``features`` table; see :func:`matrix`."""
-        return matrix(frame, self.features)
+    def inputs(self, frame: pl.DataFrame, history: pl.DataFrame | None = None) -> Matrix:
+        """What the model reads of rows of the ``features`` table; see :func:`trading_assets.models.windows.inputs`."""
+        return inputs(frame, self.features, self.lookback_rows, _before(frame, history, self.lookback_rows))
 
     def probabilities(self, values: Matrix) -> Matrix:
-        """The probability of each row of :meth:`matrix`."""
+        """The probability of each row of :meth:`inputs`."""
         return self._fitted.predict_proba(values)
 
     def contributions(self, values: Matrix) -> Matrix | None:
@@ -89,25 +99,8 @@ class Classifier:
         return self._fitted.contributions(values)
 
 
-def matrix(frame: pl.DataFrame, features: tuple[str, ...]) -> npt.NDArray[np.float64]:
-    """The feature columns as a float64 matrix, row-major, in the given order.
-
-    Raises
-    ------
-    ModelError
-        If a column is missing or not numeric.
-    """
-    present = set(frame.columns)
-    missing = [name for name in features if name not in present]
-    if missing:
-        raise ModelError(
-            f"the frame lacks the features {', '.join(missing[:5])}{' ...' if missing[5:] else ''}",
-            remedy="compute features with the code that the model was trained with",
-        )
-    chosen = frame[list(features)]
-    if set(chosen.dtypes) != {pl.Float64}:
-        try:
-            chosen = chosen.cast(pl.Float64)
-        except pl.exceptions.PolarsError as error:
-            raise ModelError(f"a feature is not numeric: {error}", remedy="compute features again") from None
-    return chosen.to_numpy(order="c")
+def _before(frame: pl.DataFrame, history: pl.DataFrame | None, lookback_rows: int) -> pl.DataFrame | None:
+    """The rows of a frame are among each other's history."""
+    if lookback_rows == 1 or history is None:
+        return None if lookback_rows == 1 else frame
+    return pl.concat([frame.select(history.columns), history], how="vertical_relaxed")

@@ -50,6 +50,8 @@ class Dataset:
         What was asked for beside bars and is not known in all rows.
     crossings
         Rows that were left out, since they look across a step of the price level.
+    history
+        ``market, ts`` and the features of all stored rows, with or without an outcome, where an estimator looks back.
     """
 
     frame: pl.DataFrame
@@ -61,6 +63,7 @@ class Dataset:
     prices: pl.DataFrame | None = None
     missing: tuple[PartlyMissing, ...] = ()
     crossings: tuple[Crossing, ...] = ()
+    history: pl.DataFrame | None = None
 
     @property
     def markets(self) -> tuple[str, ...]:
@@ -102,6 +105,7 @@ def build(
     drop_ambiguous: bool = False,
     events: Steps = MappingProxyType({}),
     min_step: float = 1.5,
+    lookback_rows: int = 1,
 ) -> Dataset:
     """Join stored features and labels by market and ts.
 
@@ -129,6 +133,8 @@ def build(
     events, min_step
         Rows that look across an event of their market, or across a lasting step of its price by at least ``min_step``
         times, are left out.
+    lookback_rows
+        Feature rows of a market that one prediction reads; with more than one, :attr:`Dataset.history` is kept.
 
     Raises
     ------
@@ -153,7 +159,10 @@ def build(
         drop_ambiguous=drop_ambiguous,
     )
     dataset = replace(dataset, missing=missing)
-    dataset = _without_steps(dataset, store, events, min_step, leader=leader if "leader" in companions else None)
+    if lookback_rows > 1:
+        dataset = replace(dataset, history=features.select("market", "ts", *dataset.features))
+    led = leader if "leader" in companions else None
+    dataset = _without_steps(dataset, store, events, min_step, leader=led, further_rows=lookback_rows - 1)
     if priced:
         columns = ["market", "known_at", "close"]
         closes = store.read(BARS[DECISION_TIMEFRAME], where=where, start=dataset.frame["ts"][0], columns=columns)
@@ -161,7 +170,9 @@ def build(
     return dataset if until is None else dataset.known_by(until)
 
 
-def _without_steps(dataset: Dataset, store: Store, events: Steps, min_step: float, *, leader: str | None) -> Dataset:
+def _without_steps(
+    dataset: Dataset, store: Store, events: Steps, min_step: float, *, leader: str | None, further_rows: int
+) -> Dataset:
     from trading_assets.features import LOOKBACK_BARS
 
     markets = {*dataset.markets, *([leader] if leader is not None else [])}
@@ -172,7 +183,7 @@ def _without_steps(dataset: Dataset, store: Store, events: Steps, min_step: floa
         dataset.frame,
         steps,
         stored_bars(store, steps),
-        lookback=LOOKBACK_BARS,
+        lookback=LOOKBACK_BARS + further_rows,
         horizon=dataset.horizon,
         leader=leader,
     )

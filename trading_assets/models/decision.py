@@ -46,15 +46,17 @@ def decide(
     bundle
         The model.
     held
-        The newest bars of one market, ascending; at least as many as the features look back on.
+        The newest bars of one market, ascending; at least as many as the features look back on, and one more for each
+        further row that the model reads.
     companions
         What else features read, up to the last bar's ``known_at``.
     compute
         What computes the features.
     """
-    row = compute(held, companions or {}).tail(1)
+    rows = compute(held, companions or {}).tail(bundle.lookback_rows)
+    row = rows.tail(1)
     target, stop = widths(held.tail(scale_lookback(bundle.labels)), bundle.labels).row(-1)
-    return Decision(row, float(bundle.predict(row)[0]), target, stop)
+    return Decision(row, float(bundle.predict(row, history=rows)[0]), target, stop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,17 @@ def decide_together(questions: Sequence[Question]) -> list[Decision]:
         asked.setdefault(one.bundle.bundle_hash, []).append(number)
     said: dict[int, float] = {}
     for numbers in asked.values():
-        said |= zip(numbers, questions[numbers[0]].bundle.predict(rows[numbers]).to_list(), strict=True)
+        bundle = questions[numbers[0]].bundle
+        before = _history(bundle.lookback_rows, [questions[number] for number in numbers])
+        said |= zip(numbers, bundle.predict(rows[numbers], history=before).to_list(), strict=True)
     barriers = [
         widths(one.held.tail(scale_lookback(one.bundle.labels)), one.bundle.labels).row(-1) for one in questions
     ]
     return [Decision(rows[number : number + 1], said[number], *pair) for number, pair in enumerate(barriers)]
+
+
+def _history(lookback_rows: int, questions: Sequence[Question]) -> pl.DataFrame | None:
+    """The newest feature rows of each market; None where a model reads a row alone."""
+    if lookback_rows == 1:
+        return None
+    return pl.concat(features.compute(one.held, one.companions).tail(lookback_rows) for one in questions)

@@ -44,7 +44,9 @@ class Explanation:
     shap: Array | None
 
 
-def explain(classifier: Classifier, test: pl.DataFrame, *, fold: int, seed: int) -> Explanation:
+def explain(
+    classifier: Classifier, test: pl.DataFrame, history: pl.DataFrame | None = None, *, fold: int, seed: int
+) -> Explanation:
     """Measure a fold's model on its test rows.
 
     Parameters
@@ -53,21 +55,24 @@ def explain(classifier: Classifier, test: pl.DataFrame, *, fold: int, seed: int)
         The fold's model.
     test
         The fold's test rows: feature columns and ``label``.
+    history
+        Feature rows before these, which a model that looks back reads.
     fold, seed
         The fold's number; with the seed it determines the rows and the permutations.
     """
     rng = np.random.default_rng([seed, fold])
     rows = test[np.sort(rng.choice(test.height, min(TEST_ROWS, test.height), replace=False))]
-    values, hit = classifier.matrix(rows), (rows["label"] == 1).to_numpy()
+    before = test if history is None else history
+    values, hit = classifier.inputs(rows, before), (rows["label"] == 1).to_numpy()
     shap = classifier.contributions(values)
     base = _log_loss(classifier.probabilities(values), hit)
-    used = range(values.shape[1]) if shap is None else np.flatnonzero(np.abs(shap).max(axis=0) > 0)
-    loss = np.zeros(values.shape[1])
+    used = range(values.shape[-1]) if shap is None else np.flatnonzero(np.abs(shap).max(axis=0) > 0)
+    loss = np.zeros(values.shape[-1])
     for column in used:  # a feature that adds nothing to any row cannot matter
-        kept = values[:, column].copy()
-        values[:, column] = rng.permutation(kept)
+        kept = values[..., column].copy()
+        values[..., column] = rng.permutation(kept)
         loss[column] = _log_loss(classifier.probabilities(values), hit) - base
-        values[:, column] = kept
+        values[..., column] = kept
     importance = pl.DataFrame(
         {
             "fold": pl.repeat(fold, len(loss), dtype=pl.Int32, eager=True),
@@ -78,7 +83,8 @@ def explain(classifier: Classifier, test: pl.DataFrame, *, fold: int, seed: int)
             else np.abs(shap).mean(axis=0),
         }
     )
-    return Explanation(importance.select(name for name in FEATURE_IMPORTANCE.columns if name != "model"), values, shap)
+    seen = values if values.ndim == 2 else values[:, -1]
+    return Explanation(importance.select(name for name in FEATURE_IMPORTANCE.columns if name != "model"), seen, shap)
 
 
 def leading(importance: pl.DataFrame, count: int = SHOWN) -> list[str]:

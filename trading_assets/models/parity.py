@@ -134,7 +134,8 @@ def certify(
     bundle
         The model.
     stored
-        Rows of the table ``features`` of all its markets, ascending in each.
+        Rows of the table ``features`` of all its markets, ascending in each. Of a model that reads several rows, the
+        first ones of a market are only read.
     bars
         Bars of these markets, ascending in each, from ``lookback - 1`` before the first stored row on.
     labels
@@ -154,10 +155,10 @@ def certify(
     for market in bundle.markets:
         own = pl.col("market") == market
         rows, held = stored.filter(own), bars.filter(own)
-        _check_complete(market, rows, held, lookback)
+        _check_complete(market, rows, held, lookback, bundle.lookback_rows - 1)
         live = _replayed(bundle, rows, held, (companions or {}).get(market, {}), compute, lookback)
         found += _differences(market, _as_researched(bundle, rows, labels, live), live, bundle.tolerance)
-        compared[market] = Compared(bars=rows.height, first=rows["ts"][0], last=rows["ts"][-1])
+        compared[market] = Compared(bars=live.height, first=live["ts"][0], last=live["ts"][-1])
     order = {name: place for place, name in enumerate((*bundle.features, "probability", *BARRIERS))}
     return Certificate(
         bundle_hash=bundle.bundle_hash,
@@ -175,7 +176,7 @@ def certify_stored(bundle: Bundle, store: Store, *, bars: int, leader: str | Non
     Of companions the node holds the bars of ``leader`` alone, so the certificate gives the model no others.
     """
     led = leader if "leader" in features.required_companions(bundle.features) else None
-    tails = [_tail(store, market, bars) for market in bundle.markets]
+    tails = [_tail(store, market, bars + bundle.lookback_rows - 1) for market in bundle.markets]
     rows, held, labels = (pl.concat(parts) for parts in zip(*tails, strict=True))
     companions = {one["market"][0]: _led(store, led, one) for _, one, _ in tails}
     return certify(bundle, rows, held, labels, companions=companions).model_copy(update={"leader": led})
@@ -243,9 +244,9 @@ def _led(store: Store, leader: str | None, held: pl.DataFrame) -> Companions:
     return {} if frame is None or frame.is_empty() else {"leader": frame.sort("known_at")}
 
 
-def _check_complete(market: str, rows: pl.DataFrame, held: pl.DataFrame, lookback: int) -> None:
+def _check_complete(market: str, rows: pl.DataFrame, held: pl.DataFrame, lookback: int, further: int) -> None:
     """Refuse where a bar has no feature row, a row has no bar, or the first one has too short a past."""
-    if rows.is_empty():
+    if rows.height <= further:
         raise ModelError("no stored features to compare", where=market, remedy="materialize features of this market")
     since = rows["ts"][0]
     within = held.filter(pl.col("ts").is_between(since, rows["ts"][-1]))
@@ -271,9 +272,9 @@ def _replayed(
     bundle: Bundle, rows: pl.DataFrame, bars: pl.DataFrame, companions: Companions, compute: Compute, lookback: int
 ) -> pl.DataFrame:
     """The node's decisions: ``_KEYS``, the model's features, ``probability`` and the barriers, a row per bar."""
-    decisions = []
-    for end in range(bars.height - rows.height + 1, bars.height + 1):
-        held = bars[end - lookback : end]
+    further, decisions = bundle.lookback_rows - 1, []
+    for end in range(bars.height - rows.height + further + 1, bars.height + 1):
+        held = bars[end - lookback - further : end]
         known = {name: frame.filter(pl.col("known_at") <= held["known_at"][-1]) for name, frame in companions.items()}
         decisions.append(decide(bundle, held, known, compute=compute))
     return pl.concat(one.features for one in decisions).select(
@@ -287,8 +288,9 @@ def _replayed(
 
 def _as_researched(bundle: Bundle, rows: pl.DataFrame, labels: pl.DataFrame | None, live: pl.DataFrame) -> pl.DataFrame:
     """The same columns from the tables; a bar that has no label yet takes the node's barriers, so they are equal."""
-    frame = rows.select(*_KEYS, *(pl.col(name).cast(pl.Float64) for name in bundle.features))
-    frame = frame.hstack([bundle.predict(rows), *live.select(BARRIERS)])
+    compared = rows[bundle.lookback_rows - 1 :]
+    frame = compared.select(*_KEYS, *(pl.col(name).cast(pl.Float64) for name in bundle.features))
+    frame = frame.hstack([bundle.predict(compared, history=rows), *live.select(BARRIERS)])
     if labels is None or labels.is_empty():
         return frame
     return frame.update(labels.select("market", "ts", *BARRIERS), on=["market", "ts"], how="left")

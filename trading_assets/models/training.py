@@ -18,11 +18,12 @@ from trading_assets.core.cores import cores
 from trading_assets.core.errors import ModelError
 from trading_assets.core.sides import Side
 from trading_assets.labels import sample_weights
-from trading_assets.models.classifier import Classifier, matrix
+from trading_assets.models.classifier import Classifier
 from trading_assets.models.dataset import OUTCOME, Dataset, prices_by
 from trading_assets.models.estimators import estimator_of
 from trading_assets.models.importance import Explanation, explain
 from trading_assets.models.scores import score
+from trading_assets.models.windows import inputs
 from trading_assets.settings import EstimatorSettings, ModelSettings
 from trading_assets.store.tables import FOLDS, PREDICTIONS
 from trading_assets.validation import Fold, WalkForward
@@ -149,7 +150,7 @@ def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
     newest = _newest(known.frame)
     anchored = spec.walk_forward.anchored
     window = _seen(known.frame if anchored else known.frame.filter(pl.col("known_at") > newest - length), spec)
-    classifier = fit(window, known.features, spec.estimator, weights(window, spec, known.prices))
+    classifier = fit(window, known.features, spec.estimator, weights(window, spec, known.prices), known.history)
     oldest = window["known_at"].min()
     assert isinstance(oldest, datetime)
     return TrainedModel({Side.LONG: classifier}, oldest, newest, window.height, _share_of_hits(window))
@@ -192,9 +193,15 @@ def weights(rows: pl.DataFrame, spec: ModelSettings, prices: pl.DataFrame | None
 
 
 def fit(
-    rows: pl.DataFrame, features: tuple[str, ...], parameters: EstimatorSettings, weight: pl.Series | None = None
+    rows: pl.DataFrame,
+    features: tuple[str, ...],
+    parameters: EstimatorSettings,
+    weight: pl.Series | None = None,
+    history: pl.DataFrame | None = None,
 ) -> Classifier:
     """Train an estimator on rows of a data set, in their order, each counting its weight.
+
+    One that looks back reads the rows of ``history`` too, which need no outcome: those before each row alone.
 
     Raises
     ------
@@ -207,8 +214,9 @@ def fit(
             where=f"training window up to {_newest(rows):%Y-%m-%d}",
             remedy="set take_profit_pct, stop_loss_pct and horizon_bars so that both outcomes occur",
         )
-    fitted = estimator_of(parameters.kind).fit(
-        matrix(rows, features),
+    estimator = estimator_of(parameters.kind)
+    fitted = estimator.fit(
+        inputs(rows, features, estimator.lookback_rows(parameters), rows if history is None else history),
         (rows["label"] == 1).cast(pl.Float64).to_numpy(),
         None if weight is None else weight.to_numpy(),
         parameters=parameters,
@@ -238,8 +246,8 @@ def _run_fold(
     # Whole horizons alone: with a purge shorter than that the newest rows would be those that ended early.
     whole = pl.col("known_at") + dataset.horizon <= fold.test_start - timedelta(days=spec.walk_forward.embargo_days)
     train, test = _seen(dataset.frame[fold.train].filter(whole), spec), dataset.frame[fold.test]
-    classifier = fit(train, dataset.features, spec.estimator, weights(train, spec, dataset.prices))
-    probability = classifier.predict(test)
+    classifier = fit(train, dataset.features, spec.estimator, weights(train, spec, dataset.prices), dataset.history)
+    probability = classifier.predict(test, dataset.history)
     predictions = _typed(
         PREDICTIONS.columns,
         test.select("market", "ts", "known_at", *OUTCOME).with_columns(probability, fold=pl.lit(fold.number)),
@@ -256,7 +264,7 @@ def _run_fold(
             **score(probability, test["label"]),
         }
     )
-    told = [explain(classifier, test, fold=fold.number, seed=spec.estimator.seed)] if explained else []
+    told = [explain(classifier, test, dataset.history, fold=fold.number, seed=spec.estimator.seed)] if explained else []
     return predictions, _typed(FOLDS.columns, report), told
 
 

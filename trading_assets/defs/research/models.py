@@ -161,6 +161,7 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
     """
     from trading_assets.features import nullable_features
     from trading_assets.models import dataset
+    from trading_assets.models.estimators import estimator_of
 
     spec = settings.models[model]
     for asset in (features, labels):
@@ -176,6 +177,7 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
         drop_ambiguous=settings.labels[spec.label].ambiguous == "drop",
         events={market: [event.at for event in one.events] for market, one in settings.markets.items()},
         min_step=settings.quality.level_step.min_factor,
+        lookback_rows=estimator_of(spec.estimator.kind).lookback_rows(spec.estimator),
     )
     bad = quality.not_finite(data.frame, nullable=nullable_features())
     if bad:

@@ -19,7 +19,6 @@ import numpy as np
 
 from trading_assets.core.errors import TradingError
 from trading_assets.models.estimators.contract import Estimator
-from trading_assets.models.estimators.registry import estimator_of, registered
 from trading_assets.settings import EstimatorSettings
 
 ROWS: Final = 64
@@ -31,6 +30,7 @@ def command(
     """What to run for a saved model."""
     request = {
         "module": type(estimator).__module__,
+        "name": type(estimator).__qualname__,
         "source": inspect.getsourcefile(type(estimator)),
         "path": sys.path,
         "folder": str(folder),
@@ -64,10 +64,8 @@ def problem(
 def main(words: str) -> int:
     """Print what is wrong, and return 3; 0 where nothing is."""
     request = json.loads(words)
-    kind = request["parameters"]["kind"]
-    if kind not in registered():
-        _import(request["module"], request["source"], request["path"])
-    estimator = estimator_of(kind)
+    sys.path += [folder for folder in request["path"] if folder not in sys.path]
+    estimator = _loaded(request["module"], request["source"], request["name"])()
     parameters = estimator.parameters.model_validate(request["parameters"])
     wrong = problem(estimator, Path(request["folder"]), parameters, request["features"])
     if wrong is not None:
@@ -75,18 +73,21 @@ def main(words: str) -> int:
     return 0 if wrong is None else 3
 
 
-def _import(module: str, source: str, path: list[str]) -> None:
-    """Import a plug-in's module by its name where it can be found, else from its file."""
-    sys.path += [folder for folder in path if folder not in sys.path]
+def _loaded(module: str, source: str, name: str) -> type[Estimator[Any]]:
+    """An estimator's class: of a module that can be imported by its name, else of its file."""
+    found: Any
     try:
-        importlib.import_module(module)
+        found = importlib.import_module(module)
     except ImportError:
         spec = importlib.util.spec_from_file_location(module, source)
         assert spec is not None
         assert spec.loader is not None
-        made = importlib.util.module_from_spec(spec)
-        sys.modules[module] = made
-        spec.loader.exec_module(made)
+        found = sys.modules[module] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(found)
+    for part in name.split("."):
+        found = getattr(found, part)
+    kind: type[Estimator[Any]] = found
+    return kind
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class LogisticSettings(EstimatorSettings):
 
     kind: Literal["logistic"] = "logistic"
     l2: Positive = Field(
-        1.0,
+        0.1,
         description="Half of it times the sum of the squared coefficients is added to the mean log loss, so that it "
         "means the same for every length of training.",
     )
