@@ -26,6 +26,7 @@ class BarHistory:
     def __init__(self, market: str, *, rows: int = LOOKBACK_BARS) -> None:
         self.market = market
         self.rows = rows
+        self._look_back = rows
         self.frame = pl.DataFrame(schema=_SCHEMA)
 
     @property
@@ -55,6 +56,12 @@ class BarHistory:
     def append(self, row: pl.DataFrame) -> None:
         """Add the newest bar, a row of :func:`bar_rows`."""
         self.frame = pl.concat([self.frame.tail(self.rows - 1), row], rechunk=True)
+
+    def reach_back(self, further: int) -> int:
+        """Hold at least so many bars more than the features look back on; returns how many that adds."""
+        added = max(self._look_back + further - self.rows, 0)
+        self.rows += added
+        return added
 
     def clear(self) -> None:
         """Forget every bar."""

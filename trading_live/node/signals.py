@@ -118,7 +118,7 @@ class LiveSignals:
         history = self.histories[bar.market]
         leader, model = self._shelf.leader_of(bar.market), self._shelf.of(bar.market)
         if model is not None:
-            self._reach_back(history, LOOKBACK_BARS + model.bundle.lookback_rows - 1)
+            self._reach_back(history, model.bundle.lookback_rows - 1)
         if self._idle(bar.market) or history.height < history.rows:
             return None
         if model is None or (leader is not None and (self._idle(leader) or leader not in self.histories)):
@@ -132,13 +132,11 @@ class LiveSignals:
         companions = {} if leader is None else {"leader": self.histories[leader].known_at(bar.known_at)}
         return _Asked(bar, model, Question(model.bundle, history.frame, companions))
 
-    def _reach_back(self, history: BarHistory, rows: int) -> None:
-        """Hold as many bars as a model reads, and ask for those before the present ones."""
-        if rows <= history.rows:
-            return
-        short, history.rows = rows - history.rows, rows
-        if history.first is not None:
-            self.miss(history.market, history.first - short * DECISION_BAR, history.first)
+    def _reach_back(self, history: BarHistory, further: int) -> None:
+        """Hold the bars of all rows that a model reads, and ask for those before the present ones."""
+        added, first = history.reach_back(further), history.first
+        if added and first is not None:
+            self.miss(history.market, first - added * DECISION_BAR, first)
 
     def _decide(self, asked: Sequence[_Asked]) -> list[Decision | None]:
         """The models' decisions; where one fails, the others are made one by one."""

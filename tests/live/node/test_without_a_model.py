@@ -14,11 +14,13 @@ from tests.live.conftest import MARKET, START, MakeBundle, put_live
 from tests.live.desk import Desk, desk, finish, wait_for
 from tests.live.node.test_node_ends import refuses_to_run
 from tests.live.node.test_parts import closed_bars
+from tests.models.estimators.toys import BACK, trailing
 from trading_assets import features
 from trading_assets.journal import JOURNAL_FILE, Journal
-from trading_assets.models import Classifier
+from trading_assets.models import Classifier, Dataset, train, write
+from trading_assets.models.decision import Question, decide, decide_together
 from trading_assets.registry.deployment import MANIFEST
-from trading_assets.settings import Settings
+from trading_assets.settings import LabelSettings, ModelSettings, Settings, WalkForwardSettings
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_live.execution.recovery import STARTED
 from trading_live.node.deployed_models import DeployedModels
@@ -175,3 +177,36 @@ def test_a_model_that_fails_decides_nothing_more_until_another_version_comes(
     assert shelf.refresh()
     assert signals.on_bar(bars[features.LOOKBACK_BARS + 2]) is not None
     assert [event for event, _ in told] == ["model deployed", "model refused", "model deployed"]
+
+
+def test_a_model_that_reads_several_rows_decides_when_the_bars_before_them_are_there(
+    settings: Settings, decision_bars: pl.DataFrame, dataset: Dataset
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    shelf = DeployedModels(settings, lambda *_: None)
+    signals = LiveSignals([MARKET], shelf, lambda *gap: asked.append(gap), cost_bps=0.0)
+    bars, look_back = closed_bars(decision_bars), features.LOOKBACK_BARS
+    signals.histories[MARKET].merge(bars[BACK : look_back + BACK])
+    with trailing() as parameters:
+        windows = WalkForwardSettings(train_days=10, purge_days=1, embargo_days=1, test_days=5)
+        spec = ModelSettings(markets=[MARKET], estimator=parameters, walk_forward=windows)
+        kept = {"model": "syna", "dataset": dataset, "spec": spec, "labels": LabelSettings(), "metrics": {}}
+        bundle = write(settings.bundles_dir, trained=train(dataset, spec), **kept)  # type: ignore[arg-type]
+        put_live(settings, bundle)
+        assert shelf.refresh()
+        newest = bars[look_back + BACK]
+        assert signals.on_bar(newest) is None
+        assert asked == [(MARKET, bars[2].ts, bars[BACK + 1].ts)]
+        signals.histories[MARKET].merge(bars[1 : BACK + 1])
+        signals.go_on(MARKET)
+        signal = signals.on_bar(bars[look_back + BACK + 1])
+        assert signal is not None
+        rows = features.compute(decision_bars.filter(pl.col("ts") <= signal.ts)).tail(BACK)
+        assert signal.probability == pytest.approx(bundle.predict(rows.tail(1), history=rows)[0], abs=1e-9)
+
+        held = decision_bars.head(look_back + BACK - 1)
+        other = held.with_columns(market=pl.lit("x:Y/Z"), close="open")
+        questions = [Question(bundle, frame, {}) for frame in (held, other)]
+        alone = [decide(bundle, frame).probability for frame in (held, other)]
+        assert [one.probability for one in decide_together(questions)] == pytest.approx(alone, abs=1e-9)
+        assert alone[0] != alone[1]
