@@ -109,7 +109,9 @@ def test_a_failure_is_told_in_its_own_words_and_a_failed_gate_as_a_check(
     assert "limit 0.0%" in refused.failed_checks[0].description
 
 
-def test_one_bad_month_stops_no_other(location: Location, undisturbed: Undisturbed, tmp_path: Path) -> None:
+@pytest.fixture
+def holed(location: Location, undisturbed: Undisturbed, tmp_path: Path) -> Any:
+    """Settings over a store without features, whose February the check of gaps refuses."""
     settings = copy_of(undisturbed, location, tmp_path, quality={"gap_share": {"max_share": 0.01}})
     store, where = open_store(settings.store_url), {"market": SYNA, "timeframe": "1m"}
     february = {"start": datetime(2025, 2, 1, tzinfo=UTC), "end": datetime(2025, 3, 1, tzinfo=UTC)}
@@ -118,12 +120,70 @@ def test_one_bad_month_stops_no_other(location: Location, undisturbed: Undisturb
     store.replace(CANDLES, candles.filter(~hole), where=where, **february)
     for table in (FEATURES, LABELS):
         store.replace(table, store.read(table, where={"market": SYNA}).clear(), where={"market": SYNA})
+    return settings
 
-    whole, *others = location.launch.materialize_markets(settings, [SYNA])
+
+def _months_with_features(settings: Any) -> list[str]:
+    times = open_store(settings.store_url).read(FEATURES, where={"market": SYNA}, columns=["ts"])["ts"]
+    return times.dt.strftime("%Y-%m").unique().sort().to_list()
+
+
+def test_one_bad_month_stops_no_other(location: Location, holed: Any) -> None:
+    whole, *others = location.launch.materialize_markets(holed, [SYNA])
     assert (whole.success, whole.blocked) == (False, [f"{SYNA}|2025-02"])
     assert [result.success for result in others] == [True, True], "January, and March"
-    months = store.read(FEATURES, where={"market": SYNA})["ts"].dt.strftime("%Y-%m").unique().sort().to_list()
-    assert months == ["2025-01", "2025-03"]
+    times = open_store(holed.store_url).read(FEATURES, where={"market": SYNA}, columns=["ts"])["ts"]
+    assert times.dt.strftime("%Y-%m").unique().sort().to_list() == ["2025-01", "2025-03"]
+
+    instance, sensor = location.launch.open_instance(holed), location.module("orchestration.sensors").other_months
+    failed, *done = (instance.get_run_by_id(result.run_id) for result in (whole, *others))
+    (ended,) = instance.all_logs(failed.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+
+    def asked(run: dg.DagsterRun) -> list[Any]:
+        told = dg.build_run_status_sensor_context(
+            "other_months", ended.get_dagster_event(), instance, run, resources={"settings": holed}
+        )
+        return list(sensor(told.for_run_failure()))
+
+    (nothing,) = asked(failed)
+    assert isinstance(nothing, dg.SkipReason), "the command line has done them"
+    requests = asked(failed.with_tags({tag: told for tag, told in failed.tags.items() if tag != "launched_by"}))
+    bounds = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end", "market")
+    assert [[request.tags[tag] for tag in bounds] for request in requests] == [
+        [run.tags[tag] for tag in bounds] for run in done
+    ], "the UI gets the same runs"
+    assert {request.tags["after_run"] for request in requests} == {failed.run_id}
+    assert {"candles", "features", "labels"} <= {key.to_user_string() for key in requests[0].asset_selection}
+
+
+def test_only_what_was_asked_for_is_done_for_the_other_months(location: Location, tmp_path: Path) -> None:
+    asked, (bars, features) = (
+        location.module("lib.other_months").assets_asked,
+        map(dg.AssetKey, ("bars_1h", "features")),
+    )
+    instance = location.launch.open_instance(location.settings(tmp_path))
+    assert asked(instance, dg.DagsterRun("__ASSET_JOB", asset_selection=frozenset({features, bars}))) == [
+        bars,
+        features,
+    ]
+    assert asked(instance, dg.DagsterRun("retrain")) == []
+
+
+def _tick(
+    location: Location, settings: Any, sensor: str, cursor: str | None = None
+) -> tuple[str | None, list[dg.RunRequest]]:
+    """As the daemon does, in the code location of `workspace.yaml`: where the sensor is then, and what it asks for."""
+    with dg.SensorEvaluationContext(
+        instance_ref=None,
+        instance=location.launch.open_instance(settings),
+        cursor=cursor,
+        repository_name="__repository__",
+        repository_def=location.defs.get_repository_def(),
+        resources={"settings": settings},
+        code_location_origin=_code_location(),
+    ) as context:
+        asked = getattr(location.module("orchestration.sensors"), sensor).evaluate_tick(context).run_requests
+        return context.cursor, list(asked or ())
 
 
 def test_the_ui_reads_what_a_run_recorded_though_the_run_kept_the_files_open(
@@ -205,28 +265,11 @@ def test_a_failure_of_the_command_line_is_told_by_the_alert(
     location: Location, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = location.settings(tmp_path)
-    instance = location.launch.open_instance(settings)
-    alert = location.module("orchestration.sensors").run_failure_alert
-
-    def tick(cursor: str | None) -> str | None:
-        """As the daemon does, in the code location of `workspace.yaml`."""
-        with dg.SensorEvaluationContext(
-            instance_ref=None,
-            instance=instance,
-            cursor=cursor,
-            repository_name="__repository__",
-            repository_def=location.defs.get_repository_def(),
-            code_location_origin=_code_location(),
-        ) as context:
-            alert.evaluate_tick(context)
-            found: str | None = context.cursor
-            return found
-
-    cursor = tick(None)
+    cursor, _ = _tick(location, settings, "run_failure_alert")
     failed = location.launch.materialize_model(settings, "syna")
     assert not failed.success
     with caplog.at_level(logging.ERROR, "trading.alerts"):
-        tick(cursor)
+        _tick(location, settings, "run_failure_alert", cursor)
     (told,) = [record.message for record in caplog.records if record.name == "trading.alerts"]
     assert told.startswith(f"run {failed.run_id} of retrain syna failed: walk_forward: {SYNA}: no labelled rows")
 
@@ -249,19 +292,27 @@ def test_a_killed_run_is_buried_once_but_not_its_repetition_by_the_ui(location: 
     assert statuses == {killed.run_id: dg.DagsterRunStatus.FAILURE, repeated.run_id: started}
 
 
-def test_the_webserver_hands_out_reports_and_nothing_beside_them(location: Location, tmp_path: Path) -> None:
+def test_the_webserver_shows_reports_and_nothing_beside_them(location: Location, tmp_path: Path) -> None:
     settings = location.settings(tmp_path)
     page = report_file(settings.reports_dir, "syna", 3)
     page.parent.mkdir(parents=True)
     page.write_text("the report")
     (settings.data_dir / "secret.html").write_text("no report")
+    (settings.data_dir / "7.html").write_text("no report")
+    (settings.reports_dir / "linked").symlink_to(settings.data_dir)
     with within(dagster_environment(settings)), _webserver(settings) as address:
         with urllib.request.urlopen(address + report_address("syna", 3)) as answer:
             assert answer.read() == b"the report"
             assert answer.headers["content-type"].startswith("text/html")
+            assert not answer.headers["content-disposition"], "shown, not downloaded"
+            assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
         assert _status(address + report_address("syna", 4)) == 404
-        for hidden in ("/logs/reports/%2e%2e/secret/html", "/logs/reports/..%2f..%2fsecret/html"):
-            assert _status(address + hidden) >= 400
+        for hidden in (
+            *("%2e%2e/secret/html", "..%2f..%2fsecret/html", "%2e%2e/7/html", "syna/../../7/html"),
+            *("syna/%2e%2e%2f7/html", "linked/7/html", "syna/3/../3/html", "%00/3/html"),
+            *("syna/x/html", "syna/%C2%B2/html", "syna/html", "html"),
+        ):
+            assert _status(f"{address}/logs/reports/{hidden}") == 404, hidden
 
 
 def _status(address: str) -> int:

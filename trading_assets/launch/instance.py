@@ -15,6 +15,7 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
+from trading_assets.defs.lib.partitions import LAUNCHED_BY_TAG
 from trading_assets.settings import PROJECT_ROOT, Settings
 from trading_assets.settings.dagster_home import (
     HOME_VARIABLE,
@@ -25,7 +26,7 @@ from trading_assets.settings.dagster_home import (
 )
 
 WORKSPACE: Final = PROJECT_ROOT / "workspace.yaml"
-_LAUNCHED_BY, _OURS, _PROCESS = "launched_by", "trading", "process"
+_OURS, _PROCESS = "trading", "process"
 _NO_CAPTURE: Final = {
     "compute_logs": {
         "module": "dagster._core.storage.noop_compute_log_manager",
@@ -68,7 +69,7 @@ def _repository() -> RemoteRepositoryOrigin:
 
 def run_tags() -> dict[str, str]:
     """The tags of a run inside this process: where it runs, and that the daemon does not start it again."""
-    return {_LAUNCHED_BY: _OURS, _PROCESS: f"{socket.gethostname()}:{os.getpid()}", "dagster/max_retries": "0"}
+    return {LAUNCHED_BY_TAG: _OURS, _PROCESS: f"{socket.gethostname()}:{os.getpid()}", "dagster/max_retries": "0"}
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
@@ -96,7 +97,7 @@ def _bury_killed_runs(instance: dg.DagsterInstance) -> None:
 
     A run that the UI repeats has the tags of the first one, but another process does it.
     """
-    for run in instance.get_runs(dg.RunsFilter(tags={_LAUNCHED_BY: _OURS}, statuses=[dg.DagsterRunStatus.STARTED])):
+    for run in instance.get_runs(dg.RunsFilter(tags={LAUNCHED_BY_TAG: _OURS}, statuses=[dg.DagsterRunStatus.STARTED])):
         host, _, pid = run.tags.get(_PROCESS, "").rpartition(":")
         if run.parent_run_id is None and host == socket.gethostname() and not _alive(int(pid)):
             instance.report_run_failed(run, "the process of this run was killed; what it wrote is whole, run it again")

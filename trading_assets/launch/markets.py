@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
 
-import polars as pl
-
 from trading_assets.core.errors import StoreError
-from trading_assets.defs.lib.partitions import LOOKS_BACK_MONTHS
+from trading_assets.defs.lib.other_months import unfetched
+from trading_assets.defs.lib.partitions import LOOKS_BACK_MONTHS, Month
 from trading_assets.defs.lib.progress import Listener, ask_fetches_to_stop, let_fetches_go_on
 from trading_assets.defs.market_data.fetching import Fetch, exchange_of
 from trading_assets.defs.market_data.ranges import DayRange
@@ -24,7 +23,7 @@ from trading_assets.settings.names import check_known
 from trading_assets.sources.gaps.gap_report import gaps_of
 from trading_assets.sources.gaps.repair import pending
 from trading_assets.store import configured_store
-from trading_assets.store.tables import CANDLE_GAPS, CANDLES, FEATURES
+from trading_assets.store.tables import CANDLES, FEATURES
 
 
 def materialize_markets(
@@ -180,18 +179,4 @@ def _unfinished(settings: Settings, result: LaunchResult, days: DayRange) -> set
     """The months that a failed fetch has left unfinished; none where it was not the fetch that failed."""
     if CANDLES.name not in result.failures:
         return set()
-    market = result.subject
-    where = {"market": market, "timeframe": settings.markets[market].timeframe}
-    try:
-        store = configured_store(settings)
-        failed = store.read(CANDLE_GAPS, where=where).filter(pl.col("reason") == "fetch_failure")
-        whole = store.bounds(CANDLES, where=where) is not None and failed.height > 0
-    except StoreError:
-        return set()
-    if not whole:
-        return set()
-    return {
-        month
-        for month, start, end in days.months()
-        if not failed.filter((pl.col("ts") < end) & (pl.col("end") > start)).is_empty()
-    }
+    return unfetched(settings, result.subject, [Month(*month) for month in days.months()])

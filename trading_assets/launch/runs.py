@@ -11,7 +11,7 @@ import dagster as dg
 
 from trading_assets.core.errors import SettingsError
 from trading_assets.definitions import defs
-from trading_assets.defs.lib.check_states import passed_here
+from trading_assets.defs.lib.check_states import bad_parts, passed_here
 from trading_assets.defs.lib.failures import failure_reason
 from trading_assets.defs.lib.partitions import SETTINGS
 from trading_assets.defs.lib.progress import Listener, Translator, told_to
@@ -36,7 +36,7 @@ class CheckOutcome:
     @property
     def bad_partitions(self) -> list[str]:
         """The partition keys that the check names as bad, e.g. ``binance:BTC/USDT|2025-01``."""
-        return [str(told).split(": ", 1)[0] for told in self.metadata.get("bad_partitions", ())]
+        return bad_parts(self.metadata)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,7 @@ def test_a_backfill_of_two_markets_and_three_months_makes_at_most_two_runs_per_m
     assert {s["name"]: s["sensorState"]["status"] for s in sensors} == {
         "follow_data": "STOPPED",
         "journal_ingest": "RUNNING",
+        "other_months": "RUNNING",
         "recordings_ingest": "RUNNING",
         "promotion": "RUNNING",
         "run_failure_alert": "RUNNING",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 import polars as pl
 
-from trading_assets.defs.lib.check_states import PASSED_HERE, Judged, owner, with_open_problems
+from trading_assets.defs.lib.check_states import BAD_PARTS, PASSED_HERE, Judged, owner, with_open_problems
 from trading_assets.defs.lib.metadata import preview
 from trading_assets.defs.lib.partitions import MARKET_MONTHS, Month, Window, cut_to_days, keys_of_run, windows
 from trading_assets.settings import Settings
@@ -65,7 +65,7 @@ def verdict(
         description=said,
         metadata={
             PASSED_HERE: not problems,
-            "bad_partitions": problems,
+            BAD_PARTS: problems,
             "bad_elsewhere": told,
             **{f"bad_partitions of {market}": failing[market] for market in checked},
             **shown,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 import polars as pl
@@ -16,6 +16,8 @@ from trading_assets.store.tables import CHECK_STATES
 
 PASSED_HERE: Final = "passed_in_this_run"
 """The metadata that says whether what the run itself looked at passed."""
+BAD_PARTS: Final = "bad_partitions"
+"""The metadata that names what did not, each part with what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ def passed_here(check: dg.AssetCheckEvaluation) -> bool:
     """Whether a check passed as far as its run goes: it may warn of another market or model."""
     told = check.metadata.get(PASSED_HERE)
     return check.passed if told is None else bool(told.value)
+
+
+def bad_parts(metadata: Mapping[str, Any]) -> list[str]:
+    """The parts that a check's result names as bad, e.g. ``binance:BTC/USDT|2025-01``."""
+    return [str(told).split(": ", 1)[0] for told in metadata.get(BAD_PARTS, ())]
 
 
 def owner(part: str) -> str:

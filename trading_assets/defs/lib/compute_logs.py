@@ -1,4 +1,4 @@
-"""What runs print, and beside it the backtest reports: both are files that Dagster's webserver hands out by HTTP."""
+"""What runs print, and beside it the backtest reports: Dagster's webserver hands out both by HTTP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from dagster import Field, StringSource
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._serdes import ConfigurableClassData
 
+from trading_assets.backtest.report.files import reports
+
 _REPORTS: Final = "reports"
+_AS_A_PAGE: Final = {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    "x-content-type-options": "nosniff",
+}
+"""A report is shown, not saved; it may run nothing and ask for nothing, since the UI has the same origin."""
 
 
 class LogsAndReports(LocalComputeLogManager):
@@ -51,10 +59,29 @@ class LogsAndReports(LocalComputeLogManager):
         return cls(inst_data=inst_data, **config_value)
 
     def get_captured_local_path(self, log_key: Sequence[str], extension: str, partial: bool = False) -> str:
-        """The file behind an address below ``/logs``; nothing outside of the two folders."""
-        if (log_key[0], extension) != (_REPORTS, "html"):
+        """The file behind an address below ``/logs``; a report is answered here, as a page.
+
+        The webserver sends every file that it gets from here as a download. A report is a page to look at, so it does
+        not go that way: Starlette answers with what an ``HTTPException`` says.
+
+        Raises
+        ------
+        HTTPException
+            With the page of a report, or with 404 where no report is at the address.
+        """
+        if not log_key or (log_key[0], extension) != (_REPORTS, "html"):
             return str(super().get_captured_local_path(log_key, extension, partial))
-        file = self._reports.joinpath(*log_key[1:]).with_name(f"{log_key[-1]}.{extension}").resolve()
-        if self._reports not in file.parents:
-            raise ValueError("Invalid path")
-        return str(file)
+        from starlette.exceptions import HTTPException
+
+        match log_key[1:]:
+            case [model, version] if (page := self._page(model, version)) is not None:
+                raise HTTPException(200, page, _AS_A_PAGE)
+        raise HTTPException(404, f"no report at {'/'.join(log_key[1:])}")
+
+    def _page(self, model: str, version: str) -> str | None:
+        """The page of a version, if it lies where reports do."""
+        for report in reports(self._reports):
+            if (report.model, str(report.version)) == (model, version):
+                file = report.file.resolve()
+                return file.read_text("utf-8") if self._reports in file.parents else None
+        return None

@@ -21,6 +21,8 @@ RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
 FIRST_DAY_TAG: Final = "first_day"
 LAST_DAY_TAG: Final = "last_day"
 """Tags of a run that fetch only some days of its months (YYYY-MM-DD, both inclusive)."""
+LAUNCHED_BY_TAG: Final = "launched_by"
+"""The tag of a run inside a process that waits for it, as the command line does."""
 
 SETTINGS: Final = load_settings()
 """The settings that shaped the definitions; what a run does follows the ``settings`` resource."""

@@ -9,9 +9,11 @@ from trading_assets.sql import load_models
 SQL_ASSETS = [model.name for model in load_models().values() if "market" in model.parameters]
 """Bars, gaps, quality: what SQL makes of one market's candles."""
 
+MARKET_DATA_ASSETS = [*CANDLE_ASSETS, "funding_rates", *SQL_ASSETS, "features", "labels"]
+
 market_data = dg.define_asset_job(
     "market_data",
-    selection=[*CANDLE_ASSETS, "funding_rates", *SQL_ASSETS, "features", "labels"],
+    selection=MARKET_DATA_ASSETS,
     partitions_def=MARKET_MONTHS,
     description="Candles through labels of one market, and its funding rates; a range of months is one run.",
 )

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from trading_assets.defs.lib.failures import failure_reason
-from trading_assets.defs.lib.partitions import PARTITION_TAG, RANGE_START_TAG
+from trading_assets.defs.lib.other_months import assets_asked, months_left
+from trading_assets.defs.lib.partitions import FIRST_DAY_TAG, LAST_DAY_TAG, PARTITION_TAG, RANGE_START_TAG, range_tags
 from trading_assets.defs.lib.versions import Materialized, newest
-from trading_assets.defs.orchestration.jobs import load_journal, promote
+from trading_assets.defs.orchestration.jobs import load_journal, market_data, promote
 from trading_assets.journal import JOURNAL_FILE, cursor
 from trading_assets.registry import read_manifest
 from trading_assets.settings import Settings
@@ -96,3 +97,25 @@ def run_failure_alert(context: dg.RunFailureSensorContext) -> None:
     message = f"run {run.run_id} of {run.job_name} {partition} failed: {reason}"
     ALERTS.error(message)
     context.log.error(message)
+
+
+@dg.run_failure_sensor(
+    name="other_months",
+    description="A run over a range of months stopped at some of them: starts runs of the others.",
+    request_job=market_data,
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def other_months(
+    context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Repeat a failed run for the months that nothing is wrong with, each contiguous range of a market in one run."""
+    run = context.dagster_run
+    assets, left = assets_asked(context.instance, run), months_left(context.instance, run, settings)
+    if not (assets and left):
+        yield dg.SkipReason(f"run {run.run_id} leaves no other month to do")
+        return
+    kept = {tag: run.tags[tag] for tag in (FIRST_DAY_TAG, LAST_DAY_TAG) if tag in run.tags}
+    for window in left:
+        tags = range_tags(window.keys[0], window.keys[-1]) | kept | {"market": window.market, "after_run": run.run_id}
+        yield dg.RunRequest(run_key=f"{run.run_id}:{window.keys[0]}", tags=tags, asset_selection=assets)
