@@ -1,8 +1,8 @@
 """Features: a year of minutes' worth of rows, ten markets, one more day, one more bar; beside TA-Lib and pandas-ta.
 
-The live rows time one call of ``compute`` after another on the ``LOOKBACK_BARS`` newest bars, as the node makes it when
-a bar closes: one new row of every feature, in a process with the node's environment. The first calls, which load the
-compiled loops and plan the work, are not counted; the collector of garbage is on, as it is in the node. The best of
+The live rows time one call of ``compute`` after another on the ``lookback_bars`` newest bars, as the node makes it
+when a bar closes: one new row of every feature, in a process with the node's environment. The first calls, which load
+the compiled loops and plan the work, are not counted; the collector of garbage is on, as it is in the node. The best of
 three processes counts, as the best of a few runs does elsewhere: the worst hundredth is what others do on the machine.
 """
 
@@ -22,11 +22,13 @@ import polars as pl
 
 from benchmarks.table import Measurement, Target, best_of, print_table
 from benchmarks.walk import YEAR_OF_MINUTES, walk
-from trading_assets.features import LIVE_ENVIRONMENT, LOOKBACK_BARS, compute, feature_names
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import LIVE_ENVIRONMENT, compute, feature_names, lookback_bars, registry, select
 from trading_assets.features.framework import computation
-from trading_assets.features.framework.registry import REGISTRY, Registry
 
 BARS_OF_A_DAY = 96
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = lookback_bars(M15)
 _WARM_UP = 20
 _LIVE_BARS = 700
 _LIVE_RUNS = 3
@@ -36,9 +38,9 @@ ROOT = Path(__file__).resolve().parents[1]
 def run() -> list[Measurement]:
     """Time features."""
     bars = walk(YEAR_OF_MINUTES)
-    count = len(feature_names())
+    count = len(feature_names(M15))
     peers = {"TA-Lib": _by_talib(bars), "pandas-ta-classic": _by_pandas_ta(bars)}
-    whole = best_of(lambda: compute(bars), repeat=6)
+    whole = best_of(lambda: compute(bars, timeframe=M15), repeat=6)
     measured = [
         Measurement(
             f"features: {count} columns, one market, peak {_peak_gb():.2f} GB",
@@ -52,7 +54,7 @@ def run() -> list[Measurement]:
             continue
         names = [column for columns, _ in calls for column in columns]
         seconds = _seconds(calls, repeat=3 if name == "TA-Lib" else 1)
-        shared = _only(names)
+        shared = select(names, M15)
         measured.append(
             Measurement(
                 f"features: the {len(names)} columns that {name} has",
@@ -79,14 +81,14 @@ def run() -> list[Measurement]:
         ),
         Measurement(
             "features: ten markets of a tenth of the rows",
-            best_of(lambda: [compute(one) for one in short]),
+            best_of(lambda: [compute(one, timeframe=M15) for one in short]),
             bars.height,
             "one market",
             whole,
         ),
         Measurement(
             "features: one more day, whatever the history",
-            best_of(lambda: compute(day), repeat=10),
+            best_of(lambda: compute(day, timeframe=M15), repeat=10),
             BARS_OF_A_DAY,
             target=Target(max_seconds=0.05),
         ),
@@ -102,7 +104,7 @@ def _one_and_ten(bars: pl.DataFrame) -> tuple[float, float]:
     for number, other in enumerate(others):
         pair = [("one", bars), ("ten", other)]
         for name, frame in pair if number % 2 else reversed(pair):
-            times[name].append(best_of(lambda frame=frame: compute(frame), repeat=2))
+            times[name].append(best_of(lambda frame=frame: compute(frame, timeframe=M15), repeat=2))
     return statistics.mean(times["one"]), sum(times["ten"])
 
 
@@ -110,8 +112,7 @@ def _peak_gb() -> float:
     """The peak memory of a process that computes the year, from its start on."""
     # of its own pages: what getrusage says of a child begins with its parent's peak
     (kilobytes,) = _in_a_process(
-        "from benchmarks.walk import *; from trading_assets.features import compute; from pathlib import Path;"
-        "rows = compute(walk(YEAR_OF_MINUTES));"
+        "from benchmarks.features import *; rows = compute(walk(YEAR_OF_MINUTES), timeframe=M15);"
         "print(*(line.split()[1] for line in Path('/proc/self/status').open() if line.startswith('VmHWM')))"
     )
     return kilobytes * 1024 / 1e9
@@ -130,15 +131,6 @@ def _in_a_process(code: str, environment: Mapping[str, str] = MappingProxyType({
     return [float(number) for number in done.stdout.split()]
 
 
-def _only(names: list[str]) -> Registry:
-    """The part of the registry that gives some columns, and what comes with them."""
-    part = Registry()
-    for family in REGISTRY.families:
-        if any(feature.name in names for feature in family.features):
-            part.add(family)
-    return part
-
-
 def _live() -> list[float]:
     return _in_a_process("from benchmarks.features import latencies; print(*latencies())", LIVE_ENVIRONMENT)
 
@@ -153,7 +145,7 @@ def latencies() -> list[float]:
     for last in range(LOOKBACK_BARS, LOOKBACK_BARS + _WARM_UP + _LIVE_BARS):
         tail = bars[last - LOOKBACK_BARS : last]
         begin = time.perf_counter()
-        compute(tail)
+        compute(tail, timeframe=M15)
         seconds.append(time.perf_counter() - begin)
     return seconds[_WARM_UP:]
 
@@ -172,8 +164,8 @@ def _by_talib(bars: pl.DataFrame) -> Calls:
     o, h, low, c, v = (bars[name].to_numpy() for name in ("open", "high", "low", "close", "volume"))
     patterns: Calls = [
         ([name], lambda talib=feature.source.split()[1]: getattr(ta, talib)(o, h, low, c))  # noqa: B008
-        for name, feature in REGISTRY.features.items()
-        if feature.group == "patterns"
+        for name, feature in registry(M15).items()
+        if feature.family == "patterns"
     ]
     return [
         *(([f"ema_{n}_distance"], lambda n=n: ta.EMA(c, n)) for n in (9, 21, 50, 200)),

@@ -23,6 +23,7 @@ import polars as pl
 
 from benchmarks.table import Measurement, Target, print_table
 from trading_assets import features, models
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.models.dataset import usable_names
 from trading_assets.registry.deployment import DeployedModel, deploy
 from trading_assets.settings import (
@@ -40,6 +41,8 @@ from trading_assets.strategies.instruments import raw_symbol
 from trading_assets.strategies.signals import Signal
 from trading_live.replay import ReplayServer, read_tape
 from trading_live.replay.tape import Kline
+
+M15 = Timeframe.parse("15m")
 
 MARKETS = tuple(f"sample:{first}{second}X/USDT:USDT" for first in "ABCDEFGH" for second in "ABCDEFGHIJ")
 START = datetime(2025, 5, 20, tzinfo=UTC)
@@ -147,7 +150,7 @@ def _prepare(settings: Settings, markets: Sequence[str], end: datetime) -> None:
     for seed, market in enumerate(markets):
         store.upsert(CANDLES, _candles(market, begin, end, seed=seed))
     bars = build_bars(store, load_models()["bars_15m"], market=markets[0], timeframe="1m", start=begin, end=end)
-    rows = features.compute(bars)
+    rows = features.compute(bars, timeframe=M15)
     won = np.random.default_rng(3).random(rows.height) < 0.4
     labels = rows.select(
         "market",

@@ -15,12 +15,16 @@ import polars as pl
 from benchmarks.table import Measurement, Target, best_of, print_table
 from benchmarks.walk import walk
 from trading_assets import features, models
-from trading_assets.features import LOOKBACK_BARS
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import lookback_bars
 from trading_assets.labels import triple_barrier
 from trading_assets.models import parity, training
 from trading_assets.models.dataset import usable_names
 from trading_assets.settings import LabelSettings, ModelSettings
 from trading_assets.validation import Fold, WalkForward
+
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = lookback_bars(M15)
 
 YEAR = 365 * 96
 MARKETS = tuple(f"sample:WALK{number}/USDT" for number in range(8))
@@ -31,7 +35,7 @@ CERTIFIED = 1_000
 def run() -> list[Measurement]:
     """Time six folds, and the certificate of a thousand bars."""
     bars = {market: _walk(market, seed) for seed, market in enumerate(MARKETS)}
-    rows = {market: features.compute(frame) for market, frame in bars.items()}
+    rows = {market: features.compute(frame, timeframe=M15) for market, frame in bars.items()}
     data = _dataset(bars, rows)
     folds = WalkForward(SPEC.walk_forward).split(data.frame["known_at"], data.frame["label_end"])
     trained_on = sum(len(fold.train) for fold in folds)

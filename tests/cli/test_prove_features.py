@@ -9,11 +9,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.proofs.proving import made_up_bars
 from trading_assets.settings import load_settings
 from trading_assets.store import configured_store
 from trading_assets.store.tables import BARS
 from trading_cli import main
+
+M15 = Timeframe.parse("15m")
 
 MODULE = '''
 import numpy as np
@@ -87,12 +90,12 @@ def test_a_feature_that_sees_the_future_is_refuted_with_bar_and_values(trading, 
 
 def test_features_are_proven_on_stored_bars_too_and_too_few_of_them_prove_nothing(trading, tmp_path, monkeypatch):
     monkeypatch.setenv("TRADING_DATA_DIR", str(tmp_path))
-    bars = made_up_bars(300).with_columns(candles=pl.lit(15, pl.Int32))
+    bars = made_up_bars(300, M15).with_columns(candles=pl.lit(15, pl.Int32))
     configured_store(load_settings()).upsert(BARS["15m"], bars)
     own = _write(tmp_path / "honest_on_stored.py", MODULE)
     code, out, _ = trading("prove-features", own, "--market", bars["market"][0], "--replayed", "200")
     assert code == 0
-    assert f"{bars['market'][0]}: 1 of 1 features proven" in out
+    assert f"{bars['market'][0]} 15m: 1 of 1 features proven" in out
     code, _, err = trading("prove-features", own, "--market", bars["market"][0])
     assert code == 2
     assert "300 bars are too few to prove look-backs of 4; give at least 1,008 bars" in " ".join(err.split())
@@ -132,7 +135,7 @@ def test_a_module_is_looked_for_where_the_command_was_called(trading, tmp_path, 
         ("x =", "cannot load it: SyntaxError"),
         ("1 / 0", "cannot load it: ZeroDivisionError"),
         (MODULE + LIAR.replace("tomorrow", "move_3"), "already a feature move_3"),
-        (MODULE + "two = Registry()\ntwo.add(registry.families[0])", "already a feature move_3; give each"),
+        (MODULE + "two = Registry()\ntwo.add(registry.declarations[0])", "already a feature move_3; give each"),
     ],
 )
 def test_a_module_that_gives_no_features_is_refused_with_the_remedy(trading, tmp_path, text, message):

@@ -16,11 +16,14 @@ from hypothesis import strategies as st
 
 from tests.defs.small import MONTHS, SYNA, Location, Undisturbed, copy_of
 from tests.stores import fresh_store
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.proofs.proving import made_up_bars
 from trading_assets.settings import Settings
 from trading_assets.sql import load_models
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import BARS, CANDLES, FEATURES, LABELS, TABLES
+
+M15 = Timeframe.parse("15m")
 
 OTHER = "sample:SYNB/USDT:USDT"
 MADE = ("bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "labels", "gaps")
@@ -29,7 +32,7 @@ MADE = ("bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "lab
 
 def candles_of(market: str, *, rows: int = 61 * 96, seed: int = 3) -> pl.DataFrame:
     """Candles of 15 minutes from 2025-01-01 on, some of which are missing, but none at midnight."""
-    walk = made_up_bars(rows, seed=seed)
+    walk = made_up_bars(rows, M15, seed=seed)
     midnight = (walk["ts"].dt.hour() - 12).abs() > 8  # where a history may begin or end
     kept = walk.filter(midnight | pl.Series(np.random.default_rng(seed).random(rows) > 0.01))
     frame = kept.with_columns(market=pl.lit(market), timeframe=pl.lit("15m"))

@@ -13,10 +13,13 @@ import polars as pl
 import yaml
 
 from tests.defs.small import Location
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.quality import CANDLE_CHECKS
 from trading_assets.settings import PROJECT_ROOT
 from trading_assets.sql import load_models
 from trading_cli.ui import GRAPH_GROUPS
+
+M15 = Timeframe.parse("15m")
 
 BARS = {"bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d"}
 GROUPS = {
@@ -81,7 +84,7 @@ def test_features_show_every_indicator_in_their_column_schema(location: Location
     from trading_assets.features import feature_names
 
     columns = {column.name for column in specs(location)["features"].metadata["dagster/column_schema"].columns}
-    assert columns >= set(feature_names())
+    assert columns >= set(feature_names(M15))
 
 
 def test_assets_made_from_sql_depend_on_the_tables_that_the_sql_reads(location: Location) -> None:

@@ -20,6 +20,7 @@ import pytest
 import typer
 import yaml
 
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import compute
 from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, Settings, load_settings
 from trading_assets.sources import split_valid
@@ -27,6 +28,8 @@ from trading_assets.sources.candles.sample import SampleCandles
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import CANDLES, FEATURES, LABELS
+
+M15 = Timeframe.parse("15m")
 
 if TYPE_CHECKING:
     from conftest import PlantedFrames
@@ -186,7 +189,7 @@ def after_the_demo(tmp_path_factory: pytest.TempPathFactory, planted: PlantedFra
     sample = pl.concat(SampleCandles(start, 100, 7).fetch(MARKET, "1m", start, end))
     store.upsert(CANDLES, split_valid(sample, market=MARKET, timeframe="1m", start=start, end=end, now=end)[0])
     bars = build_bars(store, load_models()["bars_15m"], market=MARKET, timeframe="1m", start=start, end=end)
-    store.upsert(FEATURES, compute(bars))
+    store.upsert(FEATURES, compute(bars, timeframe=M15))
     store.upsert(LABELS, planted(days=100, markets=(MARKET,))[1])
     return folder
 

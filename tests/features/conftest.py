@@ -9,8 +9,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.proofs.divergences import Companions
 from trading_assets.features.proofs.proving import made_up_bars, made_up_companions
+
+M15 = Timeframe.parse("15m")
 
 BAR = timedelta(minutes=15)
 
@@ -26,13 +29,13 @@ def make_bars() -> MakeBars:
 @pytest.fixture(scope="session")
 def bars() -> pl.DataFrame:
     """A random walk of 3,000 bars."""
-    return made_up_bars(3_000)
+    return made_up_bars(3_000, M15)
 
 
 @pytest.fixture(scope="session")
 def companions(bars: pl.DataFrame) -> Companions:
     """Every companion of ``bars``."""
-    return made_up_companions(bars)
+    return made_up_companions(bars, M15)
 
 
 def recorded(folder: Path) -> dict[str, pl.DataFrame]:

@@ -10,8 +10,10 @@ import pytest
 
 from tests.scaling import rescaled
 from trading_assets import features
-from trading_assets.features import REGISTRY
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.proofs.proving import made_up_bars, made_up_companions
+
+M15 = Timeframe.parse("15m")
 
 KEYS = ("market", "ts", "known_at")
 ROWS = 2_600
@@ -21,17 +23,17 @@ TIES = {"directional_movement", "directional_rating", "directional_trend", "supe
 
 def bars_of(*, ticks: bool) -> pl.DataFrame:
     """Bars with two decimals, or with prices that never tie."""
-    bars = made_up_bars(ROWS, tick=0.01 if ticks else 1e-9)
+    bars = made_up_bars(ROWS, M15, tick=0.01 if ticks else 1e-9)
     decimals = 2 if ticks else 9
     return bars.with_columns(pl.col("open", "high", "low", "close").round(decimals), pl.col("volume").round(3))
 
 
 def computed(bars: pl.DataFrame, leader: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    return features.compute(bars, companions=leader).drop(KEYS)
+    return features.compute(bars, companions=leader, timeframe=M15).drop(KEYS)
 
 
 def in_other_units(bars: pl.DataFrame, price: int, volume: int) -> pl.DataFrame:
-    companions = made_up_companions(bars)
+    companions = made_up_companions(bars, M15)
     leader = companions["leader"]
     scaled = leader.with_columns(close=pl.Series([float(f"{value!r}e{price}") for value in leader["close"]]))
     return computed(rescaled(bars, price, volume), companions | {"leader": scaled})
@@ -40,7 +42,7 @@ def in_other_units(bars: pl.DataFrame, price: int, volume: int) -> pl.DataFrame:
 @pytest.mark.parametrize(("price", "volume"), [(2.0**-40, 1.0), (2.0**20, 2.0**40), (1.0, 2.0**-20)])
 def test_powers_of_two_change_no_feature(price: float, volume: float) -> None:
     bars = bars_of(ticks=True)
-    companions = made_up_companions(bars)
+    companions = made_up_companions(bars, M15)
     leader = companions["leader"].with_columns(pl.col("close") * price)
     scaled = bars.with_columns(pl.col("open", "high", "low", "close") * price, pl.col("volume") * volume)
     assert differing(computed(bars, companions), computed(scaled, companions | {"leader": leader}), 1e-9) == {}
@@ -54,7 +56,7 @@ def test_a_market_in_other_units_has_the_same_features(price: int, volume: int, 
     if not ticks:
         assert found == {}
     else:
-        tied = {name for name in found if name.startswith("pattern_") or REGISTRY.features[name].indicator in TIES}
+        tied = {name for name in found if name.startswith("pattern_") or features.registry(M15)[name].indicator in TIES}
         assert found.keys() - tied == set()
 
 

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from trading_assets import features, models
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.models.dataset import usable_names
 from trading_assets.registry.deployment import DeployedModel, deploy
 from trading_assets.settings import (
@@ -27,6 +28,8 @@ from trading_assets.settings import (
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import CANDLES, LABELS
+
+M15 = Timeframe.parse("15m")
 
 MARKET = "sample:SYNA/USDT:USDT"
 OTHER = "sample:NOISE/USDT:USDT"
@@ -99,7 +102,7 @@ def decision_bars(live_store_file: Path) -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def dataset(decision_bars: pl.DataFrame) -> models.Dataset:
     """Real features of MARKET with labels that mean nothing."""
-    rows = features.compute(decision_bars)
+    rows = features.compute(decision_bars, timeframe=M15)
     return models.join(rows, meaningless(rows), names=usable_names(), fingerprint=features.fingerprint())
 
 

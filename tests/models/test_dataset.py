@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 
 from trading_assets.core.content_hash import frame_hash
 from trading_assets.core.errors import InvalidFrame, ModelError
-from trading_assets.features import LOOKBACK_BARS, compute
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import compute, lookback_bars
 from trading_assets.features.proofs.proving import made_up_bars, made_up_companions
 from trading_assets.models import dataset
 from trading_assets.models.dataset import Dataset, join
 from trading_assets.models.inputs import missing_inputs
 from trading_assets.store import Store
 from trading_assets.store.tables import FEATURES, LABELS
+
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = lookback_bars(M15)
 
 if TYPE_CHECKING:
     from conftest import PlantedFrames
@@ -142,7 +146,7 @@ def test_features_that_other_code_computed_are_refused(planted: PlantedFrames) -
 
 
 def test_a_data_set_comes_from_the_store(store: Store, planted: PlantedFrames, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trading_assets.features.feature_names", lambda: NAMES, raising=False)
+    monkeypatch.setattr("trading_assets.features.feature_names", lambda _: NAMES, raising=False)
     monkeypatch.setattr("trading_assets.features.fingerprint", lambda: "ab" * 32, raising=False)
     features, labels = planted(days=4, markets=MARKETS)
     store.upsert(FEATURES, features)
@@ -169,7 +173,7 @@ def test_missing_candles_are_a_share_of_what_the_label_lived_through(planted: Pl
 def test_labels_made_before_missing_candles_were_counted_count_as_complete(
     store: Store, planted: PlantedFrames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trading_assets.features.feature_names", lambda: NAMES, raising=False)
+    monkeypatch.setattr("trading_assets.features.feature_names", lambda _: NAMES, raising=False)
     features, labels = planted(days=2, markets=MARKETS)
     store.upsert(FEATURES, features)
     columns = {name: dtype for name, dtype in LABELS.columns.items() if name != "missing_candles"}
@@ -182,8 +186,9 @@ def test_labels_made_before_missing_candles_were_counted_count_as_complete(
 
 @pytest.mark.parametrize("companion", ["leader", "funding", "sentiment", "book", "trades"])
 def test_a_companion_that_is_asked_for_and_not_stored_is_refused(store: Store, companion: str) -> None:
-    rows = made_up_bars(LOOKBACK_BARS + 20)
-    computed = compute(rows, {name: one for name, one in made_up_companions(rows).items() if name != companion})
+    rows = made_up_bars(LOOKBACK_BARS + 20, M15)
+    known = {name: one for name, one in made_up_companions(rows, M15).items() if name != companion}
+    computed = compute(rows, known, timeframe=M15)
     with pytest.raises(ModelError, match=rf"{rows['market'][0]}: {companion} is among the model's companions"):
         missing_inputs(computed, [rows["market"][0]], [companion])
     store.upsert(FEATURES, computed)

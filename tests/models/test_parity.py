@@ -14,13 +14,14 @@ import pytest
 from tests.models.estimators.toys import BACK, trailing
 from trading_assets import features
 from trading_assets.core.errors import ModelError
-from trading_assets.features import LOOKBACK_BARS
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import lookback_bars
 from trading_assets.features.framework import computation
 from trading_assets.features.framework.registry import Registry
 from trading_assets.labels import widths
 from trading_assets.models import Bundle, join, parity, train, write
 from trading_assets.models.dataset import usable_names
-from trading_assets.models.decision import Companions, Compute
+from trading_assets.models.decision import Companions, Compute, features_of
 from trading_assets.models.parity import Certificate, certify, certify_stored
 from trading_assets.settings import (
     EstimatorSettings,
@@ -32,6 +33,9 @@ from trading_assets.settings import (
 )
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
+
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = lookback_bars(M15)
 
 BAR = timedelta(minutes=15)
 A, B = "sample:A/USDT", "sample:B/USDT"
@@ -140,10 +144,12 @@ def _small() -> Registry:
 
 
 def of_registry(registry: Registry) -> tuple[Compute, int, tuple[str, ...]]:
-    def compute(bars: pl.DataFrame, companions: Companions) -> pl.DataFrame:
-        return computation.compute(bars, registry, companions)
+    features_of_it = registry.on(M15)
 
-    return compute, registry.lookback_bars, tuple(registry.features)
+    def compute(bars: pl.DataFrame, companions: Companions) -> pl.DataFrame:
+        return computation.compute(bars, features_of_it, companions)
+
+    return compute, features_of_it.lookback_bars, features_of_it.names
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +161,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> World:
     """One market and every feature of the project."""
-    return made(tmp_path_factory.mktemp("whole"), (A,), features.compute, LOOKBACK_BARS)
+    return made(tmp_path_factory.mktemp("whole"), (A,), features_of, LOOKBACK_BARS)
 
 
 def nudged(rows: pl.DataFrame, column: str, place: int, factor: float = 1 + 1e-6) -> pl.DataFrame:
@@ -177,7 +183,7 @@ def test_every_market_of_a_model_is_compared(small: World) -> None:
     assert {market: one.bars for market, one in certificate.markets.items()} == {A: NEWEST, B: NEWEST}
 
 
-@pytest.mark.parametrize("column", ["rsi_14", "natr_14", "macd_hist", "realised_volatility_96"])
+@pytest.mark.parametrize("column", ["rsi_14", "natr_14", "macd_hist", "realised_volatility_1d"])
 def test_a_stored_value_that_is_a_millionth_off_is_named(whole: World, column: str) -> None:
     newest = whole.stored.tail(NEWEST)
     place = int(newest[column].abs().arg_max() or 0)

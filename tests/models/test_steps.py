@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 
 from tests.conftest import PlantedFrames
 from trading_assets.core.errors import ModelError
-from trading_assets.features import LOOKBACK_BARS, fingerprint
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import fingerprint, lookback_bars
 from trading_assets.models import dataset
 from trading_assets.models.steps import across, stored_steps, without_crossings
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, CANDLES, FEATURES, LABELS
+
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = lookback_bars(M15)
 
 BAR = timedelta(minutes=15)
 START = datetime(2025, 1, 1, tzinfo=UTC)

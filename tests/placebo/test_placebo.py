@@ -17,6 +17,7 @@ import pytest
 
 from trading_assets import features
 from trading_assets.core.errors import TradingError
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.placebo import Plan, Verdict, World, judge, outcomes, run_worlds, running
 from trading_assets.placebo.worlds import PERMUTED, PLANTED, RANDOM_WALK, SHIFTED
 from trading_assets.settings import Settings
@@ -56,9 +57,9 @@ def test_a_feature_that_sees_ahead_gets_a_world_approved_in_which_nothing_is(
     """The negative control: a judgement that no leak could move would say nothing."""
     honest = features.compute
 
-    def leaking(bars: pl.DataFrame) -> pl.DataFrame:
+    def leaking(bars: pl.DataFrame, *, timeframe: Timeframe) -> pl.DataFrame:
         ahead = pl.col("close").shift(-8).fill_null(strategy="forward") / pl.col("close")
-        return honest(bars).update(bars.select("ts", rsi_14=ahead), on="ts")
+        return honest(bars, timeframe=timeframe).update(bars.select("ts", rsi_14=ahead), on="ts")
 
     monkeypatch.setattr(features, "compute", leaking)
     judged = judge(World(RANDOM_WALK, 1, DAYS), settings, settings.models["syna"])

@@ -1,4 +1,4 @@
-"""Indicators per 15-minute bar: pure functions, each with a declared look-back.
+"""Indicators per bar of a timeframe: pure functions, each with a declared look-back.
 
 Training, backtest and the live node call the same :func:`compute` on the same kind of frame.
 """
@@ -11,8 +11,10 @@ from typing import Final
 
 import polars as pl
 
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework import computation, newest, windows
-from trading_assets.features.framework.registry import REGISTRY, Feature
+from trading_assets.features.framework.feature_set import Feature, FeatureSet
+from trading_assets.features.framework.registry import REGISTRY
 from trading_assets.features.indicators import (
     averages,
     channels,
@@ -31,15 +33,17 @@ from trading_assets.features.indicators.patterns import double, multiple, single
 
 __all__ = [
     "LIVE_ENVIRONMENT",
-    "LOOKBACK_BARS",
     "Feature",
+    "FeatureSet",
     "compute",
     "compute_newest",
     "feature_names",
     "fingerprint",
+    "lookback_bars",
     "nullable_features",
     "registry",
     "required_companions",
+    "select",
     "warm_up",
 ]
 
@@ -48,17 +52,19 @@ _MODULES: Final = (
     (calendar, higher, single, double, triple, multiple, leader, stored),
 )
 
-LOOKBACK_BARS: Final = REGISTRY.lookback_bars
-"""The longest look-back of any feature in bars of 15 minutes, the present one included."""
-
-
 LIVE_ENVIRONMENT: Final = MappingProxyType({"POLARS_MAX_THREADS": "1"})
 """Of a process that computes one bar at a time, set before it uses Polars: to wake another thread for its part of so
 little takes longer than the part, at times by milliseconds."""
 
 
-def compute(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame] | None = None) -> pl.DataFrame:
-    """All features of each bar, from that bar and those before it.
+def compute(
+    bars: pl.DataFrame,
+    companions: Mapping[str, pl.DataFrame] | None = None,
+    *,
+    timeframe: Timeframe,
+    features: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """Features of each bar, from that bar and those before it.
 
     A value depends on the declared look-back alone, so a day, a year and the live tail give the same numbers.
     Look-backs count rows: where bars are missing, they reach further back in time.
@@ -71,40 +77,52 @@ def compute(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame] | None = 
     companions
         What else some features read (:data:`auxiliary_series.COMPANIONS`), by name; joined as of
         ``known_at``.
+    timeframe
+        Of the bars.
+    features
+        Names, families and patterns (:func:`select`); by default all.
 
     Returns
     -------
     polars.DataFrame
         ``market, ts, known_at`` and one Float64 column per feature; one row for each bar from the
-        ``LOOKBACK_BARS``-th on. Values are finite, and null only in :func:`nullable_features`: where a companion is
+        :func:`lookback_bars`-th on. Values are finite, and null only in :func:`nullable_features`: where a companion is
         not given or had nothing to say.
 
     Raises
     ------
     InvalidFrame
         Columns, types or order are wrong, or values are null, infinite or negative.
+    SettingsError
+        A feature is not there.
     """
-    return computation.compute(bars, REGISTRY, companions)
+    return computation.compute(bars, select(features, timeframe), companions)
 
 
 def compute_newest(
-    held: Sequence[pl.DataFrame], companions: Sequence[Mapping[str, pl.DataFrame]] | None = None
+    held: Sequence[pl.DataFrame],
+    companions: Sequence[Mapping[str, pl.DataFrame]] | None = None,
+    *,
+    timeframe: Timeframe,
+    features: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """The newest row of :func:`compute` for each of many markets, in one call; to the bit what each alone gives.
 
     Parameters
     ----------
     held
-        The bars of one market each, at least ``LOOKBACK_BARS`` of them.
+        The bars of one market each, at least :func:`lookback_bars` of them.
     companions
         For each market, as :func:`compute` takes them.
+    timeframe, features
+        As in :func:`compute`.
 
     Returns
     -------
     polars.DataFrame
         One row for each market, in the order given.
     """
-    return newest.compute_newest(held, REGISTRY, companions)
+    return newest.compute_newest(held, select(features, timeframe), companions)
 
 
 def warm_up() -> None:
@@ -112,25 +130,47 @@ def warm_up() -> None:
     windows.kernels()
 
 
-def feature_names() -> tuple[str, ...]:
+def select(features: Sequence[str] | None, timeframe: Timeframe) -> FeatureSet:
+    """The features of a timeframe that are chosen by name, family or pattern; None chooses all that it has.
+
+    >>> minutes = Timeframe.parse("1m")
+    >>> select(["rsi_*", "roc_4"], minutes).names
+    ('roc_4', 'rsi_14', 'rsi_28')
+    >>> select(["roc_4"], minutes).lookback
+    datetime.timedelta(seconds=300)
+
+    Raises
+    ------
+    SettingsError
+        A name, family or pattern means no feature of the timeframe.
+    """
+    return REGISTRY.select(features, timeframe)
+
+
+def feature_names(timeframe: Timeframe, features: Sequence[str] | None = None) -> tuple[str, ...]:
     """The features' column names, in order."""
-    return tuple(REGISTRY.features)
+    return select(features, timeframe).names
+
+
+def lookback_bars(timeframe: Timeframe, features: Sequence[str] | None = None) -> int:
+    """The longest look-back of any of the features in bars, the present one included."""
+    return select(features, timeframe).lookback_bars
+
+
+def registry(timeframe: Timeframe) -> Mapping[str, Feature]:
+    """What is known of each feature of a timeframe, by name."""
+    return MappingProxyType(REGISTRY.on(timeframe).features)
 
 
 def nullable_features() -> frozenset[str]:
-    """The features that are null where a companion is missing; all others are always finite."""
+    """The features, of any timeframe, that are null where a companion is missing; all others are always finite."""
     return REGISTRY.nullable
 
 
 def required_companions(names: Iterable[str]) -> tuple[str, ...]:
     """The companions that some features read, e.g. those of a model."""
-    known = REGISTRY.features
+    known = REGISTRY.declared
     return tuple(sorted({one for name in names if name in known for one in known[name].companions}))
-
-
-def registry() -> Mapping[str, Feature]:
-    """What is known of each feature, by name."""
-    return MappingProxyType(REGISTRY.features)
 
 
 def fingerprint() -> str:

@@ -9,10 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from trading_assets.features import LOOKBACK_BARS, compute, registry
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import compute, lookback_bars, registry
 from trading_assets.features.proofs.proving import made_up_bars, made_up_companions, made_up_jumps, made_up_rarity
 
 _SHOWN = 300
+_TIMEFRAME = Timeframe.parse("15m")
 _COLUMNS = 6
 
 
@@ -23,18 +25,19 @@ def draw(folder: Path) -> list[Path]:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    bars = made_up_bars(LOOKBACK_BARS + _SHOWN, seed=11)
-    rows = compute(bars, made_up_companions(bars)).tail(_SHOWN)
-    patterns = _with_features(made_up_jumps(100_000))
+    bars = made_up_bars(lookback_bars(_TIMEFRAME) + _SHOWN, _TIMEFRAME, seed=11)
+    rows = compute(bars, made_up_companions(bars, _TIMEFRAME), timeframe=_TIMEFRAME).tail(_SHOWN)
+    patterns = _with_features(made_up_jumps(100_000, _TIMEFRAME))
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for group, members in groupby(sorted(registry().values(), key=lambda one: one.group), key=lambda one: one.group):
+    features = sorted(registry(_TIMEFRAME).values(), key=lambda one: one.family)
+    for group, members in groupby(features, key=lambda one: one.family):
         names = [feature.name for feature in members]
         lines = -(-len(names) // _COLUMNS)
         figure, axes = plt.subplots(lines, _COLUMNS, figsize=(12, 1.05 * lines), squeeze=False)
         for axis, name in zip(axes.flat, names, strict=False):
             if group == "patterns":
-                seen = patterns if (patterns[name] != 0).any() else _with_features(made_up_rarity(name))
+                seen = patterns if (patterns[name] != 0).any() else _with_features(made_up_rarity(name, _TIMEFRAME))
                 _candles(axis, seen, name)
             else:
                 axis.plot(rows[name].to_numpy(), linewidth=0.7, color="#1f5a8a")
@@ -54,7 +57,9 @@ def draw(folder: Path) -> list[Path]:
 
 
 def _with_features(bars: pl.DataFrame) -> pl.DataFrame:
-    return bars.join(compute(bars).drop("market", "known_at"), on="ts", how="left", maintain_order="left")
+    return bars.join(
+        compute(bars, timeframe=_TIMEFRAME).drop("market", "known_at"), on="ts", how="left", maintain_order="left"
+    )
 
 
 def _candles(axis: Any, bars: pl.DataFrame, name: str) -> None:

@@ -6,8 +6,11 @@ import sys
 from datetime import timedelta
 from itertools import groupby
 
-from trading_assets.features import LOOKBACK_BARS, Feature, registry
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import Feature, lookback_bars, registry
 from trading_assets.features.framework.auxiliary_series import COMPANIONS
+
+_SHOWN = Timeframe.parse("15m")
 
 _HEAD = """# Features
 
@@ -46,19 +49,19 @@ those of patterns the candles that end with it.
 
 def markdown() -> str:
     """The page ``docs/features.md``."""
-    features = sorted(registry().values(), key=lambda feature: feature.group)
+    features = sorted(registry(_SHOWN).values(), key=lambda feature: feature.family)
     companions = [
         f"| `{name}` | {', '.join(one.columns)} | {_age(one.max_age)} | {one.row} |" for name, one in COMPANIONS.items()
     ]
     head = _HEAD.format(
         indicators=len({feature.indicator for feature in features}),
         columns=len(features),
-        patterns=sum(feature.group == "patterns" for feature in features),
-        lookback=f"{LOOKBACK_BARS:,}",
+        patterns=sum(feature.family == "patterns" for feature in features),
+        lookback=f"{lookback_bars(_SHOWN):,}",
         companions="\n".join(companions),
     )
     parts = [head]
-    for group, grouped in groupby(features, key=lambda feature: feature.group):
+    for group, grouped in groupby(features, key=lambda feature: feature.family):
         members = list(grouped)
         parts.append(f"## {group.capitalize()}: {len({feature.indicator for feature in members})} indicators\n")
         parts.append(f"![{group}](images/features/{group}.png)\n")

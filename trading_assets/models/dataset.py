@@ -12,6 +12,7 @@ import polars as pl
 from trading_assets.core.candles import DECISION_TIMEFRAME, TS, require_columns, require_times, timeframe_delta
 from trading_assets.core.content_hash import frame_hash
 from trading_assets.core.errors import InvalidFrame, ModelError
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.models.inputs import PartlyMissing, missing_inputs
 from trading_assets.models.steps import Crossing, Steps, stored_bars, stored_steps, without_crossings
 from trading_assets.store import Store
@@ -173,7 +174,7 @@ def build(
 def _without_steps(
     dataset: Dataset, store: Store, events: Steps, min_step: float, *, leader: str | None, further_rows: int
 ) -> Dataset:
-    from trading_assets.features import LOOKBACK_BARS
+    from trading_assets.features import lookback_bars
 
     markets = {*dataset.markets, *([leader] if leader is not None else [])}
     steps = stored_steps(store, markets, events, min_factor=min_step)
@@ -183,7 +184,7 @@ def _without_steps(
         dataset.frame,
         steps,
         stored_bars(store, steps),
-        lookback=LOOKBACK_BARS + further_rows,
+        lookback=lookback_bars(Timeframe.parse("15m")) + further_rows,
         horizon=dataset.horizon,
         leader=leader,
     )
@@ -218,7 +219,8 @@ def usable_names(companions: Collection[str] = ()) -> list[str]:
     """The features that a model learns from: those of bars, and of the companions that it names."""
     from trading_assets.features import feature_names, required_companions
 
-    return [name for name in feature_names() if set(required_companions([name])) <= set(companions)]
+    names = feature_names(Timeframe.parse("15m"))
+    return [name for name in names if set(required_companions([name])) <= set(companions)]
 
 
 def join(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
 from trading_assets import features
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import scale_lookback, widths
 from trading_assets.models.bundle import Bundle
+
+_TIMEFRAME: Final = Timeframe.parse("15m")
 
 type Companions = Mapping[str, pl.DataFrame]
 type Compute = Callable[[pl.DataFrame, Companions], pl.DataFrame]
@@ -36,8 +40,13 @@ class Decision:
     stop_loss: float | None
 
 
+def features_of(held: pl.DataFrame, companions: Companions) -> pl.DataFrame:
+    """The features of the bars that a model decides on."""
+    return features.compute(held, companions, timeframe=_TIMEFRAME)
+
+
 def decide(
-    bundle: Bundle, held: pl.DataFrame, companions: Companions | None = None, *, compute: Compute = features.compute
+    bundle: Bundle, held: pl.DataFrame, companions: Companions | None = None, *, compute: Compute = features_of
 ) -> Decision:
     """Answer on the last of the bars that a node holds.
 
@@ -73,7 +82,9 @@ def decide_together(questions: Sequence[Question]) -> list[Decision]:
 
     All features are computed in one call, and each model predicts once.
     """
-    rows = features.compute_newest([one.held for one in questions], [one.companions for one in questions])
+    rows = features.compute_newest(
+        [one.held for one in questions], [one.companions for one in questions], timeframe=_TIMEFRAME
+    )
     asked: dict[str, list[int]] = {}
     for number, one in enumerate(questions):
         asked.setdefault(one.bundle.bundle_hash, []).append(number)
@@ -92,4 +103,4 @@ def _history(lookback_rows: int, questions: Sequence[Question]) -> pl.DataFrame 
     """The newest feature rows of each market; None where a model reads a row alone."""
     if lookback_rows == 1:
         return None
-    return pl.concat(features.compute(one.held, one.companions).tail(lookback_rows) for one in questions)
+    return pl.concat(features_of(one.held, one.companions).tail(lookback_rows) for one in questions)

@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from trading_assets.core.errors import ModelError
+from trading_assets.core.timeframes import Timeframe
 
 _REMEDIES: Final = {
     "leader": "run trading backfill of the leader and of this market",
@@ -64,7 +65,7 @@ def missing_inputs(
 
     found: list[PartlyMissing] = []
     for companion in companions:
-        names = [name for name, feature in registry().items() if companion in feature.companions]
+        names = [name for name, feature in registry(Timeframe.parse("15m")).items() if companion in feature.companions]
         for market, rows in _rows_of(features, [one for one in markets if companion != "leader" or one != leader]):
             absent = [name for name in names if name not in rows.columns or rows[name].is_null().all()]
             if absent:

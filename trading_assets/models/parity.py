@@ -19,11 +19,11 @@ from trading_assets import features
 from trading_assets.core.atomic_files import write_file
 from trading_assets.core.candles import DECISION_TIMEFRAME
 from trading_assets.core.errors import ModelError
-from trading_assets.features import LOOKBACK_BARS
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework.stored_series import read_leader
 from trading_assets.features.proofs import divergences
 from trading_assets.models.bundle import Bundle
-from trading_assets.models.decision import Companions, Compute, decide
+from trading_assets.models.decision import Companions, Compute, decide, features_of
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
 
@@ -34,6 +34,9 @@ BARRIERS: Final = ("take_profit", "stop_loss")
 _KEYS: Final = ("market", "ts", "known_at")
 _TIMES: Final = ["ts", "known_at"]
 _AGAIN: Final = "run the job retrain for it"
+
+
+_LOOKBACK_BARS: Final = features.lookback_bars(Timeframe.parse("15m"))
 
 
 class _Frozen(BaseModel):
@@ -121,8 +124,8 @@ def certify(
     labels: pl.DataFrame | None = None,
     *,
     companions: Mapping[str, Companions] | None = None,
-    compute: Compute = features.compute,
-    lookback: int = LOOKBACK_BARS,
+    compute: Compute = features_of,
+    lookback: int = _LOOKBACK_BARS,
 ) -> Certificate:
     """Decide on every bar of ``stored`` from the ``lookback`` bars that end with it, and compare.
 
@@ -219,7 +222,7 @@ def check(bundle: Bundle) -> Certificate:
 def _remedy(one: Divergence) -> str:
     first = f"materialize bars_15m, features and labels of {one.market} from {one.ts:%Y-%m} on, then retrain"
     if one.column in BARRIERS:
-        return f"{first}; if it stays, choose labels.scale_bars below {LOOKBACK_BARS:,}: the node holds no more bars"
+        return f"{first}; if it stays, choose labels.scale_bars below {_LOOKBACK_BARS:,}: the node holds no more bars"
     return f"{first}; if it stays, {one.column} sees more than the node knows: trading prove-features"
 
 
@@ -231,7 +234,7 @@ def _tail(store: Store, market: str, rows: int) -> tuple[pl.DataFrame, pl.DataFr
         raise ModelError("no features are stored", where=market, remedy="materialize features of this market")
     stored = store.tail(FEATURES, where=where, before=known[1] + timedelta(days=1), rows=rows)
     within = store.read(table, where=where, start=stored["ts"][0]).filter(pl.col("ts") <= known[1])
-    before = store.tail(table, where=where, before=stored["ts"][0], rows=LOOKBACK_BARS - 1)
+    before = store.tail(table, where=where, before=stored["ts"][0], rows=_LOOKBACK_BARS - 1)
     labels = store.read(LABELS, where=where, start=stored["ts"][0], columns=["market", "ts", *BARRIERS])
     return stored, pl.concat([before, within]), labels
 
@@ -240,7 +243,7 @@ def _led(store: Store, leader: str | None, held: pl.DataFrame) -> Companions:
     """The leader's bars beside those of a market."""
     if leader in (None, held["market"][0]):
         return {}
-    frame = read_leader(store, leader, held["ts"][0], held["known_at"][-1])
+    frame = read_leader(store, leader, Timeframe.parse("15m"), held["ts"][0], held["known_at"][-1])
     return {} if frame is None or frame.is_empty() else {"leader": frame.sort("known_at")}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from trading_assets.core.candles import DECISION_TIMEFRAME
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.placebo.worlds import MARKET, World, until
 from trading_assets.registry import Tried
 from trading_assets.store import open_store
@@ -84,7 +85,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     labels = triple_barrier(
         bars, candles, candle_timeframe=timeframe, settings=settings.labels[spec.label], until=end, keep_ambiguous=True
     )
-    rows = compute(bars)
+    rows = compute(bars, timeframe=Timeframe.parse("15m"))
     data = dataset.join(
         rows,
         world.labels(labels),

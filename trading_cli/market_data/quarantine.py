@@ -201,9 +201,11 @@ def _say_rest(found: pl.DataFrame, rows: int) -> None:
 
 def _resting_on(settings: Settings, first: datetime, last: datetime) -> tuple[str, str]:
     """The months whose bars, features or labels may rest on candles of a span."""
-    from trading_assets.features import LOOKBACK_BARS
+    from trading_assets.core.timeframes import Timeframe
+    from trading_assets.features import lookback_bars
 
-    reach = DECISION_BAR * (LOOKBACK_BARS + max(one.horizon_bars for one in settings.labels.values()))
+    horizon = max(one.horizon_bars for one in settings.labels.values())
+    reach = DECISION_BAR * (lookback_bars(Timeframe.parse("15m")) + horizon)
     newest = settings.history.end - timedelta(days=1) if settings.history.end else datetime.now(UTC).date()
     return f"{first:%Y-%m}", f"{max(first.date(), min((last + reach).date(), newest)):%Y-%m}"
 

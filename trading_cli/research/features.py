@@ -14,8 +14,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from trading_assets.core.candles import DECISION_TIMEFRAME
 from trading_assets.core.errors import TradingError
+from trading_assets.core.timeframes import Timeframe
 from trading_cli.console import console, progress
 
 if TYPE_CHECKING:
@@ -33,25 +33,27 @@ def prove_features(
         str,
         typer.Option(help="Prove on stored bars of this market too, not on made-up ones alone.", show_default=False),
     ] = "",
+    timeframe: Annotated[str, typer.Option(help="Of the bars that they are proven on.")] = "15m",
     replayed: Annotated[int, typer.Option(min=100, help="Bars that the live proof replays.")] = 1_000,
 ) -> None:
-    """Prove that features see no future, hang on no partition and are live what is stored; exit code 1 if not."""
+    """Prove that features see no future, depend on no partition and are live what is stored; exit code 1 if not."""
     from trading_assets.features.proofs.extremes import made_up_extremes
     from trading_assets.features.proofs.proving import PROOFS, made_up_companions, prove
 
-    registry = _registry(module)
-    needed = 2 * registry.lookback_bars + replayed
-    frames = {"made-up bars": made_up_extremes(needed)}
+    bar = Timeframe.parse(timeframe)
+    features = _registry(module).on(bar)
+    needed = 2 * features.lookback_bars + replayed
+    frames = {f"made-up bars of {bar}": made_up_extremes(needed, bar)}
     if market:
-        frames[market] = _stored(market, needed)
+        frames[f"{market} {bar}"] = _stored(market, needed, bar)
     failed = False
     for name, bars in frames.items():
         with progress() as shown:
-            task = shown.add_task(f"{len(registry.features):,} features on {name}", total=len(PROOFS), note="")
+            task = shown.add_task(f"{len(features.names):,} features on {name}", total=len(PROOFS), note="")
             verdicts = prove(
-                registry,
+                features,
                 bars,
-                made_up_companions(bars),
+                made_up_companions(bars, bar),
                 replayed=replayed,
                 progress=lambda proof: shown.update(task, advance=1, note=proof),  # noqa: B023 - called in this turn
             )
@@ -94,13 +96,13 @@ def _registry(name: str) -> Registry:
     module = _load(name)
     own = [value for value in vars(module).values() if isinstance(value, Registry) and value is not REGISTRY]
     merged = Registry()
-    families = [family for one in own for family in one.families]
+    declared = [declaration for one in own for declaration in one.declarations]
     try:
-        for family in families or [one for one in REGISTRY.families if one.function.__module__ == module.__name__]:
-            merged.add(family)
+        for one in declared or [one for one in REGISTRY.declarations if one.function.__module__ == module.__name__]:
+            merged.add(one)
     except ValueError as error:
         raise TradingError(str(error), where=name, remedy="give each feature a name of its own") from None
-    if not merged.features:
+    if not merged.declarations:
         raise TradingError(
             "no features", where=name, remedy="decorate functions with @feature; see docs/how-to/add-a-feature.md"
         )
@@ -132,7 +134,7 @@ def _load(name: str) -> ModuleType:
     return module
 
 
-def _stored(market: str, rows: int) -> pl.DataFrame:
+def _stored(market: str, rows: int, timeframe: Timeframe) -> pl.DataFrame:
     from datetime import UTC, datetime
 
     from trading_assets.settings import load_settings
@@ -141,5 +143,5 @@ def _stored(market: str, rows: int) -> pl.DataFrame:
 
     store = configured_store(load_settings())
     return store.tail(
-        BARS[DECISION_TIMEFRAME], where={"market": market}, before=datetime.max.replace(tzinfo=UTC), rows=rows
+        BARS[timeframe.name], where={"market": market}, before=datetime.max.replace(tzinfo=UTC), rows=rows
     )

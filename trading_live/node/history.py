@@ -9,7 +9,8 @@ from typing import Final
 import polars as pl
 
 from trading_assets.core.candles import DECISION_TIMEFRAME, OHLCV, TS
-from trading_assets.features import LOOKBACK_BARS
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import lookback_bars
 from trading_assets.strategies.signals import ClosedBar
 
 _SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
@@ -18,12 +19,13 @@ _SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "known_at": TS,
     **dict.fromkeys(OHLCV, pl.Float64),
 }
+_LOOKBACK_BARS: Final = lookback_bars(Timeframe.parse("15m"))
 
 
 class BarHistory:
     """The newest decision bars of one market, as the features want them."""
 
-    def __init__(self, market: str, *, rows: int = LOOKBACK_BARS) -> None:
+    def __init__(self, market: str, *, rows: int = _LOOKBACK_BARS) -> None:
         self.market = market
         self.rows = rows
         self._look_back = rows

@@ -17,10 +17,14 @@ import polars as pl
 import pytest
 
 from tests.defs.small import MONTHS, NOISE, SMALL, SYNA, Location, Undisturbed, assert_same_tables, tables
-from trading_assets.features import LOOKBACK_BARS
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import lookback_bars
 from trading_assets.settings import DEFAULT_LABELS, Settings
 from trading_assets.store import Store, Table, open_store
 from trading_assets.store.tables import BARS, CANDLES, CANDLES_QUARANTINE, FEATURES, LABELS
+
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = lookback_bars(M15)
 
 
 def test_a_run_over_all_months_fills_every_table(undisturbed: Undisturbed) -> None:

@@ -14,14 +14,17 @@ import pytest
 
 from tests.defs.small import Location, tables
 from trading_assets.core.errors import MissingCandles, ModelError
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import feature_names, required_companions
 from trading_assets.models import dataset
 from trading_assets.settings import Settings
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import BARS, FEATURES
 
+M15 = Timeframe.parse("15m")
+
 FOLLOWER, LEADER = "sample:SYNA/USDT:USDT", "sample:SYNB/USDT:USDT"
-LED = [name for name in feature_names() if "leader" in required_companions([name])]
+LED = [name for name in feature_names(M15) if "leader" in required_companions([name])]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,7 @@ def test_a_model_is_not_trained_without_what_it_asks_for(at_once: Settings) -> N
     assert set(LED) <= set(full.features)
     assert full.missing == ()
     with pytest.raises(ModelError, match=rf"{FOLLOWER}: funding is among the model's companions, and none is stored"):
-        dataset.build(_without(store, ("funding_rate", "funding_change_96")), [FOLLOWER], companions=["funding"])
+        dataset.build(_without(store, ("funding_rate", "funding_change_1d")), [FOLLOWER], companions=["funding"])
 
 
 def test_what_is_partly_missing_is_said_with_how_much(at_once: Settings) -> None:

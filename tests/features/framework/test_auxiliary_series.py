@@ -9,10 +9,14 @@ import polars as pl
 import pytest
 
 from trading_assets.core.errors import InvalidFrame
-from trading_assets.features import LOOKBACK_BARS, compute, nullable_features, registry
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import compute, lookback_bars, nullable_features, registry
 from trading_assets.features.framework.order_flow import of_books, of_trades
 from trading_assets.features.framework.stored_series import read_companions
 from trading_assets.store.tables import BARS, BOOK_SNAPSHOTS, FUNDING_RATES, PUBLIC_TRADES, SENTIMENT
+
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = lookback_bars(M15)
 
 MARKET, LEADER = "sample:X/USDT", "sample:BTC/USDT"
 NINE = datetime(2025, 1, 1, 9, tzinfo=UTC)
@@ -21,11 +25,11 @@ TS = pl.Datetime("us", "UTC")
 
 
 def test_exactly_the_features_with_a_companion_may_be_null(bars, companions):
-    assert nullable_features() == {name for name, feature in registry().items() if feature.companions}
-    rows = compute(bars, companions)
+    assert nullable_features() == {name for name, feature in registry(M15).items() if feature.companions}
+    rows = compute(bars, companions, timeframe=M15)
     assert all(rows[name].is_not_null().any() for name in rows.columns)
     assert not any(rows[name].is_nan().any() for name in rows.columns[3:])
-    alone = compute(bars)
+    alone = compute(bars, timeframe=M15)
     assert all(alone[name].is_null().all() for name in nullable_features())
     assert alone.drop(nullable_features()).equals(rows.drop(nullable_features()))
 
@@ -35,7 +39,7 @@ def test_a_companion_counts_from_its_known_at_until_it_is_too_old(bars):
     one = pl.DataFrame(
         {"known_at": [known_at + timedelta(microseconds=1)], "rate": [1e-4]}, schema_overrides={"known_at": TS}
     )
-    rate = compute(bars, {"funding": one}).select("known_at", "funding_rate")
+    rate = compute(bars, {"funding": one}, timeframe=M15).select("known_at", "funding_rate")
     assert rate.filter(pl.col("known_at") <= known_at)["funding_rate"].null_count() == 2_500 - LOOKBACK_BARS + 2
     known = rate.drop_nulls()
     assert known["known_at"].min() == known_at + 15 * MINUTE
@@ -48,11 +52,11 @@ def test_beta_and_correlation_are_the_textbooks(bars):
     own = np.diff(np.log(bars["close"].to_numpy()))
     lead = 0.5 * own + rng.normal(0, 1e-3, len(own))
     leader = pl.DataFrame({"known_at": bars["known_at"], "close": 50 * np.exp(np.append(0, np.cumsum(lead)))})
-    last = compute(bars, {"leader": leader}).row(-1, named=True)
+    last = compute(bars, {"leader": leader}, timeframe=M15).row(-1, named=True)
     own, lead = own[-96:], lead[-96:]
     assert last["leader_beta_96"] == pytest.approx(np.cov(own, lead, ddof=0)[0, 1] / lead.var(), rel=1e-9)
     assert last["leader_correlation_96"] == pytest.approx(np.corrcoef(own, lead)[0, 1], rel=1e-9)
-    assert last["relative_strength_96"] == pytest.approx(own.sum() - lead.sum(), rel=1e-9)
+    assert last["relative_strength_1d"] == pytest.approx(own.sum() - lead.sum(), rel=1e-9)
     assert last["leader_return_1_lag_2"] == pytest.approx(lead[-3], rel=1e-9)
 
 
@@ -69,7 +73,7 @@ def test_beta_and_correlation_are_the_textbooks(bars):
 )
 def test_a_companion_that_cannot_be_trusted_is_refused(bars, companions, spoil, message):
     with pytest.raises(InvalidFrame, match=message):
-        compute(bars, spoil(companions["funding"]))
+        compute(bars, spoil(companions["funding"]), timeframe=M15)
 
 
 def _times(*minutes: float) -> pl.Series:
@@ -94,7 +98,7 @@ def _books() -> pl.DataFrame:
 
 
 def test_a_bars_books_give_spread_depth_and_order_flow():
-    row = of_books(_books()).row(0, named=True)
+    row = of_books(_books(), M15).row(0, named=True)
     assert row["known_at"] == NINE + 15 * MINUTE
     assert row["spread_bps"] == pytest.approx((200 + 200 + 1 / 100.5 * 1e4) / 3)
     assert row["depth_imbalance"] == pytest.approx((2 - 6) / 8)
@@ -118,14 +122,14 @@ def _trades() -> pl.DataFrame:
 
 
 def test_a_bars_trades_give_who_was_trading():
-    rows = of_trades(_trades())
+    rows = of_trades(_trades(), M15)
     assert rows["known_at"].to_list() == [NINE + 15 * MINUTE, NINE + 30 * MINUTE]
     assert rows["sign_imbalance"].to_list() == pytest.approx([1 / 3, 1])
     assert rows["volume_imbalance"].to_list() == pytest.approx([-0.5, 1])
 
 
 def test_companions_are_read_from_the_store_as_far_as_they_are_there(store, bars):
-    assert read_companions(store, MARKET, start=NINE, end=NINE + timedelta(days=1), leader=LEADER) == {}
+    assert read_companions(store, MARKET, start=NINE, end=NINE + timedelta(days=1), leader=LEADER, timeframe=M15) == {}
     leader = bars[:200].with_columns(market=pl.lit(LEADER), candles=pl.lit(15, pl.Int32))
     store.upsert(BARS["15m"], leader)
     store.upsert(BOOK_SNAPSHOTS, _books())
@@ -134,10 +138,12 @@ def test_companions_are_read_from_the_store_as_far_as_they_are_there(store, bars
     store.upsert(FUNDING_RATES, pl.DataFrame(funding | {"interval_hours": [8.0], "mark_price": [100.0]}))
     scores = {"scope": ["*", "X"], "source": ["a", "a"], "ts": _times(-60, -60), "known_at": _times(-50, -40)}
     store.upsert(SENTIMENT, pl.DataFrame(scores | {"score": [0.9, -0.4]}))
-    found = read_companions(store, MARKET, start=NINE, end=NINE + timedelta(days=1), leader=LEADER)
+    found = read_companions(store, MARKET, start=NINE, end=NINE + timedelta(days=1), leader=LEADER, timeframe=M15)
     assert set(found) == {"leader", "funding", "sentiment", "book", "trades"}
     assert found["sentiment"]["score"].to_list() == [-0.4]
     assert found["leader"]["known_at"].min() == NINE - timedelta(hours=1)
-    rows = compute(bars, found)
+    rows = compute(bars, found, timeframe=M15)
     assert rows.height == bars.height - LOOKBACK_BARS + 1
-    assert "leader" not in read_companions(store, LEADER, start=NINE, end=NINE + timedelta(days=1), leader=LEADER)
+    assert "leader" not in read_companions(
+        store, LEADER, start=NINE, end=NINE + timedelta(days=1), leader=LEADER, timeframe=M15
+    )

@@ -10,6 +10,10 @@ import pytest
 
 from trading_assets import features
 from trading_assets.core.errors import InvalidFrame
+from trading_assets.core.timeframes import Timeframe
+
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = features.lookback_bars(M15)
 
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
@@ -41,26 +45,28 @@ def bars(market: int, rows: int) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def held() -> list[pl.DataFrame]:
-    return [bars(market, features.LOOKBACK_BARS + EXTRA * (market % 2)) for market in range(12)]
+    return [bars(market, LOOKBACK_BARS + EXTRA * (market % 2)) for market in range(12)]
 
 
 def alone(frames: list[pl.DataFrame], companions: list[dict[str, pl.DataFrame]]) -> pl.DataFrame:
-    return pl.concat(features.compute(frame, others).tail(1) for frame, others in zip(frames, companions, strict=True))
+    return pl.concat(
+        features.compute(frame, others, timeframe=M15).tail(1) for frame, others in zip(frames, companions, strict=True)
+    )
 
 
 def test_together_they_are_to_the_bit_what_each_is_alone(held: list[pl.DataFrame]) -> None:
     none: list[dict[str, pl.DataFrame]] = [{}] * len(held)
-    assert features.compute_newest(held).equals(alone(held, none))
-    assert features.compute_newest(held[:1]).equals(alone(held[:1], none[:1]))
+    assert features.compute_newest(held, timeframe=M15).equals(alone(held, none))
+    assert features.compute_newest(held[:1], timeframe=M15).equals(alone(held[:1], none[:1]))
 
 
 @pytest.mark.parametrize("led", [range(12), range(5)])
 def test_with_a_leader_of_all_or_of_some_too(held: list[pl.DataFrame], led: range) -> None:
     leader = held[0].select("known_at", "close")
     companions = [{"leader": leader} if market in led else {} for market in range(len(held))]
-    assert features.compute_newest(held, companions).equals(alone(held, companions))
+    assert features.compute_newest(held, companions, timeframe=M15).equals(alone(held, companions))
 
 
 def test_too_few_bars_are_refused_by_name(held: list[pl.DataFrame]) -> None:
     with pytest.raises(InvalidFrame, match=r"sample:M1/USDT: 100 bars, the look-back is"):
-        features.compute_newest([held[0], held[1].tail(100)])
+        features.compute_newest([held[0], held[1].tail(100)], timeframe=M15)

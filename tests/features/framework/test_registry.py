@@ -8,23 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from trading_assets.features import LOOKBACK_BARS, feature_names, fingerprint, registry
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import feature_names, fingerprint, lookback_bars, registry
 from trading_assets.features.framework.registry import Registry
 from trading_assets.features.reference import markdown
+
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = lookback_bars(M15)
 
 PROJECT = Path(__file__).resolve().parents[3]
 
 
 def test_there_are_features_of_every_kind_with_systematic_names():
-    groups = {feature.group for feature in registry().values()}
+    groups = {feature.family for feature in registry(M15).values()}
     assert {"trend", "momentum", "volatility", "volume", "levels", "microstructure", "regime", "calendar"} < groups
     assert {"higher", "patterns", "statistics", "leader", "stored"} < groups
-    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in feature_names())
-    assert {"rsi_14", "ema_200_distance", "macd_hist", "natr_14", "adx_14"} <= set(feature_names())
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in feature_names(M15))
+    assert {"rsi_14", "ema_200_distance", "macd_hist", "natr_14", "adx_14"} <= set(feature_names(M15))
 
 
 def test_every_feature_says_what_it_is():
-    for feature in registry().values():
+    for feature in registry(M15).values():
         assert feature.description.endswith("."), feature.name
         assert feature.unit, feature.name
         assert feature.source, feature.name
@@ -125,7 +129,7 @@ def test_one_call_may_give_features_of_different_units_and_ranges():
     own.feature("a", "b", inputs=["close"], lookback=1, source="s", unit=("u", "v"), low=(None, 0), high=1)(
         lambda frame: (frame.close, frame.open)
     )
-    assert [(one.unit, one.low, one.high) for one in own.features.values()] == [("u", None, 1), ("v", 0, 1)]
+    assert [(one.unit, one.low, one.high) for one in own.on(M15).features.values()] == [("u", None, 1), ("v", 0, 1)]
 
 
 def test_the_reference_page_is_current():

@@ -9,7 +9,10 @@ from datetime import UTC, timedelta
 import numpy as np
 import pytest
 
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import compute
+
+M15 = Timeframe.parse("15m")
 
 DAY = 96
 
@@ -169,7 +172,7 @@ def higher_position(p):
 
 
 FORMULAS = {
-    "parkinson_96": lambda p: math.sqrt(np.mean(np.log(p.h / p.l)[-DAY:] ** 2) / (4 * math.log(2))),
+    "parkinson_1d": lambda p: math.sqrt(np.mean(np.log(p.h / p.l)[-DAY:] ** 2) / (4 * math.log(2))),
     "corwin_schultz_96": corwin_schultz,
     "roll_spread_96": roll,
     "abdi_ranaldo_96": abdi_ranaldo,
@@ -178,7 +181,7 @@ FORMULAS = {
     "variance_ratio_4_192": variance_ratio,
     "hurst_672": hurst,
     "fractional_difference_64": fractional,
-    "vwap_96_distance": lambda p: p.c[-1] * p.v[-DAY:].sum() / p.value[-DAY:].sum() - 1,
+    "vwap_1d_distance": lambda p: p.c[-1] * p.v[-DAY:].sum() / p.value[-DAY:].sum() - 1,
     "cmf_20": money_flow,
     "keltner_position_21": lambda p: (p.c[-1] - smooth(p.c, 2 / 22)[-1]) / (2 * smooth(p.true_range, 1 / 14)[-1]),
     "tsi_25_13": strength,
@@ -201,7 +204,7 @@ def judged(request, bars):
     """Bars and their features."""
     if request.param == "recorded":
         bars = request.getfixturevalue("real_bars")["DOGE-USDT"][:3_000]
-    return bars, compute(bars)
+    return bars, compute(bars, timeframe=M15)
 
 
 @pytest.mark.parametrize("name", FORMULAS)

@@ -9,11 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework.registry import REGISTRY, Registry
 from trading_assets.features.proofs.conditions import unmet_conditions
 from trading_assets.features.proofs.extremes import made_up_extremes
 from trading_assets.features.proofs.proving import made_up_bars, made_up_companions, prove
 from trading_cli.research.features import _registry
+
+M15 = Timeframe.parse("15m")
 
 RARE = {
     "jump_up": "move > 0.025",
@@ -65,13 +68,13 @@ def _path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def proven(registry: Registry, bars: pl.DataFrame, replayed: int) -> bool:
-    return all(verdict.proven for verdict in prove(registry, bars, replayed=replayed))
+    return all(verdict.proven for verdict in prove(registry.on(M15), bars, replayed=replayed))
 
 
 @pytest.mark.parametrize("name", RARE)
 def test_a_leak_in_rare_bars_alone_is_caught(tmp_path: Path, name: str) -> None:
     registry = module(tmp_path, f"leak_{name}", LEAK.format(condition=RARE[name]))
-    (verdict,) = prove(registry, made_up_extremes(24 + 100), replayed=100)
+    (verdict,) = prove(registry.on(M15), made_up_extremes(24 + 100, M15), replayed=100)
     assert {"look-ahead", "live parity"} & set(verdict.failures)
     assert verdict.unmet == ()
 
@@ -80,20 +83,22 @@ def test_the_same_without_the_leak_is_proven(tmp_path: Path) -> None:
     honest = LEAK.replace("following / frame.close - 1", "move * 2")
     for name, condition in RARE.items():
         (verdict,) = prove(
-            module(tmp_path, f"honest_{name}", honest.format(condition=condition)), made_up_extremes(200), replayed=100
+            module(tmp_path, f"honest_{name}", honest.format(condition=condition)).on(M15),
+            made_up_extremes(200, M15),
+            replayed=100,
         )
         assert verdict.proven, (name, verdict.failures)
 
 
 def test_a_condition_that_no_bar_met_is_named_with_its_line(tmp_path: Path) -> None:
     registry = module(tmp_path, "leak_late", LEAK.format(condition="move > 5"))
-    (verdict,) = prove(registry, made_up_extremes(200), replayed=100)
+    (verdict,) = prove(registry.on(M15), made_up_extremes(200, M15), replayed=100)
     assert verdict.proven
     assert [str(one) for one in verdict.unmet] == ["line 11: move > 5 was never true"]
     mild = module(tmp_path, "leak_mild", LEAK.format(condition="move > 0.025"))
-    assert not proven(mild, made_up_extremes(200), 100)
-    calm = made_up_bars(200, seed=3)
-    (verdict,) = prove(mild, calm, replayed=100)
+    assert not proven(mild, made_up_extremes(200, M15), 100)
+    calm = made_up_bars(200, M15, seed=3)
+    (verdict,) = prove(mild.on(M15), calm, replayed=100)
     assert [str(one) for one in verdict.unmet] == ["line 11: move > 0.025 was never true"]
 
 
@@ -102,13 +107,13 @@ def test_conditions_of_branches_and_of_functions_that_are_called_count(tmp_path:
         "    before = shift(frame.close, 1)\n",
         "    if len(frame) < 3:\n        return frame.close * np.nan\n    before = shift(frame.close, 1)\n",
     )
-    unmet = unmet_conditions(module(tmp_path, "branches", text), made_up_extremes(200), {}, newest=100)
+    unmet = unmet_conditions(module(tmp_path, "branches", text).on(M15), made_up_extremes(200, M15), {}, newest=100)
     assert [str(one) for one in unmet["leak"]] == ["line 17: len(frame) < 3 was never true"]
 
 
 def test_extreme_bars_are_bars(tmp_path: Path) -> None:
     for rows in (100, 237, 1_200):
-        bars = made_up_extremes(rows)
+        bars = made_up_extremes(rows, M15)
         assert bars.height == rows
         prices = bars.select("open", "high", "low", "close")
         assert (prices.to_numpy() > 0).all()
@@ -120,7 +125,7 @@ def test_extreme_bars_are_bars(tmp_path: Path) -> None:
 
 
 def test_the_projects_own_features_are_proven_on_them() -> None:
-    bars = made_up_extremes(2 * REGISTRY.lookback_bars + 100, seed=2)
-    verdicts = prove(REGISTRY, bars, made_up_companions(bars), replayed=100)
+    bars = made_up_extremes(2 * REGISTRY.on(M15).lookback_bars + 100, M15, seed=2)
+    verdicts = prove(REGISTRY.on(M15), bars, made_up_companions(bars, M15), replayed=100)
     assert [(one.feature, one.failures) for one in verdicts if not one.proven] == []
     assert sum(not one.unmet for one in verdicts) > 0.85 * len(verdicts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -11,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trading_assets.core.errors import InvalidFrame
-from trading_assets.features import LOOKBACK_BARS, compute
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import compute, lookback_bars
 from trading_assets.features.framework import computation
+from trading_assets.features.framework.feature_set import FeatureSet
 from trading_assets.features.framework.registry import REGISTRY, Registry
 from trading_assets.features.framework.windows import ewma, rolling_mean
 from trading_assets.features.proofs.divergences import (
@@ -28,7 +31,11 @@ from trading_assets.features.proofs.divergences import (
 )
 from trading_assets.features.proofs.proving import made_up_companions, prove
 
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = lookback_bars(M15)
+
 YEAR = 365 * 96
+everything = partial(compute, timeframe=M15)
 quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -38,61 +45,61 @@ quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCh
     factors=st.lists(st.floats(0.01, 100), min_size=1, max_size=7),
 )
 def test_a_candle_after_ts_never_changes_the_feature_row_at_ts(bars, companions, row, factors):
-    assert look_ahead(compute, bars, companions, row=row, factors=factors) == []
+    assert look_ahead(everything, bars, companions, row=row, factors=factors) == []
 
 
 @quick
 @given(cuts=st.lists(st.integers(LOOKBACK_BARS, 2_999), max_size=6))
 def test_parts_give_the_same_rows_as_the_whole(bars, companions, cuts):
-    assert dependence_on_partitions(compute, bars, companions, lookback=LOOKBACK_BARS, cuts=cuts) == []
+    assert dependence_on_partitions(everything, bars, companions, lookback=LOOKBACK_BARS, cuts=cuts) == []
 
 
 @quick
 @given(first=st.integers(LOOKBACK_BARS, 2_990), missing=st.integers(1, 300))
 def test_missing_bars_leave_all_rows_alone_that_do_not_look_back_on_them(bars, companions, first, missing):
     missing = min(missing, 2_999 - first)
-    assert gap_dishonesty(compute, bars, companions, lookback=LOOKBACK_BARS, first=first, missing=missing) == []
+    assert gap_dishonesty(everything, bars, companions, lookback=LOOKBACK_BARS, first=first, missing=missing) == []
 
 
 @quick
 @given(seed=st.integers(0, 2**32 - 1), row=st.integers(LOOKBACK_BARS - 1, 2_999))
 def test_no_feature_needs_more_bars_than_it_declares(make_bars, seed, row):
-    assert understated_look_backs(REGISTRY, make_bars(3_000, seed=seed), row=row) == []
+    assert understated_look_backs(REGISTRY.on(M15), make_bars(3_000, M15, seed=seed), row=row) == []
 
 
 def test_no_feature_declares_more_bars_than_it_needs(bars):
-    assert overstated_look_backs(REGISTRY, bars) == []
+    assert overstated_look_backs(REGISTRY.on(M15), bars) == []
 
 
 def test_no_feature_reads_a_column_that_it_does_not_declare(bars, companions):
-    assert undeclared_inputs(REGISTRY, bars, companions) == []
+    assert undeclared_inputs(REGISTRY.on(M15), bars, companions) == []
 
 
 @pytest.mark.slow
 def test_what_a_node_computes_bar_by_bar_over_a_gap_is_the_table(make_bars):
-    bars = make_bars(LOOKBACK_BARS + 1_105, seed=8)
+    bars = make_bars(LOOKBACK_BARS + 1_105, M15, seed=8)
     bars = pl.concat([bars[: LOOKBACK_BARS + 300], bars[LOOKBACK_BARS + 400 :]])
-    companions = made_up_companions(bars)
-    assert live_parity(compute, bars, companions, lookback=LOOKBACK_BARS, replayed=1_000) == []
+    companions = made_up_companions(bars, M15)
+    assert live_parity(everything, bars, companions, lookback=LOOKBACK_BARS, replayed=1_000) == []
 
 
 def test_a_year_with_spikes_and_crashes_equals_its_days_and_its_live_tails_to_the_last_bit(make_bars):
-    year = make_bars(YEAR, seed=5)
+    year = make_bars(YEAR, M15, seed=5)
     rng = np.random.default_rng(6)
     spikes = np.where(rng.random(YEAR) < 2e-3, 1e6, 1.0)
     year = year.with_columns(volume=pl.col("volume") * spikes)
-    table = compute(year)
+    table = compute(year, timeframe=M15)
     for last in rng.integers(LOOKBACK_BARS, YEAR, 60):
-        tail = compute(year[last - LOOKBACK_BARS + 1 : last + 1])
+        tail = compute(year[last - LOOKBACK_BARS + 1 : last + 1], timeframe=M15)
         assert tail.equals(table.filter(pl.col("ts") == year["ts"][int(last)]))
     days = range(LOOKBACK_BARS + 96 * 200, YEAR, 96 * 9)
-    assert dependence_on_partitions(compute, year, {}, lookback=LOOKBACK_BARS, cuts=days) == []
+    assert dependence_on_partitions(everything, year, {}, lookback=LOOKBACK_BARS, cuts=days) == []
 
 
 @pytest.mark.slow
 def test_every_feature_is_proven_on_recorded_candles(real_bars):
     for replayed, candles in zip((1_000, 100), real_bars.values(), strict=False):
-        verdicts = prove(REGISTRY, candles[:6_000], made_up_companions(candles[:6_000]), replayed=replayed)
+        verdicts = prove(REGISTRY.on(M15), candles[:6_000], made_up_companions(candles[:6_000], M15), replayed=replayed)
         assert [(one.feature, one.failures) for one in verdicts if not one.proven] == []
 
 
@@ -132,12 +139,12 @@ def _liars() -> Registry:
 
 
 @pytest.fixture
-def liars() -> Registry:
-    return _liars()
+def liars() -> FeatureSet:
+    return _liars().on(M15)
 
 
-def _by(registry: Registry):
-    return lambda frame, known: computation.compute(frame, registry, known)
+def _by(features: FeatureSet):
+    return lambda frame, known: computation.compute(frame, features, known)
 
 
 def _names(found: list[Divergence]) -> set[str]:
@@ -172,7 +179,7 @@ def test_the_proof_finds_a_feature_that_counts_rows_for_time(bars, liars):
 
 
 def test_the_proof_finds_a_table_that_is_one_bar_late(bars):
-    table = compute(bars)
+    table = compute(bars, timeframe=M15)
     late = table.with_columns(pl.col("rsi_14").shift(1).backward_fill())
     assert [str(one) for one in different(table, late)] == [
         f"rsi_14 at {table['ts'][1]:%Y-%m-%d %H:%M}: {table['rsi_14'][1]!r} and {table['rsi_14'][0]!r}"
@@ -186,8 +193,8 @@ def test_the_live_proof_finds_a_bar_that_was_not_whole_yet(bars):
         newest = pl.int_range(pl.len()) == pl.len() - 1
         return held.with_columns(pl.when(newest & (row == 2_990)).then(pl.col("volume") / 2).otherwise("volume"))
 
-    found = live_parity(compute, bars, {}, lookback=LOOKBACK_BARS, replayed=12, tail=partial)
-    assert {"volume_zscore_96", "mfi_14"} <= _names(found)
+    found = live_parity(everything, bars, {}, lookback=LOOKBACK_BARS, replayed=12, tail=partial)
+    assert {"volume_zscore_1d", "mfi_14"} <= _names(found)
     assert {one.ts for one in found} == {bars["ts"][2_990]}
     assert "rsi_14" not in _names(found)
 
@@ -197,7 +204,7 @@ def test_the_live_proof_finds_a_candle_that_came_late(bars):
         held = frame[: row + 1] if row != 2_990 else pl.concat([frame[: row - 3], frame[row - 2 : row + 1]])
         return held.tail(LOOKBACK_BARS)
 
-    found = live_parity(compute, bars, {}, lookback=LOOKBACK_BARS, replayed=12, tail=late)
+    found = live_parity(everything, bars, {}, lookback=LOOKBACK_BARS, replayed=12, tail=late)
     assert {"roc_4", "rsi_14", "natr_14"} <= _names(found)
     assert {one.ts for one in found} == {bars["ts"][2_990]}
 
@@ -205,7 +212,7 @@ def test_the_live_proof_finds_a_candle_that_came_late(bars):
 def test_the_proof_finds_another_seed_of_the_same_filter(bars):
     def seeded_at_the_frame(frame, known):
         close = frame["close"]
-        return compute(frame, known).with_columns(
+        return compute(frame, known, timeframe=M15).with_columns(
             ema_50_distance=(close / close.ewm_mean(alpha=2 / 51, adjust=False) - 1).tail(
                 max(frame.height - LOOKBACK_BARS + 1, 0)
             ),
@@ -225,11 +232,11 @@ def test_the_proof_finds_an_undeclared_input(bars):
     def sly(frame):
         return frame.close * frame.volume
 
-    assert _names(undeclared_inputs(own, bars, {})) == {"sly"}
+    assert _names(undeclared_inputs(own.on(M15), bars, {})) == {"sly"}
 
 
 def test_the_verdict_names_every_proof_that_a_liar_fails(make_bars, liars):
-    verdicts = {one.feature: one for one in prove(liars, make_bars(4_000), replayed=50)}
+    verdicts = {one.feature: one for one in prove(liars, make_bars(4_000, M15), replayed=50)}
     assert verdicts["honest"].proven
     assert set(verdicts["next_bar"].failures) >= {"look-ahead", "live parity"}
     assert "live parity" in verdicts["normalised_by_the_frame"].failures
@@ -244,6 +251,6 @@ def test_too_few_bars_prove_nothing(bars, liars):
 
 def test_a_companion_that_is_known_later_is_seen_later(bars, companions):
     later = {name: one.with_columns(pl.col("known_at") + timedelta(minutes=15)) for name, one in companions.items()}
-    now, then = compute(bars, companions), compute(bars, later)
+    now, then = compute(bars, companions, timeframe=M15), compute(bars, later, timeframe=M15)
     for name in ("leader_return_1", "sentiment"):
         assert now[name].shift(1)[1:].equals(then[name][1:], null_equal=True), name

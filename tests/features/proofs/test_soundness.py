@@ -6,12 +6,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import compute
 from trading_assets.features.framework.registry import REGISTRY, Registry
 from trading_assets.features.framework.windows import shift
 from trading_assets.features.proofs.divergences import undeclared_inputs
 from trading_assets.features.proofs.proving import made_up_companions, prove
 from trading_assets.features.proofs.soundness import unsound_values
+
+M15 = Timeframe.parse("15m")
 
 
 def _wrong(frame):
@@ -51,7 +54,7 @@ def mixed() -> Registry:
 
 @pytest.mark.filterwarnings("ignore:divide by zero")
 def test_what_is_no_number_per_bar_is_refuted_by_name_and_the_others_are_proven(make_bars, mixed):
-    verdicts = {one.feature: one for one in prove(mixed, make_bars(1_200), replayed=1_196)}
+    verdicts = {one.feature: one for one in prove(mixed.on(M15), make_bars(1_200, M15), replayed=1_196)}
     for name, (_, message) in UNFIT.items():
         assert message in str(verdicts[name].failures["values"]), name
     assert [name for name in SOUND if not verdicts[name].proven] == []
@@ -88,14 +91,15 @@ HARSH = {
 
 
 def test_supertrend_is_below_the_price_when_up_and_above_when_down_however_wild_the_bars(bars):
-    wild = compute(_jumping(bars, share=0.6)).filter(pl.col("natr_14") > 0.4)  # the lower band is below zero
+    rows = compute(_jumping(bars, share=0.6), timeframe=M15)
+    wild = rows.filter(pl.col("natr_14") > 0.4)  # the lower band is below zero
     assert wild.height > 100
     assert ((wild["supertrend_direction_10"] > 0) == (wild["supertrend_distance_10"] > 0)).all()
 
 
 @pytest.mark.parametrize("market", HARSH)
 def test_every_value_of_the_project_is_finite_and_in_its_declared_range(bars, companions, market):
-    assert unsound_values(REGISTRY, compute(HARSH[market](bars), companions)) == []
+    assert unsound_values(REGISTRY.on(M15), compute(HARSH[market](bars), companions, timeframe=M15)) == []
 
 
 def _loses_falls(frame):
@@ -117,14 +121,14 @@ def _forgets_the_leader(frame):
 
 
 def test_a_feature_that_writes_into_what_others_read_is_refuted_not_they(make_bars):
-    own, bars = Registry(), make_bars(1_000)
+    own, bars = Registry(), make_bars(1_000, M15)
     for function in (_loses_falls, _lowers_averages, _forgets_the_leader):
         inputs = ["leader.close"] if function is _forgets_the_leader else ["close"]
         own.feature(function.__name__, inputs=inputs, lookback=256, unit="u", source="s")(function)
     own.feature("victim", inputs=["close", "leader.close"], lookback=256, unit="u", source="s")(
         lambda frame: frame.log_return + frame.ema(9) + np.nan_to_num(frame.companion("leader.close"))
     )
-    verdicts = prove(own, bars, made_up_companions(bars), replayed=200)
+    verdicts = prove(own.on(M15), bars, made_up_companions(bars, M15), replayed=200)
     assert [one.feature for one in verdicts if one.proven] == ["victim"]
     assert all("read-only" in str(one.failures["values"]) for one in verdicts[:3])
 
@@ -140,5 +144,5 @@ def test_the_proof_finds_times_and_companions_that_are_read_unsaid(bars, compani
     reads("leader")(lambda frame: frame.close + np.nan_to_num(frame.companion("leader.close")))
     reads("leader_said", "leader.close")(lambda frame: frame.close + frame.companion("leader.close"))
     reads("other_column", "book.spread_bps")(lambda frame: frame.companion("book.depth_imbalance"))
-    found = {one.feature for one in undeclared_inputs(own, bars, companions)}
+    found = {one.feature for one in undeclared_inputs(own.on(M15), bars, companions)}
     assert found == {"clock", "leader", "other_column"}

@@ -12,10 +12,13 @@ import pytest
 from tests.live.conftest import MARKET, MakeBundle, put_live
 from tests.live.desk import desk, finish, wait_for
 from trading_assets import features
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings import LabelSettings
 from trading_live.node.instruments import InstrumentWatch
 from trading_live.operations import kill_switch
 from trading_live.replay import protocol
+
+M15 = Timeframe.parse("15m")
 
 
 @dataclass
@@ -86,6 +89,6 @@ def test_after_a_finer_tick_every_decision_is_what_the_model_says_of_the_exact_b
     assert code == 0, output
     assert told == f"{MARKET}: tick size 0.1 -> 0.01; the bars held may be rounded: they are loaded again"
     later = one.signals().filter(pl.col("seq") > changed).select("bar_ts", "probability")
-    rows = features.compute(decision_bars).join(later, left_on="ts", right_on="bar_ts").sort("ts")
+    rows = features.compute(decision_bars, timeframe=M15).join(later, left_on="ts", right_on="bar_ts").sort("ts")
     assert rows.height == later.height
     assert rows["probability"].to_list() == bundle.predict(rows).to_list()

@@ -15,7 +15,8 @@ from tests.live.desk import desk, finish, wait_for
 from tests.live.node.test_parts import _Gaps, closed_bars
 from trading_assets import features, models
 from trading_assets.core.candles import DECISION_BAR
-from trading_assets.features import LOOKBACK_BARS
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import lookback_bars
 from trading_assets.models import parity
 from trading_assets.models.dataset import usable_names
 from trading_assets.models.training import TrainedModel
@@ -32,6 +33,9 @@ from trading_assets.store.tables import BARS, FEATURES
 from trading_live.node.deployed_models import DeployedModels
 from trading_live.node.signals import LiveSignals
 from trading_live.operations import kill_switch
+
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = lookback_bars(M15)
 
 CERTIFIED = 20
 
@@ -74,7 +78,7 @@ class World:
 @pytest.fixture(scope="module")
 def led(live_store_file: Path) -> World:
     bars = {market: bars_of(live_store_file, market) for market in (OTHER, MARKET)}
-    rows = features.compute(bars[OTHER], {"leader": bars[MARKET].select("known_at", "close")})
+    rows = features.compute(bars[OTHER], {"leader": bars[MARKET].select("known_at", "close")}, timeframe=M15)
     names = [name for name in usable_names(["leader"]) if features.required_companions([name])]
     data = models.join(rows, meaningless(rows), names=names, fingerprint=features.fingerprint())
     spec = ModelSettings(
@@ -156,7 +160,7 @@ def test_decisions_are_those_of_the_stored_rows_with_and_without_the_leaders_new
     assert gaps.asked == [(MARKET, leading[lost].ts, leading[lost + 1].ts)]
     assert sorted(said) == [n for n in range(LOOKBACK_BARS, LOOKBACK_BARS + 8) if n not in (lost + 1, lost + 2)]
     holed = led.bars[MARKET].filter(pl.col("ts") != leading[lost].ts).select("known_at", "close")
-    rows = features.compute(led.bars[OTHER], {"leader": holed})
+    rows = features.compute(led.bars[OTHER], {"leader": holed}, timeframe=M15)
     expected = rows.filter(pl.col("ts").is_in([own[number].ts for number in said]))
     assert list(said.values()) == led.said(bundle, expected)
 

@@ -14,12 +14,15 @@ from tests.live.conftest import MARKET, START, MakeBundle, put_live
 from tests.live.desk import Desk, desk, finish, wait_for
 from trading_assets import features
 from trading_assets.core.errors import NodeError
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.journal import JOURNAL_FILE, load_journal
 from trading_assets.store import open_store
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_live.node.node import run_node
 from trading_live.operations import kill_switch
 from trading_live.operations.status import NodeStatus
+
+M15 = Timeframe.parse("15m")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,7 @@ def test_every_decision_is_what_the_model_says_of_the_stored_bars(
     day: Desk, decision_bars: pl.DataFrame, make_bundle: MakeBundle, tmp_path: Path
 ) -> None:
     signals = day.signals()
-    rows = features.compute(decision_bars)
+    rows = features.compute(decision_bars, timeframe=M15)
     for version, threshold in ((1, 0.0), (2, 0.01)):
         mine = signals.filter(pl.col("model_version") == version).select("bar_ts", "probability", "bundle_hash")
         bundle = make_bundle(tmp_path, threshold=threshold)

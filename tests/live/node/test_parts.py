@@ -23,6 +23,7 @@ from tests.live.conftest import MARKET, MakeBundle, put_live, rewrite_model
 from trading_assets import features
 from trading_assets.core.candles import DECISION_BAR
 from trading_assets.core.errors import NodeError, SettingsError
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.registry.deployment import MANIFEST, undeploy
 from trading_assets.settings import BacktestSettings, NodeSettings, Settings
 from trading_assets.strategies.signals import ClosedBar
@@ -34,6 +35,9 @@ from trading_live.operations import kill_switch
 from trading_live.operations.heartbeat import Heartbeat, NodeLock, is_running, read_heartbeat
 from trading_live.operations.status import read_status
 from trading_live.venues.adapters import data_client, execution_client
+
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = features.lookback_bars(M15)
 
 NOW = datetime(2025, 5, 1, tzinfo=UTC)
 
@@ -250,7 +254,7 @@ def test_a_second_gap_while_the_first_is_asked_for_is_asked_for_next(
     shelf, gaps = DeployedModels(settings, lambda *_: None), _Gaps()
     shelf.refresh()
     signals = LiveSignals([MARKET], shelf, gaps, cost_bps=0.0)
-    bars, need = closed_bars(decision_bars), features.LOOKBACK_BARS
+    bars, need = closed_bars(decision_bars), LOOKBACK_BARS
     signals.histories[MARKET].merge(bars[:need])
     for number in (need + 1, need + 3, need + 4, need + 6):
         assert signals.on_bar(bars[number]) is None
@@ -273,7 +277,7 @@ def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
     shelf.refresh()
     signals = LiveSignals([MARKET], shelf, gaps, cost_bps=0.0)
     bars = closed_bars(decision_bars)
-    need = features.LOOKBACK_BARS
+    need = LOOKBACK_BARS
     signals.histories[MARKET].merge(bars[:need])
     assert signals.on_bar(bars[need - 1]) is None
     assert signals.on_bar(bars[need]) is not None
@@ -285,7 +289,7 @@ def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
     signals.go_on(MARKET)
     signal = signals.on_bar(bars[need + 5])
     assert signal is not None
-    rows = features.compute(decision_bars).filter(pl.col("ts") == bars[need + 5].ts)
+    rows = features.compute(decision_bars, timeframe=M15).filter(pl.col("ts") == bars[need + 5].ts)
     assert signal.probability == shelf.of(MARKET).bundle.predict(rows).item()  # type: ignore[union-attr]
     assert signals.state() == {}
 
@@ -296,7 +300,7 @@ def test_nothing_is_decided_across_a_step_of_the_price_or_an_event(
     put_live(settings, make_bundle(settings.bundles_dir))
     shelf = DeployedModels(settings, lambda *_: None)
     shelf.refresh()
-    bars, need = closed_bars(decision_bars), features.LOOKBACK_BARS
+    bars, need = closed_bars(decision_bars), LOOKBACK_BARS
 
     def asked(history: list[ClosedBar], newest: ClosedBar, **known: Any) -> tuple[bool, dict[str, str]]:
         signals = LiveSignals([MARKET], shelf, _Gaps(), cost_bps=0.0, **known)
@@ -321,7 +325,7 @@ def test_nothing_is_decided_across_a_step_of_the_price_or_an_event(
 def test_without_a_model_or_with_a_short_history_nothing_is_decided(settings: Settings) -> None:
     signals = LiveSignals([MARKET], DeployedModels(settings, lambda *_: None), _Gaps(), cost_bps=0.0)
     assert signals.on_bar(closed(1)) is None
-    assert f"1 of {features.LOOKBACK_BARS:,}" in signals.state()[MARKET]
+    assert f"1 of {LOOKBACK_BARS:,}" in signals.state()[MARKET]
 
 
 # -- venues ------------------------------------------------------------------------------------------------------------

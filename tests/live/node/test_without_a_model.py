@@ -16,6 +16,7 @@ from tests.live.node.test_node_ends import refuses_to_run
 from tests.live.node.test_parts import closed_bars
 from tests.models.estimators.toys import BACK, trailing
 from trading_assets import features
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.journal import JOURNAL_FILE, Journal
 from trading_assets.models import Classifier, Dataset, train, write
 from trading_assets.models.decision import Question, decide, decide_together
@@ -27,6 +28,9 @@ from trading_live.node.deployed_models import DeployedModels
 from trading_live.node.node import run_node
 from trading_live.node.signals import LiveSignals
 from trading_live.operations import kill_switch
+
+M15 = Timeframe.parse("15m")
+LOOKBACK_BARS = features.lookback_bars(M15)
 
 MINUTE = timedelta(minutes=1)
 
@@ -159,7 +163,7 @@ def test_a_model_that_fails_decides_nothing_more_until_another_version_comes(
     shelf.refresh()
     signals = LiveSignals([MARKET], shelf, lambda *_: None, cost_bps=0.0)
     bars = closed_bars(decision_bars)
-    signals.histories[MARKET].merge(bars[: features.LOOKBACK_BARS])
+    signals.histories[MARKET].merge(bars[:LOOKBACK_BARS])
     in_use = shelf.of(MARKET)
     assert in_use is not None
 
@@ -167,15 +171,15 @@ def test_a_model_that_fails_decides_nothing_more_until_another_version_comes(
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(Classifier, "predict", cannot)
-    assert signals.on_bar(bars[features.LOOKBACK_BARS]) is None
+    assert signals.on_bar(bars[LOOKBACK_BARS]) is None
     assert shelf.models == ()
     assert f"it failed on {MARKET}: RuntimeError: out of memory" in shelf.refusals["syna"]
     monkeypatch.undo()
     assert not shelf.refresh()
-    assert signals.on_bar(bars[features.LOOKBACK_BARS + 1]) is None
+    assert signals.on_bar(bars[LOOKBACK_BARS + 1]) is None
     put_live(settings, bundle, version=2)
     assert shelf.refresh()
-    assert signals.on_bar(bars[features.LOOKBACK_BARS + 2]) is not None
+    assert signals.on_bar(bars[LOOKBACK_BARS + 2]) is not None
     assert [event for event, _ in told] == ["model deployed", "model refused", "model deployed"]
 
 
@@ -185,7 +189,7 @@ def test_a_model_that_reads_several_rows_decides_when_the_bars_before_them_are_t
     asked: list[tuple[object, ...]] = []
     shelf = DeployedModels(settings, lambda *_: None)
     signals = LiveSignals([MARKET], shelf, lambda *gap: asked.append(gap), cost_bps=0.0)
-    bars, look_back = closed_bars(decision_bars), features.LOOKBACK_BARS
+    bars, look_back = closed_bars(decision_bars), LOOKBACK_BARS
     signals.histories[MARKET].merge(bars[BACK : look_back + BACK])
     with trailing() as parameters:
         windows = WalkForwardSettings(train_days=10, purge_days=1, embargo_days=1, test_days=5)

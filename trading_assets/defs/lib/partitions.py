@@ -11,7 +11,8 @@ import dagster as dg
 
 from trading_assets.core.candles import DECISION_BAR
 from trading_assets.core.errors import SettingsError
-from trading_assets.features import LOOKBACK_BARS
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import lookback_bars
 from trading_assets.settings import History, Settings, load_settings
 from trading_assets.settings.days import MONTH_FORMAT, midnight
 
@@ -62,7 +63,7 @@ def months_of(reach: timedelta) -> int:
 
 
 LOOKS_BACK_MONTHS: Final = months_of(
-    max(LOOKBACK_BARS, *(one.horizon_bars for one in SETTINGS.labels.values())) * DECISION_BAR
+    max(lookback_bars(Timeframe.parse("15m")), *(one.horizon_bars for one in SETTINGS.labels.values())) * DECISION_BAR
 )
 """How many months after a change of candles features and labels look back on it."""
 

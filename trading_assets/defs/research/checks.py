@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 
 from trading_assets import quality
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.defs.lib.check_results import of_month, verdict, windows_of_run
 from trading_assets.defs.lib.check_states import Judged, remember
 from trading_assets.features import feature_names, nullable_features
@@ -27,7 +28,7 @@ def finite_after_warmup(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.AssetCheckResult:
     """Look for feature values that no model should see; a column of a feature that there is no more does not count."""
-    known, nullable = {*FEATURES.columns, *feature_names()}, nullable_features()
+    known, nullable = {*FEATURES.columns, *feature_names(Timeframe.parse("15m"))}, nullable_features()
     judged, rows = [], []
     for window in windows_of_run(context, settings, store, FEATURES.name):
         frame = store.read(FEATURES, where={"market": window.market}, start=window.start, end=window.end)

@@ -7,21 +7,24 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from trading_assets.core.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.core.errors import MissingCandles
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.defs.lib.freshness import FRESH
 from trading_assets.defs.lib.metadata import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags
 from trading_assets.defs.lib.partitions import MARKET_MONTHS, SETTINGS, Window, look_back, windows
 from trading_assets.defs.lib.recomputed_rows import bar_start, made_anew, resume_at
 from trading_assets.defs.sql_models.bars import FOLLOWS_DATA
-from trading_assets.features import LOOKBACK_BARS, compute, feature_names, fingerprint, registry
+from trading_assets.features import compute, feature_names, fingerprint, lookback_bars, registry
 from trading_assets.features.framework.auxiliary_series import COMPANIONS, join
 from trading_assets.features.framework.stored_series import read_companions
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, FEATURES, FUNDING_RATES
 
-_BAR = BARS[DECISION_TIMEFRAME]
+_TIMEFRAME = Timeframe.parse("15m")
+_BAR = BARS[_TIMEFRAME.name]
+_LOOKBACK_BARS = lookback_bars(_TIMEFRAME)
+_LOOKBACK = _LOOKBACK_BARS * _TIMEFRAME.length
 _FUNDING_REACH = COMPANIONS["funding"].max_age + timedelta(days=1)
 _LEADER = SETTINGS.features.leader
 _ON_ITS_WAY = timedelta(days=1)
@@ -30,8 +33,8 @@ _ON_ITS_WAY = timedelta(days=1)
 
 @dg.asset(
     deps=[
-        dg.AssetDep(_BAR.name, partition_mapping=look_back(LOOKBACK_BARS * DECISION_BAR, leader=_LEADER)),
-        dg.AssetDep(FUNDING_RATES.name, partition_mapping=look_back(LOOKBACK_BARS * DECISION_BAR + _FUNDING_REACH)),
+        dg.AssetDep(_BAR.name, partition_mapping=look_back(_LOOKBACK, leader=_LEADER)),
+        dg.AssetDep(FUNDING_RATES.name, partition_mapping=look_back(_LOOKBACK + _FUNDING_REACH)),
     ],
     group_name="features",
     owners=[RESEARCH_TEAM],
@@ -39,9 +42,9 @@ _ON_ITS_WAY = timedelta(days=1)
     tags=origin_tags(SETTINGS),
     code_version=f"{fingerprint()[:12]}{f' led by {_LEADER}' if _LEADER else ''}",
     metadata={
-        **asset_metadata(FEATURES, features=registry()),
-        "features": len(feature_names()),
-        "lookback_bars": LOOKBACK_BARS,
+        **asset_metadata(FEATURES, features=registry(_TIMEFRAME)),
+        "features": len(feature_names(_TIMEFRAME)),
+        "lookback_bars": _LOOKBACK_BARS,
     },
     partitions_def=MARKET_MONTHS,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -66,15 +69,17 @@ def features(
 def write_features(store: Store, window: Window, settings: Settings) -> tuple[pl.DataFrame, float]:
     """Make the features of one window anew; its rows, and the share of bars beside which no leader's bar is known."""
     market, where = window.market, {"market": window.market}
-    start = bar_start(resume_at(store, settings, market, window.start), DECISION_BAR)
-    before = store.tail(_BAR, where=where, before=start, rows=LOOKBACK_BARS - 1)
+    start = bar_start(resume_at(store, settings, market, window.start), _TIMEFRAME.length)
+    before = store.tail(_BAR, where=where, before=start, rows=_LOOKBACK_BARS - 1)
     before = before.filter(pl.col("ts") >= settings.history_start)
     own = store.read(_BAR, where=where, start=start, end=window.end)
     bars = pl.concat([before, own])
     first = bars["ts"][0] if bars.height else start
-    known = read_companions(store, market, start=first, end=window.end, leader=settings.features.leader)
+    known = read_companions(
+        store, market, timeframe=_TIMEFRAME, start=first, end=window.end, leader=settings.features.leader
+    )
     share = _without_leader(store, window, own, known, settings)
-    rows = compute(bars, known).filter(pl.col("ts") >= start)
+    rows = compute(bars, known, timeframe=_TIMEFRAME).filter(pl.col("ts") >= start)
     if (awaited := _leader_behind(store, own, market, settings)) is not None:
         rows = rows.filter(pl.col("known_at") <= awaited)
     since, until = made_anew(window, settings, start, window.end)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from trading_assets.core.candles import DECISION_BAR
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework.windows import (
     NEGLIGIBLE,
     Array,
@@ -26,9 +25,6 @@ from trading_assets.features.framework.windows import (
 )
 
 INPUTS: Final = ("ts", "open", "high", "low", "close", "volume")
-
-BAR: Final = DECISION_BAR // timedelta(microseconds=1)
-"""The length of a bar in microseconds: features are of 15-minute bars, so 96 of them are a day."""
 
 
 class _kept:  # noqa: N801 - used as a decorator
@@ -59,6 +55,8 @@ class Bars:
         Open time, microseconds since 1970 UTC.
     open, high, low, close, volume
         Prices in the quote currency, volume in base units.
+    timeframe
+        The bars' length; windows in time are so many of them.
     companions
         ``companion.column`` -> what was known of it at each bar's ``known_at``, NaN where nothing was.
     wanted
@@ -74,6 +72,7 @@ class Bars:
         close: Array,
         volume: Array,
         *,
+        timeframe: Timeframe,
         companions: Mapping[str, Array] = MappingProxyType({}),
         wanted: int | None = None,
     ) -> None:
@@ -83,6 +82,7 @@ class Bars:
         self.low = low
         self.close = close
         self.volume = volume
+        self.timeframe = timeframe
         self.companions = companions
         self.wanted = len(ts) if wanted is None else wanted
         self._kept: dict[object, object] = {}
@@ -103,6 +103,7 @@ class Bars:
             self.low[part],
             self.close[part],
             self.volume[part],
+            timeframe=self.timeframe,
             companions={name: column[part] for name, column in self.companions.items()},
             wanted=self.wanted,
         )
@@ -246,7 +247,8 @@ class Higher:
     """
 
     def __init__(self, frame: Bars, bars: int) -> None:
-        length = bars * BAR
+        bar = frame.timeframe.micros
+        length = bars * bar
         group = frame.ts // length
         begins = np.empty(len(group), dtype=np.bool_)
         begins[:1] = True
@@ -257,7 +259,7 @@ class Higher:
         self.high = np.maximum.reduceat(frame.high, first) if len(first) else frame.high
         self.low = np.minimum.reduceat(frame.low, first) if len(first) else frame.low
         self.close = frame.close[last]
-        self._closed = np.cumsum(begins) - 1 - ((frame.ts + BAR) % length != 0)
+        self._closed = np.cumsum(begins) - 1 - ((frame.ts + bar) % length != 0)
         _readonly((self.open, self.high, self.low, self.close))
 
     def __len__(self) -> int:

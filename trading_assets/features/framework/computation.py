@@ -14,9 +14,10 @@ import polars as pl
 from trading_assets.core.candles import OHLCV, TS, require_columns
 from trading_assets.core.cores import cores
 from trading_assets.core.errors import InvalidFrame
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework.auxiliary_series import join
-from trading_assets.features.framework.bars import BAR, Bars
-from trading_assets.features.framework.registry import Family, Registry
+from trading_assets.features.framework.bars import Bars
+from trading_assets.features.framework.feature_set import Calculation, FeatureSet
 from trading_assets.features.framework.windows import Array
 
 _CHUNK: Final = 54_000
@@ -34,7 +35,7 @@ _NEAR: Final = 24
 The others' shared series would be most of what a pass holds in memory.
 """
 
-_REACHES: Final = (_NEAR, 128, 272, 576, 768, 1_200)
+_REACHES: Final = (_NEAR, 128, 272, 576, 768, 1_200, 2_100, 5_000)
 """Features that look no further back share arrays without the long lead of the others."""
 
 _FEW: Final = 128
@@ -52,45 +53,51 @@ _DTYPES: Final = dict.fromkeys(("ts", "known_at"), TS) | dict.fromkeys(OHLCV, pl
 
 
 def compute(
-    bars: pl.DataFrame, registry: Registry, companions: Mapping[str, pl.DataFrame] | None = None
+    bars: pl.DataFrame, features: FeatureSet, companions: Mapping[str, pl.DataFrame] | None = None
 ) -> pl.DataFrame:
-    """Compute every feature of ``registry``; see :func:`trading_assets.features.compute`."""
-    columns = arrays(bars)
+    """Compute every feature of a set; see :func:`trading_assets.features.compute`."""
+    columns = arrays(bars, features.timeframe)
     joined = join(bars, companions or {})
-    plan = registry.planned(Plan, frozenset(joined))
+    plan = features.planned(Plan, frozenset(joined))
     lead = plan.lookback - 1
     rows = max(bars.height - lead, 0)
-    values = np.empty((len(registry.features), rows))
+    values = np.empty((len(features.features), rows))
     size = _rows_per_pass(rows)
 
     def compute_pass(first: int) -> None:
         last = min(first + size, lead + rows)
         part = slice(first - lead, last)
         others = {name: column[part] for name, column in joined.items()}
-        frame = Bars(*(column[part] for column in columns), companions=others, wanted=last - first)
+        frame = Bars(
+            *(column[part] for column in columns),
+            timeframe=features.timeframe,
+            companions=others,
+            wanted=last - first,
+        )
         one = last - first == 1  # of which numbers are quicker than arrays
         found = values[:, first - lead] if one else values[:, first - lead : last - lead]
         with np.errstate(divide="ignore", invalid="ignore"):
             for reach, members in plan.groups:
                 frame = frame.newest(reach - 1 + last - first, shared=one or reach > _NEAR)
                 wanted = -1 if one else slice(reach - 1, None)
-                for family, positions in members:
-                    for position, array in zip(positions, family.values(frame), strict=True):
-                        found[position] = array[wanted]
+                for calculation, positions in members:
+                    for position, array in zip(positions, calculation.values(frame), strict=True):
+                        if position is not None:
+                            found[position] = array[wanted]
 
     _side_by_side(compute_pass, range(lead, lead + rows, size))
     keys = pl.DataFrame([bars[name][lead:] for name in KEYS])
-    return framed(keys, registry, values, plan)
+    return framed(keys, features, values, plan)
 
 
-def framed(keys: pl.DataFrame, registry: Registry, values: Matrix, plan: Plan) -> pl.DataFrame:
+def framed(keys: pl.DataFrame, features: FeatureSet, values: Matrix, plan: Plan) -> pl.DataFrame:
     """Keys and values, one row of ``values`` for each feature, as the frame of features."""
     rows = values.shape[1]
     if rows <= _FEW:
         values[plan.absent] = np.nan
         if rows and not np.isnan(values[plan.solid]).any():
-            return pl.concat([keys, _few_rows(registry, values)], how="horizontal")
-    return pl.concat([keys, _many_rows(registry, values, plan)], how="horizontal")
+            return pl.concat([keys, _few_rows(features, values)], how="horizontal")
+    return pl.concat([keys, _many_rows(features, values, plan)], how="horizontal")
 
 
 class Plan:
@@ -101,28 +108,29 @@ class Plan:
     lookback
         The longest look-back.
     groups
-        The look-back that suffices for a group, and its families with their features' positions; longest first.
+        The look-back that suffices for a group, and its calculations with their features' positions,
+        None for one that is not wanted; longest first.
     absent
         The positions of features whose companion is not there.
     solid
         The positions of features that are never null.
     """
 
-    def __init__(self, registry: Registry, known: frozenset[str]) -> None:
-        position = {name: row for row, name in enumerate(registry.features)}
-        groups: dict[int, list[tuple[Family, list[int]]]] = {}
+    def __init__(self, features: FeatureSet, known: frozenset[str]) -> None:
+        position = {name: row for row, name in enumerate(features.features)}
+        groups: dict[int, list[tuple[Calculation, list[int | None]]]] = {}
         self.absent: list[int] = []
-        for family in registry.families:
-            positions = [position[feature.name] for feature in family.features]
-            if known.issuperset(name for name in family.features[0].inputs if "." in name):
-                group = sum(family.lookback > reach for reach in _REACHES)
-                groups.setdefault(group, []).append((family, positions))
+        for calculation in features.calculations:
+            positions = [position.get(feature.name) for feature in calculation.features]
+            if known.issuperset(name for name in calculation.features[0].inputs if "." in name):
+                group = sum(calculation.lookback > reach for reach in _REACHES)
+                groups.setdefault(group, []).append((calculation, positions))
             else:
-                self.absent += positions
+                self.absent += [one for one in positions if one is not None]
         reaches = [(max(one.lookback for one, _ in members), members) for members in groups.values()]
         self.groups = sorted(reaches, key=lambda group: -group[0])
-        self.solid = np.array([position[name] for name in registry.solid], dtype=np.int64)
-        self.lookback = registry.lookback_bars
+        self.solid = np.array([position[name] for name in features.solid], dtype=np.int64)
+        self.lookback = features.lookback_bars
 
 
 def _rows_per_pass(rows: int) -> int:
@@ -144,24 +152,24 @@ def _side_by_side(compute_pass: Callable[[int], None], passes: Sequence[int]) ->
         list(pool.map(compute_pass, passes))
 
 
-def _few_rows(registry: Registry, values: Matrix) -> pl.DataFrame:
+def _few_rows(features: FeatureSet, values: Matrix) -> pl.DataFrame:
     """The features' columns, written at once as the transpose of a block whose NaN are nulls."""
-    return pl.DataFrame(values, orient="row", nan_to_null=True).transpose(column_names=list(registry.features))
+    return pl.DataFrame(values, orient="row", nan_to_null=True).transpose(column_names=list(features.features))
 
 
-def _many_rows(registry: Registry, values: Matrix, plan: Plan) -> pl.DataFrame:
+def _many_rows(features: FeatureSet, values: Matrix, plan: Plan) -> pl.DataFrame:
     """The features' columns around the arrays, not copied; a null where a companion is not there or did not know."""
     import pyarrow as pa
 
     nothing = pa.nulls(values.shape[1], pa.float64())
     columns = {
         name: nothing if row in plan.absent else pa.array(values[row], from_pandas=feature.nullable)
-        for row, (name, feature) in enumerate(registry.features.items())
+        for row, (name, feature) in enumerate(features.features.items())
     }
     return cast("pl.DataFrame", pl.from_arrow(pa.table(columns)))
 
 
-def arrays(bars: pl.DataFrame) -> list[npt.NDArray[Any]]:
+def arrays(bars: pl.DataFrame, timeframe: Timeframe) -> list[npt.NDArray[Any]]:
     """The columns that :class:`Bars` takes, in its order; ``InvalidFrame`` where they cannot give honest features."""
     where = "bars for features"
     require_columns(bars, (*KEYS, *OHLCV), where=where)
@@ -181,9 +189,9 @@ def arrays(bars: pl.DataFrame) -> list[npt.NDArray[Any]]:
         raise InvalidFrame("several markets in one frame", where=where, remedy="give one at a time")
     if not (ts[1:] > ts[:-1]).all():
         raise InvalidFrame("ts is not strictly ascending", where=where, remedy="sort, and keep one row per ts")
-    if not (known_at - ts == BAR).all():
+    if not (known_at - ts == timeframe.micros).all():
         raise InvalidFrame(
-            "a bar is not of 15 minutes", where=where, remedy="give 15-minute bars, with known_at at their end"
+            f"a bar is not of {timeframe}", where=where, remedy=f"give {timeframe} bars, with known_at at their end"
         )
     _check_numbers(bars, *columns[1:])
     return columns

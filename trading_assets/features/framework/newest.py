@@ -13,46 +13,50 @@ import numpy as np
 import polars as pl
 
 from trading_assets.core.errors import InvalidFrame
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework import computation
 from trading_assets.features.framework.auxiliary_series import join
 from trading_assets.features.framework.bars import Bars
-from trading_assets.features.framework.registry import Registry
+from trading_assets.features.framework.feature_set import FeatureSet
 from trading_assets.features.framework.windows import Array
 
 type Companions = Mapping[str, pl.DataFrame]
 
 
 def compute_newest(
-    held: Sequence[pl.DataFrame], registry: Registry, companions: Sequence[Companions] | None = None
+    held: Sequence[pl.DataFrame], features: FeatureSet, companions: Sequence[Companions] | None = None
 ) -> pl.DataFrame:
     """Compute the newest row of each frame; see :func:`trading_assets.features.compute_newest`."""
     given = companions or [{}] * len(held)
     joined = [join(bars, others) for bars, others in zip(held, given, strict=True)]
     if len(held) == 1 or len({frozenset(one) for one in joined}) > 1:
-        rows = [computation.compute(bars, registry, others).tail(1) for bars, others in zip(held, given, strict=True)]
+        rows = [computation.compute(bars, features, others).tail(1) for bars, others in zip(held, given, strict=True)]
         return pl.concat(rows)
-    plan = registry.planned(computation.Plan, frozenset(joined[0]))
-    columns = [computation.arrays(bars) for bars in held]
+    plan = features.planned(computation.Plan, frozenset(joined[0]))
+    columns = [computation.arrays(bars, features.timeframe) for bars in held]
     for bars in held:
         if bars.height < plan.lookback:
             raise InvalidFrame(
                 f"{bars.height:,} bars, the look-back is {plan.lookback:,}",
                 where=str(bars["market"].first()),
-                remedy="give as many as features.LOOKBACK_BARS",
+                remedy="give as many as features.lookback_bars says",
             )
-    values = np.empty((len(registry.features), len(held)))
+    values = np.empty((len(features.features), len(held)))
     with np.errstate(all="ignore"):
         for reach, members in plan.groups:
-            frame = _end_to_end(columns, joined, reach)
-            for family, positions in members:
-                for position, array in zip(positions, family.values(frame), strict=True):
-                    values[position] = array[reach - 1 :: reach]
+            frame = _end_to_end(columns, joined, reach, features.timeframe)
+            for calculation, positions in members:
+                for position, array in zip(positions, calculation.values(frame), strict=True):
+                    if position is not None:
+                        values[position] = array[reach - 1 :: reach]
     keys = pl.concat([bars.select(computation.KEYS).tail(1) for bars in held])
-    return computation.framed(keys, registry, values, plan)
+    return computation.framed(keys, features, values, plan)
 
 
-def _end_to_end(columns: Sequence[Sequence[Array]], joined: Sequence[Mapping[str, Array]], reach: int) -> Bars:
+def _end_to_end(
+    columns: Sequence[Sequence[Array]], joined: Sequence[Mapping[str, Array]], reach: int, timeframe: Timeframe
+) -> Bars:
     """The newest ``reach`` bars of each market, one market after the other."""
     stacked = [np.concatenate([one[-reach:] for one in column]) for column in zip(*columns, strict=True)]
     companions = {name: np.concatenate([one[name][-reach:] for one in joined]) for name in joined[0]}
-    return Bars(*stacked, companions=companions, wanted=(len(columns) - 1) * reach + 1)
+    return Bars(*stacked, timeframe=timeframe, companions=companions, wanted=(len(columns) - 1) * reach + 1)

@@ -1,6 +1,6 @@
 """Order books and public trades as one row per bar: what features can read of them.
 
-A row belongs to the bar in which it became known: with ``ts < known_at <= ts + 15 minutes``. Nothing reaches over from
+A row belongs to the bar in which it became known: with ``ts < known_at <= ts + timeframe``. Nothing reaches over from
 one bar into the next, so a bar's row depends on that bar alone.
 """
 
@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import polars as pl
 
-from trading_assets.core.candles import DECISION_TIMEFRAME
+from trading_assets.core.timeframes import Timeframe
 
 
-def _bar_end() -> pl.Expr:
+def _bar_end(timeframe: Timeframe) -> pl.Expr:
     """When the bar closes in which a row became known."""
     just_before = pl.col("known_at") - pl.duration(microseconds=1)
-    return (just_before.dt.truncate(DECISION_TIMEFRAME).dt.offset_by(DECISION_TIMEFRAME)).alias("bar_end")
+    return (just_before.dt.truncate(timeframe.length) + timeframe.length).alias("bar_end")
 
 
-def of_books(snapshots: pl.DataFrame) -> pl.DataFrame:
+def of_books(snapshots: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:
     """Spread, depth and order flow of each bar.
 
     Parameters
     ----------
     snapshots
         Rows of ``book_snapshots`` of one market.
+    timeframe
+        Of the bars.
 
     Returns
     -------
@@ -36,7 +38,7 @@ def of_books(snapshots: pl.DataFrame) -> pl.DataFrame:
         snapshots.filter((pl.col("bid_prices").list.len() > 0) & (pl.col("ask_prices").list.len() > 0))
         .sort("known_at", "sequence")
         .select(
-            _bar_end(),
+            _bar_end(timeframe),
             bid=pl.col("bid_prices").list.first(),
             ask=pl.col("ask_prices").list.first(),
             bid_size=pl.col("bid_sizes").list.first(),
@@ -66,13 +68,15 @@ def of_books(snapshots: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def of_trades(trades: pl.DataFrame) -> pl.DataFrame:
+def of_trades(trades: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:
     """Who was trading in each bar.
 
     Parameters
     ----------
     trades
         Rows of ``public_trades`` of one market.
+    timeframe
+        Of the bars.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def of_trades(trades: pl.DataFrame) -> pl.DataFrame:
     """
     sign = pl.when(pl.col("side") == "buy").then(1.0).otherwise(-1.0)
     return (
-        trades.group_by(_bar_end())
+        trades.group_by(_bar_end(timeframe))
         .agg(
             sign_imbalance=sign.mean(),
             volume_imbalance=(sign * pl.col("quantity")).sum() / pl.col("quantity").sum(),

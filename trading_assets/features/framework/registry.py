@@ -5,102 +5,43 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Final, cast
+from typing import Final
 
 from trading_assets.core.syntax import meaning
-from trading_assets.features.framework import auxiliary_series as companions
-from trading_assets.features.framework import bars, windows
-from trading_assets.features.framework.bars import INPUTS, Bars
-from trading_assets.features.framework.windows import Array
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features.framework import auxiliary_series, bars, spans, windows
+from trading_assets.features.framework.bars import INPUTS
+from trading_assets.features.framework.declaration import Column, Declaration, FeatureFunction, Lookback, Parameters
+from trading_assets.features.framework.feature_set import FeatureSet
+from trading_assets.features.framework.selection import chosen_names
+from trading_assets.features.framework.spans import Span
 
-type FeatureFunction = Callable[..., Array | tuple[Array, ...]]
-type Parameters = Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """What the registry knows of one feature.
-
-    Attributes
-    ----------
-    name
-        The column's name.
-    group
-        The module that defines it: trend, momentum, volatility, ...
-    indicator
-        What is computed, whatever its parameters and however many columns it gives.
-    description
-        One sentence.
-    inputs
-        The columns that it reads: of the bars (``close``) and of companions (``leader.close``).
-    parameters
-        The function's parameters, in bars.
-    lookback
-        How many bars its value depends on, the present one included.
-    unit
-        Of the value.
-    low, high
-        The range of values; None where there is no bound.
-    source
-        Who defined it.
-    nullable
-        Whether it may be null: without its companion, or where the docstring says so.
-    """
-
-    name: str
-    group: str
-    indicator: str
-    description: str
-    inputs: tuple[str, ...]
-    parameters: Parameters
-    lookback: int
-    unit: str
-    low: float | None
-    high: float | None
-    source: str
-    nullable: bool = False
-
-    @property
-    def companions(self) -> tuple[str, ...]:
-        """The companions that it reads."""
-        return companions.named_in(self.inputs)
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One call of one function: the features that it returns together."""
-
-    function: FeatureFunction
-    features: tuple[Feature, ...]
-
-    @property
-    def lookback(self) -> int:
-        """Of all its features."""
-        return self.features[0].lookback
-
-    def values(self, frame: Bars) -> tuple[Array, ...]:
-        """One array per feature."""
-        result = self.function(frame, **self.features[0].parameters)
-        return result if isinstance(result, tuple) else (result,)
+MINIMUM_BARS: Final = 4
+"""A window in time that has fewer bars on a timeframe says nothing there, unless a feature declares less."""
 
 
 class Registry:
-    """A set of features. The project's own is ``REGISTRY``; a proof may build one of its own."""
+    """Declared features. The project's own is ``REGISTRY``; a proof may build one of its own.
+
+    Attributes
+    ----------
+    declarations
+        One for each call of a function.
+    """
 
     def __init__(self) -> None:
-        self.families: list[Family] = []
-        self.features: dict[str, Feature] = {}
-        self._plans: dict[object, object] = {}
+        self.declarations: list[Declaration] = []
+        self._names: dict[str, Declaration] = {}
+        self._sets: dict[object, FeatureSet] = {}
 
     def feature(
         self,
         *names: str,
         inputs: Sequence[str],
-        lookback: int | Callable[..., int],
+        lookback: Lookback,
         unit: str | tuple[str, ...],
         source: str,
         low: float | tuple[float | None, ...] | None = None,
@@ -108,25 +49,36 @@ class Registry:
         each: Sequence[Parameters] = ({},),
         indicator: str = "",
         nullable: bool = False,
+        within: Span | None = None,
+        minimum: int = MINIMUM_BARS,
+        whole: bool = False,
     ) -> Callable[[FeatureFunction], FeatureFunction]:
         """Register a function of :class:`Bars` that returns one array, or a tuple of as many as there are ``names``.
 
         Parameters
         ----------
         names
-            Column names; ``{parameter}`` stands for a parameter's value.
+            Column names; ``{parameter}`` stands for a parameter's value, a :class:`Span` for its name (``1d``).
         inputs
             The columns that the function reads; ``companion.column`` for one of a companion.
         lookback
-            How many bars a value depends on, the present one included; a number or a function of the parameters.
+            How many bars a value depends on, the present one included: a number, a length of time, or a function of
+            the parameters, which it gets in bars.
         unit, source, low, high
             As in :class:`Feature`; a tuple has one for each name.
         each
-            One set of parameters per call.
+            One set of parameters per call: a window in bars is a number, one in time a :class:`Span`. The function gets
+            all of them in bars of the timeframe.
         indicator
             What is computed, where several functions compute the same; by default the function's name.
         nullable
             Whether values may be null; always so with a companion.
+        within
+            A length of time that the function looks at beside its parameters, such as the day of a time of day.
+        minimum
+            How many bars each of its lengths of time must have: on a timeframe with fewer, there is no such feature.
+        whole
+            Whether bars must fill each of its lengths of time exactly.
 
         Raises
         ------
@@ -135,86 +87,96 @@ class Registry:
         """
 
         def register(function: FeatureFunction) -> FeatureFunction:
-            unknown = set(inputs) - {*INPUTS, *companions.INPUTS}
+            unknown = set(inputs) - {*INPUTS, *auxiliary_series.INPUTS}
             if unknown:
-                known = ", ".join((*INPUTS, *companions.INPUTS))
+                known = ", ".join((*INPUTS, *auxiliary_series.INPUTS))
                 raise ValueError(f"{function.__name__}: unknown inputs {sorted(unknown)}; known: {known}")
             facts = tuple(zip(names, *(_for_each(one, names) for one in (unit, low, high)), strict=True))
             for parameters in each:
-                bars_needed = lookback if isinstance(lookback, int) else lookback(**parameters)
-                if bars_needed < 1:
-                    raise ValueError(f"{function.__name__}: a look-back of {bars_needed} bars; give at least 1")
-                members = tuple(
-                    Feature(
-                        name=_named(name, parameters),
-                        group=_group(function.__module__),
+                self.add(
+                    Declaration(
+                        function=function,
+                        family=_family(function.__module__),
                         indicator=indicator or function.__name__,
-                        description=(inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " "),
+                        columns=tuple(Column(_named(name, parameters), *rest) for name, *rest in facts),
                         inputs=tuple(inputs),
                         parameters=dict(parameters),
-                        lookback=bars_needed,
-                        unit=its_unit,
-                        low=lowest,
-                        high=highest,
+                        lookback=lookback,
                         source=source,
-                        nullable=nullable or bool(companions.named_in(inputs)),
+                        nullable=nullable or bool(auxiliary_series.named_in(inputs)),
+                        within=within,
+                        minimum=minimum,
+                        whole=whole,
                     )
-                    for name, its_unit, lowest, highest in facts
                 )
-                self.add(Family(function, members))
             return function
 
         return register
 
-    def add(self, family: Family) -> None:
-        """Take in a family.
+    def add(self, declaration: Declaration) -> None:
+        """Take in a declaration.
 
         Raises
         ------
         ValueError
-            A name is taken.
+            A name is taken, or the look-back is not of a bar at least.
         """
-        for member in family.features:
-            if member.name in self.features:
-                raise ValueError(f"{family.function.__name__}: there is already a feature {member.name}")
-            self.features[member.name] = member
-        self.families.append(family)
-        self._plans.clear()
-
-    def planned[T](self, make: Callable[..., T], *key: Hashable) -> T:
-        """``make(self, *key)``, made once as long as no feature is added."""
-        if (make, *key) not in self._plans:
-            self._plans[make, *key] = make(self, *key)
-        return cast("T", self._plans[make, *key])
+        declaration.check()
+        for column in declaration.columns:
+            if column.name in self._names:
+                raise ValueError(f"{declaration.function.__name__}: there is already a feature {column.name}")
+            self._names[column.name] = declaration
+        self.declarations.append(declaration)
+        self._sets.clear()
 
     @property
-    def indicators(self) -> tuple[str, ...]:
-        """The distinct indicators: parameter variants and the columns of one calculation count once."""
-        return tuple(dict.fromkeys(feature.indicator for feature in self.features.values()))
+    def declared(self) -> Mapping[str, Declaration]:
+        """Every feature's declaration, by the feature's name, on whatever timeframes it is defined."""
+        return self._names
 
     @property
     def nullable(self) -> frozenset[str]:
-        """The features that may be null."""
-        return frozenset(name for name, feature in self.features.items() if feature.nullable)
+        """The features that may be null, on whatever timeframe."""
+        return frozenset(name for name, one in self._names.items() if one.nullable)
 
-    @property
-    def solid(self) -> tuple[str, ...]:
-        """The features that are never null."""
-        return tuple(name for name, feature in self.features.items() if not feature.nullable)
+    def on(self, timeframe: Timeframe) -> FeatureSet:
+        """The features that are defined on a timeframe and do not look back for longer than three years."""
+        kept = [one for one in self.declarations if not one.too_long(timeframe)]
+        return self._kept((timeframe,), lambda: _set(kept, timeframe))
 
-    @property
-    def lookback_bars(self) -> int:
-        """The longest look-back."""
-        return max(feature.lookback for feature in self.features.values())
+    def defined(self, timeframe: Timeframe) -> FeatureSet:
+        """All features that are defined on a timeframe, however far they look back."""
+        return self._kept((timeframe, None), lambda: _set(self.declarations, timeframe))
+
+    def select(self, wanted: Sequence[str] | None, timeframe: Timeframe) -> FeatureSet:
+        """The features of a timeframe that are chosen by name, family or pattern (``rsi_*``); None: :meth:`on`.
+
+        Raises
+        ------
+        SettingsError
+            There is no such feature on the timeframe.
+        """
+        if wanted is None:
+            return self.on(timeframe)
+        return self._kept(
+            (timeframe, *wanted), lambda: self.defined(timeframe).only(chosen_names(wanted, self.declared, timeframe))
+        )
+
+    def _kept(self, key: tuple[object, ...], make: Callable[[], FeatureSet]) -> FeatureSet:
+        if key not in self._sets:
+            self._sets[key] = make()
+        return self._sets[key]
 
     def fingerprint(self) -> str:
         """sha256 over names, parameters, look-backs and code; comments, docstrings and formatting don't count."""
         digest = hashlib.sha256()
-        for feature in self.features.values():
-            digest.update(repr((feature.name, sorted(feature.parameters.items()), feature.lookback)).encode())
-        modules = {bars, windows, companions}
-        for family in self.families:
-            modules |= _with_imports(sys.modules[family.function.__module__])
+        for one in self.declarations:
+            windows_of = sorted((name, str(window)) for name, window in one.parameters.items())
+            rules = (str(one.within), one.minimum, one.whole, "" if callable(one.lookback) else str(one.lookback))
+            digest.update(repr(([column.name for column in one.columns], windows_of, rules)).encode())
+        modules = {bars, auxiliary_series, spans, windows}
+        for one in self.declarations:
+            modules |= _with_imports(sys.modules[one.function.__module__])
         for module in sorted(modules, key=lambda module: module.__name__):
             digest.update(meaning(inspect.getsource(module)).encode())
         for path in sorted(_KERNELS.glob("*.py")):
@@ -230,6 +192,12 @@ _PACKAGE: Final = "trading_assets.features."
 _KERNELS: Final = Path(windows.__file__).with_name("kernels")
 """The compiled loops: read for the fingerprint, not imported, as that loads numba."""
 
+_FLOORS: Final = frozenset({"framework", "indicators", "context", "proofs"})
+
+
+def _set(declarations: Sequence[Declaration], timeframe: Timeframe) -> FeatureSet:
+    return FeatureSet(timeframe, [one.on(timeframe) for one in declarations if not one.undefined(timeframe)])
+
 
 def _for_each[T](fact: T | tuple[T, ...], names: tuple[str, ...]) -> tuple[T, ...]:
     """One fact per name."""
@@ -243,11 +211,11 @@ def _named(name: str, parameters: Parameters) -> str:
         raise ValueError(f"{name}: no such parameter; there are {', '.join(parameters) or 'none'}") from None
 
 
-def _group(module: str) -> str:
-    """The family's module or, of patterns, its package; the last part of another's module."""
+def _family(module: str) -> str:
+    """The module or folder of the project's features that a module stands for, the last part of another's name."""
     if not module.startswith(_PACKAGE):
         return module.rsplit(".", 1)[-1]
-    return module.removeprefix(_PACKAGE).removeprefix("indicators.").removeprefix("context.").split(".")[0]
+    return next(part for part in module.removeprefix(_PACKAGE).split(".") if part not in _FLOORS)
 
 
 def _with_imports(module: ModuleType) -> set[ModuleType]:

@@ -8,7 +8,8 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.core.candles import DECISION_BAR, DECISION_TIMEFRAME, Market
+from trading_assets.core.candles import Market
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework.auxiliary_series import COMPANIONS
 from trading_assets.features.framework.order_flow import of_books, of_trades
 from trading_assets.store.contract import Store
@@ -20,19 +21,21 @@ _LATE: Final = timedelta(minutes=5)
 
 
 def read_companions(
-    store: Store, market: str, *, start: datetime, end: datetime, leader: str | None = None
+    store: Store, market: str, *, timeframe: Timeframe, start: datetime, end: datetime, leader: str | None = None
 ) -> dict[str, pl.DataFrame]:
     """What is stored for the bars of a market from ``start`` to ``end``; without those of which nothing is stored.
 
     Parameters
     ----------
+    timeframe
+        Of the bars.
     start, end
         The first bar's open, and the open of the bar after the last.
     leader
         The leading market, if there is one; a market does not lead itself.
     """
     found = {
-        "leader": read_leader(store, leader, start, end) if leader not in (None, market) else None,
+        "leader": read_leader(store, leader, timeframe, start, end) if leader not in (None, market) else None,
         "funding": store.read(
             FUNDING_RATES,
             where={"market": market},
@@ -41,8 +44,8 @@ def read_companions(
             columns=["known_at", "rate"],
         ),
         "sentiment": _sentiment(store, market, start, end),
-        "book": _by_day(store, BOOK_SNAPSHOTS, market, start, end),
-        "trades": _by_day(store, PUBLIC_TRADES, market, start, end),
+        "book": _by_day(store, BOOK_SNAPSHOTS, market, timeframe, start, end),
+        "trades": _by_day(store, PUBLIC_TRADES, market, timeframe, start, end),
     }
     return {name: _one_per_time(frame) for name, frame in found.items() if frame is not None and frame.height}
 
@@ -51,13 +54,15 @@ def _one_per_time(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.sort("known_at").unique("known_at", keep="last", maintain_order=True)
 
 
-def read_leader(store: Store, leader: str | None, start: datetime, end: datetime) -> pl.DataFrame | None:
+def read_leader(
+    store: Store, leader: str | None, timeframe: Timeframe, start: datetime, end: datetime
+) -> pl.DataFrame | None:
     """The leader's closed bars for the bars of a market from ``start`` to ``end``."""
     if leader is None:
         return None
-    begin = start - COMPANIONS["leader"].max_age - DECISION_BAR
+    begin = start - COMPANIONS["leader"].max_age - timeframe.length
     return store.read(
-        BARS[DECISION_TIMEFRAME], where={"market": leader}, start=begin, end=end, columns=["known_at", "close"]
+        BARS[timeframe.name], where={"market": leader}, start=begin, end=end, columns=["known_at", "close"]
     )
 
 
@@ -70,24 +75,29 @@ def _sentiment(store: Store, market: str, start: datetime, end: datetime) -> pl.
     return (own if own.height else rows).group_by("known_at").agg(pl.col("score").mean())
 
 
-def _by_day(store: Store, table: Table, market: str, start: datetime, end: datetime) -> pl.DataFrame | None:
+def _by_day(
+    store: Store, table: Table, market: str, timeframe: Timeframe, start: datetime, end: datetime
+) -> pl.DataFrame | None:
     """Books or trades as one row per bar, read a day at a time: a month of trades would not fit."""
     bounds = store.bounds(table, where={"market": market})
     if bounds is None:
         return None
     first, last = bounds
-    begin, stop = max(start, first.replace(hour=0, minute=0, second=0, microsecond=0)), min(end, last + DECISION_BAR)
+    begin, stop = (
+        max(start, first.replace(hour=0, minute=0, second=0, microsecond=0)),
+        min(end, last + timeframe.length),
+    )
     parts = []
     while begin < stop:
         until = min(begin.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY, stop)
         rows = store.read(table, where={"market": market}, start=begin - _LATE, end=until)
         known = rows.filter((pl.col("known_at") > begin) & (pl.col("known_at") <= until))
-        parts.append(_SUMMARIES[table.name](known))
+        parts.append(_SUMMARIES[table.name](known, timeframe))
         begin = until
     return pl.concat(parts) if parts else None
 
 
-_SUMMARIES: Final[Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]]] = {
+_SUMMARIES: Final[Mapping[str, Callable[[pl.DataFrame, Timeframe], pl.DataFrame]]] = {
     BOOK_SNAPSHOTS.name: of_books,
     PUBLIC_TRADES.name: of_trades,
 }

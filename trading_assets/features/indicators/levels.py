@@ -1,6 +1,6 @@
 """Levels: pivots of the previous day, retracements of the last swing, the day's own marks.
 
-A day is a UTC day of 15-minute bars; the previous day is the last one before it that has any bar.
+A day is a UTC day; the previous day is the last one before it that has any bar.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trading_assets.features.framework.bars import BAR, Bars
+from trading_assets.features.framework.bars import Bars
 from trading_assets.features.framework.registry import feature
+from trading_assets.features.framework.spans import DAY, Span
 from trading_assets.features.framework.windows import Array, newest, ratio, rolling_max, rolling_min, shift, sum_since
 
 _HLC = ("high", "low", "close")
 _TS_HLC = ("ts", *_HLC)
-_DAY: Final = 96
-_DAY_LENGTH: Final = _DAY * BAR
+_TWO_DAYS: Final = Span("2d")
 _DISTANCE = "fraction of the level"
-_AGE = "share of two days since it was complete"
+_AGE = "share of 192 bars since it was complete"
 
 
 def _days(frame: Bars) -> tuple[npt.NDArray[np.bool_], Array, Array, Array, Array]:
     """At each bar: whether it is the first of its day, the day's open, the previous day's high, low and close."""
-    day = frame.ts // _DAY_LENGTH
+    day = frame.ts // DAY.micros
     begins = np.empty(len(day), dtype=np.bool_)
     begins[:1] = True
     np.not_equal(day[1:], day[:-1], out=begins[1:])
@@ -51,7 +51,8 @@ def _days(frame: Bars) -> tuple[npt.NDArray[np.bool_], Array, Array, Array, Arra
     "pivot_r2_distance",
     "pivot_s2_distance",
     inputs=_TS_HLC,
-    lookback=2 * _DAY,
+    lookback=_TWO_DAYS,
+    minimum=2,
     unit="fraction of the pivot",
     source="floor traders' pivots of the previous day",
 )
@@ -68,7 +69,8 @@ def classic_pivots(frame: Bars) -> tuple[Array, ...]:
     "previous_low_distance",
     "previous_close_distance",
     inputs=_TS_HLC,
-    lookback=2 * _DAY,
+    lookback=_TWO_DAYS,
+    minimum=2,
     unit=_DISTANCE,
     low=-1,
     source="the previous day's extremes and close",
@@ -82,7 +84,8 @@ def previous_day(frame: Bars) -> tuple[Array, ...]:
 @feature(
     "day_open_distance",
     inputs=["ts", "open", "close"],
-    lookback=_DAY,
+    lookback=DAY,
+    minimum=2,
     unit=_DISTANCE,
     low=-1,
     source="the day's first open",
@@ -96,7 +99,8 @@ def day_open(frame: Bars) -> Array:
 @feature(
     "day_vwap_distance",
     inputs=["ts", *_HLC, "volume"],
-    lookback=_DAY,
+    lookback=DAY,
+    minimum=2,
     unit="fraction of the VWAP",
     low=-1,
     source="volume-weighted average price since midnight",
@@ -104,15 +108,16 @@ def day_open(frame: Bars) -> Array:
 def day_vwap(frame: Bars) -> Array:
     """How far the close is above the day's volume-weighted average price; 0 without volume."""
     begins, _, _, _, _ = frame.once(_days)
-    volume = sum_since(frame.volume, begins, _DAY)
-    return ratio(frame.close * volume, sum_since(frame.quote_volume, begins, _DAY), 1.0) - 1
+    bars = DAY.bars(frame.timeframe)
+    volume = sum_since(frame.volume, begins, bars)
+    return ratio(frame.close * volume, sum_since(frame.quote_volume, begins, bars), 1.0) - 1
 
 
 _SIDE: Final = 5
 """A swing stands out from so many bars on either side, and is complete that many bars later."""
 
 _REACH: Final = 192
-"""How far back swings are looked for: two days."""
+"""How many bars back swings are looked for."""
 
 
 def _swings(frame: Bars) -> tuple[Array, Array, Array, Array]:

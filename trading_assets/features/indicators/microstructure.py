@@ -12,13 +12,14 @@ from trading_assets.features.framework.windows import Array, ratio, rolling_mean
 
 _HLC = ("high", "low", "close")
 _OHLC = ("open", *_HLC)
-_DAY = 96
+_WINDOW = 96
+"""An estimate needs a number of bars, whatever their timeframe."""
 
 
 @feature(
     "corwin_schultz_{bars}",
     inputs=["high", "low"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": _WINDOW}],
     lookback=lambda bars: bars + 1,
     unit="fraction of the price",
     low=0,
@@ -39,7 +40,7 @@ def corwin_schultz_spread(frame: Bars, bars: int) -> Array:
 @feature(
     "roll_spread_{bars}",
     inputs=["close"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": _WINDOW}],
     lookback=lambda bars: bars + 2,
     unit="fraction of the price",
     low=0,
@@ -56,7 +57,7 @@ def roll_spread(frame: Bars, bars: int) -> Array:
 @feature(
     "abdi_ranaldo_{bars}",
     inputs=_HLC,
-    each=[{"bars": _DAY}],
+    each=[{"bars": _WINDOW}],
     lookback=lambda bars: bars + 1,
     unit="fraction of the price",
     low=0,
@@ -73,7 +74,7 @@ def abdi_ranaldo_spread(frame: Bars, bars: int) -> Array:
 @feature(
     "kyle_lambda_{bars}",
     inputs=[*_HLC, "volume"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": _WINDOW}],
     lookback=lambda bars: bars + 1,
     unit="log return per mean traded value",
     source="Kyle (1985), slope of returns on traded value signed by the return",
@@ -88,7 +89,7 @@ def kyle_lambda(frame: Bars, bars: int) -> Array:
 @feature(
     "amihud_{bars}",
     inputs=[*_HLC, "volume"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": _WINDOW}],
     lookback=lambda bars: bars + 1,
     unit="log return per mean traded value",
     low=0,
@@ -103,7 +104,7 @@ def amihud(frame: Bars, bars: int) -> Array:
 @feature(
     "return_reversal_{bars}",
     inputs=[*_HLC, "volume"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": _WINDOW}],
     lookback=lambda bars: bars + 2,
     unit="correlation",
     low=-1,
@@ -120,7 +121,7 @@ def return_reversal(frame: Bars, bars: int) -> Array:
 @feature(
     "zero_return_share_{bars}",
     inputs=["close"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": _WINDOW}],
     lookback=lambda bars: bars + 1,
     unit="share of the bars",
     low=0,

@@ -6,6 +6,7 @@ import numpy as np
 
 from trading_assets.features.framework.bars import Bars, ema_memory
 from trading_assets.features.framework.registry import feature
+from trading_assets.features.framework.spans import DAY, WEEK, Span
 from trading_assets.features.framework.windows import (
     Array,
     ewma,
@@ -106,7 +107,8 @@ def williams_r(frame: Bars, bars: int) -> Array:
 @feature(
     "roc_{bars}",
     inputs=["close"],
-    each=[{"bars": 1}, {"bars": 4}, {"bars": 16}, {"bars": 48}, {"bars": 96}, {"bars": 672}],
+    each=[{"bars": 1}, {"bars": 4}, {"bars": 16}, {"bars": Span("12h")}, {"bars": DAY}, {"bars": WEEK}],
+    minimum=2,
     lookback=lambda bars: bars + 1,
     unit="fraction",
     low=-1,

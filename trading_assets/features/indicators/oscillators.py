@@ -6,6 +6,7 @@ import numpy as np
 
 from trading_assets.features.framework.bars import Bars, ema_memory
 from trading_assets.features.framework.registry import feature
+from trading_assets.features.framework.spans import DAY, HOUR
 from trading_assets.features.framework.windows import (
     Array,
     ewma,
@@ -183,13 +184,13 @@ def intraday_momentum(frame: Bars, bars: int) -> Array:
 @feature(
     "close_percentile_{bars}",
     inputs=["close"],
-    each=[{"bars": 96, "every": 4}],
-    lookback=lambda bars, every: bars + 1,
+    each=[{"bars": DAY}],
+    lookback=lambda bars: bars + 1,
     unit="share of the samples",
     low=0,
     high=1,
-    source="percentile within a day, sampled every hour",
+    source="percentile within a day, sampled every hour, or every bar where bars are longer",
 )
-def close_percentile(frame: Bars, bars: int, every: int) -> Array:
+def close_percentile(frame: Bars, bars: int) -> Array:
     """The share of the last day's closes, one an hour, that were below the present one."""
-    return rolling_share_below(frame.close, bars, every)
+    return rolling_share_below(frame.close, bars, HOUR.bars(frame.timeframe))

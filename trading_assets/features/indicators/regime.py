@@ -9,6 +9,7 @@ import numpy as np
 
 from trading_assets.features.framework.bars import Bars
 from trading_assets.features.framework.registry import feature
+from trading_assets.features.framework.spans import DAY, FOUR_HOURS, WEEK
 from trading_assets.features.framework.windows import Array, ewma_memory, ratio, rolling_share_below, rolling_sum, shift
 from trading_assets.features.indicators.trend import directions
 
@@ -36,41 +37,41 @@ def trend_regime(frame: Bars, bars: int) -> Array:
 @feature(
     "natr_percentile_{bars}",
     inputs=_HLC,
-    each=[{"atr_bars": 14, "bars": 672, "every": 16}],
-    lookback=lambda atr_bars, bars, every: ewma_memory(1 / atr_bars) + 1 + bars,
+    each=[{"atr_bars": 14, "bars": WEEK}],
+    lookback=lambda atr_bars, bars: ewma_memory(1 / atr_bars) + 1 + bars,
     unit="share of the samples",
     low=0,
     high=1,
-    source="percentile of NATR within a week, sampled every 4 hours",
+    source="percentile of NATR within a week, sampled every 4 hours, or every bar where bars are longer",
 )
-def natr_percentile(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
+def natr_percentile(frame: Bars, atr_bars: int, bars: int) -> Array:
     """The share of the last week's normalised average true ranges that were below the present one."""
-    return frame.once(_share_of_week, atr_bars=atr_bars, bars=bars, every=every)
+    return frame.once(_share_of_week, atr_bars=atr_bars, bars=bars)
 
 
-def _share_of_week(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
-    return rolling_share_below(frame.atr(atr_bars) / frame.close, bars, every)
+def _share_of_week(frame: Bars, atr_bars: int, bars: int) -> Array:
+    return rolling_share_below(frame.atr(atr_bars) / frame.close, bars, FOUR_HOURS.bars(frame.timeframe))
 
 
 @feature(
     "volatility_regime_{bars}",
     inputs=_HLC,
-    each=[{"atr_bars": 14, "bars": 672, "every": 16}],
-    lookback=lambda atr_bars, bars, every: ewma_memory(1 / atr_bars) + 1 + bars,
+    each=[{"atr_bars": 14, "bars": WEEK}],
+    lookback=lambda atr_bars, bars: ewma_memory(1 / atr_bars) + 1 + bars,
     unit="0 low, 1 medium, 2 high",
     low=0,
     high=2,
     source="thirds of natr_percentile",
 )
-def volatility_regime(frame: Bars, atr_bars: int, bars: int, every: int) -> Array:
+def volatility_regime(frame: Bars, atr_bars: int, bars: int) -> Array:
     """The third of the last week's volatility that the present one falls into."""
-    return np.minimum(np.floor(3 * frame.once(_share_of_week, atr_bars=atr_bars, bars=bars, every=every)), 2)
+    return np.minimum(np.floor(3 * frame.once(_share_of_week, atr_bars=atr_bars, bars=bars)), 2)
 
 
 @feature(
     "efficiency_ratio_{bars}",
     inputs=["close"],
-    each=[{"bars": 20}, {"bars": 96}],
+    each=[{"bars": 20}, {"bars": DAY}],
     lookback=lambda bars: bars + 1,
     unit="share of the path",
     low=0,

@@ -21,15 +21,16 @@ from trading_assets.features.framework.windows import (
     variance_from_sums,
 )
 
-_DAY = 96
-_WEEK = 672
+_SOME = 96
+_MANY = 672
+"""An estimate needs a number of returns, whatever their timeframe: these windows are bars."""
 
 
 @feature(
     "skewness_{bars}",
     "kurtosis_{bars}",
     inputs=["close"],
-    each=[{"bars": _WEEK}],
+    each=[{"bars": _MANY}],
     lookback=lambda bars: bars + 1,
     unit="standardised moment",
     low=(None, 0),
@@ -53,7 +54,7 @@ def moments(frame: Bars, bars: int) -> tuple[Array, ...]:
 @feature(
     "permutation_entropy_{bars}",
     inputs=["close"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": _SOME}],
     lookback=lambda bars: bars + 2,
     unit="share of the greatest",
     low=0,
@@ -74,7 +75,7 @@ _EDGES: Final = (-1.0, -0.25, 0.25, 1.0)
 @feature(
     "return_entropy_{bars}",
     inputs=["close"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": _SOME}],
     lookback=lambda bars: 2 * bars,
     unit="share of the greatest",
     low=0,
@@ -128,7 +129,7 @@ def fractional_difference(frame: Bars, bars: int) -> Array:
 @feature(
     "dependence_{lags}_{bars}",
     inputs=["close"],
-    each=[{"lags": 5, "bars": _DAY}],
+    each=[{"lags": 5, "bars": _SOME}],
     lookback=lambda lags, bars: bars + lags + 1,
     unit="mean squared correlation times bars",
     low=0,
@@ -148,7 +149,7 @@ def portmanteau(frame: Bars, lags: int, bars: int) -> Array:
 @feature(
     "volatility_clustering_{bars}",
     inputs=["close"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": _SOME}],
     lookback=lambda bars: bars + 2,
     unit="correlation",
     low=-1,
@@ -169,7 +170,7 @@ def volatility_clustering(frame: Bars, bars: int) -> Array:
 @feature(
     "tail_share_{bars}",
     inputs=["close"],
-    each=[{"bars": _WEEK}],
+    each=[{"bars": _MANY}],
     lookback=lambda bars: 2 * bars,
     unit="share of the bars",
     low=0,
@@ -185,7 +186,7 @@ def tail_share(frame: Bars, bars: int) -> Array:
 @feature(
     "turning_share_{bars}",
     inputs=["close"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": _SOME}],
     lookback=lambda bars: bars + 2,
     unit="share of the bars",
     low=0,
@@ -201,7 +202,7 @@ def runs(frame: Bars, bars: int) -> Array:
     "reversion_speed_{bars}",
     "reversion_t_{bars}",
     inputs=["close"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": _SOME}],
     lookback=lambda bars: bars + 1,
     unit=("share per bar", "t statistic"),
     source="Dickey & Fuller (1979): change on the price before",

@@ -6,6 +6,7 @@ import numpy as np
 
 from trading_assets.features.framework.bars import Bars, ema_memory
 from trading_assets.features.framework.registry import feature
+from trading_assets.features.framework.spans import DAY, WEEK
 from trading_assets.features.framework.windows import (
     Array,
     bars_since_max,
@@ -159,7 +160,7 @@ def trix(frame: Bars, bars: int) -> Array:
 @feature(
     "sma_{bars}_distance",
     inputs=["close"],
-    each=[{"bars": 96}, {"bars": 672}],
+    each=[{"bars": DAY}, {"bars": WEEK}],
     lookback=lambda bars: bars,
     unit="fraction of the mean",
     low=-1,
@@ -174,7 +175,7 @@ def sma_distance(frame: Bars, bars: int) -> Array:
     "high_{bars}_distance",
     "low_{bars}_distance",
     inputs=_HLC,
-    each=[{"bars": 96}, {"bars": 672}],
+    each=[{"bars": DAY}, {"bars": WEEK}],
     lookback=lambda bars: bars,
     unit="fraction of the extreme",
     low=(-1, 0),

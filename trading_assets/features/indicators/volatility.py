@@ -8,6 +8,7 @@ import numpy as np
 
 from trading_assets.features.framework.bars import Bars, ema_memory
 from trading_assets.features.framework.registry import feature
+from trading_assets.features.framework.spans import DAY, FOUR_HOURS, WEEK
 from trading_assets.features.framework.windows import (
     Array,
     ewma,
@@ -23,7 +24,6 @@ from trading_assets.features.framework.windows import (
 
 _HLC = ("high", "low", "close")
 _OHLC = ("open", *_HLC)
-_DAY = 96
 
 
 @feature(
@@ -88,7 +88,7 @@ def keltner_position(frame: Bars, bars: int, atr_bars: int, multiple: int) -> Ar
     "donchian_position_{bars}",
     "donchian_width_{bars}",
     inputs=_HLC,
-    each=[{"bars": 20}, {"bars": 96}],
+    each=[{"bars": 20}, {"bars": DAY}],
     lookback=lambda bars: bars,
     unit=("share of the channel", "fraction of the close"),
     low=0,
@@ -105,7 +105,7 @@ def donchian(frame: Bars, bars: int) -> tuple[Array, ...]:
 @feature(
     "realised_volatility_{bars}",
     inputs=["close"],
-    each=[{"bars": 16}, {"bars": 96}, {"bars": 672}],
+    each=[{"bars": 16}, {"bars": DAY}, {"bars": WEEK}],
     lookback=lambda bars: bars + 1,
     unit="log return per bar",
     low=0,
@@ -119,7 +119,7 @@ def realised_volatility(frame: Bars, bars: int) -> Array:
 @feature(
     "volatility_ratio_{short}_{long}",
     inputs=["close"],
-    each=[{"short": 16, "long": 96}, {"short": 96, "long": 672}],
+    each=[{"short": FOUR_HOURS, "long": DAY}, {"short": DAY, "long": WEEK}],
     lookback=lambda short, long: long + 1,
     unit="logarithm of the ratio",
     source="realised volatility on two horizons",
@@ -134,7 +134,7 @@ def volatility_ratio(frame: Bars, short: int, long: int) -> Array:
 @feature(
     "parkinson_{bars}",
     inputs=["high", "low"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars,
     unit="log return per bar",
     low=0,
@@ -148,7 +148,7 @@ def parkinson(frame: Bars, bars: int) -> Array:
 @feature(
     "garman_klass_{bars}",
     inputs=_OHLC,
-    each=[{"bars": _DAY}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars,
     unit="log return per bar",
     low=0,
@@ -170,7 +170,7 @@ def _rogers_satchell(frame: Bars) -> Array:
 @feature(
     "rogers_satchell_{bars}",
     inputs=_OHLC,
-    each=[{"bars": _DAY}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars,
     unit="log return per bar",
     low=0,
@@ -188,7 +188,7 @@ def _return_variance(returns: Array, bars: int) -> Array:
 @feature(
     "yang_zhang_{bars}",
     inputs=_OHLC,
-    each=[{"bars": _DAY}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars + 1,
     unit="log return per bar",
     low=0,
@@ -207,7 +207,7 @@ def yang_zhang(frame: Bars, bars: int) -> Array:
 @feature(
     "downside_share_{bars}",
     inputs=["close"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars + 1,
     unit="share of the variance",
     low=0,
@@ -223,7 +223,7 @@ def downside_share(frame: Bars, bars: int) -> Array:
 @feature(
     "realised_skewness_{bars}",
     inputs=["close"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars + 1,
     unit="standardised third moment",
     source="Amaya, Christoffersen, Jacobs & Vasquez (2015)",
@@ -238,7 +238,7 @@ def realised_skewness(frame: Bars, bars: int) -> Array:
 @feature(
     "realised_kurtosis_{bars}",
     inputs=["close"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars + 1,
     unit="standardised fourth moment",
     low=0,
@@ -297,7 +297,7 @@ def ulcer_index(frame: Bars, bars: int) -> Array:
     "largest_fall_{bars}",
     "largest_rise_{bars}",
     inputs=["close"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars,
     unit="fraction",
     low=0,
@@ -314,7 +314,7 @@ def maximum_drawdown(frame: Bars, bars: int) -> tuple[Array, ...]:
     "bipower_{bars}",
     "jump_share_{bars}",
     inputs=["close"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars + 1,
     unit=("log return per bar", "share of the variance"),
     low=0,

@@ -6,6 +6,7 @@ import numpy as np
 
 from trading_assets.features.framework.bars import Bars, ema_memory
 from trading_assets.features.framework.registry import feature
+from trading_assets.features.framework.spans import DAY, FOUR_HOURS, WEEK
 from trading_assets.features.framework.windows import (
     Array,
     ewma,
@@ -40,7 +41,7 @@ def obv_slope(frame: Bars, bars: int) -> Array:
 @feature(
     "vwap_{bars}_distance",
     inputs=_HLCV,
-    each=[{"bars": 96}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars,
     unit="fraction of the VWAP",
     low=-1,
@@ -89,7 +90,7 @@ def money_flow_index(frame: Bars, bars: int) -> Array:
 @feature(
     "volume_zscore_{bars}",
     inputs=["volume"],
-    each=[{"bars": 96}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars,
     unit="standard deviations",
     source="standard score",
@@ -130,7 +131,7 @@ def volume_trend(frame: Bars, fast: int, slow: int) -> Array:
 @feature(
     "illiquidity_ratio_{short}_{long}",
     inputs=_HLCV,
-    each=[{"short": 16, "long": 672}],
+    each=[{"short": FOUR_HOURS, "long": WEEK}],
     lookback=lambda short, long: long + 1,
     unit="logarithm of the ratio",
     source="Amihud (2002), ratio of sums on two horizons",
@@ -184,7 +185,7 @@ def force(frame: Bars, bars: int) -> Array:
 @feature(
     "traded_share_{bars}",
     inputs=["volume"],
-    each=[{"bars": 96}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars,
     unit="share of the bars",
     low=0,
@@ -246,7 +247,7 @@ def price_volume_trend(frame: Bars, bars: int) -> Array:
 @feature(
     "quiet_return_{bars}",
     inputs=_CV,
-    each=[{"bars": 96}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars + 1,
     unit="log return",
     source="Dysart (1936), change of the negative volume index",
@@ -259,7 +260,7 @@ def negative_volume_index(frame: Bars, bars: int) -> Array:
 @feature(
     "busy_return_{bars}",
     inputs=_CV,
-    each=[{"bars": 96}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars + 1,
     unit="log return",
     source="Dysart (1936), change of the positive volume index",
@@ -272,7 +273,7 @@ def positive_volume_index(frame: Bars, bars: int) -> Array:
 @feature(
     "volume_concentration_{bars}",
     inputs=["volume"],
-    each=[{"bars": 96}],
+    each=[{"bars": DAY}],
     lookback=lambda bars: bars,
     unit="multiples of an even spread",
     low=0,

@@ -20,7 +20,7 @@ import polars as pl
 from trading_assets.features.framework import computation
 from trading_assets.features.framework.auxiliary_series import join
 from trading_assets.features.framework.bars import Bars
-from trading_assets.features.framework.registry import Family, FeatureFunction, Registry
+from trading_assets.features.framework.feature_set import Calculation, FeatureFunction, FeatureSet
 from trading_assets.features.proofs.divergences import Companions
 
 _NOTE: Final = "__note_condition__"
@@ -48,34 +48,34 @@ class Condition:
 
 
 def unmet_conditions(
-    registry: Registry, bars: pl.DataFrame, companions: Companions, *, newest: int
+    features: FeatureSet, bars: pl.DataFrame, companions: Companions, *, newest: int
 ) -> dict[str, list[Condition]]:
     """The conditions of each feature that these bars met in one way only; a feature that met all is not there.
 
     Parameters
     ----------
-    registry
-        Features whose functions have a source file; those of others, and compiled ones, are not looked into.
+    features
+        Those whose functions have a source file; those of others, and compiled ones, are not looked into.
     bars, companions
         Those of the proofs.
     newest
         How many of the newest bars count.
     """
-    columns, joined = computation.arrays(bars), join(bars, companions)
+    columns, joined = computation.arrays(bars, features.timeframe), join(bars, companions)
     found: dict[str, list[Condition]] = {}
-    for family in registry.families:
+    for calculation in features.calculations:
         noted = _Noted(newest)
-        function = _instrumented(family.function, noted)
+        function = _instrumented(calculation.function, noted)
         if function is None:
             continue
-        frame = Bars(*columns, companions=joined)
+        frame = Bars(*columns, timeframe=features.timeframe, companions=joined)
         with np.errstate(all="ignore"):
             try:
-                Family(function, family.features).values(frame)
+                Calculation(function, calculation.features).values(frame)
             except Exception:
                 continue
         if unmet := noted.unmet():
-            found |= {feature.name: unmet for feature in family.features}
+            found |= {feature.name: unmet for feature in calculation.features}
     return found
 
 

@@ -17,23 +17,22 @@ import numpy.typing as npt
 import polars as pl
 
 from trading_assets.core.candles import OHLCV
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework import computation
 from trading_assets.features.framework.auxiliary_series import COMPANIONS, INPUTS
 from trading_assets.features.framework.bars import Bars
-from trading_assets.features.framework.registry import Family, Registry
+from trading_assets.features.framework.feature_set import Calculation, FeatureSet
+from trading_assets.features.framework.spans import DAY
 
 type Companions = Mapping[str, pl.DataFrame]
 type Compute = Callable[[pl.DataFrame, Companions], pl.DataFrame]
 type Tail = Callable[[pl.DataFrame, int], pl.DataFrame]
 
-_PHASES: Final = 96
-"""As many ends of a frame as a day has: look-backs of features on the clock differ between them."""
-
 TOLERANCE: Final = 1e-9
 """Relative to the larger of a value and its column's median magnitude (values near zero are differences)."""
 
 _ELSEWHEN: Final = timedelta(days=11, hours=13, minutes=15)
-"""Another time of day, week and month."""
+"""Another time of day, week and month; of coarser bars the next before it at which one opens."""
 
 _WITHIN: Final = {
     "open": ("low", "high"),
@@ -173,38 +172,41 @@ def gap_dishonesty(
     return found or dependence_on_partitions(compute, gap, companions, lookback=lookback, cuts=cuts)
 
 
-def overstated_look_backs(registry: Registry, bars: pl.DataFrame) -> list[str]:
-    """The features that do not need the oldest bar of their look-back at any of the last 96 rows."""
-    return [family.features[0].name for family in registry.families if not _needs_all(family, bars)]
+def overstated_look_backs(features: FeatureSet, bars: pl.DataFrame) -> list[str]:
+    """The features that do not need the oldest bar of their look-back at any of the last day's rows.
+
+    As many ends of a frame as a day has: look-backs of features on the clock differ between them.
+    """
+    return [one.features[0].name for one in features.calculations if not _needs_all(one, bars, features.timeframe)]
 
 
-def _needs_all(family: Family, bars: pl.DataFrame) -> bool:
-    if family.lookback == 1:
+def _needs_all(calculation: Calculation, bars: pl.DataFrame, timeframe: Timeframe) -> bool:
+    lookback = calculation.lookback
+    if lookback == 1:
         return True
-    columns = computation.arrays(bars)
+    columns = computation.arrays(bars, timeframe)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for end in range(bars.height, bars.height - _PHASES, -1):
-            oldest = end - family.lookback
-            spiked = [column[:end].copy() for column in columns]
+        for end in range(bars.height, bars.height - DAY.bars(timeframe), -1):
+            spiked = [column[end - lookback : end].copy() for column in columns]
             for prices in spiked[1:5]:
-                prices[oldest] *= 3
-            spiked[5][oldest] = 50 * spiked[5].max()
-            whole = family.values(_frame(spiked))
-            cut = family.values(_frame([column[oldest + 1 :] for column in spiked]))
+                prices[0] *= 3
+            spiked[5][0] = 50 * columns[5].max()
+            whole = calculation.values(_frame(spiked, timeframe))
+            cut = calculation.values(_frame([column[1:] for column in spiked], timeframe))
             if any(not np.isclose(one[-1], other[-1], 1e-12, 0) for one, other in zip(whole, cut, strict=True)):
                 return True
     return False
 
 
-def understated_look_backs(registry: Registry, bars: pl.DataFrame, *, row: int) -> list[Divergence]:
+def understated_look_backs(features: FeatureSet, bars: pl.DataFrame, *, row: int) -> list[Divergence]:
     """The features whose value at ``row`` needs more bars than they declare."""
-    columns = computation.arrays(bars)
+    columns = computation.arrays(bars, features.timeframe)
     found = []
     with np.errstate(divide="ignore", invalid="ignore"):
-        whole = _frame([column[: row + 1] for column in columns])
-        for family in registry.families:
-            alone = _frame([column[row + 1 - family.lookback : row + 1] for column in columns])
-            pairs = zip(family.features, family.values(whole), family.values(alone), strict=True)
+        whole = _frame([column[: row + 1] for column in columns], features.timeframe)
+        for one in features.calculations:
+            alone = _frame([column[row + 1 - one.lookback : row + 1] for column in columns], features.timeframe)
+            pairs = zip(one.features, one.values(whole), one.values(alone), strict=True)
             found += [
                 Divergence(feature.name, bars["ts"][row], float(value[-1]), float(own[-1]))
                 for feature, value, own in pairs
@@ -213,34 +215,34 @@ def understated_look_backs(registry: Registry, bars: pl.DataFrame, *, row: int) 
     return found
 
 
-def _frame(columns: Sequence[npt.NDArray[Any]]) -> Bars:
+def _frame(columns: Sequence[npt.NDArray[Any]], timeframe: Timeframe) -> Bars:
     """Arrays as bars with companions that follow the close."""
     close = columns[4]
     others = {name: close * (1 + number / 100) for number, name in enumerate(INPUTS)}
     for one in others.values():
         one.flags.writeable = False
-    return Bars(*columns, companions=others)
+    return Bars(*columns, timeframe=timeframe, companions=others)
 
 
-def undeclared_inputs(registry: Registry, bars: pl.DataFrame, companions: Companions) -> list[Divergence]:
+def undeclared_inputs(features: FeatureSet, bars: pl.DataFrame, companions: Companions) -> list[Divergence]:
     """The features that change with the time, a column of the bars or one of a companion, which they do not declare."""
-    before = computation.compute(bars, registry, companions)
+    before = computation.compute(bars, features, companions)
     found: dict[str, Divergence] = {}
-    for name, changed, others in _changed_inputs(bars, companions):
-        after = computation.compute(changed, registry, others).with_columns(before.select(computation.KEYS))
+    for name, changed, others in _changed_inputs(bars, companions, features.timeframe):
+        after = computation.compute(changed, features, others).with_columns(before.select(computation.KEYS))
         for one in different(before, after):
-            if name not in registry.features[one.feature].inputs:
+            if name not in features.features[one.feature].inputs:
                 found.setdefault(one.feature, one)
     return [found[name] for name in sorted(found)]
 
 
 def _changed_inputs(
-    bars: pl.DataFrame, companions: Companions
+    bars: pl.DataFrame, companions: Companions, timeframe: Timeframe
 ) -> Iterator[tuple[str, pl.DataFrame, dict[str, pl.DataFrame]]]:
     """Each input in turn, with bars and companions in which it alone is another."""
-    time = pl.col("ts", "known_at")
-    later = {name: frame.with_columns(pl.col("known_at") + _ELSEWHEN) for name, frame in companions.items()}
-    yield "ts", bars.with_columns(time + _ELSEWHEN), later
+    elsewhen = _ELSEWHEN // timeframe.length * timeframe.length
+    later = {name: frame.with_columns(pl.col("known_at") + elsewhen) for name, frame in companions.items()}
+    yield "ts", bars.with_columns(pl.col("ts", "known_at") + elsewhen), later
     for name, (low, high) in _WITHIN.items():
         moved = (pl.col(name) * _noise(bars, name)).clip(low and pl.col(low), high and pl.col(high))
         yield name, bars.with_columns(moved.alias(name)), dict(companions)

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.proofs.proving import as_bars, made_up_bars
 
 _STILL: Final = 6
@@ -48,7 +49,7 @@ _GAPS: Final = ((55, 1), (60, 40))
 """Bars of a course that are missing: from which on, and how many."""
 
 
-def made_up_extremes(rows: int, *, seed: int = 1, every: int = 100) -> pl.DataFrame:
+def made_up_extremes(rows: int, timeframe: Timeframe, *, seed: int = 1, every: int = 100) -> pl.DataFrame:
     """The random walk of :func:`made_up_bars`, and in each ``every`` bars of it all that markets do now and then.
 
     Standstills without volume, jumps of 3, 6 and 12 % within a bar and between two, trends of twelve bars, long
@@ -56,7 +57,7 @@ def made_up_extremes(rows: int, *, seed: int = 1, every: int = 100) -> pl.DataFr
     """
     gap_rows = sum(missing for _, missing in _GAPS)
     courses = -(-rows // every)
-    walk = made_up_bars(rows + courses * gap_rows, seed=seed)
+    walk = made_up_bars(rows + courses * gap_rows, timeframe, seed=seed)
     count = walk.height
     place = (np.arange(count) - count) % (every + gap_rows)  # the newest course is whole
     close = walk["close"].to_numpy()
@@ -72,7 +73,7 @@ def made_up_extremes(rows: int, *, seed: int = 1, every: int = 100) -> pl.DataFr
     high = np.maximum(open_, close) * np.where(still, 1.0, np.maximum(above, 1.0) + shadow)
     low = np.minimum(open_, close) * np.where(still, 1.0, np.minimum(below, 1.0) - shadow)
     volume = walk["volume"].to_numpy() * np.where(still, 0.0, np.where(np.isin(place, _BURSTS), 50.0, 1.0))
-    bars = as_bars({"open": open_, "high": high, "low": low, "close": close, "volume": volume})
+    bars = as_bars({"open": open_, "high": high, "low": low, "close": close, "volume": volume}, timeframe)
     kept = np.ones(count, dtype=bool)
     for first, missing in _GAPS:
         kept &= ~((place >= first) & (place < first + missing))

@@ -1,4 +1,4 @@
-"""The four proofs over a whole registry, on made-up bars and on recorded ones: a verdict per feature."""
+"""The seven proofs over all features of a timeframe, on made-up bars and on recorded ones: a verdict per feature."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from trading_assets.core.candles import DECISION_BAR
 from trading_assets.core.errors import InvalidFrame
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework import computation
-from trading_assets.features.framework.registry import Registry
+from trading_assets.features.framework.feature_set import FeatureSet
+from trading_assets.features.framework.spans import DAY, Span, Window, bars_of
 from trading_assets.features.proofs import divergences
 from trading_assets.features.proofs.conditions import Condition, unmet_conditions
 from trading_assets.features.proofs.divergences import ROWS, Companions, Compute, Divergence
@@ -23,13 +24,13 @@ from trading_assets.features.proofs.soundness import Flaw, guarded, unsound_valu
 PROOFS: Final[Mapping[str, str]] = {
     "values": "return one finite number per bar within the declared range, or declare it nullable",
     "look-ahead": "read no bar after the present one, and of a higher timeframe closed bars alone",
-    "partitions": "hang on the look-back alone, not on the frame's length, its first bar, its mean or a state outside",
+    "partitions": "depend on the look-back alone, not on the frame's length, its first bar, its mean or an outer state",
     "live parity": "let the newest bars alone give the stored value: no later bar, no open one, no older seed",
-    "gaps": "count bars in windows, or go by `frame.ts`: nothing may hang on where a row stands",
+    "gaps": "count bars in windows, or go by `frame.ts`: nothing may depend on where a row stands",
     "look-back": "declare all bars that a value needs, or give the filter a finite memory",
     "inputs": "declare every column that is read, `ts` and those of companions too",
 }
-"""The four proofs, and that what a feature declares of itself is true; with what to do about a failure."""
+"""What each proof asks for, and that what a feature declares of itself is true; with what to do about a failure."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,19 @@ class Verdict:
 
 
 def prove(
-    registry: Registry,
+    features: FeatureSet,
     bars: pl.DataFrame,
     companions: Companions | None = None,
     *,
     replayed: int = 1_000,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Verdict]:
-    """Run every proof on every feature of a registry.
+    """Run every proof on every feature of a set.
 
     Parameters
     ----------
     bars
-        15-minute bars of one market: twice the longest look-back and a thousand more, at least.
+        Bars of one market, of the set's timeframe: twice the longest look-back and a thousand more, at least.
     companions
         Frames for features that read some.
     replayed
@@ -78,44 +79,44 @@ def prove(
     Returns
     -------
     list of Verdict
-        One per feature, in the registry's order.
+        One per feature, in the set's order.
 
     Raises
     ------
     InvalidFrame
         There are too few bars.
     """
-    lookback = registry.lookback_bars
+    lookback = features.lookback_bars
     needed = 2 * lookback + replayed
     if bars.height < needed:
         raise InvalidFrame(
             f"{bars.height:,} bars are too few to prove look-backs of {lookback:,}",
             where=str(bars["market"][0]) if bars.height else "bars",
-            remedy=f"give at least {needed:,} bars of 15 minutes",
+            remedy=f"give at least {needed:,} bars of {features.timeframe}",
         )
     bars, others = bars.tail(needed), companions or {}
     flaws: dict[str, Flaw] = {}
-    given, registry = registry, guarded(registry, flaws)
+    given, safe = features, guarded(features, flaws)
 
     def compute(frame: pl.DataFrame, known: Companions) -> pl.DataFrame:
-        return computation.compute(frame, registry, known)
+        return computation.compute(frame, safe, known)
 
     failures: dict[str, dict[str, Divergence | Flaw]] = {}
-    for name, run in _runs(registry, compute, bars, others, replayed).items():
+    for name, run in _runs(safe, compute, bars, others, replayed).items():
         progress(name)
         for one in run():
-            hit = registry.features if one.feature == ROWS else (one.feature,)
-            for feature in hit:
-                failures.setdefault(feature, {}).setdefault(name, one)
+            hit = features.names if one.feature == ROWS else (one.feature,)
+            for name_of_it in hit:
+                failures.setdefault(name_of_it, {}).setdefault(name, one)
     failures |= {name: {"values": flaw} for name, flaw in flaws.items()}  # all else follows from these
     unmet = unmet_conditions(given, bars, others, newest=replayed)
-    return [Verdict(name, failures.get(name, {}), unmet.get(name, ())) for name in registry.features]
+    return [Verdict(name, failures.get(name, {}), unmet.get(name, ())) for name in features.names]
 
 
 def _runs(
-    registry: Registry, compute: Compute, bars: pl.DataFrame, companions: Companions, replayed: int
+    features: FeatureSet, compute: Compute, bars: pl.DataFrame, companions: Companions, replayed: int
 ) -> dict[str, Callable[[], Sequence[Divergence | Flaw]]]:
-    lookback = registry.lookback_bars
+    lookback = features.lookback_bars
     middle = bars.height - replayed // 2
     chunks = [range(lookback, bars.height, size) for size in (96, 97, 1_001)]
 
@@ -145,7 +146,7 @@ def _runs(
         ]
 
     return {
-        "values": lambda: unsound_values(registry, compute(bars, companions)),
+        "values": lambda: unsound_values(features, compute(bars, companions)),
         "look-ahead": look_ahead,
         "partitions": partitions,
         "live parity": lambda: divergences.live_parity(compute, bars, companions, lookback=lookback, replayed=replayed),
@@ -153,13 +154,13 @@ def _runs(
         "look-back": lambda: [
             one
             for row in (middle, bars.height - 1)
-            for one in divergences.understated_look_backs(registry, bars, row=row)
+            for one in divergences.understated_look_backs(features, bars, row=row)
         ],
-        "inputs": lambda: divergences.undeclared_inputs(registry, bars, companions),
+        "inputs": lambda: divergences.undeclared_inputs(features, bars, companions),
     }
 
 
-def made_up_bars(rows: int, *, seed: int = 1, tick: float = 0.01) -> pl.DataFrame:
+def made_up_bars(rows: int, timeframe: Timeframe, *, seed: int = 1, tick: float = 0.01) -> pl.DataFrame:
     """A random walk with heavy tails, calm and wild days, prices on a tick, and some bars without volume."""
     rng = np.random.default_rng(seed)
     wild = np.exp(0.5 * np.sin(np.arange(rows) / 300))
@@ -169,7 +170,7 @@ def made_up_bars(rows: int, *, seed: int = 1, tick: float = 0.01) -> pl.DataFram
     low = np.minimum(open_, close) * (1 - rng.exponential(8e-4, rows))
     prices = {"open": open_, "high": high, "low": low, "close": close}
     rounded = {name: np.round(values / tick) * tick for name, values in prices.items()}
-    return as_bars(rounded | {"volume": rng.lognormal(3, 1.2, rows) * (rng.random(rows) > 0.02)})
+    return as_bars(rounded | {"volume": rng.lognormal(3, 1.2, rows) * (rng.random(rows) > 0.02)}, timeframe)
 
 
 def _extreme_rows(bars: pl.DataFrame, lookback: int) -> list[int]:
@@ -189,7 +190,7 @@ def _extreme_rows(bars: pl.DataFrame, lookback: int) -> list[int]:
     return sorted({bars.select(pl.when(late).then(one).arg_max()).item() for one in rare})
 
 
-def made_up_jumps(rows: int, *, seed: int = 0) -> pl.DataFrame:
+def made_up_jumps(rows: int, timeframe: Timeframe, *, seed: int = 0) -> pl.DataFrame:
     """Candles on a coarse tick that open away from the close before, with bodies and shadows of very different sizes.
 
     Nearly every candlestick pattern occurs among 60,000 of them.
@@ -201,7 +202,8 @@ def made_up_jumps(rows: int, *, seed: int = 0) -> pl.DataFrame:
     sizes, odds = [0, 0.3, 1, 4], [0.5, 0.2, 0.2, 0.1]
     above, below = (np.round(rng.exponential(2, rows) * rng.choice(sizes, rows, p=odds)) for _ in range(2))
     high, low = np.maximum(close, close - body) + above, np.minimum(close, close - body) - below
-    return as_bars({"open": close - body, "high": high, "low": low, "close": close, "volume": np.ones(rows)})
+    prices = {"open": close - body, "high": high, "low": low, "close": close}
+    return as_bars(prices | {"volume": np.ones(rows)}, timeframe)
 
 
 RARITIES: Final[Mapping[str, Sequence[tuple[float, float, float, float]]]] = {
@@ -219,37 +221,35 @@ RARITIES: Final[Mapping[str, Sequence[tuple[float, float, float, float]]]] = {
 """Candles of the rarest patterns, drawn by hand: open, high, low, close."""
 
 
-def made_up_rarity(pattern: str, *, before: int = 2_200) -> pl.DataFrame:
+def made_up_rarity(pattern: str, timeframe: Timeframe, *, before: int = 2_200) -> pl.DataFrame:
     """Ordinary candles, and after them those of one of the rarest patterns."""
     ordinary = [(100.0, 106.0, 96.0, 102.0), (102.0, 105.0, 97.0, 99.0)] * (before // 2)
     candles = np.array([*ordinary, *RARITIES[pattern]], dtype=float).T
     prices = dict(zip(("open", "high", "low", "close"), candles, strict=True))
-    return as_bars(prices | {"volume": np.ones(candles.shape[1])})
+    return as_bars(prices | {"volume": np.ones(candles.shape[1])}, timeframe)
 
 
-def as_bars(columns: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]]) -> pl.DataFrame:
-    """OHLCV arrays as 15-minute bars of one market from 2025 on."""
-    rows, start = len(columns["close"]), datetime(2025, 1, 1, tzinfo=UTC)
-    ts = pl.datetime_range(
-        start, start + DECISION_BAR * (rows - 1), DECISION_BAR, time_unit="us", time_zone="UTC", eager=True
-    )
-    return pl.DataFrame({"market": ["sample:X/USDT"] * rows, "ts": ts, "known_at": ts + DECISION_BAR, **columns})
+def as_bars(columns: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]], timeframe: Timeframe) -> pl.DataFrame:
+    """OHLCV arrays as bars of one market from 2025 on."""
+    rows, start, bar = len(columns["close"]), datetime(2025, 1, 1, tzinfo=UTC), timeframe.length
+    ts = pl.datetime_range(start, start + bar * (rows - 1), bar, time_unit="us", time_zone="UTC", eager=True)
+    return pl.DataFrame({"market": ["sample:X/USDT"] * rows, "ts": ts, "known_at": ts + bar, **columns})
 
 
-def made_up_companions(bars: pl.DataFrame, *, seed: int = 2) -> dict[str, pl.DataFrame]:
+def made_up_companions(bars: pl.DataFrame, timeframe: Timeframe, *, seed: int = 2) -> dict[str, pl.DataFrame]:
     """Every companion of some bars, each with its own rhythm, and with stretches in which nothing was known."""
     rng = np.random.default_rng(seed)
     rows, known_at = bars.height, bars["known_at"]
 
-    def within(name: str, columns: tuple[str, ...], *, low: float, high: float, every: int, late_s: int) -> None:
-        keep = pl.Series((np.arange(rows) % every == 0) & (rng.random(rows) > 0.02))
+    def within(name: str, columns: tuple[str, ...], *, low: float, high: float, every: Window, late_s: int) -> None:
+        keep = pl.Series((np.arange(rows) % bars_of(every, timeframe) == 0) & (rng.random(rows) > 0.02))
         values = {column: rng.uniform(low, high, rows) for column in columns}
         found[name] = pl.DataFrame({"known_at": known_at + timedelta(seconds=late_s), **values}).filter(keep)
 
     leader = bars["close"].to_numpy() ** 0.7 * np.exp(np.cumsum(rng.normal(0, 1e-3, rows)))
     found = {"leader": pl.DataFrame({"known_at": known_at, "close": leader}).filter(pl.Series(rng.random(rows) > 0.01))}
-    within("funding", ("rate",), low=-1e-4, high=3e-4, every=32, late_s=0)
-    within("sentiment", ("score",), low=-1, high=1, every=96, late_s=1_234)
+    within("funding", ("rate",), low=-1e-4, high=3e-4, every=Span("8h"), late_s=0)
+    within("sentiment", ("score",), low=-1, high=1, every=DAY, late_s=1_234)
     within("trades", ("sign_imbalance", "volume_imbalance"), low=-1, high=1, every=1, late_s=0)
     within("book", ("spread_bps", "depth_imbalance", "order_flow_imbalance"), low=0.1, high=1, every=1, late_s=0)
     return found

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from trading_assets.features.framework.bars import Bars
-from trading_assets.features.framework.registry import Family, Feature, Registry
+from trading_assets.features.framework.feature_set import Calculation, Feature, FeatureSet
 from trading_assets.features.framework.windows import Array
 
 _ROUNDING = 1e-9
@@ -45,35 +45,33 @@ class Flaw:
         )
 
 
-def guarded(registry: Registry, flaws: dict[str, Flaw]) -> Registry:
+def guarded(features: FeatureSet, flaws: dict[str, Flaw]) -> FeatureSet:
     """The same features; one that raises, or gives anything but a number per bar, is NaN and put into ``flaws``."""
-    safe = Registry()
-    for family in registry.families:
-        safe.add(Family(_guarded(family, flaws), family.features))
-    return safe
+    safe = [Calculation(_guarded(one, flaws), one.features) for one in features.calculations]
+    return FeatureSet(features.timeframe, safe, features.names)
 
 
-def _guarded(family: Family, flaws: dict[str, Flaw]) -> Callable[..., tuple[Array, ...]]:
+def _guarded(calculation: Calculation, flaws: dict[str, Flaw]) -> Callable[..., tuple[Array, ...]]:
     def values(frame: Bars, **parameters: int) -> tuple[Array, ...]:
         try:
-            given = family.function(frame, **parameters)
+            given = calculation.function(frame, **parameters)
         except Exception as error:  # whatever a function of a user raises
-            what = f"raises {type(error).__name__}: {error}{_line(family, error)}"
+            what = f"raises {type(error).__name__}: {error}{_line(calculation, error)}"
         else:
             arrays = given if isinstance(given, tuple) else (given,)
-            what = _misfit(arrays, len(family.features), len(frame))
+            what = _misfit(arrays, len(calculation.features), len(frame))
             if not what:
                 return arrays
-        for feature in family.features:
+        for feature in calculation.features:
             flaws.setdefault(feature.name, Flaw(feature.name, what))
-        return tuple(np.full(len(frame), np.nan) for _ in family.features)
+        return tuple(np.full(len(frame), np.nan) for _ in calculation.features)
 
     return values
 
 
-def _line(family: Family, error: Exception) -> str:
+def _line(calculation: Calculation, error: Exception) -> str:
     """Where in the feature's own file an error came about."""
-    file = inspect.getsourcefile(inspect.unwrap(family.function))
+    file = inspect.getsourcefile(inspect.unwrap(calculation.function))
     lines = [one.lineno for one in traceback.extract_tb(error.__traceback__) if one.filename == file]
     return f" (line {lines[-1]})" if lines else ""
 
@@ -92,15 +90,15 @@ def _misfit(arrays: Sequence[object], wanted: int, bars: int) -> str:
     return ""
 
 
-def unsound_values(registry: Registry, rows: pl.DataFrame) -> list[Flaw]:
+def unsound_values(features: FeatureSet, rows: pl.DataFrame) -> list[Flaw]:
     """The features that are not finite (null, where declared so), or not within the declared range.
 
     Parameters
     ----------
     rows
-        What the registry gave for some bars and all companions.
+        What the set gave for some bars and all companions.
     """
-    flaws = (_unsound(feature, rows[name].to_numpy(), rows["ts"]) for name, feature in registry.features.items())
+    flaws = (_unsound(feature, rows[name].to_numpy(), rows["ts"]) for name, feature in features.features.items())
     return [flaw for flaw in flaws if flaw]
 
 

@@ -1,4 +1,7 @@
-"""Calendar: where the bar's open stands in the day, the week and the funding cycle (UTC)."""
+"""Calendar: where the bar's open stands in the day, the week and the funding cycle (UTC).
+
+What moves within a day or a funding period is not defined on bars that are as long: it would never change.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trading_assets.features.framework.bars import BAR, Bars
+from trading_assets.features.framework.bars import Bars
 from trading_assets.features.framework.registry import feature
+from trading_assets.features.framework.spans import DAY, Span
 from trading_assets.features.framework.windows import Array
 
 _HOUR: Final = 3_600_000_000
@@ -17,7 +21,8 @@ _DAY: Final = 24 * _HOUR
 _WEEK: Final = 7 * _DAY
 _MONDAY: Final = 4 * _DAY
 """1970-01-05, the first Monday of the epoch."""
-_FUNDING: Final = 8 * _HOUR
+_FUNDING_PERIOD: Final = Span("8h")
+_FUNDING: Final = _FUNDING_PERIOD.micros
 """Perpetuals settle at 00:00, 08:00 and 16:00 UTC."""
 
 
@@ -31,7 +36,16 @@ def _elapsed(frame: Bars, cycle: int, origin: int) -> npt.NDArray[np.int64]:
 
 
 @feature(
-    "day_sin", "day_cos", inputs=["ts"], lookback=1, unit="cycle", low=-1, high=1, source="time of day as an angle"
+    "day_sin",
+    "day_cos",
+    inputs=["ts"],
+    lookback=1,
+    within=DAY,
+    minimum=2,
+    unit="cycle",
+    low=-1,
+    high=1,
+    source="time of day as an angle",
 )
 def time_of_day(frame: Bars) -> tuple[Array, ...]:
     """The time of day on a circle."""
@@ -58,6 +72,8 @@ def is_weekend(frame: Bars) -> Array:
     "session",
     inputs=["ts"],
     lookback=1,
+    within=DAY,
+    minimum=2,
     unit="0 Asia (00-08), 1 Europe (08-14), 2 America (14-21), 3 between (21-24)",
     low=0,
     high=3,
@@ -73,6 +89,8 @@ def session(frame: Bars) -> Array:
     "funding_elapsed",
     inputs=["ts"],
     lookback=1,
+    within=_FUNDING_PERIOD,
+    minimum=2,
     unit="share of the 8 hours",
     low=0,
     high=1,
@@ -83,7 +101,17 @@ def funding_elapsed(frame: Bars) -> Array:
     return _share(frame, _FUNDING)
 
 
-@feature("hour", inputs=["ts"], lookback=1, unit="hours since midnight UTC", low=0, high=24, source="clock")
+@feature(
+    "hour",
+    inputs=["ts"],
+    lookback=1,
+    within=DAY,
+    minimum=2,
+    unit="hours since midnight UTC",
+    low=0,
+    high=24,
+    source="clock",
+)
 def hour(frame: Bars) -> Array:
     """The hour of the day at the bar's open."""
     return np.floor(frame.once(_elapsed, cycle=_DAY, origin=0) / _HOUR)
@@ -99,6 +127,8 @@ def weekday(frame: Bars) -> Array:
     "hours_to_funding",
     inputs=["ts"],
     lookback=1,
+    within=_FUNDING_PERIOD,
+    minimum=2,
     unit="hours",
     low=0,
     high=8,
@@ -106,7 +136,7 @@ def weekday(frame: Bars) -> Array:
 )
 def time_to_funding(frame: Bars) -> Array:
     """How long after the bar's close the next funding is; 0 where the bar closes with it."""
-    return (-(frame.ts + BAR) % _FUNDING) / _HOUR
+    return (-(frame.ts + frame.timeframe.micros) % _FUNDING) / _HOUR
 
 
 @feature("month_elapsed", inputs=["ts"], lookback=1, unit="share of the month", low=0, high=1, source="calendar, UTC")

@@ -1,16 +1,18 @@
 """Higher timeframes: indicators of the newest closed 1-hour and 4-hour bar, as of the bar's ``known_at``.
 
-The higher bars are built from the 15-minute bars of the frame, on the clock: one that is not closed yet is not seen.
+The higher bars are built from the bars of the frame, on the clock: one that is not closed yet is not seen. They hold at
+least two of these, and a whole number of them; coarser bars have no such features.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from trading_assets.features.framework.bars import Bars
 from trading_assets.features.framework.registry import feature
+from trading_assets.features.framework.spans import FOUR_HOURS, HOUR
 from trading_assets.features.framework.windows import (
     Array,
     ratio,
@@ -24,8 +26,6 @@ from trading_assets.features.framework.windows import (
 )
 
 _HLC = ("high", "low", "close")
-_HOUR: Final = 4
-_FOUR_HOURS: Final = 16
 
 
 def _over(windows: int, *, closes: bool = True) -> dict[str, Any]:
@@ -34,7 +34,9 @@ def _over(windows: int, *, closes: bool = True) -> dict[str, Any]:
     Of the oldest higher bar, ``closes`` needs the last bar alone.
     """
     return {
-        "each": [{"hours": 1, "bars": _HOUR}, {"hours": 4, "bars": _FOUR_HOURS}],
+        "each": [{"hours": 1, "bars": HOUR}, {"hours": 4, "bars": FOUR_HOURS}],
+        "minimum": 2,
+        "whole": True,
         "lookback": lambda hours, bars: windows * bars + (0 if closes else bars - 1),
     }
 

@@ -6,11 +6,13 @@ import numpy as np
 
 from trading_assets.features.framework.bars import Bars
 from trading_assets.features.framework.registry import feature
+from trading_assets.features.framework.spans import DAY
 from trading_assets.features.framework.windows import Array, ratio, rolling_sum, shift, variance_from_sums
 
 _LEADER = ("leader.close",)
 _BOTH = ("close", *_LEADER)
-_DAY = 96
+_WINDOW = 96
+"""A slope or correlation needs a number of bars, whatever their timeframe."""
 
 
 def _leader_return(frame: Bars) -> Array:
@@ -49,7 +51,7 @@ def leader_lag(frame: Bars, lag: int) -> Array:
     "leader_beta_{bars}",
     "leader_correlation_{bars}",
     inputs=_BOTH,
-    each=[{"bars": _DAY}],
+    each=[{"bars": _WINDOW}],
     lookback=lambda bars: bars + 1,
     unit=("slope", "correlation"),
     low=(None, -1),
@@ -73,7 +75,7 @@ def _slope(frame: Bars, bars: int) -> tuple[Array, Array]:
 @feature(
     "leader_lead_{bars}",
     inputs=_BOTH,
-    each=[{"bars": _DAY}],
+    each=[{"bars": _WINDOW}],
     lookback=lambda bars: bars + 2,
     unit="correlation",
     low=-1,
@@ -90,7 +92,8 @@ def leader_lead(frame: Bars, bars: int) -> Array:
 @feature(
     "relative_strength_{bars}",
     inputs=_BOTH,
-    each=[{"bars": 16}, {"bars": _DAY}],
+    each=[{"bars": 16}, {"bars": DAY}],
+    minimum=2,
     lookback=lambda bars: bars + 1,
     unit="log return",
     source="return minus the leader's",
@@ -103,10 +106,10 @@ def relative_strength(frame: Bars, bars: int) -> Array:
 @feature(
     "leader_residual",
     inputs=_BOTH,
-    lookback=_DAY + 1,
+    lookback=_WINDOW + 1,
     unit="log return",
-    source="return minus a day's beta times the leader's",
+    source="return minus the beta of 96 bars times the leader's",
 )
 def leader_residual(frame: Bars) -> Array:
     """The part of the bar's log return that the leader's does not explain."""
-    return frame.log_return - frame.once(_slope, bars=_DAY)[0] * frame.once(_leader_return)
+    return frame.log_return - frame.once(_slope, bars=_WINDOW)[0] * frame.once(_leader_return)

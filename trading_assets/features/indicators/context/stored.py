@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from trading_assets.features.framework.bars import Bars
 from trading_assets.features.framework.registry import feature
+from trading_assets.features.framework.spans import DAY
 from trading_assets.features.framework.windows import Array, rolling_mean, shift
-
-_DAY = 96
 
 
 @feature(
@@ -24,7 +23,8 @@ def funding_rate(frame: Bars) -> Array:
 @feature(
     "funding_change_{bars}",
     inputs=["funding.rate"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": DAY}],
+    minimum=1,
     lookback=lambda bars: bars + 1,
     unit="fraction of the notional",
     source="change of the funding rate",
@@ -51,7 +51,8 @@ def sentiment(frame: Bars) -> Array:
 @feature(
     "sentiment_change_{bars}",
     inputs=["sentiment.score"],
-    each=[{"bars": _DAY}],
+    each=[{"bars": DAY}],
+    minimum=1,
     lookback=lambda bars: bars + 1,
     unit="points of the score",
     low=-2,
@@ -115,7 +116,7 @@ def order_flow_imbalance(frame: Bars) -> Array:
     source="mean over the bars",
 )
 def usual_spread(frame: Bars, bars: int) -> Array:
-    """The mean spread of the last hours."""
+    """The mean spread of the last bars."""
     return rolling_mean(frame.companion("book.spread_bps"), bars)
 
 
