@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
-from dagster._core.instance.ref import InstanceRef
-from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.workspace.load import location_origins_from_yaml_paths
 
+from trading_assets.defs.lib.dagster_internals import (
+    InstanceRef,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+    location_origins_from_yaml_paths,
+)
 from trading_assets.defs.lib.partitions import LAUNCHED_BY_TAG
 from trading_assets.settings import PROJECT_ROOT, Settings
 from trading_assets.settings.dagster_home import (
@@ -29,7 +31,7 @@ WORKSPACE: Final = PROJECT_ROOT / "workspace.yaml"
 _OURS, _PROCESS = "trading", "process"
 _NO_CAPTURE: Final = {
     "compute_logs": {
-        "module": "dagster._core.storage.noop_compute_log_manager",
+        "module": "dagster.core.storage.noop_compute_log_manager",
         "class": "NoOpComputeLogManager",
     }
 }
@@ -63,8 +65,10 @@ class CommandLineInstance(dg.DagsterInstance):
 @lru_cache(maxsize=1)
 def _repository() -> RemoteRepositoryOrigin:
     """What ``workspace.yaml`` names: the one location, and the one repository that its definitions make."""
+    from trading_assets.definitions import defs
+
     (location,) = location_origins_from_yaml_paths([str(WORKSPACE)])
-    return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
+    return RemoteRepositoryOrigin(location, defs.get_repository_def().name)
 
 
 def run_tags() -> dict[str, str]:

@@ -14,14 +14,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
-from dagster._core.storage.legacy_storage import CompositeStorage
-from dagster._core.storage.runs import SqliteRunStorage
-from dagster._core.storage.schedules import SqliteScheduleStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
+
+from trading_assets.defs.lib.dagster_internals import (
+    INDEX_SHARD_NAME,
+    CompositeStorage,
+    ConfigurableClassData,
+    SqliteEventLogStorage,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
+)
+
+_BUSY_S: Final = 30.0
+"""How long a statement waits for another process's lock, as with Dagster's own connections."""
 
 _lock: Final = threading.Lock()
 _engines: Final[dict[str, Engine]] = {}
@@ -62,7 +67,7 @@ def _kept(address: str, usual: AbstractContextManager[Connection]) -> Iterator[C
 
 
 def _engine(address: str) -> Engine:
-    engine = create_engine(address, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+    engine = create_engine(address, connect_args={"timeout": _BUSY_S})
     event.listen(engine, "connect", _do_not_wait_for_the_disk)
     return engine
 

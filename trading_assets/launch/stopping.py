@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Final
 
 import dagster as dg
-from dagster._core.events import RunFailureReason
-from dagster._core.execution.plan.objects import ErrorSource
 
 from trading_assets.launch.instance import run_tags
+
+_INTERRUPT: Final = "INTERRUPT"
+"""The source of an error that an interrupt was."""
+_UNEXPECTED_TERMINATION: Final = "UNEXPECTED_TERMINATION"
+"""Why a run failed that an interrupt ended outside of its steps."""
 
 
 def canceling(instance: dg.DagsterInstance) -> Callable[[dg.EventLogEntry], None]:
@@ -22,7 +26,7 @@ def canceling(instance: dg.DagsterInstance) -> Callable[[dg.EventLogEntry], None
         if event is None or not event.is_step_failure:
             return
         run = instance.get_run_by_id(entry.run_id)
-        if event.step_failure_data.error_source is ErrorSource.INTERRUPT and run is not None:
+        if _says(event.step_failure_data.error_source, _INTERRUPT) and run is not None:
             instance.report_run_canceling(run, "stopped by the user")
 
     return listen
@@ -47,7 +51,12 @@ def cancel_left(instance: dg.DagsterInstance) -> None:
 
 def _is_stop(event: dg.DagsterEvent) -> bool:
     if event.is_step_failure:
-        return event.step_failure_data.error_source is ErrorSource.INTERRUPT
+        return _says(event.step_failure_data.error_source, _INTERRUPT)
     if event.event_type is dg.DagsterEventType.RUN_FAILURE:
-        return event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+        return _says(event.job_failure_data.failure_reason, _UNEXPECTED_TERMINATION)
     return event.event_type is dg.DagsterEventType.RUN_CANCELED
+
+
+def _says(member: Any, value: str) -> bool:
+    """Whether a member of one of Dagster's enumerations, which have no public names, has a value."""
+    return member is not None and member.value == value

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from dagster import Field, StringSource
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
-from dagster._serdes import ConfigurableClassData
 
 from trading_assets.backtest.report.files import reports
+from trading_assets.defs.lib.dagster_internals import ConfigurableClassData, LocalComputeLogManager
 
 _REPORTS: Final = "reports"
 _AS_A_PAGE: Final = {
