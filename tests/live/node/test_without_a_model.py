@@ -205,7 +205,8 @@ def test_a_model_that_reads_several_rows_decides_when_the_bars_before_them_are_t
         signals.go_on(MARKET)
         signal = signals.on_bar(bars[look_back + BACK + 1])
         assert signal is not None
-        rows = features.compute(decision_bars.filter(pl.col("ts") <= signal.ts)).tail(BACK)
+        bars = decision_bars.filter(pl.col("ts") <= signal.ts)
+        rows = features.compute(bars, timeframe=M15).tail(BACK)
         assert signal.probability == pytest.approx(bundle.predict(rows.tail(1), history=rows)[0], abs=1e-9)
 
         held = decision_bars.head(look_back + BACK - 1)
