@@ -1,0 +1,101 @@
+"""A model with all that a decision needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from trading_assets.core.errors import ModelError
+from trading_assets.core.sides import Side
+from trading_assets.models.bundle.content import Provenance
+from trading_assets.models.classifier import Classifier
+from trading_assets.settings import LabelSettings, ModelSettings
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model with all that a decision needs, verified.
+
+    Attributes
+    ----------
+    folder
+        Where it lies.
+    model
+        The name of the model specification.
+    bundle_hash
+        SHA-256 over the content files' hashes: the identity of the model.
+    classifiers
+        Predict, one for each side; an estimator's library is loaded at the first prediction.
+    model_folders
+        Where the files of each side's classifier lie.
+    feature_fingerprint
+        Of the code and parameters that computed the training features.
+    spec, labels
+        What the model was specified and labelled with: markets, rule of entry, barriers, horizon.
+    metrics
+        Out-of-sample scores of its walk-forward.
+    provenance
+        Data set, training window, code version and run.
+    """
+
+    folder: Path
+    model: str
+    bundle_hash: str
+    classifiers: Mapping[Side, Classifier]
+    model_folders: Mapping[Side, Path]
+    feature_fingerprint: str
+    spec: ModelSettings
+    labels: LabelSettings
+    metrics: dict[str, float]
+    provenance: Provenance
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The feature columns in the order of training."""
+        return next(iter(self.classifiers.values())).features
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides that the model trades, long first."""
+        return tuple(self.classifiers)
+
+    @property
+    def tolerance(self) -> float:
+        """How far apart two probabilities of one row may be; 0 promises equality to the last bit."""
+        return max(classifier.tolerance for classifier in self.classifiers.values())
+
+    @property
+    def markets(self) -> tuple[str, ...]:
+        """The markets that the model trades."""
+        return tuple(self.spec.markets)
+
+    @property
+    def lookback_rows(self) -> int:
+        """How many feature rows of a market one prediction reads, its own included."""
+        return max(classifier.lookback_rows for classifier in self.classifiers.values())
+
+    def predict(
+        self, features: pl.DataFrame, side: Side = Side.LONG, *, history: pl.DataFrame | None = None
+    ) -> pl.Series:
+        """The probability that take-profit comes first, per feature row; see :meth:`Classifier.predict`.
+
+        Raises
+        ------
+        ModelError
+            If the model has no such side, or as :meth:`Classifier.predict`.
+        """
+        if side not in self.classifiers:
+            raise ModelError(
+                f"the model has no {side.word} side", where=f"model {self.model}", remedy="train it with that side"
+            )
+        return self.classifiers[side].predict(features, history)
+
+    def warm(self) -> None:
+        """Predict once on every side: libraries are loaded before the first bar needs them."""
+        keys = {"market": [""], "ts": [datetime.now(UTC)]}
+        for side, classifier in self.classifiers.items():
+            self.predict(pl.DataFrame(keys | {name: [0.0] for name in classifier.features}), side)

@@ -1,0 +1,107 @@
+"""What the files of a bundle hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
+
+from trading_assets.core.errors import BundleError
+from trading_assets.models.estimators.contract import FILE_NAME
+from trading_assets.settings import LabelSettings, ModelSettings
+
+CONTENT: Final = ("features.json", "settings.json", "metrics.json")
+"""The hashed files beside the model's own: the features with their fingerprint, what the model was specified and
+labelled with, and its out-of-sample scores."""
+
+INDEX: Final = "bundle.json"
+
+NAME: Final = re.compile(rf"features\.json|settings\.json|metrics\.json|(long|short)/{FILE_NAME.pattern}")
+
+REMEDY: Final = "materialize candidate again, or deploy another version (trading models lists them)"
+
+
+class Frozen(BaseModel):
+    """What is read from JSON: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Provenance(Frozen):
+    """Where a bundle came from. Times are UTC; windows are of ``known_at``; the estimator is its library's version."""
+
+    dataset_hash: str
+    dataset_rows: int
+    dataset_start: datetime
+    dataset_end: datetime
+    train_start: datetime
+    train_end: datetime
+    train_rows: int
+    code_version: str
+    run_id: str
+    created_at: datetime
+    estimator: str = ""
+
+
+class Features(Frozen):
+    """``features.json``: the columns in the order of training, and what identifies their code."""
+
+    features: tuple[str, ...]
+    fingerprint: str
+
+
+class Described(Frozen):
+    """``settings.json``: the model's name, and what it was specified and labelled with."""
+
+    model: str
+    spec: ModelSettings
+    labels: LabelSettings
+
+
+class Metrics(RootModel[dict[str, float]]):
+    """Out-of-sample scores by name."""
+
+
+class Index(Frozen):
+    """``bundle.json``: the hash of each file and of them all, and where they came from."""
+
+    format: Literal[1, 2] = 2
+    bundle_hash: str
+    sha256: dict[str, str]
+    provenance: Provenance
+
+
+def combined(hashes: Mapping[str, str], names: Iterable[str]) -> str:
+    """The bundle's hash: SHA-256 over the hashes of its files, in this order."""
+    lines = "".join(f"{hashes.get(name)}  {name}\n" for name in names)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def as_json(content: BaseModel | dict[str, Any]) -> bytes:
+    """Sorted and indented, so that equal content is equal to the byte."""
+    plain = content.model_dump(mode="json") if isinstance(content, BaseModel) else content
+    return (json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file of a bundle; one that cannot be read is a ``BundleError``."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"cannot read {path.name}: {error.strerror}", where=str(path.parent), remedy=REMEDY) from None
+
+
+def parse[M: BaseModel](kind: type[M], content: bytes, path: Path) -> M:
+    """The content of a file as its type; one that is not of that form is a ``BundleError`` that names it."""
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise BundleError(f"{place + ': ' if place else ''}{problem['msg']}", where=str(path), remedy=REMEDY) from None

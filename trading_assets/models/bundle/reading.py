@@ -1,0 +1,119 @@
+"""Reading bundles: every hash is verified, and nothing that stands in the files is executed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from trading_assets.core.errors import BundleError
+from trading_assets.core.sides import Side
+from trading_assets.models.bundle import format_1
+from trading_assets.models.bundle.bundle import Bundle
+from trading_assets.models.bundle.content import (
+    CONTENT,
+    INDEX,
+    NAME,
+    REMEDY,
+    Described,
+    Features,
+    Index,
+    Metrics,
+    combined,
+    parse,
+    read_bytes,
+)
+from trading_assets.models.classifier import Classifier
+
+
+def load(folder: Path, *, expected_hash: str | None = None, feature_fingerprint: str | None = None) -> Bundle:
+    """Read a bundle and verify every hash.
+
+    Parameters
+    ----------
+    folder
+        The bundle.
+    expected_hash
+        What its hash must be, e.g. from the deployment manifest.
+    feature_fingerprint
+        What the features must be computed with, e.g. ``features.fingerprint()`` of the running code.
+
+    Raises
+    ------
+    BundleError
+        If a file is missing, changed or unreadable, or one of the expectations is not met.
+    """
+    where = str(folder)
+    index = parse(Index, read_bytes(folder / INDEX), folder / INDEX)
+    contents = _verified(index, folder)
+    if expected_hash not in (None, index.bundle_hash):
+        raise BundleError(
+            f"this is bundle {index.bundle_hash[:16]}, not {str(expected_hash)[:16]}", where=where, remedy=REMEDY
+        )
+    features = parse(Features, contents["features.json"], folder / "features.json")
+    if feature_fingerprint not in (None, features.fingerprint):
+        raise BundleError(
+            f"trained on features {features.fingerprint[:16]}, but this code computes {str(feature_fingerprint)[:16]}",
+            where=where,
+            remedy="materialize features, walk_forward and candidate with this code, or run the code of the bundle",
+        )
+    described = contents["settings.json"] if index.format == 2 else format_1.settings(contents["settings.json"])
+    settings = parse(Described, described, folder / "settings.json")
+    models = _models(index, contents)
+    if not models:
+        raise BundleError("it holds no model", where=where, remedy=REMEDY)
+    return Bundle(
+        folder=folder,
+        model=settings.model,
+        bundle_hash=index.bundle_hash,
+        classifiers={
+            side: Classifier(features.features, settings.spec.estimator, files) for side, files in models.items()
+        },
+        model_folders={side: folder if index.format == 1 else folder / side.word for side in models},
+        feature_fingerprint=features.fingerprint,
+        spec=settings.spec,
+        labels=settings.labels,
+        metrics=parse(Metrics, contents["metrics.json"], folder / "metrics.json").root,
+        provenance=index.provenance,
+    )
+
+
+def _verified(index: Index, folder: Path) -> dict[str, bytes]:
+    """The content of the files that the index names, each with the hash that stands there."""
+    where = str(folder)
+    names = format_1.CONTENT if index.format == 1 else tuple(sorted({*CONTENT, *index.sha256}))
+    if strange := [name for name in names if name not in format_1.CONTENT and NAME.fullmatch(name) is None]:
+        raise BundleError(f"a bundle has no file {strange[0]!r}", where=where, remedy=REMEDY)
+    contents = {name: read_bytes(folder / name) for name in names}
+    for name, content in contents.items():
+        if hashlib.sha256(content).hexdigest() != index.sha256.get(name):
+            raise BundleError(
+                f"{name} is not the file that was written: its SHA-256 differs", where=where, remedy=REMEDY
+            )
+    if combined(index.sha256, names) != index.bundle_hash:
+        raise BundleError("the bundle hash does not belong to these files", where=where, remedy=REMEDY)
+    return contents
+
+
+def _models(index: Index, contents: Mapping[str, bytes]) -> dict[Side, dict[str, bytes]]:
+    """The files of each side's model."""
+    if index.format == 1:
+        return {Side.LONG: {format_1.MODEL: contents[format_1.MODEL]}}
+    found: dict[Side, dict[str, bytes]] = {}
+    for side in (Side.LONG, Side.SHORT):
+        prefix = f"{side.word}/"
+        files = {name.removeprefix(prefix): content for name, content in contents.items() if name.startswith(prefix)}
+        found |= {side: files} if files else {}
+    return found
+
+
+def markets_on_disk(bundles_dir: Path) -> list[tuple[str, ...] | None]:
+    """The markets of every bundle that is kept there, intact or not; None where one does not say them."""
+    found: list[tuple[str, ...] | None] = []
+    for file in bundles_dir.glob("[!.]*/[!.]*/settings.json"):
+        try:
+            found.append(tuple(json.loads(file.read_bytes())["spec"]["markets"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            found.append(None)
+    return found
