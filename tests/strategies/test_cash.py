@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.backtest.worlds import EXACT, QUARTER, START, A, backtest, candles, flat, random_signals, signals, walk
-from tests.strategies.test_model_strategy import Desk
+from tests.strategies.test_host import Desk
 from trading_assets.backtest.simulation.engine import BacktestResult
-from trading_assets.strategies.model_strategy import ModelStrategyConfig
+from trading_assets.strategies.host_config import HostConfig
 
 SPOT = [f"sample:{base}/USDT" for base in ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")]
 HALF = EXACT.model_copy(update={"position_share": 0.5})
@@ -87,7 +87,7 @@ def test_a_spot_market_alone_trades_like_its_perpetual(share: float) -> None:
 
 def test_a_restarted_node_knows_what_its_open_coins_cost() -> None:
     both = (SPOT[0], SPOT[1])
-    config = ModelStrategyConfig(both, 0.6, taker_fee_bps=EXACT.taker_fee_bps)
+    config = HostConfig(both, 0.6, taker_fee_bps=EXACT.taker_fee_bps)
     desk = Desk(flat(180), markets=both, config=config)
     desk.start(signals((SPOT[0], 0, 0.7)))
     desk.run(START + 2 * QUARTER)
@@ -96,7 +96,7 @@ def test_a_restarted_node_knows_what_its_open_coins_cost() -> None:
     desk.run(START + 4 * QUARTER)
     assert [action for action, _ in desk.actions()] == ["enter", "enter"]
     assert desk.actions()[-1][1].endswith("not enough cash: 39,970.00 free, with fees enough for 399.5 of 599.82")
-    config = ModelStrategyConfig(both, 0.7, taker_fee_bps=EXACT.taker_fee_bps)
+    config = HostConfig(both, 0.7, taker_fee_bps=EXACT.taker_fee_bps)
     desk = Desk(flat(180), markets=both, config=config)
     desk.start(signals((SPOT[0], 0, 0.7)))
     desk.run(START + 2 * QUARTER)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.backtest.worlds import MINUTE, START, A, flat
-from tests.strategies.test_model_strategy import ENTRIES, RISE, Desk, Rows
+from tests.strategies.test_host import ENTRIES, RISE, Desk, Rows
 from trading_assets.core.errors import NodeError
 from trading_assets.journal import BufferedJournal, Journal, check_journal, read_since
 from trading_assets.journal.buffered import WRITTEN_LATE

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nautilus_trader.model import ClientOrderId
 
 from tests.backtest.worlds import MINUTE, START, A, flat, signals
-from tests.strategies.test_model_strategy import BrokenJournal, Desk, Rows, newest
+from tests.strategies.test_host import BrokenJournal, Desk, Rows, newest
 from tests.strategies.test_pure import NOW, SIGNAL
 from trading_assets.core.precision import MAX_PRICE
 from trading_assets.core.sides import Side

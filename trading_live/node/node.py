@@ -19,8 +19,9 @@ from trading_assets.core.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, BufferedJournal
 from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.feed import FeedQuarantine
+from trading_assets.strategies.host import StrategyHost
+from trading_assets.strategies.host_config import HostConfig
 from trading_assets.strategies.instruments import instrument_id
-from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import Signal
 from trading_live.execution.recovery import STARTED, Recovered, recover
@@ -126,7 +127,7 @@ class _Run:
         self.detail = ""
         self.state: State = "starting"
         self.node: LiveNode | None = None
-        self.strategy: ModelStrategy | None = None
+        self.strategy: StrategyHost | None = None
         self.signals: LiveSignals | None = None
         self.shelf = DeployedModels(settings, self.tell)
         self.replayed = settings.node.environment == "replay"
@@ -331,8 +332,8 @@ class _Run:
             close_only=self.close_only,
         )
         journal = StrategyJournal(self.journal, market_time=None if view is None else view.now)
-        strategy = ModelStrategy(
-            ModelStrategyConfig(
+        strategy = StrategyHost(
+            HostConfig(
                 markets=tuple(markets),
                 position_share=settings.trading.sizing.position_share,
                 max_volume_share=settings.trading.sizing.max_volume_share,

@@ -20,8 +20,8 @@ from nautilus_trader.model import Bar, BarType, InstrumentId
 from trading_assets.core.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.core.errors import NodeError
 from trading_assets.strategies.feed import FeedQuarantine
+from trading_assets.strategies.host import StrategyHost
 from trading_assets.strategies.instruments import bar_type, close_time, exact
-from trading_assets.strategies.model_strategy import ModelStrategy
 from trading_assets.strategies.orders.plans import ExitReason
 from trading_assets.strategies.signals import ClosedBar
 from trading_live.node.bar_requests import BarRequest, BarRequests
@@ -113,7 +113,7 @@ class Supervisor(DataActor):
         close_only: bool = False,
     ) -> None:
         super().__init__()
-        self.strategy: ModelStrategy | None = None
+        self.strategy: StrategyHost | None = None
         self._live_dir = live_dir
         self._bars = {
             BarType.from_str(bar_type(str(iid), DECISION_TIMEFRAME)): market for market, iid in instruments.items()

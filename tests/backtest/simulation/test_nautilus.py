@@ -105,6 +105,7 @@ def test_an_event_inside_our_own_cancel_finds_the_strategy_borrowed() -> None:
 
 def test_a_backtest_leaves_nothing_to_free_that_another_thread_must_not_touch(monkeypatch: pytest.MonkeyPatch) -> None:
     refused: list[Any] = []
+    gc.collect()  # what other tests left
     gc.disable()  # the collector's moment is ours
     try:
         assert backtest(random_signals(A, 600, seed=1), {A: walk(600, seed=1)}).bars

@@ -49,7 +49,7 @@ def run_backtest(
     version: int = 0,
     reckoned_bps: float | None = None,
 ) -> BacktestResult:
-    """Trade predictions with :class:`~trading_assets.strategies.model_strategy.ModelStrategy`.
+    """Trade predictions with :class:`~trading_assets.strategies.host.StrategyHost`.
 
     A decision is made when a 15-minute bar closes; its order arrives one latency later and fills at the open of the
     first candle after the decision, never inside the bar that it was made on. Stop and target rest from one latency

@@ -72,7 +72,8 @@ def replay(
         If the strategy halted or something is open after the end.
     """
     from trading_assets.backtest.simulation.venue import Feed, final_statistics, make_engine, run_chunks
-    from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
+    from trading_assets.strategies.host import StrategyHost
+    from trading_assets.strategies.host_config import HostConfig
     from trading_assets.strategies.risk.gate import RiskGate
 
     latency = timedelta(milliseconds=settings.latency_ms)
@@ -93,7 +94,7 @@ def replay(
         decisions = decision_bars(frame, **frames, until=end).rename({"known_at": "at"})
         feeds.append(Feed(market, _SLICE_TIMEFRAME, rules[market], pl.concat([path, closing])))
         feeds.append(Feed(market, DECISION_TIMEFRAME, rules[market], decisions.drop("ts")))
-    config = ModelStrategyConfig(
+    config = HostConfig(
         tuple(candles),
         settings.position_share,
         _VENUE,
@@ -102,7 +103,7 @@ def replay(
         max_volume_share=settings.max_volume_share,
         taker_fee_bps=settings.market_order_bps,
     )
-    strategy = ModelStrategy(config, signals, journal, RiskGate(risk, markets=len(candles)))
+    strategy = StrategyHost(config, signals, journal, RiskGate(risk, markets=len(candles)))
     engine = make_engine(settings, rules, venue=_VENUE)
     try:
         engine.add_strategy(strategy)

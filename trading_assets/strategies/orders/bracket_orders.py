@@ -12,8 +12,16 @@ from nautilus_trader.trading import Strategy
 
 from trading_assets.strategies.circuit_breaker import Row, noted
 from trading_assets.strategies.instruments import event_time
-from trading_assets.strategies.orders import exit_orders
-from trading_assets.strategies.orders.journal_rows import fill_row, order_columns, order_row, position_row, status_of
+from trading_assets.strategies.orders import trade_orders
+from trading_assets.strategies.orders.journal_rows import (
+    closed_by,
+    fill_row,
+    order_columns,
+    order_row,
+    plan_row,
+    position_row,
+    status_of,
+)
 from trading_assets.strategies.orders.plans import ExitReason, Purpose, TradePlan
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import Journal
@@ -131,7 +139,7 @@ class BracketOrders:
         if position is None or (plan.stage == "exiting" and plan.exit_order_id):
             return
         factory, instrument = self._strategy.order_factory, self._instruments[plan.market]
-        order = exit_orders.market_exit(factory, instrument, plan, position.quantity)
+        order = trade_orders.market_exit(factory, instrument, plan, position.quantity)
         plan = replace(plan, stage="exiting", exit_order_id=order.client_order_id.value, exit_reason=reason)
         self._act(plan, [(order, "exit")], cancel=(plan.stop_order_id, plan.target_order_id))
 
@@ -199,7 +207,7 @@ class BracketOrders:
             return
         self._gate.realise(self.now or row["ts"], row["realized_pnl"])
         if plan is not None:
-            self._end(plan, _closed_by(plan, event), row["ts"])
+            self._end(plan, closed_by(plan, event), row["ts"])
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
@@ -222,18 +230,18 @@ class BracketOrders:
         factory = self._strategy.order_factory
         instrument = self._strategy.cache.instrument(self._instruments[plan.market])
         assert instrument is not None  # a position exists
-        stop = exit_orders.stop_loss(factory, instrument, plan, position.quantity)
+        stop = trade_orders.stop_loss(factory, instrument, plan, position.quantity)
         plan = replace(plan, stop_order_id=stop.client_order_id.value)
         orders: list[tuple[Any, Purpose]] = [(stop, "stop_loss")]
         if not self._alive(plan.target_order_id):
-            target = exit_orders.take_profit(factory, instrument, plan, position.quantity)
+            target = trade_orders.take_profit(factory, instrument, plan, position.quantity)
             plan = replace(plan, target_order_id=target.client_order_id.value)
             orders.append((target, "take_profit"))
         self._act(plan, orders)
 
     def _end(self, plan: TradePlan, reason: ExitReason, ts: datetime) -> None:
         ended = replace(plan, stage="closed", exit_reason=reason)
-        self._rows.append(("plans", _plan_row(ended, ts)))
+        self._rows.append(("plans", plan_row(ended, ts)))
         self.open.pop(plan.market, None)
         self._cancel(plan.stop_order_id, plan.target_order_id, plan.exit_order_id)
 
@@ -251,7 +259,7 @@ class BracketOrders:
 
     def _planned(self, plan: TradePlan, orders: Sequence[tuple[Any, Purpose]]) -> list[Row]:
         now = self._clock()
-        rows: list[Row] = [("plans", _plan_row(plan, now))]
+        rows: list[Row] = [("plans", plan_row(plan, now))]
         for order, purpose in orders:
             row = order_columns(order, market=plan.market, signal_id=plan.signal_id, purpose=purpose)
             rows.append(("orders", {"ts": now, **row, "status": "initialized", "reason": ""}))
@@ -286,17 +294,3 @@ class BracketOrders:
 
     def _clock(self) -> datetime:
         return event_time(self._strategy.clock.timestamp_ns())
-
-
-def _plan_row(plan: TradePlan, ts: datetime) -> dict[str, Any]:
-    return {"ts": ts, "market": plan.market, "signal_id": plan.signal_id, "plan": plan.to_json()}
-
-
-def _closed_by(plan: TradePlan, event: Any) -> ExitReason:
-    order = event.closing_order_id
-    purpose = plan.purpose_of(order.value) if order is not None else None
-    if purpose == "take_profit":
-        return "take_profit"
-    if purpose == "stop_loss":
-        return "stop_loss"
-    return plan.exit_reason or "lost"

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from trading_assets.strategies.instruments import event_time, exact
+from trading_assets.strategies.orders.plans import ExitReason, TradePlan
 from trading_assets.strategies.signals import Signal
 
 _WORDS: Final = re.compile(r"(?<!^)(?=[A-Z])")
@@ -101,3 +102,19 @@ def position_row(event: Any, *, market: str, signal_id: str) -> dict[str, Any]:
         "realized_pnl": float(pnl.as_decimal()) if pnl is not None else 0.0,
         "signal_id": signal_id,
     }
+
+
+def plan_row(plan: TradePlan, ts: datetime) -> dict[str, Any]:
+    """A ``plans`` row."""
+    return {"ts": ts, "market": plan.market, "signal_id": plan.signal_id, "plan": plan.to_json()}
+
+
+def closed_by(plan: TradePlan, event: Any) -> ExitReason:
+    """Why a trade ended, from the order that closed its position."""
+    order = event.closing_order_id
+    purpose = plan.purpose_of(order.value) if order is not None else None
+    if purpose == "take_profit":
+        return "take_profit"
+    if purpose == "stop_loss":
+        return "stop_loss"
+    return plan.exit_reason or "lost"

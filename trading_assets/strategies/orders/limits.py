@@ -118,7 +118,7 @@ def on_grid(value: float, step: float, outwards: Callable[[float], int]) -> floa
     """A price or quantity on the venue's grid, rounded by ``outwards`` unless only its last digits are off the grid.
 
     A long trade's stop rounds down and its target up, a short one's the other way round: see
-    :mod:`trading_assets.strategies.orders.exit_orders`.
+    :mod:`trading_assets.strategies.orders.trade_orders`.
     """
     steps = value / step
     nearest = round(steps)

@@ -1,11 +1,10 @@
-"""The one strategy class, run by the backtest and by the live node alike."""
+"""What runs a strategy in the engine: the same class in the backtest and in the live node, for every strategy."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,9 +14,11 @@ from nautilus_trader.trading import Strategy, StrategyConfig
 from trading_assets.core.candles import timeframe_delta
 from trading_assets.core.errors import NodeError
 from trading_assets.strategies.circuit_breaker import guarded
+from trading_assets.strategies.decision_queue import DecisionQueue
 from trading_assets.strategies.feed import FeedQuarantine
+from trading_assets.strategies.host_config import HostConfig
 from trading_assets.strategies.instruments import bar_type, close_time, event_time, exact, instrument_id
-from trading_assets.strategies.orders import exit_orders
+from trading_assets.strategies.orders import trade_orders
 from trading_assets.strategies.orders.bracket_orders import BracketOrders
 from trading_assets.strategies.orders.journal_rows import signal_row
 from trading_assets.strategies.orders.plans import ExitReason, TradePlan
@@ -32,52 +33,10 @@ _MOST_WAITS: Final = 4
 """A pass waits so often for further bars at most, while each wait brings some."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelStrategyConfig:
-    """What the strategy trades and how large.
+class StrategyHost(Strategy):
+    """Trades a strategy's signals, long and short: in at the market, out by stop, target or the end of the horizon.
 
-    Attributes
-    ----------
-    markets
-        Our market names; each is traded as the instrument of ``instrument_id(market, venue)``.
-    position_share
-        Notional of one position as a share of the account's equity, bounded by the gate's maximum notional.
-    max_volume_share
-        An entry is at most this share of what its decision bar traded; None for no such cap.
-    taker_fee_bps
-        What the entry of a spot market costs beside its price: both must be there in cash.
-    execution_timeframe
-        Finer bars to subscribe to. The node needs them: its sandbox matches on them, and expiry is checked on them. A
-        backtest does not: its simulated exchange is fed directly.
-    await_execution_bar
-        Whether a decision waits for the finer bar that ends with it: a venue promises no order between the two, and the
-        sandbox would fill the entry at the finer bar's price before, which is older than what was decided on.
-    gather
-        How long a decision waits for other markets' bars, so that one pass decides on all; as long again, up to four
-        times in all, while more are coming. None decides at once.
-    listen_on_start
-        Whether to subscribe to the bars at once; a node calls ``listen()`` when its history is there.
-    close_at
-        From the first bar that ends then on, nothing is open any more: where a backtest ends. A stopped node leaves
-        its positions to their stops.
-    """
-
-    markets: tuple[str, ...]
-    position_share: float
-    venue: str = "binance"
-    decision_timeframe: str = "15m"
-    execution_timeframe: str | None = None
-    await_execution_bar: bool = False
-    gather: timedelta | None = None
-    listen_on_start: bool = True
-    close_at: datetime | None = None
-    max_volume_share: float | None = None
-    taker_fee_bps: float = 0.0
-    strategy_id: str = "MODEL-001"
-
-
-class ModelStrategy(Strategy):
-    """Trades a model's signals, long and short: in at the market, out by stop, target or the end of the horizon.
+    It owns everything that is the same for all strategies: when one is asked, limits, orders, journal, recovery.
 
     On each closed decision bar the ``signals`` source is asked once; the decision is journalled (enter, hold or refuse,
     with the reason). An entry is sent when the journal has it, and refused where the journal cannot be written; what
@@ -117,13 +76,13 @@ class ModelStrategy(Strategy):
     journal has them and the entry is sent (for latency figures).
     """
 
-    def __new__(cls, settings: ModelStrategyConfig, *_: Any, **__: Any) -> ModelStrategy:
+    def __new__(cls, settings: HostConfig, *_: Any, **__: Any) -> StrategyHost:
         """The engine's base class takes its own config at this point."""
         return super().__new__(cls, StrategyConfig(strategy_id=StrategyId(settings.strategy_id), log_events=False))  # type: ignore[call-arg]
 
     def __init__(
         self,
-        settings: ModelStrategyConfig,
+        settings: HostConfig,
         signals: SignalSource,
         journal: Journal,
         gate: RiskGate,
@@ -142,16 +101,14 @@ class ModelStrategy(Strategy):
         self._settings = settings
         self._signals = signals
         self._journal = journal
-        self._leader_of = leader_of or (lambda _: None)
         self._feed = feed
         self._instruments = {m: InstrumentId.from_str(instrument_id(m, settings.venue)) for m in settings.markets}
         self._bar_length = timeframe_delta(settings.decision_timeframe)
         self._decision_bars = self._bars(settings.decision_timeframe)
         finer = settings.execution_timeframe
         self._execution_bars = self._bars(finer) if finer and finer != settings.decision_timeframe else {}
-        self._executed: dict[str, datetime] = {}
-        self._decided: dict[str, datetime] = {}
-        self._early: list[ClosedBar] = []
+        awaits_finer = settings.await_execution_bar and bool(self._execution_bars)
+        self._queue = DecisionQueue(leader_of or (lambda _: None), awaits_finer=awaits_finer)
         self._gathered: list[int] = []
         self._trades = BracketOrders(self, self._instruments, journal, gate, plans)
         self._admission = EntryAdmission(
@@ -225,7 +182,7 @@ class ModelStrategy(Strategy):
         now = closed.known_at
         self._trades.now = max(now, self._trades.now or now)  # a bar that comes late does not turn the clock back
         if is_decision:
-            self._early.append(closed)
+            self._queue.add(closed)
         else:
             self._on_execution_bar(closed.market, now, closed.close)
         self._go_on()
@@ -250,7 +207,7 @@ class ModelStrategy(Strategy):
         return ClosedBar(market, timeframe, now - timeframe_delta(timeframe), now, *prices, exact(bar.volume))
 
     def _on_execution_bar(self, market: str, now: datetime, price: float) -> None:
-        self._executed[market] = now
+        self._queue.finer_ended(market, now)
         self._trades.manage(market, price, deciding=False)
 
     # -- deciding -------------------------------------------------------------------------------------------------
@@ -262,7 +219,7 @@ class ModelStrategy(Strategy):
 
     def _gathers(self) -> bool:
         """Whether to wait for other markets' bars of the same close: many cost little more than one."""
-        ready = sum(not self._must_wait(one) for one in self._early)
+        ready = self._queue.ready(self._now())
         if self._settings.gather is None or not 0 < ready < len(self._instruments):
             return False
         if not self._gathered:
@@ -276,7 +233,7 @@ class ModelStrategy(Strategy):
     @guarded
     def _on_gathered(self, _: Any) -> None:
         """Decide, unless more bars came while waiting: a pass of its own for the rest would cost more than it waits."""
-        ready, wait = sum(not self._must_wait(one) for one in self._early), self._settings.gather
+        ready, wait = self._queue.ready(self._now()), self._settings.gather
         if wait is not None and len(self._gathered) < _MOST_WAITS and self._gathered and ready > self._gathered[-1]:
             self._gather(ready, wait)
         else:
@@ -284,28 +241,12 @@ class ModelStrategy(Strategy):
             self._decide_all()
 
     def _decide_all(self) -> None:
-        while bars := self._ready():
+        while bars := self._queue.take(self._now()):
             self._on_decision_bars(bars)
 
-    def _ready(self) -> list[ClosedBar]:
-        """Take out the bars to decide on next, one of a market, the leaders before those that read them."""
-        bars: dict[str, ClosedBar] = {}
-        while ready := next((one for one in self._early if one.market not in bars and not self._must_wait(one)), None):
-            self._early.remove(ready)
-            self._decided[ready.market] = ready.known_at
-            bars[ready.market] = ready
-        return list(bars.values())
-
-    def _must_wait(self, closed: ClosedBar) -> bool:
-        """Whether a bar that the decision needs is still to come: the finer one that ends with it, another market's."""
-        first = datetime.min.replace(tzinfo=closed.known_at.tzinfo)
-        finer = self._settings.await_execution_bar and self._execution_bars
-        if finer and self._executed.get(closed.market, first) < closed.known_at:
-            return True
-        leader = self._leader_of(closed.market)
-        if leader is None or self._decided.get(leader, first) >= closed.known_at:
-            return False
-        return self._trades.now is None or self._trades.now <= closed.known_at
+    def _now(self) -> datetime:
+        assert self._trades.now is not None  # a bar came before
+        return self._trades.now
 
     def _on_decision_bars(self, bars: Sequence[ClosedBar]) -> None:
         """One pass: ask for all signals at once, journal all decisions as one, then send the entries."""
@@ -350,7 +291,7 @@ class ModelStrategy(Strategy):
 
     def _entry(self, signal: Signal, quantity: Any) -> tuple[TradePlan, Any]:
         instrument = self._instruments[signal.market]
-        order = exit_orders.market_entry(self.order_factory, instrument, signal.side, signal.signal_id, quantity)
+        order = trade_orders.market_entry(self.order_factory, instrument, signal.side, signal.signal_id, quantity)
         order_id, length = order.client_order_id.value, self._bar_length
         return TradePlan.of(signal, bar_length=length, quantity=quantity.as_double(), entry_order_id=order_id), order
 

@@ -16,7 +16,8 @@ from trading_assets.backtest.simulation.venue import Feed, make_engine, to_bars
 from trading_assets.settings import RiskSettings
 from trading_assets.store.tables import FILLS, ORDERS, POSITIONS, SIGNALS
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.model_strategy import ModelStrategy, ModelStrategyConfig
+from trading_assets.strategies.host import StrategyHost
+from trading_assets.strategies.host_config import HostConfig
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import ClosedBar, MemoryJournal, Signal, StoredSignals
@@ -25,7 +26,7 @@ Rows = list[tuple[float, float, float, float]]
 RULES = MarketRules(2, 3)
 
 
-class Restarted(ModelStrategy):
+class Restarted(StrategyHost):
     """Started by hand in a running engine, which calls ``on_start`` while the strategy is still borrowed."""
 
     def on_start(self) -> None:
@@ -42,29 +43,29 @@ class Desk:
         risk: RiskSettings = GENEROUS,
         journal: MemoryJournal | None = None,
         markets: tuple[str, ...] = (A,),
-        config: ModelStrategyConfig | None = None,
+        config: HostConfig | None = None,
         low_first: bool = True,
     ) -> None:
         self.low_first = low_first
         self.frame = candles(rows)
         self.journal = journal or MemoryJournal()
         self.risk = risk
-        self.markets, self.config = markets, config or ModelStrategyConfig(markets, 0.1)
+        self.markets, self.config = markets, config or HostConfig(markets, 0.1)
         self.engine = make_engine(EXACT, dict.fromkeys(markets, RULES), venue="binance")
         self.done = START
 
-    def start(self, predictions: pl.DataFrame, **kwargs: Any) -> ModelStrategy:
+    def start(self, predictions: pl.DataFrame, **kwargs: Any) -> StrategyHost:
         running = self.done > START
         if running:
             self.strategy.stop()
             self.engine.clear_strategies()
         source = StoredSignals(predictions, rule=EntryRule(threshold=0.55), labels=LABELS, model="m")
-        kind = Restarted if running else ModelStrategy
+        kind = Restarted if running else StrategyHost
         self.strategy = kind(self.config, source, self.journal, RiskGate(self.risk), **kwargs)
         self.engine.add_strategy(self.strategy)
         if running:
             self.strategy.start()
-            ModelStrategy.on_start(self.strategy)
+            StrategyHost.on_start(self.strategy)
         return self.strategy
 
     def run(self, until: datetime) -> None:
@@ -184,14 +185,14 @@ def test_a_blocked_strategy_refuses_with_the_reason_it_was_given() -> None:
     assert desk.actions() == [("refuse", "kill switch is set")]
 
 
-class Told(ModelStrategy):
+class Told(StrategyHost):
     """Listens to nobody: the test hands over the bars."""
 
     def on_start(self) -> None:
         pass
 
 
-def minute_and_quarter(strategy_settings: ModelStrategyConfig) -> tuple[ModelStrategy, MemoryJournal, Any, Any]:
+def minute_and_quarter(strategy_settings: HostConfig) -> tuple[StrategyHost, MemoryJournal, Any, Any]:
     frame, journal = candles(flat(16)), MemoryJournal()
     minute = frame.tail(2).head(1).with_columns(at=pl.col("ts") + MINUTE)
     quarter = frame.head(1).with_columns(at=pl.col("ts") + QUARTER)
@@ -206,7 +207,7 @@ def minute_and_quarter(strategy_settings: ModelStrategyConfig) -> tuple[ModelStr
 
 
 def test_a_decision_waits_for_the_minute_that_ends_with_it_in_whatever_order_they_come() -> None:
-    patient = ModelStrategyConfig((A,), 0.1, execution_timeframe="1m", await_execution_bar=True)
+    patient = HostConfig((A,), 0.1, execution_timeframe="1m", await_execution_bar=True)
     strategy, journal, minute, quarter = minute_and_quarter(patient)
     strategy.on_bar(quarter)
     assert journal.of("signals") == []
@@ -221,7 +222,7 @@ def test_a_decision_waits_for_the_minute_that_ends_with_it_in_whatever_order_the
 
 def test_a_bar_that_comes_late_does_not_turn_the_clock_back() -> None:
     frame = candles(flat(16)).with_columns(at=pl.col("ts") + MINUTE)
-    strategy, *_ = minute_and_quarter(ModelStrategyConfig((A,), 0.1, execution_timeframe="1m"))
+    strategy, *_ = minute_and_quarter(HostConfig((A,), 0.1, execution_timeframe="1m"))
     for bar in reversed(to_bars(Feed(A, "1m", RULES, frame), venue="binance")):
         strategy.on_bar(bar)
     assert strategy.now == START + 16 * MINUTE
@@ -398,9 +399,9 @@ class Asked:
 def test_a_decision_waits_for_the_bar_beside_it_until_a_later_bar_shows_that_it_does_not_come() -> None:
     engine = make_engine(EXACT, {A: RULES, B: RULES}, venue="binance")
     asked = Asked()
-    settings = ModelStrategyConfig((A, B), 0.1)
+    settings = HostConfig((A, B), 0.1)
     leader_of = {A: B}.get
-    engine.add_strategy(ModelStrategy(settings, asked, MemoryJournal(), RiskGate(GENEROUS), leader_of=leader_of))
+    engine.add_strategy(StrategyHost(settings, asked, MemoryJournal(), RiskGate(GENEROUS), leader_of=leader_of))
     bars = decision_bars(candles(flat(90)), timeframe="1m", decision_timeframe="15m", until=START + 6 * QUARTER)
     bars = bars.rename({"known_at": "at"}).drop("ts")
     lost = pl.col("at") == START + 3 * QUARTER
@@ -442,8 +443,8 @@ def passes(
     """One bar of each market, that many milliseconds after its end, in a strategy that gathers them for 10 ms."""
     engine = make_engine(EXACT, dict.fromkeys(delays_ms, RULES), venue="binance")
     source, journal = Wanting(), Transactions()
-    settings = ModelStrategyConfig(tuple(delays_ms), share, gather=timedelta(milliseconds=10))
-    engine.add_strategy(ModelStrategy(settings, source, journal, RiskGate(risk)))
+    settings = HostConfig(tuple(delays_ms), share, gather=timedelta(milliseconds=10))
+    engine.add_strategy(StrategyHost(settings, source, journal, RiskGate(risk)))
     bars = decision_bars(candles(flat(15)), timeframe="1m", decision_timeframe="15m", until=START + QUARTER)
     for market, delay in delays_ms.items():
         late = bars.select(at=pl.col("known_at") - timedelta(seconds=1, milliseconds=-delay)).hstack(bars.drop("ts"))

@@ -1,0 +1,50 @@
+"""What the host trades, how large, and when it is asked. Imports no engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """What is traded and how large.
+
+    Attributes
+    ----------
+    markets
+        Our market names; each is traded as the instrument of ``instrument_id(market, venue)``.
+    position_share
+        Notional of one position as a share of the account's equity, bounded by the gate's maximum notional.
+    max_volume_share
+        An entry is at most this share of what its decision bar traded; None for no such cap.
+    taker_fee_bps
+        What the entry of a spot market costs beside its price: both must be there in cash.
+    execution_timeframe
+        Finer bars to subscribe to. The node needs them: its sandbox matches on them, and expiry is checked on them. A
+        backtest does not: its simulated exchange is fed directly.
+    await_execution_bar
+        Whether a decision waits for the finer bar that ends with it: a venue promises no order between the two, and the
+        sandbox would fill the entry at the finer bar's price before, which is older than what was decided on.
+    gather
+        How long a decision waits for other markets' bars, so that one pass decides on all; as long again, up to four
+        times in all, while more are coming. None decides at once.
+    listen_on_start
+        Whether to subscribe to the bars at once; a node calls ``listen()`` when its history is there.
+    close_at
+        From the first bar that ends then on, nothing is open any more: where a backtest ends. A stopped node leaves
+        its positions to their stops.
+    """
+
+    markets: tuple[str, ...]
+    position_share: float
+    venue: str = "binance"
+    decision_timeframe: str = "15m"
+    execution_timeframe: str | None = None
+    await_execution_bar: bool = False
+    gather: timedelta | None = None
+    listen_on_start: bool = True
+    close_at: datetime | None = None
+    max_volume_share: float | None = None
+    taker_fee_bps: float = 0.0
+    strategy_id: str = "MODEL-001"
