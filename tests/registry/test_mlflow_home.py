@@ -55,7 +55,10 @@ def test_a_run_deleted_in_mlflows_page_takes_metrics_again(desk: Desk) -> None:
 
 def test_a_refusal_of_mlflows_is_no_damaged_database(desk: Desk) -> None:
     desk.register()
-    with pytest.raises(ModelError, match="the registry does not answer") as refused, desk.registry._answering():
+    with (
+        pytest.raises(ModelError, match="the registry does not answer") as refused,
+        desk.registry._tracking.answering(),
+    ):
         client_of(desk.settings).get_run("0" * 32)
     assert "damaged" not in str(refused.value)
 

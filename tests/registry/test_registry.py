@@ -130,12 +130,12 @@ def test_a_promoted_version_is_the_champion_and_its_predecessor_is_archived(desk
     champion = desk.registry.champion("a")
     assert champion is not None
     assert champion.version == 2
-    assert int(desk.registry._client.get_model_version_by_alias("a", CHAMPION).version) == 2
+    assert int(desk.registry._tracking.client.get_model_version_by_alias("a", CHAMPION).version) == 2
     assert desk.registry.set_status("a", 1, "active").status == "active"  # the rollback
     assert desk.statuses() == ["active", "archived"]
     desk.registry.set_status("a", 1, "archived")
     assert desk.registry.champion("a") is None
-    assert desk.registry._client.get_registered_model("a").aliases == {}
+    assert desk.registry._tracking.client.get_registered_model("a").aliases == {}
 
 
 def test_what_was_rejected_by_hand_stays_so_and_a_rollback_goes_to_the_newest_before(desk: Desk) -> None:
@@ -146,7 +146,7 @@ def test_what_was_rejected_by_hand_stays_so_and_a_rollback_goes_to_the_newest_be
         desk.registry.promote("a", version)
     assert desk.registry.before("a").version == 2
     assert desk.registry.reject("a", 2, "it learnt from a broken feed").status == "rejected"
-    assert desk.registry._client.get_model_version("a", "2").tags["reason"] == "it learnt from a broken feed"
+    assert desk.registry._tracking.client.get_model_version("a", "2").tags["reason"] == "it learnt from a broken feed"
     assert desk.registry.before("a").version == 1
     for version, said in ((2, "rejected cannot become active; it stays so"), (3, "active cannot become rejected")):
         with pytest.raises(ModelError, match=said):
@@ -157,8 +157,8 @@ def test_promoting_again_finishes_what_a_killed_promotion_left(desk: Desk) -> No
     for auc in (0.6, 0.7):
         desk.registry.set_status("a", desk.register(auc), "approved")
     desk.registry.promote("a", 1)
-    desk.registry._client.set_registered_model_alias("a", CHAMPION, "2")
-    desk.registry._client.set_model_version_tag("a", "2", "status", "active")  # killed before the archiving
+    desk.registry._tracking.client.set_registered_model_alias("a", CHAMPION, "2")
+    desk.registry._tracking.client.set_model_version_tag("a", "2", "status", "active")  # killed before the archiving
     changed_at = desk.registry.get("a", 2).changed_at
     desk.registry.promote("a", 2)
     assert desk.statuses() == ["archived", "active"]
@@ -254,7 +254,7 @@ def test_every_run_on_a_shared_market_is_a_trial_whatever_became_of_it(desk: Des
     for auc, sharpe in ((0.6, 1.5), (0.7, -0.5)):
         desk.registry.log_metrics("a", desk.register(auc), {"backtest_sharpe": sharpe})
     desk.register(0.8, model="b")  # never backtested
-    client = desk.registry._client
+    client = desk.registry._tracking.client
     client.delete_run(desk.registry.get("a", 2).mlflow_run_id)
     tried = desk.registry.trials(["sample:A/USDT", "sample:Z/USDT"])
     assert tried.count == 3
@@ -270,7 +270,7 @@ def test_a_backtest_repeated_is_a_trial_where_it_came_out_otherwise(desk: Desk) 
         desk.registry.log_metrics("a", 1, {"backtest_sharpe": sharpe})
     tried = desk.registry.trials(["sample:A/USDT"])
     assert (tried.count, sorted(tried.sharpes)) == (3, [0.8, 1.1, 1.4])
-    desk.registry._client.delete_run(desk.registry.get("a", 1).mlflow_run_id)
+    desk.registry._tracking.client.delete_run(desk.registry.get("a", 1).mlflow_run_id)
     assert desk.registry.trials(["sample:A/USDT"]).count == 3
 
 

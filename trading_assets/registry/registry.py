@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -17,25 +15,18 @@ import polars as pl
 from trading_assets.core.errors import ModelError
 from trading_assets.core.locks import locked
 from trading_assets.models.bundle import Bundle, markets_on_disk
-from trading_assets.registry.mlflow_client import artifacts_beside, explained, is_database, open_client
-from trading_assets.registry.runs import lineage, measured, parameters
-from trading_assets.registry.trials import MARKETS_TAG, SHARPE_METRIC, WALK_FORWARD_TAG, Tried
+from trading_assets.registry.runs import lineage
+from trading_assets.registry.tracking import ARTIFACTS, Tracking
+from trading_assets.registry.trials import MARKETS_TAG, WALK_FORWARD_TAG, Tried
 from trading_assets.registry.versions import ModelVersion, Status, check_change
 from trading_assets.settings import Settings
 from trading_assets.store.tables import MODEL_VERSIONS
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
-
-_LOG: Final = logging.getLogger(__name__)
 
 CHAMPION: Final = "champion"
 """The alias of a model's active version."""
-
-ARTIFACTS: Final = "bundle"
-"""Where the bundle's files are among a run's artifacts."""
 
 
 class Registry:
@@ -54,7 +45,7 @@ class Registry:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._tracking_uri = settings.mlflow.tracking_uri
+        self._tracking = Tracking(settings.mlflow.tracking_uri, settings.data_dir)
         self._data_dir = settings.data_dir
         self._bundles_dir = settings.bundles_dir
 
@@ -74,15 +65,15 @@ class Registry:
             The version.
         """
         with self._changing():
-            for known in self._search(name):
+            for known in self._tracking.versions(name):
                 if known.tags.get("bundle_hash") == bundle.bundle_hash:
                     return int(known.version)
-            run_id = self._log(bundle, name)
-            if not self._client.search_registered_models(f"name = '{name}'"):
-                self._client.create_registered_model(name)
-            source = f"{self._client.get_run(run_id).info.artifact_uri}/{ARTIFACTS}"
-            created = self._client.create_model_version(name, source, run_id, tags=self._tags(bundle))
-            self._client.update_run(run_id, name=f"version {created.version} of {bundle.bundle_hash[:8]}")
+            run_id = self._tracking.log_bundle(bundle, name)
+            if not self._tracking.client.search_registered_models(f"name = '{name}'"):
+                self._tracking.client.create_registered_model(name)
+            source = f"{self._tracking.client.get_run(run_id).info.artifact_uri}/{ARTIFACTS}"
+            created = self._tracking.client.create_model_version(name, source, run_id, tags=self._tags(bundle))
+            self._tracking.client.update_run(run_id, name=f"version {created.version} of {bundle.bundle_hash[:8]}")
             return int(created.version)
 
     def get(self, name: str, version: int) -> ModelVersion:
@@ -95,18 +86,20 @@ class Registry:
         """
         for known in self.list(name):
             if known.version == version:
-                with self._answering():
-                    return replace(known, metrics=dict(self._client.get_run(known.mlflow_run_id).data.metrics))
+                with self._tracking.answering():
+                    return replace(known, metrics=dict(self._tracking.client.get_run(known.mlflow_run_id).data.metrics))
         raise ModelError(
-            f"model {name} has no version {version}", where=self._where, remedy="trading models lists what there is"
+            f"model {name} has no version {version}",
+            where=self._tracking.where,
+            remedy="trading models lists what there is",
         )
 
     def list(self, name: str | None = None) -> list[ModelVersion]:
         """All versions of one model or of all, without their metrics; by name, oldest first."""
-        if self._tracking_uri is None and not self._database.exists():
-            return []  # nothing was ever registered; saves the seconds that importing MLflow takes
-        with self._answering():
-            found = [self._read(known) for known in self._search(name)]
+        if self._tracking.is_new:
+            return []
+        with self._tracking.answering():
+            found = [self._read(known) for known in self._tracking.versions(name)]
         return sorted(found, key=lambda known: (known.name, known.version))
 
     def champion(self, name: str) -> ModelVersion | None:
@@ -128,7 +121,7 @@ class Registry:
             known = self.get(name, version)
             check_change(name, version, known.status, status)
             if known.status == "active" and status == "archived":
-                self._client.delete_registered_model_alias(name, CHAMPION)
+                self._tracking.client.delete_registered_model_alias(name, CHAMPION)
             self._tag(known, status)
         return self.get(name, version)
 
@@ -145,7 +138,7 @@ class Registry:
         with self._changing():
             known = self.get(name, version)
             check_change(name, version, known.status, "active")
-            self._client.set_registered_model_alias(name, CHAMPION, str(version))
+            self._tracking.client.set_registered_model_alias(name, CHAMPION, str(version))
             self._tag(known, "active")
             for other in self.list(name):
                 if other.status == "active" and other.version != version:
@@ -163,7 +156,7 @@ class Registry:
         with self._changing():
             known = self.get(name, version)
             check_change(name, version, known.status, "rejected")
-            self._client.set_model_version_tag(name, str(version), "reason", reason)
+            self._tracking.client.set_model_version_tag(name, str(version), "reason", reason)
             self._tag(known, "rejected")
         return self.get(name, version)
 
@@ -183,9 +176,8 @@ class Registry:
     def log_metrics(self, name: str, version: int, metrics: Mapping[str, float]) -> None:
         """Add metrics to a version, e.g. those of its backtest."""
         run_id = self.get(name, version).mlflow_run_id
-        with self._answering():
-            self._restore(name, run_id)
-            self._client.log_batch(run_id, metrics=measured(metrics))
+        with self._tracking.answering():
+            self._tracking.add_metrics(name, run_id, metrics)
 
     def count_walk_forward(
         self, name: str, markets: Sequence[str], configuration: str, metrics: Mapping[str, float]
@@ -204,13 +196,11 @@ class Registry:
             Its scores.
         """
         with self._changing():
-            if any(run.data.tags.get(WALK_FORWARD_TAG) == configuration for run in self._runs()):
+            if any(run.data.tags.get(WALK_FORWARD_TAG) == configuration for run in self._tracking.runs()):
                 return
             tags = {WALK_FORWARD_TAG: configuration, MARKETS_TAG: json.dumps(sorted(markets))}
             title = f"walk-forward, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, configuration {configuration[:8]}"
-            run = self._client.create_run(self._experiment(name), run_name=title, tags=tags)
-            self._client.log_batch(run.info.run_id, metrics=measured(metrics))
-            self._client.set_terminated(run.info.run_id)
+            self._tracking.log_run(name, title, tags=tags, metrics=metrics)
 
     def trials(self, markets: Sequence[str]) -> Tried:
         """Everything that was tried on any of these markets, whatever the model was called and became of it.
@@ -218,10 +208,10 @@ class Registry:
         Bundles stay on disk when a registry is moved away, so there are at least as many trials as bundles; a registry
         that knows of none counts none.
         """
-        if self._tracking_uri is None and not self._database.exists():
+        if self._tracking.is_new:
             return Tried(0, ())
-        with self._answering():
-            tried = Tried.of(self._runs(), markets, self._backtests)
+        with self._tracking.answering():
+            tried = Tried.of(self._tracking.runs(), markets, self._tracking.backtests)
         kept = sum(1 for own in markets_on_disk(self._bundles_dir) if own is None or not set(own).isdisjoint(markets))
         return replace(tried, count=max(tried.count, kept)) if tried.count else tried
 
@@ -245,79 +235,11 @@ class Registry:
         ]
         return pl.DataFrame(rows, schema=MODEL_VERSIONS.columns)
 
-    @property
-    def _database(self) -> Path:
-        return self._data_dir / "mlflow.db"
-
-    @property
-    def _where(self) -> str:
-        return self._tracking_uri or str(self._database)
-
-    @cached_property
-    def _client(self) -> MlflowClient:
-        return open_client(self._tracking_uri, self._database)
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        with explained(self._where):
-            yield
-
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """One change at a time on this machine: reading, deciding and writing belong together."""
-        with locked(self._data_dir / "registry.lock"), self._answering():
+        with locked(self._data_dir / "registry.lock"), self._tracking.answering():
             yield
-
-    def _search(self, name: str | None) -> Iterator[MlflowVersion]:
-        token: str | None = None
-        while True:
-            page = self._client.search_model_versions(f"name = '{name}'" if name else None, page_token=token)
-            yield from (known for known in page if "bundle_hash" in known.tags)
-            token = page.token
-            if not token:
-                return
-
-    def _backtests(self, run_id: str) -> Sequence[float]:
-        return [entry.value for entry in self._client.get_metric_history(run_id, SHARPE_METRIC)]
-
-    def _runs(self) -> Iterator[Run]:
-        from mlflow.entities import ViewType
-
-        known = self._client.search_experiments(view_type=ViewType.ALL)
-        experiments = [experiment.experiment_id for experiment in known]
-        token: str | None = None
-        while True:
-            page = self._client.search_runs(experiments, run_view_type=ViewType.ALL, page_token=token)
-            yield from page
-            token = page.token
-            if not token:
-                return
-
-    def _experiment(self, name: str) -> str:
-        if experiment := self._client.get_experiment_by_name(name):
-            number = str(experiment.experiment_id)
-            if experiment.lifecycle_stage == "deleted":
-                _LOG.warning("%s: the deleted experiment %s is restored, a new run belongs to it", self._where, name)
-                self._client.restore_experiment(number)
-            return number
-        served = self._tracking_uri and not is_database(self._tracking_uri)  # a server keeps files itself
-        artifacts = None if served else artifacts_beside(self._database)
-        return str(self._client.create_experiment(name, artifact_location=artifacts))
-
-    def _restore(self, name: str, run_id: str) -> None:
-        """Bring a version's run back that was deleted in MLflow's page, alone or with its experiment."""
-        self._experiment(name)
-        if self._client.get_run(run_id).info.lifecycle_stage == "deleted":
-            _LOG.warning("%s: the deleted run %s of model %s is restored", self._where, run_id, name)
-            self._client.restore_run(run_id)
-
-    def _log(self, bundle: Bundle, name: str) -> str:
-        run = self._client.create_run(self._experiment(name), run_name=bundle.bundle_hash[:16], tags=lineage(bundle))
-        run_id: str = run.info.run_id
-        self._client.log_batch(run_id, metrics=measured(bundle.metrics), params=parameters(bundle))
-        self._client.log_artifacts(run_id, str(bundle.folder), ARTIFACTS)
-        self._client.set_terminated(run_id)
-        return run_id
 
     def _tags(self, bundle: Bundle) -> dict[str, str]:
         return lineage(bundle) | {
@@ -329,7 +251,7 @@ class Registry:
     def _tag(self, known: ModelVersion, status: Status) -> None:
         if known.status != status:
             for key, value in (("changed_at", datetime.now(UTC).isoformat()), ("status", status)):
-                self._client.set_model_version_tag(known.name, str(known.version), key, value)
+                self._tracking.client.set_model_version_tag(known.name, str(known.version), key, value)
 
     def _relative(self, folder: Path) -> str:
         inside = folder.is_relative_to(self._bundles_dir)
