@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import polars as pl
 
 from trading_assets.settings import Settings, load_settings
+from trading_assets.sources.funding.ingestion import ingest_funding, open_funding
+from trading_assets.sql import load_models
 from trading_assets.store import TABLES, Store, open_store
 
 SMALL = Path(__file__).with_name("small.yaml")
@@ -145,12 +149,73 @@ class Location:
         return tags
 
 
+def fill(
+    location: Location, settings: Settings, market: str, first: str, last: str, *, now: datetime | None = None
+) -> None:
+    """What a run over a market's months leaves in the tables at ``now``, without Dagster and the checks."""
+    store, windows = open_store(settings.store_url), location.module("lib.partitions").windows
+    fetching = location.module("market_data.fetching")
+    kind, now = fetching.Fetch.REST, now or datetime.now(UTC)
+    months = [f"{market}|{month}" for month in MONTHS if first <= month <= last]
+    with store.kept_open():
+        for window in windows(months, settings):
+            fetching.fetch_window(store, window, settings, kind=kind, now=now, log=lambda _line: None)
+            if funding := open_funding(settings, market):
+                ingest_funding(store, funding, market=market, start=window.start, end=window.end, now=now)
+            write_tables(location, store, window, settings)
+
+
+def write_tables(location: Location, store: Store, window: Any, settings: Settings) -> None:
+    """What the assets make of a window's stored candles."""
+    for name, model in load_models().items():
+        if name.startswith("bars_"):
+            timeframe = name.removeprefix("bars_")
+            location.module("sql_models.bars").write_bars(store, model, timeframe, window, settings)
+        elif "market" in model.parameters:
+            location.module("sql_models.assets").write_model(store, model, window, settings)
+    location.module("research.features").write_features(store, window, settings)
+    location.module("research.labels").write_labels(store, window, settings)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a run told, as far as tests ask for it, and as it can be kept in a file."""
+
+    success: bool
+    events: list[dg.DagsterEvent]
+
+    @classmethod
+    def of(cls, result: dg.ExecuteInProcessResult) -> Recorded:
+        """The run's materializations and checks."""
+        kinds = (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        return cls(result.success, [event for event in result.all_events if event.event_type in kinds])
+
+    @classmethod
+    def read(cls, kept: str) -> Recorded:
+        """What :meth:`written` gave."""
+        success, *events = json.loads(kept)
+        return cls(success, [dg.deserialize_value(event, dg.DagsterEvent) for event in events])
+
+    def written(self) -> str:
+        """As text."""
+        return json.dumps([self.success, *map(dg.serialize_value, self.events)])
+
+    def get_asset_materialization_events(self) -> list[dg.DagsterEvent]:
+        """As of a result in process."""
+        return [one for one in self.events if one.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION]
+
+    def get_asset_check_evaluations(self) -> list[dg.AssetCheckEvaluation]:
+        """As of a result in process."""
+        checks = [one for one in self.events if one.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION]
+        return [cast("dg.AssetCheckEvaluation", one.event_specific_data) for one in checks]
+
+
 @dataclass(frozen=True)
 class Undisturbed:
     """A store after one run per market over the whole history."""
 
     settings: Settings
-    results: dict[str, dg.ExecuteInProcessResult]
+    results: dict[str, Recorded]
 
     @property
     def store(self) -> Store:

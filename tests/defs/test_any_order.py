@@ -14,12 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.defs.small import MONTHS, SYNA, Location, Undisturbed, copy_of
+from tests.defs.small import MONTHS, SYNA, Location, Undisturbed, copy_of, write_tables
 from tests.stores import fresh_store
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.proofs.proving import made_up_bars
 from trading_assets.settings import Settings
-from trading_assets.sql import load_models
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import BARS, CANDLES, FEATURES, LABELS, TABLES
 
@@ -92,7 +91,7 @@ def test_labels_after_any_settings_are_those_of_a_fresh_store(
     write = location.module("research.labels").write_labels
 
     def label(labels: dict[str, Any], history: dict[str, Any], *, at_once: bool) -> None:
-        settings = chosen(location, labels=labels, history=history)
+        settings = chosen(location, labels={"default": labels}, history=history)
         for window in windows_of(location, settings, at_once=at_once):
             write(base, window, settings)
 
@@ -112,17 +111,10 @@ def test_labels_after_any_settings_are_those_of_a_fresh_store(
 
 def backfill(location: Location, store: Store, settings: Settings) -> None:
     """What a backfill makes of stored candles, market by market, the leader's first."""
-    bars, features, labels = (location.module(name) for name in ("bars", "features", "labels"))
     leader = settings.features.leader
     for market in sorted(settings.markets, key=lambda one: one != leader):
         for window in windows_of(location, settings, market):
-            for name, model in load_models().items():
-                if name.startswith("bars_"):
-                    bars.write_bars(store, model, name.removeprefix("bars_"), window, settings)
-                elif "market" in model.parameters:
-                    location.module("sql_models.assets").write_model(store, model, window, settings)
-            features.write_features(store, window, settings)
-            labels.write_labels(store, window, settings)
+            write_tables(location, store, window, settings)
 
 
 def stored(store: Store) -> dict[str, pl.DataFrame]:

@@ -37,7 +37,8 @@ def evaluate(
     tags: dict[str, str] | None = None,
 ) -> dict[str, dg.AssetCheckEvaluation]:
     """Run the checks of some assets on their own."""
-    checks, candles, funding = (location.module(name) for name in ("checks", "checks_candles", "checks_funding"))
+    checks = location.module("research.checks")
+    candles, funding = (location.module(f"market_data.{name}") for name in ("candle_checks", "funding_checks"))
     specs = [dg.AssetSpec(name) for name in ("candles", "funding_rates", "features", "labels")]
     job = dg.Definitions(
         assets=specs,

@@ -360,7 +360,7 @@ def test_processes_that_start_at_once_in_a_new_home_share_its_tables(tmp_path: P
     )
     environment = {**os.environ, "TRADING_DATA_DIR": str(tmp_path)}
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    processes = [subprocess.Popen([sys.executable, "-c", opening], env=environment, **pipes) for _ in range(3)]
+    processes = [subprocess.Popen([sys.executable, "-c", opening], env=environment, **pipes) for _ in range(2)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "loaded\n"
@@ -368,7 +368,7 @@ def test_processes_that_start_at_once_in_a_new_home_share_its_tables(tmp_path: P
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    assert [process.communicate(timeout=300)[0].strip() for process in processes] == ["0"] * 3
+    assert [process.communicate(timeout=300)[0].strip() for process in processes] == ["0"] * 2
 
 
 def test_each_step_of_a_model_s_life_is_a_run_of_its_own(

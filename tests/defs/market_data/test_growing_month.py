@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.defs.small import SYNA, Location, Undisturbed, assert_same_tables, copy_of
+from tests.defs.small import SYNA, Location, Undisturbed, assert_same_tables, copy_of, fill
 from trading_assets.sources import IngestReport
 from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLES
@@ -59,9 +58,8 @@ def test_an_hour_more_costs_an_hour_and_the_bars_that_are_read_again_however_lon
     assert 60 < report.rows <= 60 + 240 + 1
 
 
-@pytest.mark.slow
 def test_a_history_that_grew_tick_by_tick_ends_like_one_that_was_filled_at_once(
-    location: Location, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     settings = location.settings(tmp_path)
     ticks = [
@@ -71,15 +69,5 @@ def test_a_history_that_grew_tick_by_tick_ends_like_one_that_was_filled_at_once(
         ("2025-03-20T00:00Z", "2025-03", "2025-03"),
     ]
     for moment, first, last in ticks:
-
-        class Clock(datetime):
-            stands_at = datetime.fromisoformat(moment)
-
-            @classmethod
-            def now(cls, tz: Any = None) -> Any:
-                return cls.stands_at
-
-        for module in ("candles", "checks_candles"):
-            monkeypatch.setattr(location.module(module), "datetime", Clock)
-        assert location.run(settings, "market_data", tags=location.months(SYNA, first, last)).success
+        fill(location, settings, SYNA, first, last, now=datetime.fromisoformat(moment))
     assert_same_tables(open_store(settings.store_url), undisturbed.store, SYNA)

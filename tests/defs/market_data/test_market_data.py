@@ -16,7 +16,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from tests.defs.small import MONTHS, NOISE, SMALL, SYNA, Location, Undisturbed, assert_same_tables, tables
+from tests.defs.small import MONTHS, NOISE, SMALL, SYNA, Location, Undisturbed, assert_same_tables, fill, tables
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import lookback_bars
 from trading_assets.settings import DEFAULT_LABELS, Settings
@@ -117,9 +117,9 @@ def test_months_run_one_by_one_equal_months_run_at_once_also_with_an_outage_over
 ) -> None:
     at_once = with_an_outage_over_midnight(location, undisturbed, tmp_path)
     one_by_one = at_once.model_copy(update={"data_dir": tmp_path / "one_by_one"})
-    assert location.run(at_once, "market_data", tags=location.months(SYNA, MONTHS[0], MONTHS[-1])).success
+    fill(location, at_once, SYNA, MONTHS[0], MONTHS[-1])
     for month in MONTHS:
-        assert location.run(one_by_one, "market_data", tags=location.months(SYNA, month, month)).success
+        fill(location, one_by_one, SYNA, month, month)
     assert_same_tables(open_store(at_once.store_url), open_store(one_by_one.store_url), SYNA)
 
 
@@ -184,7 +184,7 @@ def test_a_month_reads_nothing_before_the_months_that_its_lineage_names(
     settings = location.settings(tmp_path)
     shutil.copy(undisturbed.settings.data_dir / "market.duckdb", settings.data_dir / "market.duckdb")
     store = Overheard(open_store(settings.store_url))
-    asset = getattr(location.module(name), name)
+    asset = getattr(location.module(f"research.{name}"), name)
     march = location.module("lib.partitions").partition_key(SYNA, "2025-03")
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(

@@ -291,6 +291,7 @@ def test_the_engine_s_hint_is_kept(store: DuckDBStore) -> None:
 
 
 def test_ctrl_c_during_a_statement_is_an_interrupt(tmp_path: Path) -> None:
+    """The statement takes seconds: where a worker of the engine's has taken it, the interrupt waits for its end."""
     program = f"""
 import os, signal, threading
 from trading_assets.store import open_store
@@ -298,16 +299,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 told = threading.Event()
 
 def press():  # again and again, as people do: the first may come before the statement runs
-    while not told.wait(1):
+    while not told.wait(0.1):
         os.kill(os.getpid(), signal.SIGINT)
 
 store = open_store("duckdb:///{tmp_path / "market.duckdb"}")
 threading.Thread(target=press, daemon=True).start()
 try:
-    store.query("SELECT sum(a.range * b.range) FROM range(10000000) a, range(100000) b")
+    store.query("SELECT sum(hash(range)) FROM range(2000000000)")
 except BaseException as error:
     told.set()
     print(type(error).__name__)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.strip() == "KeyboardInterrupt", done.stdout + done.stderr
