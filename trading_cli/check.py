@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ import typer
 from rich.table import Table
 
 from trading_assets.core.candles import timeframe_minutes
+from trading_assets.core.errors import TradingError
 from trading_assets.settings import Settings, load_settings, settings_file
 from trading_assets.settings.survey import addresses, unused
 from trading_cli.console import console, synthetic_note
@@ -23,10 +26,11 @@ _PATIENCE_S: Final = 3.0
 def check() -> None:
     """Read the settings and say what will run; nothing is fetched or written.
 
-    A wrong setting is an error with its file and line. What nothing reads, and addresses that do not answer, are
-    warnings: the exit code is then 1.
+    A wrong setting is an error with its file and line, and so is a data folder that cannot be used. What nothing reads,
+    and addresses that do not answer, are warnings: the exit code is then 1.
     """
     settings = load_settings()
+    _refuse_unusable(settings.data_dir)
     end = settings.history.end or "today"
     console.print(f"settings  {settings_file()}\ndata      {settings.data_dir}", soft_wrap=True)
     console.print(f"history   {settings.history.start} to {end}")
@@ -37,7 +41,7 @@ def check() -> None:
     console.print(f"node      {node.mode} on {node.venue} ({node.environment})")
     warnings = [*unused(settings), *_silent(settings)]
     for line in warnings:
-        console.print(f"[yellow]warning[/]   {line}")
+        console.print(f"[yellow]warning[/]   {line}", soft_wrap=True)
     if warnings:
         raise typer.Exit(1)
     console.print("[green]nothing to complain about[/]")
@@ -45,18 +49,19 @@ def check() -> None:
 
 def _markets(settings: Settings) -> Table:
     start, end = _history(settings)
-    table = Table("market", "candles", "funding from", "rows at most")
+    table = Table("market", "candles", "funding", "rows at most")
     for name, market in settings.markets.items():
         rows = (end - start) / timedelta(minutes=timeframe_minutes(market.timeframe))
-        candles = f"{market.timeframe} from {market.source} ({settings.sources[market.source].kind})"
+        kind = settings.sources[market.source].kind
+        candles = f"{market.timeframe} from {market.source}" + (f" ({kind})" if kind != market.source else "")
         funding = (market.funding or market.source) if settings.has_funding(name) else "-"
-        table.add_row(name + synthetic_note([name]), candles, funding, f"{rows:,.0f}")
+        table.add_row(name, candles + synthetic_note([name]), funding, f"{rows:,.0f}")
     return table
 
 
 def _models(settings: Settings) -> Table:
     start, end = _history(settings)
-    table = Table("model", "reads", "folds at most", "kept from training")
+    table = Table("model", "reads", "folds at most", "held out")
     for name, model in settings.models.items():
         window = model.walk_forward
         days = (end - start).days - model.holdout_days - window.train_days - window.purge_days
@@ -68,6 +73,20 @@ def _models(settings: Settings) -> Table:
 
 def _history(settings: Settings) -> tuple[date, date]:
     return settings.history.start, settings.history.end or datetime.now(UTC).date()
+
+
+def _refuse_unusable(folder: Path) -> None:
+    """Raise ``TradingError`` where the data folder cannot be made or written; a try leaves nothing behind."""
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    try:
+        with TemporaryDirectory(prefix=".trading-check-", dir=there):
+            return
+    except OSError as error:
+        raise TradingError(
+            f"the data folder cannot be {'written' if there == folder else 'made'}: {there}: {error.strerror}",
+            where=str(folder),
+            remedy="choose another with data_dir or --data-dir",
+        ) from None
 
 
 def _silent(settings: Settings) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -24,7 +26,12 @@ def progress() -> Progress:
 
 def synthetic_note(markets: list[str]) -> str:
     """``" (synthetic)"`` where the candles of any of the markets are made up."""
-    return " [yellow](synthetic)[/]" if any(Market.parse(market).is_synthetic for market in markets) else ""
+    return " [yellow](synthetic)[/]" if is_synthetic(markets) else ""
+
+
+def is_synthetic(markets: Iterable[str]) -> bool:
+    """Whether the candles of any of the markets are made up."""
+    return any(Market.parse(market).is_synthetic for market in markets)
 
 
 def named(market: str) -> str:

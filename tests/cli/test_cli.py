@@ -7,8 +7,10 @@ import re
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from trading_assets.settings import PROJECT_ROOT, origin
@@ -106,11 +108,12 @@ def test_what_nobody_foresaw_is_one_line_too(trading, monkeypatch: pytest.Monkey
 
 
 def test_check_says_what_will_run_and_what_nothing_reads(trading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(console, "width", 120)
+    monkeypatch.setattr(console, "width", 80)
     code, out, _ = trading("check")
     assert code == 0
     for shown in ("sample:NOISE/USDT:USDT", "5 (60 + 15 days)", "216,000", "paper on binance (replay)"):
         assert shown in out
+    assert out.count("│") == 3 * 5 + 3 * 5, "a market and a model in one line each"
     monkeypatch.setenv("TRADING_NODE__BASE_URL_HTTP", "http://nowhere.invalid:8000")
     monkeypatch.setenv(
         "TRADING_SOURCES", '{"other": {"kind": "ccxt", "exchange": "okx"}, "sample": {"kind": "sample"}}'
@@ -120,6 +123,27 @@ def test_check_says_what_will_run_and_what_nothing_reads(trading, tmp_path: Path
     assert "node.base_url_http: unknown host nowhere.invalid" in out
     assert "sources.other: no market names it" in out
     assert not (tmp_path / "data").exists()
+
+
+def test_check_refuses_a_data_folder_that_cannot_be_made(trading):
+    code, _, err = trading("--data-dir", "/proc/none/data", "check")
+    assert code == 2
+    assert "error: /proc/none/data: the data folder cannot be made: /proc: " in err
+
+
+def test_models_fit_a_terminal_of_eighty_columns(trading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(console, "width", 80)
+    store, day = open_store(f"duckdb:///{tmp_path / 'data' / 'market.duckdb'}"), datetime(2025, 5, 27, tzinfo=UTC)
+    version = {"model": "syna", "version": 12, "status": "approved", "train_end": day, "created_at": day}
+    figures = {"sharpe": -12.984, "win_rate": 0.5523, "trades": 12039.0, "dsr": 0.005255}
+    measured = [{"model": "syna", "version": 12, "metric": name, "value": value} for name, value in figures.items()]
+    for table, rows in (("model_versions", [version]), ("backtest_metrics", measured)):
+        columns = TABLES[table].columns
+        store.upsert(TABLES[table], pl.DataFrame([dict.fromkeys(columns) | row for row in rows], schema=columns))
+    out = trading("models")[1]
+    (row,) = [line for line in out.splitlines() if "│" in line]
+    assert re.findall(r"[^│ ]+", row) == ["syna", "12", "approved", "-12.98", "55%", "12039", "0.005", "2025-05-27"]
+    assert out.splitlines()[-1] == "synthetic candles: syna"
 
 
 def test_the_version_is_the_packages(trading):

@@ -8,7 +8,8 @@ from dataclasses import replace
 import polars as pl
 
 from trading_assets.backtest import gates
-from trading_assets.backtest.significance import measure_significance, others
+from trading_assets.backtest.metrics import daily_returns
+from trading_assets.backtest.significance import deflated, measure_significance, others, remembered
 from trading_assets.backtest.simulation.engine import BacktestResult, run_backtest
 from trading_assets.backtest.stress import stress
 from trading_assets.core.errors import ModelError
@@ -16,7 +17,8 @@ from trading_assets.registry import Registry
 from trading_assets.registry.trials import SHARPE_METRIC
 from trading_assets.settings import BacktestSettings, ModelSettings, Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import CANDLES, PREDICTIONS, TRIAL_RETURNS
+from trading_assets.store.migration import up_to_date
+from trading_assets.store.tables import BACKTEST_METRICS, CANDLES, EQUITY, PREDICTIONS, TRIAL_RETURNS
 
 
 def trade(
@@ -79,6 +81,18 @@ def judge(
         labels=settings.labels[spec.label],
         settings=settings.simulation,
     )
+
+
+def judge_again(store: Store, settings: Settings, model: str, version: int) -> list[gates.GateResult]:
+    """The gates of a stored backtest among the trials of now, which may be more than when it was made."""
+    where: dict[str, str | int] = {"model": model, "version": version}
+    metrics = dict(up_to_date(store).read(BACKTEST_METRICS, where=where).select("metric", "value").iter_rows())
+    equity = store.read(EQUITY, where=where)["equity"].to_list()
+    markets = settings.models[model].markets
+    kept = others(store.read(TRIAL_RETURNS), model=model, version=version, markets=markets)
+    returns = daily_returns(equity, settings.simulation.starting_balance)
+    metrics |= deflated(returns, remembered(Registry(settings).trials(markets), kept))
+    return gates.evaluate(metrics, settings.gates_of(model))
 
 
 def try_out(

@@ -1,4 +1,4 @@
-"""A lock between the processes of this machine."""
+"""Locks between the processes of this machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,30 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
+
+
+class _Open(Protocol):
+    def fileno(self) -> int: ...
+
+
+def lock_now(file: int | _Open, *, shared: bool = False) -> bool:
+    """Lock an open file if that can be done at once; whether it was.
+
+    Closing the file frees it, and so does the end of the process.
+
+    Parameters
+    ----------
+    file
+        The file, or its descriptor.
+    shared
+        Beside others that share it; by default alone.
+    """
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

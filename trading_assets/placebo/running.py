@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from trading_assets.core.errors import TradingError
+from trading_assets.core.locks import lock_now
 from trading_assets.placebo.judging import Verdict, judge
 from trading_assets.placebo.worlds import World
 
@@ -157,12 +157,10 @@ def _leave_with_parent() -> None:
 def _alone(file: Path) -> Iterator[None]:
     """One run at a time for one set of rules: two would judge the same worlds twice."""
     with file.with_suffix(".lock").open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_now(handle):
             raise TradingError(
                 "another process is judging by the same rules", where="placebo", remedy="wait until it is done"
-            ) from None
+            )
         yield
 
 

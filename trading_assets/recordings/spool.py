@@ -7,7 +7,6 @@ kill, what a ``.part`` file holds is whole up to its last sync: a torn record at
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import struct
@@ -24,6 +23,7 @@ from typing import IO, Final
 import polars as pl
 
 from trading_assets.core.errors import NodeError
+from trading_assets.core.locks import lock_now
 from trading_assets.settings import Settings
 from trading_assets.store.tables import BOOK_SNAPSHOTS, PUBLIC_TRADES, RECORDING_GAPS, Table
 
@@ -201,16 +201,12 @@ def take_lock(path: Path, *, wait_s: float = 0.0) -> IO[str] | None:
     """Lock a file, which the system frees when the process ends; None where another holds it for longer."""
     deadline = time.monotonic() + wait_s
     handle = path.open("a")
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                handle.close()
-                return None
-            time.sleep(0.02)
-        else:
-            return handle
+    while not lock_now(handle):
+        if time.monotonic() >= deadline:
+            handle.close()
+            return None
+        time.sleep(0.02)
+    return handle
 
 
 def _record(kind: int, frame: pl.DataFrame) -> bytes:

@@ -12,7 +12,7 @@ from trading_assets.settings import Settings, load_settings
 from trading_cli.console import console, named
 
 if TYPE_CHECKING:
-    from trading_live.execution.closing import Book
+    from trading_live.operations.status import Book
 
 _PATIENCE_S = 100.0
 """Longer than a node takes that closes its positions or gives up: one that still runs then does not answer."""
@@ -34,9 +34,10 @@ def kill(
         return
     from trading_live.execution import closing
     from trading_live.operations import kill_switch as switch
+    from trading_live.operations.status import look
 
     live_dir = settings.live_dir
-    before = closing.look(live_dir)
+    before = look(live_dir)
     try:
         switch.engage(live_dir, reason)
     except NodeError as error:
@@ -58,8 +59,9 @@ def kill(
 def _report(settings: Settings, before: Book, reason: str) -> None:
     from trading_live.execution import closing
     from trading_live.operations.restarts import node_name
+    from trading_live.operations.status import look
 
-    after = closing.look(settings.live_dir)
+    after = look(settings.live_dir)
     if after.problem:
         console.print(f"no node is running; [red]what is open is not known: {after.problem}[/]")
         raise typer.Exit(1)
@@ -84,10 +86,11 @@ def _reset(settings: Settings, *, keep_positions: bool) -> None:
     from trading_live.execution import closing
     from trading_live.operations import kill_switch as switch
     from trading_live.operations.restarts import node_name
+    from trading_live.operations.status import look
 
     live_dir = settings.live_dir
     engaged = switch.engaged(live_dir)
-    book = closing.look(live_dir)
+    book = look(live_dir)
     if book.positions and keep_positions and not closing.withdraw(live_dir, node_name(settings.node)):
         raise NodeError(
             "the journal cannot be told that positions are kept",

@@ -8,10 +8,10 @@ from rich.table import Table
 from trading_assets.settings import load_settings
 from trading_assets.store import configured_store
 from trading_assets.store.tables import BACKTEST_METRICS, MODEL_VERSIONS
-from trading_cli.console import console, synthetic_note
+from trading_cli.console import console, is_synthetic
 
 _STYLE = {"active": "bold green", "approved": "green", "draft": "yellow", "archived": "dim", "rejected": "red"}
-_SHOWN = {"sharpe": "Sharpe", "win_rate": "win rate", "trades": "trades", "dsr": "DSR"}
+_SHOWN = {"Sharpe": ("sharpe", ".2f"), "wins": ("win_rate", ".0%"), "trades": ("trades", ".0f"), "DSR": ("dsr", ".3f")}
 
 
 def models() -> None:
@@ -25,21 +25,26 @@ def models() -> None:
     if versions.is_empty():
         console.print("No model is registered yet; run `trading demo` or `trading backfill --models`.")
         return
-    metrics = store.read(BACKTEST_METRICS).filter(pl.col("metric").is_in(list(_SHOWN)))
+    metrics = store.read(BACKTEST_METRICS).filter(pl.col("metric").is_in([metric for metric, _ in _SHOWN.values()]))
     measured = {(name, version, metric): value for name, version, metric, value in _keyed(metrics)}
-    table = Table("model", "version", "status", *_SHOWN.values(), "trained until")
+    table = Table("model", "version", "status", *_SHOWN, "trained to", pad_edge=False, collapse_padding=True)
+    made_up = []
     for row in versions.sort("model", "version", descending=[False, True]).iter_rows(named=True):
         name, version, status = row["model"], row["version"], row["status"]
         spec = settings.models.get(name)
-        figures = (measured.get((name, version, metric)) for metric in _SHOWN)
+        figures = [(measured.get((name, version, metric)), form) for metric, form in _SHOWN.values()]
+        if spec and is_synthetic(spec.markets) and name not in made_up:
+            made_up.append(name)
         table.add_row(
-            name + synthetic_note(spec.markets if spec else []),
+            name,
             str(version),
             f"[{_STYLE.get(status, '')}]{status}[/]",
-            *("" if value is None else f"{value:.4g}" for value in figures),
+            *("" if value is None else format(value, form) for value, form in figures),
             f"{row['train_end']:%Y-%m-%d}" if row["train_end"] else "",
         )
     console.print(table)
+    if made_up:
+        console.print(f"[yellow]synthetic[/] candles: {', '.join(made_up)}")
 
 
 def _keyed(metrics: pl.DataFrame) -> list[tuple[str, int, str, float]]:

@@ -15,11 +15,11 @@ import polars as pl
 
 from trading_assets.core.errors import NodeError
 from trading_assets.core.sides import Side
-from trading_assets.journal import JOURNAL_FILE, NODE, Journal, newest_events, newest_seq, read_state
+from trading_assets.journal import JOURNAL_FILE, NODE, Journal, newest_events
 from trading_assets.journal.state import KILL, KILL_WITHDRAWN
 from trading_assets.store.tables import POSITIONS
-from trading_live.operations.heartbeat import NodeLock, holder, is_running, missing_journal
-from trading_live.operations.status import OpenPosition, open_positions
+from trading_live.operations.heartbeat import NodeLock, holder, is_running
+from trading_live.operations.status import Book
 
 _GRACE_S: Final = 10.0
 _NEWEST: Final = 1000
@@ -38,36 +38,6 @@ class ClosedPosition:
     def side(self) -> Side:
         """Long or short."""
         return Side.LONG if self.quantity > 0 else Side.SHORT
-
-
-@dataclass(frozen=True)
-class Book:
-    """What the journal knew at a moment.
-
-    Attributes
-    ----------
-    seq
-        Its newest event.
-    positions
-        The open positions.
-    problem
-        Why it could not be read; then nothing is known.
-    """
-
-    seq: int
-    positions: tuple[OpenPosition, ...]
-    problem: str = ""
-
-
-def look(live_dir: Path) -> Book:
-    """Read the journal; a problem is part of the answer, as a kill goes on without it."""
-    path = live_dir / JOURNAL_FILE
-    if (missing := missing_journal(live_dir)) is not None:
-        return Book(0, (), str(missing))
-    try:
-        return Book(newest_seq(path), open_positions(read_state(path)))
-    except NodeError as error:
-        return Book(0, (), str(error))
 
 
 def closed_since(live_dir: Path, before: Book) -> list[ClosedPosition]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from datetime import UTC, datetime
 from io import FileIO
@@ -14,6 +13,7 @@ import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from trading_assets.core.errors import NodeError
+from trading_assets.core.locks import lock_now
 from trading_assets.journal import JOURNAL_FILE
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -113,16 +113,14 @@ class NodeLock:
                 where=str(self._live_dir),
                 remedy="make it a folder that this user may write, on a disk with room",
             ) from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_now(handle):
             handle.close()
             beat = read_heartbeat(self._live_dir)
             raise NodeError(
                 "a node is running here already" + (f" (process {beat.pid})" if beat else ""),
                 where=str(self._live_dir),
                 remedy="stop it with Ctrl-C or trading kill, or give this one another data folder",
-            ) from None
+            )
         self._handle = handle
         with contextlib.suppress(OSError):  # a full disk: the heartbeat says it, too
             handle.truncate(0)
@@ -163,10 +161,7 @@ class NodeLock:
 def is_running(live_dir: Path) -> bool:
     """Whether a node holds the folder's lock."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), (live_dir / LOCK_FILE).open() as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+        return not lock_now(handle, shared=True)
     return False
 
 

@@ -46,6 +46,25 @@ class OpenPosition:
         return Side.LONG if self.quantity > 0 else Side.SHORT
 
 
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What the journal knew at a moment.
+
+    Attributes
+    ----------
+    seq
+        Its newest event.
+    positions
+        The open positions.
+    problem
+        Why it could not be read; then nothing is known.
+    """
+
+    seq: int
+    positions: tuple[OpenPosition, ...]
+    problem: str = ""
+
+
 @dataclass(frozen=True)
 class NodeStatus:
     """What ``trading status`` shows.
@@ -98,8 +117,8 @@ def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
     newest
         How many signals and events.
     """
-    live_dir, path = settings.live_dir, settings.live_dir / JOURNAL_FILE
-    journal = _look(path, newest)
+    live_dir = settings.live_dir
+    book, signals, events = _journalled(live_dir, newest)
     heartbeat, running = read_heartbeat(live_dir), is_running(live_dir)
     deployed: tuple[DeployedModel, ...] = ()
     manifest_error = ""
@@ -114,12 +133,12 @@ def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
         kill=engaged(live_dir),
         deployed=deployed,
         manifest_error=manifest_error,
-        positions=journal.positions,
-        signals=journal.signals,
-        events=journal.events,
-        journal_events=journal.count,
+        positions=book.positions,
+        signals=signals,
+        events=events,
+        journal_events=book.seq,
         journal_bytes=sum(file.stat().st_size for file in live_dir.glob(f"{JOURNAL_FILE}*")),
-        journal_error=journal.error,
+        journal_error=book.problem,
     )
 
 
@@ -127,27 +146,26 @@ def _patience_s(beat: Heartbeat) -> float:
     return _STARTING_S if beat.state == "starting" else _DEAF_S
 
 
-@dataclass(frozen=True, slots=True)
-class _Journalled:
-    positions: tuple[OpenPosition, ...]
-    signals: pl.DataFrame
-    events: pl.DataFrame
-    count: int
-    error: str = ""
-
-
-def _look(path: Path, newest: int) -> _Journalled:
+def look(live_dir: Path) -> Book:
+    """Read a node's journal; a problem is part of the answer, as who asks goes on without it."""
+    path = live_dir / JOURNAL_FILE
     try:
-        if (missing := missing_journal(path.parent)) is not None:
+        if (missing := missing_journal(live_dir)) is not None:
             raise missing
-        return _Journalled(
-            open_positions(read_state(path)),
-            newest_events(path, SIGNALS.name, newest),
-            newest_events(path, NODE, newest),
-            newest_seq(path),
-        )
+        return Book(newest_seq(path), open_positions(read_state(path)))
     except NodeError as error:
-        return _Journalled((), frame(SIGNALS.name, "", []), frame(NODE, "", []), 0, str(error))
+        return Book(0, (), str(error))
+
+
+def _journalled(live_dir: Path, newest: int) -> tuple[Book, pl.DataFrame, pl.DataFrame]:
+    """The journal's positions, newest signals and newest events of the node; none where it cannot be read."""
+    book, path = look(live_dir), live_dir / JOURNAL_FILE
+    if not book.problem:
+        try:
+            return book, newest_events(path, SIGNALS.name, newest), newest_events(path, NODE, newest)
+        except NodeError as error:
+            book = Book(0, (), str(error))
+    return book, frame(SIGNALS.name, "", []), frame(NODE, "", [])
 
 
 def open_positions(state: JournalState) -> tuple[OpenPosition, ...]:

@@ -16,11 +16,10 @@ from tests.live.node.test_without_a_model import leave_open
 from trading_assets.journal import JOURNAL_FILE, Journal
 from trading_assets.registry.deployment import MANIFEST
 from trading_assets.settings import NodeSettings, Settings
-from trading_live.execution.closing import look
 from trading_live.operations import kill_switch
 from trading_live.operations.health import check_node, disk_problems, feed_problems
 from trading_live.operations.heartbeat import NodeLock
-from trading_live.operations.status import read_status
+from trading_live.operations.status import look, read_status
 
 NOW = datetime(2025, 5, 1, 12, tzinfo=UTC)
 MARKET = "sample:SYNA/USDT:USDT"

@@ -16,8 +16,7 @@ from trading_assets.defs.research.evaluation import backtest
 from trading_assets.defs.research.models import candidate
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.migration import up_to_date
-from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, MODEL_VERSIONS, PREDICTIONS, TRIAL_RETURNS
+from trading_assets.store.tables import MODEL_VERSIONS, PREDICTIONS
 
 if TYPE_CHECKING:
     from trading_assets.models import Bundle
@@ -43,6 +42,7 @@ def approved(
 
     A refused one leaves nothing here: the checks of `backtest` are its verdict.
     """
+    from trading_assets.backtest.stored import judge_again
     from trading_assets.models import parity
     from trading_assets.registry import Registry
 
@@ -50,7 +50,7 @@ def approved(
     trained = required(context.instance, "candidate", name)
     registry, version = Registry(settings), trained.version
     _check_same_data(context.instance, name)
-    if failed := _failed_gates(store, settings, name, version, registry):
+    if failed := [gate.text for gate in judge_again(store, settings, name, version) if not gate.passed]:
         judged_here = required(context.instance, "backtest", name).run_id == context.run.run_id
         if not (judged_here and refused_by_checks(store, "backtest", name)):
             raise ModelError("; ".join(failed), where=f"model {name}", remedy="see the checks on the asset backtest")
@@ -156,22 +156,6 @@ def _chosen(registry: "Registry", name: str, number: str) -> "ModelVersion":
             remedy="choose one that was approved: trading models lists them",
         )
     return version
-
-
-def _failed_gates(store: Store, settings: Settings, model: str, version: int, registry: "Registry") -> list[str]:
-    """Look at the gates again: this asset may be run without the checks before it, and trials may have been added."""
-    from trading_assets.backtest.gates import evaluate
-    from trading_assets.backtest.metrics import daily_returns
-    from trading_assets.backtest.significance import deflated, others, remembered
-
-    where: dict[str, str | int] = {"model": model, "version": version}
-    metrics = dict(up_to_date(store).read(BACKTEST_METRICS, where=where).select("metric", "value").iter_rows())
-    equity = store.read(EQUITY, where=where)["equity"].to_list()
-    returns = daily_returns(equity, settings.backtest.starting_balance)
-    markets = settings.models[model].markets
-    kept = others(store.read(TRIAL_RETURNS), model=model, version=version, markets=markets)
-    metrics |= deflated(returns, remembered(registry.trials(markets), kept))
-    return [gate.text for gate in evaluate(metrics, settings.gates_of(model)) if not gate.passed]
 
 
 def _check_same_data(instance: dg.DagsterInstance, model: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import re
 import time
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from trading_assets.core.locks import lock_now
 
 _PAUSE_S: Final = 0.2
 
@@ -33,13 +34,9 @@ def exchange_lock(exchange: str, folder: Path) -> Iterator[None]:
     path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', exchange)}.lock"
     with path.open("w") as file:
         told = False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not told:
-                    _log.info("%s: another fetch holds the exchange; this one waits for its turn", exchange)
-                    told = True
-                time.sleep(_PAUSE_S)
+        while not lock_now(file):
+            if not told:
+                _log.info("%s: another fetch holds the exchange; this one waits for its turn", exchange)
+                told = True
+            time.sleep(_PAUSE_S)
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
 import re
@@ -18,6 +17,7 @@ from typing import Final
 import duckdb
 
 from trading_assets.core.errors import StoreError
+from trading_assets.core.locks import lock_now
 from trading_assets.store.duckdb import connection as duckdb_kept
 from trading_assets.store.duckdb.read_write_lock import lock_of
 from trading_assets.store.duckdb.tables import create
@@ -96,12 +96,9 @@ def _somebody_waits(path: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not lock_now(queue)
     finally:
         os.close(queue)
-    return False
 
 
 def _queue(path: Path) -> Path:
@@ -134,11 +131,9 @@ def _turn(path: Path, deadline: float) -> Iterator[None]:
         return
     try:
         for pause in _pauses(deadline):
-            try:
-                fcntl.flock(queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if lock_now(queue):
                 break
-            except BlockingIOError:
-                time.sleep(pause)
+            time.sleep(pause)
         yield
     finally:
         os.close(queue)
