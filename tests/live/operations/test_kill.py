@@ -116,7 +116,7 @@ def test_a_heartbeat_finds_room_on_a_full_disk(tmp_path: Path) -> None:
         from pathlib import Path
         from trading_live.operations.heartbeat import Heartbeat, NodeLock, read_heartbeat
         folder, now = Path({str(tmp_path)!r}), datetime.now(UTC)
-        presence = Presence(folder)
+        presence = NodeLock(folder)
         presence.acquire()
         one = dict(pid=1, node="n", venue="v", environment="e", mode="m", started_at=now, beat_at=now)
         presence.beat(Heartbeat(state="trading", **one, detail="x" * 100))
@@ -139,7 +139,7 @@ def deaf_node(folder: Path, *, ignores_term: bool) -> Iterator[subprocess.Popen[
         from trading_live.operations.heartbeat import NodeLock
         if {ignores_term}:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        presence = Presence(Path({str(folder)!r}))
+        presence = NodeLock(Path({str(folder)!r}))
         presence.acquire()
         print("here", flush=True)
         time.sleep(600)
