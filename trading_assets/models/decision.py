@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from trading_assets import features
+from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import scale_lookback, widths
 from trading_assets.models.bundle import Bundle
@@ -28,14 +29,14 @@ class Decision:
     ----------
     features
         The bar's feature row.
-    probability
-        Of take-profit first.
+    probabilities
+        Of each side that the model trades: of its take-profit first.
     take_profit, stop_loss
         The barriers' distances as fractions of the entry price; None where the market stood still.
     """
 
     features: pl.DataFrame
-    probability: float
+    probabilities: Mapping[Side, float]
     take_profit: float | None
     stop_loss: float | None
 
@@ -65,7 +66,8 @@ def decide(
     rows = compute(held, companions or {}).tail(bundle.lookback_rows)
     row = rows.tail(1)
     target, stop = widths(held.tail(scale_lookback(bundle.labels)), bundle.labels).row(-1)
-    return Decision(row, float(bundle.predict(row, history=rows)[0]), target, stop)
+    said = {side: float(bundle.predict(row, side, history=rows)[0]) for side in bundle.sides}
+    return Decision(row, said, target, stop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Question:
 def decide_together(questions: Sequence[Question]) -> list[Decision]:
     """Answer on bars of many markets that close together; to the bit what :func:`decide` says of each alone.
 
-    All features are computed in one call, and each model predicts once.
+    All features are computed in one call, and each model predicts once for each of its sides.
     """
     rows = features.compute_newest(
         [one.held for one in questions], [one.companions for one in questions], timeframe=_TIMEFRAME
@@ -88,11 +90,14 @@ def decide_together(questions: Sequence[Question]) -> list[Decision]:
     asked: dict[str, list[int]] = {}
     for number, one in enumerate(questions):
         asked.setdefault(one.bundle.bundle_hash, []).append(number)
-    said: dict[int, float] = {}
+    said: list[dict[Side, float]] = [{} for _ in questions]
     for numbers in asked.values():
         bundle = questions[numbers[0]].bundle
         before = _history(bundle.lookback_rows, [questions[number] for number in numbers])
-        said |= zip(numbers, bundle.predict(rows[numbers], history=before).to_list(), strict=True)
+        for side in bundle.sides:
+            answers = bundle.predict(rows[numbers], side, history=before).to_list()
+            for number, answer in zip(numbers, answers, strict=True):
+                said[number][side] = answer
     barriers = [
         widths(one.held.tail(scale_lookback(one.bundle.labels)), one.bundle.labels).row(-1) for one in questions
     ]

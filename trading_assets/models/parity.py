@@ -19,6 +19,7 @@ from trading_assets import features
 from trading_assets.core.atomic_files import write_file
 from trading_assets.core.candles import DECISION_TIMEFRAME
 from trading_assets.core.errors import ModelError
+from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework.stored_series import read_leader
 from trading_assets.features.proofs import divergences
@@ -51,7 +52,7 @@ class Divergence(_Frozen):
     market, ts
         The bar; ``ts`` is its open.
     column
-        A feature, ``probability``, ``take_profit`` or ``stop_loss``.
+        A feature, ``probability`` (of a short trade ``probability_short``), ``take_profit`` or ``stop_loss``.
     stored, live
         The value that research saw, and the node's; None stands for null.
     """
@@ -87,7 +88,7 @@ class Certificate(_Frozen):
     markets
         The bars of each.
     columns
-        How many columns were compared in each bar: features, probability and barriers.
+        How many columns were compared in each bar: features, the probability of each side, and barriers.
     divergence
         The first one; None where node and tables agree.
     made_at
@@ -160,9 +161,9 @@ def certify(
         rows, held = stored.filter(own), bars.filter(own)
         _check_complete(market, rows, held, lookback, bundle.lookback_rows - 1)
         live = _replayed(bundle, rows, held, (companions or {}).get(market, {}), compute, lookback)
-        found += _differences(market, _as_researched(bundle, rows, labels, live), live, bundle.tolerance)
+        found += _differences(market, _as_researched(bundle, rows, labels, live), live, bundle)
         compared[market] = Compared(bars=live.height, first=live["ts"][0], last=live["ts"][-1])
-    order = {name: place for place, name in enumerate((*bundle.features, "probability", *BARRIERS))}
+    order = {name: place for place, name in enumerate((*bundle.features, *_probabilities(bundle), *BARRIERS))}
     return Certificate(
         bundle_hash=bundle.bundle_hash,
         markets=compared,
@@ -283,7 +284,10 @@ def _replayed(
     return pl.concat(one.features for one in decisions).select(
         *_KEYS,
         *bundle.features,
-        probability=pl.Series([one.probability for one in decisions], dtype=pl.Float64),
+        **{
+            name: pl.Series([one.probabilities[side] for one in decisions], dtype=pl.Float64)
+            for name, side in _probabilities(bundle).items()
+        },
         take_profit=pl.Series([one.take_profit for one in decisions], dtype=pl.Float64),
         stop_loss=pl.Series([one.stop_loss for one in decisions], dtype=pl.Float64),
     )
@@ -293,20 +297,30 @@ def _as_researched(bundle: Bundle, rows: pl.DataFrame, labels: pl.DataFrame | No
     """The same columns from the tables; a bar that has no label yet takes the node's barriers, so they are equal."""
     compared = rows[bundle.lookback_rows - 1 :]
     frame = compared.select(*_KEYS, *(pl.col(name).cast(pl.Float64) for name in bundle.features))
-    frame = frame.hstack([bundle.predict(compared, history=rows), *live.select(BARRIERS)])
+    said = [bundle.predict(compared, side, history=rows).alias(name) for name, side in _probabilities(bundle).items()]
+    frame = frame.hstack([*said, *live.select(BARRIERS)])
     if labels is None or labels.is_empty():
         return frame
     return frame.update(labels.select("market", "ts", *BARRIERS), on=["market", "ts"], how="left")
 
 
-def _differences(market: str, stored: pl.DataFrame, live: pl.DataFrame, tolerance: float) -> list[Divergence]:
+def _probabilities(bundle: Bundle) -> dict[str, Side]:
+    """Column -> the side whose probability it is."""
+    names = {Side.LONG: "probability", Side.SHORT: "probability_short"}
+    return {names[side]: side for side in bundle.sides}
+
+
+def _differences(market: str, stored: pl.DataFrame, live: pl.DataFrame, bundle: Bundle) -> list[Divergence]:
     """The first bar of each column in which the two differ."""
+    names, tolerance = tuple(_probabilities(bundle)), bundle.tolerance
     found = [
         Divergence(market=market, ts=one.ts, column=one.feature, stored=one.value, live=one.other)
-        for one in divergences.different(stored.drop("probability"), live.drop("probability"))
+        for one in divergences.different(stored.drop(names), live.drop(names))
         if one.ts is not None
     ]
-    unequal = stored.select(*_KEYS, stored="probability").with_columns(live["probability"].alias("live"))
     apart = (pl.col("stored") - pl.col("live")).abs() > tolerance if tolerance else pl.col("stored").ne(pl.col("live"))
-    first = unequal.filter(apart).head(1).drop("known_at")
-    return found + [Divergence(column="probability", **row) for row in first.iter_rows(named=True)]
+    for name in names:
+        both = stored.select(*_KEYS, stored=name).with_columns(live[name].alias("live"))
+        first = both.filter(apart).head(1).drop("known_at")
+        found += [Divergence(column=name, **row) for row in first.iter_rows(named=True)]
+    return found

@@ -16,6 +16,7 @@ from tests.live.node.test_node_ends import refuses_to_run
 from tests.live.node.test_parts import closed_bars
 from tests.models.estimators.toys import BACK, trailing
 from trading_assets import features
+from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.journal import JOURNAL_FILE, Journal
 from trading_assets.models import Classifier, Dataset, train, write
@@ -212,6 +213,6 @@ def test_a_model_that_reads_several_rows_decides_when_the_bars_before_them_are_t
         held = decision_bars.head(look_back + BACK - 1)
         other = held.with_columns(market=pl.lit("x:Y/Z"), close="open")
         questions = [Question(bundle, frame, {}) for frame in (held, other)]
-        alone = [decide(bundle, frame).probability for frame in (held, other)]
-        assert [one.probability for one in decide_together(questions)] == pytest.approx(alone, abs=1e-9)
+        alone = [decide(bundle, frame).probabilities[Side.LONG] for frame in (held, other)]
+        assert [one.probabilities[Side.LONG] for one in decide_together(questions)] == pytest.approx(alone, abs=1e-9)
         assert alone[0] != alone[1]
