@@ -62,7 +62,35 @@ def _write(path: Path, text: str) -> str:
 def test_honest_features_are_proven(trading, tmp_path):
     code, out, _ = trading("prove-features", _write(tmp_path / "honest_module.py", MODULE), "--replayed", "200")
     assert code == 0
-    assert "1 of 1 features proven" in out
+    for timeframe in ("1m", "15m", "1h", "1d"):
+        assert f"made-up {timeframe}: 1 of 1 features proven" in out
+
+
+@pytest.mark.parametrize("timeframes", [("1d",), ("4h", "1d")])
+def test_windows_in_time_are_proven_where_they_have_enough_bars(trading, tmp_path, timeframes):
+    text = MODULE.replace("import numpy as np\n", "import numpy as np\nfrom trading_assets.features import DAY\n")
+    own = _write(
+        tmp_path / "of_a_day.py", text.replace('"bars": 3', '"bars": DAY').replace("lookback=4", "lookback=DAY")
+    )
+    code, out, err = trading("prove-features", own, "--replayed", "200", *(f"--timeframe={one}" for one in timeframes))
+    if timeframes == ("1d",):
+        assert code == 2
+        assert "none of its features is defined on 1d; choose a finer --timeframe" in " ".join(err.split())
+    else:
+        assert code == 1  # a change over a day looks back on a bar more than a day has
+        assert "made-up 4h: 0 of 1 features proven" in out
+        assert "look-back: declare all bars" in out
+
+
+def test_a_timeframe_that_is_none_or_not_stored_is_refused(trading, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRADING_DATA_DIR", str(tmp_path))
+    own = _write(tmp_path / "honest_again.py", MODULE)
+    code, _, err = trading("prove-features", own, "--timeframe", "7m")
+    assert (code, "'7m' does not divide the day" in " ".join(err.split())) == (2, True)
+    code, _, err = trading(
+        "prove-features", own, "--timeframe", "45m", "--market", "sample:X/USDT", "--replayed", "100"
+    )
+    assert (code, "no bars of 45m are stored" in " ".join(err.split())) == (2, True)
 
 
 def test_the_examples_of_the_how_to_are_proven(trading, tmp_path):
@@ -75,7 +103,7 @@ def test_the_examples_of_the_how_to_are_proven(trading, tmp_path):
     own = _write(tmp_path / "my_features.py", of_ones_own + here)
     code, out, _ = trading("prove-features", own, "--replayed", "200")
     assert code == 0
-    assert "3 of 3 features proven" in out
+    assert "made-up 15m: 3 of 3 features proven" in out
 
 
 def test_a_feature_that_sees_the_future_is_refuted_with_bar_and_values(trading, tmp_path):

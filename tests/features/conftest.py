@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import lookback_bars
 from trading_assets.features.proofs.divergences import Companions
 from trading_assets.features.proofs.proving import made_up_bars, made_up_companions
 
@@ -17,7 +19,23 @@ M15 = Timeframe.parse("15m")
 
 BAR = timedelta(minutes=15)
 
+TIMEFRAMES = [Timeframe.parse(text) for text in ("1m", "15m", "1h", "1d")]
+
 type MakeBars = Callable[..., pl.DataFrame]
+type World = Callable[[Timeframe], tuple[pl.DataFrame, Companions]]
+
+
+@cache
+def world_of(timeframe: Timeframe) -> tuple[pl.DataFrame, Companions]:
+    """A random walk of 942 bars more than the features look back on, with all companions."""
+    bars = made_up_bars(lookback_bars(timeframe) + 942, timeframe)
+    return bars, made_up_companions(bars, timeframe)
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """Bars and companions of a timeframe."""
+    return world_of
 
 
 @pytest.fixture(scope="session")

@@ -99,6 +99,7 @@ def deviations(bars: pl.DataFrame, timeframe: Timeframe, *, warm_up: int = WARM_
     """Feature -> TA-Lib's function and our largest deviation from it after the warm-up, in units of the size above."""
     features = compute(bars, timeframe=timeframe, features=[*registry(timeframe), "ema_200_distance"])
     close = bars["close"][-features.height :]
+    warm_up = max(warm_up, bars.height - features.height)
     # the mean itself, as a distance to a mean of 200 bars is small against the price
     features = features.with_columns(ema_200=close / (1 + features["ema_200_distance"]))
     found = {}

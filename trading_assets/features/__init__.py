@@ -15,6 +15,7 @@ from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework import computation, newest, windows
 from trading_assets.features.framework.feature_set import Feature, FeatureSet
 from trading_assets.features.framework.registry import REGISTRY
+from trading_assets.features.framework.spans import DAY, WEEK, Span
 from trading_assets.features.indicators import (
     averages,
     channels,
@@ -32,9 +33,12 @@ from trading_assets.features.indicators.context import calendar, higher, leader,
 from trading_assets.features.indicators.patterns import double, multiple, single, triple
 
 __all__ = [
+    "DAY",
     "LIVE_ENVIRONMENT",
     "Feature",
     "FeatureSet",
+    "Span",
+    "WEEK",
     "compute",
     "compute_newest",
     "feature_names",

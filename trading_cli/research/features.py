@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.markup import escape
@@ -21,8 +21,13 @@ from trading_cli.console import console, progress
 if TYPE_CHECKING:
     import polars as pl
 
+    from trading_assets.features.framework.feature_set import FeatureSet
     from trading_assets.features.framework.registry import Registry
     from trading_assets.features.proofs.proving import Verdict
+
+
+TIMEFRAMES: Final = ("1m", "15m", "1h", "1d")
+"""What features are proven on where nothing else is asked for: windows in time have few and many bars on these."""
 
 
 def prove_features(
@@ -33,57 +38,114 @@ def prove_features(
         str,
         typer.Option(help="Prove on stored bars of this market too, not on made-up ones alone.", show_default=False),
     ] = "",
-    timeframe: Annotated[str, typer.Option(help="Of the bars that they are proven on.")] = "15m",
+    timeframe: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of the bars; may be given several times. By default 1m, 15m, 1h and 1d, of a market 15m.",
+            show_default=False,
+        ),
+    ] = None,
     replayed: Annotated[int, typer.Option(min=100, help="Bars that the live proof replays.")] = 1_000,
 ) -> None:
     """Prove that features see no future, depend on no partition and are live what is stored; exit code 1 if not."""
-    from trading_assets.features.proofs.extremes import made_up_extremes
-    from trading_assets.features.proofs.proving import PROOFS, made_up_companions, prove
-
-    bar = Timeframe.parse(timeframe)
-    features = _registry(module).on(bar)
-    needed = 2 * features.lookback_bars + replayed
-    frames = {f"made-up bars of {bar}": made_up_extremes(needed, bar)}
-    if market:
-        frames[f"{market} {bar}"] = _stored(market, needed, bar)
-    failed = False
-    for name, bars in frames.items():
-        with progress() as shown:
-            task = shown.add_task(f"{len(features.names):,} features on {name}", total=len(PROOFS), note="")
-            verdicts = prove(
-                features,
-                bars,
-                made_up_companions(bars, bar),
-                replayed=replayed,
-                progress=lambda proof: shown.update(task, advance=1, note=proof),  # noqa: B023 - called in this turn
-            )
-            shown.update(task, note="")
-        liars = [verdict for verdict in verdicts if not verdict.proven]
-        failed |= bool(liars)
-        console.print(_table(verdicts))
-        for proof, remedy in PROOFS.items():
-            if any(proof in liar.failures for liar in liars):
-                console.print(f"[bold]{proof}[/]: {remedy}", highlight=False)
-        console.print(f"{name}: {len(verdicts) - len(liars):,} of {len(verdicts):,} features proven")
-        if unmet := sum(bool(verdict.unmet) for verdict in verdicts):
-            console.print(
-                f"{unmet:,} of them have conditions that these bars met in one way only (above): what the feature does "
-                "otherwise is not proven; try --market with bars that meet them, or a larger --replayed"
-            )
-    if failed:
+    registry = _registry(module)
+    wanted = timeframe or (["15m"] if market else list(TIMEFRAMES))
+    proven: dict[str, list[Verdict]] = {}
+    for bar in dict.fromkeys(Timeframe.parse(text) for text in wanted):
+        features = registry.defined(bar)
+        if features.names:
+            for name, bars in _frames(features, market, replayed).items():
+                proven[name] = _proven(features, name, bars, replayed)
+    if not proven:
+        raise TradingError(
+            f"none of its features is defined on {', '.join(wanted)}",
+            where=module,
+            remedy="choose a finer --timeframe, or declare a smaller `minimum` of bars",
+        )
+    console.print(_verdicts(registry.declared, proven))
+    if (findings := _findings(proven)).row_count:
+        console.print(findings)
+    _summary(registry, proven)
+    if any(not verdict.proven for verdicts in proven.values() for verdict in verdicts):
         raise typer.Exit(1)
 
 
-def _table(verdicts: Iterable[Verdict]) -> Table:
-    table = Table("feature", "verdict", "fails", "first divergent bar and its values, or conditions not met")
-    for verdict in verdicts:
-        if verdict.proven:
-            met = "[yellow]proven as far as met[/]" if verdict.unmet else "[green]proven[/]"
-            table.add_row(verdict.feature, met, "", escape("\n".join(str(one) for one in verdict.unmet)))
-        for number, (proof, found) in enumerate(verdict.failures.items()):
-            said = () if number else (verdict.feature, "[red]refuted[/]")
-            table.add_row(*(said or ("", "")), proof, escape(str(found)))
+def _frames(features: FeatureSet, market: str, replayed: int) -> dict[str, pl.DataFrame]:
+    """The bars to prove on, by what they are called."""
+    from trading_assets.features.proofs.extremes import made_up_extremes
+
+    needed = 2 * features.lookback_bars + replayed
+    frames = {f"made-up {features.timeframe}": made_up_extremes(needed, features.timeframe)}
+    if market:
+        frames[f"{market} {features.timeframe}"] = _stored(market, needed, features.timeframe)
+    return frames
+
+
+def _proven(features: FeatureSet, name: str, bars: pl.DataFrame, replayed: int) -> list[Verdict]:
+    from trading_assets.features.proofs.proving import PROOFS, made_up_companions, prove
+
+    with progress() as shown:
+        task = shown.add_task(f"{len(features.names):,} features on {name} bars", total=len(PROOFS), note="")
+        verdicts = prove(
+            features,
+            bars,
+            made_up_companions(bars, features.timeframe),
+            replayed=replayed,
+            progress=lambda proof: shown.update(task, advance=1, note=proof),
+        )
+        shown.update(task, note="")
+    return verdicts
+
+
+def _verdicts(names: Iterable[str], proven: Mapping[str, Sequence[Verdict]]) -> Table:
+    """One row for each feature, one column for each kind of bars."""
+    table = Table("feature", *proven)
+    said = {name: {verdict.feature: _said(verdict) for verdict in verdicts} for name, verdicts in proven.items()}
+    for feature in names:
+        table.add_row(feature, *(by_feature.get(feature, "[dim]not defined[/]") for by_feature in said.values()))
     return table
+
+
+def _said(verdict: Verdict) -> str:
+    if not verdict.proven:
+        return "[red]refuted[/]"
+    return "[yellow]proven as far as met[/]" if verdict.unmet else "[green]proven[/]"
+
+
+def _findings(proven: Mapping[str, Sequence[Verdict]]) -> Table:
+    """What was found, of each feature and proof on the first bars that showed it."""
+    found: dict[tuple[str, str], tuple[str, list[str]]] = {}
+    for bars, verdicts in proven.items():
+        for verdict in verdicts:
+            for proof, failure in verdict.failures.items():
+                found.setdefault((verdict.feature, proof), (str(failure), []))[1].append(bars)
+            if verdict.unmet:
+                unmet = "\n".join(str(one) for one in verdict.unmet)
+                found.setdefault((verdict.feature, "-"), (unmet, []))[1].append(bars)
+    table = Table("feature", "fails", "on", "first divergent bar and its values, or conditions not met")
+    for (feature, proof), (what, frames) in found.items():
+        table.add_row(feature, proof, ", ".join(frames), escape(what))
+    return table
+
+
+def _summary(registry: Registry, proven: Mapping[str, Sequence[Verdict]]) -> None:
+    """What to do about failures, and how many features are proven on which bars."""
+    from trading_assets.features.proofs.proving import PROOFS
+
+    failed = {proof for verdicts in proven.values() for verdict in verdicts for proof in verdict.failures}
+    for proof in PROOFS:
+        if proof in failed:
+            console.print(f"[bold]{proof}[/]: {PROOFS[proof]}", highlight=False)
+    for name, verdicts in proven.items():
+        left_out = len(registry.declared) - len(verdicts)
+        not_defined = f"; {left_out:,} are not defined on them" if left_out else ""
+        honest = sum(verdict.proven for verdict in verdicts)
+        console.print(f"{name}: {honest:,} of {len(verdicts):,} features proven{not_defined}")
+    if unmet := sum(bool(verdict.unmet) for verdicts in proven.values() for verdict in verdicts):
+        console.print(
+            f"{unmet:,} of them have conditions that these bars met in one way only (above): what the feature does "
+            "otherwise is not proven; try --market with bars that meet them, or a larger --replayed"
+        )
 
 
 def _registry(name: str) -> Registry:
@@ -141,7 +203,11 @@ def _stored(market: str, rows: int, timeframe: Timeframe) -> pl.DataFrame:
     from trading_assets.store import configured_store
     from trading_assets.store.tables import BARS
 
+    if (table := BARS.get(timeframe.name)) is None:
+        raise TradingError(
+            f"no bars of {timeframe} are stored, only of {', '.join(BARS)}",
+            where=market,
+            remedy="choose one of these as --timeframe",
+        )
     store = configured_store(load_settings())
-    return store.tail(
-        BARS[timeframe.name], where={"market": market}, before=datetime.max.replace(tzinfo=UTC), rows=rows
-    )
+    return store.tail(table, where={"market": market}, before=datetime.max.replace(tzinfo=UTC), rows=rows)

@@ -124,8 +124,13 @@ def test_extreme_bars_are_bars(tmp_path: Path) -> None:
         assert (moves == 0).sum() >= 5
 
 
-def test_the_projects_own_features_are_proven_on_them() -> None:
-    bars = made_up_extremes(2 * REGISTRY.on(M15).lookback_bars + 100, M15, seed=2)
-    verdicts = prove(REGISTRY.on(M15), bars, made_up_companions(bars, M15), replayed=100)
+@pytest.mark.parametrize(
+    "timeframe", [pytest.param("1m", marks=pytest.mark.slow), "15m", pytest.param("1h", marks=pytest.mark.slow), "1d"]
+)
+def test_the_projects_own_features_are_proven_on_them(timeframe: str) -> None:
+    bar = Timeframe.parse(timeframe)
+    features = REGISTRY.defined(bar)
+    bars = made_up_extremes(2 * features.lookback_bars + 100, bar, seed=2)
+    verdicts = prove(features, bars, made_up_companions(bars, bar), replayed=100)
     assert [(one.feature, one.failures) for one in verdicts if not one.proven] == []
     assert sum(not one.unmet for one in verdicts) > 0.85 * len(verdicts)

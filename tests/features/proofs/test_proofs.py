@@ -11,12 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.features.conftest import TIMEFRAMES, world_of
 from trading_assets.core.errors import InvalidFrame
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import compute, lookback_bars
 from trading_assets.features.framework import computation
 from trading_assets.features.framework.feature_set import FeatureSet
 from trading_assets.features.framework.registry import REGISTRY, Registry
+from trading_assets.features.framework.spans import DAY
 from trading_assets.features.framework.windows import ewma, rolling_mean
 from trading_assets.features.proofs.divergences import (
     Divergence,
@@ -29,58 +31,81 @@ from trading_assets.features.proofs.divergences import (
     undeclared_inputs,
     understated_look_backs,
 )
-from trading_assets.features.proofs.proving import made_up_companions, prove
+from trading_assets.features.proofs.proving import made_up_bars, made_up_companions, prove
 
 M15 = Timeframe.parse("15m")
 LOOKBACK_BARS = lookback_bars(M15)
 
 YEAR = 365 * 96
-everything = partial(compute, timeframe=M15)
+
+
+def everything_on(timeframe):
+    return partial(compute, timeframe=timeframe)
+
+
+everything = everything_on(M15)
 quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @quick
 @given(
-    row=st.integers(LOOKBACK_BARS - 1, 2_990),
+    timeframe=st.sampled_from(TIMEFRAMES),
+    later=st.integers(0, 930),
     factors=st.lists(st.floats(0.01, 100), min_size=1, max_size=7),
 )
-def test_a_candle_after_ts_never_changes_the_feature_row_at_ts(bars, companions, row, factors):
-    assert look_ahead(everything, bars, companions, row=row, factors=factors) == []
+def test_a_candle_after_ts_never_changes_the_feature_row_at_ts(timeframe, later, factors):
+    row, compute = lookback_bars(timeframe) - 1 + later, everything_on(timeframe)
+    assert look_ahead(compute, *world_of(timeframe), row=row, factors=factors) == []
 
 
 @quick
-@given(cuts=st.lists(st.integers(LOOKBACK_BARS, 2_999), max_size=6))
-def test_parts_give_the_same_rows_as_the_whole(bars, companions, cuts):
-    assert dependence_on_partitions(everything, bars, companions, lookback=LOOKBACK_BARS, cuts=cuts) == []
+@given(timeframe=st.sampled_from(TIMEFRAMES), cuts=st.lists(st.integers(0, 940), max_size=6))
+def test_parts_give_the_same_rows_as_the_whole(timeframe, cuts):
+    lookback = lookback_bars(timeframe)
+    cuts, compute = [lookback + cut for cut in cuts], everything_on(timeframe)
+    assert dependence_on_partitions(compute, *world_of(timeframe), lookback=lookback, cuts=cuts) == []
 
 
 @quick
-@given(first=st.integers(LOOKBACK_BARS, 2_990), missing=st.integers(1, 300))
-def test_missing_bars_leave_all_rows_alone_that_do_not_look_back_on_them(bars, companions, first, missing):
-    missing = min(missing, 2_999 - first)
-    assert gap_dishonesty(everything, bars, companions, lookback=LOOKBACK_BARS, first=first, missing=missing) == []
+@given(timeframe=st.sampled_from(TIMEFRAMES), later=st.integers(0, 930), missing=st.integers(1, 300))
+def test_missing_bars_leave_all_rows_alone_that_do_not_look_back_on_them(timeframe, later, missing):
+    lookback, missing, compute = lookback_bars(timeframe), min(missing, 940 - later), everything_on(timeframe)
+    world = world_of(timeframe)
+    assert gap_dishonesty(compute, *world, lookback=lookback, first=lookback + later, missing=missing) == []
 
 
 @quick
-@given(seed=st.integers(0, 2**32 - 1), row=st.integers(LOOKBACK_BARS - 1, 2_999))
-def test_no_feature_needs_more_bars_than_it_declares(make_bars, seed, row):
-    assert understated_look_backs(REGISTRY.on(M15), make_bars(3_000, M15, seed=seed), row=row) == []
+@given(timeframe=st.sampled_from(TIMEFRAMES), seed=st.integers(0, 2**32 - 1), later=st.integers(0, 940))
+def test_no_feature_needs_more_bars_than_it_declares(timeframe, seed, later):
+    features = REGISTRY.defined(timeframe)
+    bars = made_up_bars(features.lookback_bars + 940, timeframe, seed=seed)
+    assert understated_look_backs(features, bars, row=features.lookback_bars - 1 + later) == []
 
 
-def test_no_feature_declares_more_bars_than_it_needs(bars):
-    assert overstated_look_backs(REGISTRY.on(M15), bars) == []
+@pytest.mark.parametrize("timeframe", TIMEFRAMES, ids=str)
+def test_no_feature_declares_more_bars_than_it_needs(timeframe):
+    features = REGISTRY.defined(timeframe)
+    bars = made_up_bars(features.lookback_bars + 2 * DAY.bars(timeframe), timeframe)
+    assert overstated_look_backs(features, bars) == []
 
 
-def test_no_feature_reads_a_column_that_it_does_not_declare(bars, companions):
-    assert undeclared_inputs(REGISTRY.on(M15), bars, companions) == []
+@pytest.mark.parametrize("timeframe", TIMEFRAMES, ids=str)
+def test_no_feature_reads_a_column_that_it_does_not_declare(timeframe):
+    assert undeclared_inputs(REGISTRY.on(timeframe), *world_of(timeframe)) == []
 
 
 @pytest.mark.slow
 def test_what_a_node_computes_bar_by_bar_over_a_gap_is_the_table(make_bars):
-    bars = make_bars(LOOKBACK_BARS + 1_105, M15, seed=8)
-    bars = pl.concat([bars[: LOOKBACK_BARS + 300], bars[LOOKBACK_BARS + 400 :]])
+    bars = make_bars(LOOKBACK_BARS + 405, M15, seed=8)
+    bars = pl.concat([bars[: LOOKBACK_BARS + 100], bars[LOOKBACK_BARS + 200 :]])
     companions = made_up_companions(bars, M15)
-    assert live_parity(everything, bars, companions, lookback=LOOKBACK_BARS, replayed=1_000) == []
+    assert live_parity(everything, bars, companions, lookback=LOOKBACK_BARS, replayed=300) == []
+
+
+@pytest.mark.parametrize("timeframe", TIMEFRAMES, ids=str)
+def test_the_newest_bars_alone_give_the_stored_row_on_every_timeframe(timeframe):
+    compute, lookback = everything_on(timeframe), lookback_bars(timeframe)
+    assert live_parity(compute, *world_of(timeframe), lookback=lookback, replayed=60) == []
 
 
 def test_a_year_with_spikes_and_crashes_equals_its_days_and_its_live_tails_to_the_last_bit(make_bars):
@@ -98,7 +123,7 @@ def test_a_year_with_spikes_and_crashes_equals_its_days_and_its_live_tails_to_th
 
 @pytest.mark.slow
 def test_every_feature_is_proven_on_recorded_candles(real_bars):
-    for replayed, candles in zip((1_000, 100), real_bars.values(), strict=False):
+    for replayed, candles in zip((200, 100), real_bars.values(), strict=False):
         verdicts = prove(REGISTRY.on(M15), candles[:6_000], made_up_companions(candles[:6_000], M15), replayed=replayed)
         assert [(one.feature, one.failures) for one in verdicts if not one.proven] == []
 

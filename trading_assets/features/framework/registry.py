@@ -141,12 +141,15 @@ class Registry:
 
     def on(self, timeframe: Timeframe) -> FeatureSet:
         """The features that are defined on a timeframe and do not look back for longer than three years."""
-        kept = [one for one in self.declarations if not one.too_long(timeframe)]
-        return self._kept((timeframe,), lambda: _set(kept, timeframe))
+        return self._kept(("default", timeframe), lambda: self._set(timeframe, lambda one: not one.too_long(timeframe)))
 
     def defined(self, timeframe: Timeframe) -> FeatureSet:
         """All features that are defined on a timeframe, however far they look back."""
-        return self._kept((timeframe, None), lambda: _set(self.declarations, timeframe))
+        return self._kept(("defined", timeframe), lambda: self._set(timeframe, lambda _: True))
+
+    def _set(self, timeframe: Timeframe, holds: Callable[[Declaration], bool]) -> FeatureSet:
+        found = [one.on(timeframe) for one in self.declarations if not one.undefined(timeframe) and holds(one)]
+        return FeatureSet(timeframe, found)
 
     def select(self, wanted: Sequence[str] | None, timeframe: Timeframe) -> FeatureSet:
         """The features of a timeframe that are chosen by name, family or pattern (``rsi_*``); None: :meth:`on`.
@@ -159,7 +162,8 @@ class Registry:
         if wanted is None:
             return self.on(timeframe)
         return self._kept(
-            (timeframe, *wanted), lambda: self.defined(timeframe).only(chosen_names(wanted, self.declared, timeframe))
+            ("chosen", timeframe, *wanted),
+            lambda: self.defined(timeframe).only(chosen_names(wanted, self.declared, timeframe)),
         )
 
     def _kept(self, key: tuple[object, ...], make: Callable[[], FeatureSet]) -> FeatureSet:
@@ -193,10 +197,6 @@ _KERNELS: Final = Path(windows.__file__).with_name("kernels")
 """The compiled loops: read for the fingerprint, not imported, as that loads numba."""
 
 _FLOORS: Final = frozenset({"framework", "indicators", "context", "proofs"})
-
-
-def _set(declarations: Sequence[Declaration], timeframe: Timeframe) -> FeatureSet:
-    return FeatureSet(timeframe, [one.on(timeframe) for one in declarations if not one.undefined(timeframe)])
 
 
 def _for_each[T](fact: T | tuple[T, ...], names: tuple[str, ...]) -> tuple[T, ...]:
