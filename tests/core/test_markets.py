@@ -49,10 +49,8 @@ def test_what_is_not_computed_rightly_is_refused_by_name(text: str, said: str) -
         Market.parse(text)
 
 
-def test_a_dated_future_is_traded_only_where_its_instrument_is_known() -> None:
+def test_a_dated_future_is_simulated_with_its_expiry() -> None:
     assert instrument_id("binance:BTC/USDT:USDT-260925") == "BTCUSDT_260925.BINANCE"
-    with pytest.raises(SettingsError, match="is a dated future; trade its perpetual"):
-        instrument_id("okx:BTC/USDT:USDT-260925", "okx")
 
 
 def test_a_backtest_trades_alike_whatever_a_symbol_is_written_with() -> None:

@@ -11,14 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading_assets.core.errors import NodeError, SettingsError
+from trading_assets.core.errors import NodeError
 from trading_assets.settings import LabelSettings, RiskSettings
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.instruments import (
     bar_type,
     close_time,
     event_time,
-    instrument_id,
     nanoseconds,
     open_time,
     raw_symbol,
@@ -33,26 +32,6 @@ LIMITS = RiskSettings(max_position_notional=1000.0, max_daily_loss=100.0, max_or
 SIGNAL = Signal(
     "binance:BTC/USDT:USDT", NOW, NOW + timedelta(minutes=15), 0.61, EntryRule(10.0), 2.0, 1.0, 24, "btc", 3, "abc"
 )
-
-
-@pytest.mark.parametrize(
-    ("market", "venue", "expected"),
-    [
-        ("sample:SYNA/USDT:USDT", "binance", "SYNAUSDT-PERP.BINANCE"),
-        ("binance:BTC/USDT:USDT", "binance", "BTCUSDT-PERP.BINANCE"),
-        ("binance:BTC/USDT", "binance", "BTCUSDT.BINANCE"),
-        ("binance:BTC/USDT:USDT", "bybit", "BTCUSDT-LINEAR.BYBIT"),
-        ("binance:BTC/USDT:USDT", "okx", "BTC-USDT-SWAP.OKX"),
-        ("kraken:BTC/USD:USD", "kraken", "PF_XBTUSD.KRAKEN"),
-    ],
-)
-def test_a_market_is_traded_as_the_venues_instrument(market: str, venue: str, expected: str) -> None:
-    assert instrument_id(market, venue) == expected
-
-
-def test_an_unknown_venue_is_named() -> None:
-    with pytest.raises(SettingsError, match="nasdaq"):
-        instrument_id("binance:BTC/USDT", "nasdaq")
 
 
 def test_bars_and_symbols_are_written_as_the_engine_and_binance_do() -> None:

@@ -55,6 +55,8 @@ class StrategyHost(Strategy):
         ``signals``, ``orders``, ``fills``, ``positions``, ``plans``.
     gate
         The risk limits, asked before each entry. A restarted node restores the day with ``gate.realise(ts, pnl)``.
+    instruments
+        Market -> what it is traded as; without it, as a backtest names it.
     plans
         The newest journalled plan of each market (``TradePlan.from_json(row["plan"])``): the strategy goes on with
         the position, stop, target and expiry that it names. Closed plans are ignored.
@@ -87,6 +89,7 @@ class StrategyHost(Strategy):
         journal: Journal,
         gate: RiskGate,
         *,
+        instruments: Mapping[str, InstrumentId] | None = None,
         plans: Iterable[TradePlan] = (),
         entry_veto: Callable[[Signal], str | None] | None = None,
         leader_of: Callable[[str], str | None] | None = None,
@@ -102,7 +105,8 @@ class StrategyHost(Strategy):
         self._signals = signals
         self._journal = journal
         self._feed = feed
-        self._instruments = {m: InstrumentId.from_str(instrument_id(m, settings.venue)) for m in settings.markets}
+        simulated = {market: InstrumentId.from_str(instrument_id(market)) for market in settings.markets}
+        self._instruments = dict(instruments or simulated)
         self._bar_length = timeframe_delta(settings.decision_timeframe)
         self._decision_bars = self._bars(settings.decision_timeframe)
         finer = settings.execution_timeframe

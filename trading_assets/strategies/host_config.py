@@ -13,7 +13,7 @@ class HostConfig:
     Attributes
     ----------
     markets
-        Our market names; each is traded as the instrument of ``instrument_id(market, venue)``.
+        Our market names.
     position_share
         Notional of one position as a share of the account's equity, bounded by the gate's maximum notional.
     max_volume_share
@@ -38,7 +38,6 @@ class HostConfig:
 
     markets: tuple[str, ...]
     position_share: float
-    venue: str = "binance"
     decision_timeframe: str = "15m"
     execution_timeframe: str | None = None
     await_execution_bar: bool = False

@@ -6,50 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from trading_assets.core.candles import Market, timeframe_delta, timeframe_minutes
-from trading_assets.core.errors import SettingsError
 
-_PERPETUAL: Final = {
-    "binance": "{base}{quote}-PERP.BINANCE",
-    "bybit": "{base}{quote}-LINEAR.BYBIT",
-    "okx": "{base}-{quote}-SWAP.OKX",
-    "kraken": "PF_{base}{quote}.KRAKEN",
-}
-_SPOT: Final = {
-    "binance": "{base}{quote}.BINANCE",
-    "bybit": "{base}{quote}-SPOT.BYBIT",
-    "okx": "{base}-{quote}.OKX",
-    "kraken": "{base}/{quote}.KRAKEN",
-}
-_DATED: Final = {"binance": "{base}{quote}_{expiry}.BINANCE"}
-_PERPETUAL["replay"] = _SPOT["replay"] = "{base}{quote}-PERP.BINANCE"  # the local exchange has perpetuals only
 _UNITS: Final = {"m": "MINUTE", "h": "HOUR", "d": "DAY"}
 
 
-def instrument_id(market: str, venue: str = "binance") -> str:
-    """The instrument that a market is traded as on a venue.
-
-    The market's own exchange does not matter: a recorded or synthetic market is replayed on the venue.
+def instrument_id(market: str) -> str:
+    """The instrument that a market is simulated as; its own exchange does not matter, and names are as Binance's.
 
     >>> instrument_id("sample:SYNA/USDT:USDT")
     'SYNAUSDT-PERP.BINANCE'
-    >>> instrument_id("binance:BTC/USDT", "okx")
-    'BTC-USDT.OKX'
-    >>> instrument_id("binance:BTC/USDT", "replay")
-    'BTCUSDT-PERP.BINANCE'
-
-    Raises
-    ------
-    SettingsError
-        For a market or a venue that is not known.
+    >>> instrument_id("okx:BTC/USDT")
+    'BTCUSDT.BINANCE'
+    >>> instrument_id("binance:BTC/USDT:USDT-260925")
+    'BTCUSDT_260925.BINANCE'
     """
     parsed = Market.parse(market)
-    patterns = _DATED if parsed.expiry else _PERPETUAL if parsed.is_perpetual else _SPOT
-    if parsed.expiry and venue in _SPOT and venue not in patterns:
-        raise SettingsError(f"{market} is a dated future", where=f"venue {venue}", remedy="trade its perpetual")
-    if venue not in patterns:
-        raise SettingsError(f"no venue {venue!r}", where="node.venue", remedy=f"use one of {sorted(patterns)}")
-    base = "XBT" if venue == "kraken" and parsed.is_perpetual and parsed.base == "BTC" else parsed.base
-    return patterns[venue].format(base=base, quote=parsed.quote, expiry=parsed.expiry)
+    product = f"_{parsed.expiry}" if parsed.expiry else "-PERP" if parsed.is_perpetual else ""
+    return f"{parsed.base}{parsed.quote}{product}.BINANCE"
 
 
 def raw_symbol(market: str) -> str:

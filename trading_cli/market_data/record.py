@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -113,10 +113,12 @@ def _settings(venue: str | None, environment: str | None, depth: int | None, por
 
 def _markets(settings: Settings, wanted: list[str] | None) -> list[str]:
     """What is recorded: what was asked for, or the settings' markets on the venue; a replay has all of them."""
-    replayed: Literal[True, False] = settings.node.environment == "replay"
+    from trading_live.venues.registry import venue_of
+
+    venue = venue_of(settings)
     if wanted:
         parsed = [str(Market.parse(market)) for market in dict.fromkeys(wanted)]
-        foreign = [market for market in parsed if not replayed and Market.parse(market).exchange != settings.node.venue]
+        foreign = [market for market in parsed if not venue.carries(market)]
         if foreign:
             raise SettingsError(
                 f"{', '.join(foreign)}: not a market of {settings.node.venue}",
@@ -124,7 +126,7 @@ def _markets(settings: Settings, wanted: list[str] | None) -> list[str]:
                 remedy="name the venue with --venue; one recorder serves one venue",
             )
         return parsed
-    found = [one for one in settings.markets if replayed or Market.parse(one).exchange == settings.node.venue]
+    found = [one for one in settings.markets if venue.carries(one)]
     if not found:
         raise SettingsError(
             f"no market of {settings.node.venue} in the settings",

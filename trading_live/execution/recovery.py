@@ -58,12 +58,18 @@ class Recovered:
             gate.realise(ts, pnl)
 
 
-def recover(path: Path) -> Recovered:
+def recover(path: Path, *, orders_ended: str | None = None) -> Recovered:
     """Read what the newest session of a journal adds up to.
 
-    Fills are the truth. What a kill kept from the journal is made up for: positions and plans follow from the fills,
-    and an order that rested in the sandbox ended with the process. A trade that a kill switch was to close is closed by
-    the next process.
+    Fills are the truth. What a kill kept from the journal is made up for: positions and plans follow from the fills. A
+    trade that a kill switch was to close is closed by the next process.
+
+    Parameters
+    ----------
+    path
+        The journal.
+    orders_ended
+        Why orders that rested when the process ended have ended with it; None where they may rest or have filled.
 
     Raises
     ------
@@ -74,7 +80,7 @@ def recover(path: Path) -> Recovered:
     trades = {market: one.holding(market) for market, one in state.markets.items()}
     last = {market: trade for market, trade in trades.items() if trade is not None}
     plans = newest_plans(state)
-    repairs = [*_lost_positions(last, state), *_lost_plans(last, plans), *_lost_orders(state)]
+    repairs = [*_lost_positions(last, state), *_lost_plans(last, plans), *_lost_orders(state, orders_ended)]
     ended = {event["market"] for kind, event in repairs if kind == PLANS}
     realized: dict[str, float] = {}
     for market, one in state.markets.items():
@@ -152,10 +158,12 @@ def _reason(plan: TradePlan, closing_order: str) -> ExitReason:
     return "stop_loss" if purpose == "stop_loss" else plan.exit_reason or "lost"
 
 
-def _lost_orders(state: JournalState) -> list[tuple[str, dict[str, Any]]]:
-    repairs = []
+def _lost_orders(state: JournalState, ended: str | None) -> list[tuple[str, dict[str, Any]]]:
+    repairs: list[tuple[str, dict[str, Any]]] = []
+    if ended is None:
+        return repairs
     for order_id, order in state.orders.items():
         event = {**order.row, "ts": datetime.fromisoformat(order.row["ts"]), "event_id": f"recovered:{order_id}"}
-        event |= {"status": "canceled", "reason": "the process ended, and the sandbox with it"}
+        event |= {"status": "canceled", "reason": ended}
         repairs.append(("orders", event))
     return repairs

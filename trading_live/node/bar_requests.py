@@ -33,15 +33,13 @@ class BarRequests:
 
     Parameters
     ----------
-    send
-        Sends a market's request.
     monotonic
         Seconds that only grow.
     """
 
-    def __init__(self, send: Callable[[str, BarRequest], None], monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self.underway: str | None = None
-        self._send = send
+        self._send: Callable[[str, BarRequest], object] | None = None
         self._monotonic = monotonic
         self._waiting: dict[str, BarRequest] = {}
         self._sent_at = 0.0
@@ -49,6 +47,11 @@ class BarRequests:
     def __bool__(self) -> bool:
         """Whether an answer is still to come."""
         return bool(self._waiting)
+
+    def send_by(self, send: Callable[[str, BarRequest], object]) -> None:
+        """Send by this from now on; what was asked before is sent then."""
+        self._send = send
+        self._send_next()
 
     def ask(self, market: str, request: BarRequest) -> None:
         """Send a request, or put it behind those that wait; it replaces the market's former one."""
@@ -88,7 +91,7 @@ class BarRequests:
         return market if given_up else None
 
     def _send_next(self) -> None:
-        if self.underway is not None or not self._waiting:
+        if self._send is None or self.underway is not None or not self._waiting:
             return
         market, request = next(iter(self._waiting.items()))
         request = self._waiting[market] = replace(request, attempts=request.attempts + 1)

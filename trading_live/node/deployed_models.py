@@ -10,12 +10,12 @@ from typing import Final
 import structlog
 
 from trading_assets import features
-from trading_assets.core.candles import Market
 from trading_assets.core.errors import BundleError, ModelError
 from trading_assets.models import Bundle, load, parity
 from trading_assets.models.trial import Trial
 from trading_assets.registry.deployment import MANIFEST, DeployedModel, Manifest, read_manifest
 from trading_assets.settings import Settings
+from trading_live.venues.registry import venue_of
 
 _LOG: Final = structlog.get_logger(__name__)
 
@@ -75,11 +75,9 @@ class DeployedModels:
 
     @property
     def leader(self) -> str | None:
-        """The leading market of the settings, where the node's venue has it (a replay has what is replayed)."""
-        leader, node = self._settings.features.leader, self._settings.node
-        if leader is None or node.environment == "replay" or Market.parse(leader).exchange == node.venue:
-            return leader
-        return None
+        """The leading market of the settings, where the node's venue has it."""
+        leader = self._settings.features.leader
+        return leader if leader is not None and venue_of(self._settings).carries(leader) else None
 
     def leader_of(self, market: str) -> str | None:
         """The market whose bars a decision on this one reads beside its own."""

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
-from nautilus_trader.common import Environment, FileWriterConfig, LoggerConfig, LogLevel
+from nautilus_trader.common import FileWriterConfig, LoggerConfig, LogLevel
 from nautilus_trader.live import LiveNode, LiveRiskEngineConfig
-from nautilus_trader.model import AccountId, InstrumentId, TraderId
+from nautilus_trader.model import InstrumentId, TraderId
 
-from trading_assets.core.candles import timeframe_minutes
 from trading_assets.core.errors import NodeError
-from trading_assets.settings import NodeSettings, Settings
+from trading_assets.settings import Settings
 from trading_assets.strategies.risk.gate import engine_order_rate
-from trading_live.execution.reconciliation import NAME as LEDGER
-from trading_live.execution.reconciliation import ledger_factory
+from trading_live.execution.contract import Execution
 from trading_live.execution.recovery import Recovered
-from trading_live.venues.adapters import data_client, execution_client, quote_currencies
-from trading_live.venues.clock import replay_http, replay_ws
+from trading_live.venues.contract import Venue
 
 _TRADER: Final = "TRADER-001"
 _STOP_S: Final = 1
@@ -33,7 +30,8 @@ class VenueUnreachable(NodeError):
 
 def build_engine(
     settings: Settings,
-    markets: Sequence[str],
+    venue: Venue,
+    execution: Execution,
     instruments: Mapping[str, InstrumentId],
     recovered: Recovered,
 ) -> LiveNode:
@@ -42,47 +40,27 @@ def build_engine(
     Parameters
     ----------
     settings
-        Venue, environment, costs and starting balance; what was realised in the session is added to the balance.
-    markets, instruments
-        What is traded.
+        Time limits and logs.
+    venue, execution
+        Where bars come from, and who fills orders.
+    instruments
+        Market -> what it is traded as.
     recovered
-        Open positions are told to the engine by reconciliation, the way a real venue would.
+        What was open before.
     """
-    realized = recovered.realized or {}
-    balances = {code: settings.node.starting_balance + realized.get(code, 0.0) for code in quote_currencies(markets)}
-    account = AccountId(f"{settings.node.venue.upper()}-001")
-    data = data_client(addressed(settings), markets)
-    sandbox = execution_client(settings.node, settings.simulation, balances, account=account.value)
+    markets = list(instruments)
+    data = venue.data_client(markets)
     builder = (
-        LiveNode.builder("TRADING", TraderId(_TRADER), Environment.SANDBOX)
+        LiveNode.builder("TRADING", TraderId(_TRADER), execution.environment)
         .with_logging(engine_logging(settings, "engine"))
         .with_timeout_connection(settings.node.connect_timeout_s)
         .with_timeout_disconnection_secs(_STOP_S)
         .with_delay_post_stop_secs(_STOP_S)
-        .with_reconciliation(bool(recovered.holdings))
         .with_risk_engine_config(LiveRiskEngineConfig(max_order_submit_rate=engine_order_rate(len(markets))))
         .add_data_client(None, data.factory, data.config)
-        .add_simulated_exec_client(None, sandbox.factory, sandbox.config)
     )
-    if recovered.holdings:
-        factory, config = ledger_factory(recovered.holdings, instruments, account)
-        builder = builder.add_exec_client(LEDGER, factory, config)
-    return builder.build()
-
-
-def execution_timeframe(settings: Settings, markets: Sequence[str]) -> str:
-    """The finest bars that all markets have: a replay knows only what is stored."""
-    if settings.node.environment != "replay":
-        return "1m"
-    stored = [settings.markets[market].timeframe for market in markets if market in settings.markets]
-    return max(stored, key=timeframe_minutes, default="1m")
-
-
-def addressed(settings: Settings) -> NodeSettings:
-    """The node's settings; in a replay with the local exchange's addresses."""
-    if settings.node.environment != "replay":
-        return settings.node
-    return settings.node.model_copy(update={"base_url_http": replay_http(settings), "base_url_ws": replay_ws(settings)})
+    node: LiveNode = execution.join(builder, instruments, recovered).build()
+    return node
 
 
 def explain(error: RuntimeError, place: str, connect_timeout_s: int) -> NodeError | None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Literal
-
-RELOADING: Final = frozenset({"binance"})
-"""Venues whose adapter reads bars by the new steps as soon as it has loaded them; proven on the local exchange."""
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class InstrumentWatch:
     find
         Market -> the engine's instrument, or None.
     reloads
-        Whether the venue's adapter reads bars by the new steps (:data:`RELOADING`).
+        Whether the venue's adapter reads bars by the new steps (``Venue.reloads_instruments``).
     """
 
     def __init__(self, find: Mapping[str, Callable[[], Any | None]], *, reloads: bool) -> None:

@@ -189,7 +189,8 @@ class LiveSignals:
         led = {
             market: f"no bars of its leader {leader} are listened to"
             for market in self.histories
-            if (leader := self._shelf.leader_of(market)) is not None and leader not in self.histories
+            if (leader := self._shelf.leader_of(market)) is not None
+            and (leader not in self.histories or leader in self.refused)
         }
         idle = {market: "no model deployed" for market in self.histories if self._shelf.of(market) is None}
         return idle | led | short | self.stepped | self.waiting | self.refused

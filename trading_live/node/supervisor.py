@@ -8,9 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -22,15 +21,15 @@ from trading_assets.core.errors import NodeError
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.host import StrategyHost
 from trading_assets.strategies.instruments import bar_type, close_time, exact
-from trading_assets.strategies.orders.plans import ExitReason
 from trading_assets.strategies.signals import ClosedBar
-from trading_live.node.bar_requests import BarRequest, BarRequests
+from trading_live.node.bar_requests import BarRequest
 from trading_live.node.deployed_models import DeployedModels
 from trading_live.node.engine import VenueUnreachable
-from trading_live.node.instruments import InstrumentWatch
+from trading_live.node.history_loader import HistoryLoader
+from trading_live.node.instruments import Change, InstrumentWatch
 from trading_live.node.listening import SUBSCRIBE_EVERY, CatchUp, Listening, hold_steps
+from trading_live.node.shutdown import Shutdown
 from trading_live.node.signals import LiveSignals
-from trading_live.operations import kill_switch
 from trading_live.operations.heartbeat import State
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -41,8 +40,6 @@ _EFFECTS: Final = {
 }
 _PAGE: Final = 1000
 _WATCH: Final = timedelta(seconds=0.5)
-_CLOSE_S: Final = 90.0
-"""Longer than a minute: after a restart the sandbox has no price, and takes no order, before the first bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +66,28 @@ class Supervisor(DataActor):
 
     Parameters
     ----------
-    live_dir
-        Where the kill file appears.
     instruments
         Market -> the venue's instrument.
+    strategy
+        Told to listen, halted and closed.
     signals
-        Given the history, and told when missing bars are there.
-    shelf
+        Which markets wait for bars, and for what.
+    loader
+        Asks for history and missing bars; the supervisor sends its requests.
+    models
         Asked to follow the deployment manifest.
-    hooks
-        Ways out of the engine.
     feed
         Which markets' bars can be believed.
+    shutdown
+        Says when to close everything.
+    hooks
+        Ways out of the engine.
     poll
         How often the manifest is looked at.
     max_step_pct
         A lasting step of the price level within the look-back that is larger sets a market apart.
-    replayed
-        Whether bars carry historic times, so that the wall clock cannot tell a forming bar.
     reloads
         Whether the venue's adapter reads bars by the steps that it has loaded anew.
-    close_only
-        Whether to close what is open at once and then to stop: no history, no deployments.
     """
 
     def __new__(cls, *_: Any, **__: Any) -> Supervisor:
@@ -99,36 +96,34 @@ class Supervisor(DataActor):
 
     def __init__(
         self,
-        live_dir: Path,
         instruments: Mapping[str, InstrumentId],
+        strategy: StrategyHost,
         signals: LiveSignals,
-        shelf: DeployedModels,
-        hooks: Hooks,
+        loader: HistoryLoader,
+        models: DeployedModels,
         feed: FeedQuarantine,
+        shutdown: Shutdown,
+        hooks: Hooks,
         *,
         poll: timedelta,
         max_step_pct: float,
-        replayed: bool,
         reloads: bool,
-        close_only: bool = False,
     ) -> None:
         super().__init__()
-        self.strategy: StrategyHost | None = None
-        self._live_dir = live_dir
+        self._instruments = dict(instruments)
         self._bars = {
             BarType.from_str(bar_type(str(iid), DECISION_TIMEFRAME)): market for market, iid in instruments.items()
         }
         self._bar_types = {market: kind for kind, market in self._bars.items()}
-        self._instruments = dict(instruments)
+        self._strategy = strategy
         self._signals = signals
-        self._shelf = shelf
-        self._hooks = hooks
+        self._loader = loader
+        self._models = models
         self._feed = feed
+        self._shutdown = shutdown
+        self._hooks = hooks
         self._poll = poll
         self._max_step_pct = max_step_pct
-        self._replayed = replayed
-        self._close_only = close_only
-        self._requests = BarRequests(self._send, time.monotonic)
         find = {market: partial(self._instrument, iid) for market, iid in instruments.items()}
         self._watched = InstrumentWatch(find, reloads=reloads)
         self._state: State = "starting"
@@ -136,20 +131,22 @@ class Supervisor(DataActor):
         self._catch_up: CatchUp | None = None
         self._stopping = False
         self._halted = ""
-        self._closing_since: float | None = None
+        loader.serve(signals, self._send)
 
     # -- the engine's handlers ------------------------------------------------------------------------------------
 
     def on_start(self) -> None:
         """Ask for history; watch from now on."""
-        unknown = [str(iid) for iid in self._instruments.values() if self.cache.instrument(iid) is None]
-        if unknown:
-            self._fail(f"the venue does not have {', '.join(unknown)}", "check the markets of the deployed models")
+        absent = [market for market, iid in self._instruments.items() if self._instrument(iid) is None]
+        if len(absent) == len(self._instruments):
+            names = ", ".join(str(iid) for iid in self._instruments.values())
+            self._fail(f"the venue does not have {names}", "check the markets of the deployed models")
             return
+        for market in absent:
+            self._leave_out(market)
         self._set("warming up")
-        if not self._close_only:
-            for market in self._instruments:
-                self._requests.ask(market, BarRequest())
+        if not self._shutdown.close_only:
+            self._loader.warm_up(self._instruments)
             self.clock.set_timer("deployments", self._poll, callback=lambda _: self._follow())
         self.clock.set_timer("watch", _WATCH, callback=self._watch)
         self.clock.set_timer("heartbeat", timedelta(seconds=1), callback=lambda _: self._hooks.beat(self._state))
@@ -162,20 +159,24 @@ class Supervisor(DataActor):
         """A page of the warm-up, or the bars that were missing."""
         try:
             for market in {self._bars[bar.bar_type] for bar in bars if bar.bar_type in self._bars}:
-                self._take(market, [self._closed(bar) for bar in bars if self._bars.get(bar.bar_type) == market])
-            if not bars and self._requests.underway is not None:
-                self._take(self._requests.underway, [])
+                self._loader.take(market, [self._closed(bar) for bar in bars if self._bars.get(bar.bar_type) == market])
+            if not bars:
+                self._loader.take(None, [])
+            if not self._loader and self._listening is None:
+                self._listen()
         except Exception as error:
             self._fail(f"history cannot be used: {type(error).__name__}: {error}", "see the log")
 
-    def missing(self, market: str, since: datetime, until: datetime) -> None:
-        """Ask for the bars that open in [since, until): the signals' way to close a gap."""
-        count = int((until - since) / DECISION_BAR)
-        self._hooks.tell("bars missing", f"{market}: {count} from {since:%Y-%m-%d %H:%M}")
-        _LOG.warning("bars missing", market=market, count=count, since=since.isoformat())
-        self._requests.ask(market, BarRequest(since, until))
-
     # -- history --------------------------------------------------------------------------------------------------
+
+    def _leave_out(self, market: str) -> None:
+        """Go on without a market that the venue does not have; a trade open there stays in the journal as it is."""
+        why = f"the venue does not have {self._instruments.pop(market)}"
+        self._signals.refuse(market, why)
+        left = market in self._strategy.open_trades
+        rest = "; the trade that the journal holds open there stays as it is" if left else ""
+        self._hooks.tell("market missing", f"{market}: {why}{rest}")
+        _LOG.warning("market missing", market=market, why=why, open_trade=left)
 
     def _send(self, market: str, request: BarRequest) -> None:
         kind = self._bar_types[market]
@@ -184,46 +185,20 @@ class Supervisor(DataActor):
         else:
             self.request_bars(kind, end=self._signals.histories[market].first, limit=_PAGE)
 
-    def _take(self, market: str, bars: list[ClosedBar]) -> None:
-        history = self._signals.histories[market]
-        closed = sorted((bar for bar in bars if self._replayed or bar.known_at <= _now()), key=lambda bar: bar.ts)
-        around = history.around(closed[0].ts, closed[-1].ts) if closed else (None, None)
-        fresh = history.merge(self._feed.believe(closed, before=around[0], after=around[1]))
-        request = self._requests.answered(market)
-        if request is None:
-            return
-        if request.since is not None and request.until is not None:
-            wanted = int((request.until - request.since) / DECISION_BAR)
-            self._signals.go_on(market)
-            rest = "" if fresh >= wanted else "; the venue has no others"
-            self._hooks.tell("bars recovered", f"{market}: {fresh} of {wanted}{rest}")
-            _LOG.info("bars recovered", market=market, fresh=fresh, wanted=wanted)
-        elif fresh and history.height < history.rows:
-            self._requests.ask(market, BarRequest())
-        else:
-            _LOG.info("history is there", market=market, bars=history.height, wanted=history.rows)
-            self._signals.go_on(market)
-        self._requests.go_on()
-        if not self._requests and self._listening is None:
-            self._listen()
-
     def _listen(self) -> None:
-        assert self.strategy is not None
-        short = {
-            market: history.height
-            for market, history in self._signals.histories.items()
-            if history.height < history.rows
-        }
-        if short and self._closing_since is None:
-            self._hooks.tell("history is short", ", ".join(f"{market}: {rows} bars" for market, rows in short.items()))
-        if self._closing_since is None:
+        histories = {market: self._signals.histories[market] for market in self._instruments}
+        short = {market: one.height for market, one in histories.items() if one.height < one.rows}
+        if not self._shutdown.begun:
+            if short:
+                text = ", ".join(f"{market}: {rows} bars" for market, rows in short.items())
+                self._hooks.tell("history is short", text)
             self._set("trading")
-        hold_steps(self._signals.histories.values(), self._feed, self._max_step_pct)
-        held = self.strategy.open_trades
-        first = sorted(self._instruments, key=lambda market: (market not in held, self._shelf.of(market) is None))
-        self._listening = Listening(self.strategy, self._feed, first)
-        timeframe = self.strategy.streams(first[0])[0][0]
-        self._catch_up = CatchUp(self._signals.histories, self._feed, timeframe, self._signals.miss, time.monotonic)
+        hold_steps(histories.values(), self._feed, self._max_step_pct)
+        held = self._strategy.open_trades
+        first = sorted(self._instruments, key=lambda market: (market not in held, self._models.of(market) is None))
+        self._listening = Listening(self._strategy, self._feed, first)
+        timeframe = self._strategy.streams(first[0])[0][0]
+        self._catch_up = CatchUp(histories, self._feed, timeframe, self._signals.miss, time.monotonic)
         self._subscribe(None)
 
     def _subscribe(self, _: Any) -> None:
@@ -238,86 +213,66 @@ class Supervisor(DataActor):
             self._bars[bar.bar_type], DECISION_TIMEFRAME, known_at - DECISION_BAR, known_at, *prices, exact(bar.volume)
         )
 
+    def _instrument(self, iid: InstrumentId) -> Any | None:
+        return self.cache.instrument(iid)
+
     # -- watching -------------------------------------------------------------------------------------------------
 
     def _watch(self, _: Any) -> None:
         try:
-            if self._closing_since is None and (asked := self._closing_asked()) is not None:
-                self._begin_closing(*asked)
-            elif self._closing_since is not None:
-                self._go_on_closing()
-            if not self._stopping and (silent := self._requests.chase()) is not None:
+            self._watch_shutdown()
+            if not self._stopping and (silent := self._loader.chase()) is not None:
                 self._fail(f"the venue does not send the history of {silent}", "see data/logs", retry=True)
             self._report_halt()
             self._watch_feed()
-            self._follow_instruments()
+            for change in self._watched.changes():
+                self._follow_instrument(change)
         except Exception as error:
             _LOG.exception("supervisor")
             self._fail(f"the supervisor failed: {type(error).__name__}: {error}", "see the log")
 
+    def _watch_shutdown(self) -> None:
+        if (asked := self._shutdown.asked()) is not None:
+            self._shutdown.begin(*asked, self._listen_for_prices)
+            self._set("closing")
+        if not self._shutdown.begun or self._stopping:
+            return
+        if self._shutdown.is_done():
+            self._stopping = True
+            self._hooks.stop(None)
+            self._hooks.tell("flat", "all positions closed")
+        elif (overdue := self._shutdown.overdue()) is not None:
+            remedy = "the venue sends no prices; start the node again after trading kill --reset to close them"
+            self._fail(overdue, remedy)
+
+    def _listen_for_prices(self) -> None:
+        if self._listening is None:
+            self._listen()
+
     def _watch_feed(self) -> None:
         self._feed.watch()
-        if self._catch_up is not None and self._closing_since is None:
+        if self._catch_up is not None and not self._shutdown.begun:
             self._catch_up.look()
         stepped = [history for market, history in self._signals.histories.items() if self._feed.is_held(market)]
         hold_steps(stepped, self._feed, self._max_step_pct)
 
-    def _follow_instruments(self) -> None:
-        for change in self._watched.changes():
-            self._hooks.tell("instrument changed", f"{change.text}; {_EFFECTS[change.effect]}")
-            _LOG.warning("instrument changed", change=change.text, effect=change.effect)
-            if change.effect == "reload" and not self._close_only:
-                self._signals.forget(change.market, f"{change.text}: its history is loaded again")
-                self._requests.ask(change.market, BarRequest())
-            elif change.effect == "refuse":
-                self._signals.refuse(change.market, f"{change.text}: start the node again")
-
-    def _instrument(self, iid: InstrumentId) -> Any | None:
-        return self.cache.instrument(iid)
+    def _follow_instrument(self, change: Change) -> None:
+        self._hooks.tell("instrument changed", f"{change.text}; {_EFFECTS[change.effect]}")
+        _LOG.warning("instrument changed", change=change.text, effect=change.effect)
+        if change.effect == "reload" and not self._shutdown.close_only:
+            self._loader.load_again(change.market, f"{change.text}: its history is loaded again")
+        elif change.effect == "refuse":
+            self._signals.refuse(change.market, f"{change.text}: start the node again")
 
     def _report_halt(self) -> None:
-        halted = self.strategy.halted if self.strategy is not None else None
-        if halted is not None and halted != self._halted and self._closing_since is None:
+        halted = self._strategy.halted
+        if halted is not None and halted != self._halted and not self._shutdown.begun:
             self._halted = halted
             self._hooks.tell("halted", halted)
 
-    def _closing_asked(self) -> tuple[ExitReason, str] | None:
-        """Why everything is to be closed now, and the words of whoever wants it."""
-        if (switch := kill_switch.engaged(self._live_dir)) is not None:
-            return "kill", switch.reason
-        return ("close_only", "trading paper --close-only") if self._close_only else None
-
-    def _begin_closing(self, reason: ExitReason, why: str) -> None:
-        """Close what is open, whatever fails; the journal hears of it first, so that the next process would go on."""
-        self._closing_since = time.monotonic()
-        try:
-            if self._listening is None:
-                self._listen()  # no price, no fill
-            self._hooks.tell(reason.replace("_", " "), why)
-        finally:
-            if self.strategy is not None:
-                self.strategy.flatten(reason)
-        self._set("closing")
-        _LOG.warning("closing positions", reason=reason, why=why)
-        self._go_on_closing()
-
-    def _go_on_closing(self) -> None:
-        assert self._closing_since is not None
-        if self._stopping:
-            return
-        if self.strategy is None or self.strategy.is_flat():
-            self._stopping = True
-            self._hooks.stop(None)
-            self._hooks.tell("flat", "all positions closed")
-        elif time.monotonic() - self._closing_since > _CLOSE_S:
-            self._fail(
-                f"positions are still open after {_CLOSE_S:.0f} s: {', '.join(self.strategy.open_trades)}",
-                "the venue sends no prices; start the node again after trading kill --reset to close them",
-            )
-
     def _follow(self) -> None:
         try:
-            self._shelf.refresh(wait=False)
+            self._models.refresh(wait=False)
         except Exception as error:
             _LOG.exception("deployments")
             self._hooks.tell("deployments unreadable", f"{type(error).__name__}: {error}")
@@ -331,7 +286,3 @@ class Supervisor(DataActor):
         self._stopping = True
         self._hooks.stop((VenueUnreachable if retry else NodeError)(what, where="node", remedy=remedy))
         self._hooks.tell("failed", what)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -12,20 +12,14 @@ from nautilus_trader.model import InstrumentId, TraderId
 from trading_assets.core.errors import NodeError
 from trading_assets.recordings import Spool, spool_folder
 from trading_assets.settings import Settings
-from trading_assets.strategies.instruments import instrument_id
-from trading_live.node.engine import addressed, engine_logging, explain
+from trading_live.node.engine import engine_logging, explain
 from trading_live.operations.interrupts import stops_engine
 from trading_live.recording.buffer import RecordingBuffer
 from trading_live.recording.recorder import Recorder, RecordHooks, RecordStats
-from trading_live.venues.adapters import data_client
-from trading_live.venues.clock import look_at_replay
+from trading_live.venues.contract import DataClient, Venue
+from trading_live.venues.registry import venue_of
 
 _STOP_S: Final = 1
-_VENUE_DEPTH: Final = {"binance": 1000, "bybit": 200, "okx": 400, "kraken": 100}
-"""Levels that the adapter keeps: more than are recorded, because a level behind the last one may move up."""
-
-_NUMBERED: Final = frozenset({"binance"})
-"""Venues that number each market's trades one after the other."""
 
 
 def run_recorder(
@@ -62,12 +56,12 @@ def run_recorder(
         If another recorder writes to the same folder, the venue cannot be reached, does not have a market, is silent
         for ``record.give_up_s``, or the disk refuses. What was received before is on disk.
     """
-    if settings.node.environment == "replay":
-        look_at_replay(settings)  # at once and in plain words, where the engine would wait for half a minute
+    venue = venue_of(settings)
+    venue.look()
     folder = spool_folder(settings) / f"{settings.node.venue}-{settings.node.environment}"
     spool = Spool(folder, settings.record.segment_s)
     try:
-        stats, failure = _run(settings, markets, spool, seconds, connect_timeout_s, hooks or RecordHooks())
+        stats, failure = _run(settings, venue, markets, spool, seconds, connect_timeout_s, hooks or RecordHooks())
     finally:
         spool.close()
     if failure is not None:
@@ -77,6 +71,7 @@ def run_recorder(
 
 def _run(
     settings: Settings,
+    venue: Venue,
     markets: Sequence[str],
     spool: Spool,
     seconds: float | None,
@@ -84,18 +79,17 @@ def _run(
     hooks: RecordHooks,
 ) -> tuple[RecordStats, NodeError | None]:
     """One run of the engine. A failure is returned: raised here, it would keep the engine, of which there is one."""
-    venue, replayed = settings.node.venue, settings.node.environment == "replay"
-    named = {market: instrument_id(market, "replay" if replayed else venue) for market in markets}
-    node = _engine(settings, markets, connect_timeout_s)
+    named = {market: venue.instrument_id(market) for market in markets}
+    node = _engine(settings, venue.data_client(markets), connect_timeout_s)
     stop = node.handle().stop
     recorder = Recorder(
         {market: InstrumentId.from_str(name) for market, name in named.items()},
         spool,
-        RecordingBuffer(markets, spool.folder, numbered=venue in _NUMBERED),
+        RecordingBuffer(markets, spool.folder, numbered=venue.books.numbered_trades),
         settings.record,
         hooks,
-        replayed=replayed,
-        levels=_VENUE_DEPTH[venue],
+        historic=venue.historic,
+        levels=venue.books.levels,
         seconds=seconds,
         stop=stop,
     )
@@ -105,8 +99,7 @@ def _run(
         with stops_engine(stop):
             node.run()
     except RuntimeError as error:
-        place = settings.node.base_url_http or f"{venue} {settings.node.environment}"
-        failure = explain(error, place, connect_timeout_s)
+        failure = explain(error, venue.address, connect_timeout_s)
     finally:
         node.dispose()
         recorder.flush(last=True)
@@ -114,8 +107,7 @@ def _run(
     return recorder.stats(), recorder.failure or failure
 
 
-def _engine(settings: Settings, markets: Sequence[str], connect_timeout_s: int) -> LiveNode:
-    data = data_client(addressed(settings), markets)
+def _engine(settings: Settings, data: DataClient, connect_timeout_s: int) -> LiveNode:
     return (
         LiveNode.builder("RECORD", TraderId("RECORD-001"), Environment.LIVE)
         .with_logging(engine_logging(settings, "engine-record"))

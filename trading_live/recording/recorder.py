@@ -82,7 +82,7 @@ class Recorder(DataActor):
         Depth and intervals.
     hooks
         Told how it goes.
-    replayed
+    historic
         Whether the exchange's times are historic: then the newest of them is the clock.
     levels
         How deep the adapter keeps the book.
@@ -104,7 +104,7 @@ class Recorder(DataActor):
         settings: RecordSettings,
         hooks: RecordHooks,
         *,
-        replayed: bool,
+        historic: bool,
         levels: int,
         seconds: float | None,
         stop: Callable[[], None],
@@ -116,7 +116,7 @@ class Recorder(DataActor):
         self._notes = notes
         self._settings = settings
         self._hooks = hooks
-        self._replayed = replayed
+        self._historic = historic
         self._levels = levels
         self._seconds = seconds
         self._stop = stop
@@ -159,7 +159,7 @@ class Recorder(DataActor):
             self._base(trade.instrument_id, exact(trade.size)),
             {"BUY": "buy", "SELL": "sell"}.get(trade.aggressor_side.name, ""),
             ts_us=ts_us,
-            received_us=self._market_us if self._replayed else wall_us,
+            received_us=self._market_us if self._historic else wall_us,
         )
 
     def on_book(self, book: OrderBook) -> None:
@@ -176,7 +176,7 @@ class Recorder(DataActor):
             asks,
             sequence=book.sequence,
             ts_us=ts_us,
-            received_us=max(self._market_us, ts_us) if self._replayed else time.time_ns() // 1000,
+            received_us=max(self._market_us, ts_us) if self._historic else time.time_ns() // 1000,
         )
         if changed:  # the engine gives an old book again at each interval
             self._hear(ts_us)
@@ -206,7 +206,7 @@ class Recorder(DataActor):
             books=notes.books,
             gaps=notes.gaps,
             bytes=self._bytes,
-            lag_s=None if self._replayed or self._lag_us is None else self._lag_us / 1e6,
+            lag_s=None if self._historic or self._lag_us is None else self._lag_us / 1e6,
             reconnects=self._reconnects,
             connected=not self._down,
         )
@@ -214,7 +214,7 @@ class Recorder(DataActor):
     def flush(self, *, last: bool = False) -> None:
         """Write what was heard; on disk when this returns."""
         try:
-            now_us = self._market_us if self._replayed else time.time_ns() // 1000
+            now_us = self._market_us if self._historic else time.time_ns() // 1000
             self._unwritten.append(self._notes.take(None if last else now_us))
             while self._unwritten:  # what a disk refused is tried again before the newer
                 self._bytes += self._spool.write(self._unwritten[0])

@@ -21,6 +21,7 @@ from trading_assets.strategies.risk.gate import RiskGate
 from trading_live.execution.closing import closed_since, look
 from trading_live.execution.reconciliation import reports
 from trading_live.execution.recovery import recover
+from trading_live.execution.sandbox import ENDED_WITH_THE_PROCESS
 
 SHAPES = st.sampled_from([([3.0], [3.0]), ([1.0, 2.0], [3.0]), ([0.1, 0.2, 2.7], [1.5, 1.5]), ([3.0], [0.5, 2.5])])
 
@@ -41,12 +42,16 @@ def test_cut_anywhere_the_journal_is_completed_and_says_what_is_held(
     with closing(Journal(path, "node")) as journal:
         for part in parts[:cut]:
             journal.record_all(part)
-        recovered = recover(path)
+        recovered = recover(path, orders_ended=ENDED_WITH_THE_PROCESS)
+        resting = [event for kind, event in recovered.repairs if kind == "orders"]
+        kept = [one for one in recover(path).repairs if one[0] == "orders"]
         journal.record_all(recovered.repairs)
     events = read_session(path)
 
     assert sum(holding.quantity for holding in recovered.holdings) == pytest.approx(signed, abs=1e-9)
-    assert recover(path).repairs == ()
+    assert recover(path, orders_ended=ENDED_WITH_THE_PROCESS).repairs == ()
+    assert kept == [], "where orders outlive the process, nothing is said of those that rest"
+    assert {one["reason"] for one in resting} <= {ENDED_WITH_THE_PROCESS}
     last = events["positions"]["quantity"].to_list()[-1:] or [0.0]
     assert last[0] == pytest.approx(signed, abs=1e-9)
     for holding in recovered.holdings:

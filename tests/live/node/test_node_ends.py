@@ -179,7 +179,8 @@ class Venue:
     def __init__(self) -> None:
         self.now = 0.0
         self.sent: list[str] = []
-        self.requests = BarRequests(lambda market, _: self.sent.append(market), lambda: self.now)
+        self.requests = BarRequests(lambda: self.now)
+        self.requests.send_by(lambda market, _: self.sent.append(market))
 
 
 def test_history_that_is_never_answered_is_given_up_once() -> None:

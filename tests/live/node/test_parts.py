@@ -15,26 +15,22 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nautilus_trader.common import Environment, LoggerConfig
-from nautilus_trader.live import LiveNode
-from nautilus_trader.model import TraderId
 
 from tests.live.conftest import MARKET, MakeBundle, put_live, rewrite_model
 from trading_assets import features
 from trading_assets.core.candles import DECISION_BAR
-from trading_assets.core.errors import NodeError, SettingsError
+from trading_assets.core.errors import NodeError
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.registry.deployment import MANIFEST, undeploy
-from trading_assets.settings import BacktestSettings, NodeSettings, Settings
+from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.signals import ClosedBar
+from trading_live.node.assembly import too_late
 from trading_live.node.deployed_models import DeployedModels
 from trading_live.node.history import BarHistory
-from trading_live.node.node import too_late
 from trading_live.node.signals import LiveSignals
 from trading_live.operations import kill_switch
 from trading_live.operations.heartbeat import Heartbeat, NodeLock, is_running, read_heartbeat
 from trading_live.operations.status import read_status
-from trading_live.venues.adapters import data_client, execution_client
 
 M15 = Timeframe.parse("15m")
 LOOKBACK_BARS = features.lookback_bars(M15)
@@ -326,60 +322,6 @@ def test_without_a_model_or_with_a_short_history_nothing_is_decided(settings: Se
     signals = LiveSignals([MARKET], DeployedModels(settings, lambda *_: None), _Gaps(), cost_bps=0.0)
     assert signals.on_bar(closed(1)) is None
     assert f"1 of {LOOKBACK_BARS:,}" in signals.state()[MARKET]
-
-
-# -- venues ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("venue", "environment", "market", "says"),
-    [
-        ("binance", "replay", "sample:SYNA/USDT:USDT", {"product_type": "USD_M", "environment": "LIVE"}),
-        ("binance", "replay", "binance:BTC/USDT", {"product_type": "USD_M", "environment": "LIVE"}),
-        ("binance", "testnet", "binance:BTC/USDT:USDT", {"product_type": "USD_M", "environment": "TESTNET"}),
-        ("binance", "live", "binance:BTC/USDT", {"product_type": "SPOT", "environment": "LIVE"}),
-        ("bybit", "testnet", "bybit:BTC/USDT:USDT", {"product_types": "LINEAR", "environment": "TESTNET"}),
-        ("bybit", "live", "bybit:BTC/USDT", {"product_types": "SPOT", "environment": "MAINNET"}),
-        ("okx", "testnet", "okx:BTC/USDT:USDT", {"instrument_types": "SWAP", "environment": "DEMO"}),
-        ("okx", "live", "okx:BTC/USDT", {"instrument_types": "SPOT", "environment": "LIVE"}),
-        ("kraken", "testnet", "kraken:BTC/USD:USD", {"product_type": "FUTURES", "environment": "DEMO"}),
-        ("kraken", "live", "kraken:BTC/USD", {"product_type": "SPOT", "environment": "LIVE"}),
-    ],
-)
-def test_the_settings_choose_venue_product_and_environment(
-    venue: str, environment: str, market: str, says: dict[str, str]
-) -> None:
-    node = NodeSettings.model_validate({"venue": venue, "environment": environment})
-    client = data_client(node, [market])
-    for name, value in says.items():
-        assert value in str(getattr(client.config, name)).upper()
-    sandbox = execution_client(node, BacktestSettings(), {"USDT": 1.0}, account=f"{venue.upper()}-001")
-    node_builder = LiveNode.builder("TEST", TraderId("TRADER-001"), Environment.SANDBOX).with_logging(
-        LoggerConfig(bypass_logging=True)
-    )
-    node_builder = node_builder.add_data_client(None, client.factory, client.config)
-    node_builder.add_simulated_exec_client(None, sandbox.factory, sandbox.config).build().dispose()
-
-
-def test_the_sandbox_takes_fees_and_balance_from_the_settings() -> None:
-    client = execution_client(NodeSettings(), BacktestSettings(), {"USDT": 1_234.5}, account="BINANCE-001")
-    assert [str(balance) for balance in client.config.starting_balances] == ["1234.50000000 USDT"]
-    assert client.config.fee_model is not None
-    assert str(client.config.account_id) == "BINANCE-001"
-
-
-@pytest.mark.parametrize(
-    ("venue", "environment", "markets", "says"),
-    [
-        ("okx", "replay", ["okx:BTC/USDT:USDT"], "the replay speaks Binance's protocol"),
-        ("binance", "live", ["binance:BTC/USDT", "binance:BTC/USDT:USDT"], "spot or perpetuals, not both"),
-        ("kraken", "testnet", ["kraken:BTC/USD"], "demo for perpetuals only"),
-    ],
-)
-def test_a_venue_that_cannot_do_it_is_named(venue: str, environment: str, markets: list[str], says: str) -> None:
-    node = NodeSettings.model_validate({"venue": venue, "environment": environment})
-    with pytest.raises(SettingsError, match=says):
-        data_client(node, markets)
 
 
 # -- status ------------------------------------------------------------------------------------------------------------

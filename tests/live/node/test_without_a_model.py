@@ -36,11 +36,11 @@ LOOKBACK_BARS = features.lookback_bars(M15)
 MINUTE = timedelta(minutes=1)
 
 
-def leave_open(settings: Settings, *, price: float, minutes: int) -> TradePlan:
+def leave_open(settings: Settings, *, price: float, minutes: int, market: str = MARKET) -> TradePlan:
     """What a node of before left in the journal: a long position that expires some minutes after START."""
     bought_at = START - 5 * MINUTE
     plan = TradePlan(
-        market=MARKET,
+        market=market,
         signal_id="s",
         probability=0.6,
         known_at=bought_at,
@@ -50,10 +50,10 @@ def leave_open(settings: Settings, *, price: float, minutes: int) -> TradePlan:
         quantity=10.0,
         entry_order_id="e",
     ).filled(10.0, price)
-    order = {"ts": bought_at, "market": MARKET, "order_id": "e", "signal_id": "s", "purpose": "entry", "side": "buy"}
+    order = {"ts": bought_at, "market": market, "order_id": "e", "signal_id": "s", "purpose": "entry", "side": "buy"}
     fill = {name: order[name] for name in ("ts", "market", "order_id", "signal_id", "side")}
     numbers = {"trade_id": "t", "quantity": 10.0, "price": price, "fee": 0.5, "fee_currency": "USDT"}
-    row = {"ts": bought_at, "market": MARKET, "signal_id": "s", "plan": replace(plan, stop_order_id="x").to_json()}
+    row = {"ts": bought_at, "market": market, "signal_id": "s", "plan": replace(plan, stop_order_id="x").to_json()}
     with closing(Journal(settings.live_dir / JOURNAL_FILE, "paper-replay")) as journal:
         journal.record("node", {"ts": bought_at, "event": STARTED, "detail": "binance replay"})
         order |= {"order_type": "market", "quantity": 10.0, "status": "filled"}

@@ -120,7 +120,7 @@ def test_what_a_disk_refused_is_written_before_what_came_later(tmp_path: Path) -
     left = ["full"]
     spool, notes = Refusing(tmp_path / "spool", segment_s=0), RecordingBuffer([MARKET], tmp_path, numbered=True)
     recorder = Recorder(
-        {}, spool, notes, RecordSettings(), RecordHooks(), replayed=False, levels=20, seconds=None, stop=lambda: None
+        {}, spool, notes, RecordSettings(), RecordHooks(), historic=False, levels=20, seconds=None, stop=lambda: None
     )
     trade(notes, 1)
     recorder.flush()

@@ -97,7 +97,6 @@ def replay(
     config = HostConfig(
         tuple(candles),
         settings.position_share,
-        _VENUE,
         DECISION_TIMEFRAME,
         close_at=end,
         max_volume_share=settings.max_volume_share,

@@ -95,7 +95,7 @@ def perpetual(market: str, rules: MarketRules, *, venue: str) -> CryptoPerpetual
     parsed = Market.parse(market)
     quote = _currency(parsed.quote)
     return CryptoPerpetual(
-        InstrumentId.from_str(instrument_id(market, venue)),
+        InstrumentId.from_str(instrument_id(market)),
         Symbol(raw_symbol(market)),
         _currency(parsed.base),
         quote,
@@ -142,7 +142,7 @@ def final_statistics(engine: BacktestEngine, *, venue: str) -> dict[str, float]:
 
 def to_bars(feed: Feed, *, venue: str) -> list[Bar]:
     """Engine bars from a frame, through one Arrow batch instead of a constructor call each."""
-    kind = bar_type(instrument_id(feed.market, venue), feed.timeframe)
+    kind = bar_type(instrument_id(feed.market), feed.timeframe)
     prices, sizes = feed.rules.price_precision, feed.rules.size_precision
     at = feed.bars["at"].cast(pl.Datetime("ns", "UTC")).to_arrow()
     columns = {name: _fixed(feed.bars[name], prices) for name in ("open", "high", "low", "close")}

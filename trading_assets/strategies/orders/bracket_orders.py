@@ -149,11 +149,13 @@ class BracketOrders:
 
         A trade whose position is still there goes on with its own stop, target and expiry; one whose position is gone
         is ended as ``lost``; a position without a plan is closed on the next bar; an order that no plan names is
-        canceled.
+        canceled. A trade of a market that the venue does not have is left as it is: nothing is known of its position.
         """
         for plan in list(self.open.values()):
             for order_id, purpose in plan.orders():
                 self._orders[order_id] = (plan, purpose)
+            if self._strategy.cache.instrument(self._instruments[plan.market]) is None:
+                continue
             entry = self._order(plan.entry_order_id)
             if self.position(plan.market) is None:
                 if plan.stage == "entering" and entry is not None and not entry.is_closed:

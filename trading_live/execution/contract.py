@@ -1,0 +1,53 @@
+"""Who fills the node's orders: one object for each, which also knows what a restart can rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from nautilus_trader.common import Environment
+from nautilus_trader.model import InstrumentId
+
+from trading_live.execution.recovery import Recovered
+
+
+class Execution(Protocol):
+    """Adds what fills orders to the engine, and says what of the journal still holds after a process has ended.
+
+    Attributes
+    ----------
+    environment
+        Of the engine.
+    """
+
+    environment: Environment
+
+    def recover(self, journal: Path) -> Recovered:
+        """What is open, by the journal and by what becomes of orders when the process ends.
+
+        Raises
+        ------
+        NodeError
+            If the journal cannot be read.
+        """
+        ...
+
+    def join(self, builder: Any, instruments: Mapping[str, InstrumentId], recovered: Recovered) -> Any:
+        """Add its clients to the engine's builder, with the account and positions of before.
+
+        Parameters
+        ----------
+        builder
+            Of the engine; the market-data client is there.
+        instruments
+            Market -> the venue's instrument.
+        recovered
+            What :meth:`recover` said.
+
+        Returns
+        -------
+        Any
+            The builder to go on with.
+        """
+        ...

@@ -1,0 +1,103 @@
+"""The bars of the past that the node needs: the warm-up of each market, and what was missed. No engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from trading_assets.core.candles import DECISION_BAR
+from trading_assets.strategies.feed import FeedQuarantine
+from trading_assets.strategies.signals import ClosedBar
+from trading_live.node.bar_requests import BarRequest, BarRequests
+from trading_live.node.signals import LiveSignals
+
+_LOG = structlog.get_logger(__name__)
+
+
+class HistoryLoader:
+    """Asks for bars, and hands the answers to the signals that wait for them.
+
+    Parameters
+    ----------
+    feed
+        Which bars can be believed.
+    tell
+        (event, detail): into the node's journal.
+    historic
+        Whether bars carry historic times, so that this machine's clock cannot tell a forming bar.
+    """
+
+    def __init__(self, feed: FeedQuarantine, tell: Callable[[str, str], None], *, historic: bool) -> None:
+        self._feed = feed
+        self._tell = tell
+        self._historic = historic
+        self._signals: LiveSignals | None = None
+        self._requests = BarRequests(time.monotonic)
+
+    def __bool__(self) -> bool:
+        """Whether an answer is still to come."""
+        return bool(self._requests)
+
+    def serve(self, signals: LiveSignals, send: Callable[[str, BarRequest], Any]) -> None:
+        """From now on, ask by ``send`` and give the answers to these signals."""
+        self._signals = signals
+        self._requests.send_by(send)
+
+    def warm_up(self, markets: Iterable[str]) -> None:
+        """Ask for the look-back of markets."""
+        for market in markets:
+            self._requests.ask(market, BarRequest())
+
+    def missing(self, market: str, since: datetime, until: datetime) -> None:
+        """Ask for the bars that open in [since, until): the signals' way to close a gap."""
+        count = int((until - since) / DECISION_BAR)
+        self._tell("bars missing", f"{market}: {count} from {since:%Y-%m-%d %H:%M}")
+        _LOG.warning("bars missing", market=market, count=count, since=since.isoformat())
+        self._requests.ask(market, BarRequest(since, until))
+
+    def load_again(self, market: str, reason: str) -> None:
+        """Forget a market's bars and ask for them anew."""
+        self._served.forget(market, reason)
+        self._requests.ask(market, BarRequest())
+
+    def take(self, market: str | None, bars: Sequence[ClosedBar]) -> None:
+        """Take an answer: a page of the warm-up, or bars that were missing; an empty one does not say whose it is."""
+        market = market or self._requests.underway
+        if market is None:
+            return
+        history = self._served.histories[market]
+        now = datetime.now(UTC)
+        closed = sorted((bar for bar in bars if self._historic or bar.known_at <= now), key=lambda bar: bar.ts)
+        around = history.around(closed[0].ts, closed[-1].ts) if closed else (None, None)
+        fresh = history.merge(self._feed.believe(closed, before=around[0], after=around[1]))
+        request = self._requests.answered(market)
+        if request is not None:
+            self._answered(market, request, fresh)
+            self._requests.go_on()
+
+    def _answered(self, market: str, request: BarRequest, fresh: int) -> None:
+        history = self._served.histories[market]
+        if request.since is not None and request.until is not None:
+            wanted = int((request.until - request.since) / DECISION_BAR)
+            self._served.go_on(market)
+            rest = "" if fresh >= wanted else "; the venue has no others"
+            self._tell("bars recovered", f"{market}: {fresh} of {wanted}{rest}")
+            _LOG.info("bars recovered", market=market, fresh=fresh, wanted=wanted)
+        elif fresh and history.height < history.rows:
+            self._requests.ask(market, BarRequest())
+        else:
+            _LOG.info("history is there", market=market, bars=history.height, wanted=history.rows)
+            self._served.go_on(market)
+
+    def chase(self) -> str | None:
+        """Ask again for what was not answered in time; the market whose history did not come in all its attempts."""
+        return self._requests.chase()
+
+    @property
+    def _served(self) -> LiveSignals:
+        assert self._signals is not None, "the supervisor begins by serve()"
+        return self._signals

@@ -1,0 +1,136 @@
+"""What a node says about itself: into its journal when something happens, and once a second into its heartbeat."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+import structlog
+
+from trading_assets.core.candles import DECISION_BAR
+from trading_assets.journal import NODE, BufferedJournal
+from trading_assets.settings import NodeSettings
+from trading_assets.strategies.feed import FeedQuarantine
+from trading_assets.strategies.host import StrategyHost
+from trading_live.node.deployed_models import DeployedModels
+from trading_live.node.signals import LiveSignals
+from trading_live.operations.heartbeat import Heartbeat, NodeLock, RunningModel, State
+
+_LOG = structlog.get_logger(__name__)
+
+
+class Pulse:
+    """Tells the journal, and writes the heartbeat.
+
+    Parameters
+    ----------
+    settings
+        Venue, environment and mode.
+    lock
+        Of the node's folder; writes the heartbeat.
+    journal
+        Told of events, and flushed with each heartbeat.
+    open_markets
+        Where something was open before this process.
+
+    Attributes
+    ----------
+    state
+        Of the newest heartbeat.
+    detail
+        What the state waits for, where there is more to say.
+    """
+
+    def __init__(
+        self, settings: NodeSettings, lock: NodeLock, journal: BufferedJournal, open_markets: tuple[str, ...]
+    ) -> None:
+        self.state: State = "starting"
+        self.detail = ""
+        self.open_markets = open_markets
+        self._settings = settings
+        self._lock = lock
+        self._journal = journal
+        self._started_at = datetime.now(UTC)
+        self._models: DeployedModels | None = None
+        self._running: tuple[StrategyHost, LiveSignals, FeedQuarantine] | None = None
+
+    def tell(self, event: str, detail: str) -> None:
+        """Into the journal."""
+        self._journal.keep_all([(NODE, {"ts": datetime.now(UTC), "event": event, "detail": detail})])
+
+    def warn(self, event: str, detail: str) -> None:
+        """Into the journal, and as a warning into the log."""
+        _LOG.warning(event, detail=detail)
+        self.tell(event, detail)
+
+    def follow(self, models: DeployedModels) -> None:
+        """Speak of these models from now on."""
+        self._models = models
+
+    def run_with(self, strategy: StrategyHost, signals: LiveSignals, feed: FeedQuarantine) -> None:
+        """Speak of an engine's parts from now on."""
+        self._running = strategy, signals, feed
+
+    def end_run(self) -> None:
+        """Speak of no engine any more: there is one at a time."""
+        if self._running is not None:
+            self.open_markets = self._open_markets()
+        self._running = None
+
+    def beat(self, state: State) -> None:
+        """Write the heartbeat."""
+        models = self._models.models if self._models is not None else ()
+        if state == "trading" and self._all_silent():
+            state = "silent"
+        self.state = state
+        self._journal.flush()
+        beat = Heartbeat(
+            pid=os.getpid(),
+            state="managing" if state == "trading" and not models else state,
+            node=self._journal.node,
+            venue=self._settings.venue,
+            environment=self._settings.environment,
+            mode=self._settings.mode,
+            started_at=self._started_at,
+            beat_at=datetime.now(UTC),
+            models=tuple(
+                RunningModel(
+                    model=one.deployed.model,
+                    version=one.deployed.version,
+                    bundle_hash=one.deployed.bundle_hash,
+                    markets=one.deployed.markets,
+                )
+                for one in models
+            ),
+            refused=self._models.refusals if self._models is not None else {},
+            detail=self.detail,
+            journal=self._journal.complaint,
+            open_markets=self._open_markets(),
+        )
+        self._lock.beat(beat.model_copy(update=self._of_the_run(beat)))
+
+    def _of_the_run(self, beat: Heartbeat) -> dict[str, object]:
+        """What only a built engine has to say."""
+        if self._running is None:
+            return {}
+        strategy, signals, feed = self._running
+        untrusted, histories = feed.reasons(), signals.histories.items()
+        return {
+            "market_time": strategy.now,
+            "last_bars": {market: one.last + DECISION_BAR for market, one in histories if one.last is not None},
+            "waiting": signals.state() | untrusted,
+            "untrusted": untrusted,
+            "halted": strategy.halted,
+            "refused": beat.refused | signals.refused,
+        }
+
+    def _open_markets(self) -> tuple[str, ...]:
+        return self.open_markets if self._running is None else tuple(sorted(self._running[0].open_trades))
+
+    def _all_silent(self) -> bool:
+        """Whether no market that a model trades sends bars."""
+        if self._running is None or self._models is None:
+            return False
+        _, signals, feed = self._running
+        traded = {market for model in self._models.models for market in model.deployed.markets} - set(signals.refused)
+        return bool(traded) and all(feed.is_silent(market) for market in traded)

@@ -1,0 +1,51 @@
+"""Binance: spot, or perpetuals settled in the quote currency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from trading_assets.settings import NodeSettings
+from trading_live.venues.contract import Books, DataClient, Product, Venue, single_product
+
+
+class Binance(Venue):
+    """Binance."""
+
+    name = "binance"
+    instruments: ClassVar[dict[Product, str]] = {
+        "spot": "{base}{quote}.BINANCE",
+        "perpetual": "{base}{quote}-PERP.BINANCE",
+        "dated": "{base}{quote}_{expiry}.BINANCE",
+    }
+    books = Books(levels=1000, numbered_trades=True)
+    reloads_instruments = True  # proven on the local exchange
+
+    def data_client(self, markets: Sequence[str]) -> DataClient:
+        """Spot or USD-M."""
+        node = self.node
+        return data_client(node, node.base_url_http, node.base_url_ws, perpetual=single_product("Binance", markets))
+
+
+VENUE = Binance
+
+
+def data_client(node: NodeSettings, http: str | None, ws: str | None, *, perpetual: bool) -> DataClient:
+    """A client of Binance's protocol at an address; None for Binance's own."""
+    from nautilus_trader.adapters.binance import (
+        BinanceDataClientConfig,
+        BinanceDataClientFactory,
+        BinanceEnvironment,
+        BinanceProductType,
+        BinanceSpotMarketDataMode,
+    )
+
+    config = BinanceDataClientConfig(
+        product_type=BinanceProductType.USD_M if perpetual else BinanceProductType.SPOT,
+        environment=BinanceEnvironment.TESTNET if node.environment == "testnet" else BinanceEnvironment.LIVE,
+        spot_market_data_mode=BinanceSpotMarketDataMode.Json,  # the binary feed wants a key
+        base_url_http=http,
+        base_url_ws=ws,
+        instrument_refresh_interval_secs=max(round(node.instrument_refresh_s), 1),
+    )
+    return DataClient(BinanceDataClientFactory(), config)

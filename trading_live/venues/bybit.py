@@ -1,0 +1,42 @@
+"""Bybit: spot and linear perpetuals, in one client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from trading_live.venues.contract import Books, DataClient, Product, Venue, perpetual_or_spot, whole_minutes
+
+
+class Bybit(Venue):
+    """Bybit."""
+
+    name = "bybit"
+    instruments: ClassVar[dict[Product, str]] = {
+        "spot": "{base}{quote}-SPOT.BYBIT",
+        "perpetual": "{base}{quote}-LINEAR.BYBIT",
+    }
+    books = Books(levels=200)
+
+    def data_client(self, markets: Sequence[str]) -> DataClient:
+        """The products that the markets need."""
+        from nautilus_trader.adapters.bybit import (
+            BybitDataClientConfig,
+            BybitDataClientFactory,
+            BybitEnvironment,
+            BybitProductType,
+        )
+
+        node, kinds = self.node, sorted(perpetual_or_spot(markets))
+        config = BybitDataClientConfig(
+            product_types=[BybitProductType.LINEAR if one else BybitProductType.SPOT for one in kinds],
+            environment=BybitEnvironment.TESTNET if node.environment == "testnet" else BybitEnvironment.MAINNET,
+            base_url_http=node.base_url_http,
+            base_url_ws_public=node.base_url_ws,
+            bars_timestamp_on_close=True,
+            update_instruments_interval_mins=whole_minutes(node.instrument_refresh_s),
+        )
+        return DataClient(BybitDataClientFactory(), config)
+
+
+VENUE = Bybit

@@ -1,0 +1,53 @@
+"""Kraken: spot, or perpetuals on Kraken Futures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from trading_assets.core.candles import Market
+from trading_assets.core.errors import SettingsError
+from trading_live.venues.contract import Books, DataClient, Product, Venue, single_product
+
+
+class Kraken(Venue):
+    """Kraken."""
+
+    name = "kraken"
+    instruments: ClassVar[dict[Product, str]] = {
+        "spot": "{base}/{quote}.KRAKEN",
+        "perpetual": "PF_{base}{quote}.KRAKEN",
+    }
+    books = Books(levels=100)
+
+    def base_code(self, market: Market) -> str:
+        """Its perpetuals call bitcoin XBT."""
+        return "XBT" if market.is_perpetual and market.base == "BTC" else market.base
+
+    def data_client(self, markets: Sequence[str]) -> DataClient:
+        """Spot or futures; only these have a demo."""
+        from nautilus_trader.adapters.kraken import (
+            KrakenDataClientConfig,
+            KrakenDataClientFactory,
+            KrakenEnvironment,
+            KrakenProductType,
+        )
+
+        node, perpetual = self.node, single_product("Kraken", markets)
+        demo = node.environment == "testnet"
+        if demo and not perpetual:
+            raise SettingsError(
+                "Kraken has a demo for perpetuals only",
+                where="node.environment",
+                remedy="trade perpetuals, or set live",
+            )
+        config = KrakenDataClientConfig(
+            product_type=KrakenProductType.FUTURES if perpetual else KrakenProductType.SPOT,
+            environment=KrakenEnvironment.DEMO if demo else KrakenEnvironment.LIVE,
+            base_url=node.base_url_http,
+            ws_public_url=node.base_url_ws,
+        )
+        return DataClient(KrakenDataClientFactory(), config)
+
+
+VENUE = Kraken

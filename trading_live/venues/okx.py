@@ -1,0 +1,42 @@
+"""OKX: spot and swaps, in one client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from trading_live.venues.contract import Books, DataClient, Product, Venue, perpetual_or_spot, whole_minutes
+
+
+class Okx(Venue):
+    """OKX."""
+
+    name = "okx"
+    instruments: ClassVar[dict[Product, str]] = {
+        "spot": "{base}-{quote}.OKX",
+        "perpetual": "{base}-{quote}-SWAP.OKX",
+    }
+    books = Books(levels=400)
+
+    def data_client(self, markets: Sequence[str]) -> DataClient:
+        """The products that the markets need; its testnet is the demo environment."""
+        from nautilus_trader.adapters.okx import (
+            OKXDataClientConfig,
+            OKXDataClientFactory,
+            OKXEnvironment,
+            OKXInstrumentType,
+        )
+
+        node, kinds = self.node, sorted(perpetual_or_spot(markets))
+        config = OKXDataClientConfig(
+            instrument_types=[OKXInstrumentType.SWAP if one else OKXInstrumentType.SPOT for one in kinds],
+            environment=OKXEnvironment.DEMO if node.environment == "testnet" else OKXEnvironment.LIVE,
+            base_url_http=node.base_url_http,
+            base_url_ws_public=node.base_url_ws,
+            base_url_ws_business=node.base_url_ws,
+            update_instruments_interval_mins=whole_minutes(node.instrument_refresh_s),
+        )
+        return DataClient(OKXDataClientFactory(), config)
+
+
+VENUE = Okx

@@ -1,0 +1,184 @@
+"""The local exchange: it speaks Binance's protocol, and replays stored candles on a clock of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final
+
+from trading_assets.core.candles import timeframe_minutes
+from trading_assets.core.errors import NodeError, SettingsError
+from trading_assets.settings import Settings
+from trading_assets.strategies.instruments import raw_symbol
+from trading_live.replay.pace import HEARD
+from trading_live.venues.binance import Binance, data_client
+from trading_live.venues.contract import DataClient, Glance, Product, Venue
+
+_GLANCE_S: Final = 0.5
+_PATIENCE_S: Final = 5.0
+_REPORT_S: Final = 0.02
+
+
+class Replay(Venue):
+    """The local exchange.
+
+    Raises
+    ------
+    SettingsError
+        If the settings name a venue whose protocol it does not speak.
+    """
+
+    name = "replay"
+    instruments: ClassVar[dict[Product, str]] = dict.fromkeys(("spot", "perpetual"), "{base}{quote}-PERP.BINANCE")
+    books = Binance.books
+    historic = True
+    finer_bars_first = True
+    reloads_instruments = Binance.reloads_instruments
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        if settings.node.venue != Binance.name:
+            raise SettingsError(
+                f"the replay speaks Binance's protocol, not {settings.node.venue}'s",
+                where="node.venue",
+                remedy="set node.venue: binance, or node.environment: testnet",
+            )
+
+    @property
+    def address(self) -> str:
+        """Its REST address."""
+        return self.node.base_url_http or f"http://{self.settings.replay.host}:{self.settings.replay.port}"
+
+    @property
+    def address_ws(self) -> str:
+        """Its websocket address."""
+        return self.node.base_url_ws or f"ws://{self.settings.replay.host}:{self.settings.replay.port}/ws"
+
+    def carries(self, market: str) -> bool:
+        """Whatever is stored can be replayed."""
+        return True
+
+    def require(self, markets: Iterable[str], glance: Glance) -> None:
+        """Refuse what is not replayed."""
+        if missing := sorted(market for market in markets if not _has(glance, market)):
+            raise NodeError(
+                f"the replay does not have {', '.join(missing)}", where="markets", remedy="replay them too: --market"
+            )
+
+    def also(self, wanted: Iterable[str], needed: Iterable[str], glance: Glance) -> set[str]:
+        """What is replayed."""
+        return {market for market in wanted if _has(glance, market)}
+
+    def finest_timeframe(self, markets: Sequence[str]) -> str:
+        """The coarsest of the timeframes that are stored of the markets."""
+        stored = [self.settings.markets[market].timeframe for market in markets if market in self.settings.markets]
+        return max(stored, key=timeframe_minutes, default="1m")
+
+    def data_client(self, markets: Sequence[str]) -> DataClient:
+        """Binance's, at the local address; everything is traded as a perpetual there."""
+        return data_client(self.node, self.address, self.address_ws, perpetual=True)
+
+    def look(self) -> Glance:
+        """Ask for its clock and its symbols, in plain words, where the engine would wait for half a minute."""
+        try:
+            clock = _get(f"{self.address}/fapi/v1/time", _PATIENCE_S)
+            info = _get(f"{self.address}/fapi/v1/exchangeInfo", _PATIENCE_S)
+            symbols = frozenset(str(one["symbol"]) for one in info["symbols"])
+            return Glance(datetime.fromtimestamp(clock["serverTime"] / 1000, UTC), symbols)
+        except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError) as error:
+            reason = getattr(error, "reason", error)
+            raise NodeError(
+                f"the local exchange does not answer: {reason}",
+                where=self.address,
+                remedy="start trading replay first, or set node.environment to testnet or live",
+            ) from None
+
+    def clock(self) -> ReplayClock:
+        """Its own."""
+        return ReplayClock(self.address)
+
+    def follow(self, heard: Callable[[], datetime | None]) -> ProgressReports:
+        """Tell it how far the node has come."""
+        return ProgressReports(self.address, heard)
+
+
+VENUE = Replay
+
+
+def _has(glance: Glance, market: str) -> bool:
+    return glance.symbols is None or raw_symbol(market) in glance.symbols
+
+
+class ReplayClock:
+    """The local exchange's clock, asked for over HTTP.
+
+    Parameters
+    ----------
+    address
+        Of the local exchange.
+    """
+
+    remote = True
+
+    def __init__(self, address: str) -> None:
+        self._url = f"{address}/fapi/v1/time"
+
+    def now(self) -> datetime | None:
+        """The replayed time; None while the local exchange does not answer."""
+        try:
+            return datetime.fromtimestamp(_get(self._url, _GLANCE_S)["serverTime"] / 1000, UTC)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+class ProgressReports:
+    """Tells the local exchange how far the node has come, in a thread of its own, so that it does not run ahead.
+
+    Parameters
+    ----------
+    address
+        Of the local exchange.
+    heard
+        The end of the newest bar that was dealt with; None before the first.
+    """
+
+    def __init__(self, address: str, heard: Callable[[], datetime | None]) -> None:
+        self._address = urllib.parse.urlsplit(address).netloc
+        self._heard = heard
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._report, name="replay-progress", daemon=True)
+
+    def __enter__(self) -> ProgressReports:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _report(self) -> None:
+        connection = http.client.HTTPConnection(self._address, timeout=_GLANCE_S)
+        told: datetime | None = None
+        while not self._ended.wait(_REPORT_S):
+            heard = self._heard()
+            if heard is None or heard == told:
+                continue
+            try:
+                connection.request("GET", f"{HEARD}?ms={round(heard.timestamp() * 1000)}")
+                connection.getresponse().read()
+                told = heard
+            except (OSError, http.client.HTTPException):  # it is gone, or in an outage
+                connection.close()
+                self._ended.wait(_GLANCE_S)
+        connection.close()
+
+
+def _get(url: str, timeout_s: float) -> Any:
+    with urllib.request.urlopen(url, timeout=timeout_s) as response:
+        return json.load(response)
