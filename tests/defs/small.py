@@ -137,7 +137,7 @@ class Location:
             partition_key=partition,
             run_config=QUIET,
             raise_on_error=False,
-            resources={"settings": settings, "store": self.module("lib.resources").store_resource},
+            resources=self.module("lib.resources").RESOURCES | {"settings": settings},
         )
 
     def months(self, market: str, first: str, last: str) -> dict[str, str]:

@@ -35,6 +35,7 @@ def evaluate(
     *names: str,
     selection: dg.AssetSelection | None = None,
     tags: dict[str, str] | None = None,
+    **resources: Any,
 ) -> dict[str, dg.AssetCheckEvaluation]:
     """Run the checks of some assets on their own."""
     checks = location.module("research.checks")
@@ -55,7 +56,7 @@ def evaluate(
     result = job.execute_in_process(
         instance=dg.DagsterInstance.ephemeral(),
         tags=tags or {},
-        resources={"settings": settings},
+        resources={"settings": settings, **resources},
         raise_on_error=False,
         run_config=QUIET,
     )
@@ -113,20 +114,16 @@ def test_an_exchange_that_lags_at_the_turn_of_a_month_is_no_gap_yet_but_one_that
     location: Location,
     undisturbed: Undisturbed,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     now: str,
     passes: bool,
 ) -> None:
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return datetime.fromisoformat(f"2025-03-01T{now}").replace(tzinfo=tz)
+    def clock() -> datetime:
+        return datetime.fromisoformat(f"2025-03-01T{now}Z")
 
-    monkeypatch.setattr(location.module("market_data.candle_checks"), "datetime", Clock)
     settings = copy_of(undisturbed, location, tmp_path)
     spoil(settings, "DELETE FROM candles WHERE ts >= '2025-03-01'")
     tags = location.months(SYNA, "2025-03", "2025-03")
-    check = evaluate(location, settings, "candles", tags=tags)["gap_share"]
+    check = evaluate(location, settings, "candles", tags=tags, clock=clock)["gap_share"]
     assert check.passed == passes, check.description
 
 

@@ -1,10 +1,11 @@
-"""What assets are given: the settings and the store."""
+"""What assets are given: the settings, the store and the clock."""
 
 from collections.abc import Iterator
 from typing import Any, cast
 
 import dagster as dg
 
+from trading_assets.core.clock import Clock, utc_now
 from trading_assets.defs.lib.partitions import SETTINGS
 from trading_assets.settings import Settings
 from trading_assets.store import Store, configured_store
@@ -26,7 +27,13 @@ def settings_resource(_context: dg.InitResourceContext) -> Settings:
     return SETTINGS
 
 
-RESOURCES: dict[str, Any] = {"settings": settings_resource, "store": store_resource}
+@dg.resource(description="What time it is: the time of this machine.")
+def clock_resource(_context: dg.InitResourceContext) -> Clock:
+    """The clock that decides which bars are closed, and which month goes on."""
+    return utc_now
+
+
+RESOURCES: dict[str, Any] = {"settings": settings_resource, "store": store_resource, "clock": clock_resource}
 
 
 @dg.definitions

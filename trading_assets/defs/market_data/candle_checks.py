@@ -5,11 +5,12 @@ market's window is read once for all of them.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 import dagster as dg
 import polars as pl
 
+from trading_assets.core.clock import Clock
 from trading_assets.defs.lib.check_results import selected, verdict, windows_of_run
 from trading_assets.defs.lib.check_states import Judged, remember
 from trading_assets.defs.lib.partitions import SETTINGS, Window, windows
@@ -35,12 +36,15 @@ from trading_assets.store.tables import CANDLE_GAPS, CANDLES
     can_subset=True,
 )
 def candle_checks(
-    context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+    context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    store: dg.ResourceParam[Store],
+    clock: dg.ResourceParam[Clock],
 ) -> Iterator[dg.AssetCheckResult]:
     """Everything that is wrong with the candles of the run's months, market by market."""
     names = selected(context)
     found: dict[str, list[tuple[Window, Finding]]] = {name: [] for name in names}
-    now = datetime.now(UTC)
+    now = clock()
     for window in windows_of_run(context, settings, store, CANDLES.name):
         for name, finding in inspect(_stretch(store, window, settings, now), settings.quality, names).items():
             found[name].append((window, finding))

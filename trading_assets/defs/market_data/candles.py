@@ -1,12 +1,12 @@
 """Market data: closed candles from each market's source, what broke a rule, what was revised, and what is missing."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Final
 
 import dagster as dg
 import polars as pl
 
+from trading_assets.core.clock import Clock
 from trading_assets.defs.lib.freshness import FRESH
 from trading_assets.defs.lib.metadata import (
     DATA_TEAM,
@@ -62,11 +62,14 @@ CANDLE_ASSETS: Final = list(_WRITTEN)
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def candles(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    store: dg.ResourceParam[Store],
+    clock: dg.ResourceParam[Clock],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Fetch what is left of each market's months, or what the run's tag `fetch` says: gaps, gaps_again, all."""
     found = windows(context.partition_keys, settings)
-    kind, now = Fetch.of(context.run.tags), datetime.now(UTC)
+    kind, now = Fetch.of(context.run.tags), clock()
     reports = []
     for window in found:
         write_events(store, window, settings)

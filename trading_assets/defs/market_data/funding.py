@@ -1,9 +1,8 @@
 """Funding rates: what longs paid shorts in each perpetual, from the market's source."""
 
-from datetime import UTC, datetime
-
 import dagster as dg
 
+from trading_assets.core.clock import Clock
 from trading_assets.defs.lib.metadata import DATA_TEAM, asset_metadata, describe_partitions, origin_tags
 from trading_assets.defs.lib.partitions import MARKET_MONTHS, SETTINGS, windows
 from trading_assets.settings import Settings
@@ -24,10 +23,13 @@ from trading_assets.store.tables import FUNDING_RATES
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def funding_rates(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    store: dg.ResourceParam[Store],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult[None]:
     """Fetch the payments of the months of each market and write them by key."""
-    now = datetime.now(UTC)
+    now = clock()
     found = windows(context.partition_keys, settings)
     quarantined = revised = 0
     for window in found:

@@ -1,10 +1,9 @@
 """The check of the funding rates: whether payments are missing between those that are stored."""
 
-from datetime import UTC, datetime
-
 import dagster as dg
 import polars as pl
 
+from trading_assets.core.clock import Clock
 from trading_assets.defs.lib.check_results import verdict, windows_of_run
 from trading_assets.defs.lib.check_states import Judged, remember
 from trading_assets.defs.lib.partitions import SETTINGS
@@ -23,10 +22,13 @@ _NAME = "funding_gaps"
     description="No time between two payments is longer than those before and after it, or than eight hours.",
 )
 def funding_gaps_check(
-    context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+    context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    store: dg.ResourceParam[Store],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.AssetCheckResult:
     """Look for payments that are missing from a market's first stored one on."""
-    now, severity = datetime.now(UTC), settings.quality.severity(_NAME)
+    now, severity = clock(), settings.quality.severity(_NAME)
     judged, rows = [], []
     for window in windows_of_run(context, settings, store, FUNDING_RATES.name) if severity != "off" else []:
         if not settings.has_funding(window.market):

@@ -1,10 +1,11 @@
 """Sentiment: scores of the providers in the settings, each with the time from which on it was known."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
 
+from trading_assets.core.clock import Clock
 from trading_assets.core.errors import SourceError, TradingError
 from trading_assets.defs.lib.metadata import DATA_TEAM, asset_metadata, describe_frame
 from trading_assets.defs.lib.partitions import SETTINGS
@@ -23,10 +24,13 @@ from trading_assets.store.tables import SENTIMENT
     metadata=asset_metadata(SENTIMENT),
 )
 def sentiment(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    store: dg.ResourceParam[Store],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult[None]:
     """Ask every provider and add what is new; one that fails does not keep the others from being asked."""
-    now = datetime.now(UTC)
+    now = clock()
     failed, quarantined = [], 0
     for name, chosen in settings.sentiment.items():
         lag = None if chosen.publication_lag_s is None else timedelta(seconds=chosen.publication_lag_s)
