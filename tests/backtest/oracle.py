@@ -8,7 +8,7 @@ from math import ceil, floor
 
 import polars as pl
 
-from tests.backtest.worlds import QUARTER
+from tests.backtest.worlds import START
 from trading_assets.settings import BacktestSettings, LabelSettings
 
 
@@ -40,7 +40,7 @@ def simulate(
     settings: BacktestSettings,
     lot: float,
 ) -> list[Trade]:
-    """Trade one market: decide where a 15-minute bar has ended, act at the open of the next candle.
+    """Trade one market: decide where a bar has ended, act at the open of the next candle.
 
     With predictions of both sides the more probable one is taken: their barriers are alike.
     """
@@ -48,18 +48,19 @@ def simulate(
         predictions = predictions.with_columns(side=pl.lit(1))
     wanted = predictions.filter((pl.col("market") == market) & (pl.col("probability") >= threshold))
     better = wanted.sort("probability").group_by("ts", maintain_order=True).last()
+    length = labels.timeframe.length
     start, end = _period(predictions, candles, labels)
     desk = Desk(market, dict(better.select("ts", "side").rows()), end, labels, settings, lot, settings.starting_balance)
     previous: tuple[datetime, float] | None = None
     for ts, opened, high, low, closed, _ in candles.filter(pl.col("ts").is_between(start, end, closed="left")).rows():
-        if previous is not None and _quarter(previous[0]) != _quarter(ts):
-            desk.decide(_quarter(previous[0]), previous[1])
+        if previous is not None and _bar(previous[0], length) != _bar(ts, length):
+            desk.decide(_bar(previous[0], length), previous[1])
         desk.resolve(opened, opened, opened)  # stop and target rest until the cancel has arrived
         desk.act(ts, opened)
         desk.resolve(opened, high, low)
         previous = (ts, closed)
     if previous is not None:
-        desk.decide(_quarter(previous[0]), previous[1])
+        desk.decide(_bar(previous[0], length), previous[1])
         if desk.trade is not None:
             desk.close(previous[1], desk.decision if desk.decision == "time" else "end", settings.taker_fee_bps)
     return desk.trades
@@ -80,7 +81,7 @@ class Desk:
     decided_on: tuple[datetime, float] | None = None
 
     def decide(self, bar: datetime, last: float) -> None:
-        now = bar + QUARTER
+        now = bar + self.labels.timeframe.length
         if self.trade is not None and now >= self.trade.expires_at:
             self.decision = "time"
         elif now >= self.end:
@@ -94,7 +95,7 @@ class Desk:
         elif self.decision == "enter" and self.decided_on is not None:
             bar, last = self.decided_on
             quantity = floor(self.settings.position_share * self.equity / last / self.lot + 1e-9) * self.lot
-            expires = bar + QUARTER * (self.labels.horizon_bars + 1)
+            expires = bar + self.labels.timeframe.length * (self.labels.horizon_bars + 1)
             fee = price * quantity * self.settings.taker_fee_bps / 1e4
             self.trade = Trade(self.market, bar, ts, price, quantity, expires, self.wanted[bar], fees=fee)
         self.decision = ""
@@ -126,15 +127,16 @@ class Desk:
         self.trade = None
 
 
-def _quarter(ts: datetime) -> datetime:
-    return ts - timedelta(minutes=ts.minute % 15, seconds=ts.second, microseconds=ts.microsecond)
+def _bar(ts: datetime, length: timedelta) -> datetime:
+    return ts - (ts - START) % length
 
 
 def _period(predictions: pl.DataFrame, candles: pl.DataFrame, labels: LabelSettings) -> tuple[datetime, datetime]:
     known: datetime = predictions["known_at"].max()  # type: ignore[assignment]
     start: datetime = predictions["ts"].min()  # type: ignore[assignment]
-    horizon = known + labels.horizon_bars * QUARTER
-    ends = sorted({_quarter(ts) + QUARTER for ts in candles["ts"]})
+    length = labels.timeframe.length
+    horizon = known + labels.horizon_bars * length
+    ends = sorted({_bar(ts, length) + length for ts in candles["ts"]})
     last = next((end for end in ends if end > horizon), ends[-1])
     covered = candles["ts"][-1] + timedelta(minutes=1)
     return start, max(end for end in ends if end <= min(last, covered))

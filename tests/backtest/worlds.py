@@ -43,10 +43,10 @@ def flat(minutes: int, price: float = 100.0) -> list[tuple[float, float, float, 
     return [(price, price, price, price)] * minutes
 
 
-def signals(*bars: tuple[str, int, float], side: Side = Side.LONG) -> pl.DataFrame:
-    """Predictions of one side from (market, number of the 15-minute bar, probability)."""
+def signals(*bars: tuple[str, int, float], side: Side = Side.LONG, bar: timedelta = QUARTER) -> pl.DataFrame:
+    """Predictions of one side from (market, number of the bar, probability)."""
     return pl.DataFrame(
-        [(market, START + n * QUARTER, START + (n + 1) * QUARTER, p, side.value) for market, n, p in bars],
+        [(market, START + n * bar, START + (n + 1) * bar, p, side.value) for market, n, p in bars],
         schema={
             "market": pl.String,
             "ts": pl.Datetime("us", "UTC"),
@@ -77,11 +77,20 @@ def walk(minutes: int, *, seed: int, volatility: float = 1e-3, gap_share: float 
     return frame.filter(pl.Series(keep))
 
 
-def random_signals(market: str, minutes: int, *, seed: int, share: float = 0.3, side: Side = Side.LONG) -> pl.DataFrame:
-    """A prediction for each 15-minute bar, ``share`` of them above 0.55."""
+def random_signals(
+    market: str,
+    minutes: int,
+    *,
+    seed: int,
+    share: float = 0.3,
+    side: Side = Side.LONG,
+    bar: timedelta = QUARTER,
+) -> pl.DataFrame:
+    """A prediction for each bar, ``share`` of them above 0.55."""
     rng = np.random.default_rng(seed)
-    odds = np.where(rng.random(minutes // 15) < share, rng.uniform(0.55, 0.9, minutes // 15), 0.4)
-    return signals(*((market, n, float(p)) for n, p in enumerate(odds)), side=side)
+    count = minutes * MINUTE // bar
+    odds = np.where(rng.random(count) < share, rng.uniform(0.55, 0.9, count), 0.4)
+    return signals(*((market, n, float(p)) for n, p in enumerate(odds)), side=side, bar=bar)
 
 
 def random_sides(market: str, minutes: int, *, seed: int, share: float = 0.3) -> pl.DataFrame:

@@ -32,6 +32,7 @@ from trading_assets.backtest.simulation.slices import MarketRules, decision_bars
 from trading_assets.backtest.stress import stress
 from trading_assets.core.errors import InvalidFrame, MissingCandles, ModelError, SettingsError
 from trading_assets.core.sides import Side
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import triple_barrier
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, TRADES
@@ -249,6 +250,7 @@ def test_the_engine_counts_the_same_trades() -> None:
     horizon=st.integers(1, 12),
     barriers=st.sampled_from([(2.0, 1.0), (0.4, 0.3), (0.1, 0.1)]),
     sides=st.sampled_from([(Side.LONG,), (Side.SHORT,), (Side.LONG, Side.SHORT)]),
+    minutes=st.sampled_from([15, 15, 1, 5, 60]),
 )
 def test_it_agrees_with_an_independent_simulation(
     seed: int,
@@ -257,10 +259,16 @@ def test_it_agrees_with_an_independent_simulation(
     horizon: int,
     barriers: tuple[float, float],
     sides: tuple[Side, ...],
+    minutes: int,
 ) -> None:
+    timeframe = Timeframe(minutes)
     frame = walk(1500, seed=seed, volatility=volatility, gap_share=gap_share)
-    predictions = pl.concat(random_signals(A, 1200, seed=seed + 1 + side, side=side) for side in sides)
-    labels = LabelSettings(take_profit_pct=barriers[0], stop_loss_pct=barriers[1], horizon_bars=horizon)
+    predictions = pl.concat(
+        random_signals(A, 1200, seed=seed + 1 + side, side=side, bar=timeframe.length) for side in sides
+    )
+    labels = LabelSettings(
+        timeframe=timeframe, take_profit_pct=barriers[0], stop_loss_pct=barriers[1], horizon_bars=horizon
+    )
     result = backtest(predictions, {A: frame}, labels=labels)
     lot = MarketRules.of(frame).lot
     expected = simulate(predictions, A, frame, threshold=0.55, labels=labels, settings=EXACT, lot=lot)

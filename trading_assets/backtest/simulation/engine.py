@@ -25,7 +25,7 @@ from trading_assets.backtest.simulation.inputs import (
 )
 from trading_assets.backtest.simulation.replay import freed_by_this_thread, replay
 from trading_assets.backtest.simulation.result import BacktestResult, is_cut, refusals
-from trading_assets.core.candles import DECISION_TIMEFRAME, timeframe_delta
+from trading_assets.core.candles import timeframe_delta
 from trading_assets.core.errors import ModelError, TradingError
 from trading_assets.core.sides import Side
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
@@ -51,11 +51,12 @@ def run_backtest(
 ) -> BacktestResult:
     """Trade predictions with :class:`~trading_assets.strategies.host.StrategyHost`.
 
-    A decision is made when a 15-minute bar closes; its order arrives one latency later and fills at the open of the
-    first candle after the decision, never inside the bar that it was made on. Stop and target rest from one latency
-    after the fill and are resolved inside each candle by ``labels.ambiguous``, like the labels: worst case means the
-    stop comes before the target, see :mod:`simulation.extremes`. A stop fills at its price, or at the open
-    where the market gapped through it. What is open when the data ends is closed at the last price.
+    A decision is made when a bar of the labels' timeframe closes; its order arrives one latency later and fills at the
+    open of the first candle after the decision, never inside the bar that it was made on. Stop and target rest from one
+    latency after the fill and are resolved inside each candle by ``labels.ambiguous``, like the labels: worst case
+    means the stop comes before the target, see :mod:`trading_assets.backtest.simulation.extremes`. A stop fills at its
+    price, or at the open where the market gapped through it. What is open when the data ends is closed at the last
+    price.
 
     Parameters
     ----------
@@ -117,6 +118,7 @@ def run_backtest(
                 journal,
                 order,
                 candle_timeframe=candle_timeframe,
+                timeframe=labels.timeframe,
                 end=end,
                 barrier_ratio=narrowest(predictions, labels),
                 settings=settings,
@@ -131,7 +133,7 @@ def run_backtest(
     else:
         order = (only_side(predictions) is Side.LONG) == worst_case
         journal, statistics, bars = run(dict.fromkeys(markets, order))
-    trips = round_trips.round_trips(journal.of("plans"), journal.of("fills"), decision_timeframe=DECISION_TIMEFRAME)
+    trips = round_trips.round_trips(journal.of("plans"), journal.of("fills"), decision_timeframe=labels.timeframe.name)
     length = timeframe_delta(candle_timeframe)
     closes = {m: frame.select((pl.col("ts") + length).alias("known_at"), "close") for m, frame in replayed.items()}
     balance = settings.starting_balance

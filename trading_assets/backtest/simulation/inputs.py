@@ -10,7 +10,6 @@ import polars as pl
 
 from trading_assets.backtest.simulation.slices import TICKS_PER_BAR, MarketRules
 from trading_assets.core.candles import (
-    DECISION_BAR,
     OHLCV,
     PRICES,
     Market,
@@ -99,12 +98,11 @@ def period(
     Where that bar is missing, to the end of the next one that has candles; in any case not beyond the candles.
     """
     start, known = predictions.select(pl.col("ts").min(), pl.col("known_at").max()).row(0)
-    horizon = known + labels.horizon_bars * DECISION_BAR
+    bar = labels.timeframe.length
+    horizon = known + labels.horizon_bars * bar
     filled = [frame["ts"] for frame in candles.values() if not frame.is_empty()]
     covered = max((ts[-1] for ts in filled), default=start) + timeframe_delta(timeframe)
-    ends: list[list[datetime]] = [
-        (ts.dt.truncate(DECISION_BAR) + DECISION_BAR).unique().sort().to_list() for ts in filled
-    ]
+    ends: list[list[datetime]] = [(ts.dt.truncate(bar) + bar).unique().sort().to_list() for ts in filled]
     last = max((next((end for end in bars if end > horizon), bars[-1]) for bars in ends), default=start)
     return start, max((end for bars in ends for end in bars if end <= min(last, covered)), default=start)
 

@@ -11,15 +11,13 @@ from typing import Final
 import polars as pl
 
 from trading_assets.backtest.simulation.slices import MarketRules, closing_slices, decision_bars, price_path
-from trading_assets.core.candles import DECISION_TIMEFRAME
 from trading_assets.core.errors import TradingError
 from trading_assets.core.precision import MAX_QUANTITY
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings import BacktestSettings, RiskSettings
 from trading_assets.strategies.signals import MemoryJournal, StoredSignals
 
 _VENUE: Final = "binance"
-_SLICE_TIMEFRAME: Final = "1m"
-"""The engine's name for slices of candles; it matches on the finest bars it gets."""
 
 
 @contextmanager
@@ -41,6 +39,7 @@ def replay(
     low_first: Mapping[str, pl.Series | bool],
     *,
     candle_timeframe: str,
+    timeframe: Timeframe,
     end: datetime,
     barrier_ratio: float,
     settings: BacktestSettings,
@@ -56,6 +55,8 @@ def replay(
         What the strategy is told, and where it writes.
     low_first
         Market -> whether its candles go to their low before their high.
+    candle_timeframe, timeframe
+        Of the candles, and of the bars that are decided on.
     end
         When what is open is closed.
     barrier_ratio
@@ -71,13 +72,13 @@ def replay(
     TradingError
         If the strategy halted or something is open after the end.
     """
-    from trading_assets.backtest.simulation.venue import Feed, final_statistics, make_engine, run_chunks
+    from trading_assets.backtest.simulation.venue import SLICES, Feed, final_statistics, make_engine, run_chunks
     from trading_assets.strategies.host import StrategyHost
     from trading_assets.strategies.host_config import HostConfig
     from trading_assets.strategies.risk.gate import RiskGate
 
     latency = timedelta(milliseconds=settings.latency_ms)
-    frames = {"timeframe": candle_timeframe, "decision_timeframe": DECISION_TIMEFRAME}
+    frames = {"timeframe": candle_timeframe, "decision_timeframe": timeframe.name}
     feeds = []
     for market, stored in candles.items():
         whole = settings.max_volume_share is not None
@@ -92,12 +93,12 @@ def replay(
         )
         closing = closing_slices(frame, at=end, latency=latency)
         decisions = decision_bars(frame, **frames, until=end).rename({"known_at": "at"})
-        feeds.append(Feed(market, _SLICE_TIMEFRAME, rules[market], pl.concat([path, closing])))
-        feeds.append(Feed(market, DECISION_TIMEFRAME, rules[market], decisions.drop("ts")))
+        feeds.append(Feed(market, SLICES, rules[market], pl.concat([path, closing])))
+        feeds.append(Feed(market, timeframe.name, rules[market], decisions.drop("ts")))
     config = HostConfig(
         tuple(candles),
         settings.position_share,
-        DECISION_TIMEFRAME,
+        timeframe.name,
         close_at=end,
         max_volume_share=settings.max_volume_share,
         taker_fee_bps=settings.market_order_bps,

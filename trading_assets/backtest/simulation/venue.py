@@ -39,6 +39,9 @@ from trading_assets.strategies.risk.gate import engine_order_rate
 _FIXED_SCALE: Final = 16
 """Decimals of the engine's fixed-point numbers."""
 
+SLICES: Final = "slices"
+"""The timeframe of a feed of slices of candles: finer than all bars, as the engine matches on the finest it gets."""
+
 CHUNK_ROWS = 100_000
 """Bars given to the engine at a time: few enough to stay in the processor's cache."""
 
@@ -142,7 +145,8 @@ def final_statistics(engine: BacktestEngine, *, venue: str) -> dict[str, float]:
 
 def to_bars(feed: Feed, *, venue: str) -> list[Bar]:
     """Engine bars from a frame, through one Arrow batch instead of a constructor call each."""
-    kind = bar_type(instrument_id(feed.market), feed.timeframe)
+    instrument = instrument_id(feed.market)
+    kind = f"{instrument}-1-SECOND-LAST-EXTERNAL" if feed.timeframe == SLICES else bar_type(instrument, feed.timeframe)
     prices, sizes = feed.rules.price_precision, feed.rules.size_precision
     at = feed.bars["at"].cast(pl.Datetime("ns", "UTC")).to_arrow()
     columns = {name: _fixed(feed.bars[name], prices) for name in ("open", "high", "low", "close")}
