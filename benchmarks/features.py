@@ -25,9 +25,14 @@ from benchmarks.walk import YEAR_OF_MINUTES, walk
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import LIVE_ENVIRONMENT, compute, feature_names, lookback_bars, registry, select
 from trading_assets.features.framework import computation
+from trading_assets.features.framework.spans import DAY, WEEK, Span, bars_of
 
 BARS_OF_A_DAY = 96
-M15 = Timeframe.parse("15m")
+M1, M15 = Timeframe.parse("1m"), Timeframe.parse("15m")
+LIVE = ("1m", "15m", "1h", "1d")
+CHOSEN = ("momentum", "averages", "oscillators")
+"""Three families, forty columns."""
+
 LOOKBACK_BARS = lookback_bars(M15)
 _WARM_UP = 20
 _LIVE_BARS = 700
@@ -65,10 +70,30 @@ def run() -> list[Measurement]:
                 Target(max_times_peer=limit),
             )
         )
+    minutes = walk(YEAR_OF_MINUTES, timeframe="1m")
+    chosen = feature_names(M1, CHOSEN)
+    measured += [
+        Measurement(
+            f"features: {len(feature_names(M1))} columns of a year of minutes",
+            best_of(lambda: compute(minutes, timeframe=M1), repeat=6),
+            minutes.height,
+            "the same rows as 15 minutes",
+            whole,
+            Target(max_seconds=1.2),
+        ),
+        Measurement(
+            f"features: {len(chosen)} chosen columns of a year of minutes",
+            best_of(lambda: compute(minutes, timeframe=M1, features=CHOSEN), repeat=6),
+            minutes.height,
+            "all columns",
+            whole,
+            Target(max_seconds=0.25),
+        ),
+    ]
     once, ten = _one_and_ten(bars)
     short = [walk(YEAR_OF_MINUTES // 10, seed=seed) for seed in range(10)]
     day = bars[-(BARS_OF_A_DAY + LOOKBACK_BARS - 1) :]
-    live = min((_live() for _ in range(_LIVE_RUNS)), key=_p99)
+    live = {timeframe: min((_live(timeframe) for _ in range(_LIVE_RUNS)), key=_p99) for timeframe in LIVE}
     return [
         *measured,
         Measurement(
@@ -92,8 +117,14 @@ def run() -> list[Measurement]:
             BARS_OF_A_DAY,
             target=Target(max_seconds=0.05),
         ),
-        Measurement("features: one live bar, median", statistics.median(live)),
-        Measurement("features: one live bar, p99", _p99(live), target=Target(max_seconds=0.01)),
+        *(
+            Measurement(f"features: one live bar of {timeframe}, median", statistics.median(seconds))
+            for timeframe, seconds in live.items()
+        ),
+        *(
+            Measurement(f"features: one live bar of {timeframe}, p99", _p99(seconds), target=Target(max_seconds=0.01))
+            for timeframe, seconds in live.items()
+        ),
     ]
 
 
@@ -131,21 +162,24 @@ def _in_a_process(code: str, environment: Mapping[str, str] = MappingProxyType({
     return [float(number) for number in done.stdout.split()]
 
 
-def _live() -> list[float]:
-    return _in_a_process("from benchmarks.features import latencies; print(*latencies())", LIVE_ENVIRONMENT)
+def _live(timeframe: str) -> list[float]:
+    code = f"from benchmarks.features import latencies; print(*latencies({timeframe!r}))"
+    return _in_a_process(code, LIVE_ENVIRONMENT)
 
 
 def _p99(seconds: list[float]) -> float:
     return float(np.quantile(seconds, 0.99))
 
 
-def latencies() -> list[float]:
-    """Seconds of each live bar after the first few."""
-    bars, seconds = walk(LOOKBACK_BARS + _WARM_UP + _LIVE_BARS), []
-    for last in range(LOOKBACK_BARS, LOOKBACK_BARS + _WARM_UP + _LIVE_BARS):
-        tail = bars[last - LOOKBACK_BARS : last]
+def latencies(timeframe: str) -> list[float]:
+    """Seconds of each live bar of a timeframe after the first few."""
+    bar = Timeframe.parse(timeframe)
+    held = lookback_bars(bar)
+    bars, seconds = walk(held + _WARM_UP + _LIVE_BARS, timeframe=timeframe), []
+    for last in range(held, held + _WARM_UP + _LIVE_BARS):
+        tail = bars[last - held : last]
         begin = time.perf_counter()
-        compute(tail, timeframe=M15)
+        compute(tail, timeframe=bar)
         seconds.append(time.perf_counter() - begin)
     return seconds[_WARM_UP:]
 
@@ -169,8 +203,8 @@ def _by_talib(bars: pl.DataFrame) -> Calls:
     ]
     return [
         *(([f"ema_{n}_distance"], lambda n=n: ta.EMA(c, n)) for n in (9, 21, 50, 200)),
-        *(([f"roc_{n}"], lambda n=n: ta.ROCP(c, n)) for n in (1, 4, 16, 48, 96, 672)),
-        *(([f"sma_{n}_distance"], lambda n=n: ta.SMA(c, n)) for n in (96, 672)),
+        *(([f"roc_{n}"], lambda n=n: ta.ROCP(c, bars_of(n, M15))) for n in (1, 4, 16, Span("12h"), DAY, WEEK)),
+        *(([f"sma_{n}_distance"], lambda n=n: ta.SMA(c, bars_of(n, M15))) for n in (DAY, WEEK)),
         *(([f"rsi_{n}"], lambda n=n: ta.RSI(c, n)) for n in (14, 28)),
         (["macd", "macd_signal", "macd_hist"], lambda: ta.MACD(c)),
         (["adx_14"], lambda: ta.ADX(h, low, c)),
@@ -213,8 +247,8 @@ def _by_pandas_ta(bars: pl.DataFrame) -> Calls | None:
     own = {"talib": False}
     return [
         *(([f"ema_{n}_distance"], lambda n=n: ta.ema(c, n, **own)) for n in (9, 21, 50, 200)),
-        *(([f"roc_{n}"], lambda n=n: ta.roc(c, n, **own)) for n in (1, 4, 16, 48, 96, 672)),
-        *(([f"sma_{n}_distance"], lambda n=n: ta.sma(c, n, **own)) for n in (96, 672)),
+        *(([f"roc_{n}"], lambda n=n: ta.roc(c, bars_of(n, M15), **own)) for n in (1, 4, 16, Span("12h"), DAY, WEEK)),
+        *(([f"sma_{n}_distance"], lambda n=n: ta.sma(c, bars_of(n, M15), **own)) for n in (DAY, WEEK)),
         *(([f"rsi_{n}"], lambda n=n: ta.rsi(c, n, **own)) for n in (14, 28)),
         (["macd", "macd_signal", "macd_hist"], lambda: ta.macd(c, **own)),
         (["adx_14", "plus_di_14", "minus_di_14"], lambda: ta.adx(h, low, c, **own)),

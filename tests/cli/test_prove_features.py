@@ -95,7 +95,7 @@ def test_a_timeframe_that_is_none_or_not_stored_is_refused(trading, tmp_path, mo
 
 def test_the_examples_of_the_how_to_are_proven(trading, tmp_path):
     how_to = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-feature.md").read_text()
-    in_the_project, of_ones_own = re.findall(r"```python\n(.*?)```", how_to, re.DOTALL)
+    in_the_project, _, of_ones_own = re.findall(r"```python\n(.*?)```", how_to, re.DOTALL)
     here = in_the_project.replace(
         "from trading_assets.features.framework.registry import feature\n", "feature = registry.feature\n"
     )
