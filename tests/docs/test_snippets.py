@@ -196,8 +196,11 @@ def after_the_demo(tmp_path_factory: pytest.TempPathFactory, planted: PlantedFra
 
 @pytest.mark.parametrize("snippet", snippets("python"), ids=str)
 def test_every_piece_of_code_runs_as_printed(snippet: Snippet, after_the_demo: Path, tmp_path: Path) -> None:
-    """In a process of its own: a page's feature registers itself."""
+    """In a process of its own: a page's feature registers itself. What begins with a file's name is a file there."""
     data = shutil.copytree(after_the_demo, tmp_path / "data")
+    for other in snippets("python"):
+        if other.page == snippet.page and (named := re.match(r"# (\w+\.py)\b", other.text)):
+            (tmp_path / named[1]).write_text(other.text)
     ended = subprocess.run(
         [sys.executable, "-c", snippet.text],
         env=os.environ | {"TRADING_DATA_DIR": str(data)},

@@ -20,7 +20,7 @@ from trading_assets.core.errors import TradingError
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.placebo import Plan, Verdict, World, judge, outcomes, run_worlds, running
 from trading_assets.placebo.worlds import PERMUTED, PLANTED, RANDOM_WALK, SHIFTED
-from trading_assets.settings import Settings
+from trading_assets.settings import LogisticSettings, Settings
 
 DAYS = 120
 
@@ -49,6 +49,12 @@ def test_a_small_placebo_run_approves_the_planted_world_alone_and_is_not_repeate
     assert len(judged.file.read_text().splitlines()) == 4
     stricter = settings.model_copy(update={"gates": settings.gates.model_copy(update={"min_trades": 31})})
     assert plan(stricter, tmp_path).file != judged.file, "other gates are another judgement"
+
+
+def test_a_small_placebo_run_of_logistic_regression_approves_the_planted_world_alone(settings: Settings) -> None:
+    spec = settings.models["syna"].model_copy(update={"estimator": LogisticSettings()})
+    found = {kind: judge(World(kind, 1, DAYS), settings, spec).approved for kind in (RANDOM_WALK, SHIFTED, PLANTED)}
+    assert found == {RANDOM_WALK: False, SHIFTED: False, PLANTED: True}
 
 
 def test_a_feature_that_sees_ahead_gets_a_world_approved_in_which_nothing_is(

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -17,6 +12,7 @@ from rich.table import Table
 from trading_assets.core.errors import TradingError
 from trading_assets.core.timeframes import Timeframe
 from trading_cli.console import console, progress
+from trading_cli.research.loading import load_module
 
 if TYPE_CHECKING:
     import polars as pl
@@ -155,7 +151,7 @@ def _registry(name: str) -> Registry:
 
     if not name:
         return REGISTRY
-    module = _load(name)
+    module = load_module(name)
     own = [value for value in vars(module).values() if isinstance(value, Registry) and value is not REGISTRY]
     merged = Registry()
     declared = [declaration for one in own for declaration in one.declarations]
@@ -169,31 +165,6 @@ def _registry(name: str) -> Registry:
             "no features", where=name, remedy="decorate functions with @feature; see docs/how-to/add-a-feature.md"
         )
     return merged
-
-
-def _load(name: str) -> ModuleType:
-    """A file, or a module that can be imported from here; what it imports from beside it is found, too."""
-    path = Path(name)
-    sys.path.append(str(path.parent.resolve() if path.suffix == ".py" else Path.cwd()))
-    try:
-        if path.suffix != ".py":
-            return importlib.import_module(name)
-        if not path.is_file():
-            raise ImportError("no such file")
-        known_as = f"features_of.{path.stem}"  # not its bare name, which may be that of a module in use
-        spec = importlib.util.spec_from_file_location(known_as, path)
-        if spec is None or spec.loader is None:
-            raise ImportError("no Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[known_as] = module
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever a module of a user raises
-        raise TradingError(
-            f"cannot load it: {type(error).__name__}: {error}",
-            where=name,
-            remedy="give a file, or a module that can be imported; --debug shows where it fails",
-        ) from error
-    return module
 
 
 def _stored(market: str, rows: int, timeframe: Timeframe) -> pl.DataFrame:
