@@ -35,7 +35,7 @@ class Mean(Fitted):
     def predict_proba(self, rows: Array) -> Array:
         # One product over all rows: in another batch the last bits differ, as in a library that promises no more.
         odds = np.nan_to_num(rows).mean(axis=1) @ self.weights + np.log(self.share / (1 - self.share))
-        return np.asarray(1 / (1 + np.exp(-odds)))
+        return np.asarray(1 / (1 + np.exp(-np.clip(odds, -500, 500))))
 
     def save(self) -> Files:
         return {"mean.json": json.dumps({"weights": self.weights.tolist(), "share": self.share}).encode()}

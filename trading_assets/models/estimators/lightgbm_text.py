@@ -99,8 +99,12 @@ def ask(library: str, text: str, features: int) -> str | None:
 
 def main(library: str, file: str, features: str) -> int:
     """Print what is wrong, and exit with 3; 0 where nothing is."""
-    text = Path(file).read_text(encoding="utf-8")
-    wrong = problem(text, int(features)) or ask(library, text, int(features))
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        wrong: str | None = "it is no text"
+    else:
+        wrong = problem(text, int(features)) or ask(library, text, int(features))
     if wrong is not None:
         sys.stdout.write(wrong)
     return 0 if wrong is None else 3

@@ -10,8 +10,10 @@ import importlib
 import importlib.util
 import inspect
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +24,34 @@ from trading_assets.models.estimators.contract import Estimator
 from trading_assets.settings import EstimatorSettings
 
 ROWS: Final = 64
+
+FOUND: Final = 3
+"""How the process ends that found a model malformed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended that loaded a model: its exit code, negative for a signal, and what it said."""
+
+    code: int
+    said: str
+
+
+def run_all(commands: Sequence[Sequence[str]], *, limit_s: float = 60.0) -> list[Ended]:
+    """Run trials side by side to their ends; one that lasts longer than the limit is killed."""
+    started = [
+        subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for words in commands
+    ]
+    ended = []
+    for process in started:
+        try:
+            said = process.communicate(timeout=limit_s)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said = process.communicate()[0]
+        ended.append(Ended(process.returncode, said.decode(errors="replace")))
+    return ended
 
 
 def command(
@@ -70,7 +100,7 @@ def main(words: str) -> int:
     wrong = problem(estimator, Path(request["folder"]), parameters, request["features"])
     if wrong is not None:
         sys.stdout.write(wrong)
-    return 0 if wrong is None else 3
+    return 0 if wrong is None else FOUND
 
 
 def _loaded(module: str, source: str, name: str) -> type[Estimator[Any]]:
