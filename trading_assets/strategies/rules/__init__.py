@@ -1,0 +1,1 @@
+"""Rules: strategies that a person can write down."""
