@@ -28,11 +28,13 @@ from trading_assets.settings import (
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import CANDLES, LABELS
+from trading_assets.strategies.signals import Stream
 
 M15 = Timeframe.parse("15m")
 
 MARKET = "sample:SYNA/USDT:USDT"
 OTHER = "sample:NOISE/USDT:USDT"
+STREAM, OTHER_STREAM = Stream(MARKET, "15m"), Stream(OTHER, "15m")
 START = datetime(2025, 5, 20, tzinfo=UTC)
 """Where replays begin; the stored history goes back 40 days and ahead 2."""
 
@@ -86,11 +88,11 @@ def live_settings(tmp_path: Path, live_store_file: Path, monkeypatch: pytest.Mon
     return load_settings()
 
 
-def bars_of(store_file: Path, market: str) -> pl.DataFrame:
-    """All 15-minute bars of a market."""
+def bars_of(store_file: Path, market: str, timeframe: str = "15m") -> pl.DataFrame:
+    """All bars of a timeframe of a market."""
     store = open_store(f"duckdb:///{store_file}")
     begin, end = START - timedelta(days=40), START + timedelta(days=2)
-    return build_bars(store, load_models()["bars_15m"], market=market, timeframe="1m", start=begin, end=end)
+    return build_bars(store, load_models()[f"bars_{timeframe}"], market=market, timeframe="1m", start=begin, end=end)
 
 
 @pytest.fixture(scope="session")

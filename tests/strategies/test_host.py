@@ -20,7 +20,7 @@ from trading_assets.strategies.host import StrategyHost
 from trading_assets.strategies.host_config import HostConfig
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_assets.strategies.risk.gate import RiskGate
-from trading_assets.strategies.signals import ClosedBar, MemoryJournal, Signal, StoredSignals
+from trading_assets.strategies.signals import ClosedBar, MemoryJournal, Signal, StoredSignals, Stream
 
 Rows = list[tuple[float, float, float, float]]
 RULES = MarketRules(2, 3)
@@ -400,7 +400,7 @@ def test_a_decision_waits_for_the_bar_beside_it_until_a_later_bar_shows_that_it_
     engine = make_engine(EXACT, {A: RULES, B: RULES}, venue="binance")
     asked = Asked()
     settings = HostConfig((A, B), 0.1)
-    leader_of = {A: B}.get
+    leader_of = {Stream(A, "15m"): B}.get
     engine.add_strategy(StrategyHost(settings, asked, MemoryJournal(), RiskGate(GENEROUS), leader_of=leader_of))
     bars = decision_bars(candles(flat(90)), timeframe="1m", decision_timeframe="15m", until=START + 6 * QUARTER)
     bars = bars.rename({"known_at": "at"}).drop("ts")
@@ -467,6 +467,23 @@ def test_a_pass_waits_longer_while_bars_are_coming_but_not_for_ever() -> None:
     markets = [f"sample:{letter * 3}/USDT:USDT" for letter in "ABCDEF"]
     assert passes(dict(zip(markets, (0, 9, 18, 19, 19, 19), strict=True)))[0].passes == [markets]
     assert passes(dict(zip(markets, (0, 9, 18, 27, 36, 45), strict=True)))[0].passes == [markets[:5]]
+
+
+def test_timeframes_of_one_market_are_decided_together_and_one_of_them_enters() -> None:
+    engine = make_engine(EXACT, {A: RULES}, venue="binance")
+    source, journal = Wanting(), Transactions()
+    settings = HostConfig((A,), 0.1, timeframes={A: ("5m", "15m")}, gather=timedelta(milliseconds=10))
+    engine.add_strategy(StrategyHost(settings, source, journal, RiskGate(GENEROUS)))
+    for timeframe in ("5m", "15m"):  # the finer one comes first
+        bars = decision_bars(candles(flat(15)), timeframe="1m", decision_timeframe=timeframe, until=START + QUARTER)
+        bars = bars.filter(pl.col("known_at") == START + QUARTER).rename({"known_at": "at"}).drop("ts")
+        engine.add_data(to_bars(Feed(A, timeframe, RULES, bars), venue="binance"))
+    engine.run()
+    engine.dispose()
+    assert source.passes == [[A, A]]
+    said = [(row["action"], row["bar_ts"]) for row in journal.of("signals")]
+    assert said == [("enter", START), ("hold", START + QUARTER - 5 * MINUTE)], "the coarser one first"
+    assert journal.of("signals")[1]["reason"] == "a trade is open"
 
 
 def test_the_orders_of_a_pass_count_before_they_are_sent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -41,13 +42,13 @@ class Decision:
     stop_loss: float | None
 
 
-def features_of(held: pl.DataFrame, companions: Companions) -> pl.DataFrame:
-    """The features of the bars that a model decides on."""
-    return features.compute(held, companions, timeframe=_TIMEFRAME)
+def features_of(held: pl.DataFrame, companions: Companions, *, timeframe: Timeframe = _TIMEFRAME) -> pl.DataFrame:
+    """The features of the bars of a timeframe that a model decides on."""
+    return features.compute(held, companions, timeframe=timeframe)
 
 
 def decide(
-    bundle: Bundle, held: pl.DataFrame, companions: Companions | None = None, *, compute: Compute = features_of
+    bundle: Bundle, held: pl.DataFrame, companions: Companions | None = None, *, compute: Compute | None = None
 ) -> Decision:
     """Answer on the last of the bars that a node holds.
 
@@ -63,6 +64,7 @@ def decide(
     compute
         What computes the features.
     """
+    compute = compute or partial(features_of, timeframe=bundle.labels.timeframe)
     rows = compute(held, companions or {}).tail(bundle.lookback_rows)
     row = rows.tail(1)
     target, stop = widths(held.tail(scale_lookback(bundle.labels)), bundle.labels).row(-1)
@@ -82,10 +84,19 @@ class Question:
 def decide_together(questions: Sequence[Question]) -> list[Decision]:
     """Answer on bars of many markets that close together; to the bit what :func:`decide` says of each alone.
 
-    All features are computed in one call, and each model predicts once for each of its sides.
+    All features of a timeframe are computed in one call, and each model predicts once for each of its sides.
     """
+    decisions: dict[int, Decision] = {}
+    for timeframe in {one.bundle.labels.timeframe for one in questions}:
+        numbers = [number for number, one in enumerate(questions) if one.bundle.labels.timeframe == timeframe]
+        decisions |= zip(numbers, _decide_on(timeframe, [questions[number] for number in numbers]), strict=True)
+    return [decisions[number] for number in range(len(questions))]
+
+
+def _decide_on(timeframe: Timeframe, questions: Sequence[Question]) -> list[Decision]:
+    """Answer on bars of one timeframe."""
     rows = features.compute_newest(
-        [one.held for one in questions], [one.companions for one in questions], timeframe=_TIMEFRAME
+        [one.held for one in questions], [one.companions for one in questions], timeframe=timeframe
     )
     asked: dict[str, list[int]] = {}
     for number, one in enumerate(questions):
@@ -108,4 +119,7 @@ def _history(lookback_rows: int, questions: Sequence[Question]) -> pl.DataFrame 
     """The newest feature rows of each market; None where a model reads a row alone."""
     if lookback_rows == 1:
         return None
-    return pl.concat(features_of(one.held, one.companions).tail(lookback_rows) for one in questions)
+    return pl.concat(
+        features_of(one.held, one.companions, timeframe=one.bundle.labels.timeframe).tail(lookback_rows)
+        for one in questions
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from trading_assets.strategies.signals import ClosedBar
+from trading_assets.core.candles import timeframe_minutes
+from trading_assets.strategies.signals import ClosedBar, Stream
 
 
 class DecisionQueue:
@@ -14,16 +15,16 @@ class DecisionQueue:
     Parameters
     ----------
     leader_of
-        Market -> the other market whose bar of the same close its decision reads, or None.
-    awaits_finer
-        Whether a decision waits for the finer bar that ends with it.
+        The other market whose bar of the same close and timeframe a stream's decision reads, or None.
+    finer
+        The timeframe of the bars that a decision waits for where they end with it; None where it waits for none.
     """
 
-    def __init__(self, leader_of: Callable[[str], str | None], *, awaits_finer: bool) -> None:
+    def __init__(self, leader_of: Callable[[Stream], str | None], *, finer: str | None) -> None:
         self._leader_of = leader_of
-        self._awaits_finer = awaits_finer
+        self._awaited = finer
         self._finer: dict[str, datetime] = {}
-        self._decided: dict[str, datetime] = {}
+        self._decided: dict[Stream, datetime] = {}
         self._bars: list[ClosedBar] = []
 
     def add(self, bar: ClosedBar) -> None:
@@ -45,20 +46,24 @@ class DecisionQueue:
         return sum(not self._must_wait(bar, now) for bar in self._bars)
 
     def take(self, now: datetime) -> list[ClosedBar]:
-        """Take out the bars to decide on next, one of a market, the leaders before those that read them."""
-        taken: dict[str, ClosedBar] = {}
-        while bar := next((b for b in self._bars if b.market not in taken and not self._must_wait(b, now)), None):
+        """Take out the bars to decide on next, one of a stream, the coarser ones first.
+
+        Of one timeframe, leaders come before those that read them.
+        """
+        taken: dict[Stream, ClosedBar] = {}
+        while bar := next((b for b in self._bars if b.stream not in taken and not self._must_wait(b, now)), None):
             self._bars.remove(bar)
-            self._decided[bar.market] = bar.known_at
-            taken[bar.market] = bar
-        return list(taken.values())
+            self._decided[bar.stream] = bar.known_at
+            taken[bar.stream] = bar
+        return sorted(taken.values(), key=lambda bar: -timeframe_minutes(bar.timeframe))
 
     def _must_wait(self, bar: ClosedBar, now: datetime) -> bool:
         """Whether a bar that the decision needs is still to come: the finer one that ends with it, another market's."""
         first = datetime.min.replace(tzinfo=bar.known_at.tzinfo)
-        if self._awaits_finer and self._finer.get(bar.market, first) < bar.known_at:
+        finer = self._awaited if bar.timeframe != self._awaited else None
+        if finer is not None and self._finer.get(bar.market, first) < bar.known_at:
             return True
-        leader = self._leader_of(bar.market)
-        if leader is None or self._decided.get(leader, first) >= bar.known_at:
+        leader = self._leader_of(bar.stream)
+        if leader is None or self._decided.get(Stream(leader, bar.timeframe), first) >= bar.known_at:
             return False
         return now <= bar.known_at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,7 +11,7 @@ from typing import Any, Final
 from nautilus_trader.model import Bar, BarType, InstrumentId, StrategyId
 from nautilus_trader.trading import Strategy, StrategyConfig
 
-from trading_assets.core.candles import timeframe_delta
+from trading_assets.core.candles import EPOCH, timeframe_delta, timeframe_minutes
 from trading_assets.core.errors import NodeError
 from trading_assets.strategies.circuit_breaker import guarded
 from trading_assets.strategies.decision_queue import DecisionQueue
@@ -25,10 +25,11 @@ from trading_assets.strategies.orders.plans import ExitReason, TradePlan
 from trading_assets.strategies.risk.admission import EntryAdmission
 from trading_assets.strategies.risk.cash import SpotCash
 from trading_assets.strategies.risk.gate import RiskGate
-from trading_assets.strategies.signals import ClosedBar, Journal, Signal, SignalSource
+from trading_assets.strategies.signals import ClosedBar, Journal, Signal, SignalSource, Stream
 
 _LOG: Final = logging.getLogger(__name__)
 
+_MINUTE: Final = timedelta(minutes=1)
 _MOST_WAITS: Final = 4
 """A pass waits so often for further bars at most, while each wait brings some."""
 
@@ -63,8 +64,8 @@ class StrategyHost(Strategy):
     entry_veto
         Asked with the signal before each entry; a text refuses it (kill switch, a bar that came late).
     leader_of
-        Market -> the other market whose bar of the same close its decision reads, or None. Such a decision waits for
-        that bar, until a bar of any market that ends later shows that it does not come.
+        The other market whose bar of the same close and timeframe a stream's decision reads, or None. Such a decision
+        waits for that bar, until a bar of any market that ends later shows that it does not come.
     feed
         Asked about each bar: nothing is done on one that it does not admit. A backtest needs none, its candles are
         checked before.
@@ -92,7 +93,7 @@ class StrategyHost(Strategy):
         instruments: Mapping[str, InstrumentId] | None = None,
         plans: Iterable[TradePlan] = (),
         entry_veto: Callable[[Signal], str | None] | None = None,
-        leader_of: Callable[[str], str | None] | None = None,
+        leader_of: Callable[[Stream], str | None] | None = None,
         feed: FeedQuarantine | None = None,
     ) -> None:
         super().__init__()
@@ -107,12 +108,14 @@ class StrategyHost(Strategy):
         self._feed = feed
         simulated = {market: InstrumentId.from_str(instrument_id(market)) for market in settings.markets}
         self._instruments = dict(instruments or simulated)
-        self._bar_length = timeframe_delta(settings.decision_timeframe)
-        self._decision_bars = self._bars(settings.decision_timeframe)
+        self._decision_bars = {self._bars_of(stream): stream for stream in settings.streams}
+        self._lengths = Counter(timeframe_delta(stream.timeframe) for stream in settings.streams)
         finer = settings.execution_timeframe
-        self._execution_bars = self._bars(finer) if finer and finer != settings.decision_timeframe else {}
-        awaits_finer = settings.await_execution_bar and bool(self._execution_bars)
-        self._queue = DecisionQueue(leader_of or (lambda _: None), awaits_finer=awaits_finer)
+        executed = [Stream(market, finer) for market in settings.markets] if finer else []
+        self._execution_bars = {self._bars_of(stream): stream for stream in executed if stream not in settings.streams}
+        self._queue = DecisionQueue(
+            leader_of or (lambda _: None), finer=finer if settings.await_execution_bar else None
+        )
         self._gathered: list[int] = []
         self._trades = BracketOrders(self, self._instruments, journal, gate, plans)
         self._admission = EntryAdmission(
@@ -145,9 +148,9 @@ class StrategyHost(Strategy):
 
     def streams(self, market: str) -> list[tuple[str, BarType]]:
         """Timeframe and bars that a market is followed by, the finer ones first."""
-        kinds = [(self._settings.execution_timeframe or "", self._execution_bars)]
-        kinds.append((self._settings.decision_timeframe, self._decision_bars))
-        return [(timeframe, wanted) for timeframe, bars in kinds for wanted, name in bars.items() if name == market]
+        every = (self._decision_bars | self._execution_bars).items()
+        found = [(stream.timeframe, wanted) for wanted, stream in every if stream.market == market]
+        return sorted(found, key=lambda one: timeframe_minutes(one[0]))
 
     def is_flat(self) -> bool:
         """Whether no trade is on its way and no position is open."""
@@ -187,6 +190,8 @@ class StrategyHost(Strategy):
         self._trades.now = max(now, self._trades.now or now)  # a bar that comes late does not turn the clock back
         if is_decision:
             self._queue.add(closed)
+            if closed.timeframe == self._settings.execution_timeframe:
+                self._queue.finer_ended(closed.market, now)
         else:
             self._on_execution_bar(closed.market, now, closed.close)
         self._go_on()
@@ -202,10 +207,7 @@ class StrategyHost(Strategy):
         self._trades.on_position_event(event)
 
     def _closed(self, bar: Bar) -> ClosedBar:
-        market = self._decision_bars.get(bar.bar_type)
-        timeframe = self._settings.decision_timeframe
-        if market is None:
-            market, timeframe = self._execution_bars[bar.bar_type], self._settings.execution_timeframe or timeframe
+        market, timeframe = self._decision_bars.get(bar.bar_type) or self._execution_bars[bar.bar_type]
         now = close_time(bar.ts_event)
         prices = (exact(bar.open), exact(bar.high), exact(bar.low), exact(bar.close))
         return ClosedBar(market, timeframe, now - timeframe_delta(timeframe), now, *prices, exact(bar.volume))
@@ -224,11 +226,16 @@ class StrategyHost(Strategy):
     def _gathers(self) -> bool:
         """Whether to wait for other markets' bars of the same close: many cost little more than one."""
         ready = self._queue.ready(self._now())
-        if self._settings.gather is None or not 0 < ready < len(self._instruments):
+        if self._settings.gather is None or not 0 < ready < self._closing_together():
             return False
         if not self._gathered:
             self._gather(ready, self._settings.gather)
         return True
+
+    def _closing_together(self) -> int:
+        """How many of the bars that are decided on end at this moment."""
+        minute = round((self._now() - EPOCH) / _MINUTE) * _MINUTE
+        return sum(count for length, count in self._lengths.items() if not minute % length)
 
     def _gather(self, ready: int, wait: timedelta) -> None:
         self._gathered.append(ready)
@@ -265,11 +272,11 @@ class StrategyHost(Strategy):
         for signal, bar in zip(self._signals.on_bars(bars), bars, strict=True):
             if signal is None:
                 continue
-            held = signal.market in self._trades.open
+            held = signal.market in self._trades.open or any(plan.market == signal.market for plan, _ in entries)
             action, reason, quantity = self._admission.verdict(signal, bar, held=held, halted=self.halted)
             decided.append((signal, action, reason))
             if quantity is not None:
-                entries.append(self._entry(signal, quantity))
+                entries.append(self._entry(signal, bar, quantity))
         if decided:
             decided = self._carry_out(decided, entries)
         if self.on_decision is not None:
@@ -293,11 +300,11 @@ class StrategyHost(Strategy):
         self._journal.keep_all([signal_row(*one, ts=now) for one in decided])
         return decided
 
-    def _entry(self, signal: Signal, quantity: Any) -> tuple[TradePlan, Any]:
+    def _entry(self, signal: Signal, bar: ClosedBar, quantity: Any) -> tuple[TradePlan, Any]:
         instrument = self._instruments[signal.market]
         order = trade_orders.market_entry(self.order_factory, instrument, signal.side, signal.signal_id, quantity)
-        order_id, length = order.client_order_id.value, self._bar_length
+        order_id, length = order.client_order_id.value, timeframe_delta(bar.timeframe)
         return TradePlan.of(signal, bar_length=length, quantity=quantity.as_double(), entry_order_id=order_id), order
 
-    def _bars(self, timeframe: str) -> dict[BarType, str]:
-        return {BarType.from_str(bar_type(str(iid), timeframe)): market for market, iid in self._instruments.items()}
+    def _bars_of(self, stream: Stream) -> BarType:
+        return BarType.from_str(bar_type(str(self._instruments[stream.market]), stream.timeframe))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from trading_assets.core.candles import timeframe_minutes
+from trading_assets.strategies.signals import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,10 @@ class HostConfig:
         An entry is at most this share of what its decision bar traded; None for no such cap.
     taker_fee_bps
         What the entry of a spot market costs beside its price: both must be there in cash.
+    decision_timeframe
+        Of the bars that are decided on.
+    timeframes
+        Market -> the timeframes of its bars that are decided on, where they are not the same for all.
     execution_timeframe
         Finer bars to subscribe to. The node needs them: its sandbox matches on them, and expiry is checked on them. A
         backtest does not: its simulated exchange is fed directly.
@@ -39,6 +47,7 @@ class HostConfig:
     markets: tuple[str, ...]
     position_share: float
     decision_timeframe: str = "15m"
+    timeframes: Mapping[str, Sequence[str]] | None = None
     execution_timeframe: str | None = None
     await_execution_bar: bool = False
     gather: timedelta | None = None
@@ -47,3 +56,10 @@ class HostConfig:
     max_volume_share: float | None = None
     taker_fee_bps: float = 0.0
     strategy_id: str = "MODEL-001"
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The bars that are decided on, the coarser ones of a market first."""
+        given = self.timeframes or dict.fromkeys(self.markets, (self.decision_timeframe,))
+        every = [Stream(market, timeframe) for market in self.markets for timeframe in given.get(market, ())]
+        return tuple(sorted(every, key=lambda one: -timeframe_minutes(one.timeframe)))

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
 from trading_assets.core.sides import Side
 from trading_assets.settings import LabelSettings
 from trading_assets.strategies.entry_rule import EntryRule
+
+
+class Stream(NamedTuple):
+    """The bars of one timeframe of one market."""
+
+    market: str
+    timeframe: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,11 @@ class ClosedBar:
     low: float
     close: float
     volume: float
+
+    @property
+    def stream(self) -> Stream:
+        """Which bars it is one of."""
+        return Stream(self.market, self.timeframe)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from typing import Final
 from nautilus_trader.live import LiveNode
 from nautilus_trader.model import InstrumentId
 
-from trading_assets.core.candles import DECISION_TIMEFRAME
 from trading_assets.core.errors import NodeError
 from trading_assets.journal import BufferedJournal
 from trading_assets.settings import NodeSettings, Settings
@@ -19,7 +18,7 @@ from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.host import StrategyHost
 from trading_assets.strategies.host_config import HostConfig
 from trading_assets.strategies.risk.gate import RiskGate
-from trading_assets.strategies.signals import Signal
+from trading_assets.strategies.signals import Signal, Stream
 from trading_live.execution.contract import Execution
 from trading_live.execution.recovery import Recovered
 from trading_live.node.deployed_models import DeployedModels
@@ -80,21 +79,22 @@ class Assembled:
     strategy: StrategyHost
 
 
-def assemble(process: Process, markets: Sequence[str], recovered: Recovered, glance: Glance) -> Assembled:
+def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, glance: Glance) -> Assembled:
     """Put an engine and its parts together.
 
     Parameters
     ----------
     process
         What the parts stand on.
-    markets
-        What is listened to.
+    streams
+        What is decided on, or read beside it.
     recovered
         What was open before.
     glance
         What the venue said before.
     """
     settings, venue, pulse = process.settings, process.venue, process.pulse
+    markets = list(dict.fromkeys(stream.market for stream in streams))
     instruments = {market: InstrumentId.from_str(venue.instrument_id(market)) for market in markets}
     engine = build_engine(settings, venue, process.execution, instruments, recovered)
     gate = RiskGate(settings.trading.risk, markets=len(markets))
@@ -102,7 +102,7 @@ def assemble(process: Process, markets: Sequence[str], recovered: Recovered, gla
     feed = FeedQuarantine(settings.node.feed, venue.clock(), pulse.warn, time.monotonic)
     loader = HistoryLoader(feed, pulse.tell, historic=venue.historic)
     signals = LiveSignals(
-        markets,
+        streams,
         process.models,
         loader.missing,
         cost_bps=settings.trading.costs.round_trip_bps,
@@ -111,7 +111,7 @@ def assemble(process: Process, markets: Sequence[str], recovered: Recovered, gla
     )
     journal = StrategyJournal(process.journal, market_time=glance.now)
     strategy = StrategyHost(
-        _strategy_config(settings, venue, markets),
+        _host_config(settings, venue, streams),
         signals,
         journal,
         gate,
@@ -143,16 +143,19 @@ def assemble(process: Process, markets: Sequence[str], recovered: Recovered, gla
     return Assembled(engine, strategy)
 
 
-def _strategy_config(settings: Settings, venue: Venue, markets: Sequence[str]) -> HostConfig:
+def _host_config(settings: Settings, venue: Venue, streams: Sequence[Stream]) -> HostConfig:
+    timeframes: dict[str, list[str]] = {}
+    for market, timeframe in streams:
+        timeframes.setdefault(market, []).append(timeframe)
     return HostConfig(
-        markets=tuple(markets),
+        markets=tuple(timeframes),
+        timeframes=timeframes,
         position_share=settings.trading.sizing.position_share,
         max_volume_share=settings.trading.sizing.max_volume_share,
         taker_fee_bps=settings.trading.costs.market_order_bps,
-        decision_timeframe=DECISION_TIMEFRAME,
-        execution_timeframe=venue.finest_timeframe(markets),
+        execution_timeframe=venue.finest_timeframe(list(timeframes)),
         await_execution_bar=not venue.finer_bars_first,
-        gather=_GATHER if len(markets) > 1 else None,
+        gather=_GATHER if len(streams) > 1 else None,
         listen_on_start=False,
     )
 

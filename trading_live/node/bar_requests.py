@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from trading_assets.strategies.signals import Stream
+
 ANSWER_S: Final = 10.0
 ATTEMPTS: Final = 3
 
@@ -29,7 +31,7 @@ class BarRequest:
 
 
 class BarRequests:
-    """What is asked of the venue, market by market.
+    """What is asked of the venue, stream by stream.
 
     Parameters
     ----------
@@ -38,62 +40,62 @@ class BarRequests:
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self.underway: str | None = None
-        self._send: Callable[[str, BarRequest], object] | None = None
+        self.underway: Stream | None = None
+        self._send: Callable[[Stream, BarRequest], object] | None = None
         self._monotonic = monotonic
-        self._waiting: dict[str, BarRequest] = {}
+        self._waiting: dict[Stream, BarRequest] = {}
         self._sent_at = 0.0
 
     def __bool__(self) -> bool:
         """Whether an answer is still to come."""
         return bool(self._waiting)
 
-    def send_by(self, send: Callable[[str, BarRequest], object]) -> None:
+    def send_by(self, send: Callable[[Stream, BarRequest], object]) -> None:
         """Send by this from now on; what was asked before is sent then."""
         self._send = send
         self._send_next()
 
-    def ask(self, market: str, request: BarRequest) -> None:
+    def ask(self, stream: Stream, request: BarRequest) -> None:
         """Send a request, or put it behind those that wait; it replaces the market's former one."""
-        self._waiting[market] = request
+        self._waiting[stream] = request
         self._send_next()
 
-    def answered(self, market: str) -> BarRequest | None:
+    def answered(self, stream: Stream) -> BarRequest | None:
         """Take out the request that an answer belongs to; None for an answer that nobody waits for any more.
 
         Call :meth:`go_on` when the answer is dealt with.
         """
-        if market == self.underway:
+        if stream == self.underway:
             self.underway = None
-        return self._waiting.pop(market, None)
+        return self._waiting.pop(stream, None)
 
     def go_on(self) -> None:
         """Send the next one."""
         self._send_next()
 
-    def chase(self) -> str | None:
+    def chase(self) -> Stream | None:
         """Ask again for what was not answered in time, behind the others.
 
         Returns
         -------
-        str or None
-            The market whose history did not come in all its attempts; it is not asked for again.
+        Stream or None
+            The stream whose history did not come in all its attempts; it is not asked for again.
         """
-        market = self.underway
-        if market is None or self._monotonic() - self._sent_at < ANSWER_S:
+        stream = self.underway
+        if stream is None or self._monotonic() - self._sent_at < ANSWER_S:
             return None
         self.underway = None
-        request = self._waiting.pop(market, None)
+        request = self._waiting.pop(stream, None)
         given_up = request is not None and request.since is None and request.attempts >= ATTEMPTS
         if request is not None and not given_up:
-            self._waiting[market] = request
+            self._waiting[stream] = request
         self._send_next()
-        return market if given_up else None
+        return stream if given_up else None
 
     def _send_next(self) -> None:
         if self._send is None or self.underway is not None or not self._waiting:
             return
-        market, request = next(iter(self._waiting.items()))
-        request = self._waiting[market] = replace(request, attempts=request.attempts + 1)
-        self.underway, self._sent_at = market, self._monotonic()
-        self._send(market, request)
+        stream, request = next(iter(self._waiting.items()))
+        request = self._waiting[stream] = replace(request, attempts=request.attempts + 1)
+        self.underway, self._sent_at = stream, self._monotonic()
+        self._send(stream, request)

@@ -15,6 +15,7 @@ from trading_assets.models import Bundle, load, parity
 from trading_assets.models.trial import Trial
 from trading_assets.registry.deployment import MANIFEST, DeployedModel, Manifest, read_manifest
 from trading_assets.settings import Settings
+from trading_assets.strategies.signals import Stream
 from trading_live.venues.registry import venue_of
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -34,6 +35,12 @@ class ModelInUse:
     def name(self) -> str:
         """Model and version, as a person says it."""
         return f"{self.deployed.model} v{self.deployed.version}"
+
+    @cached_property
+    def streams(self) -> tuple[Stream, ...]:
+        """The bars that it decides on."""
+        timeframe = self.bundle.labels.timeframe.name
+        return tuple(Stream(market, timeframe) for market in self.deployed.markets)
 
     @cached_property
     def follows(self) -> bool:
@@ -59,10 +66,10 @@ class DeployedModels:
         self._settings = settings
         self._tell = tell
         self._models: dict[str, ModelInUse] = {}
-        self._markets: dict[str, ModelInUse] = {}
+        self._streams: dict[Stream, ModelInUse] = {}
         self._refused: dict[str, str] = {}
         self._failed: dict[str, DeployedModel] = {}
-        self._listened: frozenset[str] | None = None
+        self._listened: frozenset[Stream] | None = None
         self._trials: dict[str, Trial] = {}
         self._crashed: dict[str, BundleError] = {}
         self._seen: tuple[int, int] | None = None
@@ -79,10 +86,10 @@ class DeployedModels:
         leader = self._settings.features.leader
         return leader if leader is not None and venue_of(self._settings).carries(leader) else None
 
-    def leader_of(self, market: str) -> str | None:
-        """The market whose bars a decision on this one reads beside its own."""
-        model, leader = self.of(market), self.leader
-        return leader if model is not None and model.follows and leader != market else None
+    def leader_of(self, stream: Stream) -> str | None:
+        """The market whose bars of the same timeframe a decision reads beside its own."""
+        model, leader = self.of(stream), self.leader
+        return leader if model is not None and model.follows and leader != stream.market else None
 
     @property
     def refusals(self) -> dict[str, str]:
@@ -95,13 +102,22 @@ class DeployedModels:
         reasons = "; ".join(self.refusals.values())
         return f"no model can be used: {reasons}" if reasons else "no model is deployed"
 
-    def of(self, market: str) -> ModelInUse | None:
-        """The model that trades a market: the one deployed last, where there are several."""
-        return self._markets.get(market)
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The bars that the models in use decide on."""
+        return tuple(self._streams)
 
-    def listen_to(self, markets: Iterable[str]) -> None:
-        """Refuse models of other markets from now on."""
-        self._listened = frozenset(markets)
+    def of(self, stream: Stream) -> ModelInUse | None:
+        """The model that decides on a market's bars of a timeframe: the one deployed last, where there are several."""
+        return self._streams.get(stream)
+
+    def trades(self, market: str) -> bool:
+        """Whether a model decides on some bars of a market."""
+        return any(stream.market == market for stream in self._streams)
+
+    def listen_to(self, streams: Iterable[Stream]) -> None:
+        """Refuse models of other bars from now on."""
+        self._listened = frozenset(streams)
 
     def refresh(self, *, wait: bool = True) -> bool:
         """Look at the manifest; whether a model changed.
@@ -134,7 +150,7 @@ class DeployedModels:
 
     def _assign(self) -> None:
         ordered = sorted(self._models.values(), key=lambda one: one.deployed.deployed_at)
-        self._markets = {market: one for one in ordered for market in one.deployed.markets}
+        self._streams = {stream: one for one in ordered for stream in one.streams}
 
     def _stamp(self) -> tuple[int, int] | None:
         try:
@@ -172,7 +188,7 @@ class DeployedModels:
                 feature_fingerprint=features.fingerprint(),
             )
             self._check_companions(bundle)
-            self._check_markets(deployed)
+            self._check_streams(ModelInUse(deployed, bundle))
             if not self._is_tried(bundle, wait=wait):
                 return False
             bundle.warm()
@@ -201,13 +217,15 @@ class DeployedModels:
             raise
         return True
 
-    def _check_markets(self, deployed: DeployedModel) -> None:
-        """Refuse a model of markets whose bars do not come here: it would look in use."""
-        missing = sorted(set(deployed.markets) - self._listened) if self._listened is not None else []
+    def _check_streams(self, model: ModelInUse) -> None:
+        """Refuse a model of bars that do not come here: it would look in use."""
+        missing = sorted(set(model.streams) - self._listened) if self._listened is not None else []
         if missing:
+            heard = {stream.market for stream in self._listened or ()}
+            names = [one.market if one.market not in heard else f"{one.market} on {one.timeframe}" for one in missing]
             raise ModelError(
-                f"it trades {', '.join(missing)}, which this node does not listen to",
-                where=f"model {deployed.model}",
+                f"it trades {', '.join(names)}, which this node does not listen to",
+                where=f"model {model.deployed.model}",
                 remedy="start the node again: it listens to what is deployed then",
             )
 

@@ -1,17 +1,17 @@
-"""The decision bars that the node holds of each market."""
+"""The bars that the node holds of each market and timeframe that it decides on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
-from trading_assets.core.candles import DECISION_TIMEFRAME, OHLCV, TS
+from trading_assets.core.candles import OHLCV, TS
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import lookback_bars
-from trading_assets.strategies.signals import ClosedBar
+from trading_assets.strategies.signals import ClosedBar, Stream
 
 _SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "market": pl.String,
@@ -19,16 +19,25 @@ _SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "known_at": TS,
     **dict.fromkeys(OHLCV, pl.Float64),
 }
-_LOOKBACK_BARS: Final = lookback_bars(Timeframe.parse("15m"))
 
 
 class BarHistory:
-    """The newest decision bars of one market, as the features want them."""
+    """The newest bars of one timeframe of one market, as the features want them.
 
-    def __init__(self, market: str, *, rows: int = _LOOKBACK_BARS) -> None:
-        self.market = market
-        self.rows = rows
-        self._look_back = rows
+    Parameters
+    ----------
+    stream
+        Market and timeframe.
+    rows
+        How many are held; None for as many as the features look back on.
+    """
+
+    def __init__(self, stream: Stream, *, rows: int | None = None) -> None:
+        timeframe = Timeframe.parse(stream.timeframe)
+        self.stream = stream
+        self.length: timedelta = timeframe.length
+        self.rows = lookback_bars(timeframe) if rows is None else rows
+        self._look_back = self.rows
         self.frame = pl.DataFrame(schema=_SCHEMA)
 
     @property
@@ -53,7 +62,7 @@ class BarHistory:
     def around(self, first: datetime, last: datetime) -> tuple[ClosedBar | None, ClosedBar | None]:
         """The bar that opened before an instant, and the one that opened after another; None where there is none."""
         before, after = self.frame.filter(pl.col("ts") < first).tail(1), self.frame.filter(pl.col("ts") > last).head(1)
-        return _bar(before), _bar(after)
+        return self._bar(before), self._bar(after)
 
     def append(self, row: pl.DataFrame) -> None:
         """Add the newest bar, a row of :func:`bar_rows`."""
@@ -75,12 +84,11 @@ class BarHistory:
         self.frame = pl.concat([self.frame, fresh]).sort("ts").tail(self.rows)
         return fresh.height
 
-
-def _bar(row: pl.DataFrame) -> ClosedBar | None:
-    if row.is_empty():
-        return None
-    market, ts, known_at, *values = row.row(0)
-    return ClosedBar(market, DECISION_TIMEFRAME, ts, known_at, *values)
+    def _bar(self, row: pl.DataFrame) -> ClosedBar | None:
+        if row.is_empty():
+            return None
+        market, ts, known_at, *values = row.row(0)
+        return ClosedBar(market, self.stream.timeframe, ts, known_at, *values)
 
 
 def bar_rows(bars: Iterable[ClosedBar]) -> pl.DataFrame:

@@ -9,9 +9,8 @@ from typing import Any
 
 import structlog
 
-from trading_assets.core.candles import DECISION_BAR
 from trading_assets.strategies.feed import FeedQuarantine
-from trading_assets.strategies.signals import ClosedBar
+from trading_assets.strategies.signals import ClosedBar, Stream
 from trading_live.node.bar_requests import BarRequest, BarRequests
 from trading_live.node.signals import LiveSignals
 
@@ -42,59 +41,59 @@ class HistoryLoader:
         """Whether an answer is still to come."""
         return bool(self._requests)
 
-    def serve(self, signals: LiveSignals, send: Callable[[str, BarRequest], Any]) -> None:
+    def serve(self, signals: LiveSignals, send: Callable[[Stream, BarRequest], Any]) -> None:
         """From now on, ask by ``send`` and give the answers to these signals."""
         self._signals = signals
         self._requests.send_by(send)
 
-    def warm_up(self, markets: Iterable[str]) -> None:
-        """Ask for the look-back of markets."""
-        for market in markets:
-            self._requests.ask(market, BarRequest())
+    def warm_up(self, streams: Iterable[Stream]) -> None:
+        """Ask for the look-back of streams."""
+        for stream in streams:
+            self._requests.ask(stream, BarRequest())
 
-    def missing(self, market: str, since: datetime, until: datetime) -> None:
+    def missing(self, stream: Stream, since: datetime, until: datetime) -> None:
         """Ask for the bars that open in [since, until): the signals' way to close a gap."""
-        count = int((until - since) / DECISION_BAR)
-        self._tell("bars missing", f"{market}: {count} from {since:%Y-%m-%d %H:%M}")
-        _LOG.warning("bars missing", market=market, count=count, since=since.isoformat())
-        self._requests.ask(market, BarRequest(since, until))
+        count = int((until - since) / self._served.histories[stream].length)
+        self._tell("bars missing", f"{stream.market}: {count} of {stream.timeframe} from {since:%Y-%m-%d %H:%M}")
+        _LOG.warning("bars missing", market=stream.market, count=count, since=since.isoformat())
+        self._requests.ask(stream, BarRequest(since, until))
 
     def load_again(self, market: str, reason: str) -> None:
         """Forget a market's bars and ask for them anew."""
-        self._served.forget(market, reason)
-        self._requests.ask(market, BarRequest())
+        self.warm_up(self._served.forget(market, reason))
 
-    def take(self, market: str | None, bars: Sequence[ClosedBar]) -> None:
+    def take(self, stream: Stream | None, bars: Sequence[ClosedBar]) -> None:
         """Take an answer: a page of the warm-up, or bars that were missing; an empty one does not say whose it is."""
-        market = market or self._requests.underway
-        if market is None:
+        stream = stream or self._requests.underway
+        if stream is None:
             return
-        history = self._served.histories[market]
+        history = self._served.histories[stream]
         now = datetime.now(UTC)
         closed = sorted((bar for bar in bars if self._historic or bar.known_at <= now), key=lambda bar: bar.ts)
         around = history.around(closed[0].ts, closed[-1].ts) if closed else (None, None)
         fresh = history.merge(self._feed.believe(closed, before=around[0], after=around[1]))
-        request = self._requests.answered(market)
+        request = self._requests.answered(stream)
         if request is not None:
-            self._answered(market, request, fresh)
+            self._answered(stream, request, fresh)
             self._requests.go_on()
 
-    def _answered(self, market: str, request: BarRequest, fresh: int) -> None:
-        history = self._served.histories[market]
+    def _answered(self, stream: Stream, request: BarRequest, fresh: int) -> None:
+        history, market = self._served.histories[stream], stream.market
         if request.since is not None and request.until is not None:
-            wanted = int((request.until - request.since) / DECISION_BAR)
-            self._served.go_on(market)
+            wanted = int((request.until - request.since) / history.length)
+            self._served.go_on(stream)
             rest = "" if fresh >= wanted else "; the venue has no others"
             self._tell("bars recovered", f"{market}: {fresh} of {wanted}{rest}")
             _LOG.info("bars recovered", market=market, fresh=fresh, wanted=wanted)
         elif fresh and history.height < history.rows:
-            self._requests.ask(market, BarRequest())
+            self._requests.ask(stream, BarRequest())
         else:
-            _LOG.info("history is there", market=market, bars=history.height, wanted=history.rows)
-            self._served.go_on(market)
+            wanted = history.rows
+            _LOG.info("history is there", market=market, timeframe=stream.timeframe, bars=history.height, wanted=wanted)
+            self._served.go_on(stream)
 
-    def chase(self) -> str | None:
-        """Ask again for what was not answered in time; the market whose history did not come in all its attempts."""
+    def chase(self) -> Stream | None:
+        """Ask again for what was not answered in time; the stream whose history did not come in all its attempts."""
         return self._requests.chase()
 
     @property

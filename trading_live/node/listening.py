@@ -10,8 +10,9 @@ from typing import Final, Protocol
 import polars as pl
 from nautilus_trader.model import BarType
 
-from trading_assets.core.candles import DECISION_BAR, EPOCH
+from trading_assets.core.candles import EPOCH
 from trading_assets.strategies.feed import FeedQuarantine
+from trading_assets.strategies.signals import Stream
 from trading_live.node.history import BarHistory
 
 SUBSCRIBE_EVERY: Final = timedelta(seconds=0.31)
@@ -66,23 +67,23 @@ class CatchUp:
     Parameters
     ----------
     histories
-        Market -> its decision bars.
+        The bars that are decided on.
     feed
         Knows how far each market's bars have come.
     timeframe
         Of the bars that tell the time.
     ask
-        (market, first missing open, end): asks the venue.
+        (stream, first missing open, end): asks the venue.
     monotonic
         Seconds that only grow.
     """
 
     def __init__(
         self,
-        histories: Mapping[str, BarHistory],
+        histories: Mapping[Stream, BarHistory],
         feed: FeedQuarantine,
         timeframe: str,
-        ask: Callable[[str, datetime, datetime], None],
+        ask: Callable[[Stream, datetime, datetime], None],
         monotonic: Callable[[], float],
     ) -> None:
         self._histories = histories
@@ -90,31 +91,35 @@ class CatchUp:
         self._timeframe = timeframe
         self._ask = ask
         self._monotonic = monotonic
-        self._seen: dict[str, tuple[datetime, float]] = {}
-        self._asked: dict[str, datetime] = {}
+        self._seen: dict[Stream, tuple[datetime, float]] = {}
+        self._asked: dict[Stream, datetime] = {}
 
     def look(self) -> None:
         """Ask for decision bars that are overdue, each once."""
-        for market, history in self._histories.items():
-            heard, last = self._feed.end_of(market, self._timeframe), history.last
+        for stream, history in self._histories.items():
+            heard, last, length = self._feed.end_of(stream.market, self._timeframe), history.last, history.length
             if heard is None or last is None:
                 continue
-            until = EPOCH + (heard - EPOCH) // DECISION_BAR * DECISION_BAR
-            if until <= last + DECISION_BAR or heard == until or self._asked.get(market) == until:
-                self._seen.pop(market, None)
+            until = EPOCH + (heard - EPOCH) // length * length
+            if until <= last + length or heard == until or self._asked.get(stream) == until:
+                self._seen.pop(stream, None)
                 continue
-            since, first_seen = self._seen.setdefault(market, (until, self._monotonic()))
+            since, first_seen = self._seen.setdefault(stream, (until, self._monotonic()))
             if since != until:
-                self._seen[market] = until, self._monotonic()
+                self._seen[stream] = until, self._monotonic()
             elif self._monotonic() - first_seen > _OVERDUE_S:
-                self._asked[market] = until
-                self._ask(market, last + DECISION_BAR, until)
+                self._asked[stream] = until
+                self._ask(stream, last + length, until)
 
 
 def hold_steps(histories: Iterable[BarHistory], feed: FeedQuarantine, limit_pct: float) -> None:
     """Set markets apart whose history holds a lasting step of the price level, until it has left the look-back."""
+    steps: dict[str, str | None] = {}
     for history in histories:
-        feed.hold(history.market, _lasting_step(history.frame, limit_pct))
+        market = history.stream.market
+        steps[market] = steps.get(market) or _lasting_step(history.frame, limit_pct)
+    for market, step in steps.items():
+        feed.hold(market, step)
 
 
 def _lasting_step(bars: pl.DataFrame, limit_pct: float) -> str | None:

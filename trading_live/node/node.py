@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from nautilus_trader.live import LiveNode
 from trading_assets.core.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, BufferedJournal
 from trading_assets.settings import Settings
+from trading_assets.strategies.signals import Stream
 from trading_live.execution.recovery import STARTED, Recovered
 from trading_live.execution.registry import execution_of
 from trading_live.node.assembly import OnDecision, Process, assemble
@@ -29,6 +31,9 @@ from trading_live.venues.registry import venue_of
 
 _LOG: Final = structlog.get_logger(__name__)
 _LONGEST_PAUSE_S: Final = 60
+
+DEFAULT_TIMEFRAME: Final = "15m"
+"""Of the bars on which an open trade is managed whose market no model trades."""
 
 
 def run_node(settings: Settings, *, on_decision: OnDecision | None = None, close_only: bool = False) -> None:
@@ -142,10 +147,10 @@ class _Run:
             pulse.tell("nothing is open", "")
             return
         load_models(process, recovered)
-        markets = markets_to_listen_to(process, recovered, glance)
-        process.models.listen_to(markets)
+        streams = streams_to_listen_to(process, recovered, glance)
+        process.models.listen_to(streams)
         pulse.tell(STARTED, process.venue.place)
-        parts = assemble(process, markets, recovered, glance)
+        parts = assemble(process, streams, recovered, glance)
         self.engine = parts.engine
         pulse.beat("connecting")
         try:
@@ -232,8 +237,8 @@ def load_models(process: Process, recovered: Recovered) -> None:
     _LOG.warning("no entries, open positions are managed", reason=without)
 
 
-def markets_to_listen_to(process: Process, recovered: Recovered, glance: Glance) -> list[str]:
-    """What is traded, read beside it or open, and what a later deployment of the settings' models may need.
+def streams_to_listen_to(process: Process, recovered: Recovered, glance: Glance) -> list[Stream]:
+    """What is decided on, read beside it or open, and what a later deployment of the settings' models may need.
 
     Raises
     ------
@@ -241,10 +246,25 @@ def markets_to_listen_to(process: Process, recovered: Recovered, glance: Glance)
         If the venue is known not to have what is needed.
     """
     models, settings = process.models, process.settings
-    needed = {market for model in models.models for market in model.deployed.markets}
-    needed |= {leader for market in list(needed) if (leader := models.leader_of(market)) is not None}
-    needed |= set(recovered.open_markets)
-    process.venue.require(needed, glance)
+    needed = set(models.streams)
+    leaders = [(models.leader_of(stream), stream.timeframe) for stream in needed]
+    needed |= {Stream(leader, timeframe) for leader, timeframe in leaders if leader is not None}
+    heard = {stream.market for stream in needed}
+    needed |= {Stream(market, DEFAULT_TIMEFRAME) for market in recovered.open_markets if market not in heard}
+    markets = {stream.market for stream in needed}
+    process.venue.require(markets, glance)
     if process.close_only:
         return sorted(needed)
-    return sorted(needed | process.venue.also(settings.markets_of(settings.models), needed, glance))
+    return sorted(
+        needed | later_streams(settings, process.venue.also(settings.markets_of(settings.models), markets, glance))
+    )
+
+
+def later_streams(settings: Settings, markets: Collection[str]) -> set[Stream]:
+    """What the settings' models would decide on, of these markets."""
+    return {
+        Stream(market, settings.timeframe_of(name).name)
+        for name in settings.models
+        for market in settings.markets_of([name])
+        if market in markets
+    }

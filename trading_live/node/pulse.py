@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 
-from trading_assets.core.candles import DECISION_BAR
 from trading_assets.journal import NODE, BufferedJournal
 from trading_assets.settings import NodeSettings
 from trading_assets.strategies.feed import FeedQuarantine
@@ -114,10 +114,11 @@ class Pulse:
         if self._running is None:
             return {}
         strategy, signals, feed = self._running
-        untrusted, histories = feed.reasons(), signals.histories.items()
+        untrusted, ends = feed.reasons(), _ends(signals)
         return {
             "market_time": strategy.now,
-            "last_bars": {market: one.last + DECISION_BAR for market, one in histories if one.last is not None},
+            "last_bars": {market: max(one.end for one in of) for market, of in ends.items()},
+            "next_bars": {market: min(one.next for one in of) for market, of in ends.items()},
             "waiting": signals.state() | untrusted,
             "untrusted": untrusted,
             "halted": strategy.halted,
@@ -134,3 +135,20 @@ class Pulse:
         _, signals, feed = self._running
         traded = {market for model in self._models.models for market in model.deployed.markets} - set(signals.refused)
         return bool(traded) and all(feed.is_silent(market) for market in traded)
+
+
+class _Ends(NamedTuple):
+    """When the newest bar of a stream ended, and when the next one does."""
+
+    end: datetime
+    next: datetime
+
+
+def _ends(signals: LiveSignals) -> dict[str, list[_Ends]]:
+    """Market -> ends of the bars of each of its timeframes."""
+    found: dict[str, list[_Ends]] = {}
+    for stream, one in signals.histories.items():
+        if one.last is not None:
+            end = one.last + one.length
+            found.setdefault(stream.market, []).append(_Ends(end, end + one.length))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,20 +12,19 @@ from typing import Final
 import polars as pl
 import structlog
 
-from trading_assets.core.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.core.precision import significant
 from trading_assets.features import warm_up
 from trading_assets.models.decision import Decision, Question, decide, decide_together
 from trading_assets.quality.steps import level_steps
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.signals import ClosedBar, Signal, better_side
+from trading_assets.strategies.signals import ClosedBar, Signal, Stream, better_side
 from trading_live.node.deployed_models import DeployedModels, ModelInUse
 from trading_live.node.history import BarHistory, bar_rows
 
 _LOG: Final = structlog.get_logger(__name__)
 
-OnGap = Callable[[str, datetime, datetime], None]
-"""(market, first missing open, open of the bar that came): asks the venue for what is missing."""
+OnGap = Callable[[Stream, datetime, datetime], None]
+"""(stream, first missing open, open of the bar that came): asks the venue for what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class LiveSignals:
 
     Parameters
     ----------
-    markets
-        What is listened to.
+    streams
+        What is decided on, or read beside it.
     shelf
         The models in use.
     on_gap
@@ -65,7 +65,7 @@ class LiveSignals:
 
     def __init__(
         self,
-        markets: Iterable[str],
+        streams: Iterable[Stream],
         shelf: DeployedModels,
         on_gap: OnGap,
         *,
@@ -73,17 +73,17 @@ class LiveSignals:
         events: Mapping[str, Sequence[datetime]] = MappingProxyType({}),
         min_step: float = 1.5,
     ) -> None:
-        self.histories = {market: BarHistory(market) for market in markets}
-        self.stepped: dict[str, str] = {}
+        self.histories = {stream: BarHistory(stream) for stream in streams}
+        self.stepped: dict[Stream, str] = {}
         self._events = events
         self._min_step = min_step
-        self.waiting: dict[str, str] = {}
+        self.waiting: dict[Stream, str] = {}
         self.refused: dict[str, str] = {}
         self.decisions = 0
         self._shelf = shelf
         self._on_gap = on_gap
         self._cost_bps = cost_bps
-        self._later: dict[str, tuple[datetime, datetime]] = {}
+        self._later: dict[Stream, tuple[datetime, datetime]] = {}
         warm_up()
 
     def on_bar(self, bar: ClosedBar) -> Signal | None:
@@ -91,7 +91,7 @@ class LiveSignals:
         return self.on_bars([bar])[0]
 
     def on_bars(self, bars: Sequence[ClosedBar]) -> list[Signal | None]:
-        """The deployed models' answers on bars that close together, at most one of a market.
+        """The deployed models' answers on bars that close together, at most one of a stream.
 
         None without a model, while bars are missing, or for a bar seen before.
         """
@@ -104,27 +104,27 @@ class LiveSignals:
 
     def _keep(self, bar: ClosedBar, row: pl.DataFrame) -> bool:
         """Add a bar to its market's history, and ask for those missing before it; False for one seen before."""
-        history = self.histories[bar.market]
+        history = self.histories[bar.stream]
         last = history.last
         if last is not None and bar.ts <= last:
             return False
         history.append(row)
-        if last is not None and bar.ts > last + DECISION_BAR:
-            self.miss(bar.market, last + DECISION_BAR, bar.ts)
+        if last is not None and bar.ts > last + history.length:
+            self.miss(bar.stream, last + history.length, bar.ts)
         return True
 
     def _asked(self, bar: ClosedBar) -> _Asked | None:
         """What is to be decided on a bar; None where nothing can be."""
-        history = self.histories[bar.market]
-        leader, model = self._shelf.leader_of(bar.market), self._shelf.of(bar.market)
+        stream, history = bar.stream, self.histories[bar.stream]
+        leader, model = self._leader_of(stream), self._shelf.of(stream)
         if model is not None:
             self._reach_back(history, model.bundle.lookback_rows - 1)
-        if self._idle(bar.market) or history.height < history.rows:
+        if self._idle(stream) or history.height < history.rows:
             return None
         if model is None or (leader is not None and (self._idle(leader) or leader not in self.histories)):
             return None
         try:
-            if self._crosses(bar.market, model.bundle.labels.horizon_bars, leader):
+            if self._crosses(stream, model.bundle.labels.horizon_bars, leader):
                 return None
         except Exception as error:
             self._fail(model, bar.market, error)
@@ -136,7 +136,7 @@ class LiveSignals:
         """Hold the bars of all rows that a model reads, and ask for those before the present ones."""
         added, first = history.reach_back(further), history.first
         if added and first is not None:
-            self.miss(history.market, first - added * DECISION_BAR, first)
+            self.miss(history.stream, first - added * history.length, first)
 
     def _decide(self, asked: Sequence[_Asked]) -> list[Decision | None]:
         """The models' decisions; where one fails, the others are made one by one."""
@@ -162,72 +162,91 @@ class LiveSignals:
         """Decide nothing on a market as long as this process runs."""
         self.refused[market] = reason
 
-    def forget(self, market: str, reason: str) -> None:
-        """Drop a market's bars, and decide nothing on it until :meth:`go_on`, when its history is there again."""
-        self.histories[market].clear()
-        self.stepped.pop(market, None)
-        self._later.pop(market, None)
-        self.wait(market, reason)
+    def forget(self, market: str, reason: str) -> list[Stream]:
+        """Drop a market's bars, and decide nothing on it until :meth:`go_on`, when its history is there again.
 
-    def wait(self, market: str, reason: str) -> None:
-        """Decide nothing on a market until :meth:`go_on`."""
-        self.waiting[market] = reason
+        Returns
+        -------
+        list
+            What was dropped.
+        """
+        dropped = [stream for stream in self.histories if stream.market == market]
+        for stream in dropped:
+            self.histories[stream].clear()
+            self.stepped.pop(stream, None)
+            self._later.pop(stream, None)
+            self.wait(stream, reason)
+        return dropped
 
-    def go_on(self, market: str) -> None:
+    def wait(self, stream: Stream, reason: str) -> None:
+        """Decide nothing on a market's bars of a timeframe until :meth:`go_on`."""
+        self.waiting[stream] = reason
+
+    def go_on(self, stream: Stream) -> None:
         """Decide again, unless more bars were missed while the answer was under way: then these are asked for."""
-        self.waiting.pop(market, None)
-        if (later := self._later.pop(market, None)) is not None:
-            self.miss(market, *later)
+        self.waiting.pop(stream, None)
+        if (later := self._later.pop(stream, None)) is not None:
+            self.miss(stream, *later)
 
     def state(self) -> dict[str, str]:
-        """Market -> why nothing is decided there."""
-        short = {
-            market: f"{history.height:,} of {history.rows:,} bars of history"
-            for market, history in self.histories.items()
-            if history.height < history.rows
-        }
-        led = {
-            market: f"no bars of its leader {leader} are listened to"
-            for market in self.histories
-            if (leader := self._shelf.leader_of(market)) is not None
-            and (leader not in self.histories or leader in self.refused)
-        }
-        idle = {market: "no model deployed" for market in self.histories if self._shelf.of(market) is None}
-        return idle | led | short | self.stepped | self.waiting | self.refused
+        """Market -> why nothing is decided there; with the timeframe, where it has several."""
+        several = Counter(stream.market for stream in self.histories)
+        found: dict[str, list[str]] = {}
+        for stream in self.histories:
+            if why := self._why_not(stream):
+                found.setdefault(stream.market, []).append(
+                    f"{stream.timeframe}: {why}" if several[stream.market] > 1 else why
+                )
+        return {market: "; ".join(reasons) for market, reasons in found.items()}
 
-    def _idle(self, market: str) -> bool:
-        return market in self.waiting or market in self.refused
+    def _why_not(self, stream: Stream) -> str | None:
+        """Why nothing is decided on a market's bars of a timeframe."""
+        history, leader = self.histories[stream], self._leader_of(stream)
+        if why := self.refused.get(stream.market) or self.waiting.get(stream) or self.stepped.get(stream):
+            return why
+        if history.height < history.rows:
+            return f"{history.height:,} of {history.rows:,} bars of history"
+        if leader is not None and (leader not in self.histories or leader.market in self.refused):
+            return f"no bars of its leader {leader.market} are listened to"
+        return None if self._shelf.of(stream) is not None else "no model deployed"
 
-    def miss(self, market: str, since: datetime, until: datetime) -> None:
+    def _leader_of(self, stream: Stream) -> Stream | None:
+        leader = self._shelf.leader_of(stream)
+        return None if leader is None else Stream(leader, stream.timeframe)
+
+    def _idle(self, stream: Stream) -> bool:
+        return stream in self.waiting or stream.market in self.refused
+
+    def miss(self, stream: Stream, since: datetime, until: datetime) -> None:
         """Ask for the bars that open in [since, until), and decide nothing until the answer is there."""
-        if market in self.waiting:
-            begun, _ = self._later.get(market, (since, until))
-            self._later[market] = begun, until
+        if stream in self.waiting:
+            begun, _ = self._later.get(stream, (since, until))
+            self._later[stream] = begun, until
         else:
-            self.wait(market, f"bars from {since:%Y-%m-%d %H:%M} on are missing")
-            self._on_gap(market, since, until)
+            self.wait(stream, f"bars from {since:%Y-%m-%d %H:%M} on are missing")
+            self._on_gap(stream, since, until)
 
-    def _crosses(self, market: str, horizon_bars: int, leader: str | None) -> bool:
+    def _crosses(self, stream: Stream, horizon_bars: int, leader: Stream | None) -> bool:
         """Whether a decision would look across a step; ``stepped`` says which."""
-        why = self._step(market, horizon_bars * DECISION_BAR)
+        why = self._step(stream, horizon_bars * self.histories[stream].length)
         if why is None and leader is not None and (its := self._step(leader, timedelta(0))) is not None:
-            why = f"its leader {leader}: {its}"
+            why = f"its leader {leader.market}: {its}"
         if why is None:
-            self.stepped.pop(market, None)
+            self.stepped.pop(stream, None)
         else:
-            self.stepped[market] = why
+            self.stepped[stream] = why
         return why is not None
 
-    def _step(self, market: str, reach: timedelta) -> str | None:
-        """The event or step that a market's bars reach across, or whose time comes within ``reach``."""
-        bars = self.histories[market].frame
+    def _step(self, stream: Stream, reach: timedelta) -> str | None:
+        """The event or step that a stream's bars reach across, or whose time comes within ``reach``."""
+        bars = self.histories[stream].frame
         if bars.is_empty():
             return None
         first, known = bars["ts"][0], bars["known_at"][-1]
-        for at in self._events.get(market, ()):
+        for at in self._events.get(stream.market, ()):
             if first < at < known + reach:
                 return f"an event at {at:%Y-%m-%d %H:%M} lies within look-back or horizon"
-        found = level_steps(bars, timeframe=DECISION_TIMEFRAME, min_factor=self._min_step, least_after=1)
+        found = level_steps(bars, timeframe=stream.timeframe, min_factor=self._min_step, least_after=1)
         if found.is_empty():
             return None
         at, before, after = found.select("ts", "before", "after").row(-1)

@@ -16,12 +16,12 @@ import structlog
 from nautilus_trader.common import DataActor
 from nautilus_trader.model import Bar, BarType, InstrumentId
 
-from trading_assets.core.candles import DECISION_BAR, DECISION_TIMEFRAME
+from trading_assets.core.candles import timeframe_delta
 from trading_assets.core.errors import NodeError
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.host import StrategyHost
 from trading_assets.strategies.instruments import bar_type, close_time, exact
-from trading_assets.strategies.signals import ClosedBar
+from trading_assets.strategies.signals import ClosedBar, Stream
 from trading_live.node.bar_requests import BarRequest
 from trading_live.node.deployed_models import DeployedModels
 from trading_live.node.engine import VenueUnreachable
@@ -111,10 +111,11 @@ class Supervisor(DataActor):
     ) -> None:
         super().__init__()
         self._instruments = dict(instruments)
-        self._bars = {
-            BarType.from_str(bar_type(str(iid), DECISION_TIMEFRAME)): market for market, iid in instruments.items()
+        self._bar_types = {
+            stream: BarType.from_str(bar_type(str(instruments[stream.market]), stream.timeframe))
+            for stream in signals.histories
         }
-        self._bar_types = {market: kind for kind, market in self._bars.items()}
+        self._streams = {kind: stream for stream, kind in self._bar_types.items()}
         self._strategy = strategy
         self._signals = signals
         self._loader = loader
@@ -146,7 +147,7 @@ class Supervisor(DataActor):
             self._leave_out(market)
         self._set("warming up")
         if not self._shutdown.close_only:
-            self._loader.warm_up(self._instruments)
+            self._loader.warm_up(one for one in self._signals.histories if one.market in self._instruments)
             self.clock.set_timer("deployments", self._poll, callback=lambda _: self._follow())
         self.clock.set_timer("watch", _WATCH, callback=self._watch)
         self.clock.set_timer("heartbeat", timedelta(seconds=1), callback=lambda _: self._hooks.beat(self._state))
@@ -158,8 +159,9 @@ class Supervisor(DataActor):
     def on_historical_bars(self, bars: Sequence[Bar]) -> None:
         """A page of the warm-up, or the bars that were missing."""
         try:
-            for market in {self._bars[bar.bar_type] for bar in bars if bar.bar_type in self._bars}:
-                self._loader.take(market, [self._closed(bar) for bar in bars if self._bars.get(bar.bar_type) == market])
+            for stream in {self._streams[bar.bar_type] for bar in bars if bar.bar_type in self._streams}:
+                mine = [self._closed(bar) for bar in bars if self._streams.get(bar.bar_type) == stream]
+                self._loader.take(stream, mine)
             if not bars:
                 self._loader.take(None, [])
             if not self._loader and self._listening is None:
@@ -178,24 +180,25 @@ class Supervisor(DataActor):
         self._hooks.tell("market missing", f"{market}: {why}{rest}")
         _LOG.warning("market missing", market=market, why=why, open_trade=left)
 
-    def _send(self, market: str, request: BarRequest) -> None:
-        kind = self._bar_types[market]
+    def _send(self, stream: Stream, request: BarRequest) -> None:
+        kind = self._bar_types[stream]
         if request.since is not None:
             self.request_bars(kind, start=request.since, end=request.until, limit=_PAGE)
         else:
-            self.request_bars(kind, end=self._signals.histories[market].first, limit=_PAGE)
+            self.request_bars(kind, end=self._signals.histories[stream].first, limit=_PAGE)
 
     def _listen(self) -> None:
-        histories = {market: self._signals.histories[market] for market in self._instruments}
-        short = {market: one.height for market, one in histories.items() if one.height < one.rows}
+        every = self._signals.histories.items()
+        histories = {stream: one for stream, one in every if stream.market in self._instruments}
+        short = {stream: one.height for stream, one in histories.items() if one.height < one.rows}
         if not self._shutdown.begun:
             if short:
-                text = ", ".join(f"{market}: {rows} bars" for market, rows in short.items())
+                text = ", ".join(f"{one.market}: {rows} bars of {one.timeframe}" for one, rows in short.items())
                 self._hooks.tell("history is short", text)
             self._set("trading")
         hold_steps(histories.values(), self._feed, self._max_step_pct)
         held = self._strategy.open_trades
-        first = sorted(self._instruments, key=lambda market: (market not in held, self._models.of(market) is None))
+        first = sorted(self._instruments, key=lambda market: (market not in held, not self._models.trades(market)))
         self._listening = Listening(self._strategy, self._feed, first)
         timeframe = self._strategy.streams(first[0])[0][0]
         self._catch_up = CatchUp(histories, self._feed, timeframe, self._signals.miss, time.monotonic)
@@ -209,9 +212,8 @@ class Supervisor(DataActor):
     def _closed(self, bar: Bar) -> ClosedBar:
         known_at = close_time(bar.ts_event)
         prices = (exact(bar.open), exact(bar.high), exact(bar.low), exact(bar.close))
-        return ClosedBar(
-            self._bars[bar.bar_type], DECISION_TIMEFRAME, known_at - DECISION_BAR, known_at, *prices, exact(bar.volume)
-        )
+        market, timeframe = self._streams[bar.bar_type]
+        return ClosedBar(market, timeframe, known_at - timeframe_delta(timeframe), known_at, *prices, exact(bar.volume))
 
     def _instrument(self, iid: InstrumentId) -> Any | None:
         return self.cache.instrument(iid)
@@ -222,7 +224,7 @@ class Supervisor(DataActor):
         try:
             self._watch_shutdown()
             if not self._stopping and (silent := self._loader.chase()) is not None:
-                self._fail(f"the venue does not send the history of {silent}", "see data/logs", retry=True)
+                self._fail(f"the venue does not send the history of {silent.market}", "see data/logs", retry=True)
             self._report_halt()
             self._watch_feed()
             for change in self._watched.changes():
@@ -253,7 +255,8 @@ class Supervisor(DataActor):
         self._feed.watch()
         if self._catch_up is not None and not self._shutdown.begun:
             self._catch_up.look()
-        stepped = [history for market, history in self._signals.histories.items() if self._feed.is_held(market)]
+        every = self._signals.histories.items()
+        stepped = [history for stream, history in every if self._feed.is_held(stream.market)]
         hold_steps(stepped, self._feed, self._max_step_pct)
 
     def _follow_instrument(self, change: Change) -> None:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from trading_assets.core.candles import DECISION_BAR
 from trading_assets.journal import JOURNAL_FILE, JournalState, read_state
 from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.feed import SILENT
@@ -100,9 +99,10 @@ def feed_problems(beat: Heartbeat | None, settings: NodeSettings, now: datetime)
             yield Problem(kind, f"{market}: {why}")
     if beat.state != "silent" and beat.environment != "replay":
         traded = {market for model in beat.models for market in model.markets}
-        limit = DECISION_BAR + timedelta(seconds=settings.feed.max_silence_s)
-        for market, end in sorted(beat.last_bars.items()):
-            if market in traded - beat.untrusted.keys() and now - end > limit:
+        limit = timedelta(seconds=settings.feed.max_silence_s)
+        for market, due in sorted(beat.next_bars.items()):
+            if market in traded - beat.untrusted.keys() and now - due > limit:
+                end = beat.last_bars[market]
                 yield Problem("stale", f"{market}: the newest bar ended at {end:%Y-%m-%d %H:%M} UTC")
 
 

@@ -45,6 +45,8 @@ class Heartbeat(BaseModel):
         The newest bar's end: the market's clock.
     last_bars
         Market -> end of its newest decision bar.
+    next_bars
+        Market -> when the next one ends, of the timeframe whose is due first.
     waiting
         Market -> why nothing is decided there.
     untrusted
@@ -74,6 +76,7 @@ class Heartbeat(BaseModel):
     market_time: AwareDatetime | None = None
     models: tuple[RunningModel, ...] = ()
     last_bars: dict[str, AwareDatetime] = {}
+    next_bars: dict[str, AwareDatetime] = {}
     waiting: dict[str, str] = {}
     untrusted: dict[str, str] = {}
     halted: str | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.live.conftest import MARKET, OTHER, START, bars_of, meaningless, put_live
+from tests.live.conftest import MARKET, OTHER, OTHER_STREAM, START, STREAM, bars_of, meaningless, put_live
 from tests.live.desk import desk, finish, wait_for
 from tests.live.node.test_parts import _Gaps, closed_bars
 from trading_assets import features, models
@@ -122,8 +122,8 @@ def test_the_shelf_takes_a_model_with_the_leader_that_it_was_made_with(
     shelf = DeployedModels(with_leader(settings, leader), lambda *_: None)
     assert shelf.refresh() is (said is None)
     if said is None:
-        assert shelf.leader_of(OTHER) == MARKET
-        assert shelf.leader_of(MARKET) is None
+        assert shelf.leader_of(OTHER_STREAM) == MARKET
+        assert shelf.leader_of(STREAM) is None
     else:
         assert said in shelf.refusals["led"]
 
@@ -143,10 +143,10 @@ def test_decisions_are_those_of_the_stored_rows_with_and_without_the_leaders_new
     put_live(settings, bundle)
     shelf, gaps = DeployedModels(with_leader(settings, MARKET), lambda *_: None), _Gaps()
     shelf.refresh()
-    signals = LiveSignals([OTHER, MARKET], shelf, gaps, cost_bps=0.0)
+    signals = LiveSignals([OTHER_STREAM, STREAM], shelf, gaps, cost_bps=0.0)
     own, leading = closed_bars(led.bars[OTHER]), closed_bars(led.bars[MARKET])
-    signals.histories[OTHER].merge(own[:LOOKBACK_BARS])
-    signals.histories[MARKET].merge(leading[:LOOKBACK_BARS])
+    signals.histories[OTHER_STREAM].merge(own[:LOOKBACK_BARS])
+    signals.histories[STREAM].merge(leading[:LOOKBACK_BARS])
     lost = LOOKBACK_BARS + 3
     said = {}
     for number in range(LOOKBACK_BARS, LOOKBACK_BARS + 8):
@@ -156,8 +156,8 @@ def test_decisions_are_those_of_the_stored_rows_with_and_without_the_leaders_new
             said[number] = signal.probability
         if gaps.asked and number == lost + 2:  # the venue has none
             assert signals.waiting
-            signals.go_on(MARKET)
-    assert gaps.asked == [(MARKET, leading[lost].ts, leading[lost + 1].ts)]
+            signals.go_on(STREAM)
+    assert gaps.asked == [(STREAM, leading[lost].ts, leading[lost + 1].ts)]
     assert sorted(said) == [n for n in range(LOOKBACK_BARS, LOOKBACK_BARS + 8) if n not in (lost + 1, lost + 2)]
     holed = led.bars[MARKET].filter(pl.col("ts") != leading[lost].ts).select("known_at", "close")
     rows = features.compute(led.bars[OTHER], {"leader": holed}, timeframe=M15)

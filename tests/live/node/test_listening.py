@@ -9,7 +9,7 @@ import pytest
 
 from trading_assets.settings import FeedSettings
 from trading_assets.strategies.feed import FeedQuarantine
-from trading_assets.strategies.signals import ClosedBar
+from trading_assets.strategies.signals import ClosedBar, Stream
 from trading_live.node.history import BarHistory, bar_rows
 from trading_live.node.listening import CatchUp, Listening, hold_steps
 
@@ -30,9 +30,9 @@ class Venue:
         self.told: list[str] = []
         tell = lambda event, _: self.told.append(event)  # noqa: E731
         self.feed = FeedQuarantine(FeedSettings(), self, tell, lambda: self.seconds)
-        self.history = BarHistory(A)
+        self.history = BarHistory(Stream(A, "15m"))
         ask = lambda *gap: self.asked.append(gap)  # noqa: E731
-        self.catch_up = CatchUp({A: self.history}, self.feed, "1m", ask, lambda: self.seconds)
+        self.catch_up = CatchUp({Stream(A, "15m"): self.history}, self.feed, "1m", ask, lambda: self.seconds)
 
     def now(self) -> datetime:
         return self.time
@@ -73,14 +73,14 @@ def test_a_decision_bar_that_closed_before_its_stream_was_live_is_asked_for_befo
     venue.time = NOON + timedelta(seconds=20)
     Listening(venue, venue.feed, [A]).subscribe_next()
     venue.look()
-    assert venue.asked == [(A, NOON - timedelta(minutes=15), NOON)]
+    assert venue.asked == [(Stream(A, "15m"), NOON - timedelta(minutes=15), NOON)]
     venue.look()
     venue.minute(3)
     venue.look()
     assert len(venue.asked) == 1
     venue.minute(16)
     venue.look()
-    assert venue.asked[1:] == [(A, NOON - timedelta(minutes=15), NOON + timedelta(minutes=15))]
+    assert venue.asked[1:] == [(Stream(A, "15m"), NOON - timedelta(minutes=15), NOON + timedelta(minutes=15))]
 
 
 @pytest.mark.parametrize("minutes", range(1, 30))
@@ -107,7 +107,7 @@ def test_a_bar_that_only_takes_its_time_is_not_asked_for() -> None:
 
 def test_a_step_of_the_price_level_sets_its_market_apart_until_it_left_the_look_back() -> None:
     venue = Venue()
-    history = BarHistory(A, rows=10)
+    history = BarHistory(Stream(A, "15m"), rows=10)
     for number in range(8):
         history.append(bar_rows([bar(NOON + number * timedelta(minutes=15), "15m", 15, 100.0 if number < 4 else 0.1)]))
     hold_steps([history], venue.feed, 100.0)

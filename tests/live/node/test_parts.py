@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.live.conftest import MARKET, MakeBundle, put_live, rewrite_model
+from tests.live.conftest import MARKET, OTHER_STREAM, STREAM, MakeBundle, put_live, rewrite_model
 from trading_assets import features
 from trading_assets.core.candles import DECISION_BAR
 from trading_assets.core.errors import NodeError
@@ -136,13 +136,13 @@ def test_a_refused_bundle_is_told_once_and_taken_when_it_is_mended(settings: Set
     put_live(settings, second, version=2)
     assert not shelf.refresh()
     assert not shelf.refresh()
-    in_use = shelf.of(MARKET)
+    in_use = shelf.of(STREAM)
     assert in_use is not None
     assert in_use.bundle.bundle_hash == first.bundle_hash
     assert "keeping syna v1" in shelf.refusals["syna"]
     model.write_bytes(intact)
     assert shelf.refresh()
-    assert shelf.of(MARKET).deployed.version == 2  # type: ignore[union-attr]
+    assert shelf.of(STREAM).deployed.version == 2  # type: ignore[union-attr]
     assert [event for event, _ in told] == ["model deployed", "model refused", "model deployed"]
 
 
@@ -158,11 +158,11 @@ def test_a_broken_manifest_changes_nothing_and_a_withdrawn_model_stops(
     manifest.write_bytes(b"{")
     assert not shelf.refresh()
     assert not shelf.refresh()
-    assert shelf.of(MARKET) is not None
+    assert shelf.of(STREAM) is not None
     manifest.write_bytes(intact)
     undeploy(settings.live_dir, "syna")
     assert shelf.refresh()
-    assert shelf.of(MARKET) is None
+    assert shelf.of(STREAM) is None
     assert told == ["model deployed", "manifest refused", "model withdrawn"]
 
 
@@ -191,13 +191,13 @@ def test_a_model_that_would_end_the_node_is_refused_and_the_one_in_use_stays(
         assert not shelf.refresh(wait=False)
     assert not shelf.refresh()
     assert "ends the process that loads it (signal 6)" in shelf.refusals["syna"]
-    assert shelf.of(MARKET).deployed.version == 1  # type: ignore[union-attr]
+    assert shelf.of(STREAM).deployed.version == 1  # type: ignore[union-attr]
     assert told == ["model deployed", "model refused"]
 
 
 def test_a_model_of_a_market_that_is_not_listened_to_is_refused(settings: Settings, make_bundle: MakeBundle) -> None:
     shelf = DeployedModels(settings, lambda *_: None)
-    shelf.listen_to(["sample:NOISE/USDT:USDT"])
+    shelf.listen_to([OTHER_STREAM])
     put_live(settings, make_bundle(settings.bundles_dir))
     assert not shelf.refresh()
     assert shelf.models == ()
@@ -217,7 +217,7 @@ def closed(number: int, market: str = MARKET) -> ClosedBar:
 @given(st.lists(st.lists(st.integers(0, 40), max_size=15), max_size=6), st.integers(1, 12))
 @settings(max_examples=100, deadline=None)
 def test_history_keeps_the_newest_bars_once_in_order_however_they_come(pages: list[list[int]], rows: int) -> None:
-    history = BarHistory(MARKET, rows=rows)
+    history = BarHistory(STREAM, rows=rows)
     seen: set[int] = set()
     for page in pages:
         history.merge(closed(number) for number in page)
@@ -249,18 +249,18 @@ def test_a_second_gap_while_the_first_is_asked_for_is_asked_for_next(
     put_live(settings, make_bundle(settings.bundles_dir))
     shelf, gaps = DeployedModels(settings, lambda *_: None), _Gaps()
     shelf.refresh()
-    signals = LiveSignals([MARKET], shelf, gaps, cost_bps=0.0)
+    signals = LiveSignals([STREAM], shelf, gaps, cost_bps=0.0)
     bars, need = closed_bars(decision_bars), LOOKBACK_BARS
-    signals.histories[MARKET].merge(bars[:need])
+    signals.histories[STREAM].merge(bars[:need])
     for number in (need + 1, need + 3, need + 4, need + 6):
         assert signals.on_bar(bars[number]) is None
-    assert gaps.asked == [(MARKET, bars[need].ts, bars[need + 1].ts)]
-    signals.histories[MARKET].merge([bars[need]])
-    signals.go_on(MARKET)
-    assert gaps.asked[1:] == [(MARKET, bars[need + 2].ts, bars[need + 6].ts)]
+    assert gaps.asked == [(STREAM, bars[need].ts, bars[need + 1].ts)]
+    signals.histories[STREAM].merge([bars[need]])
+    signals.go_on(STREAM)
+    assert gaps.asked[1:] == [(STREAM, bars[need + 2].ts, bars[need + 6].ts)]
     assert signals.on_bar(bars[need + 7]) is None
-    signals.histories[MARKET].merge(bars[need + 2 : need + 6])
-    signals.go_on(MARKET)
+    signals.histories[STREAM].merge(bars[need + 2 : need + 6])
+    signals.go_on(STREAM)
     assert signals.on_bar(bars[need + 8]) is not None
     assert len(gaps.asked) == 2
 
@@ -271,22 +271,22 @@ def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
     put_live(settings, make_bundle(settings.bundles_dir))
     shelf, gaps = DeployedModels(settings, lambda *_: None), _Gaps()
     shelf.refresh()
-    signals = LiveSignals([MARKET], shelf, gaps, cost_bps=0.0)
+    signals = LiveSignals([STREAM], shelf, gaps, cost_bps=0.0)
     bars = closed_bars(decision_bars)
     need = LOOKBACK_BARS
-    signals.histories[MARKET].merge(bars[:need])
+    signals.histories[STREAM].merge(bars[:need])
     assert signals.on_bar(bars[need - 1]) is None
     assert signals.on_bar(bars[need]) is not None
     assert signals.on_bar(bars[need + 3]) is None
     assert signals.on_bar(bars[need + 4]) is None
-    assert gaps.asked == [(MARKET, bars[need].ts + DECISION_BAR, bars[need + 3].ts)]
+    assert gaps.asked == [(STREAM, bars[need].ts + DECISION_BAR, bars[need + 3].ts)]
     assert "are missing" in signals.state()[MARKET]
-    signals.histories[MARKET].merge(bars[need + 1 : need + 3])
-    signals.go_on(MARKET)
+    signals.histories[STREAM].merge(bars[need + 1 : need + 3])
+    signals.go_on(STREAM)
     signal = signals.on_bar(bars[need + 5])
     assert signal is not None
     rows = features.compute(decision_bars, timeframe=M15).filter(pl.col("ts") == bars[need + 5].ts)
-    assert signal.probability == shelf.of(MARKET).bundle.predict(rows).item()  # type: ignore[union-attr]
+    assert signal.probability == shelf.of(STREAM).bundle.predict(rows).item()  # type: ignore[union-attr]
     assert signals.state() == {}
 
 
@@ -299,8 +299,8 @@ def test_nothing_is_decided_across_a_step_of_the_price_or_an_event(
     bars, need = closed_bars(decision_bars), LOOKBACK_BARS
 
     def asked(history: list[ClosedBar], newest: ClosedBar, **known: Any) -> tuple[bool, dict[str, str]]:
-        signals = LiveSignals([MARKET], shelf, _Gaps(), cost_bps=0.0, **known)
-        signals.histories[MARKET].merge(history)
+        signals = LiveSignals([STREAM], shelf, _Gaps(), cost_bps=0.0, **known)
+        signals.histories[STREAM].merge(history)
         return signals.on_bar(newest) is not None, signals.state()
 
     assert asked(bars[:need], bars[need]) == (True, {})
@@ -319,7 +319,7 @@ def test_nothing_is_decided_across_a_step_of_the_price_or_an_event(
 
 
 def test_without_a_model_or_with_a_short_history_nothing_is_decided(settings: Settings) -> None:
-    signals = LiveSignals([MARKET], DeployedModels(settings, lambda *_: None), _Gaps(), cost_bps=0.0)
+    signals = LiveSignals([STREAM], DeployedModels(settings, lambda *_: None), _Gaps(), cost_bps=0.0)
     assert signals.on_bar(closed(1)) is None
     assert f"1 of {LOOKBACK_BARS:,}" in signals.state()[MARKET]
 

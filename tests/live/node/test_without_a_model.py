@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.live.conftest import MARKET, START, MakeBundle, put_live
+from tests.live.conftest import MARKET, START, STREAM, MakeBundle, put_live
 from tests.live.desk import Desk, desk, finish, wait_for
 from tests.live.node.test_node_ends import refuses_to_run
 from tests.live.node.test_parts import closed_bars
@@ -162,10 +162,10 @@ def test_a_model_that_fails_decides_nothing_more_until_another_version_comes(
     bundle = make_bundle(settings.bundles_dir)
     put_live(settings, bundle)
     shelf.refresh()
-    signals = LiveSignals([MARKET], shelf, lambda *_: None, cost_bps=0.0)
+    signals = LiveSignals([STREAM], shelf, lambda *_: None, cost_bps=0.0)
     bars = closed_bars(decision_bars)
-    signals.histories[MARKET].merge(bars[:LOOKBACK_BARS])
-    in_use = shelf.of(MARKET)
+    signals.histories[STREAM].merge(bars[:LOOKBACK_BARS])
+    in_use = shelf.of(STREAM)
     assert in_use is not None
 
     def cannot(*_: object) -> pl.Series:
@@ -189,9 +189,9 @@ def test_a_model_that_reads_several_rows_decides_when_the_bars_before_them_are_t
 ) -> None:
     asked: list[tuple[object, ...]] = []
     shelf = DeployedModels(settings, lambda *_: None)
-    signals = LiveSignals([MARKET], shelf, lambda *gap: asked.append(gap), cost_bps=0.0)
+    signals = LiveSignals([STREAM], shelf, lambda *gap: asked.append(gap), cost_bps=0.0)
     bars, look_back = closed_bars(decision_bars), LOOKBACK_BARS
-    signals.histories[MARKET].merge(bars[BACK : look_back + BACK])
+    signals.histories[STREAM].merge(bars[BACK : look_back + BACK])
     with trailing() as parameters:
         windows = WalkForwardSettings(train_days=10, purge_days=1, embargo_days=1, test_days=5)
         spec = ModelSettings(markets=[MARKET], estimator=parameters, walk_forward=windows)
@@ -201,9 +201,9 @@ def test_a_model_that_reads_several_rows_decides_when_the_bars_before_them_are_t
         assert shelf.refresh()
         newest = bars[look_back + BACK]
         assert signals.on_bar(newest) is None
-        assert asked == [(MARKET, bars[2].ts, bars[BACK + 1].ts)]
-        signals.histories[MARKET].merge(bars[1 : BACK + 1])
-        signals.go_on(MARKET)
+        assert asked == [(STREAM, bars[2].ts, bars[BACK + 1].ts)]
+        signals.histories[STREAM].merge(bars[1 : BACK + 1])
+        signals.go_on(STREAM)
         signal = signals.on_bar(bars[look_back + BACK + 1])
         assert signal is not None
         bars = decision_bars.filter(pl.col("ts") <= signal.ts)

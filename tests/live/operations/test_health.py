@@ -147,7 +147,8 @@ def test_a_node_that_loads_its_models_is_not_dead_yet(settings: Settings) -> Non
 
 
 def test_bars_of_a_venue_are_overdue_and_those_of_a_replay_are_not() -> None:
-    late = {"last_bars": {MARKET: NOW - timedelta(minutes=18)}, "models": (MODEL,), "beat_at": NOW}
+    bars = {"last_bars": {MARKET: NOW - timedelta(minutes=18)}, "next_bars": {MARKET: NOW - timedelta(minutes=3)}}
+    late = {**bars, "models": (MODEL,), "beat_at": NOW}
     (problem,) = feed_problems(beat(environment="live", **late), NodeSettings(), NOW)
     assert str(problem) == f"stale: {MARKET}: the newest bar ended at 2025-05-01 11:42 UTC"
     assert not list(feed_problems(beat(environment="replay", **late), NodeSettings(), NOW))
