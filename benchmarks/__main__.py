@@ -16,6 +16,7 @@ NAMES = (
     "features",
     "labels",
     "train",
+    "estimators",
     "backtest",
     "journal",
     "live",

@@ -1,4 +1,4 @@
-"""Calls that a person or a bar waits for: weights, PBO, intervals, one prediction, the rules, the code location."""
+"""Calls that a person or a bar waits for: weights, PBO, intervals, the rules, the code location."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from benchmarks.table import Measurement, Target, best_of, median_of, print_table
+from benchmarks.table import Measurement, Target, best_of, print_table
 from trading_assets.core.candles import TS
 from trading_assets.labels import sample_weights
-from trading_assets.models import Classifier
 from trading_assets.sources import split_valid
 from trading_assets.sources.candles import sample
 from trading_assets.validation.bootstrap import OF_DAILY_RETURNS, confidence_intervals
 from trading_assets.validation.overfitting import cross_validate_choice
-
-_ROUNDS = 200
 
 
 def run() -> list[Measurement]:
@@ -27,7 +24,6 @@ def run() -> list[Measurement]:
     rng = np.random.default_rng(1)
     labels, page = _labels(rng), _page(1_000_000)
     returns, choices = rng.normal(0.001, 0.02, 730), rng.normal(0, 0.01, (730, 100))
-    one = _classifier(rng), pl.DataFrame({name: [0.5] for name in ("a", "b", "c")})
     confidence_intervals(returns[:50], OF_DAILY_RETURNS)  # the imports
     start, end = datetime(2025, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -40,10 +36,6 @@ def run() -> list[Measurement]:
             for _ in sample.SampleCandles(start, 150, 7).fetch(market, "1m", start, start + timedelta(days=150)):
                 pass
 
-    def predict() -> None:
-        for _ in range(_ROUNDS):
-            one[0].predict(one[1])
-
     calls = (
         ("weights of a year of eight markets", lambda: sample_weights(labels, oldest=0.5), labels.height, 1.0),
         ("PBO of 16 blocks and 100 configurations", lambda: cross_validate_choice(choices), 0, 1.0),
@@ -55,8 +47,6 @@ def run() -> list[Measurement]:
         Measurement(name, best_of(call), rows, target=Target(max_seconds=seconds))
         for name, call, rows, seconds in calls
     ]
-    seconds = median_of(predict) / _ROUNDS
-    measured.append(Measurement("one row through LightGBM", seconds, target=Target(max_seconds=1e-3)))
     measured.append(Measurement("loading the code location", _loading(), target=Target(max_seconds=6.0)))
     return measured
 
@@ -75,18 +65,6 @@ def _page(rows: int) -> pl.DataFrame:
     ts = pl.datetime_range(start, start + timedelta(minutes=rows - 1), "1m", time_unit="us", eager=True)
     ones = pl.Series([1.0]).new_from_index(0, rows)
     return pl.DataFrame({"ts": ts, **dict.fromkeys(("open", "high", "low", "close", "volume"), ones)})
-
-
-def _classifier(rng: np.random.Generator) -> Classifier:
-    import lightgbm
-
-    rows = rng.normal(size=(2_000, 3))
-    booster = lightgbm.train(
-        {"objective": "binary", "verbosity": -1, "num_threads": 1},
-        lightgbm.Dataset(rows, (rows[:, 0] > 0).astype(float)),
-        num_boost_round=100,
-    )
-    return Classifier(("a", "b", "c"), booster.model_to_string())
 
 
 def _loading() -> float:
