@@ -160,6 +160,17 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(written, text: str, 
         load_settings()
 
 
+def test_one_process_has_the_settings_of_two_projects(tmp_path: Path, written):
+    in_force, other = written({"gates.min_sharpe": 3.0}), tmp_path / "other.yaml"
+    other.write_text(in_force.read_text().replace("min_sharpe: 3.0", "min_sharpe: 4.0"))
+    first, second = load_settings(), load_settings(other, data_dir=tmp_path / "data")
+    assert (first.gates.min_sharpe, second.gates.min_sharpe) == (3.0, 4.0)
+    assert load_settings() == first, "what another project says is not remembered"
+    other.write_text(in_force.read_text().replace("min_sharpe: 3.0", "min_sharpe: high"))
+    with pytest.raises(SettingsError, match=rf"^{re.escape(str(other))}:\d+: gates.min_sharpe: .*'high'"):
+        load_settings(other)
+
+
 def test_data_can_be_loaded_without_a_model(written):
     written({"models": {}})
     assert load_settings().models == {}

@@ -17,13 +17,20 @@ from trading_assets.core.errors import SettingsError
 from trading_assets.settings.names import nearest
 from trading_assets.settings.origin import PREFIX, Key, Origin, origins, repeated, variable_origin
 from trading_assets.settings.paths import SETTINGS_FILE_VARIABLE, from_root, settings_file
-from trading_assets.settings.root import Settings
+from trading_assets.settings.root import FILE_KEY, Settings
 from trading_assets.settings.sections.research import LabelSettings
 from trading_assets.settings.sections.section import Misfit
 
 
-def load_settings(**overrides: Any) -> Settings:
-    """Read the settings; ``overrides`` (command flags) win over environment and file.
+def load_settings(file: Path | None = None, /, **overrides: Any) -> Settings:
+    """Read the settings of a project; each call reads anew, so that one process may have several.
+
+    Parameters
+    ----------
+    file
+        The settings file; default: the one in force, see :func:`settings_file`.
+    **overrides
+        Command flags: they win over the environment, and that over the file.
 
     Raises
     ------
@@ -31,14 +38,14 @@ def load_settings(**overrides: Any) -> Settings:
         Names each offending key, its value, what is allowed, and where the value came from: the flag, the variable, or
         the file and its line.
     """
-    file = settings_file()
+    file = settings_file() if file is None else file
     if not file.is_file():
         remedy = f"set {SETTINGS_FILE_VARIABLE} or --settings to one"
         raise SettingsError("no such settings file", where=str(file), remedy=remedy)
     _check_environment()
     _check_once(file)
     try:
-        settings = Settings(**overrides)
+        settings = Settings(**(overrides | {FILE_KEY: file}))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"not valid YAML: {' '.join(str(error).split())}", where=str(file)) from None
     except ValidationError as error:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     YamlConfigSettingsSource,
@@ -37,6 +38,10 @@ from trading_assets.settings.sections.section import Misfit, Section
 from trading_assets.settings.sections.sentiment import SentimentSettings
 from trading_assets.settings.sections.sources import CcxtSource, FilesSource, SampleSource, Source
 from trading_assets.settings.sections.trading import BacktestSettings, SimulationSettings, TradingSettings
+
+
+FILE_KEY: Final = "settings_file"
+"""What :func:`load_settings` says beside the settings themselves."""
 
 
 class MlflowSettings(Section):
@@ -242,8 +247,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags over environment over file."""
-        return (init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=settings_file()))
+        """Flags over environment over file; which file, :func:`load_settings` says."""
+        given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
+        file = given.pop(FILE_KEY, None) or settings_file()
+        return (init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=file))
 
     @property
     def history_start(self) -> datetime:
