@@ -19,6 +19,19 @@ from trading_cli import main
 from trading_cli.console import console
 
 COMMANDS = [command.callback.__name__.replace("_", "-") for command in main.app.registered_commands if command.callback]
+SETTINGS = """\
+sources: {sample: {kind: sample}}
+history: {start: 2025-01-01, end: 2025-03-01}
+markets:
+  sample:SYNA/USDT: {source: sample, timeframe: 15m}
+  sample:SYNA/USDT:USDT: {source: sample, timeframe: 15m}
+labels:
+  swing: {timeframe: 15m}
+  other: {timeframe: 1h}
+models:
+  one: {markets: ["sample:SYNA/USDT"], label: swing, sides: [long]}
+  two: {markets: ["sample:SYNA/USDT:USDT"], label: other}
+"""
 SHORT = Path(__file__).with_name("short.yaml")
 
 
@@ -123,6 +136,43 @@ def test_check_says_what_will_run_and_what_nothing_reads(trading, tmp_path: Path
     assert "node.base_url_http: unknown host nowhere.invalid" in out
     assert "sources.other: no market names it" in out
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("swing: {timeframe: 15m", "swing: {timeframe: 2w", "labels.swing.timeframe: '2w' is not a timeframe"),
+        (
+            "swing: {timeframe: 15m",
+            "swing: {timeframe: 7m",
+            "labels.swing.timeframe: timeframe '7m' does not divide the day",
+        ),
+        (
+            "swing: {timeframe: 15m",
+            "swing: {timeframe: 5m",
+            "5m bars cannot be built from the 15m candles of sample:SYNA/USDT",
+        ),
+        ("  two:", "  one:", "the key 'models.one' stands on line 10 already"),
+        ("label: swing", "label: swign", "model one: no label set 'swign'; did you mean 'swing'?"),
+        ("sides: [long]", "sides: [short]", "sample:SYNA/USDT is a spot market, which cannot be sold short"),
+    ],
+)
+def test_settings_that_do_not_fit_are_one_message_with_file_and_line(
+    trading, tmp_path: Path, old: str, new: str, said: str
+):
+    file = tmp_path / "mine.yaml"
+    file.write_text(SETTINGS.replace(old, new, 1))
+    code, out, err = trading("--settings", str(file), "check")
+    assert (code, err.count("error:")) == (2, 1), out + err
+    assert re.search(rf"{re.escape(str(file))}:\d+: ", " ".join(err.split()))
+    assert said in " ".join(err.split())
+
+
+def test_check_warns_of_a_label_set_that_nobody_learns(trading, tmp_path: Path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(SETTINGS.replace("  swing:", "  idle: {timeframe: 1h}\n  swing:"))
+    code, out, _ = trading("--settings", str(file), "check")
+    assert (code, "labels.idle: no model learns it" in out) == (1, True)
 
 
 def test_check_refuses_a_data_folder_that_cannot_be_made(trading):
