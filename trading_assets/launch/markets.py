@@ -61,7 +61,7 @@ def materialize_markets(
     SettingsError
         For an unknown market or month, an empty range, or other settings than those of the definitions.
     """
-    days, fetch = DayRange.read(start, end), Fetch.ALL if again else Fetch.REST
+    days, fetch = DayRange.read(settings.history, start, end), Fetch.ALL if again else Fetch.REST
     ranges = {market: _with_what_looks_back(settings, market, days) for market in _wanted(settings, markets)}
     led = [market for market in _led(settings) if market not in ranges]
     yield from _runs(settings, ranges, led, fetch, on_event)
@@ -82,7 +82,7 @@ def repair_gaps(
     after these that look back on them. Parameters and errors are those of :func:`materialize_markets`; ``again`` also
     asks for gaps whose reason is settled.
     """
-    days, fetch = DayRange.read(start, end), Fetch.GAPS_AGAIN if again else Fetch.GAPS
+    days, fetch = DayRange.read(settings.history, start, end), Fetch.GAPS_AGAIN if again else Fetch.GAPS
     ranges = {}
     for market in _wanted(settings, markets):
         gaps = gaps_of(settings, market, days.start, days.end, to_month_end=start is not None or end is not None)

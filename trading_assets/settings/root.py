@@ -39,7 +39,6 @@ from trading_assets.settings.sections.sentiment import SentimentSettings
 from trading_assets.settings.sections.sources import CcxtSource, FilesSource, SampleSource, Source
 from trading_assets.settings.sections.trading import BacktestSettings, SimulationSettings, TradingSettings
 
-
 FILE_KEY: Final = "settings_file"
 """What :func:`load_settings` says beside the settings themselves."""
 

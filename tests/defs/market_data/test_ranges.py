@@ -12,7 +12,7 @@ import pytest
 
 from tests.defs.small import SYNA, Location, Undisturbed, assert_same_tables, copy_of
 from trading_assets.core.errors import SettingsError
-from trading_assets.settings import History
+from trading_assets.settings import PROJECT_ROOT, History, load_settings
 from trading_assets.settings.days import months_of_history
 from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLES, FEATURES
@@ -20,9 +20,11 @@ from trading_assets.store.tables import CANDLES, FEATURES
 
 def test_months_and_days_become_the_months_of_a_run_and_the_days_that_it_fetches(location: Location) -> None:
     ranges, fetching = location.module("market_data.ranges"), location.module("market_data.fetching")
+    history = location.module("lib.partitions").SETTINGS.history
 
     def tags(start: str | None, end: str | None, follow: int = 0) -> dict[str, str]:
-        found: dict[str, str] = ranges.DayRange.read(start, end).followed_by(follow).tags(SYNA, fetching.Fetch.REST)
+        days = ranges.DayRange.read(history, start, end).followed_by(follow)
+        found: dict[str, str] = days.tags(SYNA, fetching.Fetch.REST)
         return {name.rsplit("_", 2)[-1] if "/" in name else name: text for name, text in found.items()}
 
     assert tags("2025-02", "2025-02") == {
@@ -40,6 +42,19 @@ def test_months_and_days_become_the_months_of_a_run_and_the_days_that_it_fetches
     assert tags("2025-01", "2025-02", follow=1)["end"] == f"{SYNA}|2025-03"
     assert tags("2025-01", "2025-02", follow=1)["last_day"] == "2025-02-28", "nothing is fetched for what looks back"
     assert tags(None, None, follow=5)["end"] == f"{SYNA}|2025-03", "as far as the history goes"
+
+
+def test_the_partitions_and_ranges_of_two_projects_stand_side_by_side(location: Location, tmp_path: Path) -> None:
+    partitions, ranges = location.module("lib.partitions"), location.module("market_data.ranges")
+    ours = location.settings(tmp_path)
+    other = load_settings(PROJECT_ROOT / "docs" / "recipes" / "binance_spot.yaml")
+    keys = [partitions.keys_of_run({}, partitions.Partitions.of(one).market_months) for one in (ours, other, ours)]
+    assert keys[0] == keys[2]
+    assert {key.rsplit("|", 1)[0] for key in keys[0]} == set(ours.markets)
+    assert {key.rsplit("|", 1)[0] for key in keys[1]} == set(other.markets)
+    for one in (ours, other):
+        days = ranges.DayRange.read(one.history, None, None)
+        assert [month for month, *_ in days.months()] == months_of_history(one.history)
 
 
 @pytest.mark.parametrize("start", [date(2024, 2, 29), date(2025, 1, 1), date(2025, 1, 31)])

@@ -8,7 +8,7 @@ import polars as pl
 
 from trading_assets.defs.lib.check_states import BAD_PARTS, PASSED_HERE, Judged, owner, with_open_problems
 from trading_assets.defs.lib.metadata import preview
-from trading_assets.defs.lib.partitions import MARKET_MONTHS, Month, Window, cut_to_days, keys_of_run, windows
+from trading_assets.defs.lib.partitions import Month, Partitions, Window, cut_to_days, keys_of_run, windows
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 
@@ -19,7 +19,9 @@ def windows_of_run(
     context: dg.AssetCheckExecutionContext, settings: Settings, store: Store, asset: str
 ) -> list[Window]:
     """The windows of the run's partitions, or the days of them that it fetched; all where a check runs on its own."""
-    found = cut_to_days(windows(keys_of_run(context.run.tags, MARKET_MONTHS), settings), context.run.tags)
+    found = cut_to_days(
+        windows(keys_of_run(context.run.tags, Partitions.of(settings).market_months), settings), context.run.tags
+    )
     return with_open_problems(store, asset, found)
 
 

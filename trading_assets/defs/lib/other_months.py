@@ -9,7 +9,7 @@ import polars as pl
 
 from trading_assets.core.errors import StoreError
 from trading_assets.defs.lib.check_states import bad_parts, passed_here
-from trading_assets.defs.lib.partitions import LAUNCHED_BY_TAG, MARKET_MONTHS, Month, Window, keys_of_run, windows
+from trading_assets.defs.lib.partitions import LAUNCHED_BY_TAG, Month, Partitions, Window, keys_of_run, windows
 from trading_assets.defs.orchestration.jobs import MARKET_DATA_ASSETS, market_data
 from trading_assets.settings import Settings
 from trading_assets.store import configured_store
@@ -25,7 +25,7 @@ def months_left(instance: dg.DagsterInstance, run: dg.DagsterRun, settings: Sett
     """
     if LAUNCHED_BY_TAG in run.tags and run.parent_run_id is None:
         return []
-    keys = set(keys_of_run(run.tags, MARKET_MONTHS))
+    keys = set(keys_of_run(run.tags, Partitions.of(settings).market_months))
     bad = keys & (blocked(instance, run) or _unfinished(instance, run, windows(keys, settings), settings))
     return windows(keys - bad, settings) if bad else []
 

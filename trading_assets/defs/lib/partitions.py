@@ -51,10 +51,30 @@ def _months(history: History) -> dg.MonthlyPartitionsDefinition:
     )
 
 
-MARKETS: Final = dg.StaticPartitionsDefinition(list(SETTINGS.markets))
-MONTHS: Final = _months(SETTINGS.history)
-MARKET_MONTHS: Final = dg.MultiPartitionsDefinition({"market": MARKETS, "month": MONTHS})
-MODELS: Final = dg.StaticPartitionsDefinition(list(SETTINGS.models))
+@dataclass(frozen=True)
+class Partitions:
+    """The partitions of a project: what a run does asks for those of the settings that it was given."""
+
+    months: dg.MonthlyPartitionsDefinition
+    market_months: dg.MultiPartitionsDefinition
+    models: dg.StaticPartitionsDefinition
+
+    @classmethod
+    def of(cls, settings: Settings) -> Partitions:
+        """Those that the settings of a project mean."""
+        months = _months(settings.history)
+        markets = dg.StaticPartitionsDefinition(list(settings.markets))
+        return cls(
+            months,
+            dg.MultiPartitionsDefinition({"market": markets, "month": months}),
+            dg.StaticPartitionsDefinition(list(settings.models)),
+        )
+
+
+_OF_THE_DEFINITIONS: Final = Partitions.of(SETTINGS)
+MONTHS: Final = _OF_THE_DEFINITIONS.months
+MARKET_MONTHS: Final = _OF_THE_DEFINITIONS.market_months
+MODELS: Final = _OF_THE_DEFINITIONS.models
 
 
 def months_of(reach: timedelta) -> int:

@@ -22,7 +22,7 @@ from trading_assets.defs.lib.metadata import (
     preview,
     synthetic_markets,
 )
-from trading_assets.defs.lib.partitions import MODELS, SETTINGS, keys_of_run
+from trading_assets.defs.lib.partitions import MODELS, SETTINGS, Partitions, keys_of_run
 from trading_assets.defs.lib.versions import backtested, required, traded_with
 from trading_assets.defs.research.models import ALL, candidate, walk_forward
 from trading_assets.settings import Settings
@@ -190,7 +190,7 @@ def gate_checks(
 
     names = selected(context)
     found: dict[str, list[tuple[str, GateResult]]] = {name: [] for name in GATES}
-    for model in keys_of_run(context.run.tags, MODELS):
+    for model in keys_of_run(context.run.tags, Partitions.of(settings).models):
         version = backtested(context.instance, up_to_date(store), model)
         if version is not None:
             frame = store.read(BACKTEST_METRICS, where={"model": model, "version": version})

@@ -11,7 +11,7 @@ import dagster as dg
 from trading_assets.defs.lib.check_results import selected, windows_of_run
 from trading_assets.defs.lib.check_states import PASSED_HERE, Judged, remember
 from trading_assets.defs.lib.metadata import preview
-from trading_assets.defs.lib.partitions import MONTHS, Month, Window, keys_of_run
+from trading_assets.defs.lib.partitions import Month, Partitions, Window, keys_of_run
 from trading_assets.defs.sql_models.assets import windows_of_months
 from trading_assets.settings import Settings
 from trading_assets.sql import Expectation, Outcome, SqlModel, check_expectations, load_models
@@ -67,7 +67,7 @@ def model_checks(model: SqlModel) -> dg.AssetChecksDefinition:
 def _scopes(context: dg.AssetCheckExecutionContext, model: SqlModel, settings: Settings) -> list[dict[str, Any]]:
     """Which rows of a model over all markets the run is about."""
     if "start" in model.parameters:
-        months = windows_of_months(keys_of_run(context.run.tags, MONTHS), settings)
+        months = windows_of_months(keys_of_run(context.run.tags, Partitions.of(settings).months), settings)
         return [{"start": one.start, "end": one.end} for one in months]
     return [{}]
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 import dagster as dg
 
 from trading_assets.defs.lib.partitions import MONTHS, SETTINGS
-from trading_assets.settings.days import MONTH_FORMAT
+from trading_assets.settings import Settings
+from trading_assets.settings.days import MONTH_FORMAT, months_of_history
 from trading_assets.sql import load_models
 
 across_markets = dg.define_asset_job(
@@ -27,9 +28,11 @@ across_markets = dg.define_asset_job(
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,
 )
-def daily_comparison(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def daily_comparison(
+    context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
+) -> dg.RunRequest | dg.SkipReason:
     """Bring the month of the day before up to date."""
     month = (context.scheduled_execution_time - timedelta(days=1)).strftime(MONTH_FORMAT)
-    if month not in MONTHS.get_partition_keys():
+    if month not in months_of_history(settings.history):
         return dg.SkipReason(f"{month} is not part of the history")
     return dg.RunRequest(partition_key=month)
