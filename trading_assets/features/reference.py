@@ -12,7 +12,7 @@ from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import DAY, WEEK, Feature, lookback_bars, registry
 from trading_assets.features.framework.auxiliary_series import COMPANIONS
 from trading_assets.features.framework.registry import MINIMUM_BARS, REGISTRY
-from trading_assets.features.framework.renamed import RENAMED
+from trading_assets.features.framework.selection import RENAMED
 
 TIMEFRAMES: Final = tuple(Timeframe.parse(text) for text in ("1m", "5m", "15m", "30m", "1h", "2h", "4h", "1d"))
 _SHOWN: Final = tuple(Timeframe.parse(text) for text in ("1m", "15m", "1h", "1d"))

@@ -12,7 +12,7 @@ from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import compute, compute_newest, feature_names, lookback_bars, registry, select
 from trading_assets.features.framework import computation
 from trading_assets.features.framework.registry import REGISTRY, Registry
-from trading_assets.features.framework.renamed import RENAMED
+from trading_assets.features.framework.selection import RENAMED
 
 M15, H4, D1 = (Timeframe.parse(text) for text in ("15m", "4h", "1d"))
 KEYS = ["market", "ts", "known_at"]

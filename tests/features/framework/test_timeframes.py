@@ -15,7 +15,7 @@ from tests.features.conftest import TIMEFRAMES, World
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import DAY, WEEK, Span, compute, lookback_bars, registry, select
 from trading_assets.features.framework.registry import REGISTRY, Registry
-from trading_assets.features.framework.renamed import RENAMED
+from trading_assets.features.framework.selection import RENAMED
 from trading_assets.features.framework.windows import rolling_mean
 from trading_assets.features.proofs.proving import made_up_bars, made_up_companions
 

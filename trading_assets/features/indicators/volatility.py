@@ -55,54 +55,6 @@ def true_range_ratio(frame: Bars, bars: int) -> Array:
 
 
 @feature(
-    "bollinger_percent_b_{bars}",
-    "bollinger_width_{bars}",
-    inputs=["close"],
-    each=[{"bars": 20, "deviations": 2}],
-    lookback=lambda bars, deviations: bars,
-    unit=("share of the band", "fraction of the mean"),
-    low=(None, 0),
-    source="Bollinger (2001); TA-Lib BBANDS",
-)
-def bollinger(frame: Bars, bars: int, deviations: int) -> tuple[Array, ...]:
-    """Position of the close between the bands (0 lower, 1 upper; 0.5 at a constant price), and their distance."""
-    mean = rolling_mean(frame.close, bars)
-    half = deviations * np.sqrt(frame.close_variance(bars))
-    return 0.5 + ratio(frame.close - mean, np.where(half == 0, 0.0, 2 * half), 0.0), 2 * half / mean
-
-
-@feature(
-    "keltner_position_{bars}",
-    inputs=_HLC,
-    each=[{"bars": 21, "atr_bars": 14, "multiple": 2}],
-    lookback=lambda bars, atr_bars, multiple: max(ema_memory(bars), ewma_memory(1 / atr_bars) + 1),
-    unit="share of the half channel",
-    source="Keltner (1960) as revised by Raschke: EMA and ATR",
-)
-def keltner_position(frame: Bars, bars: int, atr_bars: int, multiple: int) -> Array:
-    """Distance of the close from its average in half channels; 0 where there is no range."""
-    return ratio(frame.close - frame.ema(bars), multiple * frame.atr(atr_bars), 0.0)
-
-
-@feature(
-    "donchian_position_{bars}",
-    "donchian_width_{bars}",
-    inputs=_HLC,
-    each=[{"bars": 20}, {"bars": DAY}],
-    lookback=lambda bars: bars,
-    unit=("share of the channel", "fraction of the close"),
-    low=0,
-    high=(1, None),
-    source="Donchian (1960)",
-)
-def donchian(frame: Bars, bars: int) -> tuple[Array, ...]:
-    """Position of the close in the channel of extremes (0 low, 1 high; 0.5 without a range), and its width."""
-    lowest = frame.lowest(bars)
-    width = frame.highest(bars) - lowest
-    return ratio(frame.close - lowest, width, 0.5), width / frame.close
-
-
-@feature(
     "realised_volatility_{bars}",
     inputs=["close"],
     each=[{"bars": 16}, {"bars": DAY}, {"bars": WEEK}],
@@ -248,20 +200,6 @@ def realised_kurtosis(frame: Bars, bars: int) -> Array:
     """Kurtosis of the log returns around zero; 0 at a constant price."""
     fourth = rolling_sum(frame.squared_return**2, bars)
     return ratio(bars * fourth, frame.realised_variance(bars) ** 2, 0.0)
-
-
-@feature(
-    "squeeze_{bars}",
-    inputs=_HLC,
-    each=[{"bars": 20}],
-    lookback=lambda bars: bars + 1,
-    unit="logarithm of the ratio",
-    source="Carter (2005): Bollinger (2) over Keltner (1.5) width",
-)
-def squeeze(frame: Bars, bars: int) -> Array:
-    """Logarithm of the width of the Bollinger over that of the Keltner channel; 0 where either has none."""
-    bollinger_, keltner = 2 * np.sqrt(frame.close_variance(bars)), 1.5 * rolling_mean(frame.true_range, bars)
-    return np.log(np.where((bollinger_ == 0) | (keltner == 0), 1.0, bollinger_ / keltner))
 
 
 @feature(
