@@ -42,9 +42,20 @@ class Decision:
     stop_loss: float | None
 
 
-def features_of(held: pl.DataFrame, companions: Companions, *, timeframe: Timeframe = _TIMEFRAME) -> pl.DataFrame:
-    """The features of the bars of a timeframe that a model decides on."""
-    return features.compute(held, companions, timeframe=timeframe)
+def features_of(
+    held: pl.DataFrame,
+    companions: Companions,
+    *,
+    timeframe: Timeframe = _TIMEFRAME,
+    names: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """The features of the bars of a timeframe that a model decides on; all, or those of some names."""
+    return features.compute(held, companions, timeframe=timeframe, features=names)
+
+
+def bars_needed(bundle: Bundle) -> int:
+    """How many bars a decision is made from: what the model's own features look back on, for each row that it reads."""
+    return features.lookback_bars(bundle.labels.timeframe, bundle.features) + bundle.lookback_rows - 1
 
 
 def decide(
@@ -57,14 +68,13 @@ def decide(
     bundle
         The model.
     held
-        The newest bars of one market, ascending; at least as many as the features look back on, and one more for each
-        further row that the model reads.
+        The newest bars of one market, ascending; at least :func:`bars_needed`.
     companions
         What else features read, up to the last bar's ``known_at``.
     compute
         What computes the features.
     """
-    compute = compute or partial(features_of, timeframe=bundle.labels.timeframe)
+    compute = compute or partial(features_of, timeframe=bundle.labels.timeframe, names=bundle.features)
     rows = compute(held, companions or {}).tail(bundle.lookback_rows)
     row = rows.tail(1)
     target, stop = widths(held.tail(scale_lookback(bundle.labels)), bundle.labels).row(-1)
@@ -84,20 +94,22 @@ class Question:
 def decide_together(questions: Sequence[Question]) -> list[Decision]:
     """Answer on bars of many markets that close together; to the bit what :func:`decide` says of each alone.
 
-    All features of a timeframe are computed in one call, and each model predicts once for each of its sides.
+    Models that read the same features of one timeframe have them computed in one call, and each predicts once for each
+    of its sides.
     """
+    together: dict[tuple[Timeframe, tuple[str, ...]], list[int]] = {}
+    for number, one in enumerate(questions):
+        together.setdefault((one.bundle.labels.timeframe, one.bundle.features), []).append(number)
     decisions: dict[int, Decision] = {}
-    for timeframe in {one.bundle.labels.timeframe for one in questions}:
-        numbers = [number for number, one in enumerate(questions) if one.bundle.labels.timeframe == timeframe]
-        decisions |= zip(numbers, _decide_on(timeframe, [questions[number] for number in numbers]), strict=True)
+    for (timeframe, names), numbers in together.items():
+        decisions |= zip(numbers, _decide_on(timeframe, names, [questions[n] for n in numbers]), strict=True)
     return [decisions[number] for number in range(len(questions))]
 
 
-def _decide_on(timeframe: Timeframe, questions: Sequence[Question]) -> list[Decision]:
-    """Answer on bars of one timeframe."""
-    rows = features.compute_newest(
-        [one.held for one in questions], [one.companions for one in questions], timeframe=timeframe
-    )
+def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Question]) -> list[Decision]:
+    """Answer on bars of one timeframe, by models of the same features."""
+    held, companions = [one.held for one in questions], [one.companions for one in questions]
+    rows = features.compute_newest(held, companions, timeframe=timeframe, features=names)
     asked: dict[str, list[int]] = {}
     for number, one in enumerate(questions):
         asked.setdefault(one.bundle.bundle_hash, []).append(number)
@@ -120,6 +132,8 @@ def _history(lookback_rows: int, questions: Sequence[Question]) -> pl.DataFrame 
     if lookback_rows == 1:
         return None
     return pl.concat(
-        features_of(one.held, one.companions, timeframe=one.bundle.labels.timeframe).tail(lookback_rows)
+        features_of(one.held, one.companions, timeframe=one.bundle.labels.timeframe, names=one.bundle.features).tail(
+            lookback_rows
+        )
         for one in questions
     )

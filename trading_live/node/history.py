@@ -37,7 +37,6 @@ class BarHistory:
         self.stream = stream
         self.length: timedelta = timeframe.length
         self.rows = lookback_bars(timeframe) if rows is None else rows
-        self._look_back = self.rows
         self.frame = pl.DataFrame(schema=_SCHEMA)
 
     @property
@@ -68,9 +67,9 @@ class BarHistory:
         """Add the newest bar, a row of :func:`bar_rows`."""
         self.frame = pl.concat([self.frame.tail(self.rows - 1), row], rechunk=True)
 
-    def reach_back(self, further: int) -> int:
-        """Hold at least so many bars more than the features look back on; returns how many that adds."""
-        added = max(self._look_back + further - self.rows, 0)
+    def reach_back(self, rows: int) -> int:
+        """Hold at least so many bars; returns how many that adds."""
+        added = max(rows - self.rows, 0)
         self.rows += added
         return added
 

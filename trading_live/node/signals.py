@@ -14,7 +14,7 @@ import structlog
 
 from trading_assets.core.precision import significant
 from trading_assets.features import warm_up
-from trading_assets.models.decision import Decision, Question, decide, decide_together
+from trading_assets.models.decision import Decision, Question, bars_needed, decide, decide_together
 from trading_assets.quality.steps import level_steps
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import ClosedBar, Signal, Stream, better_side
@@ -118,8 +118,8 @@ class LiveSignals:
         stream, history = bar.stream, self.histories[bar.stream]
         leader, model = self._leader_of(stream), self._shelf.of(stream)
         if model is not None:
-            self._reach_back(history, model.bundle.lookback_rows - 1)
-        if self._idle(stream) or history.height < history.rows:
+            self._reach_back(history, bars_needed(model.bundle))
+        if self._idle(stream) or history.height < self.bars_needed(stream):
             return None
         if model is None or (leader is not None and (self._idle(leader) or leader not in self.histories)):
             return None
@@ -132,9 +132,14 @@ class LiveSignals:
         companions = {} if leader is None else {"leader": self.histories[leader].known_at(bar.known_at)}
         return _Asked(bar, model, Question(model.bundle, history.frame, companions))
 
-    def _reach_back(self, history: BarHistory, further: int) -> None:
-        """Hold the bars of all rows that a model reads, and ask for those before the present ones."""
-        added, first = history.reach_back(further), history.first
+    def bars_needed(self, stream: Stream) -> int:
+        """How many bars the model that decides on a stream looks back on; without one, what any would."""
+        model = self._shelf.of(stream)
+        return self.histories[stream].rows if model is None else bars_needed(model.bundle)
+
+    def _reach_back(self, history: BarHistory, needed: int) -> None:
+        """Hold the bars that a model looks back on, and ask for those before the present ones."""
+        added, first = history.reach_back(needed), history.first
         if added and first is not None:
             self.miss(history.stream, first - added * history.length, first)
 
@@ -204,8 +209,8 @@ class LiveSignals:
         history, leader = self.histories[stream], self._leader_of(stream)
         if why := self.refused.get(stream.market) or self.waiting.get(stream) or self.stepped.get(stream):
             return why
-        if history.height < history.rows:
-            return f"{history.height:,} of {history.rows:,} bars of history"
+        if history.height < (needed := self.bars_needed(stream)):
+            return f"{history.height:,} of {needed:,} bars of history"
         if leader is not None and (leader not in self.histories or leader.market in self.refused):
             return f"no bars of its leader {leader.market} are listened to"
         return None if self._shelf.of(stream) is not None else "no model deployed"

@@ -188,9 +188,9 @@ class Supervisor(DataActor):
             self.request_bars(kind, end=self._signals.histories[stream].first, limit=_PAGE)
 
     def _listen(self) -> None:
-        every = self._signals.histories.items()
-        histories = {stream: one for stream, one in every if stream.market in self._instruments}
-        short = {stream: one.height for stream, one in histories.items() if one.height < one.rows}
+        signals = self._signals
+        histories = {stream: one for stream, one in signals.histories.items() if stream.market in self._instruments}
+        short = {stream: one.height for stream, one in histories.items() if one.height < signals.bars_needed(stream)}
         if not self._shutdown.begun:
             if short:
                 text = ", ".join(f"{one.market}: {rows} bars of {one.timeframe}" for one, rows in short.items())
