@@ -14,7 +14,7 @@ import pytest
 from tests.quality.stretches import START, stretch, walk
 from tests.quality.test_checks import FAULTS, spoilt
 from tests.stores import fresh_store
-from trading_assets.core.missing_candles import Span, explain, missing_times
+from trading_assets.core.missing_candles import Span
 from trading_assets.quality import CANDLE_CHECKS, Finding, inspect
 from trading_assets.quality.gaps import ADVICE
 from trading_assets.settings import FilesSource
@@ -22,8 +22,8 @@ from trading_assets.settings.sections.quality import QualitySettings
 from trading_assets.sources import ingest
 from trading_assets.sources.candles.files import FileCandles
 from trading_assets.sources.contract import RAW_COLUMNS
-from trading_assets.sources.gaps.classification import stored_times
-from trading_assets.sources.gaps.ledger import ledger, mark, write_ledger
+from trading_assets.sources.gaps.coverage import Coverage
+from trading_assets.sources.gaps.ledger import mark
 from trading_assets.sources.gaps.repair import repair
 from trading_assets.sources.ingest import quarantine
 from trading_assets.sources.ingest.renewal import set_broken_apart
@@ -144,11 +144,9 @@ def raised(setting: str) -> QualitySettings:
 
 
 def known_as(desk: Desk, reason: str) -> None:
-    times = stored_times(desk.store, MARKET, "1m", START, END)
-    known = ledger(desk.store, MARKET, "1m")
-    told = explain(missing_times(times, "1m", START, END), known)
-    told = mark(told, pl.lit(value=True), reason, detail="", now=NOW)
-    write_ledger(desk.store, told, known, **KEY, window=(START, END))
+    coverage = Coverage(desk.store, MARKET, "1m", START, END)
+    told = mark(coverage.missing(START, END), pl.lit(value=True), reason, detail="", now=NOW)
+    coverage.write(told, START, END)
 
 
 def without(hole: Span) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from trading_assets.defs.lib.progress import tell_fetched
 from trading_assets.settings import CcxtSource, FilesSource, SampleSource, Settings
 from trading_assets.sources import IngestReport, ingest, open_source, parts_to_fetch
 from trading_assets.sources.contract import CandleSource, Recorded
+from trading_assets.sources.gaps.coverage import Coverage
 from trading_assets.sources.gaps.repair import peers_of, repair
 from trading_assets.sources.ingest.fetch_progress import Fetched, FetchProgress
 from trading_assets.sources.ingest.renewal import set_broken_apart
@@ -78,7 +79,8 @@ def fetch_window(
     market, timeframe = window.market, settings.markets[window.market].timeframe
     source = open_source(settings, market)
     what: _What = {"market": market, "timeframe": timeframe, "start": window.start, "end": window.end, "now": now}
-    parts = _parts(store, source, window, settings, kind, now)
+    coverage = Coverage(store, market, timeframe, window.start, window.end)
+    parts = _parts(coverage, source, window, settings, kind, now)
     meter = FetchProgress(market, timeframe, [(start, min(end, now)) for start, end in parts], source, _teller(log))
     filled = 0
     with _turn(settings, market) if parts else nullcontext():
@@ -86,10 +88,10 @@ def fetch_window(
             log(f"{market}: {broken:,} stored rows broke a rule and are candles no longer")
         if kind in (Fetch.GAPS, Fetch.GAPS_AGAIN):
             peers, again = peers_of(settings, market), kind is Fetch.GAPS_AGAIN
-            found = repair(store, source, **what, peers=peers, again=again, progress=meter)
+            found = repair(store, source, **what, peers=peers, again=again, progress=meter, coverage=coverage)
             log(str(found))
             parts, filled = [], found.filled
-        report = ingest(store, source, **what, parts=parts, progress=meter)
+        report = ingest(store, source, **what, parts=parts, progress=meter, coverage=coverage)
     return replace(report, rows=report.rows + filled)
 
 
@@ -102,21 +104,22 @@ class _What(TypedDict):
 
 
 def _parts(
-    store: Store, source: CandleSource, window: Window, settings: Settings, kind: Fetch, now: datetime
+    coverage: Coverage, source: CandleSource, window: Window, settings: Settings, kind: Fetch, now: datetime
 ) -> list[Span]:
     """The parts of a window to ask for; of files month by month, so that a bad one stops no other."""
-    timeframe, recorded = settings.markets[window.market].timeframe, isinstance(source, Recorded)
+    recorded = isinstance(source, Recorded)
     months = [(month.start, month.end) for month in window.months]
     if kind is not Fetch.REST:
         return months if recorded else [(window.start, window.end)]
     parts = parts_to_fetch(
-        store,
+        coverage.store,
         market=window.market,
-        timeframe=timeframe,
+        timeframe=coverage.timeframe,
         pieces=months,
         now=now,
         reread_bars=settings.fetch.reread_bars,
         recorded=recorded,
+        coverage=coverage,
     )
     if not recorded:
         return parts

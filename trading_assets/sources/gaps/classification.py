@@ -9,59 +9,34 @@ import polars as pl
 
 from trading_assets.core.candles import timeframe_delta
 from trading_assets.core.errors import TradingError
-from trading_assets.core.missing_candles import UNCHECKED, Span, explain, missing_times
+from trading_assets.core.missing_candles import UNCHECKED, Span
 from trading_assets.sources.contract import CandleSource, KnowsBeginning, Recorded
-from trading_assets.sources.gaps.ledger import SETTLED, inside, ledger, mark, refused, write_ledger
+from trading_assets.sources.gaps.coverage import Coverage
+from trading_assets.sources.gaps.ledger import SETTLED, inside, mark
 from trading_assets.sources.gaps.reach import note_reach
-from trading_assets.store.contract import Store
-from trading_assets.store.tables import CANDLES
-
-
-def stored_times(store: Store, market: str, timeframe: str, start: datetime, end: datetime) -> pl.Series:
-    """The open times of the stored candles of a window, ascending."""
-    where = {"market": market, "timeframe": timeframe}
-    return store.read(CANDLES, where=where, start=start, end=end, columns=["ts"])["ts"]
 
 
 def classify_gaps(
-    store: Store,
-    source: CandleSource,
-    times: pl.Series,
-    *,
-    market: str,
-    timeframe: str,
-    window: Span,
-    asked: Sequence[Span],
-    now: datetime,
+    coverage: Coverage, source: CandleSource, *, window: Span, asked: Sequence[Span], now: datetime
 ) -> pl.DataFrame:
     """Bring the ledger of a window up to date: what came in leaves it, what can be explained at once enters it."""
-    missing = missing_times(times, timeframe, *window)
-    known = ledger(store, market, timeframe)
-    explained = explain(missing, known)
-    if len(missing) or not known.is_empty():
-        bad = refused(store, missing, market, timeframe)
-        explained = explained.join(bad, on="ts", how="left").sort("ts")
+    explained = coverage.missing(*window)
+    if len(explained) or not coverage.ledger.is_empty():
+        explained = explained.join(coverage.refused(explained["ts"]), on="ts", how="left").sort("ts")
         explained = mark(explained, pl.col("broken").is_not_null(), "quarantined", detail=pl.col("broken"), now=now)
-        explained = note_beginning(store, source, explained, market=market, timeframe=timeframe, asked=asked, now=now)
+        explained = note_beginning(coverage, source, explained, asked=asked, now=now)
         if isinstance(source, Recorded):
-            read = inside(explained["ts"], asked)
-            explained = note_absent(store, source, explained, read, market=market, timeframe=timeframe, now=now)
+            explained = note_absent(coverage, source, explained, inside(explained["ts"], asked), now=now)
         else:
-            heads = inside(explained["ts"], [(start, start + 2 * timeframe_delta(timeframe)) for start, _ in asked])
-            explained = _note_lost(store, source, explained, heads, market, timeframe, now)
-        write_ledger(store, explained, known, market=market, timeframe=timeframe, window=window)
+            bar = timeframe_delta(coverage.timeframe)
+            heads = inside(explained["ts"], [(start, start + 2 * bar) for start, _ in asked])
+            explained = _note_lost(coverage, source, explained, heads, now)
+        coverage.write(explained, *window)
     return explained
 
 
 def note_beginning(
-    store: Store,
-    source: CandleSource,
-    explained: pl.DataFrame,
-    *,
-    market: str,
-    timeframe: str,
-    asked: Sequence[Span],
-    now: datetime,
+    coverage: Coverage, source: CandleSource, explained: pl.DataFrame, *, asked: Sequence[Span], now: datetime
 ) -> pl.DataFrame:
     """Explain what is missing before the market's first stored candle, where it was asked for and did not come.
 
@@ -70,15 +45,16 @@ def note_beginning(
     """
     if isinstance(source, Recorded):
         return explained
-    stored = store.bounds(CANDLES, where={"market": market, "timeframe": timeframe})
+    open_ones = explained.filter(inside(explained["ts"], asked) & (explained["reason"] == UNCHECKED))
+    if open_ones.is_empty():
+        return explained
+    stored = coverage.bounds
     first = stored[0] if stored else now
-    head = explained.filter(
-        inside(explained["ts"], asked) & (explained["ts"] < first) & (explained["reason"] == UNCHECKED)
-    )
+    head = open_ones.filter(pl.col("ts") < first)
     if head.is_empty():
         return explained
     if isinstance(source, KnowsBeginning):
-        found = source.beginning(market, timeframe, head["ts"][0])
+        found = source.beginning(coverage.market, coverage.timeframe, head["ts"][0])
         if found is None:
             return explained
         these = pl.col("ts").is_in(head["ts"].implode()) & (pl.col("ts") < found.ts)
@@ -90,14 +66,7 @@ def note_beginning(
 
 
 def note_absent(
-    store: Store,
-    source: Recorded,
-    explained: pl.DataFrame,
-    read: pl.Series,
-    *,
-    market: str,
-    timeframe: str,
-    now: datetime,
+    coverage: Coverage, source: Recorded, explained: pl.DataFrame, read: pl.Series, *, now: datetime
 ) -> pl.DataFrame:
     """Explain what the files of a market lack, from its first stored candle to the end of the month of its last.
 
@@ -108,25 +77,19 @@ def note_absent(
     read
         Which of the missing candles were looked for in the files.
     """
-    stored = store.bounds(CANDLES, where={"market": market, "timeframe": timeframe})
+    stored = coverage.bounds
     if stored is None:
         return explained
     end = (stored[1].replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(day=1)
     asked_of_files = pl.col("detail").str.contains("files:", literal=True)
     open_reason = pl.col("reason").is_in([*SETTLED, "quarantined"]).not_() | asked_of_files
     these = pl.lit(read) & pl.col("ts").is_between(stored[0], end, closed="left") & open_reason
-    detail = f"{source.recorded_in(market)} has none: complete it, then trading gaps --repair"
+    detail = f"{source.recorded_in(coverage.market)} has none: complete it, then trading gaps --repair"
     return mark(explained, these, "not_in_files", detail=detail, now=now)
 
 
 def _note_lost(
-    store: Store,
-    source: CandleSource,
-    explained: pl.DataFrame,
-    heads: pl.Series,
-    market: str,
-    timeframe: str,
-    now: datetime,
+    coverage: Coverage, source: CandleSource, explained: pl.DataFrame, heads: pl.Series, now: datetime
 ) -> pl.DataFrame:
     """Explain ranges that a fetch from the last stored candle on left out because they are out of the source's reach.
 
@@ -135,22 +98,23 @@ def _note_lost(
     heads
         The first missing candles of what was asked for.
     """
-    stored = store.bounds(CANDLES, where={"market": market, "timeframe": timeframe})
-    begin = heads & (explained["reason"] == UNCHECKED) & (explained["ts"] > (stored[0] if stored else now))
+    begin = heads & (explained["reason"] == UNCHECKED)
     if not begin.any():
         return explained
-    bar = timeframe_delta(timeframe)
+    stored = coverage.bounds
+    begin = begin & (explained["ts"] > (stored[0] if stored else now))
+    if not begin.any():
+        return explained
+    bar = timeframe_delta(coverage.timeframe)
     follows = (explained["ts"].diff() == bar) & (explained["reason"] == UNCHECKED)
     ranges = explained.select(run=(~follows.fill_null(value=False)).cum_sum(), begin=begin)
     silent = ranges.select(pl.col("begin").any().over("run")).to_series() & (explained["reason"] == UNCHECKED)
-    return note_reach(store, source, explained, silent, market=market, timeframe=timeframe, now=now)
+    return note_reach(coverage, source, explained, silent, now=now)
 
 
-def note_failure(store: Store, market: str, timeframe: str, span: Span, error: TradingError, now: datetime) -> None:
+def note_failure(coverage: Coverage, span: Span, error: TradingError, now: datetime) -> None:
     """What a failed fetch did not bring is a ``fetch_failure`` until a later one brings it."""
-    missing = missing_times(stored_times(store, market, timeframe, *span), timeframe, *span)
-    known = ledger(store, market, timeframe)
-    explained = explain(missing, known)
+    explained = coverage.missing(*span)
     lost = pl.col("reason").is_in(SETTLED).not_()
     explained = mark(explained, lost, "fetch_failure", detail=error.what, now=now)
-    write_ledger(store, explained, known, market=market, timeframe=timeframe, window=span)
+    coverage.write(explained, *span)

@@ -10,8 +10,8 @@ import polars as pl
 from trading_assets.core.candles import timeframe_delta
 from trading_assets.core.missing_candles import Span
 from trading_assets.sources.contract import CandleSource, KnowsBeginning
+from trading_assets.sources.gaps.coverage import Coverage
 from trading_assets.sources.gaps.ledger import inside, mark
-from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES
 
 
@@ -24,14 +24,7 @@ def runs_of(times: pl.Series, timeframe: str) -> list[Span]:
 
 
 def note_reach(
-    store: Store,
-    source: CandleSource,
-    explained: pl.DataFrame,
-    silent: pl.Series,
-    *,
-    market: str,
-    timeframe: str,
-    now: datetime,
+    coverage: Coverage, source: CandleSource, explained: pl.DataFrame, silent: pl.Series, *, now: datetime
 ) -> pl.DataFrame:
     """Explain candles that an exchange did not give because it no longer gives any that old.
 
@@ -53,8 +46,8 @@ def note_reach(
     """
     if not isinstance(source, KnowsBeginning):
         return explained
-    runs = runs_of(explained["ts"].filter(silent), timeframe)
-    lost = runs[: _first_in_reach(store, source, runs, market, timeframe)]
+    runs = runs_of(explained["ts"].filter(silent), coverage.timeframe)
+    lost = runs[: _first_in_reach(coverage, source, runs)]
     if not lost:
         return explained
     detail = f"{source.name} no longer gives the candles before it either: take them from files or another exchange"
@@ -62,22 +55,26 @@ def note_reach(
     return mark(explained, these, "out_of_reach", detail=detail, now=now)
 
 
-def _first_in_reach(store: Store, source: CandleSource, runs: Sequence[Span], market: str, timeframe: str) -> int:
+def _first_in_reach(coverage: Coverage, source: CandleSource, runs: Sequence[Span]) -> int:
     """The index of the oldest range that the source reaches, by halving; the number of ranges where it reaches none."""
     low, high = 0, len(runs)
     while low < high:
         middle = low if low == 0 and high == len(runs) else (low + high) // 2  # most often the oldest is in reach
-        if _reaches(store, source, runs[middle][0], market, timeframe):
+        if _reaches(coverage, source, runs[middle][0]):
             high = middle
         else:
             low = middle + 1
     return low
 
 
-def _reaches(store: Store, source: CandleSource, start: datetime, market: str, timeframe: str) -> bool:
+def _reaches(coverage: Coverage, source: CandleSource, start: datetime) -> bool:
     """Whether the source gives the newest candle that is stored before ``start``; True where none is."""
-    last = store.tail(CANDLES, where={"market": market, "timeframe": timeframe}, before=start, rows=1)["ts"]
-    if last.is_empty():
-        return True  # what lies before the first candle is explained otherwise
-    pages = source.fetch(market, timeframe, last[0], last[0] + timeframe_delta(timeframe))
+    last = coverage.newest_before(start)
+    if last is None:  # before the window
+        rows = coverage.store.tail(CANDLES, where=coverage.where, before=start, rows=1)
+        if rows.is_empty():
+            return True  # what lies before the first candle is explained otherwise
+        last = rows["ts"][0]
+    timeframe = coverage.timeframe
+    pages = source.fetch(coverage.market, timeframe, last, last + timeframe_delta(timeframe))
     return any(page.height for page in pages)

@@ -12,11 +12,12 @@ import polars as pl
 
 from trading_assets.core.candles import Market, timeframe_delta
 from trading_assets.core.errors import SourceError
-from trading_assets.core.missing_candles import UNCHECKED, Span, explain, merged, missing_times
+from trading_assets.core.missing_candles import UNCHECKED, Span, merged
 from trading_assets.settings import Settings
 from trading_assets.sources.contract import CandleSource, Recorded
-from trading_assets.sources.gaps.classification import note_absent, note_beginning, stored_times
-from trading_assets.sources.gaps.ledger import SETTLED, count_reasons, inside, ledger, mark, refused, write_ledger
+from trading_assets.sources.gaps.classification import note_absent, note_beginning
+from trading_assets.sources.gaps.coverage import Coverage
+from trading_assets.sources.gaps.ledger import SETTLED, count_reasons, inside, mark
 from trading_assets.sources.gaps.reach import note_reach, runs_of
 from trading_assets.sources.ingest.ingestion import Progress, Taken, take
 from trading_assets.sources.window import last_close
@@ -84,6 +85,7 @@ def repair(
     peers: Mapping[str, str],
     again: bool = False,
     progress: Progress | None = None,
+    coverage: Coverage | None = None,
 ) -> RepairReport:
     """Fetch the missing candles of a window, and nothing else; then classify each one that did not come.
 
@@ -98,6 +100,8 @@ def repair(
         answer is an ``exchange_outage``.
     again
         Ask also for what was settled before.
+    coverage
+        What is stored of the window, where it has been read already.
 
     Raises
     ------
@@ -106,19 +110,19 @@ def repair(
     """
     again = again or isinstance(source, Recorded)  # files may have been completed; reading them costs no request
     stop = max(start, min(end, last_close(now, timeframe)))
-    known = ledger(store, market, timeframe)
-    before = explain(missing_times(stored_times(store, market, timeframe, start, stop), timeframe, start, stop), known)
+    coverage = coverage or Coverage(store, market, timeframe, start, end)
+    before = coverage.missing(start, stop)
     wanted = before.filter(pending(before, again=again))["ts"]
     bar = timeframe_delta(timeframe)
     spans = merged(runs_of(wanted, timeframe), within=JOINED_BARS * bar)
-    asked, failed, failure = _ask(store, source, spans, market, timeframe, now, progress)
-    missing = missing_times(stored_times(store, market, timeframe, start, stop), timeframe, start, stop)
-    explained = explain(missing, known)
+    asked, failed, failure = _ask(coverage, source, spans, now, progress)
+    explained = coverage.missing(start, stop)
+    missing = explained["ts"]
     tried, broken = (_among(missing, wanted, part) for part in (asked, failed))
-    explained = _judged(store, source, explained, tried, market, timeframe, peers, asked, now)
+    explained = _judged(coverage, source, explained, tried, peers, asked, now)
     explained = mark(explained, pl.lit(broken), "fetch_failure", detail=failure, now=now)
     explained = explained.with_columns(attempts=pl.col("attempts") + (tried | broken).cast(pl.Int32))
-    write_ledger(store, explained, known, market=market, timeframe=timeframe, window=(start, stop))
+    coverage.write(explained, start, stop)
     filled = len(wanted) - int(wanted.is_in(missing.implode()).sum())
     return RepairReport(market, len(wanted), filled, len(asked) + len(failed), count_reasons(explained), failure)
 
@@ -138,11 +142,9 @@ def peers_of(settings: Settings, market: str) -> dict[str, str]:
 
 
 def _ask(
-    store: Store,
+    coverage: Coverage,
     source: CandleSource,
     spans: list[Span],
-    market: str,
-    timeframe: str,
     now: datetime,
     progress: Progress | None,
 ) -> tuple[list[Span], list[Span], str]:
@@ -152,7 +154,7 @@ def _ask(
     taken, failure, in_a_row = Taken(), "", 0
     for span in spans:
         try:
-            take(store, source, taken, market=market, timeframe=timeframe, span=span, now=now, progress=progress)
+            take(coverage, source, taken, span=span, now=now, progress=progress)
         except SourceError as error:
             failure, in_a_row = error.what, in_a_row + 1
             failed.append(span)
@@ -170,12 +172,10 @@ def _among(missing: pl.Series, wanted: pl.Series, spans: list[Span]) -> pl.Serie
 
 
 def _judged(
-    store: Store,
+    coverage: Coverage,
     source: CandleSource,
     explained: pl.DataFrame,
     tried: pl.Series,
-    market: str,
-    timeframe: str,
     peers: Mapping[str, str],
     asked: list[Span],
     now: datetime,
@@ -184,22 +184,20 @@ def _judged(
     missing = explained["ts"]
     bad = pl.col("broken").is_not_null()
     if isinstance(source, Recorded):
-        explained = note_absent(store, source, explained, tried, market=market, timeframe=timeframe, now=now)
-        explained = explained.join(refused(store, missing, market, timeframe), on="ts", how="left").sort("ts")
+        explained = note_absent(coverage, source, explained, tried, now=now)
+        explained = explained.join(coverage.refused(missing), on="ts", how="left").sort("ts")
         bad = bad & pl.col("reason").is_in(SETTLED).not_()
         return mark(explained, bad, "quarantined", detail=pl.col("broken"), now=now).drop("broken")
     explained = explained.with_columns(reason=pl.when(tried).then(pl.lit(UNCHECKED)).otherwise("reason"))
-    explained = note_beginning(store, source, explained, market=market, timeframe=timeframe, asked=asked, now=now)
+    explained = note_beginning(coverage, source, explained, asked=asked, now=now)
     silent = tried & (explained["reason"] == UNCHECKED)
-    explained = note_reach(store, source, explained, silent, market=market, timeframe=timeframe, now=now)
+    explained = note_reach(coverage, source, explained, silent, now=now)
     empty = tried & (explained["reason"] == UNCHECKED)
-    rival = _traded_elsewhere(store, missing.filter(empty), timeframe, peers)
+    rival = _traded_elsewhere(coverage.store, missing.filter(empty), coverage.timeframe, peers)
     detail = f"asked again: {source.name} has none"
     explained = mark(explained, pl.lit(empty), "confirmed_empty", detail=detail, now=now)
     explained = (
-        explained.join(rival, on="ts", how="left")
-        .join(refused(store, missing, market, timeframe), on="ts", how="left")
-        .sort("ts")
+        explained.join(rival, on="ts", how="left").join(coverage.refused(missing), on="ts", how="left").sort("ts")
     )
     told = pl.lit(f"{detail}; traded on ") + pl.col("peer")
     explained = mark(explained, pl.lit(empty) & pl.col("peer").is_not_null(), "exchange_outage", detail=told, now=now)

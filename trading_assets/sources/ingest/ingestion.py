@@ -15,7 +15,8 @@ from trading_assets.core.candles import timeframe_delta
 from trading_assets.core.errors import InvalidFrame, SourceError, TradingError
 from trading_assets.core.missing_candles import Span, bars_between, missing_ranges
 from trading_assets.sources.contract import CandleSource, Recorded
-from trading_assets.sources.gaps.classification import classify_gaps, note_failure, stored_times
+from trading_assets.sources.gaps.classification import classify_gaps, note_failure
+from trading_assets.sources.gaps.coverage import Coverage
 from trading_assets.sources.gaps.ledger import count_reasons
 from trading_assets.sources.ingest.candle_validation import split_valid
 from trading_assets.sources.ingest.quarantine import accept_released
@@ -54,6 +55,7 @@ def ingest(
     now: datetime,
     parts: Sequence[Span] | None = None,
     progress: Progress | None = None,
+    coverage: Coverage | None = None,
 ) -> IngestReport:
     """Fetch the closed candles of a window, store them, and note what the source does not have.
 
@@ -75,6 +77,8 @@ def ingest(
         The parts of the window to ask for; the whole window where this is None.
     progress
         Called after each page.
+    coverage
+        What is stored of the window, where it has been read already.
 
     Raises
     ------
@@ -88,17 +92,16 @@ def ingest(
     """
     check_window(market, start, end)
     stop = max(start, min(end, last_close(now, timeframe)))
+    coverage = coverage or Coverage(store, market, timeframe, start, end)
     taken, retries, asked = Taken(), source.retries, []
     failures: list[TradingError] = []
     for begin, until in [(start, end)] if parts is None else parts:
         if begin >= (cut := min(until, stop)):
             continue
         try:
-            take(
-                store, source, taken, market=market, timeframe=timeframe, span=(begin, cut), now=now, progress=progress
-            )
+            take(coverage, source, taken, span=(begin, cut), now=now, progress=progress)
         except (SourceError, InvalidFrame) as error:
-            note_failure(store, market, timeframe, (begin, cut), error, now)
+            note_failure(coverage, (begin, cut), error, now)
             if not isinstance(source, Recorded):
                 raise
             failures.append(error)  # another file may be good
@@ -107,12 +110,10 @@ def ingest(
     if taken.reasons:
         found = ", ".join(f"{count} {reason}" for reason, count in sorted(taken.reasons.items()))
         _log.warning("%s: rows went to quarantine: %s", market, found)
-    times = stored_times(store, market, timeframe, start, stop)
-    explained = classify_gaps(
-        store, source, times, market=market, timeframe=timeframe, window=(start, stop), asked=asked, now=now
-    )
+    explained = classify_gaps(coverage, source, window=(start, stop), asked=asked, now=now)
     if failures:
         raise failures[0]
+    times = coverage.times(start, stop)
     gaps = missing_ranges(times, timeframe, start, stop)
     return IngestReport(
         market=market,
@@ -137,12 +138,10 @@ def ingest(
 
 
 def take(
-    store: Store,
+    coverage: Coverage,
     source: CandleSource,
     taken: Taken,
     *,
-    market: str,
-    timeframe: str,
     span: Span,
     now: datetime,
     progress: Progress | None = None,
@@ -154,6 +153,7 @@ def take(
     SourceError
         If the source cannot deliver; what came before is stored.
     """
+    store, market, timeframe = coverage.store, coverage.market, coverage.timeframe
     start, end = span
     before = taken.rows + taken.reasons.total()
 
@@ -161,14 +161,15 @@ def take(
         if progress is not None:
             progress(reached, before + rows)
 
-    stored = store.tail(CANDLES, where={"market": market, "timeframe": timeframe}, before=end, rows=1)["ts"]
+    stored = coverage.newest_before(end)
     for batch in _batches(source.fetch(market, timeframe, start, end), told):
         good, bad = split_valid(batch, market=market, timeframe=timeframe, start=start, end=end, now=now)
         good, bad = accept_released(store, good, bad)
         keep_bad(store, bad, source.name, now)  # first: a run that resumes starts at the last stored candle
-        if len(stored) and good.height and good["ts"][0] <= stored[0]:
+        if stored is not None and good.height and good["ts"][0] <= stored:
             taken.revised += record_revisions(store, good, source=source.name, now=now)
         store.upsert(CANDLES, good)
+        coverage.add(good["ts"])
         taken.reasons.update(bad["reason"])
         taken.rows += good.height
 

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from trading_assets.core.candles import timeframe_delta
 from trading_assets.core.missing_candles import Span, merged
-from trading_assets.sources.gaps.ledger import ledger, settled_spans
+from trading_assets.sources.gaps.coverage import Coverage
+from trading_assets.sources.gaps.ledger import settled_spans
 from trading_assets.sources.window import last_close
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import CANDLES
 
 
 def parts_to_fetch(
@@ -22,6 +22,7 @@ def parts_to_fetch(
     now: datetime,
     reread_bars: int,
     recorded: bool = False,
+    coverage: Coverage | None = None,
 ) -> list[Span]:
     """The parts of a window that must be asked for, so that what is stored is not fetched again.
 
@@ -37,39 +38,43 @@ def parts_to_fetch(
         source delivered late, and what it revised.
     recorded
         Whether the source reads files: they may have been completed, so what was settled is looked for again.
+    coverage
+        What is stored of the window, where the fetch that follows goes on with it.
 
     Returns
     -------
     list of tuple
         Ascending, apart from each other; empty where all is stored or settled.
     """
-    settled = [] if recorded else settled_spans(ledger(store, market, timeframe))
+    if not pieces:
+        return []
+    coverage = coverage or Coverage(store, market, timeframe, pieces[0][0], pieces[-1][1])
+    settled = [] if recorded else settled_spans(coverage.ledger)
     parts = []
     for start, end in pieces:
-        part = _rest(store, market, timeframe, (start, end), settled)
+        part = _rest(coverage, (start, end), settled)
         if part is not None:
             parts.append(part)
-    if pieces and pieces[-1][1] > now:
+    if pieces[-1][1] > now:
         grows = bool(parts) and parts[-1][1] > now
         tail = min(parts[-1][0] if grows else now, last_close(now, timeframe))
         parts.append((max(pieces[0][0], tail - reread_bars * timeframe_delta(timeframe)), pieces[-1][1]))
     return merged(parts)
 
 
-def _rest(store: Store, market: str, timeframe: str, piece: Span, settled: Sequence[Span]) -> Span | None:
+def _rest(coverage: Coverage, piece: Span, settled: Sequence[Span]) -> Span | None:
     """What of a piece was not fetched: it was in ascending time, so all of it up to the last stored candle was.
 
     That candle itself is fetched again. A piece whose first candle is not stored, and not settled either, is fetched
     from its start: it may have been entered in the middle.
     """
-    where, bar = {"market": market, "timeframe": timeframe}, timeframe_delta(timeframe)
+    bar = timeframe_delta(coverage.timeframe)
     start, end = _beyond(piece[0], settled), piece[1]
     if start >= end:
         return None
-    first = store.read(CANDLES, where=where, start=start, end=min(end, start + bar), columns=["ts"])
-    if first.is_empty():
+    last = coverage.newest_before(end)
+    if last is None or coverage.times(start, min(end, start + bar)).is_empty():
         return start, end
-    last: datetime = store.tail(CANDLES, where=where, before=end, rows=1)["ts"][0]
     after = _beyond(last + bar, settled)
     if after >= end:
         return None
