@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from trading_assets.models.estimators import Estimator, Fitted, estimator_of
-from trading_assets.models.windows import Matrix, inputs
+from trading_assets.models.windows import Matrix, inputs, matrix
 from trading_assets.settings import EstimatorSettings
 
 BATCH: Final = 4_096
@@ -79,12 +79,17 @@ class Classifier:
         ModelError
             If a feature column is missing or not numeric.
         """
-        back, step = self.lookback_rows, frame.height if self.lookback_rows == 1 else BATCH
+        back = self.lookback_rows
+        if frame.is_empty():
+            return pl.Series("probability", [], pl.Float64)
+        if back == 1:
+            return pl.Series("probability", self.probabilities(matrix(frame, self.features)), pl.Float64)
+        known = _before(frame, history, back)
         parts = [
-            self.probabilities(inputs(frame[begin : begin + step], self.features, back, _before(frame, history, back)))
-            for begin in range(0, frame.height, max(step, 1))
+            self.probabilities(inputs(frame[begin : begin + BATCH], self.features, back, known))
+            for begin in range(0, frame.height, BATCH)
         ]
-        return pl.Series("probability", np.concatenate(parts) if parts else [], pl.Float64)
+        return pl.Series("probability", np.concatenate(parts), pl.Float64)
 
     def inputs(self, frame: pl.DataFrame, history: pl.DataFrame | None = None) -> Matrix:
         """What the model reads of rows of the ``features`` table; see :func:`trading_assets.models.windows.inputs`."""
