@@ -105,3 +105,17 @@ def test_barriers_of_their_own_decide_each_prediction() -> None:
     )
     scaled = LabelSettings(barriers="atr", cost_bps=12)
     assert entries(rows, RULE, scaled)["entries"] == 60
+
+
+def test_of_two_sides_at_one_bar_the_better_one_is_an_entry_and_of_equal_ones_none() -> None:
+    long = predictions(0.5, 0.3).with_columns(market=pl.lit("m"), ts="known_at", side=pl.lit(1, pl.Int8))
+    worse, equal, better = (
+        long.with_columns(probability=pl.when(pl.col("probability") > 0.4).then(said).otherwise(0.2), side=-1)
+        for said in (0.45, 0.5, 0.6)
+    )
+    found = [
+        entries(pl.concat([long, short], how="vertical_relaxed"), RULE, LABELS) for short in (worse, equal, better)
+    ]
+    assert [one["entries"] for one in found] == [120, 0, 120]
+    assert [found[0]["tail_predicted"], found[2]["tail_predicted"]] == pytest.approx([0.5, 0.6])
+    assert entries(long, RULE, LABELS) == entries(predictions(0.5, 0.3), RULE, LABELS)

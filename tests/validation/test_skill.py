@@ -78,6 +78,21 @@ def test_overlapping_outcomes_do_not_make_an_interval_narrow() -> None:
     assert wrong <= 10  # 5 expected; counted row by row it would be 71
 
 
+def test_that_a_rising_market_pays_the_long_ones_is_no_skill() -> None:
+    rng = np.random.default_rng(3)
+    rows = 24 * 60
+    up, said = rng.normal(0.3, 1, rows), rng.random(rows) / 100
+    long = predictions(0.6 + said, up).with_columns(side=pl.lit(1))
+    short = predictions(0.4 + said[::-1], -up).with_columns(side=pl.lit(-1))
+    pooled = information_coefficient(pl.concat([long, short]).drop("side"))
+    assert pooled.low > 0.2, "what the drift alone would make"
+    found = information_coefficient(pl.concat([long, short]))
+    assert found.low < 0 < found.high
+    assert information_coefficient(long).estimate == pytest.approx(
+        information_coefficient(long.drop("side")).estimate, abs=1e-12
+    )
+
+
 @pytest.mark.parametrize("constant", ["probability", "return"])
 def test_what_does_not_vary_has_no_skill_to_measure(constant: str) -> None:
     rng = np.random.default_rng(5)

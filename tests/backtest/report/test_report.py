@@ -15,7 +15,8 @@ import pytest
 from tests.backtest.worlds import EXACT, LABELS, A, backtest, candles, flat, random_signals, signals, walk
 from trading_assets.backtest.gates import evaluate
 from trading_assets.backtest.report import plots
-from trading_assets.backtest.report.page import Provenance, render
+from trading_assets.backtest.report.figures import side_rows
+from trading_assets.backtest.report.page import MAX_TRADES, Provenance, render
 from trading_assets.backtest.simulation.engine import BacktestResult
 from trading_assets.settings import GateSettings
 from trading_assets.store.tables import FOLDS
@@ -133,6 +134,13 @@ def test_the_page_has_costs_metrics_trades_and_provenance(result: BacktestResult
         assert said in text, said
     assert f"{result.trades.height - 30} more in the table" in text
     assert text.count("<img src=") == 4
+
+
+def test_the_page_tells_long_and_short_apart(result: BacktestResult, text: str) -> None:
+    assert "<h2>Long and short</h2>" in text
+    rows = dict(side_rows(result.metrics))
+    assert rows["Trades"] == [f"{result.metrics[f'{side}_trades']:,.0f}" for side in ("long", "short")]
+    assert text.count("<td>long</td>") == min(result.trades.height, 2 * MAX_TRADES)
 
 
 def test_names_are_escaped(result: BacktestResult, tmp_path: Path) -> None:

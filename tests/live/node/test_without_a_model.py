@@ -36,8 +36,10 @@ LOOKBACK_BARS = features.lookback_bars(M15)
 MINUTE = timedelta(minutes=1)
 
 
-def leave_open(settings: Settings, *, price: float, minutes: int, market: str = MARKET) -> TradePlan:
-    """What a node of before left in the journal: a long position that expires some minutes after START."""
+def leave_open(
+    settings: Settings, *, price: float, minutes: int, market: str = MARKET, side: Side = Side.LONG
+) -> TradePlan:
+    """What a node of before left in the journal: a position that expires some minutes after START."""
     bought_at = START - 5 * MINUTE
     plan = TradePlan(
         market=market,
@@ -49,8 +51,10 @@ def leave_open(settings: Settings, *, price: float, minutes: int, market: str = 
         stop_loss_pct=20,
         quantity=10.0,
         entry_order_id="e",
+        side=side,
     ).filled(10.0, price)
-    order = {"ts": bought_at, "market": market, "order_id": "e", "signal_id": "s", "purpose": "entry", "side": "buy"}
+    word = "buy" if side is Side.LONG else "sell"
+    order = {"ts": bought_at, "market": market, "order_id": "e", "signal_id": "s", "purpose": "entry", "side": word}
     fill = {name: order[name] for name in ("ts", "market", "order_id", "signal_id", "side")}
     numbers = {"trade_id": "t", "quantity": 10.0, "price": price, "fee": 0.5, "fee_currency": "USDT"}
     row = {"ts": bought_at, "market": market, "signal_id": "s", "plan": replace(plan, stop_order_id="x").to_json()}
@@ -107,12 +111,13 @@ def test_close_only_closes_what_is_open_and_ends_also_where_the_kill_switch_is_o
     tmp_path: Path, live_store_file: Path, decision_bars: pl.DataFrame
 ) -> None:
     with desk(tmp_path, live_store_file, speed=1800, hours=40) as one:
-        leave_open(one.settings, price=price_at_start(decision_bars), minutes=6000)
+        leave_open(one.settings, price=price_at_start(decision_bars), minutes=6000, side=Side.SHORT)
         code, output = finish(one.start("--close-only"), 60)
         assert code == 0, output
         plan = last_plan(one)
         assert (plan.stage, plan.exit_reason) == ("closed", "close_only")
         assert one.status().positions == ()
+        assert one.journal()["fills"]["side"].to_list() == ["sell", "buy"]
         assert one.signals().is_empty()
         kill_switch.engage(one.settings.live_dir)
         run_node(one.settings, close_only=True)
