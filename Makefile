@@ -5,7 +5,7 @@ BIN := .venv/bin
 export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_STORAGE_DIR := $(or $(TRADING_DATA_DIR),$(CURDIR)/data)/dagster
 
-.PHONY: help setup demo check test lint types definitions unit coverage ui bench docs clean
+.PHONY: help setup demo check fast test lint types definitions unit coverage ui bench docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,7 +23,10 @@ setup: .venv/.locked ## Put uv and a locked Python 3.13 environment into this fo
 demo: .venv/.demo ## Run the main job on synthetic candles: data, models, backtests, promotion, paper trading
 	$(BIN)/trading demo
 
-check: setup lint types ## The fast loop: lint, types, and the tests that start no node, server or Dagster run
+check: setup ## The fast loop, side by side: lint, types, and the tests that start no node, server or Dagster run
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target lint types fast
+
+fast: setup
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
 test: setup lint types definitions unit ## Everything that must pass: lint, types, definitions, tests

@@ -28,6 +28,12 @@ PROCESSES = ("cli", "defs", "docs", "faults", "live", "placebo", "registry", "st
 """Folders whose tests start nodes, servers or Dagster runs: `make check` leaves them out."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Spare `make check` the imports of what it leaves out."""
+    folders = collection_path.relative_to(Path(__file__).parent).parts
+    return True if config.option.markexpr == "not slow" and folders and folders[0] in PROCESSES else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what starts processes as slow, and let each worker begin with its share of the longest tests."""
     folder = Path(__file__).parent

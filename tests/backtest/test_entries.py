@@ -53,6 +53,7 @@ def test_an_overconfident_tail_is_said_and_an_honest_one_is_not() -> None:
     assert cautious.startswith("the model is too cautious")
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_tail_holds_what_is_true() -> None:
     found = [entries(predictions(0.5, 0.4, seed=seed), RULE, LABELS) for seed in range(60)]
     missed = sum(not one["tail_low"] <= 0.4 <= one["tail_high"] for one in found)

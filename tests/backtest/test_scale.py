@@ -32,6 +32,7 @@ def traded(price: int, volume: int) -> BacktestResult:
     return backtest(SIGNALS, {A: rescaled(market(), price, volume)}, settings=SMALL)
 
 
+@pytest.mark.slow
 @given(price=st.integers(-12, 6), traded_quote=st.integers(-3, 12))
 @example(price=-12, traded_quote=0)
 @example(price=-10, traded_quote=2)

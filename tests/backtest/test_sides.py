@@ -135,6 +135,7 @@ def adapted(predictions: pl.DataFrame, frame: pl.DataFrame, labels: LabelSetting
     return here, there
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 10_000),

@@ -82,6 +82,7 @@ def test_choosing_a_band_works_where_probabilities_mean_something() -> None:
     assert {found["choices"] for found in chosen} == {10}
 
 
+@pytest.mark.slow
 def test_without_skill_few_worlds_pass_whatever_the_account_did() -> None:
     """An account that never traded, and one that lost on a few days: beside bands that lose it was always the best."""
     sparse = np.where(np.arange(120) % 30 == 7, -0.0005, 0.0)
@@ -97,6 +98,7 @@ def test_probabilities_that_are_wrong_in_a_lasting_way_are_no_choice_to_make() -
     assert min(found) > 0.9
 
 
+@pytest.mark.slow
 def test_costs_and_a_rising_market_do_not_rank_the_bands() -> None:
     """Lively bands lose least of their Sharpe ratio to costs, and calm ones gain most from a drift."""
     for drift in (-0.002, 0.002):

@@ -273,7 +273,7 @@ def test_the_short_demo_goes_from_candles_to_fills_and_can_be_run_again(tmp_path
 
     def run(*arguments: str) -> str:
         command = [sys.executable, "-m", "trading_cli", *arguments]
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
 

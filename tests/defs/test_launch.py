@@ -256,7 +256,7 @@ def test_a_browser_finds_the_runs_of_the_command_line_on_the_first_page(location
             "--dump-dom",
             f"{address}/overview",
         ]
-        page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout
+        page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
     assert "No runs or scheduled ticks" not in page
     assert "load_journal" in page
 

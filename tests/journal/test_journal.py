@@ -72,6 +72,7 @@ def begin() -> Iterator[Begin]:
         yield lambda path: stack.enter_context(closing(Journal(path, "node")))
 
 
+@pytest.mark.slow
 @given(st.lists(events(), max_size=12))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_comes_back_is_what_was_recorded_with_its_types(

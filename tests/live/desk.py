@@ -23,7 +23,7 @@ from trading_assets.settings import Settings, load_settings
 from trading_live.operations.status import NodeStatus, read_status
 from trading_live.replay import Faults, ReplayServer, open_replay
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 def wait_for[T](

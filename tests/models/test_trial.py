@@ -51,6 +51,7 @@ def test_a_sound_model_passes(tmp_path: Path, text: str) -> None:
     assert problem(text, FEATURES) is None
 
 
+@pytest.mark.slow
 def test_what_is_refused_here_would_have_ended_this_process(text: str, tmp_path: Path) -> None:
     (tmp_path / "model.txt").write_text(re.sub(r"tree_sizes=\d+", "tree_sizes=5", text))
     code = f"import lightgbm; lightgbm.Booster(model_file={str(tmp_path / 'model.txt')!r})"

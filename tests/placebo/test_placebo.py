@@ -145,13 +145,13 @@ if __name__ == "__main__":
     (tmp_path / "run.py").write_text(script)
     run = subprocess.Popen([sys.executable, str(tmp_path / "run.py")], stderr=subprocess.DEVNULL)
     try:
-        assert wait_for(lambda: len(workers := judges(run.pid)) == 2 and all(map(watches, workers)), seconds=60)
+        assert wait_for(lambda: len(workers := judges(run.pid)) == 2 and all(map(watches, workers)), seconds=300)
         workers = judges(run.pid)
         run.send_signal(how)
-        run.wait(timeout=10)
+        run.wait(timeout=120)
     finally:
         run.kill()
-    assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), seconds=10)
+    assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), seconds=120)
 
 
 def judges(parent: int) -> list[int]:

@@ -80,6 +80,7 @@ def desk(tmp_path: Path) -> Desk:
 AGAIN = [name for name in FAULTS if "trading backfill --again" in CANDLE_CHECKS[name].remedy]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", AGAIN)
 def test_a_backfill_of_everything_again_heals_what_is_stored(desk: Desk, check: str) -> None:
     if check == "no_duplicates":

@@ -164,6 +164,7 @@ def test_the_synthetic_sample_passes_once_its_blemishes_are_set_apart(market: st
 # schema, key, prices, time
 
 
+@pytest.mark.slow
 @given(
     rows=st.lists(
         st.tuples(

@@ -55,6 +55,7 @@ def rows(sql: str, tables: set[str]) -> list[tuple[str]]:
     return sorted(database(frozenset(tables)).execute(sql).fetchall())
 
 
+@pytest.mark.slow
 @given(queries())
 @settings(max_examples=40, deadline=None)
 def test_a_statement_runs_on_the_tables_that_it_reads_and_fails_without_any_of_them(sql: str) -> None:

@@ -169,6 +169,7 @@ def test_every_row_is_tested_equally_often_and_only_rows_near_a_test_are_lost(
         assert (distance <= reach).all()
 
 
+@pytest.mark.slow
 def test_scikit_learn_takes_both_splitters_as_cv() -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -197,6 +198,7 @@ def test_a_frame_with_both_times_splits_without_groups_and_anything_else_says_wh
         list(CombinatorialPurged(6, 2).split(np.zeros((60, 2)), groups=times.select("known_at")))
 
 
+@pytest.mark.slow
 def test_scikit_learn_routes_the_times_through_a_search_within_a_cross_validation() -> None:
     import sklearn
     from sklearn.linear_model import LogisticRegression

@@ -132,6 +132,7 @@ def test_columns_that_are_missing_or_of_another_type_are_refused(spoil, message)
         information_coefficient(spoil(predictions(rng.random(240), rng.normal(size=240))))
 
 
+@pytest.mark.slow
 def test_probabilities_that_stay_high_for_weeks_pass_as_rarely_as_the_interval_says() -> None:
     """A level a month, as of a model that is trained anew each month, against returns that remember two days."""
     rng, worlds, wrong = np.random.default_rng(11), 600, 0

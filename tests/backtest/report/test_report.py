@@ -23,6 +23,8 @@ from trading_assets.store.tables import FOLDS
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.validation import reliability
 
+pytestmark = pytest.mark.slow  # every page is drawn
+
 NOW = datetime(2025, 6, 1, 12, 30, tzinfo=UTC)
 PREDICTIONS = random_signals(A, 60 * 24 * 20, seed=2).with_columns(
     label=pl.when(pl.col("probability") > 0.5).then(pl.lit(1)).otherwise(pl.lit(-1))

@@ -176,6 +176,7 @@ def test_several_markets_share_one_account() -> None:
     assert result.trades["quantity"][2] == pytest.approx(0.1 * equity / 103, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_sixty_markets_that_enter_on_one_bar_all_get_their_stop_and_target() -> None:
     markets = [f"sample:{first}{second}X/USDT:USDT" for first in "ABCDEF" for second in "ABCDEFGHIJ"]
     frames = {market: candles(flat(100)) for market in markets}

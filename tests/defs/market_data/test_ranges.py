@@ -113,7 +113,7 @@ def test_a_wrong_tag_is_named(location: Location, tmp_path: Path) -> None:
 def test_exchanges_are_asked_side_by_side_and_markets_of_one_after_the_other(location: Location) -> None:
     from trading_assets.launch.side_by_side import side_by_side
 
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=120)
     busy: set[str] = set()
 
     def work(name: str) -> str:
@@ -142,7 +142,7 @@ def test_an_interrupt_asks_the_works_of_all_exchanges_to_stop_and_waits_for_them
     asked, ended = threading.Event(), []
 
     def patient(name: str) -> str:
-        assert asked.wait(60)
+        assert asked.wait(120)
         ended.append(name)
         return name
 

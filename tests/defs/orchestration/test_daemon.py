@@ -74,7 +74,7 @@ class Served:
             json.dumps({"query": query, "variables": variables}).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             content: dict[str, Any] = json.load(answer)
         assert "errors" not in content, content
         data: dict[str, Any] = content["data"]
@@ -115,7 +115,7 @@ def started(served: Served, program: str, *arguments: str) -> Iterator[subproces
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             try:
-                process.wait(20)
+                process.wait(60)
             finally:
                 with_suppressed_kill(process.pid)
 
@@ -128,7 +128,7 @@ def with_suppressed_kill(group: int) -> None:
 
 
 def wait_until_loaded(served: Served, process: subprocess.Popen[bytes]) -> Served:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         assert process.poll() is None, served.log.read_text()[-3000:]
         try:
@@ -179,7 +179,7 @@ def test_a_backfill_of_two_markets_and_three_months_makes_at_most_two_runs_per_m
 
 
 def wait_until_done(served: Served, backfill: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + 1200
     while time.monotonic() < deadline:
         found: dict[str, Any] = served.ask(PROGRESS, id=backfill)["partitionBackfillOrError"]
         if found["status"] != "REQUESTED":

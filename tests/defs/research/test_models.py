@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,12 +148,25 @@ def test_a_run_leaves_its_tables_its_pictures_and_its_report(trained: Trained) -
 
 
 def test_the_same_data_and_code_give_the_same_version(location: Location, trained: Trained) -> None:
-    again = location.run(trained.settings, "retrain", partition="syna")
+    with dg.DagsterInstance.ephemeral() as instance:
+        again = location.materialize(
+            trained.settings, location.module("research.models").candidate, instance=instance, partition="syna"
+        )
     assert again.success
     shown = metadata(again, "candidate")
     assert (shown["version"], shown["bundle_hash"]) == tuple(
         metadata(trained.approved, "candidate")[name] for name in ("version", "bundle_hash")
     )
+
+
+@contextmanager
+def copied(trained: Trained, folder: Path) -> Iterator[tuple[Settings, dg.DagsterInstance]]:
+    """The approved model with its store and registry, and an instance of its own that knows what was made."""
+    shutil.copytree(trained.settings.data_dir, folder / "copy")
+    with dg.DagsterInstance.ephemeral() as instance:
+        for event in trained.approved.get_asset_materialization_events():
+            instance.report_runless_asset_event(event.materialization)
+        yield trained.settings.model_copy(update={"data_dir": folder / "copy"}), instance
 
 
 def reason(result: dg.ExecuteInProcessResult, location: Location) -> str:
@@ -160,11 +175,9 @@ def reason(result: dg.ExecuteInProcessResult, location: Location) -> str:
 
 
 def test_a_candidate_that_learnt_from_other_data_than_was_judged_is_not_approved(
-    location: Location, undisturbed: Undisturbed, tmp_path: Path
+    location: Location, trained: Trained, tmp_path: Path
 ) -> None:
-    settings = copy_of(undisturbed, location, tmp_path, gates=LENIENT)
-    with dg.DagsterInstance.ephemeral() as instance:
-        assert location.run(settings, "retrain", instance=instance, partition="syna").success
+    with copied(trained, tmp_path) as (settings, instance):
         with duckdb.connect(settings.store_url.removeprefix("duckdb:///")) as connection:
             connection.execute("DELETE FROM labels WHERE ts > '2025-03-18'")
         candidate, approved = (
@@ -185,14 +198,12 @@ def of_version(settings: Settings, version: int) -> dict[str, int]:
 
 
 def test_a_candidate_that_no_backtest_followed_is_not_approved(
-    location: Location, undisturbed: Undisturbed, tmp_path: Path
+    location: Location, trained: Trained, tmp_path: Path
 ) -> None:
-    settings = copy_of(undisturbed, location, tmp_path, gates=LENIENT)
-    other = settings.models["syna"].model_copy(update={"threshold": 0.5})
-    changed = settings.model_copy(update={"models": settings.models | {"syna": other}})
     candidate, approved = location.module("research.models").candidate, location.module("deployment.assets").approved
-    with dg.DagsterInstance.ephemeral() as instance:
-        assert location.run(settings, "retrain", instance=instance, partition="syna").success
+    with copied(trained, tmp_path) as (settings, instance):
+        other = settings.models["syna"].model_copy(update={"threshold": 0.5})
+        changed = settings.model_copy(update={"models": settings.models | {"syna": other}})
         assert location.materialize(changed, candidate, instance=instance, partition="syna").success
         result = location.materialize(changed, approved, instance=instance, partition="syna")
         assert "the newest backtest was made for version 1, the candidate is version 2" in reason(result, location)

@@ -75,6 +75,7 @@ def test_the_fingerprint_ignores_docstrings_comments_and_formatting():
     assert _fingerprint() == _fingerprint("Text.", "Other text.") == _fingerprint("* bars", "*  bars  # so")
 
 
+@pytest.mark.slow
 def test_the_fingerprint_is_the_same_in_every_process():
     command = "from trading_assets.features import fingerprint; print(fingerprint())"
     for seed in ("1", "2"):

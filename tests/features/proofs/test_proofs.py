@@ -66,6 +66,7 @@ def test_parts_give_the_same_rows_as_the_whole(timeframe, cuts):
     assert dependence_on_partitions(compute, *world_of(timeframe), lookback=lookback, cuts=cuts) == []
 
 
+@pytest.mark.slow
 @quick
 @given(timeframe=st.sampled_from(TIMEFRAMES), later=st.integers(0, 930), missing=st.integers(1, 300))
 def test_missing_bars_leave_all_rows_alone_that_do_not_look_back_on_them(timeframe, later, missing):
@@ -108,6 +109,7 @@ def test_the_newest_bars_alone_give_the_stored_row_on_every_timeframe(timeframe)
     assert live_parity(compute, *world_of(timeframe), lookback=lookback, replayed=60) == []
 
 
+@pytest.mark.slow
 def test_a_year_with_spikes_and_crashes_equals_its_days_and_its_live_tails_to_the_last_bit(make_bars):
     year = make_bars(YEAR, M15, seed=5)
     rng = np.random.default_rng(6)

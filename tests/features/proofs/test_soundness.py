@@ -52,6 +52,7 @@ def mixed() -> Registry:
     return registry
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:divide by zero")
 def test_what_is_no_number_per_bar_is_refuted_by_name_and_the_others_are_proven(make_bars, mixed):
     verdicts = {one.feature: one for one in prove(mixed.on(M15), make_bars(1_200, M15), replayed=1_196)}

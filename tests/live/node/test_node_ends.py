@@ -64,7 +64,7 @@ def test_a_replay_that_waits_for_its_node_can_be_interrupted(
             wait_for(lambda: "local exchange on" in log.read_text())
             time.sleep(1)
             process.send_signal(number)
-            assert process.wait(10) == 0, log.read_text()
+            assert process.wait(120) == 0, log.read_text()
         finally:
             process.kill()
 

@@ -166,7 +166,7 @@ def test_a_node_that_does_not_listen_is_ended_and_its_position_named(
         assert "still runs after 0 s" in output, "who does not wait ends nothing by force"
         assert is_running(folder)
         code, output = said("--wait", "0.2")
-        assert process.wait(20) == -(signal.SIGKILL if ignores_term else signal.SIGTERM)
+        assert process.wait(120) == -(signal.SIGKILL if ignores_term else signal.SIGTERM)
     assert code == 1
     assert f"process {process.pid} was ended with SIG{'KILL' if ignores_term else 'TERM'}" in output
     assert f"still open {TRADED}: long 3 at 100" in output

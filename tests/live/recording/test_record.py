@@ -31,7 +31,7 @@ from trading_live.replay import ReplayServer, Tape, read_tape
 from trading_live.replay.streams import finest, levels_at, trades_of
 
 SPEED = 150.0
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 LIVE = "binance:BTC/USDT:USDT"
 
 
@@ -74,7 +74,7 @@ class Studio:
 
     def end(self, process: subprocess.Popen[str], number: signal.Signals) -> None:
         process.send_signal(number)
-        self.output = process.communicate(timeout=30)[0]
+        self.output = process.communicate(timeout=120)[0]
         self.exit_code = process.returncode
 
     def spooled(self, kind: str) -> int:

@@ -120,7 +120,7 @@ def test_the_book_lies_around_the_last_trade(tape: Tape) -> None:
 
 
 def get(server: ReplayServer, path: str) -> Any:
-    with urllib.request.urlopen(server.url_http + path, timeout=5) as response:
+    with urllib.request.urlopen(server.url_http + path, timeout=60) as response:
         return json.load(response)
 
 

@@ -319,6 +319,7 @@ spans = st.lists(st.tuples(st.integers(0, MINUTES), st.integers(1, 30)), max_siz
 )
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(holes=spans, cut=st.integers(1, MINUTES), reasons=st.lists(st.sampled_from(["a", "b"]), min_size=8, max_size=8))
 def test_the_ledger_explains_every_missing_candle_of_its_window_and_leaves_the_others(

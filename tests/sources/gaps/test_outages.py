@@ -42,6 +42,7 @@ def desks(plain_candles: Make, set_ccxt_clock: Callable[[datetime], None]) -> It
         desk.__exit__()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @hypothesis_settings(
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True

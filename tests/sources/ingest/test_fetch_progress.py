@@ -63,5 +63,5 @@ def test_one_asks_an_exchange_at_a_time_and_another_exchange_is_not_waited_for(t
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(120)
     assert crowd == [1, 1, 1]

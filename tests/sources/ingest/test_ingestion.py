@@ -54,6 +54,7 @@ def run(store: Store, source: Listed, minutes: int, *, start: datetime = START, 
     )
 
 
+@pytest.mark.slow
 def test_the_sample_goes_in_with_its_blemishes_accounted_for(settings: Settings, store: Store) -> None:
     market = next(iter(settings.markets))
     source = open_source(settings, market)

@@ -56,7 +56,7 @@ def test_processes_and_threads_that_write_at_once_lose_nothing(url: str, store: 
 
     with ThreadPoolExecutor(3) as threads:
         assert list(threads.map(append, ["x:T0/B", "x:T1/B", "x:T2/B"])) == [400] * 3
-    assert [process.wait(60) for process in processes] == [0, 0]
+    assert [process.wait(300) for process in processes] == [0, 0]
     rows = dict(store.query("SELECT market, count(*) FROM candles GROUP BY market").rows())
     # the pages of a worker begin at 0, 90, 190, ... and hold 110 rows each
     assert rows == {"x:P0/B": 800, "x:P1/B": 800, "x:T0/B": 400, "x:T1/B": 400, "x:T2/B": 400}

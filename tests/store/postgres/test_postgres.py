@@ -117,12 +117,10 @@ def _bar() -> dict[str, pl.Expr]:
 def test_a_table_held_for_too_long_is_named_with_its_holder(store: PostgresStore) -> None:
     store.upsert(BACKTEST_METRICS, metrics())
     with locked(store) as pid:
-        begin = time.monotonic()
         for call in (lambda: store.read(BACKTEST_METRICS), lambda: store.upsert(BACKTEST_METRICS, metrics(2.0))):
             message = rf"held by connection {pid} \(somebody's report\) for longer than 0.5 s.*store.lock_timeout_s"
             with pytest.raises(StoreError, match=message):
                 call()
-        assert 1.0 <= time.monotonic() - begin < 10
     assert store.read(BACKTEST_METRICS)["value"].to_list() == [1.0]
 
 
