@@ -70,7 +70,7 @@ def make_engine(settings: BacktestSettings, rules: dict[str, MarketRules], *, ve
 
     Costs: maker and taker fees on notional, the taker's with the slippage in basis points; a fill slips by one tick
     with the set probability (the engine slips limit fills too); orders arrive after the latency. A spot market is
-    traded as a perpetual of its own name: the strategy is long only, and refuses what a spot account has no cash for
+    traded as a perpetual of its own name: short entries on it are refused, and those without the cash for them
     (:mod:`trading_assets.strategies.risk.cash`).
     """
     quiet = LoggerConfig(bypass_logging=True)
