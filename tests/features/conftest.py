@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from trading_assets.features.proofs.proving import made_up_bars, made_up_compani
 
 M15 = Timeframe.parse("15m")
 
-BAR = timedelta(minutes=15)
 
 TIMEFRAMES = [Timeframe.parse(text) for text in ("1m", "15m", "1h", "1d")]
 
@@ -56,31 +54,26 @@ def companions(bars: pl.DataFrame) -> Companions:
     return made_up_companions(bars, M15)
 
 
-def recorded(folder: Path) -> dict[str, pl.DataFrame]:
-    """Recorded candles as 15-minute bars, by file: spot as recorded, a perpetual resampled from minutes."""
-    minutes = pl.read_parquet(folder / "binance_ETH-USDT_USDT_1m.parquet").sort("ts")
-    resampled = minutes.group_by_dynamic("ts", every="15m").agg(
-        pl.col("symbol").first(),
+def recorded_bars(file: Path, timeframe: Timeframe) -> pl.DataFrame:
+    """Recorded candles of one file as bars of a timeframe."""
+    candles = pl.read_parquet(file).with_columns(pl.col("ts").cast(pl.Datetime("us", "UTC"))).sort("ts")
+    grouped = candles.group_by_dynamic("ts", every=timeframe.name).agg(
+        pl.col("symbol").first().alias("market"),
         pl.col("open").first(),
         pl.col("high").max(),
         pl.col("low").min(),
         pl.col("close").last(),
         pl.col("volume").sum(),
     )
-    recorded = {name: pl.read_parquet(folder / f"binance_{name}_15m.parquet") for name in ("BTC-USDT", "DOGE-USDT")}
-    return {
-        name: candles.select(
-            pl.col("symbol").alias("market"),
-            pl.col("ts").cast(pl.Datetime("us", "UTC")),
-            (pl.col("ts").cast(pl.Datetime("us", "UTC")) + BAR).alias("known_at"),
-            "open",
-            "high",
-            "low",
-            "close",
-            "volume",
-        )
-        for name, candles in (recorded | {"ETH-USDT perpetual": resampled}).items()
-    }
+    return grouped.select(
+        "market", "ts", (pl.col("ts") + timeframe.length).alias("known_at"), "open", "high", "low", "close", "volume"
+    )
+
+
+def recorded(folder: Path) -> dict[str, pl.DataFrame]:
+    """Recorded candles as 15-minute bars, by file: spot as recorded, a perpetual resampled from minutes."""
+    files = {"BTC-USDT": "BTC-USDT_15m", "DOGE-USDT": "DOGE-USDT_15m", "ETH-USDT perpetual": "ETH-USDT_USDT_1m"}
+    return {name: recorded_bars(folder / f"binance_{file}.parquet", M15) for name, file in files.items()}
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import compute, lookback_bars, nullable_features, registry
 from trading_assets.features.framework.order_flow import of_books, of_trades
 from trading_assets.features.framework.stored_series import read_companions
+from trading_assets.features.proofs.proving import made_up_bars
 from trading_assets.store.tables import BARS, BOOK_SNAPSHOTS, FUNDING_RATES, PUBLIC_TRADES, SENTIMENT
 
 M15 = Timeframe.parse("15m")
@@ -126,6 +127,32 @@ def test_a_bars_trades_give_who_was_trading():
     assert rows["known_at"].to_list() == [NINE + 15 * MINUTE, NINE + 30 * MINUTE]
     assert rows["sign_imbalance"].to_list() == pytest.approx([1 / 3, 1])
     assert rows["volume_imbalance"].to_list() == pytest.approx([-0.5, 1])
+
+
+@pytest.mark.parametrize(("timeframe", "ends"), [("1m", [1, 2, 3, 16]), ("1h", [60]), ("4h", [180]), ("1d", [900])])
+def test_books_and_trades_belong_to_the_bar_of_the_timeframe_in_which_they_became_known(timeframe, ends):
+    bar = Timeframe.parse(timeframe)
+    trades, books = of_trades(_trades(), bar), of_books(_books(), bar)
+    assert trades["known_at"].to_list() == [NINE + end * MINUTE for end in ends]
+    assert books["known_at"].max() == (NINE + 15 * MINUTE if timeframe == "1m" else NINE + ends[-1] * MINUTE)
+    if timeframe != "1m":
+        assert trades["sign_imbalance"].to_list() == [0.5]
+        assert trades["volume_imbalance"].to_list() == pytest.approx([(3 - 6) / 9])
+
+
+@pytest.mark.parametrize("timeframe", ["1h", "1d"])
+def test_a_leader_is_read_as_bars_of_the_timeframe(store, timeframe):
+    bar = Timeframe.parse(timeframe)
+    leading = made_up_bars(lookback_bars(bar, ["leader"]) + 30, bar).with_columns(market=pl.lit(LEADER))
+    store.upsert(BARS[timeframe], leading.with_columns(candles=pl.lit(bar.minutes, pl.Int32)))
+    bars = made_up_bars(leading.height, bar, seed=7)
+    first, last = bars["ts"][0], bars["known_at"][-1]
+    found = read_companions(store, MARKET, start=first, end=last, leader=LEADER, timeframe=bar)
+    rows = compute(bars, found, timeframe=bar, features=["leader"])
+    assert rows.height == 31
+    assert not any(rows[name].null_count() for name in rows.columns)
+    lead = np.log(leading["close"]).diff().to_list()
+    assert rows["leader_return_1"].to_list() == pytest.approx(lead[-31:])
 
 
 def test_companions_are_read_from_the_store_as_far_as_they_are_there(store, bars):
