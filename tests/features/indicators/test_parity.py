@@ -40,7 +40,7 @@ def test_values_equal_talib_on_recorded_candles(real_bars):
 
 
 ROUNDED_BY_TALIB = {"bollinger_percent_b_20", "bollinger_width_20", "cci_20", "trima_20_distance"}
-"""Moves of a minute are small against the price: TA-Lib's running sums and sums of squares show their rounding there."""
+"""Moves of a minute are small against the price: TA-Lib's running sums and squares show their rounding there."""
 
 
 def _in_extended_precision(bars):
