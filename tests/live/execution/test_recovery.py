@@ -18,10 +18,11 @@ from trading_assets.core.sides import Side
 from trading_assets.journal import Journal, read_session
 from trading_assets.settings import RiskSettings
 from trading_assets.strategies.risk.gate import RiskGate
-from trading_live.execution.closing import closed_since, look
+from trading_live.execution.closing import closed_since
 from trading_live.execution.reconciliation import reports
 from trading_live.execution.recovery import recover
 from trading_live.execution.sandbox import ENDED_WITH_THE_PROCESS
+from trading_live.operations.status import look
 
 SHAPES = st.sampled_from([([3.0], [3.0]), ([1.0, 2.0], [3.0]), ([0.1, 0.2, 2.7], [1.5, 1.5]), ([3.0], [0.5, 2.5])])
 
