@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -128,6 +129,7 @@ def bundle(data: Dataset, spec: ModelSettings, tmp_path_factory: pytest.TempPath
 def test_a_bundle_says_how_far_it_looks_back_and_warms_up(bundle: Bundle, data: Dataset) -> None:
     assert (bundle.lookback_rows, bundle.tolerance) == (BACK, 1e-9)
     bundle.warm()
+    assert re.fullmatch(r"toys\.py [0-9a-f]{16}", bundle.provenance.estimator), "which plug-in it was"
     assert bundle.predict(data.frame.tail(3), history=data.history).len() == 3
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -125,5 +127,9 @@ class Estimator[P: EstimatorSettings](ABC):
         return command(self, folder, parameters, features)
 
     def version(self) -> str:
-        """The packages that it trains with, as they are installed: part of where a bundle comes from."""
-        return ", ".join(f"{package} {metadata.version(package)}" for package in self.parameters.requires.values())
+        """What it trains with, as part of where a bundle comes from: its packages, and of a plug-in its file's hash."""
+        parts = [f"{package} {metadata.version(package)}" for package in self.parameters.requires.values()]
+        source = inspect.getsourcefile(type(self))
+        if source is not None and not type(self).__module__.startswith("trading_assets."):
+            parts.append(f"{Path(source).name} {hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16]}")
+        return ", ".join(parts)
