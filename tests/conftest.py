@@ -98,11 +98,14 @@ def planted() -> PlantedFrames:
             hit = rng.random(rows) < 1 / (1 + np.exp(0.7 - edge * values[:, 0] * np.sign(values[:, 1])))
             start, bar = datetime(2025, 1, 1, tzinfo=UTC), timedelta(minutes=15)
             ts = pl.datetime_range(start, start + rows * bar, bar, closed="left", time_unit="us", eager=True)
-            key = pl.DataFrame({"ts": ts}).select(market=pl.lit(market), ts="ts", known_at=pl.col("ts") + bar)
+            key = pl.DataFrame({"ts": ts}).select(
+                market=pl.lit(market), timeframe=pl.lit("15m"), ts="ts", known_at=pl.col("ts") + bar
+            )
             features.append(key.with_columns(**{f"f{i}": values[:, i] for i in range(6)}))
             bars = np.where(hit, rng.integers(1, 25, rows), rng.integers(1, 13, rows))
             labels.append(
                 key.with_columns(
+                    label_set=pl.lit("default"),
                     label_end=pl.col("known_at") + pl.duration(minutes=pl.Series(15 * bars)),
                     side=pl.lit(1, pl.Int8),
                     entry_price=pl.lit(100.0),

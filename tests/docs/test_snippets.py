@@ -189,7 +189,7 @@ def after_the_demo(tmp_path_factory: pytest.TempPathFactory, planted: PlantedFra
     sample = pl.concat(SampleCandles(start, 100, 7).fetch(MARKET, "1m", start, end))
     store.upsert(CANDLES, split_valid(sample, market=MARKET, timeframe="1m", start=start, end=end, now=end)[0])
     bars = build_bars(store, load_models()["bars_15m"], market=MARKET, timeframe="1m", start=start, end=end)
-    store.upsert(FEATURES, compute(bars, timeframe=M15))
+    store.upsert(FEATURES, compute(bars, timeframe=M15).with_columns(timeframe=pl.lit("15m")))
     store.upsert(LABELS, planted(days=100, markets=(MARKET,))[1])
     return folder
 

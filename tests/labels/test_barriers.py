@@ -181,7 +181,7 @@ def unknown(frame: pl.DataFrame) -> pl.DataFrame:
 def test_candles_of_another_timeframe_than_said_are_refused():
     minutes, quarters = candles_of([flat()] * 60), candles_of([flat()] * 60, step=BAR)
     given = {"settings": LabelSettings(horizon_bars=1), "until": START + 100 * BAR}
-    with pytest.raises(SettingsError, match="candles of 1h do not end where bars of 15 minutes end"):
+    with pytest.raises(SettingsError, match="candles of 1h do not end where bars of 15m end"):
         triple_barrier(bars_of(3), candles_of([flat()] * 9, step=4 * BAR), candle_timeframe="1h", **given)
     with pytest.raises(InvalidFrame, match="candles are of less, not of 15m"):
         triple_barrier(bars_of(3), minutes, candle_timeframe="15m", **given)

@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading_assets.core.errors import InvalidFrame, SettingsError
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import forward_return, meta_labels, scale_lookback, trend_scanning, triple_barrier, widths
 from trading_assets.settings import LabelSettings
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 BAR = timedelta(minutes=15)
+QUARTERS = Timeframe(15)
 TS = pl.Datetime("us", "UTC")
 
 
@@ -164,12 +166,14 @@ def test_meta_labels_say_whether_the_bets_of_a_rule_paid() -> None:
 
 def test_a_forward_return_is_measured_in_time_and_a_missing_end_gives_none() -> None:
     bars = walk(10)
-    found = forward_return(bars, horizon_bars=3, until=bars["known_at"][-1])
+    found = forward_return(bars, horizon_bars=3, timeframe=QUARTERS, until=bars["known_at"][-1])
     close = bars["close"].to_list()
     assert found.height == 7
     assert found["return"][2] == pytest.approx(close[5] / close[2] - 1)
     assert found["label_end"][2] == bars["known_at"][5]
-    gap = forward_return(bars.filter(pl.col("ts") != bars["ts"][5]), horizon_bars=3, until=bars["known_at"][-1])
+    gap = forward_return(
+        bars.filter(pl.col("ts") != bars["ts"][5]), horizon_bars=3, timeframe=QUARTERS, until=bars["known_at"][-1]
+    )
     assert bars["ts"][2] not in gap["ts"].to_list()
     assert gap["ts"].to_list() == [bars["ts"][i] for i in (0, 1, 3, 4, 6)]
 
@@ -178,7 +182,7 @@ def test_bars_known_at_the_same_time_give_each_bar_one_forward_return() -> None:
     bars = walk(10).with_columns(
         known_at=pl.when(pl.int_range(pl.len()) == 4).then(pl.col("known_at") + BAR).otherwise("known_at")
     )
-    found = forward_return(bars, horizon_bars=3, until=bars["known_at"][-1])
+    found = forward_return(bars, horizon_bars=3, timeframe=QUARTERS, until=bars["known_at"][-1])
     assert found["ts"].is_unique().all()
     assert found.filter(pl.col("ts") == bars["ts"][2])["return"].item() == pytest.approx(
         bars["close"][5] / bars["close"][2] - 1
@@ -238,7 +242,7 @@ def test_no_outcome_ends_after_what_is_known() -> None:
     bars = walk(60)
     until = bars["known_at"][40]
     for found in (
-        forward_return(bars, horizon_bars=4, until=until),
+        forward_return(bars, horizon_bars=4, timeframe=QUARTERS, until=until),
         trend_scanning(bars, spans=range(3, 9), until=until),
     ):
         assert found.height

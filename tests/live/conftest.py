@@ -116,6 +116,8 @@ def meaningless(rows: pl.DataFrame) -> pl.DataFrame:
         "market",
         "ts",
         "known_at",
+        label_set=pl.lit("default"),
+        timeframe=pl.lit("15m"),
         label_end=pl.col("known_at") + pl.duration(hours=2),
         side=pl.lit(1, pl.Int8),
         entry_price=pl.lit(100.0),

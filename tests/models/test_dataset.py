@@ -43,6 +43,7 @@ def test_features_meet_the_outcomes_of_the_same_market_and_bar(planted: PlantedF
         "market",
         "ts",
         "known_at",
+        "side",
         "label_end",
         "label",
         "return",
@@ -146,7 +147,7 @@ def test_features_that_other_code_computed_are_refused(planted: PlantedFrames) -
 
 
 def test_a_data_set_comes_from_the_store(store: Store, planted: PlantedFrames, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trading_assets.features.feature_names", lambda _: NAMES, raising=False)
+    monkeypatch.setattr("trading_assets.features.feature_names", lambda *_: NAMES, raising=False)
     monkeypatch.setattr("trading_assets.features.fingerprint", lambda: "ab" * 32, raising=False)
     features, labels = planted(days=4, markets=MARKETS)
     store.upsert(FEATURES, features)
@@ -173,7 +174,7 @@ def test_missing_candles_are_a_share_of_what_the_label_lived_through(planted: Pl
 def test_labels_made_before_missing_candles_were_counted_count_as_complete(
     store: Store, planted: PlantedFrames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trading_assets.features.feature_names", lambda _: NAMES, raising=False)
+    monkeypatch.setattr("trading_assets.features.feature_names", lambda *_: NAMES, raising=False)
     features, labels = planted(days=2, markets=MARKETS)
     store.upsert(FEATURES, features)
     columns = {name: dtype for name, dtype in LABELS.columns.items() if name != "missing_candles"}
@@ -191,7 +192,7 @@ def test_a_companion_that_is_asked_for_and_not_stored_is_refused(store: Store, c
     computed = compute(rows, known, timeframe=M15)
     with pytest.raises(ModelError, match=rf"{rows['market'][0]}: {companion} is among the model's companions"):
         missing_inputs(computed, [rows["market"][0]], [companion])
-    store.upsert(FEATURES, computed)
+    store.upsert(FEATURES, computed.with_columns(timeframe=pl.lit("15m")))
     with pytest.raises(ModelError, match=f"leave {companion} out of `companions`"):
         dataset.build(store, [rows["market"][0]], companions=[companion])
     assert set(dataset.usable_names([companion])) > set(dataset.usable_names())

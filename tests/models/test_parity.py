@@ -71,6 +71,8 @@ def labelled(bars: pl.DataFrame, rows: pl.DataFrame, settings: LabelSettings) ->
         rows.select("market", "ts", "known_at", label_end=pl.col("known_at") + 4 * BAR)
         .join(barriers, on=["market", "ts"])
         .with_columns(
+            label_set=pl.lit("default"),
+            timeframe=pl.lit("15m"),
             side=pl.lit(1, pl.Int8),
             entry_price=pl.lit(100.0),
             barrier=pl.Series(np.where(won, "take_profit", "stop_loss")),
@@ -260,7 +262,7 @@ def test_a_model_whose_features_see_more_than_the_node_is_caught(
 @pytest.mark.parametrize(
     ("lost", "said"),
     [
-        ("bar", "bars are missing at 1 of 40 bars, first at 2025-01-07 03:30; materialize bars_15m"),
+        ("bar", "bars are missing at 1 of 40 bars, first at 2025-01-07 03:30; materialize bars"),
         ("row", "stored features are missing at 1 of 40 bars, first at 2025-01-07 03:30; materialize features"),
         ("past", "bars are missing: 19 before 2025-01-07 01:00, and the features look back on 20"),
         ("all", "no stored features to compare"),
@@ -328,12 +330,12 @@ def test_an_estimator_that_reads_several_rows_is_compared_to_its_tolerance(tmp_p
 
 def test_the_tables_of_a_store_are_certified(whole: World, store: Store) -> None:
     store.upsert(BARS["15m"], whole.bars.with_columns(pl.lit(15, pl.Int32).alias("candles")))
-    store.upsert(FEATURES, whole.stored)
+    store.upsert(FEATURES, whole.stored.with_columns(timeframe=pl.lit("15m")))
     store.upsert(LABELS, whole.labels[:-4])
     certificate = certify_stored(whole.bundle, store, bars=10)
     assert (certificate.bars, certificate.divergence) == (10, None)
     newest = whole.stored.tail(10)
-    store.upsert(FEATURES, nudged(newest, "rsi_14", 4)[4:5])
+    store.upsert(FEATURES, nudged(newest, "rsi_14", 4)[4:5].with_columns(timeframe=pl.lit("15m")))
     found = certify_stored(whole.bundle, store, bars=10).divergence
     assert found is not None
     assert (found.column, found.ts) == ("rsi_14", newest["ts"][4])
@@ -369,4 +371,4 @@ def test_a_bundle_without_a_passed_certificate_of_its_own_is_refused(small: Worl
     assert bad.divergence is not None
     for said in ("body of sample:A/USDT at 2025-01-07 06:00", repr(bad.divergence.stored), repr(bad.divergence.live)):
         assert said in str(error.value)
-    assert "materialize bars_15m, features and labels of sample:A/USDT from 2025-01 on" in error.value.remedy
+    assert "materialize bars, features and labels of sample:A/USDT from 2025-01 on" in error.value.remedy

@@ -29,7 +29,7 @@ def candles(minutes: int = 3, *, market: str = "x:A/B", close: float = 1.0, star
 
 
 def features(minutes: int = 2, **values: float) -> pl.DataFrame:
-    bars = candles(minutes).select("market", "ts", known_at=pl.col("ts") + 15 * MINUTE)
+    bars = candles(minutes).select("market", "timeframe", "ts", known_at=pl.col("ts") + 15 * MINUTE)
     return bars.with_columns(**{name: pl.lit(value) for name, value in values.items()})
 
 
@@ -219,7 +219,7 @@ def test_an_open_ended_table_gains_columns_and_a_row_written_without_one_has_nul
     store.upsert(FEATURES, features(2, rsi=1.0))
     store.upsert(FEATURES, features(1, adx=3.0))
     both = store.read(FEATURES)
-    assert both.columns == ["market", "ts", "known_at", "rsi", "adx"]
+    assert both.columns == ["market", "timeframe", "ts", "known_at", "rsi", "adx"]
     assert both.select("rsi", "adx").rows() == [(None, 3.0), (1.0, None)]
     assert store.read(FEATURES, columns=["ts", "adx"]).columns == ["ts", "adx"]
     with pytest.raises(StoreError, match="no column 'macd'"):

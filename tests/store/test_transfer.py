@@ -62,7 +62,9 @@ def source(source_file: Path, tmp_path: Path) -> Iterator[Store]:
 
 def fill(store: Store) -> None:
     store.upsert(CANDLES, pl.concat([candles(), candles("x:C/B", 30)]))
-    bars = pl.DataFrame({"ts": hours(48)}).select(market=pl.lit("x:A/B"), ts="ts", known_at="ts")
+    bars = pl.DataFrame({"ts": hours(48)}).select(
+        market=pl.lit("x:A/B"), timeframe=pl.lit("1h"), ts="ts", known_at="ts"
+    )
     store.upsert(FEATURES, bars.with_columns(zeta=pl.lit(0.5), alpha=pl.when(pl.col("ts") > START).then(1.5)))
     levels = {name: [[1.0, 0.1], []] for name in ("bid_prices", "bid_sizes", "ask_prices")} | {
         "ask_sizes": [None, [2.0]]

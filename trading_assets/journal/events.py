@@ -31,7 +31,7 @@ _LOCAL: Final[dict[str, Schema]] = {
     PLANS: {"ts": TS, "market": pl.String, "signal_id": pl.String, "plan": pl.String},
 }
 _ASSIGNED: Final = ("node", "seq")
-_BEFORE: Final[dict[str, dict[str, Any]]] = {SIGNALS.name: {"side": 1}}
+_BEFORE: Final[Mapping[str, Mapping[str, Any]]] = {SIGNALS.name: SIGNALS.joined}
 """Kind -> what an event means that lacks a column, because the version that wrote it knew no other."""
 
 SCHEMAS: Final[dict[str, Schema]] = {

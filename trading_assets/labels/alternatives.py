@@ -8,8 +8,8 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from trading_assets.core.candles import DECISION_BAR
 from trading_assets.core.errors import InvalidFrame, SettingsError
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels.barriers import triple_barrier
 from trading_assets.labels.checks import check_bars, check_until
 from trading_assets.settings import LabelSettings
@@ -23,15 +23,15 @@ PERFECT = 1e6
 KEYS = ("market", "ts", "known_at")
 
 
-def forward_return(bars: pl.DataFrame, *, horizon_bars: int, until: datetime) -> pl.DataFrame:
+def forward_return(bars: pl.DataFrame, *, horizon_bars: int, timeframe: Timeframe, until: datetime) -> pl.DataFrame:
     """The return from a bar's close to the close ``horizon_bars`` later.
 
     Parameters
     ----------
     bars
-        Bars of 15 minutes of one market: ``market, ts, known_at, close``, ascending.
-    horizon_bars
-        In bars of 15 minutes: of time, not of rows, so that a gap does not lengthen it.
+        Bars of one market: ``market, ts, known_at, close``, ascending.
+    horizon_bars, timeframe
+        In bars of the timeframe: of time, not of rows, so that a gap does not lengthen it.
     until
         Up to when the bars are complete.
 
@@ -54,7 +54,7 @@ def forward_return(bars: pl.DataFrame, *, horizon_bars: int, until: datetime) ->
         raise SettingsError(f"a horizon of {horizon_bars} bars", where="forward return", remedy="1 or more")
     later = bars.select(label_end="known_at", later="close").unique("label_end", keep="last")
     return (
-        bars.select(*KEYS, "close", label_end=pl.col("known_at") + horizon_bars * DECISION_BAR)
+        bars.select(*KEYS, "close", label_end=pl.col("known_at") + horizon_bars * timeframe.length)
         .filter(pl.col("label_end") <= until)
         .join(later, on="label_end", how="inner", maintain_order="left")
         .with_columns((pl.col("later") / pl.col("close") - 1).alias("return"))

@@ -32,7 +32,7 @@ def widths(bars: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame:
     ----------
     bars
         Bars of one market, ascending; ``high, low, close`` unless barriers are fixed. Taken row by row: over a gap, the
-        bar before it is the previous one. ``volatility`` wants bars of 15 minutes, which ``horizon_bars`` counts.
+        bar before it is the previous one. ``volatility`` wants bars of the set's timeframe.
 
     Returns
     -------

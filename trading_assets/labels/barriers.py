@@ -6,16 +6,18 @@ the finest candles stored, not on the bars that the model sees.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
 
-from trading_assets.core.candles import DECISION_BAR, EPOCH, PRICES, timeframe_delta
+from trading_assets.core.candles import EPOCH, PRICES, timeframe_delta
 from trading_assets.core.errors import InvalidFrame, SettingsError
+from trading_assets.core.sides import Side
 from trading_assets.labels.barrier_distances import widths
 from trading_assets.labels.checks import check_bars, check_timeframe, check_until
 from trading_assets.labels.exits import exits
-from trading_assets.settings import LabelSettings
+from trading_assets.settings import DEFAULT_LABELS, LabelSettings
 from trading_assets.store.tables import LABELS
 
 
@@ -27,6 +29,8 @@ def triple_barrier(
     settings: LabelSettings,
     until: datetime,
     keep_ambiguous: bool = False,
+    sides: Sequence[Side] = (Side.LONG,),
+    label_set: str = DEFAULT_LABELS,
 ) -> pl.DataFrame:
     """Label each bar with the barrier that an entry at ``known_at`` touches first.
 
@@ -39,50 +43,64 @@ def triple_barrier(
     Parameters
     ----------
     bars
-        Bars of 15 minutes of one market: ``market, ts, known_at``, ascending; ``high, low, close`` too where the
-        barriers are scaled. A column ``side`` (1 long, -1 short, 0 or null no bet) says what is entered, decided from
-        what was known at ``known_at``; without it, long.
+        Bars of one market, of the set's timeframe: ``market, ts, known_at``, ascending; ``high, low, close`` too where
+        the barriers are scaled. A column ``side`` (1 long, -1 short, 0 or null no bet) says what is entered, decided
+        from what was known at ``known_at``; without it, each of ``sides`` is.
     candles
         The finest candles of that market: ``ts, open, high, low, close``, ascending, from the first ``known_at`` to
         ``until``.
     candle_timeframe
-        The candles' timeframe, e.g. ``1m``; 15 minutes are a multiple of it.
+        The candles' timeframe, e.g. ``1m``; that of the bars is a multiple of it.
     settings
-        Barriers, the horizon in bars of 15 minutes, costs, the policy for ambiguous candles.
+        Timeframe, barriers, the horizon in bars, costs, the policy for ambiguous candles.
     until
         Up to when the candles are complete (UTC): only bars whose whole horizon ends by then get a label, also where a
         barrier was touched earlier. Otherwise the newest labels would all be quick touches.
+    sides
+        What is entered at each bar, where the bars do not say it.
+    label_set
+        The set's name.
 
     Returns
     -------
     polars.DataFrame
-        Rows of the ``labels`` table. A bar has none whose entry candle is missing (see :func:`missing_entries`), whose
-        barriers are still warming up, or which is no bet; neither has an ambiguous one where the policy is ``drop``.
+        Rows of the ``labels`` table, by ts, long before short. A bar has none whose entry candle is missing (see
+        :func:`missing_entries`), whose barriers are still warming up, or which is no bet; neither has an ambiguous one
+        where the policy is ``drop``.
 
     Raises
     ------
     InvalidFrame
         Columns or order of ``bars`` or ``candles`` are wrong, a price is not a positive number, or a side is none.
     SettingsError
-        If the timeframe does not divide 15 minutes, or ``until`` has no time zone.
+        If the candles' timeframe does not divide that of the bars, or ``until`` has no time zone.
     """
-    if DECISION_BAR % timeframe_delta(candle_timeframe):  # the last candle would reach beyond the horizon
+    if not settings.timeframe.is_built_from(candle_timeframe):  # the last candle would reach beyond the horizon
         raise SettingsError(
-            f"candles of {candle_timeframe} do not end where bars of 15 minutes end",
+            f"candles of {candle_timeframe} do not end where bars of {settings.timeframe} end",
             where="labels: candles",
-            remedy="give finer ones, e.g. of 1m, 5m or 15m",
+            remedy="give finer ones, which divide it",
         )
+    bets = "side" in bars.columns
     bars = _with_barriers(bars, candle_timeframe, settings, until)
+    if len(sides) > 1 and not bets:
+        bars = pl.concat(bars.with_columns(side=pl.lit(int(side), pl.Int8)) for side in sides).sort(
+            "known_at", maintain_order=True
+        )
+    elif not bets:
+        bars = bars.with_columns(side=pl.lit(int(sides[0]), pl.Int8))
     check_bars(candles, ("ts", *PRICES), "candles")
     check_timeframe(candles, candle_timeframe, where="labels: candles")
     labels = (
         bars.hstack(exits(bars, candles, timeframe=candle_timeframe, settings=settings))
         .filter(pl.col("barrier").is_not_null())
-        .with_columns(resolution=pl.lit(candle_timeframe))
+        .with_columns(
+            label_set=pl.lit(label_set), timeframe=pl.lit(settings.timeframe.name), resolution=pl.lit(candle_timeframe)
+        )
         .select(pl.col(name).cast(dtype) for name, dtype in LABELS.columns.items())
     )
     if not labels["ts"].is_sorted():
-        labels = labels.sort("ts")
+        labels = labels.sort("ts", maintain_order=True)
     return labels.filter(~pl.col("ambiguous")) if settings.ambiguous == "drop" and not keep_ambiguous else labels
 
 
@@ -110,7 +128,7 @@ def label_window(start: datetime, end: datetime, *, settings: LabelSettings) -> 
 
 
 def _horizon(settings: LabelSettings) -> timedelta:
-    return settings.horizon_bars * DECISION_BAR
+    return settings.horizon_bars * settings.timeframe.length
 
 
 def _entered(timeframe: str) -> pl.Expr:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trading_assets.core.candles import DECISION_BAR, PRICES, timeframe_delta
+from trading_assets.core.candles import PRICES, timeframe_delta
 from trading_assets.core.cores import cores
 from trading_assets.settings import LabelSettings
 
@@ -53,10 +53,17 @@ def exits(trades: pl.DataFrame, candles: pl.DataFrame, *, timeframe: str, settin
     from trading_assets.labels.kernels import follow  # compiled on first use
 
     found: dict[str, npt.NDArray[Any]] = {name: np.empty(trades.height, dtype) for name, dtype in _COLUMNS.items()}
-    step, horizon = timeframe_delta(timeframe) // _MICROSECOND, settings.horizon_bars * DECISION_BAR // _MICROSECOND
+    step, bar = timeframe_delta(timeframe) // _MICROSECOND, settings.timeframe.micros
     path = _arrays(candles.select("ts", pl.col(PRICES).cast(pl.Float64)))
     entered = _arrays(trades.select("known_at", "side", "take_profit", "stop_loss"))
-    common = (*path, step, horizon, settings.ambiguous == "best_case", (settings.cost_bps or 0.0) / 1e4)
+    common = (
+        *path,
+        step,
+        bar,
+        settings.horizon_bars * bar,
+        settings.ambiguous == "best_case",
+        (settings.cost_bps or 0.0) / 1e4,
+    )
 
     def run(first: int, last: int) -> None:
         arguments: tuple[Any, ...] = (*common, *(array[first:last] for array in (*entered, *found.values())))

@@ -1,4 +1,4 @@
-"""Which code makes the triple-barrier labels."""
+"""Which code makes the labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from trading_assets.core.syntax import meaning
 
 _FOLDER: Final = Path(__file__).parent
-_MODULES: Final = ("barriers", "exits", "kernels", "barrier_distances")
+_MODULES: Final = ("label_sets", "barriers", "alternatives", "exits", "kernels", "barrier_distances")
 """Read, not imported: the compiled loops load numba."""
 
 

@@ -6,14 +6,11 @@ Without ``fastmath``: each value has one order of operations, so results are the
 from __future__ import annotations
 
 import math
-from datetime import timedelta
 from typing import Final
 
 import numba as nb
 import numpy as np
 import numpy.typing as npt
-
-from trading_assets.core.candles import DECISION_BAR
 
 type Ints = npt.NDArray[np.int64]
 type Floats = npt.NDArray[np.float64]
@@ -33,8 +30,6 @@ _AHEAD: Final = 8_192
 
 _TOUCH: Final = 1e-12
 """A price so near to a barrier, as a share, touches it: barriers are products of floats, prices whole ticks."""
-
-_BAR: Final = DECISION_BAR // timedelta(microseconds=1)
 
 _INTS, _FLOATS, _SIGNS = (nb.types.Array(kind, 1, "C", readonly=True) for kind in (nb.int64, nb.float64, nb.int8))
 
@@ -58,7 +53,7 @@ def _reach(highs: Floats, lows: Floats, levels: int) -> Floats:
 
 @nb.njit(
     (
-        *(_INTS, *4 * (_FLOATS,), nb.int64, nb.int64, nb.boolean, nb.float64),
+        *(_INTS, *4 * (_FLOATS,), nb.int64, nb.int64, nb.int64, nb.boolean, nb.float64),
         *(_INTS, _SIGNS, _FLOATS, _FLOATS),
         *(nb.int64[::1], nb.float64[::1], nb.int8[::1], nb.int32[::1]),
         *(nb.float64[::1], nb.int8[::1], nb.boolean[::1], nb.int32[::1]),
@@ -73,6 +68,7 @@ def follow(
     lows: Floats,
     closes: Floats,
     step: int,
+    bar: int,
     horizon: int,
     best_case: bool,
     cost: float,
@@ -97,8 +93,9 @@ def follow(
     ----------
     times, opens, highs, lows, closes, step
         The candles, ascending, and their length; all times in microseconds, candles open at multiples of it.
-    horizon, best_case, cost
-        For all trades; ``best_case`` says who wins an ambiguous candle, ``cost`` is taken from the return.
+    bar, horizon, best_case, cost
+        For all trades; ``bar`` is the length in which ``bars_to_hit`` counts, ``best_case`` says who wins an ambiguous
+        candle, ``cost`` is taken from the return.
     known_at, side, take_profit, stop_loss
         Of each trade, ascending.
     label_end, entry_price, barrier, bars_to_hit, earned, label, ambiguous, missing
@@ -150,7 +147,7 @@ def follow(
         label_end[row], entry_price[row], barrier[row], ambiguous[row] = end, price, way, both
         earned[row] = (gross if long else -gross) - cost
         label[row] = earned[row] > 0 if way > 0 else way
-        bars_to_hit[row] = -((entered - end) // _BAR)
+        bars_to_hit[row] = -((entered - end) // bar)
         missing[row] = max((end - entered) // step - (last - entry + 1), 0)
 
 

@@ -9,19 +9,23 @@ from types import MappingProxyType
 
 import polars as pl
 
-from trading_assets.core.candles import DECISION_TIMEFRAME, TS, require_columns, require_times, timeframe_delta
+from trading_assets.core.candles import TS, require_columns, require_times, timeframe_delta
 from trading_assets.core.content_hash import frame_hash
 from trading_assets.core.errors import InvalidFrame, ModelError
+from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.models.inputs import PartlyMissing, missing_inputs
 from trading_assets.models.steps import Crossing, Steps, stored_bars, stored_steps, without_crossings
+from trading_assets.settings import DEFAULT_LABELS
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
 
 OUTCOME = ("label_end", "label", "return", "take_profit", "stop_loss")
 _KEYS = ("market", "ts", "known_at")
+_ROW = ("market", "ts", "side")
 _DOUBTS = ("resolution", "missing_candles", "ambiguous")
 REMEDY = "materialize features and labels of these markets"
+QUARTERS = Timeframe(15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,10 @@ class Dataset:
     Attributes
     ----------
     frame
-        ``market, ts, known_at, label_end, label, return, take_profit, stop_loss, missing_share`` (of the candles that
-        decided the label; 0 where they were not counted), ``dropped`` (ambiguous where the policy is to drop: nothing
-        to learn from, but predicted, since nobody knew beforehand), then one Float64 column per feature; sorted by ts,
-        market.
+        ``market, ts, known_at, side, label_end, label, return, take_profit, stop_loss, missing_share`` (of the candles
+        that decided the label; 0 where they were not counted), ``dropped`` (ambiguous where the policy is to drop:
+        nothing to learn from, but predicted, since nobody knew beforehand), then one Float64 column per feature; a row
+        for each side, sorted by ts, market, long before short.
     features
         The feature columns, in the order in which a model sees them.
     fingerprint
@@ -72,6 +76,12 @@ class Dataset:
         return tuple(self.frame["market"].unique().sort())
 
     @property
+    def timeframe(self) -> Timeframe:
+        """Of the bars that the rows are of."""
+        length: timedelta = self.frame["known_at"][0] - self.frame["ts"][0]
+        return Timeframe(length // timedelta(minutes=1))
+
+    @property
     def horizon(self) -> timedelta:
         """The longest time that an outcome took to become known."""
         longest = (self.frame["label_end"] - self.frame["known_at"]).max()
@@ -98,6 +108,10 @@ def build(
     store: Store,
     markets: Sequence[str],
     *,
+    label_set: str = DEFAULT_LABELS,
+    timeframe: Timeframe = QUARTERS,
+    sides: Sequence[Side] = (Side.LONG,),
+    chosen: Sequence[str] = (),
     since: datetime | None = None,
     until: datetime | None = None,
     companions: Collection[str] = (),
@@ -119,6 +133,10 @@ def build(
         Where the tables ``features`` and ``labels`` are.
     markets
         The markets to take.
+    label_set, timeframe, sides
+        The outcomes to learn.
+    chosen
+        Names, families and patterns of the features to take; empty takes all.
     since
         Leave out bars that open before this time.
     until
@@ -145,16 +163,18 @@ def build(
     """
     from trading_assets.features import fingerprint
 
-    where = {"market": list(markets)}
-    features = store.read(FEATURES, where=where, start=since)
-    labels = store.read(LABELS, where=where, start=since, columns=[*_KEYS, *OUTCOME, *_DOUBTS])
+    where: dict[str, str | Sequence[str]] = {"market": list(markets)}
+    features = store.read(FEATURES, where={**where, "timeframe": timeframe.name}, start=since)
+    labelled = {**where, "label_set": label_set, "timeframe": timeframe.name}
+    labels = store.read(LABELS, where=labelled, start=since, columns=[*_KEYS, "side", *OUTCOME, *_DOUBTS])
+    labels = labels.filter(pl.col("side").is_in([int(side) for side in sides]))
     if until is not None:
         features = features.filter(pl.col("known_at") <= until)
     missing = missing_inputs(features, markets, companions, leader=leader)
     dataset = join(
         features,
         labels,
-        names=usable_names(companions),
+        names=usable_names(companions, timeframe=timeframe, chosen=chosen),
         fingerprint=fingerprint(),
         markets=markets,
         drop_ambiguous=drop_ambiguous,
@@ -166,7 +186,7 @@ def build(
     dataset = _without_steps(dataset, store, events, min_step, leader=led, further_rows=lookback_rows - 1)
     if priced:
         columns = ["market", "known_at", "close"]
-        closes = store.read(BARS[DECISION_TIMEFRAME], where=where, start=dataset.frame["ts"][0], columns=columns)
+        closes = store.read(BARS[timeframe.name], where=where, start=dataset.frame["ts"][0], columns=columns)
         dataset = replace(dataset, prices=closes)
     return dataset if until is None else dataset.known_by(until)
 
@@ -183,8 +203,8 @@ def _without_steps(
     frame, crossings = without_crossings(
         dataset.frame,
         steps,
-        stored_bars(store, steps),
-        lookback=lookback_bars(Timeframe.parse("15m")) + further_rows,
+        stored_bars(store, steps, dataset.timeframe),
+        lookback=lookback_bars(dataset.timeframe, dataset.features) + further_rows,
         horizon=dataset.horizon,
         leader=leader,
     )
@@ -215,11 +235,19 @@ def prices_by(prices: pl.DataFrame, moment: datetime) -> pl.DataFrame:
     return pl.concat([known, held.with_columns(known_at=pl.lit(moment, TS))]).sort("market", "known_at")
 
 
-def usable_names(companions: Collection[str] = ()) -> list[str]:
-    """The features that a model learns from: those of bars, and of the companions that it names."""
+def usable_names(
+    companions: Collection[str] = (), *, timeframe: Timeframe = QUARTERS, chosen: Sequence[str] = ()
+) -> list[str]:
+    """The features that a model learns from: of those chosen, those of bars and of the companions that it names.
+
+    Raises
+    ------
+    SettingsError
+        A name, family or pattern means no feature of the timeframe.
+    """
     from trading_assets.features import feature_names, required_companions
 
-    names = feature_names(Timeframe.parse("15m"))
+    names = feature_names(timeframe, chosen or None)
     return [name for name in names if set(required_companions([name])) <= set(companions)]
 
 
@@ -256,7 +284,7 @@ def join(
         time than its label is entered.
     """
     _check(features, _KEYS, "features")
-    _check(labels, (*_KEYS, *OUTCOME, *_DOUBTS), "labels")
+    _check(labels, (*_KEYS, "side", *OUTCOME, *_DOUBTS), "labels")
     missing = [name for name in names if name not in features.columns or features[name].is_null().all()]
     if missing and features.height:
         raise ModelError(
@@ -269,11 +297,9 @@ def join(
     wanted = sorted(set(markets if markets is not None else features["market"]))
     frame = (
         features.select(*_KEYS, *(pl.col(name).cast(pl.Float64) for name in names))
-        .join(
-            labels.select("market", "ts", pl.col("known_at").alias("entered"), *OUTCOME, *_DOUBTS), on=["market", "ts"]
-        )
+        .join(labels.select(*_ROW, pl.col("known_at").alias("entered"), *OUTCOME, *_DOUBTS), on=["market", "ts"])
         .with_columns(_missing_share(labels), dropped=pl.col("ambiguous") & drop_ambiguous)
-        .sort("ts", "market")
+        .sort("ts", "market", "side", descending=[False, False, True])
         if features.height and labels.height
         else pl.DataFrame(schema={"market": pl.String, "known_at": TS})
     )
@@ -284,7 +310,7 @@ def join(
         raise InvalidFrame(
             f"features of {other} bars are known at another time than their labels say", where="data set"
         )
-    frame = frame.select(*_KEYS, *OUTCOME, "missing_share", "dropped", *names)
+    frame = frame.select(*_KEYS, "side", *OUTCOME, "missing_share", "dropped", *names)
     start, end = frame["known_at"].min(), features["known_at"].max()
     assert isinstance(start, datetime)
     assert isinstance(end, datetime)
@@ -305,5 +331,5 @@ def _check(frame: pl.DataFrame, columns: Sequence[str], name: str) -> None:
             require_times(frame, (column,), where=name)
         elif (nulls := frame[column].null_count()) and column != "missing_candles":  # older rows were not counted
             raise InvalidFrame(f"{column} has {nulls} nulls", where=name, remedy="leave such rows out")
-    if twice := frame.select("market", "ts").is_duplicated().sum():
+    if twice := frame.select(name for name in _ROW if name in columns).is_duplicated().sum():
         raise InvalidFrame(f"{twice} rows have a bar that another row has too", where=name, remedy="leave one of them")

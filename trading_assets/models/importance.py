@@ -76,6 +76,7 @@ def explain(
     importance = pl.DataFrame(
         {
             "fold": pl.repeat(fold, len(loss), dtype=pl.Int32, eager=True),
+            "side": pl.repeat(test["side"][0], len(loss), dtype=pl.Int8, eager=True),
             "feature": list(classifier.features),
             "permutation": loss,
             "shap": pl.repeat(None, len(loss), dtype=pl.Float64, eager=True)

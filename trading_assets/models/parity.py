@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -17,7 +18,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from trading_assets import features
 from trading_assets.core.atomic_files import write_file
-from trading_assets.core.candles import DECISION_TIMEFRAME
 from trading_assets.core.errors import ModelError
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
@@ -35,9 +35,6 @@ BARRIERS: Final = ("take_profit", "stop_loss")
 _KEYS: Final = ("market", "ts", "known_at")
 _TIMES: Final = ["ts", "known_at"]
 _AGAIN: Final = "run the job retrain for it"
-
-
-_LOOKBACK_BARS: Final = features.lookback_bars(Timeframe.parse("15m"))
 
 
 class _Frozen(BaseModel):
@@ -125,8 +122,8 @@ def certify(
     labels: pl.DataFrame | None = None,
     *,
     companions: Mapping[str, Companions] | None = None,
-    compute: Compute = features_of,
-    lookback: int = _LOOKBACK_BARS,
+    compute: Compute | None = None,
+    lookback: int | None = None,
 ) -> Certificate:
     """Decide on every bar of ``stored`` from the ``lookback`` bars that end with it, and compare.
 
@@ -147,13 +144,16 @@ def certify(
     companions
         By market, what features read beside the bars; each bar gets what was known when it closed.
     compute, lookback
-        What computes the features, and how many bars it looks back on.
+        What computes the features, and how many bars it looks back on; by default those of the model's timeframe.
 
     Raises
     ------
     ModelError
         If a market has no stored rows, or bars or rows are missing between others.
     """
+    timeframe = bundle.labels.timeframe
+    compute = compute or partial(features_of, timeframe=timeframe, names=bundle.features)
+    lookback = lookback or features.lookback_bars(timeframe, bundle.features)
     found: list[Divergence] = []
     compared: dict[str, Compared] = {}
     for market in bundle.markets:
@@ -180,9 +180,9 @@ def certify_stored(bundle: Bundle, store: Store, *, bars: int, leader: str | Non
     Of companions the node holds the bars of ``leader`` alone, so the certificate gives the model no others.
     """
     led = leader if "leader" in features.required_companions(bundle.features) else None
-    tails = [_tail(store, market, bars + bundle.lookback_rows - 1) for market in bundle.markets]
+    tails = [_tail(store, bundle, market, bars + bundle.lookback_rows - 1) for market in bundle.markets]
     rows, held, labels = (pl.concat(parts) for parts in zip(*tails, strict=True))
-    companions = {one["market"][0]: _led(store, led, one) for _, one, _ in tails}
+    companions = {one["market"][0]: _led(store, led, one, bundle.labels.timeframe) for _, one, _ in tails}
     return certify(bundle, rows, held, labels, companions=companions).model_copy(update={"leader": led})
 
 
@@ -221,30 +221,37 @@ def check(bundle: Bundle) -> Certificate:
 
 
 def _remedy(one: Divergence) -> str:
-    first = f"materialize bars_15m, features and labels of {one.market} from {one.ts:%Y-%m} on, then retrain"
+    first = f"materialize bars, features and labels of {one.market} from {one.ts:%Y-%m} on, then retrain"
     if one.column in BARRIERS:
-        return f"{first}; if it stays, choose labels.scale_bars below {_LOOKBACK_BARS:,}: the node holds no more bars"
+        return f"{first}; if it stays, choose smaller scale_bars: the node holds what the features look back on"
     return f"{first}; if it stays, {one.column} sees more than the node knows: trading prove-features"
 
 
-def _tail(store: Store, market: str, rows: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def _tail(store: Store, bundle: Bundle, market: str, rows: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """The newest feature rows of a market, the bars that they came from, and their labels' barriers."""
-    where, table = {"market": market}, BARS[DECISION_TIMEFRAME]
-    known = store.bounds(FEATURES, where=where)
+    timeframe = bundle.labels.timeframe
+    where, table = {"market": market}, BARS[timeframe.name]
+    made = {**where, "timeframe": timeframe.name}
+    known = store.bounds(FEATURES, where=made)
     if known is None:
         raise ModelError("no features are stored", where=market, remedy="materialize features of this market")
-    stored = store.tail(FEATURES, where=where, before=known[1] + timedelta(days=1), rows=rows)
+    stored = store.tail(FEATURES, where=made, before=known[1] + timedelta(days=1), rows=rows)
     within = store.read(table, where=where, start=stored["ts"][0]).filter(pl.col("ts") <= known[1])
-    before = store.tail(table, where=where, before=stored["ts"][0], rows=_LOOKBACK_BARS - 1)
-    labels = store.read(LABELS, where=where, start=stored["ts"][0], columns=["market", "ts", *BARRIERS])
+    before = store.tail(table, where=where, before=stored["ts"][0], rows=features.lookback_bars(timeframe) - 1)
+    labelled: dict[str, str | int] = {
+        **made,
+        "label_set": bundle.spec.label,
+        "side": int(bundle.sides[0]),
+    }  # all sides have the same
+    labels = store.read(LABELS, where=labelled, start=stored["ts"][0], columns=["market", "ts", *BARRIERS])
     return stored, pl.concat([before, within]), labels
 
 
-def _led(store: Store, leader: str | None, held: pl.DataFrame) -> Companions:
+def _led(store: Store, leader: str | None, held: pl.DataFrame, timeframe: Timeframe) -> Companions:
     """The leader's bars beside those of a market."""
     if leader in (None, held["market"][0]):
         return {}
-    frame = read_leader(store, leader, Timeframe.parse("15m"), held["ts"][0], held["known_at"][-1])
+    frame = read_leader(store, leader, timeframe, held["ts"][0], held["known_at"][-1])
     return {} if frame is None or frame.is_empty() else {"leader": frame.sort("known_at")}
 
 
@@ -255,7 +262,7 @@ def _check_complete(market: str, rows: pl.DataFrame, held: pl.DataFrame, lookbac
     since = rows["ts"][0]
     within = held.filter(pl.col("ts").is_between(since, rows["ts"][-1]))
     lone = within.join(rows, on=_TIMES, how="anti"), rows.join(within, on=_TIMES, how="anti")
-    for frame, lacking, asset in zip(lone, ("stored features", "bars"), ("features", "bars_15m"), strict=True):
+    for frame, lacking, asset in zip(lone, ("stored features", "bars"), ("features", "bars"), strict=True):
         if frame.height:
             raise ModelError(
                 f"{lacking} are missing at {frame.height} of {max(rows.height, within.height)} bars, "
@@ -268,7 +275,7 @@ def _check_complete(market: str, rows: pl.DataFrame, held: pl.DataFrame, lookbac
         raise ModelError(
             f"bars are missing: {past:,} before {since:%Y-%m-%d %H:%M}, and the features look back on {lookback - 1:,}",
             where=market,
-            remedy="materialize bars_15m of the months before, or lower gates.parity_bars",
+            remedy="materialize bars of the months before, or lower gates.parity_bars",
         )
 
 

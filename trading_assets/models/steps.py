@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from trading_assets.core.candles import DECISION_BAR, DECISION_TIMEFRAME
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.quality.steps import level_steps
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, CANDLES
@@ -67,11 +67,10 @@ def stored_steps(
     return {market: steps for market, steps in found.items() if steps}
 
 
-def stored_bars(store: Store, markets: Collection[str]) -> dict[str, pl.Series]:
-    """Market -> opens of its stored decision bars, ascending."""
+def stored_bars(store: Store, markets: Collection[str], timeframe: Timeframe) -> dict[str, pl.Series]:
+    """Market -> opens of its stored bars of a timeframe, ascending."""
     return {
-        market: store.read(BARS[DECISION_TIMEFRAME], where={"market": market}, columns=["ts"])["ts"]
-        for market in markets
+        market: store.read(BARS[timeframe.name], where={"market": market}, columns=["ts"])["ts"] for market in markets
     }
 
 
@@ -92,7 +91,8 @@ def across(rows: pl.DataFrame, bars: pl.Series, at: datetime, *, lookback: int, 
         The longest time from a row's ``known_at`` to its outcome. Of all rows the whole horizon counts: where stops
         are hit sooner than targets, those that ended before the step would be a biased choice.
     """
-    first = int(bars.search_sorted(at - DECISION_BAR, side="right"))  # the bar that holds the step, or the next one
+    length: timedelta = rows["known_at"][0] - rows["ts"][0] if rows.height else timedelta(0)
+    first = int(bars.search_sorted(at - length, side="right"))  # the bar that holds the step, or the next one
     ahead = (rows["known_at"] <= at) & (rows["known_at"] + horizon > at)
     if first == 0 or first >= len(bars):  # nothing before it to look back on, or no bar after it
         return ahead

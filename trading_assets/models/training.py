@@ -126,7 +126,11 @@ def walk_forward(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return WalkForwardResult(pl.concat(predictions).sort("market", "ts"), pl.concat(reports), explanations)
+    return WalkForwardResult(
+        pl.concat(predictions).sort("market", "ts", "side", descending=[False, False, True]),
+        pl.concat(reports),
+        explanations,
+    )
 
 
 def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
@@ -150,10 +154,10 @@ def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
     newest = _newest(known.frame)
     anchored = spec.walk_forward.anchored
     window = _seen(known.frame if anchored else known.frame.filter(pl.col("known_at") > newest - length), spec)
-    classifier = fit(window, known.features, spec.estimator, weights(window, spec, known.prices), known.history)
+    classifiers = {side: _fit_side(window, side, known, spec) for side in spec.sides}
     oldest = window["known_at"].min()
     assert isinstance(oldest, datetime)
-    return TrainedModel({Side.LONG: classifier}, oldest, newest, window.height, _share_of_hits(window))
+    return TrainedModel(classifiers, oldest, newest, window.height, _share_of_hits(window))
 
 
 def weights(rows: pl.DataFrame, spec: ModelSettings, prices: pl.DataFrame | None = None) -> pl.Series | None:
@@ -246,20 +250,47 @@ def _run_fold(
     # Whole horizons alone: with a purge shorter than that the newest rows would be those that ended early.
     whole = pl.col("known_at") + dataset.horizon <= fold.test_start - timedelta(days=spec.walk_forward.embargo_days)
     train, test = _seen(dataset.frame[fold.train].filter(whole), spec), dataset.frame[fold.test]
-    classifier = fit(train, dataset.features, spec.estimator, weights(train, spec, dataset.prices), dataset.history)
+    parts = [
+        _test_side(side, train, test.filter(side=int(side)), dataset, fold, spec, explained=explained)
+        for side in spec.sides
+    ]
+    predictions, reports, told = zip(*parts, strict=True)
+    return pl.concat(predictions), pl.concat(reports), [one for part in told for one in part]
+
+
+def _fit_side(rows: pl.DataFrame, side: Side, dataset: Dataset, spec: ModelSettings) -> Classifier:
+    """Train on the rows of one side: what the other side would have earned is another question."""
+    own = rows.filter(side=int(side))
+    return fit(own, dataset.features, spec.estimator, weights(own, spec, dataset.prices), dataset.history)
+
+
+def _test_side(
+    side: Side,
+    train: pl.DataFrame,
+    test: pl.DataFrame,
+    dataset: Dataset,
+    fold: Fold,
+    spec: ModelSettings,
+    *,
+    explained: bool,
+) -> tuple[pl.DataFrame, pl.DataFrame, list[Explanation]]:
+    classifier = _fit_side(train, side, dataset, spec)
     probability = classifier.predict(test, dataset.history)
     predictions = _typed(
         PREDICTIONS.columns,
-        test.select("market", "ts", "known_at", *OUTCOME).with_columns(probability, fold=pl.lit(fold.number)),
+        test.select("market", "ts", "known_at", "side", *OUTCOME).with_columns(
+            probability, timeframe=pl.lit(dataset.timeframe.name), fold=pl.lit(fold.number)
+        ),
     )
     report = pl.DataFrame(
         {
             "fold": fold.number,
+            "side": int(side),
             "train_start": fold.train_start,
             "train_end": fold.train_end,
             "test_start": fold.test_start,
             "test_end": fold.test_end,
-            "train_rows": train.height,
+            "train_rows": train.filter(side=int(side)).height,
             "test_rows": test.height,
             **score(probability, test["label"]),
         }

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from trading_assets.core.candles import DECISION_TIMEFRAME
-from trading_assets.core.timeframes import Timeframe
+from trading_assets.core.errors import SettingsError
 from trading_assets.placebo.worlds import MARKET, World, until
 from trading_assets.registry import Tried
 from trading_assets.store import open_store
@@ -71,7 +70,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     from trading_assets.backtest.significance import measure_significance
     from trading_assets.backtest.simulation.engine import run_backtest
     from trading_assets.features import compute, fingerprint
-    from trading_assets.labels import triple_barrier
+    from trading_assets.labels import label
     from trading_assets.models import dataset, training
     from trading_assets.models.scores import summary
 
@@ -80,18 +79,32 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     timeframe = str(candles["timeframe"][0])
     end = until(candles, timeframe)
     spec = spec.model_copy(update={"markets": [MARKET], "holdout_days": 0})
+    chosen = settings.labels[spec.label]
+    if not chosen.timeframe.is_built_from(timeframe):
+        raise SettingsError(
+            f"{chosen.timeframe} bars cannot be built from candles of {timeframe}",
+            where=f"label set {spec.label}",
+            remedy="give finer candles, or a set of a coarser timeframe",
+        )
     with tempfile.TemporaryDirectory() as folder:
-        bars = _bars(open_store(f"duckdb:///{Path(folder) / 'world.duckdb'}"), candles, timeframe)
-    labels = triple_barrier(
-        bars, candles, candle_timeframe=timeframe, settings=settings.labels[spec.label], until=end, keep_ambiguous=True
+        bars = _bars(
+            open_store(f"duckdb:///{Path(folder) / 'world.duckdb'}"), candles, timeframe, bar=chosen.timeframe.name
+        )
+    labels = label(
+        bars,
+        candles,
+        label_set=spec.label,
+        settings=chosen,
+        sides=spec.sides,
+        candle_timeframe=timeframe,
+        until=end,
     )
-    rows = compute(bars, timeframe=Timeframe.parse("15m"))
     data = dataset.join(
-        rows,
-        world.labels(labels),
-        names=dataset.usable_names(),
+        compute(bars, timeframe=chosen.timeframe, features=spec.features or None),
+        pl.concat(world.labels(labels.filter(side=int(side))) for side in spec.sides),
+        names=dataset.usable_names(timeframe=chosen.timeframe, chosen=spec.features),
         fingerprint=fingerprint(),
-        drop_ambiguous=settings.labels[spec.label].ambiguous == "drop",
+        drop_ambiguous=chosen.ambiguous == "drop",
     )
     predictions = training.walk_forward(replace(data, prices=bars), spec).predictions
     result = run_backtest(
@@ -99,7 +112,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         {MARKET: candles},
         candle_timeframe=timeframe,
         model=spec,
-        labels=settings.labels[spec.label],
+        labels=chosen,
         settings=settings.simulation,
         risk=settings.trading.risk,
         name="placebo",
@@ -111,7 +124,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         tried=Tried(1, (result.metrics["sharpe"],)),
         other_trials=pl.DataFrame(schema=TRIAL_RETURNS.columns),
         model=spec,
-        labels=settings.labels[spec.label],
+        labels=chosen,
         settings=settings.simulation,
     )
     judged = gates.evaluate(metrics, settings.gates.of(spec.gates))
@@ -126,11 +139,11 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     )
 
 
-def _bars(store: Store, candles: pl.DataFrame, timeframe: str) -> pl.DataFrame:
-    """The 15-minute bars of the candles, built by the SQL model."""
+def _bars(store: Store, candles: pl.DataFrame, timeframe: str, *, bar: str) -> pl.DataFrame:
+    """The bars of a timeframe, built of the candles by the SQL model."""
     from trading_assets.sql import build_bars, load_models
 
     store.upsert(CANDLES, candles)
     start, end = candles["ts"][0], until(candles, timeframe)
-    model = load_models()[BARS[DECISION_TIMEFRAME].name]
+    model = load_models()[BARS[bar].name]
     return build_bars(store, model, market=MARKET, timeframe=timeframe, start=start, end=end)

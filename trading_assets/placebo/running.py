@@ -75,8 +75,8 @@ class Plan:
         settings = self.settings
         rules = {
             "spec": self.spec.model_dump(mode="json", exclude={"markets", "holdout_days"}),
-            "labels": {name: one.model_dump(mode="json") for name, one in settings.labels.items()},
-            "gates": settings.gates.model_dump(mode="json"),
+            "labels": settings.labels[self.spec.label].model_dump(mode="json"),
+            "gates": settings.gates_of(self.model).model_dump(mode="json"),
             "backtest": settings.simulation.model_dump(mode="json"),
             "risk": settings.trading.risk.model_dump(mode="json"),
             "code": _code_hash(),

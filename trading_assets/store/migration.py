@@ -12,11 +12,13 @@ from trading_assets.core.errors import StoreError
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BACKTEST_METRICS, EQUITY, MODEL_VERSIONS, TABLES, TRADES, TRIAL_RETURNS, Table
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """The layout that this software writes. New tables and columns do not count: every write adds what it needs. A change
 that older software would misread gets the next number, and a step in :func:`migrate`.
 
-1: the first that was numbered. 2: backtests are kept by the version of their model."""
+1: the first that was numbered. 2: backtests are kept by the version of their model. 3: features, labels, predictions
+and signals say their timeframe, labels their set, predictions, folds and importance their side; what was there is of
+15-minute bars, long, and of the label set that settings without names have: ``Table.joined`` declares it."""
 
 LAYOUTS: Final = Table(
     "store_layouts",

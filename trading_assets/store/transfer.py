@@ -64,19 +64,24 @@ class StoreAsPlace:
     store: Store
 
     def portions(self, table: Table) -> list[Portion]:
-        """By the text that begins the key, and by month where time is part of the key."""
+        """By the text that begins the key, and by month where time is part of the key.
+
+        What a store of an older layout does not say is what its rows mean.
+        """
+        stored = self._stored(table)
         by_month = table.time in table.key
         texts = list(
             takewhile(lambda column: table.columns[column] == pl.String, table.key if by_month else table.key[:1])
         )
         month = f", date_trunc('month', {quoted(table.time)}) AS {_MONTH}" if by_month else ""
         groups = self.store.query(
-            f"SELECT {listed(texts)}{month}, count(*) AS n FROM {quoted(table.name)} GROUP BY ALL ORDER BY ALL"
+            f"SELECT {listed([one for one in texts if one in stored])}{month}, count(*) AS n "
+            f"FROM {quoted(table.name)} GROUP BY ALL ORDER BY ALL"
         )
         return [
             Portion(
                 table,
-                {column: str(group[column]) for column in texts},
+                {column: str(group[column] if column in stored else table.joined[column]) for column in texts},
                 group.get(_MONTH),
                 _next_month(group[_MONTH]) if by_month else None,
                 int(group["n"]),
@@ -86,8 +91,13 @@ class StoreAsPlace:
 
     def load(self, portion: Portion) -> pl.DataFrame:
         """Read the portion's rows."""
-        frame = self.store.read(portion.table, where=portion.where, start=portion.start, end=portion.end)
+        stored = self._stored(portion.table)
+        where = {column: value for column, value in portion.where.items() if column in stored}
+        frame = self.store.read(portion.table, where=where, start=portion.start, end=portion.end)
         return canonical(portion.table, frame)
+
+    def _stored(self, table: Table) -> set[str]:
+        return set(self.store.query(f"SELECT * FROM {quoted(table.name)} LIMIT 0").columns)
 
 
 @dataclass(frozen=True, slots=True)

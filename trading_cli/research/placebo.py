@@ -10,6 +10,8 @@ from rich.table import Table
 
 from trading_assets.core.cores import cores
 from trading_assets.core.errors import MissingCandles, SettingsError
+from trading_assets.core.sides import Side
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings import Settings, load_settings, logs
 from trading_assets.settings.names import instead
 from trading_cli.console import console
@@ -30,6 +32,12 @@ def placebo(
     market: Annotated[
         str | None, typer.Option(help="A stored market that null worlds are made from. Default: a synthetic one.")
     ] = None,
+    timeframe: Annotated[
+        str | None, typer.Option(help="Decide on bars of another timeframe than the model's label set.")
+    ] = None,
+    side: Annotated[
+        list[str] | None, typer.Option(help="long or short instead of the model's sides; twice for both.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")] = None,
 ) -> None:
     """Judge worlds whose truth is known by the gates in force; exit code 1 where they err.
@@ -45,6 +53,7 @@ def placebo(
     name = model or next(iter(settings.models))
     if name not in settings.models:
         raise SettingsError(f"no model {name!r}", where="--model", remedy=instead(name, settings.models))
+    settings = on_other(settings, name, timeframe, side)
     plan = Plan(
         worlds=worlds(null=null, planted=planted, days=days, seed=seed),
         settings=settings,
@@ -65,6 +74,27 @@ def placebo(
     if bad := [outcome.kind for outcome in found if not outcome.passed]:
         console.print(f"[red]not as it must be: {', '.join(bad)}[/]; the verdicts are in {plan.file}")
         raise typer.Exit(1)
+
+
+def on_other(settings: Settings, model: str, timeframe: str | None, sides: list[str] | None) -> Settings:
+    """The settings with a model on another timeframe or other sides.
+
+    Raises
+    ------
+    SettingsError
+        If one is not known.
+    """
+    spec = settings.models[model]
+    labels = settings.labels[spec.label]
+    if timeframe is not None:
+        labels = labels.model_copy(update={"timeframe": Timeframe.parse(timeframe)})
+    if sides:
+        try:
+            spec = spec.model_copy(update={"sides": sorted({Side.parse(one) for one in sides}, reverse=True)})
+        except ValueError as error:
+            raise SettingsError(str(error), where="--side") from None
+    changed = {"labels": settings.labels | {spec.label: labels}, "models": settings.models | {model: spec}}
+    return settings.model_copy(update=changed)
 
 
 def table(found: list[Outcome], days: int, market: str | None) -> Table:

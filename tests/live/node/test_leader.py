@@ -66,7 +66,7 @@ class World:
         )
         if store is not None:
             store.upsert(BARS["15m"], pl.concat(self.bars.values()))
-            store.upsert(FEATURES, self.rows.tail(CERTIFIED))
+            store.upsert(FEATURES, self.rows.tail(CERTIFIED).with_columns(timeframe=pl.lit("15m")))
             parity.write(bundle, parity.certify_stored(bundle, store, bars=CERTIFIED, leader=leader))
         return bundle
 

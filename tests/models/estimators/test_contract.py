@@ -102,6 +102,7 @@ def trained(estimator: Estimator[Any]) -> tuple[TrainedModel, Dataset, ModelSett
     features = key.with_columns(**{name: values[:count, i] for i, name in enumerate(NAMES) if i != EMPTY})
     features = features.with_columns(**{NAMES[EMPTY]: rng.normal(size=count)})
     labels = key.with_columns(
+        side=pl.lit(1, pl.Int8),
         label_end=pl.col("known_at") + pl.duration(hours=2),
         label=pl.Series(np.where(target[:count] == 1, 1, -1), dtype=pl.Int8),
         **{"return": pl.lit(0.01)},

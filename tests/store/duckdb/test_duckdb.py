@@ -178,7 +178,7 @@ def test_a_file_of_an_earlier_version_gains_the_tables_and_columns_declared_sinc
     assert store.query("SELECT count(*) FROM features").item() == 0
     store.upsert(BACKTEST_METRICS, metrics(3.0))
     bar = datetime(2025, 1, 1, tzinfo=UTC)
-    store.upsert(FEATURES, pl.DataFrame({"market": ["m"], "ts": [bar], "known_at": [bar]}))
+    store.upsert(FEATURES, pl.DataFrame({"market": ["m"], "timeframe": ["1h"], "ts": [bar], "known_at": [bar]}))
     assert store.read(BACKTEST_METRICS).equals(metrics(3.0))
 
 

@@ -108,7 +108,7 @@ def test_a_right_that_is_missing_is_named(store: PostgresStore) -> None:
 
 def _bar() -> dict[str, pl.Expr]:
     bar = pl.lit(datetime(2025, 1, 1, tzinfo=UTC)).cast(TS)
-    return {"market": pl.lit("x:A/B"), "ts": bar, "known_at": bar}
+    return {"market": pl.lit("x:A/B"), "timeframe": pl.lit("1h"), "ts": bar, "known_at": bar}
 
 
 # waiting for others

@@ -90,7 +90,7 @@ def test_three_weeks_lie_in_four_chunks_and_compressed_ones_take_writes(store: P
 
 
 def test_a_compressed_table_takes_columns_of_new_features(store: PostgresStore) -> None:
-    bars = candles(0, 3).select("market", "ts", known_at="ts")
+    bars = candles(0, 3).select("market", "timeframe", "ts", known_at="ts")
     store.upsert(FEATURES, bars.with_columns(rsi=pl.lit(1.0)))
     facts(store, "SELECT compress_chunk(c)::text FROM show_chunks('features') c")
     store.upsert(FEATURES, bars.head(1).with_columns(adx=pl.lit(2.0)))

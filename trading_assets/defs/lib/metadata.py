@@ -125,7 +125,7 @@ def describe_partitions(
     table: Table,
     parts: Iterable[tuple[Window, pl.DataFrame]],
     *,
-    shift: timedelta = timedelta(),
+    shift: timedelta | pl.Expr = timedelta(),
 ) -> Metadata:
     """What a run stored: rows per partition (set on each partition), range, preview, origin.
 
@@ -145,13 +145,15 @@ def describe_partitions(
     last: datetime | None = None
     for window, frame in parts:
         markets.add(window.market)
-        times = frame[table.time] + shift
+        times = frame.select(pl.col(table.time) + shift).to_series()
         for month in window.months:
             rows = int(((times >= month.start) & (times < month.end)).sum())
             context.add_asset_metadata({"dagster/row_count": rows}, asset_key=table.name, partition_key=month.key)
             total += rows
         if frame.height:
-            begin, end = frame[table.time][0], frame[table.time][-1]
+            begin, end = frame[table.time].min(), frame[table.time].max()
+            assert isinstance(begin, datetime)
+            assert isinstance(end, datetime)
             first, last = min(first or begin, begin), max(last or end, end)
             sample = frame.tail(5)
     found: Metadata = {**origin(markets), "rows_in_run": total, "preview": preview(sample)}

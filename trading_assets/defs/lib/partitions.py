@@ -9,12 +9,11 @@ from typing import Final
 
 import dagster as dg
 
-from trading_assets.core.candles import DECISION_BAR
 from trading_assets.core.errors import SettingsError
-from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import lookback_bars
 from trading_assets.settings import History, Settings, load_settings
 from trading_assets.settings.days import MONTH_FORMAT, midnight
+from trading_assets.settings.demand import asked_timeframes
 
 PARTITION_TAG: Final = "dagster/partition"
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
@@ -83,7 +82,10 @@ def months_of(reach: timedelta) -> int:
 
 
 LOOKS_BACK_MONTHS: Final = months_of(
-    max(lookback_bars(Timeframe.parse("15m")), *(one.horizon_bars for one in SETTINGS.labels.values())) * DECISION_BAR
+    max(
+        *(lookback_bars(timeframe) * timeframe.length for timeframe in asked_timeframes(SETTINGS)),
+        *(one.horizon for one in SETTINGS.labels.values()),
+    )
 )
 """How many months after a change of candles features and labels look back on it."""
 

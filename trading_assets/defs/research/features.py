@@ -1,5 +1,7 @@
-"""Features: every indicator of every 15-minute bar, computed by the function that the live node calls too."""
+"""Features: indicators of every bar on the timeframes that models name, by the function that the node calls too."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -18,33 +20,50 @@ from trading_assets.features import compute, feature_names, fingerprint, lookbac
 from trading_assets.features.framework.auxiliary_series import COMPANIONS, join
 from trading_assets.features.framework.stored_series import read_companions
 from trading_assets.settings import Settings
+from trading_assets.settings.demand import asked_timeframes, features_of, timeframes_of
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import BARS, FEATURES, FUNDING_RATES
+from trading_assets.store.tables import BARS, FEATURES, FUNDING_RATES, Table
 
-_TIMEFRAME = Timeframe.parse("15m")
-_BAR = BARS[_TIMEFRAME.name]
-_LOOKBACK_BARS = lookback_bars(_TIMEFRAME)
-_LOOKBACK = _LOOKBACK_BARS * _TIMEFRAME.length
+_TIMEFRAMES = asked_timeframes(SETTINGS)
 _FUNDING_REACH = COMPANIONS["funding"].max_age + timedelta(days=1)
 _LEADER = SETTINGS.features.leader
 _ON_ITS_WAY = timedelta(days=1)
 """So much later than a market's newest bar its leader's may come."""
 
 
+def _lookback(timeframe: Timeframe) -> timedelta:
+    return lookback_bars(timeframe) * timeframe.length
+
+
+def _code_version(settings: Settings) -> str:
+    """Of the code, and of what models ask for: a month made for other timeframes or features lacks rows or columns."""
+    asked = {
+        market: {one.name: features_of(settings, market, one) for one in timeframes_of(settings, market)}
+        for market in settings.markets
+    }
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+    led = f" led by {settings.features.leader}" if settings.features.leader else ""
+    return f"{fingerprint()[:12]} for {digest}{led}"
+
+
 @dg.asset(
     deps=[
-        dg.AssetDep(_BAR.name, partition_mapping=look_back(_LOOKBACK, leader=_LEADER)),
-        dg.AssetDep(FUNDING_RATES.name, partition_mapping=look_back(_LOOKBACK + _FUNDING_REACH)),
+        *(
+            dg.AssetDep(BARS[one.name].name, partition_mapping=look_back(_lookback(one), leader=_LEADER))
+            for one in _TIMEFRAMES
+        ),
+        dg.AssetDep(FUNDING_RATES.name, partition_mapping=look_back(max(map(_lookback, _TIMEFRAMES)) + _FUNDING_REACH)),
     ],
     group_name="features",
     owners=[RESEARCH_TEAM],
     kinds={"polars", "duckdb"},
     tags=origin_tags(SETTINGS),
-    code_version=f"{fingerprint()[:12]}{f' led by {_LEADER}' if _LEADER else ''}",
+    code_version=_code_version(SETTINGS),
     metadata={
-        **asset_metadata(FEATURES, features=registry(_TIMEFRAME)),
-        "features": len(feature_names(_TIMEFRAME)),
-        "lookback_bars": _LOOKBACK_BARS,
+        **asset_metadata(FEATURES, features={name: one for tf in _TIMEFRAMES for name, one in registry(tf).items()}),
+        "timeframes": ", ".join(map(str, _TIMEFRAMES)),
+        "features": len({name for one in _TIMEFRAMES for name in feature_names(one)}),
+        "lookback_bars": max(map(lookback_bars, _TIMEFRAMES)),
     },
     partitions_def=MARKET_MONTHS,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -54,7 +73,7 @@ _ON_ITS_WAY = timedelta(days=1)
 def features(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
-    """Every indicator of each 15-minute bar; null where funding, books and the like are not stored."""
+    """Indicators of each bar of the timeframes that models name; null where funding and the like are not stored."""
     parts, unknown = [], {}
     for window in windows(context.partition_keys, settings):
         rows, share = write_features(store, window, settings)
@@ -67,27 +86,39 @@ def features(
 
 
 def write_features(store: Store, window: Window, settings: Settings) -> tuple[pl.DataFrame, float]:
-    """Make the features of one window anew; its rows, and the share of bars beside which no leader's bar is known."""
-    market, where = window.market, {"market": window.market}
-    start = bar_start(resume_at(store, settings, market, window.start), _TIMEFRAME.length)
-    before = store.tail(_BAR, where=where, before=start, rows=_LOOKBACK_BARS - 1)
+    """Make the features of one window anew; its rows, and the share of bars beside which no leader's bar is known.
+
+    Of several timeframes, the largest share.
+    """
+    made = [_write(store, window, settings, timeframe) for timeframe in timeframes_of(settings, window.market)]
+    if not made:
+        return pl.DataFrame(schema=FEATURES.columns), 0.0
+    return pl.concat((rows for rows, _ in made), how="diagonal"), max(share for _, share in made)
+
+
+def _write(store: Store, window: Window, settings: Settings, timeframe: Timeframe) -> tuple[pl.DataFrame, float]:
+    market, where, table = window.market, {"market": window.market}, BARS[timeframe.name]
+    chosen = features_of(settings, market, timeframe)
+    start = bar_start(resume_at(store, settings, market, window.start), timeframe.length)
+    before = store.tail(table, where=where, before=start, rows=lookback_bars(timeframe, chosen) - 1)
     before = before.filter(pl.col("ts") >= settings.history_start)
-    own = store.read(_BAR, where=where, start=start, end=window.end)
+    own = store.read(table, where=where, start=start, end=window.end)
     bars = pl.concat([before, own])
     first = bars["ts"][0] if bars.height else start
     known = read_companions(
-        store, market, timeframe=_TIMEFRAME, start=first, end=window.end, leader=settings.features.leader
+        store, market, timeframe=timeframe, start=first, end=window.end, leader=settings.features.leader
     )
-    share = _without_leader(store, window, own, known, settings)
-    rows = compute(bars, known, timeframe=_TIMEFRAME).filter(pl.col("ts") >= start)
-    if (awaited := _leader_behind(store, own, market, settings)) is not None:
+    share = _without_leader(store, window, own, known, settings, table)
+    rows = compute(bars, known, timeframe=timeframe, features=chosen).filter(pl.col("ts") >= start)
+    if (awaited := _leader_behind(store, own, market, settings, table)) is not None:
         rows = rows.filter(pl.col("known_at") <= awaited)
     since, until = made_anew(window, settings, start, window.end)
-    store.replace(FEATURES, rows, where=where, start=since, end=until)
+    rows = rows.with_columns(timeframe=pl.lit(timeframe.name))
+    store.replace(FEATURES, rows, where={**where, "timeframe": timeframe.name}, start=since, end=until)
     return rows, share
 
 
-def _leader_behind(store: Store, bars: pl.DataFrame, market: str, settings: Settings) -> datetime | None:
+def _leader_behind(store: Store, bars: pl.DataFrame, market: str, settings: Settings, table: Table) -> datetime | None:
     """The end of the leader's newest bar where those beside the market's newest ones are still on their way.
 
     Two runs of one hour promise no order. A row whose leader is to come would say that it stood still; it is written by
@@ -96,7 +127,7 @@ def _leader_behind(store: Store, bars: pl.DataFrame, market: str, settings: Sett
     leader = settings.features.leader
     if leader in (None, market) or bars.is_empty():
         return None
-    newest = store.tail(_BAR, where={"market": str(leader)}, before=bars["known_at"][-1], rows=1)
+    newest = store.tail(table, where={"market": str(leader)}, before=bars["known_at"][-1], rows=1)
     if newest.is_empty():
         return None
     known: datetime = newest["known_at"][0]
@@ -105,7 +136,12 @@ def _leader_behind(store: Store, bars: pl.DataFrame, market: str, settings: Sett
 
 
 def _without_leader(
-    store: Store, window: Window, bars: pl.DataFrame, known: Mapping[str, pl.DataFrame], settings: Settings
+    store: Store,
+    window: Window,
+    bars: pl.DataFrame,
+    known: Mapping[str, pl.DataFrame],
+    settings: Settings,
+    table: Table,
 ) -> float:
     """The share of a window's bars beside which no bar of the leader is known.
 
@@ -119,7 +155,7 @@ def _without_leader(
         return 0.0
     if "leader" in known:
         return float(np.isnan(join(bars, {"leader": known["leader"]})["leader.close"]).mean())
-    stored = store.bounds(_BAR, where={"market": leader})
+    stored = store.bounds(table, where={"market": leader})
     if stored is None or stored[0] < window.end:
         raise MissingCandles(
             f"its leader {leader} has no bars from {bars['ts'][0]:%Y-%m-%d} to {bars['ts'][-1]:%Y-%m-%d}",

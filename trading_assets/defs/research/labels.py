@@ -1,38 +1,38 @@
-"""Labels: which barrier came first after each 15-minute bar, resolved on the finest candles stored."""
+"""Labels: what happened after each bar, by each label set that a model learns, on the finest candles stored."""
 
 import hashlib
+import json
 
 import dagster as dg
 import polars as pl
 
-from trading_assets.core.candles import DECISION_BAR, DECISION_TIMEFRAME
 from trading_assets.defs.lib.metadata import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags, picture
 from trading_assets.defs.lib.partitions import MARKET_MONTHS, SETTINGS, Window, history_end, look_back, windows
 from trading_assets.defs.lib.recomputed_rows import bar_start, known_until, made_anew, resume_at
 from trading_assets.defs.research.label_picture import label_distribution
 from trading_assets.defs.sql_models.bars import FOLLOWS_DATA
-from trading_assets.labels import fingerprint, label_window, missing_entries, scale_lookback, triple_barrier
+from trading_assets.labels import fingerprint, label, label_window, missing_entries, scale_lookback
 from trading_assets.settings import LabelSettings, Settings
+from trading_assets.settings.demand import asked_timeframes, label_sets_of, sides_of
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, CANDLES, LABELS
 
-
-def _chosen(settings: Settings) -> LabelSettings:
-    return next(iter(settings.labels.values()))
-
-
-_REACH = look_back((_chosen(SETTINGS).horizon_bars + scale_lookback(_chosen(SETTINGS))) * DECISION_BAR)
+_REACH = max(one.horizon + scale_lookback(one) * one.timeframe.length for one in SETTINGS.labels.values())
 
 
 def _code_version(settings: Settings) -> str:
     """Of the code and the settings that make labels: months made by others are refused by what reads them."""
-    return hashlib.sha256(f"{fingerprint()}{_chosen(settings).model_dump_json()}".encode()).hexdigest()[:12]
+    sets = {
+        name: (labels.model_dump(mode="json"), [sides_of(settings, market, name) for market in settings.markets])
+        for name, labels in settings.labels.items()
+    }
+    return hashlib.sha256(f"{fingerprint()}{json.dumps(sets)}".encode()).hexdigest()[:12]
 
 
 @dg.asset(
     deps=[
-        dg.AssetDep(BARS[DECISION_TIMEFRAME].name, partition_mapping=_REACH),
-        dg.AssetDep(CANDLES.name, partition_mapping=_REACH),
+        *(dg.AssetDep(BARS[one.name].name, partition_mapping=look_back(_REACH)) for one in asked_timeframes(SETTINGS)),
+        dg.AssetDep(CANDLES.name, partition_mapping=look_back(_REACH)),
     ],
     group_name="labels",
     owners=[RESEARCH_TEAM],
@@ -47,17 +47,18 @@ def _code_version(settings: Settings) -> str:
 def labels(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
-    """Triple-barrier outcome of each bar: a month holds the bars whose horizon ends in it."""
+    """Outcome of each bar in each label set, a row per side: a month holds the bars whose horizon ends in it."""
     parts, without_entry = [], 0
     for window in windows(context.partition_keys, settings):
         rows, missing = write_labels(store, window, settings)
         parts.append((window, rows))
         without_entry += missing
     frame = pl.concat(rows for _, rows in parts)
-    horizon = _chosen(settings).horizon_bars * DECISION_BAR
+    horizons = {name: one.horizon for name, one in settings.labels.items()}
+    shift = pl.col("label_set").replace_strict(horizons, return_dtype=pl.Duration("us"))
     return dg.MaterializeResult(
         metadata={
-            **describe_partitions(context, LABELS, parts, shift=horizon),
+            **describe_partitions(context, LABELS, parts, shift=shift),
             "ambiguous_share": float(frame["ambiguous"].mean() or 0.0),  # type: ignore[arg-type]
             "bars_without_entry_candle": without_entry,
             "rows_with_missing_candles": int((frame["missing_candles"] > 0).sum()),
@@ -67,30 +68,49 @@ def labels(
 
 
 def write_labels(store: Store, window: Window, settings: Settings) -> tuple[pl.DataFrame, int]:
-    """Make the labels of one window anew; its rows, and how many bars had no candle to enter on.
+    """Make the labels of one window anew; its rows, and how many bars had no candle to enter on."""
+    made = [
+        _write(store, window, settings, name, labels) for name, labels in label_sets_of(settings, window.market).items()
+    ]
+    empty = pl.DataFrame(schema=LABELS.columns)
+    return pl.concat([empty, *(rows for rows, _ in made)]), sum(missing for _, missing in made)
+
+
+def _write(
+    store: Store, window: Window, settings: Settings, name: str, chosen: LabelSettings
+) -> tuple[pl.DataFrame, int]:
+    """The labels of one set.
 
     The bars whose horizon ends after the window belong to the next month. They are labelled too, as far as candles are
     stored: what stands there may come from other settings, under which they belonged to this one.
     """
-    where = {"market": window.market}
+    where, table = {"market": window.market}, BARS[chosen.timeframe.name]
     finest = settings.markets[window.market].timeframe
-    since = bar_start(resume_at(store, settings, window.market, window.start), DECISION_BAR)
-    first, last = label_window(since, window.end, settings=_chosen(settings))
+    since = bar_start(resume_at(store, settings, window.market, window.start), chosen.timeframe.length)
+    first, last = label_window(since, window.end, settings=chosen)
     first = max(first, settings.history_start)
     complete = window.end + (window.end - last)
     complete = min(complete, history_end(settings.history) or complete)
     until = known_until(store, window.market, finest, complete) or since
-    bars = store.read(BARS[DECISION_TIMEFRAME], where=where, start=first, end=window.end)
-    if (warm_up := scale_lookback(_chosen(settings)) - 1) > 0:
-        before = store.tail(BARS[DECISION_TIMEFRAME], where=where, before=first, rows=warm_up)
+    # close to close, an outcome is read from bars, which reach as far as the candles do
+    end = window.end if chosen.kind == "triple_barrier" else max(window.end, until)
+    bars = store.read(table, where=where, start=first, end=end)
+    if (warm_up := scale_lookback(chosen) - 1) > 0:
+        before = store.tail(table, where=where, before=first, rows=warm_up)
         bars = pl.concat([before.filter(pl.col("ts") >= settings.history_start), bars])
     candles = store.read(CANDLES, where={**where, "timeframe": finest}, start=first, end=until)
-    rows = triple_barrier(
-        bars, candles, candle_timeframe=finest, settings=_chosen(settings), until=until, keep_ambiguous=True
+    rows = label(
+        bars,
+        candles,
+        label_set=name,
+        settings=chosen,
+        sides=sides_of(settings, window.market, name),
+        candle_timeframe=finest,
+        until=until,
     )
-    rows = rows.filter(pl.col("ts") >= first)
-    begin, end = made_anew(window, settings, first, window.end)
-    store.replace(LABELS, rows, where=where, start=begin, end=end)
+    begin, stop = made_anew(window, settings, first, window.end)
+    rows = rows.filter(pl.col("ts") >= first, True if stop is None else pl.col("ts") < stop)
+    store.replace(LABELS, rows, where={**where, "label_set": name}, start=begin, end=stop)
     own = pl.col("ts").is_between(first, last, closed="left")
-    missing = missing_entries(bars, candles, candle_timeframe=finest, settings=_chosen(settings), until=until)
+    missing = missing_entries(bars, candles, candle_timeframe=finest, settings=chosen, until=until)
     return rows.filter(own), missing.filter(own).height

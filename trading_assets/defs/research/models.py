@@ -6,7 +6,6 @@ import dagster as dg
 import polars as pl
 
 from trading_assets import quality
-from trading_assets.core.candles import DECISION_BAR
 from trading_assets.core.errors import ModelError
 from trading_assets.defs.lib.metadata import (
     RESEARCH_TEAM,
@@ -144,12 +143,16 @@ def candidate(
 
 def _rows_by_market(data: "Dataset") -> dg.MarkdownMetadataValue:
     """How much of each market there is: one that was listed late, or of which months are missing, shows here."""
-    span = (data.frame["ts"].max() - data.frame["ts"].min()) / DECISION_BAR + 1  # type: ignore[operator]
-    rows = data.frame.group_by("market").agg(
-        pl.len().alias("rows"),
-        pl.col("ts").min().alias("first"),
-        pl.col("ts").max().alias("last"),
-        (pl.len() / span).round(4).alias("share of the bars"),
+    span = (data.frame["ts"].max() - data.frame["ts"].min()) / data.timeframe.length + 1  # type: ignore[operator]
+    rows = (
+        data.frame.unique(["market", "ts"])
+        .group_by("market")
+        .agg(
+            pl.len().alias("rows"),
+            pl.col("ts").min().alias("first"),
+            pl.col("ts").max().alias("last"),
+            (pl.len() / span).round(4).alias("share of the bars"),
+        )
     )
     return preview(rows.sort("market"), rows=rows.height)
 
@@ -169,6 +172,10 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
     data = dataset.build(
         store,
         spec.markets,
+        label_set=spec.label,
+        timeframe=settings.timeframe_of(model),
+        sides=spec.sides,
+        chosen=spec.features,
         since=settings.history_start,
         until=history_end(settings.history),
         companions=spec.companions,

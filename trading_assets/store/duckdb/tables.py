@@ -69,7 +69,7 @@ def fit(connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame
     wanted: Schema = {**frame.schema, **table.columns}
     for column, dtype in wanted.items():
         if column not in stored and (column not in table.key or column in table.joined):
-            there = f" DEFAULT {table.joined[column]}" if column in table.joined else ""
+            there = f" DEFAULT {_literal(table.joined[column])}" if column in table.joined else ""
             connection.execute(
                 f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(column)} {_sql_type(dtype)}{there}"
             )
@@ -97,6 +97,10 @@ def _definition(table: Table) -> str:
 
 def _sql_type(dtype: pl.DataType | type[pl.DataType]) -> str:
     return _TYPES[dtype() if isinstance(dtype, type) else dtype]
+
+
+def _literal(value: int | str) -> str:
+    return _text(value) if isinstance(value, str) else str(value)
 
 
 def _text(value: str) -> str:

@@ -113,8 +113,11 @@ def _wait_for_others(session: Session) -> None:
 
 
 def _there(table: Table, column: str) -> str:
-    """What the rows of an older layout have in a key column that joined."""
-    return f" NOT NULL DEFAULT {table.joined[column]}" if column in table.joined else ""
+    """What the rows of an older layout have in a column that joined."""
+    if column not in table.joined:
+        return ""
+    value = table.joined[column]
+    return f" NOT NULL DEFAULT {literal(value) if isinstance(value, str) else value}"
 
 
 def _new_key(session: Session, table: Table) -> None:

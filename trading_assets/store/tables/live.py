@@ -16,6 +16,7 @@ SIGNALS: Final = Table(
     {
         **_EVENT,
         "signal_id": pl.String,
+        "timeframe": pl.String,
         "bar_ts": TS,
         "side": pl.Int8,
         "probability": pl.Float64,
@@ -27,7 +28,13 @@ SIGNALS: Final = Table(
         "bundle_hash": pl.String,
     },
     ("node", "seq"),
-    notes={"action": "enter, hold or refuse", "bar_ts": "the feature row's ts", "side": "1 long, -1 short"},
+    joined={"timeframe": "15m", "side": 1},
+    notes={
+        "timeframe": "of the bar that was decided on",
+        "action": "enter, hold or refuse",
+        "bar_ts": "the feature row's ts",
+        "side": "1 long, -1 short",
+    },
 )
 ORDERS: Final = Table(
     "orders",

@@ -30,7 +30,7 @@ class Table:
     open_ended
         Whether a write may bring further Float64 columns (one per feature).
     joined
-        Key columns that stores of older layouts lack -> what the rows there have until they are migrated.
+        Columns that stores of older layouts lack -> what the rows there mean.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Table:
     key: tuple[str, ...]
     time: str = "ts"
     open_ended: bool = False
-    joined: dict[str, int] = field(default_factory=dict)
+    joined: dict[str, int | str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
     def note(self, column: str) -> str:

@@ -1,0 +1,54 @@
+"""What the models of the settings ask of a market (timeframes, features, label sets, sides): that alone is computed."""
+
+from __future__ import annotations
+
+from trading_assets.core.sides import Side
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.settings.root import Settings
+from trading_assets.settings.sections.research import LabelSettings, ModelSettings
+
+
+def timeframes_of(settings: Settings, market: str) -> list[Timeframe]:
+    """The timeframes that features and labels of a market are computed on, the finest first.
+
+    Those of the models that trade it; of a market that no model trades, all of the label sets that its candles build.
+    """
+    return sorted({labels.timeframe for labels in label_sets_of(settings, market).values()})
+
+
+def label_sets_of(settings: Settings, market: str) -> dict[str, LabelSettings]:
+    """The label sets that are computed for a market, by name."""
+    models = _models_of(settings, market)
+    wanted = {model.label for model in models} or set(settings.labels)
+    finest = settings.markets[market].timeframe
+    return {
+        name: labels
+        for name, labels in settings.labels.items()
+        if name in wanted and labels.timeframe.is_built_from(finest)
+    }
+
+
+def sides_of(settings: Settings, market: str, label_set: str) -> list[Side]:
+    """The sides that a market is labelled on in a set: those of the models that learn it; else long."""
+    sides = {side for model in _models_of(settings, market) if model.label == label_set for side in model.sides}
+    return sorted(sides or {Side.LONG}, reverse=True)
+
+
+def features_of(settings: Settings, market: str, timeframe: Timeframe) -> list[str] | None:
+    """What is chosen among the features of a market on a timeframe; None for all.
+
+    The choices of all models on it together; all where one of them takes all, or no model trades the market.
+    """
+    models = [one for one in _models_of(settings, market) if settings.labels[one.label].timeframe == timeframe]
+    if not models or any(not model.features for model in models):
+        return None
+    return sorted({name for model in models for name in model.features})
+
+
+def asked_timeframes(settings: Settings) -> list[Timeframe]:
+    """The timeframes that any market's features and labels are computed on, the finest first."""
+    return sorted({timeframe for market in settings.markets for timeframe in timeframes_of(settings, market)})
+
+
+def _models_of(settings: Settings, market: str) -> list[ModelSettings]:
+    return [model for model in settings.models.values() if market in model.markets]
