@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from trading_assets.core.errors import TradingError
 from trading_assets.core.timeframes import Timeframe
@@ -95,7 +95,7 @@ def _proven(features: FeatureSet, name: str, bars: pl.DataFrame, replayed: int) 
 
 def _verdicts(names: Iterable[str], proven: Mapping[str, Sequence[Verdict]]) -> Table:
     """One row for each feature, one column for each kind of bars."""
-    table = Table("feature", *proven)
+    table = Table(Column("feature", no_wrap=True), *proven)
     said = {name: {verdict.feature: _said(verdict) for verdict in verdicts} for name, verdicts in proven.items()}
     for feature in names:
         table.add_row(feature, *(by_feature.get(feature, "[dim]not defined[/]") for by_feature in said.values()))
@@ -118,7 +118,9 @@ def _findings(proven: Mapping[str, Sequence[Verdict]]) -> Table:
             if verdict.unmet:
                 unmet = "\n".join(str(one) for one in verdict.unmet)
                 found.setdefault((verdict.feature, "-"), (unmet, []))[1].append(bars)
-    table = Table("feature", "fails", "on", "first divergent bar and its values, or conditions not met")
+    table = Table(
+        Column("feature", no_wrap=True), "fails", "on", "first divergent bar and its values, or conditions not met"
+    )
     for (feature, proof), (what, frames) in found.items():
         table.add_row(feature, proof, ", ".join(frames), escape(what))
     return table
