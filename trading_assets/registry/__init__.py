@@ -1,5 +1,6 @@
 """The model registry and the node's deployment manifest. Importing this does not load MLflow."""
 
+from trading_assets.registry.choice import approved_version, chosen_version
 from trading_assets.registry.deployment import DeployedModel, Manifest, deploy, read_manifest, undeploy, write_manifest
 from trading_assets.registry.registry import CHAMPION, Registry
 from trading_assets.registry.trials import Tried, configuration
@@ -13,6 +14,8 @@ __all__ = [
     "Registry",
     "Status",
     "Tried",
+    "approved_version",
+    "chosen_version",
     "configuration",
     "deploy",
     "read_manifest",

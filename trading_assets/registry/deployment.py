@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from trading_assets.core.atomic_files import write_file
 from trading_assets.core.errors import ModelError
 from trading_assets.core.locks import locked
+from trading_assets.models.bundle import Bundle
 
 MANIFEST: Final = "deployment.json"
 
@@ -30,6 +31,20 @@ class DeployedModel(BaseModel):
     bundle_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     markets: tuple[str, ...] = Field(min_length=1)
     deployed_at: AwareDatetime
+
+    @classmethod
+    def of(cls, bundle: Bundle, version: int, data_dir: Path, at: datetime) -> DeployedModel:
+        """What the manifest says of a bundle; its folder from the data folder on, where it lies there."""
+        inside = bundle.folder.is_relative_to(data_dir)
+        folder = bundle.folder.relative_to(data_dir) if inside else bundle.folder
+        return cls(
+            model=bundle.model,
+            version=version,
+            bundle=folder.as_posix(),
+            bundle_hash=bundle.bundle_hash,
+            markets=bundle.markets,
+            deployed_at=at,
+        )
 
     def folder(self, data_dir: Path) -> Path:
         """The bundle's folder."""

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from tests.defs.small import LENIENT, NOISE, SYNA, Location, Undisturbed, copy_of
+from trading_assets.backtest.approval import traded_with
 from trading_assets.models import load, parity
 from trading_assets.registry import Registry, read_manifest
 from trading_assets.settings import MlflowSettings, Settings
@@ -232,7 +233,7 @@ def test_a_backtest_with_another_threshold_than_the_candidates_approves_nothing(
 def test_a_backtest_that_was_traded_otherwise_than_the_settings_say_approves_nothing(
     location: Location, trained: Trained
 ) -> None:
-    settings, traded_with = trained.settings, location.module("lib.versions").traded_with
+    settings = trained.settings
     trading = settings.trading
     cheap = trading.model_copy(update={"costs": trading.costs.model_copy(update={"taker_fee_bps": 0.0})})
     free = settings.model_copy(update={"trading": cheap})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.core.errors import ModelError
-from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BACKTEST_METRICS
 
@@ -61,17 +59,6 @@ def backtested(instance: dg.DagsterInstance, store: Store, model: str) -> int | 
     if (found := newest(instance, "backtest", model)) is not None:
         return found.version
     return max(store.read(BACKTEST_METRICS, where={"model": model}, columns=["version"])["version"], default=None)
-
-
-def traded_with(settings: Settings, model: str) -> str:
-    """Identify the settings that a backtest depends on: the model's, its labels', costs and capital, risk limits."""
-    parts = (
-        settings.models[model].ungated(),
-        settings.labels_of(model),
-        settings.simulation,
-        settings.trading.risk,
-    )
-    return hashlib.sha256("\n".join(part.model_dump_json() for part in parts).encode()).hexdigest()
 
 
 def refuse_outdated(instance: dg.DagsterInstance, asset: dg.AssetsDefinition, markets: Iterable[str]) -> None:

@@ -1,9 +1,7 @@
 """Evaluation: the out-of-sample predictions, traded by the project's own strategy, and the gates of a candidate."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -23,7 +21,7 @@ from trading_assets.defs.lib.metadata import (
     synthetic_markets,
 )
 from trading_assets.defs.lib.partitions import MODELS, SETTINGS, Partitions, keys_of_run
-from trading_assets.defs.lib.versions import backtested, required, traded_with
+from trading_assets.defs.lib.versions import backtested, required
 from trading_assets.defs.research.models import ALL, candidate, walk_forward
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
@@ -31,17 +29,11 @@ from trading_assets.store.migration import up_to_date
 from trading_assets.store.tables import (
     BACKTEST_METRICS,
     CANDLES,
-    EQUITY,
-    FEATURE_IMPORTANCE,
-    FOLDS,
-    PREDICTIONS,
     TRADES,
-    TRIAL_RETURNS,
 )
 
 if TYPE_CHECKING:
     from trading_assets.backtest.gates import GateResult
-    from trading_assets.backtest.simulation.engine import BacktestResult
 
 GATES = {
     "sharpe": "Sharpe ratio, annualised from daily equity returns (365 days), reaches `gates.min_sharpe`.",
@@ -72,106 +64,44 @@ def backtest(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
     """The walk-forward's predictions traded by the live strategy class with fees, slippage and latency."""
-    from trading_assets.backtest.entries import remarks
+    from trading_assets.backtest.approval import traded_with
+    from trading_assets.backtest.judging import judge_candidate, write_report
     from trading_assets.backtest.report import plots
     from trading_assets.backtest.report.files import report_address
-    from trading_assets.backtest.significance import trial_rows
-    from trading_assets.backtest.stored import trade
+    from trading_assets.backtest.report.page import Provenance
     from trading_assets.core.content_hash import frame_hash
-    from trading_assets.strategies.entry_rule import EntryRule
-
-    name, spec = context.partition_key, settings.models[context.partition_key]
-    predictions = up_to_date(store).read(PREDICTIONS, where={"model": name})
-    version = required(context.instance, "candidate", name).version
-    result = trade(predictions, settings, store, model=name, version=version, spec=spec)
-    result = _scrutinised(result, predictions, name, version, settings, store)
-    metrics = result.metrics_frame(name, version)
-    store.replace_together(
-        [(TRADES, result.trades), (EQUITY, result.equity), (BACKTEST_METRICS, metrics)],
-        where={"model": name, "version": version},
-    )
-    trial = trial_rows(
-        result.equity, model=name, version=version, markets=spec.markets, balance=settings.backtest.starting_balance
-    )
-    store.upsert(TRIAL_RETURNS, trial)
-    rule = EntryRule.of(spec, cost_bps=settings.trading.costs.round_trip_bps)
-    said = remarks(result.metrics, rule, result.refusals)
-    for remark in said:
-        context.log.warning("%s: %s", name, remark)
-    page = _report(result, predictions, said, context, settings, store)
-    title = f"{name}{' (SYNTHETIC)' if synthetic_markets(spec.markets) else ''}"
-    curve = plots.summary_png(result.equity, starting_balance=settings.backtest.starting_balance, title=title)
-    return dg.MaterializeResult(
-        metadata={
-            **origin(spec.markets),
-            "report": dg.MetadataValue.url(report_address(name, version)),
-            "report_file": dg.MetadataValue.path(str(page)),
-            "equity": picture(curve, "equity and drawdown"),
-            "version": version,
-            "traded_with": traded_with(settings, name),
-            "remarks": dg.MetadataValue.json(said),
-            "refused_by": dg.MetadataValue.json(result.refusals),
-            "predictions_hash": frame_hash(predictions),
-            **describe_frame(result.trades, TRADES),
-            **measured(result.metrics),
-        }
-    )
-
-
-def _scrutinised(
-    result: "BacktestResult", predictions: pl.DataFrame, model: str, version: int, settings: Settings, store: Store
-) -> "BacktestResult":
-    """The result with the metrics that judge it among all trials; the registry counts it as one of them."""
-    from trading_assets.backtest.stored import judge
-    from trading_assets.registry import Registry
-
-    spec, registry = settings.models[model], Registry(settings)
-    registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
-    further = judge(result, predictions, settings, store, model=model, version=version, spec=spec)
-    registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in further.items()})
-    return replace(result, metrics=result.metrics | further)
-
-
-def _report(
-    result: "BacktestResult",
-    predictions: pl.DataFrame,
-    said: list[str],
-    context: dg.AssetExecutionContext,
-    settings: Settings,
-    store: Store,
-) -> Path:
-    """Write the report page of the model's version."""
-    from trading_assets.backtest import gates
-    from trading_assets.backtest.report import page as report
-    from trading_assets.backtest.report.files import report_file
     from trading_assets.models.code_version import code_version
-    from trading_assets.strategies.entry_rule import EntryRule
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     trained = required(context.instance, "candidate", name)
-    return report.render(
-        result,
-        model=name,
-        markets=spec.markets,
-        synthetic=synthetic_markets(spec.markets),
-        candle_timeframe=settings.markets[spec.markets[0]].timeframe,
-        rule=EntryRule.of(spec, cost_bps=settings.trading.costs.round_trip_bps),
-        remarks=said,
-        labels=settings.labels[spec.label],
-        settings=settings.simulation,
-        gates=gates.evaluate(result.metrics, settings.gates_of(name)),
-        predictions=predictions,
-        folds=store.read(FOLDS, where={"model": name}),
-        weights=store.read(FEATURE_IMPORTANCE, where={"model": name}),
-        provenance=report.Provenance(
-            dataset_hash=trained.metadata["dataset_hash"],
-            code_version=code_version(),
-            run_id=context.run.run_id,
-            bundle_hash=trained.metadata["bundle_hash"],
-            model_version=str(trained.version),
-        ),
-        created_at=datetime.now(UTC),
-        file=report_file(settings.reports_dir, name, trained.version),
+    judgement = judge_candidate(settings, store, name, trained.version)
+    for remark in judgement.remarks:
+        context.log.warning("%s: %s", name, remark)
+    result = judgement.result
+    provenance = Provenance(
+        dataset_hash=trained.metadata["dataset_hash"],
+        code_version=code_version(),
+        run_id=context.run.run_id,
+        bundle_hash=trained.metadata["bundle_hash"],
+        model_version=str(trained.version),
+    )
+    page = write_report(judgement, settings, store, provenance=provenance, created_at=datetime.now(UTC))
+    title = f"{name}{' (SYNTHETIC)' if synthetic_markets(spec.markets) else ''}"
+    curve = plots.summary_png(result.equity, starting_balance=settings.simulation.starting_balance, title=title)
+    return dg.MaterializeResult(
+        metadata={
+            **origin(spec.markets),
+            "report": dg.MetadataValue.url(report_address(name, trained.version)),
+            "report_file": dg.MetadataValue.path(str(page)),
+            "equity": picture(curve, "equity and drawdown"),
+            "version": trained.version,
+            "traded_with": traded_with(settings, name),
+            "remarks": dg.MetadataValue.json(list(judgement.remarks)),
+            "refused_by": dg.MetadataValue.json(result.refusals),
+            "predictions_hash": frame_hash(judgement.predictions),
+            **describe_frame(result.trades, TRADES),
+            **measured(result.metrics),
+        }
     )
 
 

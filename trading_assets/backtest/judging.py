@@ -1,0 +1,117 @@
+"""Judging a candidate: its out-of-sample predictions traded, measured among all trials, stored, and put on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from trading_assets.backtest import gates
+from trading_assets.backtest.entries import remarks
+from trading_assets.backtest.report.files import report_file
+from trading_assets.backtest.report.page import Provenance, render
+from trading_assets.backtest.significance import trial_rows
+from trading_assets.backtest.simulation.result import BacktestResult
+from trading_assets.backtest.stored import judge, trade
+from trading_assets.core.candles import Market
+from trading_assets.registry import Registry
+from trading_assets.settings import Settings
+from trading_assets.store.contract import Store
+from trading_assets.store.migration import up_to_date
+from trading_assets.store.tables import (
+    BACKTEST_METRICS,
+    EQUITY,
+    FEATURE_IMPORTANCE,
+    FOLDS,
+    PREDICTIONS,
+    TRADES,
+    TRIAL_RETURNS,
+)
+from trading_assets.strategies.entry_rule import EntryRule
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What became of a candidate's predictions.
+
+    Attributes
+    ----------
+    model, version
+        Whose they are.
+    result
+        The backtest, with the metrics that judge it among all trials.
+    predictions
+        What was traded.
+    remarks
+        Sentences for people on what the metrics do not say.
+    """
+
+    model: str
+    version: int
+    result: BacktestResult
+    predictions: pl.DataFrame
+    remarks: Sequence[str]
+
+
+def judge_candidate(settings: Settings, store: Store, model: str, version: int) -> Judgement:
+    """Trade what the walk-forward predicted as the settings say, judge the result among all trials, and store it.
+
+    The registry counts the backtest as a trial before it is judged, so that a killed one counts too.
+
+    Parameters
+    ----------
+    settings, store
+        The project's.
+    model, version
+        The candidate.
+    """
+    spec, balance = settings.models[model], settings.simulation.starting_balance
+    predictions = up_to_date(store).read(PREDICTIONS, where={"model": model})
+    result = trade(predictions, settings, store, model=model, version=version, spec=spec)
+    registry = Registry(settings)
+    registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
+    further = judge(result, predictions, settings, store, model=model, version=version, spec=spec)
+    registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in further.items()})
+    result = replace(result, metrics=result.metrics | further)
+    metrics = result.metrics_frame(model, version)
+    store.replace_together(
+        [(TRADES, result.trades), (EQUITY, result.equity), (BACKTEST_METRICS, metrics)],
+        where={"model": model, "version": version},
+    )
+    trial = trial_rows(result.equity, model=model, version=version, markets=spec.markets, balance=balance)
+    store.upsert(TRIAL_RETURNS, trial)
+    said = remarks(result.metrics, _rule(settings, model), result.refusals)
+    return Judgement(model, version, result, predictions, said)
+
+
+def write_report(
+    judgement: Judgement, settings: Settings, store: Store, *, provenance: Provenance, created_at: datetime
+) -> Path:
+    """Write the report page of a judged candidate; returns where it is."""
+    model, version = judgement.model, judgement.version
+    spec = settings.models[model]
+    return render(
+        judgement.result,
+        model=model,
+        markets=spec.markets,
+        synthetic=[market for market in spec.markets if Market.parse(market).is_synthetic],
+        candle_timeframe=settings.markets[spec.markets[0]].timeframe,
+        rule=_rule(settings, model),
+        remarks=judgement.remarks,
+        labels=settings.labels[spec.label],
+        settings=settings.simulation,
+        gates=gates.evaluate(judgement.result.metrics, settings.gates_of(model)),
+        predictions=judgement.predictions,
+        folds=store.read(FOLDS, where={"model": model}),
+        weights=store.read(FEATURE_IMPORTANCE, where={"model": model}),
+        provenance=provenance,
+        created_at=created_at,
+        file=report_file(settings.reports_dir, model, version),
+    )
+
+
+def _rule(settings: Settings, model: str) -> EntryRule:
+    return EntryRule.of(settings.models[model], cost_bps=settings.trading.costs.round_trip_bps)
