@@ -24,7 +24,9 @@ from trading_assets.settings import (
     from_root,
     load_settings,
 )
+from trading_assets.settings.root import BAR_TIMEFRAMES
 from trading_assets.settings.sections import estimators
+from trading_assets.store.tables import BARS
 
 
 @pytest.fixture
@@ -102,6 +104,7 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
         ({"schedules.retrain": "30 24 * * *"}, "schedules.retrain: not five cron fields .*'30 24"),
         ({"models.a/b": {"markets": ["sample:SYNA/USDT:USDT"]}}, "model 'a/b': write a name of letters"),
         ({"markets.sample:SYNA/USDT:USDT.timeframe": "1h"}, "model syna: 15m bars cannot be built from the 1h"),
+        ({"labels.swing.timeframe": "3h"}, "there are no 3h bars; known: 5m, 15m, 1h, 4h, 1d"),
         ({"labels.swing.timeframe": "7m"}, "labels.swing.timeframe: timeframe '7m' does not divide the day"),
         ({"labels.swing.timeframe": "15x"}, "labels.swing.timeframe: '15x' is not a timeframe; write a number"),
         ({"labels.swing.timeframe": 15}, "labels.swing.timeframe: '15' is not a timeframe; write a number"),
@@ -394,3 +397,7 @@ def test_sides_are_written_as_words_and_read_as_sides(written):
     model = load_settings().models["syna"]
     assert model.sides == [Side.LONG, Side.SHORT], "in one order, however they are written"
     assert ModelSettings.model_validate_json(model.model_dump_json()) == model
+
+
+def test_bars_of_every_timeframe_that_a_model_may_name_are_built() -> None:
+    assert tuple(BARS) == BAR_TIMEFRAMES

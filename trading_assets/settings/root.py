@@ -43,6 +43,10 @@ FILE_KEY: Final = "settings_file"
 """What :func:`load_settings` says beside the settings themselves."""
 
 
+BAR_TIMEFRAMES = ("5m", "15m", "1h", "4h", "1d")
+"""Of the bars that are built from candles; each has a SQL model and a table."""
+
+
 class MlflowSettings(Section):
     """The tracking server and model registry."""
 
@@ -186,6 +190,11 @@ class Settings(BaseSettings):
                 f"model {name}: its markets have candles of {', '.join(timeframes)}; give it one timeframe", *key
             )
         wanted = self.labels[model.label].timeframe
+        if wanted.name not in BAR_TIMEFRAMES:
+            raise Misfit(
+                f"model {name}: there are no {wanted} bars; known: {', '.join(BAR_TIMEFRAMES)}",
+                *("labels", model.label, "timeframe"),
+            )
         if not wanted.is_built_from(timeframes[0]):
             raise Misfit(
                 f"model {name}: {wanted} bars cannot be built from the {timeframes[0]} candles of {model.markets[0]}; "
