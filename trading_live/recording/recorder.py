@@ -76,7 +76,7 @@ class Recorder(DataActor):
         Market -> the venue's instrument.
     spool
         Where rows go.
-    notes
+    buffer
         What was heard since the last write.
     settings
         Depth and intervals.
@@ -100,7 +100,7 @@ class Recorder(DataActor):
         self,
         instruments: Mapping[str, InstrumentId],
         spool: Spool,
-        notes: RecordingBuffer,
+        buffer: RecordingBuffer,
         settings: RecordSettings,
         hooks: RecordHooks,
         *,
@@ -113,7 +113,7 @@ class Recorder(DataActor):
         self.failure: NodeError | None = None
         self._markets = {iid: market for market, iid in instruments.items()}
         self._spool = spool
-        self._notes = notes
+        self._buffer = buffer
         self._settings = settings
         self._hooks = hooks
         self._historic = historic
@@ -152,7 +152,7 @@ class Recorder(DataActor):
         ts_us, wall_us = trade.ts_event // 1000, trade.ts_init // 1000
         self._hear(ts_us)
         self._lag_us = wall_us - ts_us
-        self._notes.trade(
+        self._buffer.trade(
             self._markets[trade.instrument_id],
             str(trade.trade_id),
             exact(trade.price),
@@ -170,7 +170,7 @@ class Recorder(DataActor):
             [(exact(one.price), self._base(iid, one.size())) for one in side]
             for side in (book.bids(depth), book.asks(depth))
         )
-        changed = self._notes.book(
+        changed = self._buffer.book(
             self._markets[iid],
             bids,
             asks,
@@ -191,7 +191,7 @@ class Recorder(DataActor):
         elif event.endpoint not in self._down:
             self._down.add(event.endpoint)
             self._reconnects += 1
-            self._notes.broken()
+            self._buffer.broken()
             self._hooks.event(f"connection lost: {event.endpoint}; connects again")
             _LOG.warning("connection lost", endpoint=event.endpoint)
 
@@ -199,12 +199,12 @@ class Recorder(DataActor):
 
     def stats(self) -> RecordStats:
         """How it goes."""
-        notes = self._notes
+        buffer = self._buffer
         return RecordStats(
             seconds=time.monotonic() - self._begun,
-            trades=notes.trades,
-            books=notes.books,
-            gaps=notes.gaps,
+            trades=buffer.trades,
+            books=buffer.books,
+            gaps=buffer.gaps,
             bytes=self._bytes,
             lag_s=None if self._historic or self._lag_us is None else self._lag_us / 1e6,
             reconnects=self._reconnects,
@@ -215,11 +215,11 @@ class Recorder(DataActor):
         """Write what was heard; on disk when this returns."""
         try:
             now_us = self._market_us if self._historic else time.time_ns() // 1000
-            self._unwritten.append(self._notes.take(None if last else now_us))
+            self._unwritten.append(self._buffer.take(None if last else now_us))
             while self._unwritten:  # what a disk refused is tried again before the newer
                 self._bytes += self._spool.write(self._unwritten[0])
                 self._unwritten.popleft()
-            self._notes.remember()
+            self._buffer.remember()
         except (NodeError, OSError) as error:
             what = (
                 error.what

@@ -43,41 +43,41 @@ def test_a_hole_waits_for_late_trades_before_it_is_told() -> None:
     assert (hole.first, hole.last, hole.since_us, hole.until_us, hole.reason) == (3, 3, 20, 40, "reconnect")
 
 
-def trade(notes: RecordingBuffer, number: int, trade_id: str | None = None) -> None:
+def trade(buffer: RecordingBuffer, number: int, trade_id: str | None = None) -> None:
     at = number * SECOND
-    notes.trade(MARKET, trade_id or str(number), 100.0, 1.0, "buy", ts_us=at, received_us=at + 1)
+    buffer.trade(MARKET, trade_id or str(number), 100.0, 1.0, "buy", ts_us=at, received_us=at + 1)
 
 
-def snapshot(notes: RecordingBuffer, number: int, *, bid: float = 99.0) -> bool:
+def snapshot(buffer: RecordingBuffer, number: int, *, bid: float = 99.0) -> bool:
     at = number * SECOND
-    return notes.book(MARKET, [(bid, 1.0)], [(100.0, 2.0)], sequence=number, ts_us=at, received_us=at + 1)
+    return buffer.book(MARKET, [(bid, 1.0)], [(100.0, 2.0)], sequence=number, ts_us=at, received_us=at + 1)
 
 
-def gaps(notes: RecordingBuffer) -> list[tuple[str, str, int | None]]:
-    frame = notes.take(None)["recording_gaps"]
+def gaps(buffer: RecordingBuffer) -> list[tuple[str, str, int | None]]:
+    frame = buffer.take(None)["recording_gaps"]
     return list(frame.select("stream", "reason", "missing").iter_rows())
 
 
 def test_numbered_trades_lack_exactly_what_is_missing_after_a_break(tmp_path: Path) -> None:
-    notes = RecordingBuffer([MARKET], tmp_path, numbered=True)
+    buffer = RecordingBuffer([MARKET], tmp_path, numbered=True)
     for number in (1, 2):
-        trade(notes, number)
-    notes.broken()
-    trade(notes, 3)
-    assert gaps(notes) == []
-    notes.broken()
-    trade(notes, 9)
-    assert gaps(notes) == [("trades", "reconnect", 5)]
+        trade(buffer, number)
+    buffer.broken()
+    trade(buffer, 3)
+    assert gaps(buffer) == []
+    buffer.broken()
+    trade(buffer, 9)
+    assert gaps(buffer) == [("trades", "reconnect", 5)]
 
 
 def test_books_and_trades_without_numbers_may_lack_anything_after_a_break(tmp_path: Path) -> None:
-    notes = RecordingBuffer([MARKET], tmp_path, numbered=False)
-    trade(notes, 1, "a1")
-    snapshot(notes, 1)
-    notes.broken()
-    trade(notes, 5, "b7")
-    snapshot(notes, 6)
-    assert gaps(notes) == [("trades", "reconnect", None), ("books", "reconnect", None)]
+    buffer = RecordingBuffer([MARKET], tmp_path, numbered=False)
+    trade(buffer, 1, "a1")
+    snapshot(buffer, 1)
+    buffer.broken()
+    trade(buffer, 5, "b7")
+    snapshot(buffer, 6)
+    assert gaps(buffer) == [("trades", "reconnect", None), ("books", "reconnect", None)]
 
 
 def test_the_next_recorder_knows_what_it_missed(tmp_path: Path) -> None:
@@ -93,17 +93,17 @@ def test_the_next_recorder_knows_what_it_missed(tmp_path: Path) -> None:
 
 def test_a_torn_note_of_the_last_recorder_is_no_note(tmp_path: Path) -> None:
     (tmp_path / LAST_FILE).write_text('{"binance:BTC')
-    notes = RecordingBuffer([MARKET], tmp_path, numbered=True)
-    trade(notes, 10)
-    assert gaps(notes) == []
+    buffer = RecordingBuffer([MARKET], tmp_path, numbered=True)
+    trade(buffer, 10)
+    assert gaps(buffer) == []
 
 
 def test_a_book_is_taken_down_when_it_changed_and_when_it_is_one(tmp_path: Path) -> None:
-    notes = RecordingBuffer([MARKET], tmp_path, numbered=True)
-    assert [snapshot(notes, 1), snapshot(notes, 1), snapshot(notes, 2, bid=100.0)] == [True, False, True]
-    frame = notes.take(None)["book_snapshots"]
+    buffer = RecordingBuffer([MARKET], tmp_path, numbered=True)
+    assert [snapshot(buffer, 1), snapshot(buffer, 1), snapshot(buffer, 2, bid=100.0)] == [True, False, True]
+    frame = buffer.take(None)["book_snapshots"]
     assert frame["sequence"].to_list() == [1]
-    assert notes.crossed == 1
+    assert buffer.crossed == 1
 
 
 def test_contracts_are_counted_in_base_units_without_dust() -> None:
@@ -118,14 +118,14 @@ def test_what_a_disk_refused_is_written_before_what_came_later(tmp_path: Path) -
             raise NodeError(left.pop(), where="disk")
 
     left = ["full"]
-    spool, notes = Refusing(tmp_path / "spool", segment_s=0), RecordingBuffer([MARKET], tmp_path, numbered=True)
+    spool, buffer = Refusing(tmp_path / "spool", segment_s=0), RecordingBuffer([MARKET], tmp_path, numbered=True)
     recorder = Recorder(
-        {}, spool, notes, RecordSettings(), RecordHooks(), historic=False, levels=20, seconds=None, stop=lambda: None
+        {}, spool, buffer, RecordSettings(), RecordHooks(), historic=False, levels=20, seconds=None, stop=lambda: None
     )
-    trade(notes, 1)
+    trade(buffer, 1)
     recorder.flush()
     assert "full" in str(recorder.failure)
-    trade(notes, 2)
+    trade(buffer, 2)
     recorder.flush(last=True)
     spool.close()
     found = [read_segment(path).frames["public_trades"] for path in pending(tmp_path)]

@@ -205,36 +205,36 @@ def test_a_failed_write_changes_nothing(store: DuckDBStore) -> None:
 
 
 def test_the_gate_lets_readers_in_together_and_a_writer_alone() -> None:
-    gate = ReadWriteLock()
-    with gate.read(1) as first, gate.read(1) as second:
+    lock = ReadWriteLock()
+    with lock.read(1) as first, lock.read(1) as second:
         assert first
         assert second
-        with gate.write(0.05) as writer:
+        with lock.write(0.05) as writer:
             assert not writer
-    with gate.write(1) as writer:
+    with lock.write(1) as writer:
         assert writer
-        with gate.read(0.05) as reader, gate.write(0.05) as other:
+        with lock.read(0.05) as reader, lock.write(0.05) as other:
             assert not reader
             assert not other
-    with gate.read(0.05) as reader:
+    with lock.read(0.05) as reader:
         assert reader
 
 
 def test_a_waiting_writer_goes_before_new_readers() -> None:
-    gate = ReadWriteLock()
+    lock = ReadWriteLock()
     order: list[str] = []
 
     def write() -> None:
-        with gate.write(5):
+        with lock.write(5):
             order.append("writer")
 
-    with gate.read(1):
+    with lock.read(1):
         writer = threading.Thread(target=write)
         writer.start()
         time.sleep(0.05)
-        with gate.read(0.05) as late:
+        with lock.read(0.05) as late:
             assert not late
-    with gate.read(5):
+    with lock.read(5):
         order.append("reader")
     writer.join()
     assert order == ["writer", "reader"]

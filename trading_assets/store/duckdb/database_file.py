@@ -47,8 +47,8 @@ def opened(path: Path, *, write: bool, timeout_s: float) -> Iterator[duckdb.Duck
         If Ctrl-C comes while a statement runs.
     """
     deadline = time.monotonic() + timeout_s
-    gate = lock_of(str(path.absolute()))
-    with gate.write(timeout_s) if write else gate.read(timeout_s) as entered:
+    lock = lock_of(str(path.absolute()))
+    with lock.write(timeout_s) if write else lock.read(timeout_s) as entered:
         if not entered:
             raise _busy(path, timeout_s, "other threads of this process")
         try:

@@ -19,7 +19,7 @@ class ReadWriteLock:
 
     @contextmanager
     def read(self, timeout_s: float) -> Iterator[bool]:
-        """Hold the gate with other readers; False where that took longer than the time-out."""
+        """Hold the lock with other readers; False where that took longer than the time-out."""
         with self._changed:
             entered = self._changed.wait_for(lambda: not self._writing and not self._writers_waiting, timeout_s)
             self._readers += entered
@@ -32,7 +32,7 @@ class ReadWriteLock:
 
     @contextmanager
     def write(self, timeout_s: float) -> Iterator[bool]:
-        """Hold the gate alone; False where that took longer than the time-out."""
+        """Hold the lock alone; False where that took longer than the time-out."""
         with self._changed:
             self._writers_waiting += 1
             try:
@@ -50,21 +50,21 @@ class ReadWriteLock:
                 self._changed.notify_all()
 
 
-_gates: dict[str, ReadWriteLock] = {}
+_locks: dict[str, ReadWriteLock] = {}
 _creation = threading.Lock()
 
 
 def lock_of(path: str) -> ReadWriteLock:
-    """The one gate of a file in this process."""
+    """The one lock of a file in this process."""
     with _creation:
-        return _gates.setdefault(path, ReadWriteLock())
+        return _locks.setdefault(path, ReadWriteLock())
 
 
 def _forget() -> None:
     """In a forked child no thread of the parent runs, so nothing would ever open a gate that one of them held."""
     global _creation
     _creation = threading.Lock()
-    _gates.clear()
+    _locks.clear()
 
 
 os.register_at_fork(after_in_child=_forget)
