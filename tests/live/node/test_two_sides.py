@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.live.conftest import MARKET, MakeBundle, put_live
+from tests.live.conftest import MARKET, STREAM, MakeBundle, put_live
 from tests.live.node.test_parts import closed_bars
 from trading_assets import features, models
 from trading_assets.core.sides import Side
@@ -52,9 +52,9 @@ def answers(
     shelf = DeployedModels(settings, lambda *_: None)
     put_live(settings, bundle)
     shelf.refresh()
-    signals = LiveSignals([MARKET], shelf, lambda *_: None, cost_bps=0.0)
+    signals = LiveSignals([STREAM], shelf, lambda *_: None, cost_bps=0.0)
     bars = closed_bars(decision_bars)
-    signals.histories[MARKET].merge(bars[:LOOKBACK_BARS])
+    signals.histories[STREAM].merge(bars[:LOOKBACK_BARS])
     said = [signals.on_bar(bar) for bar in bars[LOOKBACK_BARS : LOOKBACK_BARS + count]]
     assert all(said)
     return [(one.side, one.enters) for one in said if one is not None]
