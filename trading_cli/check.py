@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 
 from trading_assets.core.candles import timeframe_minutes
-from trading_assets.core.errors import TradingError
+from trading_assets.core.errors import SettingsError, TradingError
 from trading_assets.settings import Settings, load_settings, settings_file
 from trading_assets.settings.survey import addresses, unused
 from trading_cli.console import console, synthetic_note
@@ -31,6 +31,7 @@ def check() -> None:
     """
     settings = load_settings()
     _refuse_unusable(settings.data_dir)
+    _refuse_unknown_features(settings)
     end = settings.history.end or "today"
     console.print(f"settings  {settings_file()}\ndata      {settings.data_dir}", soft_wrap=True)
     console.print(f"history   {settings.history.start} to {end}")
@@ -67,12 +68,24 @@ def _models(settings: Settings) -> Table:
         days = (end - start).days - model.holdout_days - window.train_days - window.purge_days
         reads = "\n".join([*model.markets, *(f"its {companion}" for companion in model.companions)])
         folds = f"{max(0, int(days // window.test_days))} ({window.train_days:g} + {window.test_days:g} days)"
-        table.add_row(name + synthetic_note(model.markets), reads, folds, f"{model.holdout_days:g} days")
+        decides = f"{settings.timeframe_of(name)} {' and '.join(side.word for side in model.sides)}"
+        table.add_row(f"{name}{synthetic_note(model.markets)}\n{decides}", reads, folds, f"{model.holdout_days:g} days")
     return table
 
 
 def _history(settings: Settings) -> tuple[date, date]:
     return settings.history.start, settings.history.end or datetime.now(UTC).date()
+
+
+def _refuse_unknown_features(settings: Settings) -> None:
+    """Raise ``SettingsError`` where a name, family or pattern means no feature on a model's timeframe."""
+    from trading_assets.features import feature_names
+
+    for name, model in settings.models.items():
+        try:
+            feature_names(settings.timeframe_of(name), model.features or None)
+        except SettingsError as error:
+            raise SettingsError(error.what, where=f"models.{name}.features", remedy=error.remedy) from None
 
 
 def _refuse_unusable(folder: Path) -> None:

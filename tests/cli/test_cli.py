@@ -124,9 +124,9 @@ def test_check_says_what_will_run_and_what_nothing_reads(trading, tmp_path: Path
     monkeypatch.setattr(console, "width", 80)
     code, out, _ = trading("check")
     assert code == 0
-    for shown in ("sample:NOISE/USDT:USDT", "5 (60 + 15 days)", "216,000", "paper on binance (replay)"):
+    for shown in ("sample:NOISE/USDT:USDT", "5 (60 + 15 days)", "216,000", "15m long", "paper on binance (replay)"):
         assert shown in out
-    assert out.count("│") == 3 * 5 + 3 * 5, "a market and a model in one line each"
+    assert out.count("│") == 3 * 5 + 3 * 2 * 5, "a market in one line, a model in two"
     monkeypatch.setenv("TRADING_NODE__BASE_URL_HTTP", "http://nowhere.invalid:8000")
     monkeypatch.setenv(
         "TRADING_SOURCES", '{"other": {"kind": "ccxt", "exchange": "okx"}, "sample": {"kind": "sample"}}'
@@ -173,6 +173,16 @@ def test_check_warns_of_a_label_set_that_nobody_learns(trading, tmp_path: Path):
     file.write_text(SETTINGS.replace("  swing:", "  idle: {timeframe: 1h}\n  swing:"))
     code, out, _ = trading("--settings", str(file), "check")
     assert (code, "labels.idle: no model learns it" in out) == (1, True)
+
+
+def test_check_refuses_features_that_mean_nothing_on_the_models_timeframe(trading, tmp_path: Path):
+    for chosen, said in (("momentun", "momentun"), ("h1_rsi_14_x", "h1_rsi_14_x")):
+        file = tmp_path / "mine.yaml"
+        file.write_text(SETTINGS.replace("sides: [long]", f"sides: [long], features: [{chosen}]", 1))
+        code, _, err = trading("--settings", str(file), "check")
+        assert (code, err.count("error:")) == (2, 1), err
+        assert "models.one.features" in err
+        assert said in err
 
 
 def test_check_refuses_a_data_folder_that_cannot_be_made(trading):

@@ -191,7 +191,9 @@ def test_a_companion_that_is_asked_for_and_not_stored_is_refused(store: Store, c
     known = {name: one for name, one in made_up_companions(rows, M15).items() if name != companion}
     computed = compute(rows, known, timeframe=M15)
     with pytest.raises(ModelError, match=rf"{rows['market'][0]}: {companion} is among the model's companions"):
-        missing_inputs(computed, [rows["market"][0]], [companion])
+        missing_inputs(computed, [rows["market"][0]], [companion], names=dataset.usable_names([companion]))
+    with pytest.raises(ModelError, match="none of its features reads it"):
+        missing_inputs(computed, [rows["market"][0]], [companion], names=dataset.usable_names())
     store.upsert(FEATURES, computed.with_columns(timeframe=pl.lit("15m")))
     with pytest.raises(ModelError, match=f"leave {companion} out of `companions`"):
         dataset.build(store, [rows["market"][0]], companions=[companion])

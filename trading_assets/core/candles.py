@@ -34,12 +34,6 @@ CANDLE_KEY: Final = ("market", "timeframe", "ts")
 PRICES: Final = ("open", "high", "low", "close")
 OHLCV: Final = (*PRICES, "volume")
 
-DECISION_TIMEFRAME: Final = "15m"
-"""Of the bars that features, labels and models are of: the node decides when one closes."""
-
-DECISION_BAR: Final = timedelta(minutes=15)
-"""Its length."""
-
 _UNITS: Final = {"m": 1, "h": 60, "d": 1440}
 _CODE: Final = r"[^\s/:|'\"]+"
 _MARKET: Final = re.compile(

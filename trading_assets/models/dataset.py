@@ -170,11 +170,12 @@ def build(
     labels = labels.filter(pl.col("side").is_in([int(side) for side in sides]))
     if until is not None:
         features = features.filter(pl.col("known_at") <= until)
-    missing = missing_inputs(features, markets, companions, leader=leader)
+    names = usable_names(companions, timeframe=timeframe, chosen=chosen)
+    missing = missing_inputs(features, markets, companions, names=names, leader=leader)
     dataset = join(
         features,
         labels,
-        names=usable_names(companions, timeframe=timeframe, chosen=chosen),
+        names=names,
         fingerprint=fingerprint(),
         markets=markets,
         drop_ambiguous=drop_ambiguous,

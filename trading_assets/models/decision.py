@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 import polars as pl
 
@@ -14,8 +13,6 @@ from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import scale_lookback, widths
 from trading_assets.models.bundle import Bundle
-
-_TIMEFRAME: Final = Timeframe.parse("15m")
 
 type Companions = Mapping[str, pl.DataFrame]
 type Compute = Callable[[pl.DataFrame, Companions], pl.DataFrame]
@@ -46,7 +43,7 @@ def features_of(
     held: pl.DataFrame,
     companions: Companions,
     *,
-    timeframe: Timeframe = _TIMEFRAME,
+    timeframe: Timeframe,
     names: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """The features of the bars of a timeframe that a model decides on; all, or those of some names."""

@@ -9,7 +9,6 @@ from typing import Final
 import polars as pl
 
 from trading_assets.core.errors import ModelError
-from trading_assets.core.timeframes import Timeframe
 
 _REMEDIES: Final = {
     "leader": "run trading backfill of the leader and of this market",
@@ -41,7 +40,12 @@ class PartlyMissing:
 
 
 def missing_inputs(
-    features: pl.DataFrame, markets: Sequence[str], companions: Collection[str], *, leader: str | None = None
+    features: pl.DataFrame,
+    markets: Sequence[str],
+    companions: Collection[str],
+    *,
+    names: Sequence[str],
+    leader: str | None = None,
 ) -> tuple[PartlyMissing, ...]:
     """What is missing of the companions that a model names.
 
@@ -53,21 +57,31 @@ def missing_inputs(
         The model's markets.
     companions
         Those that the model names.
+    names
+        The features that the model learns from.
     leader
         The leading market: it has no leader itself.
 
     Raises
     ------
     ModelError
-        If a market has rows, and in none of them a feature of a companion is known: a model would train without it.
+        If a market has rows, and in none of them a feature of a companion is known, or none of the features that were
+        chosen reads it: a model would train without it.
     """
-    from trading_assets.features import registry
+    from trading_assets.features import required_companions
 
     found: list[PartlyMissing] = []
     for companion in companions:
-        names = [name for name, feature in registry(Timeframe.parse("15m")).items() if companion in feature.companions]
+        read = [name for name in names if companion in required_companions([name])]
+        if not read:
+            raise ModelError(
+                f"{companion} is among the model's companions, and none of its features reads it",
+                where=", ".join(markets),
+                remedy=f"name the family {companion} under the model's `features`, or leave {companion} out of "
+                "`companions`",
+            )
         for market, rows in _rows_of(features, [one for one in markets if companion != "leader" or one != leader]):
-            absent = [name for name in names if name not in rows.columns or rows[name].is_null().all()]
+            absent = [name for name in read if name not in rows.columns or rows[name].is_null().all()]
             if absent:
                 raise ModelError(
                     f"{companion} is among the model's companions, and none is stored: {absent[0]} is empty "
@@ -75,7 +89,7 @@ def missing_inputs(
                     where=market,
                     remedy=f"{_REMEDIES[companion]}, or leave {companion} out of `companions`",
                 )
-            share = rows.select(pl.any_horizontal(pl.col(names).is_null()).mean()).item()
+            share = rows.select(pl.any_horizontal(pl.col(read).is_null()).mean()).item()
             if share:
                 found.append(PartlyMissing(companion, market, share))
     return tuple(found)

@@ -10,7 +10,7 @@ import polars as pl
 import typer
 from rich.table import Table
 
-from trading_assets.core.candles import DECISION_BAR, OHLCV
+from trading_assets.core.candles import OHLCV
 from trading_assets.core.errors import SettingsError, TradingError
 from trading_assets.settings import Settings, load_settings
 from trading_assets.store import Store, configured_store
@@ -201,11 +201,11 @@ def _say_rest(found: pl.DataFrame, rows: int) -> None:
 
 def _resting_on(settings: Settings, first: datetime, last: datetime) -> tuple[str, str]:
     """The months whose bars, features or labels may rest on candles of a span."""
-    from trading_assets.core.timeframes import Timeframe
     from trading_assets.features import lookback_bars
 
-    horizon = max(one.horizon_bars for one in settings.labels.values())
-    reach = DECISION_BAR * (lookback_bars(Timeframe.parse("15m")) + horizon)
+    reach = max(
+        one.timeframe.length * (lookback_bars(one.timeframe) + one.horizon_bars) for one in settings.labels.values()
+    )
     newest = settings.history.end - timedelta(days=1) if settings.history.end else datetime.now(UTC).date()
     return f"{first:%Y-%m}", f"{max(first.date(), min((last + reach).date(), newest)):%Y-%m}"
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from trading_assets.core.candles import DECISION_TIMEFRAME, EPOCH, OHLCV, timeframe_delta, timeframe_minutes
+from trading_assets.core.candles import EPOCH, OHLCV, timeframe_delta, timeframe_minutes
 from trading_assets.core.errors import InvalidFrame, MissingCandles
 from trading_assets.core.precision import check_volumes, fixed, price_decimals, step, volume_decimals
 from trading_assets.sql import build_bars, load_models
@@ -268,8 +268,8 @@ def _instrument(market: str, timeframe: str, candles: pl.DataFrame, bars: BarsOf
     }
     try:
         price = price_decimals(candles.select(pl.concat_list("open", "high", "low", "close").explode()).to_series())
-        for interval in {timeframe, DECISION_TIMEFRAME} & frames.keys():  # what a node asks for
-            check_volumes(frames[interval]["volume"])
+        for frame in frames.values():
+            check_volumes(frame["volume"])
     except InvalidFrame as error:
         raise InvalidFrame(error.what, where=market, remedy=error.remedy) from None
     volume = max(volume_decimals(frame["volume"]) for frame in frames.values())

@@ -14,7 +14,6 @@ from tests.live.conftest import MARKET, OTHER, OTHER_STREAM, START, STREAM, bars
 from tests.live.desk import desk, finish, wait_for
 from tests.live.node.test_parts import _Gaps, closed_bars
 from trading_assets import features, models
-from trading_assets.core.candles import DECISION_BAR
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import lookback_bars
 from trading_assets.models import parity
@@ -185,5 +184,5 @@ def test_a_node_decides_on_its_leaders_newest_bars_as_the_tables_have_them(
     assert set(signals["market"]) == {OTHER}
     expected = led.rows.filter(pl.col("ts").is_in(signals["bar_ts"].implode()))
     assert signals["probability"].to_list() == led.said(bundle, expected)
-    assert all(then - now == DECISION_BAR for now, then in pairwise(signals["bar_ts"])), "no bar is left out"
+    assert all(then - now == M15.length for now, then in pairwise(signals["bar_ts"])), "no bar is left out"
     assert signals["bar_ts"][0] >= START - timedelta(minutes=15)

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from tests.live.conftest import MARKET, OTHER_STREAM, STREAM, MakeBundle, put_live, rewrite_model
 from trading_assets import features
-from trading_assets.core.candles import DECISION_BAR
 from trading_assets.core.errors import NodeError
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.registry.deployment import MANIFEST, undeploy
@@ -208,9 +207,9 @@ def test_a_model_of_a_market_that_is_not_listened_to_is_refused(settings: Settin
 
 
 def closed(number: int, market: str = MARKET) -> ClosedBar:
-    ts = NOW + number * DECISION_BAR
+    ts = NOW + number * M15.length
     return ClosedBar(
-        market, "15m", ts, ts + DECISION_BAR, 100.0 + number, 101.0 + number, 99.0 + number, 100.5 + number, 10.0
+        market, "15m", ts, ts + M15.length, 100.0 + number, 101.0 + number, 99.0 + number, 100.5 + number, 10.0
     )
 
 
@@ -224,7 +223,7 @@ def test_history_keeps_the_newest_bars_once_in_order_however_they_come(pages: li
         seen |= set(page)
         kept = sorted(seen)[-rows:]
         seen = set(kept)
-        assert history.frame["ts"].to_list() == [NOW + number * DECISION_BAR for number in kept]
+        assert history.frame["ts"].to_list() == [NOW + number * M15.length for number in kept]
 
 
 class _Gaps:
@@ -279,7 +278,7 @@ def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
     assert signals.on_bar(bars[need]) is not None
     assert signals.on_bar(bars[need + 3]) is None
     assert signals.on_bar(bars[need + 4]) is None
-    assert gaps.asked == [(STREAM, bars[need].ts + DECISION_BAR, bars[need + 3].ts)]
+    assert gaps.asked == [(STREAM, bars[need].ts + M15.length, bars[need + 3].ts)]
     assert "are missing" in signals.state()[MARKET]
     signals.histories[STREAM].merge(bars[need + 1 : need + 3])
     signals.go_on(STREAM)
@@ -310,11 +309,11 @@ def test_nothing_is_decided_across_a_step_of_the_price_or_an_event(
         assert not decided
         assert "the price stepped from" in state[MARKET]
         assert f"at {bars[row].ts:%Y-%m-%d %H:%M}, within the look-back" in state[MARKET]
-    for at in (bars[need - 500].ts, bars[need].known_at + 2 * DECISION_BAR):
+    for at in (bars[need - 500].ts, bars[need].known_at + 2 * M15.length):
         decided, state = asked(bars[:need], bars[need], events={MARKET: [at]})
         assert not decided
         assert state[MARKET] == f"an event at {at:%Y-%m-%d %H:%M} lies within look-back or horizon"
-    gone = [bars[0].ts - DECISION_BAR, bars[need].known_at + timedelta(days=9)]
+    gone = [bars[0].ts - M15.length, bars[need].known_at + timedelta(days=9)]
     assert asked(bars[:need], bars[need], events={MARKET: gone}) == (True, {})
 
 
