@@ -50,7 +50,7 @@ class Desk:
             "sources": {"local": source | {"page_limit": PAGE, "max_attempts": 2, "first_wait_s": 0.01}},
             "markets": {MARKET: {"source": "local"}},
             "models": {"btc": {"markets": [MARKET]}},
-            "labels": {"default": {"take_profit_pct": 0.1, "stop_loss_pct": 0.1}},
+            "labels": {"default": {"take_profit_pct": 0.1, "stop_loss_pct": 0.1, "cost_bps": 0}},
             "quality": {"gap_share": {"max_share": 0.1}},
         }
         (folder / "desk.yaml").write_text(yaml.safe_dump(settings))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -163,7 +164,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> World:
     """One market and every feature of the project."""
-    return made(tmp_path_factory.mktemp("whole"), (A,), features_of, LOOKBACK_BARS)
+    return made(tmp_path_factory.mktemp("whole"), (A,), partial(features_of, timeframe=M15), LOOKBACK_BARS)
 
 
 def nudged(rows: pl.DataFrame, column: str, place: int, factor: float = 1 + 1e-6) -> pl.DataFrame:

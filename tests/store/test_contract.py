@@ -185,7 +185,7 @@ def test_an_upsert_replaces_rows_of_the_same_key_and_keeps_the_others(store: Sto
 
 
 def test_a_key_that_windows_are_not_cut_on_is_found_whatever_its_time(store: Store) -> None:
-    fold = {name: [None] for name in FOLDS.columns} | {"model": ["m"], "fold": [1]}
+    fold = {name: [None] for name in FOLDS.columns} | {"model": ["m"], "fold": [1], "side": [1]}
     first = pl.DataFrame(fold | {"test_start": [START]}, schema=FOLDS.columns)
     store.upsert(FOLDS, first)
     moved = first.with_columns(test_start=pl.lit(START + 400 * MINUTE).cast(TS))
@@ -334,8 +334,8 @@ def test_a_frame_is_refused_exactly_if_a_key_stands_twice(
 
 
 def test_wrong_filters_are_named(store: Store) -> None:
-    with pytest.raises(StoreError, match="labels: no column 'timeframe' to filter on"):
-        store.read(LABELS, where={"timeframe": "1m"})
+    with pytest.raises(StoreError, match="labels: no column 'model' to filter on"):
+        store.read(LABELS, where={"model": "m"})
     with pytest.raises(StoreError, match="has no time zone"):
         store.read(LABELS, start=START.replace(tzinfo=None))
     with pytest.raises(StoreError, match="no time column"):

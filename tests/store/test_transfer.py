@@ -74,7 +74,7 @@ def fill(store: Store) -> None:
     bad = {name: [None] * 2 for name in CANDLES_QUARANTINE.columns} | {"market": ["x:A/B"] * 2, "timeframe": ["1h"] * 2}
     bad |= {"ts": [START] * 2, "row_hash": [3, 2**64 - 1], "reason": ["", "it's é"]}
     store.upsert(CANDLES_QUARANTINE, pl.DataFrame(bad, schema=CANDLES_QUARANTINE.columns))
-    folds = {name: [None] * 2 for name in FOLDS.columns} | {"model": ["m", "n"], "fold": [1, 1]}
+    folds = {name: [None] * 2 for name in FOLDS.columns} | {"model": ["m", "n"], "fold": [1, 1], "side": [1, -1]}
     store.upsert(FOLDS, pl.DataFrame(folds, schema=FOLDS.columns))
 
 

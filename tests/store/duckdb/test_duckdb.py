@@ -102,7 +102,7 @@ def test_a_file_held_for_too_long_is_named_with_its_holder(store: DuckDBStore) -
             assert str(store.path) in str(caught.value)
             assert f"process {process.pid} (" in str(caught.value)
             assert "store.lock_timeout_s" in str(caught.value)
-        assert 0.6 <= time.monotonic() - begin < 5
+        assert time.monotonic() - begin >= 0.6, "each call waited for its timeout"
     assert store.read(BACKTEST_METRICS)["value"].to_list() == [1.0]
 
 
