@@ -20,10 +20,11 @@ from trading_assets.features import lookback_bars
 from trading_assets.features.framework import computation
 from trading_assets.features.framework.registry import Registry
 from trading_assets.labels import widths
-from trading_assets.models import Bundle, join, parity, train, write
+from trading_assets.models import Bundle, certificates, join, train, write
+from trading_assets.models.certificates import Certificate
 from trading_assets.models.dataset import usable_names
 from trading_assets.models.decision import Companions, Compute, features_of
-from trading_assets.models.parity import Certificate, certify, certify_stored
+from trading_assets.models.parity import certify, certify_stored
 from trading_assets.settings import (
     EstimatorSettings,
     LabelSettings,
@@ -348,27 +349,27 @@ def test_a_market_without_stored_features_cannot_be_certified(small: World, stor
 
 
 def test_a_bundle_without_a_passed_certificate_of_its_own_is_refused(small: World) -> None:
-    (small.bundle.folder / parity.FILE).unlink(missing_ok=True)
+    (small.bundle.folder / certificates.FILE).unlink(missing_ok=True)
     with pytest.raises(ModelError, match="has no parity certificate; run the job retrain"):
-        parity.check(small.bundle)
+        certificates.check(small.bundle)
 
     good = small.certificate()
-    path = parity.write(small.bundle, good)
-    assert parity.check(small.bundle) == good
+    path = certificates.write(small.bundle, good)
+    assert certificates.check(small.bundle) == good
 
-    parity.write(small.bundle, good.model_copy(update={"bundle_hash": "0" * 64}))
+    certificates.write(small.bundle, good.model_copy(update={"bundle_hash": "0" * 64}))
     with pytest.raises(ModelError, match="was made for bundle 0000000000000000"):
-        parity.check(small.bundle)
+        certificates.check(small.bundle)
 
     path.write_text("{}")
     with pytest.raises(ModelError, match="unreadable"):
-        parity.check(small.bundle)
+        certificates.check(small.bundle)
 
     newest = small.stored.group_by("market", maintain_order=True).tail(NEWEST)
     bad = small.certificate(stored=nudged(newest, "body", 20, 2.0))
-    parity.write(small.bundle, bad)
+    certificates.write(small.bundle, bad)
     with pytest.raises(ModelError) as error:
-        parity.check(small.bundle)
+        certificates.check(small.bundle)
     assert bad.divergence is not None
     for said in ("body of sample:A/USDT at 2025-01-07 06:00", repr(bad.divergence.stored), repr(bad.divergence.live)):
         assert said in str(error.value)

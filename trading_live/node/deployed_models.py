@@ -11,7 +11,7 @@ import structlog
 
 from trading_assets import features
 from trading_assets.core.errors import BundleError, ModelError
-from trading_assets.models import Bundle, load, parity
+from trading_assets.models import Bundle, certificates, load
 from trading_assets.models.trial import Trial
 from trading_assets.registry.deployment import MANIFEST, DeployedModel, Manifest, read_manifest
 from trading_assets.settings import Settings
@@ -239,7 +239,7 @@ class DeployedModels:
                 where=f"model {bundle.model}",
                 remedy="train it without these `companions`; for leader, name a market of the venue as features.leader",
             )
-        if needed and (known := parity.check(bundle).leader) != leader:
+        if needed and (known := certificates.check(bundle).leader) != leader:
             raise ModelError(
                 f"it was made with the leader {known}, and features.leader is {leader}",
                 where=f"model {bundle.model}",

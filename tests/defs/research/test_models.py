@@ -16,7 +16,7 @@ import pytest
 
 from tests.defs.small import LENIENT, NOISE, SYNA, Location, Undisturbed, copy_of
 from trading_assets.backtest.approval import traded_with
-from trading_assets.models import load, parity
+from trading_assets.models import certificates, load
 from trading_assets.registry import Registry, read_manifest
 from trading_assets.settings import MlflowSettings, Settings
 from trading_assets.store import open_store
@@ -293,11 +293,11 @@ def test_a_model_that_the_node_would_compute_otherwise_is_neither_approved_nor_d
     assert "agree" in str(metadata(trained.approved, "candidate")["parity"])
     assert "agree" in str(metadata(trained.approved, "approved")["parity"])
     bundle = Path(str(metadata(trained.approved, "candidate")["bundle"])).relative_to(trained.settings.data_dir)
-    path = settings.data_dir / bundle / parity.FILE
-    good = parity.Certificate.model_validate_json(path.read_bytes())
+    path = settings.data_dir / bundle / certificates.FILE
+    good = certificates.Certificate.model_validate_json(path.read_bytes())
     assert good.markets[SYNA].bars == settings.gates.parity_bars
     ts = good.markets[SYNA].first
-    one = parity.Divergence(market=SYNA, ts=ts, column="rsi_14", stored=48.25, live=51.5)
+    one = certificates.Divergence(market=SYNA, ts=ts, column="rsi_14", stored=48.25, live=51.5)
     path.write_text(good.model_copy(update={"divergence": one}).model_dump_json())
     approved, deployment = (getattr(location.module("deployment.assets"), name) for name in ("approved", "deployment"))
     for asset in (approved, deployment):

@@ -16,7 +16,7 @@ from tests.live.node.test_parts import _Gaps, closed_bars
 from trading_assets import features, models
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import lookback_bars
-from trading_assets.models import parity
+from trading_assets.models import certificates, parity
 from trading_assets.models.dataset import usable_names
 from trading_assets.models.training import TrainedModel
 from trading_assets.settings import (
@@ -66,7 +66,7 @@ class World:
         if store is not None:
             store.upsert(BARS["15m"], pl.concat(self.bars.values()))
             store.upsert(FEATURES, self.rows.tail(CERTIFIED).with_columns(timeframe=pl.lit("15m")))
-            parity.write(bundle, parity.certify_stored(bundle, store, bars=CERTIFIED, leader=leader))
+            certificates.write(bundle, parity.certify_stored(bundle, store, bars=CERTIFIED, leader=leader))
         return bundle
 
     def said(self, bundle: models.Bundle, rows: pl.DataFrame) -> list[float]:
@@ -97,7 +97,7 @@ def with_leader(settings: Settings, leader: str | None) -> Settings:
 def test_the_certificate_gives_the_model_its_leaders_bars_and_names_the_leader(
     led: World, store: Store, tmp_path: Path
 ) -> None:
-    certificate = parity.check(led.bundle(tmp_path, store))
+    certificate = certificates.check(led.bundle(tmp_path, store))
     assert (certificate.bars, certificate.leader, certificate.divergence) == (CERTIFIED, MARKET, None)
     without = parity.certify_stored(led.bundle(tmp_path), store, bars=CERTIFIED)
     assert without.divergence is not None

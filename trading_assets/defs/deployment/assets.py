@@ -38,7 +38,7 @@ def approved(
     """
     from trading_assets.backtest.approval import check_same_data, check_same_research, check_same_settings
     from trading_assets.backtest.stored import judge_again
-    from trading_assets.models import parity
+    from trading_assets.models import certificates
     from trading_assets.registry import Registry
 
     name = context.partition_key
@@ -56,7 +56,7 @@ def approved(
         raise ModelError("it was rejected by hand", where=f"model {name} version {version}", remedy="train another one")
     held = check_same_settings(known, settings)
     check_same_research(held, settings, store, walked=walked.metadata, traded=traded.metadata)
-    certificate = parity.check(held)
+    certificate = certificates.check(held)
     status: str = known.status
     if status == "draft":
         status = registry.set_status(name, version, "approved").status
@@ -89,7 +89,7 @@ def deployment(
     The newest approved one, or the one that the run's tag `trading/version` names: a rollback.
     """
     from trading_assets.features import fingerprint
-    from trading_assets.models import bundle, parity
+    from trading_assets.models import bundle, certificates
     from trading_assets.registry import DeployedModel, Registry, approved_version, chosen_version, deploy
 
     name, registry = context.partition_key, Registry(settings)
@@ -100,7 +100,7 @@ def deployment(
     else:
         version = chosen_version(registry, name, chosen)
     verified = bundle.load(version.bundle_path, expected_hash=version.bundle_hash, feature_fingerprint=fingerprint())
-    certificate = parity.check(verified)
+    certificate = certificates.check(verified)
     version = registry.promote(name, version.version)
     deployed = DeployedModel.of(verified, version.version, settings.data_dir, datetime.now(UTC))
     manifest = deploy(settings.live_dir, deployed)

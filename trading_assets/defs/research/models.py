@@ -100,7 +100,7 @@ def candidate(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
     """The model trained on the newest window, as a hashed bundle with a parity certificate, registered as a draft."""
-    from trading_assets.models import bundle, parity, scores, training
+    from trading_assets.models import bundle, certificates, parity, scores, training
     from trading_assets.registry import Registry
 
     name, spec = context.partition_key, settings.models[context.partition_key]
@@ -119,7 +119,7 @@ def candidate(
     certificate = parity.certify_stored(
         written, store, bars=settings.gates_of(name).parity_bars, leader=settings.features.leader
     )
-    kept = parity.write(written, certificate)
+    kept = certificates.write(written, certificate)
     registry = Registry(settings)
     version = registry.register(written, name)
     store.upsert(MODEL_VERSIONS, registry.versions_frame())
