@@ -24,7 +24,7 @@ import polars as pl
 from benchmarks.table import Measurement, Target, print_table
 from trading_assets import features, models
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.models.dataset import usable_names
+from trading_assets.models.inputs import usable_names
 from trading_assets.registry.deployment import DeployedModel, deploy
 from trading_assets.settings import (
     LabelSettings,

@@ -18,8 +18,8 @@ from trading_assets import features, models
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import lookback_bars
 from trading_assets.labels import triple_barrier
-from trading_assets.models import parity, training
-from trading_assets.models.dataset import usable_names
+from trading_assets.models import parity
+from trading_assets.models.inputs import usable_names
 from trading_assets.settings import LabelSettings, ModelSettings
 from trading_assets.validation import Fold, WalkForward
 
@@ -39,7 +39,7 @@ def run() -> list[Measurement]:
     data = _dataset(bars, rows)
     folds = WalkForward(SPEC.walk_forward).split(data.frame["known_at"], data.frame["label_end"])
     trained_on = sum(len(fold.train) for fold in folds)
-    seconds = best_of(lambda: training.walk_forward(data, SPEC, explained=True), repeat=1)
+    seconds = best_of(lambda: folds.walk_forward(data, SPEC, explained=True), repeat=1)
     plain = best_of(lambda: _plain(data, folds[0]), repeat=1) * len(folds)  # where cores are taken, all last minutes
     name = f"walk-forward: {len(folds)} folds, {len(MARKETS)} markets, {len(data.features)} features"
     return [

@@ -15,7 +15,7 @@ import pytest
 
 from trading_assets import features, models
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.models.dataset import usable_names
+from trading_assets.models.inputs import usable_names
 from trading_assets.registry.deployment import DeployedModel, deploy
 from trading_assets.settings import (
     LabelSettings,

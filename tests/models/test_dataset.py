@@ -18,7 +18,7 @@ from trading_assets.features import compute, lookback_bars
 from trading_assets.features.proofs.proving import made_up_bars, made_up_companions
 from trading_assets.models import dataset
 from trading_assets.models.dataset import Dataset, join
-from trading_assets.models.inputs import missing_inputs
+from trading_assets.models.inputs import missing_inputs, usable_names
 from trading_assets.store import Store
 from trading_assets.store.tables import FEATURES, LABELS
 
@@ -191,10 +191,10 @@ def test_a_companion_that_is_asked_for_and_not_stored_is_refused(store: Store, c
     known = {name: one for name, one in made_up_companions(rows, M15).items() if name != companion}
     computed = compute(rows, known, timeframe=M15)
     with pytest.raises(ModelError, match=rf"{rows['market'][0]}: {companion} is among the model's companions"):
-        missing_inputs(computed, [rows["market"][0]], [companion], names=dataset.usable_names([companion]))
+        missing_inputs(computed, [rows["market"][0]], [companion], names=usable_names([companion]))
     with pytest.raises(ModelError, match="none of its features reads it"):
-        missing_inputs(computed, [rows["market"][0]], [companion], names=dataset.usable_names())
+        missing_inputs(computed, [rows["market"][0]], [companion], names=usable_names())
     store.upsert(FEATURES, computed.with_columns(timeframe=pl.lit("15m")))
     with pytest.raises(ModelError, match=f"leave {companion} out of `companions`"):
         dataset.build(store, [rows["market"][0]], companions=[companion])
-    assert set(dataset.usable_names([companion])) > set(dataset.usable_names())
+    assert set(usable_names([companion])) > set(usable_names())

@@ -10,8 +10,9 @@ import pytest
 
 from trading_assets.backtest.report.feature_plots import importance, shap_summary
 from trading_assets.models import join
+from trading_assets.models.folds import WalkForwardResult, walk_forward
 from trading_assets.models.importance import beeswarm, explain, leading
-from trading_assets.models.training import WalkForwardResult, fit, walk_forward
+from trading_assets.models.training import fit
 from trading_assets.settings import LightGBMSettings, ModelSettings, WalkForwardSettings
 from trading_assets.store.tables import FEATURE_IMPORTANCE
 

@@ -22,8 +22,8 @@ from trading_assets.features.framework.registry import Registry
 from trading_assets.labels import widths
 from trading_assets.models import Bundle, certificates, join, train, write
 from trading_assets.models.certificates import Certificate
-from trading_assets.models.dataset import usable_names
 from trading_assets.models.decision import Companions, Compute, features_of
+from trading_assets.models.inputs import usable_names
 from trading_assets.models.parity import certify, certify_stored
 from trading_assets.settings import (
     EstimatorSettings,

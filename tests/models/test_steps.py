@@ -70,7 +70,7 @@ def test_a_leaders_step_counts_for_its_followers_but_ahead_it_does_not() -> None
 @pytest.fixture
 def stepping(store: Store, planted: PlantedFrames) -> Store:
     """A store with planted features and labels of sixty days, and candles whose price grows tenfold after thirty."""
-    from trading_assets.models.dataset import usable_names
+    from trading_assets.models.inputs import usable_names
 
     features, labels = planted(days=60)
     named = {name: pl.lit(0.5) for name in usable_names() if name not in features.columns}

@@ -11,9 +11,8 @@ import pytest
 from trading_assets.core.errors import ModelError
 from trading_assets.labels import sample_weights
 from trading_assets.models import Classifier, Dataset, join, train, walk_forward
-from trading_assets.models.dataset import prices_by
 from trading_assets.models.scores import score, summary
-from trading_assets.models.training import fit, weights
+from trading_assets.models.training import fit, prices_by, weights
 from trading_assets.settings import LightGBMSettings, ModelSettings, WalkForwardSettings
 from trading_assets.store.tables import FOLDS, PREDICTIONS
 

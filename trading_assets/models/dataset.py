@@ -14,7 +14,7 @@ from trading_assets.core.content_hash import frame_hash
 from trading_assets.core.errors import InvalidFrame, ModelError
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.models.inputs import PartlyMissing, missing_inputs
+from trading_assets.models.inputs import DEFAULT_TIMEFRAME, PartlyMissing, missing_inputs, usable_names
 from trading_assets.models.steps import Crossing, Steps, stored_bars, stored_steps, without_crossings
 from trading_assets.settings import DEFAULT_LABELS
 from trading_assets.store import Store
@@ -25,7 +25,6 @@ _KEYS = ("market", "ts", "known_at")
 _ROW = ("market", "ts", "side")
 _DOUBTS = ("resolution", "missing_candles", "ambiguous")
 REMEDY = "materialize features and labels of these markets"
-QUARTERS = Timeframe(15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def build(
     markets: Sequence[str],
     *,
     label_set: str = DEFAULT_LABELS,
-    timeframe: Timeframe = QUARTERS,
+    timeframe: Timeframe = DEFAULT_TIMEFRAME,
     sides: Sequence[Side] = (Side.LONG,),
     chosen: Sequence[str] = (),
     since: datetime | None = None,
@@ -218,38 +217,6 @@ def _without_steps(
     if not crossings:
         return dataset
     return replace(dataset, frame=frame, content_hash=frame_hash(frame), crossings=crossings)
-
-
-def prices_by(prices: pl.DataFrame, moment: datetime) -> pl.DataFrame:
-    """Prices as they were known at a moment, until which the newest close of each market holds.
-
-    Parameters
-    ----------
-    prices
-        ``market, known_at, close`` (others are ignored), in any order.
-    moment
-        The last outcome of a training window. Between two closes return attribution takes a straight line, so that the
-        close after an outcome would tell on its weight: within the window it was seen, after it nobody had.
-    """
-    known = prices.select("market", "known_at", "close").filter(pl.col("known_at") <= moment).sort("market", "known_at")
-    held = known.group_by("market").last().filter(pl.col("known_at") < moment)
-    return pl.concat([known, held.with_columns(known_at=pl.lit(moment, TS))]).sort("market", "known_at")
-
-
-def usable_names(
-    companions: Collection[str] = (), *, timeframe: Timeframe = QUARTERS, chosen: Sequence[str] = ()
-) -> list[str]:
-    """The features that a model learns from: of those chosen, those of bars and of the companions that it names.
-
-    Raises
-    ------
-    SettingsError
-        A name, family or pattern means no feature of the timeframe.
-    """
-    from trading_assets.features import feature_names, required_companions
-
-    names = feature_names(timeframe, chosen or None)
-    return [name for name in names if set(required_companions([name])) <= set(companions)]
 
 
 def join(

@@ -1,4 +1,4 @@
-"""What a model asks for beside bars: refused where nothing of it is stored, counted where a part is missing."""
+"""What a model reads: its features, and what else they ask for, refused where nothing of it is stored."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Final
 import polars as pl
 
 from trading_assets.core.errors import ModelError
+from trading_assets.core.timeframes import Timeframe
+
+DEFAULT_TIMEFRAME: Final = Timeframe(15)
+"""Of the label set `default`, which settings have that name none."""
 
 _REMEDIES: Final = {
     "leader": "run trading backfill of the leader and of this market",
@@ -37,6 +41,22 @@ class PartlyMissing:
 
     def __str__(self) -> str:
         return f"{self.market}: {self.companion} is missing in {self.share:.1%} of the rows"
+
+
+def usable_names(
+    companions: Collection[str] = (), *, timeframe: Timeframe = DEFAULT_TIMEFRAME, chosen: Sequence[str] = ()
+) -> list[str]:
+    """The features that a model learns from: of those chosen, those of bars and of the companions that it names.
+
+    Raises
+    ------
+    SettingsError
+        A name, family or pattern means no feature of the timeframe.
+    """
+    from trading_assets.features import feature_names, required_companions
+
+    names = feature_names(timeframe, chosen or None)
+    return [name for name in names if set(required_companions([name])) <= set(companions)]
 
 
 def missing_inputs(

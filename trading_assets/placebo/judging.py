@@ -71,7 +71,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     from trading_assets.backtest.simulation.engine import run_backtest
     from trading_assets.features import compute, fingerprint
     from trading_assets.labels import label
-    from trading_assets.models import dataset, training
+    from trading_assets.models import dataset, folds, inputs
     from trading_assets.models.scores import summary
 
     timeframe = "1m" if source is None else str(source["timeframe"][0])
@@ -102,11 +102,11 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     data = dataset.join(
         compute(bars, timeframe=chosen.timeframe, features=spec.features or None),
         pl.concat(world.labels(labels.filter(side=int(side))) for side in spec.sides),
-        names=dataset.usable_names(timeframe=chosen.timeframe, chosen=spec.features),
+        names=inputs.usable_names(timeframe=chosen.timeframe, chosen=spec.features),
         fingerprint=fingerprint(),
         drop_ambiguous=chosen.ambiguous == "drop",
     )
-    predictions = training.walk_forward(replace(data, prices=bars), spec).predictions
+    predictions = folds.walk_forward(replace(data, prices=bars), spec).predictions
     result = run_backtest(
         predictions,
         {MARKET: candles},

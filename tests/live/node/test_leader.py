@@ -17,7 +17,7 @@ from trading_assets import features, models
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import lookback_bars
 from trading_assets.models import certificates, parity
-from trading_assets.models.dataset import usable_names
+from trading_assets.models.inputs import usable_names
 from trading_assets.models.training import TrainedModel
 from trading_assets.settings import (
     FeatureSettings,

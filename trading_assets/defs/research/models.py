@@ -46,7 +46,7 @@ def walk_forward(
     """Purged and embargoed walk-forward of a model specification: out-of-sample predictions and scores per fold."""
     from trading_assets.backtest.report.feature_plots import shap_summary
     from trading_assets.backtest.report.plots import fold_aucs
-    from trading_assets.models import importance, scores, training
+    from trading_assets.models import folds, importance, scores
     from trading_assets.registry import Registry, configuration
 
     name, spec = context.partition_key, settings.models[context.partition_key]
@@ -55,7 +55,7 @@ def walk_forward(
         context.log.warning(str(partly))
     for crossing in data.crossings:
         context.log.warning(str(crossing))
-    result = training.walk_forward(
+    result = folds.walk_forward(
         data, spec, lambda done, total: context.log.info(f"{name}: fold {done} of {total}"), explained=True
     )
     summary = scores.summary(result.predictions)
