@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading_assets.core.errors import NodeError
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings import LabelSettings, RiskSettings
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.instruments import (
@@ -22,6 +24,7 @@ from trading_assets.strategies.instruments import (
     open_time,
     raw_symbol,
 )
+from trading_assets.strategies.orders.journal_rows import signal_row
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import ClosedBar, Signal, StoredSignals
@@ -49,6 +52,13 @@ def test_a_close_just_before_the_minute_and_on_it_are_the_same_bar() -> None:
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_times_survive_the_engines_nanoseconds(moment: datetime) -> None:
     assert event_time(nanoseconds(moment)) == moment
+
+
+@pytest.mark.parametrize("timeframe", ["1m", "15m", "1h", "1d"])
+def test_a_decision_is_journalled_with_the_timeframe_of_its_bar(timeframe: str) -> None:
+    signal = replace(SIGNAL, known_at=NOW + Timeframe.parse(timeframe).length)
+    kind, row = signal_row(signal, "hold", "", ts=NOW)
+    assert (kind, row["timeframe"]) == ("signals", timeframe)
 
 
 def test_a_plan_survives_the_journal() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.strategies.instruments import event_time, exact
 from trading_assets.strategies.orders.plans import ExitReason, TradePlan
 from trading_assets.strategies.signals import Signal
@@ -31,6 +32,7 @@ def signal_row(signal: Signal, action: str, reason: str, *, ts: datetime) -> tup
         "ts": ts,
         "market": signal.market,
         "signal_id": signal.signal_id,
+        "timeframe": _timeframe(signal.known_at - signal.ts),
         "bar_ts": signal.ts,
         "side": signal.side.value,
         "probability": signal.probability,
@@ -41,6 +43,11 @@ def signal_row(signal: Signal, action: str, reason: str, *, ts: datetime) -> tup
         "model_version": signal.model_version,
         "bundle_hash": signal.bundle_hash,
     }
+
+
+@cache
+def _timeframe(length: timedelta) -> str:
+    return Timeframe(length // timedelta(minutes=1)).name
 
 
 def order_row(event: Any, order: Any, *, market: str, signal_id: str, purpose: str) -> dict[str, Any]:
