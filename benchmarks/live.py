@@ -95,7 +95,7 @@ def measure(folder: Path, case: Case) -> list[float]:
     """
     markets = MARKETS[: case.markets]
     environment = {"TRADING_DATA_DIR": str(folder / "data"), "TRADING_STORE__URL": f"duckdb:///{folder / 'm.duckdb'}"}
-    environment["TRADING_NODE__RISK__MAX_DAILY_LOSS"] = "1e9"  # entries go on, whatever the random prices bring
+    environment["TRADING_TRADING__RISK__MAX_DAILY_LOSS"] = "1e9"  # entries go on, whatever the random prices bring
     os.environ |= environment
     settings = load_settings()
     _prepare(settings, markets, case.end)
