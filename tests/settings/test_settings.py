@@ -11,6 +11,7 @@ import yaml
 
 from trading_assets.core.errors import SettingsError
 from trading_assets.core.sides import Side
+from trading_assets.core.timeframes import BAR_TIMEFRAMES
 from trading_assets.settings import (
     PROJECT_ROOT,
     SETTINGS_FILE_VARIABLE,
@@ -24,7 +25,6 @@ from trading_assets.settings import (
     from_root,
     load_settings,
 )
-from trading_assets.settings.root import BAR_TIMEFRAMES
 from trading_assets.settings.sections import estimators
 from trading_assets.store.tables import BARS
 
@@ -401,3 +401,5 @@ def test_sides_are_written_as_words_and_read_as_sides(written):
 
 def test_bars_of_every_timeframe_that_a_model_may_name_are_built() -> None:
     assert tuple(BARS) == BAR_TIMEFRAMES
+    models = {path.stem for path in (PROJECT_ROOT / "dbt_like_sql").glob("bars_*.sql")}
+    assert models == {table.name for table in BARS.values()}

@@ -53,7 +53,7 @@ def check_same_settings(candidate: ModelVersion, settings: Settings) -> Bundle:
     """The candidate's bundle; refuses another threshold, barriers or learner than the settings that were traded."""
     held = bundle.load(candidate.bundle_path, expected_hash=candidate.bundle_hash)
     spec = settings.models[candidate.name]
-    if (held.spec.ungated(), held.labels) != (spec.ungated(), settings.labels[spec.label]):
+    if (held.spec.ungated(), held.labels) != (spec.ungated(), settings.labels_of(candidate.name)):
         raise ModelError(
             "the settings of the model or of its labels changed after it was trained",
             where=f"model {candidate.name} version {candidate.version}",

@@ -101,7 +101,7 @@ def write_report(
         candle_timeframe=settings.markets[spec.markets[0]].timeframe,
         rule=_rule(settings, model),
         remarks=judgement.remarks,
-        labels=settings.labels[spec.label],
+        labels=settings.labels_of(model),
         settings=settings.simulation,
         gates=gates.evaluate(judgement.result.metrics, settings.gates_of(model)),
         predictions=judgement.predictions,

@@ -11,6 +11,9 @@ from trading_assets.core.errors import SettingsError
 
 MINUTES_OF_A_DAY: Final = 1440
 
+BAR_TIMEFRAMES: Final = ("5m", "15m", "1h", "4h", "1d")
+"""Of the bars that are built from candles; each has a SQL model and a table."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Timeframe:

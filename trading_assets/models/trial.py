@@ -9,9 +9,9 @@ from typing import Final
 
 from trading_assets.core.errors import BundleError
 from trading_assets.models.bundle import REMEDY, Bundle
+from trading_assets.models.estimators.loading_trial import FOUND
 
 _LIMIT_S: Final = 60.0
-_FOUND: Final = 3
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Trial:
         if code is None:
             return False
         said = " ".join(one.process.communicate()[0].decode(errors="replace").split())
-        if code == _FOUND:
+        if code == FOUND:
             raise self._error(f"{one.name} is malformed: {said}")
         if code != 0:
             raise self._error(f"{one.name} ends the process that loads it ({_ending(code)}): {said[-200:]}")

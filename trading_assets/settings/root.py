@@ -20,7 +20,7 @@ from pydantic_settings import (
 from trading_assets.core.candles import Market
 from trading_assets.core.errors import SettingsError
 from trading_assets.core.sides import Side
-from trading_assets.core.timeframes import Timeframe
+from trading_assets.core.timeframes import BAR_TIMEFRAMES, Timeframe
 from trading_assets.settings.names import instead
 from trading_assets.settings.paths import settings_file
 from trading_assets.settings.sections.data import (
@@ -41,10 +41,6 @@ from trading_assets.settings.sections.trading import BacktestSettings, Simulatio
 
 FILE_KEY: Final = "settings_file"
 """What :func:`load_settings` says beside the settings themselves."""
-
-
-BAR_TIMEFRAMES = ("5m", "15m", "1h", "4h", "1d")
-"""Of the bars that are built from candles; each has a SQL model and a table."""
 
 
 class MlflowSettings(Section):
@@ -112,6 +108,11 @@ class Settings(BaseSettings):
     def gates_of(self, model: str) -> GateSettings:
         """What a candidate of a model must reach: the section, with the model's own gates over it."""
         return self.gates.of(self.models[model].gates)
+
+    @property
+    def event_times(self) -> dict[str, list[datetime]]:
+        """Market -> when what the settings tell of it took effect."""
+        return {market: [event.at for event in one.events] for market, one in self.markets.items()}
 
     @property
     def simulation(self) -> BacktestSettings:

@@ -10,7 +10,7 @@ from trading_assets.labels import scale_lookback, widths
 from trading_assets.settings import LabelSettings
 from trading_assets.strategies.base import ANSWERS, Strategy
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.signals import ClosedBar, Signal, better_side
+from trading_assets.strategies.signals import ClosedBar, Signal, answer_on
 
 _COLUMNS = ("market", "ts", "known_at", "open", "high", "low", "close", "volume")
 
@@ -79,20 +79,12 @@ class AskedStrategy:
         target, stop = widths(frame, self._labels).row(-1)
         if target is None or stop is None:
             return None
-        signals = [
-            Signal(
-                market=bar.market,
-                ts=bar.ts,
-                known_at=bar.known_at,
-                probability=answer[word],
-                rule=self._entry,
-                take_profit_pct=target * 100,
-                stop_loss_pct=stop * 100,
-                horizon_bars=self._labels.horizon_bars,
-                model=self._name,
-                side=side,
-            )
-            for word, side in ANSWERS.items()
-            if answer[word] is not None
-        ]
-        return better_side(signals) if signals else None
+        return answer_on(
+            bar,
+            {side: answer[word] for word, side in ANSWERS.items() if answer[word] is not None},
+            rule=self._entry,
+            take_profit_pct=target * 100,
+            stop_loss_pct=stop * 100,
+            horizon_bars=self._labels.horizon_bars,
+            model=self._name,
+        )

@@ -20,8 +20,8 @@ ANSWERS = {side.word: side for side in Side}
 """Column of a strategy's answers -> the side that it speaks of."""
 
 
-class Strategy(Protocol):
-    """What decides."""
+class Declared(Protocol):
+    """What everything that decides says of itself."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -37,6 +37,10 @@ class Strategy(Protocol):
     def parameters(self) -> Mapping[str, Any]:
         """Name -> value. Each set of them that is tried counts as a trial."""
         ...
+
+
+class Strategy(Declared, Protocol):
+    """What decides."""
 
     def answers(self, bars: pl.DataFrame) -> pl.DataFrame:
         """What it says on each bar.
@@ -56,23 +60,8 @@ class Strategy(Protocol):
         ...
 
 
-class Rule(Protocol):
+class Rule(Declared, Protocol):
     """Says when, and nothing of how likely: see :class:`trading_assets.strategies.rule_strategy.RuleStrategy`."""
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """As of a :class:`Strategy`."""
-        ...
-
-    @property
-    def lookback_bars(self) -> int:
-        """As of a :class:`Strategy`."""
-        ...
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """As of a :class:`Strategy`."""
-        ...
 
     @property
     def source(self) -> str:

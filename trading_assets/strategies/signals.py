@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -116,6 +116,42 @@ class Signal:
         at = self.ts
         bar = f"{at.year:04}{at.month:02}{at.day:02}T{at.hour:02}{at.minute:02}"  # three times as fast as strftime
         return f"{self.model}-v{self.model_version}-{self.market}-{bar}"
+
+
+def answer_on(
+    bar: ClosedBar,
+    probabilities: Mapping[Side, float],
+    *,
+    rule: EntryRule,
+    take_profit_pct: float,
+    stop_loss_pct: float,
+    horizon_bars: int,
+    model: str,
+    model_version: int = 0,
+    bundle_hash: str = "",
+) -> Signal | None:
+    """What is said on a bar, of the better one of the sides that have a probability; None where there is none.
+
+    The rest is as in :class:`Signal`.
+    """
+    signals = [
+        Signal(
+            market=bar.market,
+            ts=bar.ts,
+            known_at=bar.known_at,
+            probability=probability,
+            rule=rule,
+            take_profit_pct=take_profit_pct,
+            stop_loss_pct=stop_loss_pct,
+            horizon_bars=horizon_bars,
+            model=model,
+            model_version=model_version,
+            bundle_hash=bundle_hash,
+            side=side,
+        )
+        for side, probability in probabilities.items()
+    ]
+    return better_side(signals) if signals else None
 
 
 def better_side(signals: Sequence[Signal]) -> Signal:

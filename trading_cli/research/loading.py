@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
 from trading_assets.core.errors import TradingError
+from trading_assets.core.modules import load_file
 
 
 def load_module(name: str) -> ModuleType:
@@ -20,17 +20,10 @@ def load_module(name: str) -> ModuleType:
             return importlib.import_module(name)
         if not path.is_file():
             raise ImportError("no such file")
-        known_as = f"own.{path.stem}"  # not its bare name, which may be that of a module in use
-        spec = importlib.util.spec_from_file_location(known_as, path)
-        if spec is None or spec.loader is None:
-            raise ImportError("no Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[known_as] = module
-        spec.loader.exec_module(module)
+        return load_file(path, f"own.{path.stem}")  # not its bare name, which may be that of a module in use
     except Exception as error:  # whatever a module of a user raises
         raise TradingError(
             f"cannot load it: {type(error).__name__}: {error}",
             where=name,
             remedy="give a file, or a module that can be imported; --debug shows where it fails",
         ) from error
-    return module

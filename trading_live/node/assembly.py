@@ -106,7 +106,7 @@ def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, 
         process.models,
         loader.missing,
         cost_bps=settings.trading.costs.round_trip_bps,
-        events={market: [event.at for event in one.events] for market, one in settings.markets.items()},
+        events=settings.event_times,
         min_step=settings.quality.level_step.min_factor,
     )
     journal = StrategyJournal(process.journal, market_time=glance.now)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -59,29 +58,18 @@ def run_node(settings: Settings, *, on_decision: OnDecision | None = None, close
     """
     if not close_only:
         kill_switch.require_off(settings.live_dir)
-    presence = NodeLock(settings.live_dir)
-    presence.acquire()
+    lock = NodeLock(settings.live_dir)
+    lock.acquire()
     try:
-        require_known_positions(settings.live_dir)
+        if (missing := missing_journal(settings.live_dir)) is not None:
+            raise missing
         journal = open_journal(settings.live_dir / JOURNAL_FILE, node_name(settings.node))
         try:
-            _Run(settings, presence, journal, on_decision, close_only=close_only).run()
+            _Run(settings, lock, journal, on_decision, close_only=close_only).run()
         finally:
             journal.close()
     finally:
-        presence.release()
-
-
-def require_known_positions(live_dir: Path) -> None:
-    """Refuse to begin a new journal where the last heartbeat speaks of open trades that only a lost one knows.
-
-    Raises
-    ------
-    NodeError
-        If it does.
-    """
-    if (missing := missing_journal(live_dir)) is not None:
-        raise missing
+        lock.release()
 
 
 class _Run:

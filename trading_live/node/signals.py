@@ -17,7 +17,7 @@ from trading_assets.features import warm_up
 from trading_assets.models.decision import Decision, Question, bars_needed, decide, decide_together
 from trading_assets.quality.steps import level_steps
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.signals import ClosedBar, Signal, Stream, better_side
+from trading_assets.strategies.signals import ClosedBar, Signal, Stream, answer_on
 from trading_live.node.deployed_models import DeployedModels, ModelInUse
 from trading_live.node.history import BarHistory, bar_rows
 
@@ -263,23 +263,14 @@ class LiveSignals:
             return None  # the model failed, or the market stood still: barriers would be nowhere
         bar, bundle, deployed = asked.bar, asked.model.bundle, asked.model.deployed
         self.decisions += 1
-        target, stop = decision.take_profit * 100, decision.stop_loss * 100
-        rule = EntryRule.of(bundle.spec, cost_bps=self._cost_bps)
-        signals = [
-            Signal(
-                market=bar.market,
-                ts=bar.ts,
-                known_at=bar.known_at,
-                probability=probability,
-                rule=rule,
-                take_profit_pct=target,
-                stop_loss_pct=stop,
-                horizon_bars=bundle.labels.horizon_bars,
-                model=deployed.model,
-                model_version=deployed.version,
-                bundle_hash=deployed.bundle_hash,
-                side=side,
-            )
-            for side, probability in decision.probabilities.items()
-        ]
-        return better_side(signals)
+        return answer_on(
+            bar,
+            decision.probabilities,
+            rule=EntryRule.of(bundle.spec, cost_bps=self._cost_bps),
+            take_profit_pct=decision.take_profit * 100,
+            stop_loss_pct=decision.stop_loss * 100,
+            horizon_bars=bundle.labels.horizon_bars,
+            model=deployed.model,
+            model_version=deployed.version,
+            bundle_hash=deployed.bundle_hash,
+        )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import merge
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,14 +14,12 @@ import polars as pl
 from trading_assets.core.candles import EPOCH, OHLCV, timeframe_delta, timeframe_minutes
 from trading_assets.core.errors import InvalidFrame, MissingCandles
 from trading_assets.core.precision import check_volumes, fixed, price_decimals, step, volume_decimals
+from trading_assets.core.timeframes import BAR_TIMEFRAMES
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES, FUNDING_RATES
 from trading_assets.strategies.instruments import raw_symbol
 from trading_live.replay.funding import NO_FUNDING, Funding
-
-INTERVALS: Final = ("5m", "15m", "1h", "4h", "1d")
-"""Bars built from the candles, beside the candles' own timeframe."""
 
 BarsOf = Callable[[str, str], pl.DataFrame]
 """(market, interval) -> bars with ts, open, high, low, close, volume, sorted by ts."""
@@ -263,7 +261,7 @@ def _instrument(market: str, timeframe: str, candles: pl.DataFrame, bars: BarsOf
     name = raw_symbol(market)
     frames = {timeframe: candles} | {
         interval: bars(market, interval)
-        for interval in INTERVALS
+        for interval in BAR_TIMEFRAMES
         if timeframe_minutes(interval) > timeframe_minutes(timeframe)
     }
     try:

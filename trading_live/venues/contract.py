@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class WallClock:
         return datetime.now(UTC)
 
 
-class Venue:
+class Venue(ABC):
     """A venue of the settings: how it names instruments, which adapter speaks to it, and what can be relied on.
 
     A venue is a class in a module of its name here, bound to ``VENUE``, and a value of ``node.venue``. It must give
@@ -152,6 +153,7 @@ class Venue:
         NodeError
             If it lacks one.
         """
+        del markets, glance  # of most venues only the engine will know
 
     def also(self, wanted: Iterable[str], needed: Iterable[str], glance: Glance) -> set[str]:
         """Those of the settings' markets that the node can listen to beside the ones it needs."""
@@ -165,6 +167,7 @@ class Venue:
 
     # -- the engine -----------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def data_client(self, markets: Sequence[str]) -> DataClient:
         """The market-data client. Bars are public: no key is needed, and one in the adapter's own variables is read.
 
@@ -173,7 +176,6 @@ class Venue:
         SettingsError
             If the venue has no such environment or cannot mix these products.
         """
-        raise NotImplementedError
 
     @property
     def address(self) -> str:

@@ -59,7 +59,7 @@ def walk_forward(
         data, spec, lambda done, total: context.log.info(f"{name}: fold {done} of {total}"), explained=True
     )
     summary = scores.summary(result.predictions)
-    tried = configuration(spec, settings.labels[spec.label], features=data.features, fingerprint=data.fingerprint)
+    tried = configuration(spec, settings.labels_of(name), features=data.features, fingerprint=data.fingerprint)
     Registry(settings).count_walk_forward(name, spec.markets, tried, summary)
     weights = pl.concat(part.importance for part in result.explanations)
     dots = importance.beeswarm(result.explanations, data.features)
@@ -112,7 +112,7 @@ def candidate(
         trained=trained,
         dataset=data,
         spec=spec,
-        labels=settings.labels[spec.label],
+        labels=settings.labels_of(name),
         metrics=scores.summary(store.read(PREDICTIONS, where={"model": name})),
         run_id=context.run.run_id,
     )
@@ -181,8 +181,8 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
         companions=spec.companions,
         leader=settings.features.leader,
         priced=spec.sample_weights == "attribution",
-        drop_ambiguous=settings.labels[spec.label].ambiguous == "drop",
-        events={market: [event.at for event in one.events] for market, one in settings.markets.items()},
+        drop_ambiguous=settings.labels_of(model).ambiguous == "drop",
+        events=settings.event_times,
         min_step=settings.quality.level_step.min_factor,
         lookback_rows=estimator_of(spec.estimator.kind).lookback_rows(spec.estimator),
     )

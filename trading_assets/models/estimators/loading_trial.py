@@ -7,7 +7,6 @@ probability, and with 3 and the reason on standard output where the model is mal
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import json
 import subprocess
@@ -20,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from trading_assets.core.errors import TradingError
+from trading_assets.core.modules import load_file
 from trading_assets.models.estimators.contract import Estimator
 from trading_assets.settings import EstimatorSettings
 
@@ -109,11 +109,7 @@ def _loaded(module: str, source: str, name: str) -> type[Estimator[Any]]:
     try:
         found = importlib.import_module(module)
     except ImportError:
-        spec = importlib.util.spec_from_file_location(module, source)
-        assert spec is not None
-        assert spec.loader is not None
-        found = sys.modules[module] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(found)
+        found = load_file(Path(source), module)
     for part in name.split("."):
         found = getattr(found, part)
     kind: type[Estimator[Any]] = found

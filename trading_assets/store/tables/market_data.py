@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from trading_assets.core.candles import CANDLE_COLUMNS, OHLCV, TS
+from trading_assets.core.timeframes import BAR_TIMEFRAMES
 from trading_assets.store.tables.table import Schema, Table
 
 _BAR: Schema = {
@@ -56,7 +57,7 @@ CANDLES_QUARANTINE: Final = Table(
         "note": "why",
     },
 )
-BARS: Final = {timeframe: _bars(timeframe) for timeframe in ("5m", "15m", "1h", "4h", "1d")}
+BARS: Final = {timeframe: _bars(timeframe) for timeframe in BAR_TIMEFRAMES}
 MARKET_EVENTS: Final = Table(
     "market_events",
     "One event that changed what a market's price or volume means, as the settings tell it.",
