@@ -73,7 +73,6 @@ class Settings(BaseSettings):
     markets: dict[str, MarketSettings] = Field(min_length=1)
     labels: dict[str, LabelSettings] = Field({DEFAULT_LABELS: LabelSettings()}, min_length=1)
     models: dict[str, ModelSettings] = {}
-    plugins: list[str] = Field([], description="Files of your own, below the folder of this file, or modules.")
     sentiment: dict[str, SentimentSettings] = {}
     store: StoreSettings = StoreSettings()
     fetch: FetchSettings = FetchSettings()
