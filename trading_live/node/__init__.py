@@ -1,1 +1,1 @@
-"""The node itself: engine, supervisor, decisions, and the models that it runs."""
+"""The node itself: its engine, its supervisor, and where its parts are put together."""

@@ -21,13 +21,13 @@ from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import Signal, Stream
 from trading_live.execution.contract import Execution
 from trading_live.execution.recovery import Recovered
-from trading_live.node.deployed_models import DeployedModels
+from trading_live.node.decisions.deployed_models import DeployedModels
+from trading_live.node.decisions.signals import LiveSignals
 from trading_live.node.engine import build_engine
 from trading_live.node.history_loader import HistoryLoader
-from trading_live.node.pulse import Pulse
+from trading_live.node.journal.pulse import Pulse
+from trading_live.node.journal.strategy_journal import StrategyJournal
 from trading_live.node.shutdown import Shutdown
-from trading_live.node.signals import LiveSignals
-from trading_live.node.strategy_journal import StrategyJournal
 from trading_live.node.supervisor import Hooks, Supervisor
 from trading_live.operations import kill_switch
 from trading_live.venues.contract import Glance, Venue

@@ -11,8 +11,8 @@ import structlog
 
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.signals import ClosedBar, Stream
-from trading_live.node.bar_requests import BarRequest, BarRequests
-from trading_live.node.signals import LiveSignals
+from trading_live.node.bars.requests import BarRequest, BarRequests
+from trading_live.node.decisions.signals import LiveSignals
 
 _LOG = structlog.get_logger(__name__)
 

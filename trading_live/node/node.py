@@ -17,10 +17,10 @@ from trading_assets.strategies.signals import Stream
 from trading_live.execution.recovery import STARTED, Recovered
 from trading_live.execution.registry import execution_of
 from trading_live.node.assembly import OnDecision, Process, assemble
-from trading_live.node.deployed_models import DeployedModels
+from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.engine import VenueUnreachable, explain
-from trading_live.node.late_journal import open_journal
-from trading_live.node.pulse import Pulse
+from trading_live.node.journal.late_journal import open_journal
+from trading_live.node.journal.pulse import Pulse
 from trading_live.operations import kill_switch
 from trading_live.operations.heartbeat import NodeLock, missing_journal, read_heartbeat
 from trading_live.operations.interrupts import stops_engine

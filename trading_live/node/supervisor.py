@@ -22,14 +22,14 @@ from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.host import StrategyHost
 from trading_assets.strategies.instruments import bar_type, close_time, exact
 from trading_assets.strategies.signals import ClosedBar, Stream
-from trading_live.node.bar_requests import BarRequest
-from trading_live.node.deployed_models import DeployedModels
+from trading_live.node.bars.listening import SUBSCRIBE_EVERY, CatchUp, Listening, hold_steps
+from trading_live.node.bars.requests import BarRequest
+from trading_live.node.decisions.deployed_models import DeployedModels
+from trading_live.node.decisions.signals import LiveSignals
 from trading_live.node.engine import VenueUnreachable
 from trading_live.node.history_loader import HistoryLoader
 from trading_live.node.instruments import Change, InstrumentWatch
-from trading_live.node.listening import SUBSCRIBE_EVERY, CatchUp, Listening, hold_steps
 from trading_live.node.shutdown import Shutdown
-from trading_live.node.signals import LiveSignals
 from trading_live.operations.heartbeat import State
 
 _LOG: Final = structlog.get_logger(__name__)

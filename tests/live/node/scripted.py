@@ -13,7 +13,7 @@ from trading_assets.core.sides import Side
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import Signal
 from trading_live import __main__ as program
-from trading_live.node.signals import LiveSignals
+from trading_live.node.decisions.signals import LiveSignals
 
 CENTER = 400.0
 RULE = EntryRule(min_edge_bps=-1e6, threshold=0.5)

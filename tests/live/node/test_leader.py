@@ -29,8 +29,8 @@ from trading_assets.settings import (
 )
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, FEATURES
-from trading_live.node.deployed_models import DeployedModels
-from trading_live.node.signals import LiveSignals
+from trading_live.node.decisions.deployed_models import DeployedModels
+from trading_live.node.decisions.signals import LiveSignals
 from trading_live.operations import kill_switch
 
 M15 = Timeframe.parse("15m")

@@ -20,7 +20,7 @@ from tests.live.desk import PATIENCE_S, desk, finish, wait_for
 from trading_assets.core.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, read_session
 from trading_assets.settings import Settings, load_settings
-from trading_live.node.bar_requests import ANSWER_S, BarRequest, BarRequests
+from trading_live.node.bars.requests import ANSWER_S, BarRequest, BarRequests
 from trading_live.node.engine import VenueUnreachable, explain
 from trading_live.node.node import run_node
 from trading_live.replay import open_replay

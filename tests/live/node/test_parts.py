@@ -24,9 +24,9 @@ from trading_assets.registry.deployment import MANIFEST, undeploy
 from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.signals import ClosedBar
 from trading_live.node.assembly import too_late
-from trading_live.node.deployed_models import DeployedModels
-from trading_live.node.history import BarHistory
-from trading_live.node.signals import LiveSignals
+from trading_live.node.bars.history import BarHistory
+from trading_live.node.decisions.deployed_models import DeployedModels
+from trading_live.node.decisions.signals import LiveSignals
 from trading_live.operations import kill_switch
 from trading_live.operations.heartbeat import Heartbeat, NodeLock, is_running, read_heartbeat
 from trading_live.operations.status import read_status

@@ -13,8 +13,8 @@ from trading_assets import features, models
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.models.decision import Question, bars_needed, decide, decide_together
 from trading_assets.settings import LabelSettings, Settings
-from trading_live.node.deployed_models import DeployedModels
-from trading_live.node.signals import LiveSignals
+from trading_live.node.decisions.deployed_models import DeployedModels
+from trading_live.node.decisions.signals import LiveSignals
 from trading_live.operations import kill_switch
 
 M5 = Timeframe.parse("5m")

@@ -18,8 +18,8 @@ from trading_assets.models.decision import Question, decide, decide_together
 from trading_assets.settings import LabelSettings, LightGBMSettings, ModelSettings, Settings, WalkForwardSettings
 from trading_assets.strategies.base import Strategy
 from trading_assets.strategies.model_strategy import ModelStrategy
-from trading_live.node.deployed_models import DeployedModels
-from trading_live.node.signals import LiveSignals
+from trading_live.node.decisions.deployed_models import DeployedModels
+from trading_live.node.decisions.signals import LiveSignals
 
 M15 = Timeframe.parse("15m")
 LOOKBACK_BARS = features.lookback_bars(M15)

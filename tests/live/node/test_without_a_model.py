@@ -25,9 +25,9 @@ from trading_assets.registry.deployment import MANIFEST
 from trading_assets.settings import LabelSettings, ModelSettings, Settings, WalkForwardSettings
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_live.execution.recovery import STARTED
-from trading_live.node.deployed_models import DeployedModels
+from trading_live.node.decisions.deployed_models import DeployedModels
+from trading_live.node.decisions.signals import LiveSignals
 from trading_live.node.node import run_node
-from trading_live.node.signals import LiveSignals
 from trading_live.operations import kill_switch
 
 M15 = Timeframe.parse("15m")

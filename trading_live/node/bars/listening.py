@@ -13,7 +13,7 @@ from nautilus_trader.model import BarType
 from trading_assets.core.candles import EPOCH
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.signals import Stream
-from trading_live.node.history import BarHistory
+from trading_live.node.bars.history import BarHistory
 
 SUBSCRIBE_EVERY: Final = timedelta(seconds=0.31)
 """An adapter sends a subscription at most every 0.3 s, and delivers no bar while it waits: 80 at once hold bars up for

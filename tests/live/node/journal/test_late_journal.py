@@ -14,7 +14,7 @@ from trading_assets.core.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, Journal, read_session
 from trading_assets.settings import Settings
 from trading_live.execution.recovery import recover
-from trading_live.node.late_journal import open_journal
+from trading_live.node.journal.late_journal import open_journal
 
 EVENT = (NODE, {"ts": START, "event": "came later", "detail": ""})
 

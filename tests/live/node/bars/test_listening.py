@@ -10,8 +10,8 @@ import pytest
 from trading_assets.settings import FeedSettings
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.signals import ClosedBar, Stream
-from trading_live.node.history import BarHistory, bar_rows
-from trading_live.node.listening import CatchUp, Listening, hold_steps
+from trading_live.node.bars.history import BarHistory, bar_rows
+from trading_live.node.bars.listening import CatchUp, Listening, hold_steps
 
 A, B = "sample:A/USDT:USDT", "sample:B/USDT:USDT"
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)

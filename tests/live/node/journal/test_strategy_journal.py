@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from trading_assets.journal import JOURNAL_FILE, BufferedJournal, Journal, read_session
-from trading_live.node.strategy_journal import StrategyJournal
+from trading_live.node.journal.strategy_journal import StrategyJournal
 
 NOW = datetime(2025, 5, 1, tzinfo=UTC)
 MARKET = "sample:SYNA/USDT:USDT"

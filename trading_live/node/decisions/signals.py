@@ -18,8 +18,8 @@ from trading_assets.models.decision import Decision, Question, bars_needed, deci
 from trading_assets.quality.steps import level_steps
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import ClosedBar, Signal, Stream, answer_on
-from trading_live.node.deployed_models import DeployedModels, ModelInUse
-from trading_live.node.history import BarHistory, bar_rows
+from trading_live.node.bars.history import BarHistory, bar_rows
+from trading_live.node.decisions.deployed_models import DeployedModels, ModelInUse
 
 _LOG: Final = structlog.get_logger(__name__)
 

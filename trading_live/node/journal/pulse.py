@@ -12,8 +12,8 @@ from trading_assets.journal import NODE, BufferedJournal
 from trading_assets.settings import NodeSettings
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.host import StrategyHost
-from trading_live.node.deployed_models import DeployedModels
-from trading_live.node.signals import LiveSignals
+from trading_live.node.decisions.deployed_models import DeployedModels
+from trading_live.node.decisions.signals import LiveSignals
 from trading_live.operations.heartbeat import Heartbeat, NodeLock, RunningModel, State
 
 _LOG = structlog.get_logger(__name__)

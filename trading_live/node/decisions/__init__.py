@@ -1,0 +1,1 @@
+"""What the node decides: the deployed models in use, and their answers to closed bars."""
