@@ -25,7 +25,7 @@ from trading_assets.settings import (
     from_root,
     load_settings,
 )
-from trading_assets.settings.sections import estimators
+from trading_assets.settings.sections.estimators import ESTIMATORS
 from trading_assets.store.tables import BARS
 
 
@@ -307,7 +307,7 @@ def test_an_estimator_that_is_not_installed_is_one_message_with_its_line(written
         requires: ClassVar[dict[str, str]] = {"no_such_module": "no-such-package"}
         kind: Literal["deep"] = "deep"
 
-    monkeypatch.setattr(estimators, "_kinds", estimators._kinds | {"deep": Deep})
+    monkeypatch.setitem(ESTIMATORS.sections, "deep", Deep)
     file = written({"models.syna.estimator": {"kind": "deep"}})
     line = line_of(file, "kind: deep")
     needs = "the estimator deep needs no-such-package, which is not installed: install it"
@@ -334,7 +334,7 @@ def test_a_kind_of_estimator_is_added_once_and_by_a_usable_name(monkeypatch: pyt
     class Nameless(EstimatorSettings):
         pass
 
-    monkeypatch.setattr(estimators, "_kinds", dict(estimators._kinds))
+    monkeypatch.setattr(ESTIMATORS, "sections", dict(ESTIMATORS.sections))
     add_estimator_settings(Mine)
     add_estimator_settings(Mine)
     assert "mine" in estimator_kinds()

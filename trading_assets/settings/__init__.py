@@ -35,6 +35,13 @@ from trading_assets.settings.sections.research import (
     ModelSettings,
     WalkForwardSettings,
 )
+from trading_assets.settings.sections.rules import (
+    AnyRule,
+    EmaCrossRsiSettings,
+    RuleSettings,
+    add_rule_settings,
+    rule_kinds,
+)
 from trading_assets.settings.sections.sentiment import SentimentFiles, SentimentHttp, SentimentPlugin
 from trading_assets.settings.sections.sources import CcxtSource, FilesSource, PolygonSource, SampleSource, Source
 from trading_assets.settings.sections.trading import (
@@ -55,9 +62,11 @@ __all__ = [
     "KEYS_PREFIX",
     "PROJECT_ROOT",
     "SETTINGS_FILE_VARIABLE",
+    "AnyRule",
     "BacktestSettings",
     "CcxtSource",
     "CostSettings",
+    "EmaCrossRsiSettings",
     "EstimatorSettings",
     "FeatureSettings",
     "FetchSettings",
@@ -79,6 +88,7 @@ __all__ = [
     "RecordSettings",
     "ReplaySettings",
     "RiskSettings",
+    "RuleSettings",
     "SampleSource",
     "ScheduleSettings",
     "SentimentFiles",
@@ -90,9 +100,11 @@ __all__ = [
     "StoreSettings",
     "WalkForwardSettings",
     "add_estimator_settings",
+    "add_rule_settings",
     "carry",
     "estimator_kinds",
     "from_root",
     "load_settings",
+    "rule_kinds",
     "settings_file",
 ]

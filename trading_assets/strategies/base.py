@@ -9,19 +9,24 @@ asked, the rule of entry, limits, orders, journal and recovery (:mod:`trading_as
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import polars as pl
 
 from trading_assets.core.sides import Side
+from trading_assets.settings import RuleSettings
 
 ANSWERS = {side.word: side for side in Side}
 """Column of a strategy's answers -> the side that it speaks of."""
 
 
-class Declared(Protocol):
-    """What everything that decides says of itself."""
+class Strategy(Protocol):
+    """What decides."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -37,10 +42,6 @@ class Declared(Protocol):
     def parameters(self) -> Mapping[str, Any]:
         """Name -> value. Each set of them that is tried counts as a trial."""
         ...
-
-
-class Strategy(Declared, Protocol):
-    """What decides."""
 
     def answers(self, bars: pl.DataFrame) -> pl.DataFrame:
         """What it says on each bar.
@@ -60,14 +61,61 @@ class Strategy(Declared, Protocol):
         ...
 
 
-class Rule(Declared, Protocol):
-    """Says when, and nothing of how likely: see :class:`trading_assets.strategies.rule_strategy.RuleStrategy`."""
+class Rule[P: RuleSettings](ABC):
+    """Says when, and nothing of how likely: see :class:`trading_assets.strategies.rule_strategy.RuleStrategy`.
+
+    Parameters
+    ----------
+    settings
+        Its section of the settings.
+    """
+
+    section: type[P]
+    """Of its parameters; the default of ``kind`` is its name."""
+
+    inputs: ClassVar[tuple[str, ...]]
+    """The columns of a bar that it reads: of ``open``, ``high``, ``low``, ``close``, ``volume``."""
+
+    source: ClassVar[str]
+    """Where it comes from: a paper, a book, or in one's own words."""
+
+    def __init__(self, settings: P) -> None:
+        self.settings = settings
+
+    @classmethod
+    def kind(cls) -> str:
+        """The name by which settings choose it."""
+        return str(cls.section.model_fields["kind"].default)
 
     @property
-    def source(self) -> str:
-        """Where it comes from."""
-        ...
+    def parameters(self) -> Mapping[str, Any]:
+        """Name -> value, without the kind."""
+        return self.settings.model_dump(mode="json", exclude={"kind"})
 
+    @property
+    @abstractmethod
+    def lookback_bars(self) -> int:
+        """How many bars an answer depends on, the newest one included."""
+
+    @abstractmethod
     def sides(self, bars: pl.DataFrame) -> pl.Series:
-        """On each bar, which trade is wanted: 1 long, -1 short, 0 none (Int8); 0 on the bars that look back too far."""
-        ...
+        """On each bar, which trade is wanted: 1 long, -1 short, 0 none (Int8).
+
+        Parameters
+        ----------
+        bars
+            Of one market, ascending, without gaps: ``market``, ``ts``, and ``inputs``.
+
+        Returns
+        -------
+        pl.Series
+            A value per bar, which depends on the newest ``lookback_bars`` bars up to it and on no later one; 0 on the
+            first ``lookback_bars - 1`` bars.
+        """
+
+    @classmethod
+    def version(cls) -> str:
+        """The hash of the file that it is written in: other code is another rule."""
+        source = inspect.getsourcefile(cls)
+        content = Path(source).read_bytes() if source is not None else b""
+        return hashlib.sha256(content).hexdigest()[:16]

@@ -26,11 +26,11 @@ class RuleStrategy:
         Side -> the probability of its signals; a side without one is not traded.
     """
 
-    rule: Rule
+    rule: Rule[Any]
     record: Mapping[Side, float]
 
     @classmethod
-    def of_past(cls, rule: Rule, bars: pl.DataFrame, labels: pl.DataFrame) -> Self:
+    def of_past(cls, rule: Rule[Any], bars: pl.DataFrame, labels: pl.DataFrame) -> Self:
         """With the record that a rule has on some bars, by the rule of succession: ``(hits + 1) / (signals + 2)``.
 
         Parameters

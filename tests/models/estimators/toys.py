@@ -13,7 +13,7 @@ import numpy as np
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators import Array, Estimator, Files, Fitted, register, registry
 from trading_assets.settings import EstimatorSettings
-from trading_assets.settings.sections import estimators
+from trading_assets.settings.sections.estimators import ESTIMATORS
 
 BACK = 5
 
@@ -86,4 +86,4 @@ def trailing() -> Iterator[TrailingSettings]:
         yield TrailingSettings()
     finally:
         registry._estimators.pop("trailing")
-        estimators._kinds.pop("trailing")
+        ESTIMATORS.sections.pop("trailing")
