@@ -290,7 +290,7 @@ def test_the_short_demo_goes_from_candles_to_fills_and_can_be_run_again(tmp_path
     store = open_store(f"duckdb:///{tmp_path / 'data' / 'market.duckdb'}")
 
     def counted() -> dict[str, int]:
-        parts = ("candles", "candles_quarantine", "bars_1d", "features", "labels", "predictions", "trades")
+        parts = ("candles", "candles_quarantine", "bars_15m", "features", "labels", "predictions", "trades")
         return {name: store.read(TABLES[name]).height for name in (*parts, "model_versions")}
 
     first = run("demo", "--paper-seconds", "5")

@@ -20,7 +20,6 @@ import polars as pl
 
 from trading_assets.settings import Settings, load_settings
 from trading_assets.sources.funding.ingestion import ingest_funding, open_funding
-from trading_assets.sql import load_models
 from trading_assets.store import TABLES, Store, open_store
 
 SMALL = Path(__file__).with_name("small.yaml")
@@ -37,7 +36,7 @@ LENIENT = {
     "max_pbo": 1,
     "min_skill_low": -1,
 }
-DATA_TABLES = ("candles", "bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "labels")
+DATA_TABLES = ("candles", "bars_15m", "features", "labels")
 _ENTRY = "trading_assets.launch"
 
 
@@ -167,10 +166,10 @@ def fill(
 
 def write_tables(location: Location, store: Store, window: Any, settings: Settings) -> None:
     """What the assets make of a window's stored candles."""
-    for name, model in load_models().items():
-        if name.startswith("bars_"):
-            timeframe = name.removeprefix("bars_")
-            location.module("sql_models.bars").write_bars(store, model, timeframe, window, settings)
+    bars = location.module("sql_models.bars")
+    for model in bars.project_models(settings).values():
+        if model.timeframe is not None:
+            bars.write_bars(store, model, model.timeframe, window, settings)
         elif "market" in model.parameters:
             location.module("sql_models.assets").write_model(store, model, window, settings)
     location.module("research.features").write_features(store, window, settings)

@@ -25,7 +25,7 @@ from trading_assets.store.tables import BARS, CANDLES, FEATURES, LABELS, TABLES
 M15 = Timeframe.parse("15m")
 
 OTHER = "sample:SYNB/USDT:USDT"
-MADE = ("bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "labels", "gaps")
+MADE = ("bars_15m", "features", "labels", "gaps")
 """What follows the history; `daily_quality` judges the stored candles, also the one before the history's first."""
 
 

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from tests.defs.small import MONTHS, NOISE, QUIET, SYNA, Location, Undisturbed, copy_of
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.quality import CANDLE_CHECKS
 from trading_assets.settings import Settings
 from trading_assets.sql import load_models
@@ -74,7 +75,7 @@ def test_good_data_pass_every_check(undisturbed: Undisturbed) -> None:
         checks = {
             check.check_name: check
             for check in result.get_asset_check_evaluations()
-            if check.asset_key.to_user_string() not in load_models()
+            if check.asset_key.to_user_string() not in load_models(timeframes=[Timeframe.parse("15m")])
         }
         assert set(checks) == {*CANDLE_CHECKS, "funding_gaps", "finite_after_warmup", "label_balance"}
         for check in checks.values():
@@ -201,18 +202,18 @@ def test_a_sql_test_is_not_green_while_another_market_breaks_it(
     location: Location, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     settings = copy_of(undisturbed, location, tmp_path)
-    model = load_models()["bars_1h"]
-    spoil(settings, f"UPDATE bars_1h SET low = 2 * high WHERE market = '{SYNA}' AND ts = '2025-02-10'")
-    bars = dg.AssetKey("bars_1h")
+    model = load_models()["bars_15m"]
+    spoil(settings, f"UPDATE bars_15m SET low = 2 * high WHERE market = '{SYNA}' AND ts = '2025-02-10'")
+    bars = dg.AssetKey("bars_15m")
     checks = next(
         one
         for one in location.module("sql_models.checks").sql_model_checks
         if {spec.asset_key for spec in one.check_specs} == {bars}
     )
     job = dg.Definitions(
-        assets=[dg.AssetSpec("bars_1h")],
+        assets=[dg.AssetSpec("bars_15m")],
         asset_checks=[checks],
-        jobs=[dg.define_asset_job("only", selection=dg.AssetSelection.checks_for_assets("bars_1h"))],
+        jobs=[dg.define_asset_job("only", selection=dg.AssetSelection.checks_for_assets("bars_15m"))],
         resources=location.module("lib.resources").RESOURCES,
         executor=dg.in_process_executor,
     ).resolve_job_def("only")

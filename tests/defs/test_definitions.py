@@ -21,7 +21,7 @@ from trading_cli.ui import GRAPH_GROUPS
 
 M15 = Timeframe.parse("15m")
 
-BARS = {"bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d"}
+BARS = {"bars_15m"}
 GROUPS = {
     "market_data": {"candles", "candles_quarantine", "candle_revisions", "candle_gaps", "funding_rates", "sentiment"},
     "bars": BARS,
@@ -88,7 +88,7 @@ def test_features_show_every_indicator_in_their_column_schema(location: Location
 
 
 def test_assets_made_from_sql_depend_on_the_tables_that_the_sql_reads(location: Location) -> None:
-    for name, model in load_models().items():
+    for name, model in load_models(timeframes=[M15]).items():
         spec = specs(location)[name]
         assert {dep.asset_key.to_user_string() for dep in spec.deps} == set(model.dependencies)
 
@@ -141,7 +141,7 @@ def test_gates_block_what_follows_them(location: Location) -> None:
         (spec.asset_key.to_user_string(), spec.name): spec.blocking
         for checks in location.defs.asset_checks or []
         for spec in checks.check_specs
-        if spec.asset_key.to_user_string() not in load_models()
+        if spec.asset_key.to_user_string() not in load_models(timeframes=[M15])
     }
     warnings = ("frozen_prices", "outliers", "level_step", "zero_volume", "volume_unit", "second_exchange", "freshness")
     advisory = [("candles", name) for name in warnings] + [("funding_rates", "funding_gaps")]

@@ -159,7 +159,7 @@ def test_one_bad_month_stops_no_other(location: Location, holed: Any) -> None:
 def test_only_what_was_asked_for_is_done_for_the_other_months(location: Location, tmp_path: Path) -> None:
     asked, (bars, features) = (
         location.module("lib.other_months").assets_asked,
-        map(dg.AssetKey, ("bars_1h", "features")),
+        map(dg.AssetKey, ("bars_15m", "features")),
     )
     instance = location.launch.open_instance(location.settings(tmp_path))
     assert asked(instance, dg.DagsterRun("__ASSET_JOB", asset_selection=frozenset({features, bars}))) == [

@@ -11,7 +11,7 @@ import yaml
 
 from trading_assets.core.errors import SettingsError
 from trading_assets.core.sides import Side
-from trading_assets.core.timeframes import BAR_TIMEFRAMES
+from trading_assets.core.timeframes import TIMEFRAMES
 from trading_assets.settings import (
     PROJECT_ROOT,
     SETTINGS_FILE_VARIABLE,
@@ -26,6 +26,7 @@ from trading_assets.settings import (
     load_settings,
 )
 from trading_assets.settings.sections.estimators import ESTIMATORS
+from trading_assets.sql import load_models
 from trading_assets.store.tables import BARS
 
 
@@ -104,7 +105,6 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
         ({"schedules.retrain": "30 24 * * *"}, "schedules.retrain: not five cron fields .*'30 24"),
         ({"models.a/b": {"markets": ["sample:SYNA/USDT:USDT"]}}, "model 'a/b': write a name of letters"),
         ({"markets.sample:SYNA/USDT:USDT.timeframe": "1h"}, "model syna: 15m bars cannot be built from the 1h"),
-        ({"labels.swing.timeframe": "3h"}, "there are no 3h bars; known: 5m, 15m, 1h, 4h, 1d"),
         ({"labels.swing.timeframe": "7m"}, "labels.swing.timeframe: timeframe '7m' does not divide the day"),
         ({"labels.swing.timeframe": "15x"}, "labels.swing.timeframe: '15x' is not a timeframe; write a number"),
         ({"labels.swing.timeframe": 15}, "labels.swing.timeframe: '15' is not a timeframe; write a number"),
@@ -400,6 +400,8 @@ def test_sides_are_written_as_words_and_read_as_sides(written):
 
 
 def test_bars_of_every_timeframe_that_a_model_may_name_are_built() -> None:
-    assert tuple(BARS) == BAR_TIMEFRAMES
-    models = {path.stem for path in (PROJECT_ROOT / "dbt_like_sql").glob("bars_*.sql")}
-    assert models == {table.name for table in BARS.values()}
+    assert list(BARS) == [timeframe.name for timeframe in TIMEFRAMES]
+    assert {"1m", "3m", "10m", "30m", "2h", "6h", "8h", "12h", "1d"} <= set(BARS)
+    assert len(BARS) == 36, "the divisors of 1,440"
+    models = load_models(timeframes=TIMEFRAMES)
+    assert {table.name for table in BARS.values()} <= set(models)

@@ -10,10 +10,12 @@ import polars as pl
 import pytest
 
 from trading_assets.core.errors import SqlModelError
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.sql import load_models, run_model, run_window
 from trading_assets.store import TABLES, Store
 
 BAR = "SELECT market, ts, ts AS known_at, open, high, low, close, volume, 1 AS candles\nFROM {}"
+GAPS = "SELECT market, '1m' AS timeframe, b.ts, c.ts AS \"end\", 1 AS candles FROM {}"
 OTHERS = {"gaps", "daily_quality", "exchange_comparison", "performance_summary"}
 START, END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)
 
@@ -28,15 +30,33 @@ def write(folder: Path, **files: str) -> Path:
 
 def test_the_models_are_those_that_the_tables_expect() -> None:
     models = load_models()
-    assert set(models) == {"bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", *OTHERS}
+    assert set(models) == OTHERS, "no bars, unless somebody asks for them"
+    assert set(load_models(timeframes=[Timeframe(30), Timeframe(60)])) == {"bars_30m", "bars_1h", *OTHERS}
     assert models["bars_1h"].dependencies == ("candles",)
     assert models["bars_1h"].parameters == ("candle_minutes", "end", "market", "start", "timeframe")
     assert models["performance_summary"].dependencies == ("fills", "positions", "signals")
     assert models["performance_summary"].parameters == ()
-    assert models["bars_4h"].description == "Closed 4-hour bars of one market, from its stored candles."
+    assert models["bars_4h"].description == "Closed 4h bars of one market, from its stored candles."
+    assert [one.name for one in models["bars_2h"].expectations] == [one.name for one in models["bars_1h"].expectations]
+    with pytest.raises(KeyError):
+        models["bars_7m"]
 
 
-@pytest.mark.parametrize("name", sorted(load_models()))
+def test_a_template_gives_the_models_that_others_name(tmp_path: Path) -> None:
+    text = "-- {timeframe}\n" + BAR.format("candles WHERE {minutes} > 0")
+    write(tmp_path, **{"bars_{timeframe}": text, "gaps": GAPS.format("bars_2h b JOIN bars_45m c USING (market)")})
+    (tmp_path / "tests.yaml").write_text("models:\n- name: bars_{timeframe}\n  data_tests: [not_null: {columns: [ts]}]")
+    models = load_models(tmp_path)
+    assert list(models) == ["bars_45m", "bars_2h", "gaps"]
+    assert models["bars_2h"].sql.splitlines()[0] == "-- 2h"
+    assert models["bars_2h"].sql.endswith("120 > 0")
+    assert [one.name for one in models["bars_45m"].expectations] == ["not_null_ts"]
+    (tmp_path / "tests.yaml").write_text("models:\n- name: barz_{timeframe}")
+    with pytest.raises(SqlModelError, match=r"tests.yaml:2: unknown model: 'barz_\{timeframe\}'"):
+        load_models(tmp_path)
+
+
+@pytest.mark.parametrize("name", [*sorted(load_models()), "bars_1h"])
 def test_a_model_returns_the_columns_and_types_of_its_table(store: Store, name: str) -> None:
     model = load_models()[name]
     if "candle_minutes" in model.parameters:

@@ -63,7 +63,7 @@ def test_every_table_takes_and_gives_a_row_of_its_own_types(store: Store) -> Non
     examples = {pl.String(): 'it\'s "quoted" $1 é', pl.Float64(): 0.1, pl.Boolean(): True, TS: START}
     examples[pl.List(pl.Float64)] = [0.1, 2.0]
     written = {}
-    for table in TABLES.values():
+    for table in (table for table in TABLES.values() if not table.view):
         schema = pl.DataFrame(schema=table.columns).schema
         full = pl.DataFrame({c: [examples.get(t, 7)] for c, t in schema.items()}, schema=schema)
         sparse = full.with_columns(

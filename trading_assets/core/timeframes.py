@@ -11,9 +11,6 @@ from trading_assets.core.errors import SettingsError
 
 MINUTES_OF_A_DAY: Final = 1440
 
-BAR_TIMEFRAMES: Final = ("5m", "15m", "1h", "4h", "1d")
-"""Of the bars that are built from candles; each has a SQL model and a table."""
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Timeframe:
@@ -76,3 +73,9 @@ class Timeframe:
 
     def __str__(self) -> str:
         return self.name
+
+
+TIMEFRAMES: Final = tuple(
+    Timeframe(minutes) for minutes in range(1, MINUTES_OF_A_DAY + 1) if MINUTES_OF_A_DAY % minutes == 0
+)
+"""All there are, the finest first."""

@@ -50,5 +50,14 @@ def asked_timeframes(settings: Settings) -> list[Timeframe]:
     return sorted({timeframe for market in settings.markets for timeframe in timeframes_of(settings, market)})
 
 
+def bars_of(settings: Settings, market: str) -> list[Timeframe]:
+    """The timeframes that a market's bars are built for: its own, and of the leading market those of all others too."""
+    own = set(timeframes_of(settings, market))
+    if market == settings.features.leader:
+        candles = settings.markets[market].timeframe
+        own |= {timeframe for timeframe in asked_timeframes(settings) if timeframe.is_built_from(candles)}
+    return sorted(own)
+
+
 def _models_of(settings: Settings, market: str) -> list[ModelSettings]:
     return [model for model in settings.models.values() if market in model.markets]

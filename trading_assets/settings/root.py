@@ -20,7 +20,7 @@ from pydantic_settings import (
 from trading_assets.core.candles import Market
 from trading_assets.core.errors import SettingsError
 from trading_assets.core.sides import Side
-from trading_assets.core.timeframes import BAR_TIMEFRAMES, Timeframe
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings.names import instead
 from trading_assets.settings.paths import settings_file
 from trading_assets.settings.sections.data import (
@@ -190,11 +190,6 @@ class Settings(BaseSettings):
                 f"model {name}: its markets have candles of {', '.join(timeframes)}; give it one timeframe", *key
             )
         wanted = self.labels[model.label].timeframe
-        if wanted.name not in BAR_TIMEFRAMES:
-            raise Misfit(
-                f"model {name}: there are no {wanted} bars; known: {', '.join(BAR_TIMEFRAMES)}",
-                *("labels", model.label, "timeframe"),
-            )
         if not wanted.is_built_from(timeframes[0]):
             raise Misfit(
                 f"model {name}: {wanted} bars cannot be built from the {timeframes[0]} candles of {model.markets[0]}; "

@@ -1,7 +1,7 @@
 """The SQL models in ``dbt_like_sql/``: one SELECT per file, checked when loaded, run with ``$name`` parameters."""
 
 from trading_assets.sql.expectations import Outcome, check_expectations
-from trading_assets.sql.loading import MODELS_FOLDER, load_models
+from trading_assets.sql.loading import MODELS_FOLDER, SqlModels, load_models
 from trading_assets.sql.model import Expectation, SourceColumn, SqlModel
 from trading_assets.sql.running import build_bars, run_model, run_window
 
@@ -11,6 +11,7 @@ __all__ = [
     "Outcome",
     "SourceColumn",
     "SqlModel",
+    "SqlModels",
     "build_bars",
     "check_expectations",
     "load_models",

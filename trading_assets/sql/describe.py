@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.sql.loading import load_models
 from trading_assets.sql.model import SourceColumn, SqlModel
 
@@ -13,20 +14,21 @@ _HEAD = """# SQL models
 Written from `dbt_like_sql/` by `python -m trading_assets.sql.describe`; do not edit.
 
 One SELECT per file; the file's name is the table's and the asset's. What the columns mean stands with the
-[tables](tables.md); how to add a model, [here](../how-to/add-a-sql-model.md).
+[tables](tables.md); how to add a model, [here](../how-to/add-a-sql-model.md). A file with `{timeframe}` in its name is
+a template: a model of each timeframe that the settings' models decide on, or another SQL model reads; 15m is shown.
 """
 
 
 def models_markdown() -> str:
     """The page: for each model what it reads and needs, where its columns come from, and its tests."""
-    models = load_models()
+    models = load_models(timeframes=[Timeframe.parse("15m")])
     index = "\n".join(f"| [`{name}`](#{name}) | {models[name].description} |" for name in sorted(models))
     sections = (_section(models[name]) for name in sorted(models))
     return "\n".join([_HEAD, f"| model | what it selects |\n|---|---|\n{index}\n", *sections])
 
 
 def _section(model: SqlModel) -> str:
-    parts = [f"## {model.name}\n", " ".join(_opening_comment(model)) + "\n"]
+    parts = [f"## {model.name}\n", f"`{model.path.name}`. {' '.join(_opening_comment(model))}\n"]
     parts.append(f"Reads {_code(model.dependencies)}; parameters {_code(f'${name}' for name in model.parameters)}.\n")
     rows = "\n".join(f"| `{column}` | {_sources(sources)} |" for column, sources in model.lineage.items())
     parts.append(f"| column | computed from |\n|---|---|\n{rows}\n")

@@ -18,6 +18,7 @@ from trading_assets.sql.kinds import KINDS, Kind
 from trading_assets.sql.lined_yaml import Lined, line_of, read_yaml
 from trading_assets.sql.model import Expectation, SqlModel
 from trading_assets.sql.statement import check_columns, listed, parse
+from trading_assets.sql.templates import filled
 from trading_assets.store import TABLES, Store
 from trading_assets.store.statements import Condition, matching, quoted
 
@@ -85,7 +86,9 @@ def _examples(store: Store, model: SqlModel, scope: Condition, expectation: Expe
     return store.query(_over(model, scope, f"{expectation.sql} LIMIT 10"), scope.parameters)
 
 
-def read_expectations(files: Sequence[Path], models: Mapping[str, SqlModel]) -> dict[str, tuple[Expectation, ...]]:
+def read_expectations(
+    files: Sequence[Path], models: Mapping[str, SqlModel], templates: Collection[str] = ()
+) -> dict[str, tuple[Expectation, ...]]:
     """The tests in the files, model by model.
 
     Raises
@@ -97,17 +100,20 @@ def read_expectations(files: Sequence[Path], models: Mapping[str, SqlModel]) -> 
     found: dict[str, dict[str, Expectation]] = {}
     for path in files:
         for entry in _list(read_yaml(path), "models", path):
-            model = _model(entry, path, models)
-            for expectation in _of_model(entry, path, model, models):
-                mine = found.setdefault(model.name, {})
-                if expectation.name in mine:
-                    raise SqlModelError(
-                        f"the test {expectation.name!r} stands at {mine[expectation.name].place} too",
-                        where=expectation.place,
-                        remedy="give one of them a `name`",
-                    )
-                mine[expectation.name] = expectation
+            for model in _models(entry, path, models, templates):
+                _add(found.setdefault(model.name, {}), _of_model(entry, path, model, models))
     return {model: tuple(mine.values()) for model, mine in found.items()}
+
+
+def _add(mine: dict[str, Expectation], further: Iterator[Expectation]) -> None:
+    for expectation in further:
+        if expectation.name in mine:
+            raise SqlModelError(
+                f"the test {expectation.name!r} stands at {mine[expectation.name].place} too",
+                where=expectation.place,
+                remedy="give one of them a `name`",
+            )
+        mine[expectation.name] = expectation
 
 
 def _of_model(entry: Lined, path: Path, model: SqlModel, models: Mapping[str, SqlModel]) -> Iterator[Expectation]:
@@ -178,12 +184,15 @@ def _check_conditions(kind: Kind, model: SqlModel, path: Path, line: int) -> Non
             raise SqlModelError(error.what, where=f"{path}:{line}", remedy=error.remedy) from None
 
 
-def _model(entry: Any, path: Path, models: Mapping[str, SqlModel]) -> SqlModel:
+def _models(entry: Any, path: Path, models: Mapping[str, SqlModel], templates: Collection[str]) -> list[SqlModel]:
+    """The model that an entry is of; all that were made of it where it is a template."""
     if not isinstance(entry, Lined):
         raise SqlModelError(f"not a model: {entry}", where=f"{path}:{line_of(entry, 1)}", remedy="write `- name: ...`")
     name = str(entry.get("name"))
+    if name in templates:
+        return [one for one in models.values() if one.timeframe and filled(name, one.timeframe) == one.name]
     _check_known([name], models, "model", entry, path)
-    return models[name]
+    return [models[name]]
 
 
 def _check_known(names: Collection[str], known: Collection[str], what: str, near: Any, path: Path) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from trading_assets.core.timeframes import Timeframe
+
 
 class SourceColumn(NamedTuple):
     """A column of a table that a model reads."""
@@ -50,7 +52,7 @@ class SqlModel:
     Attributes
     ----------
     name
-        The file's name without ``.sql``, and the table's.
+        The file's name without ``.sql``, and the table's; of a template, with the timeframe in its place.
     path
         The file.
     sql
@@ -65,6 +67,8 @@ class SqlModel:
         For each of them the stored columns that its value is computed from.
     expectations
         What its rows must fulfil, from the YAML files beside it.
+    timeframe
+        Of a model that a template was filled for.
     """
 
     name: str
@@ -75,6 +79,7 @@ class SqlModel:
     columns: tuple[str, ...]
     lineage: Mapping[str, tuple[SourceColumn, ...]] = field(default_factory=dict, hash=False)
     expectations: tuple[Expectation, ...] = ()
+    timeframe: Timeframe | None = None
 
     @property
     def description(self) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 import polars as pl
 
 from trading_assets.settings import PROJECT_ROOT
-from trading_assets.store.tables import TABLES, Table
+from trading_assets.store.tables import BARS, TABLES, Table
 
 _HEAD = """# Tables
 
@@ -15,14 +16,17 @@ Written from `trading_assets/store/tables/` by `python -m trading_assets.store.d
 
 Every time is UTC with microseconds. `market` is `exchange:SYMBOL` with the CCXT symbol. `ts` is the OPEN time of a bar
 or candle; in what a node journalled it is when the event happened. Writes are idempotent by the key. A table whose rows
-a SQL model selects names its file.
+a SQL model selects names its file. There are bars of every timeframe that divides the day; two of these are shown.
 """
+
+_EXAMPLES: Final = (BARS["1m"], BARS["15m"])
 
 
 def tables_markdown() -> str:
     """The page: what a row means, key, window column and every column of each table."""
-    index = "\n".join(f"| [`{table.name}`](#{table.name}) | {table.row} |" for table in TABLES.values())
-    parts = [_HEAD, f"| table | one row |\n|---|---|\n{index}\n", *(_section(table) for table in TABLES.values())]
+    shown = [table for table in TABLES.values() if not table.on_demand or table in _EXAMPLES]
+    index = "\n".join(f"| [`{table.name}`](#{table.name}) | {table.row} |" for table in shown)
+    parts = [_HEAD, f"| table | one row |\n|---|---|\n{index}\n", *(_section(table) for table in shown)]
     return "\n".join(parts)
 
 
@@ -30,8 +34,11 @@ def _section(table: Table) -> str:
     facts = [f"Key: {_code(table.key)}."]
     if table.time:
         facts.append(f"Windows are cut on `{table.time}`.")
-    if (PROJECT_ROOT / "dbt_like_sql" / f"{table.name}.sql").is_file():
-        facts.append(f"Selected by `dbt_like_sql/{table.name}.sql`.")
+    file = f"dbt_like_sql/{'bars_{timeframe}' if table in BARS.values() else table.name}.sql"
+    if table.view:
+        facts.append("Not stored: a view of `candles`.")
+    elif (PROJECT_ROOT / file).is_file():
+        facts.append(f"Selected by `{file}`.")
     if table.open_ended:
         facts.append("Further columns: one Float64 per feature.")
     rows = "\n".join(

@@ -28,8 +28,10 @@ def conform(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     Raises
     ------
     InvalidFrame
-        If columns are missing or unknown, a type differs, or a key is null or stands twice.
+        If columns are missing or unknown, a type differs, or a key is null or stands twice; or the table is a view.
     """
+    if table.view:
+        raise InvalidFrame("its rows come from other tables", where=table.name, remedy="write those")
     extra = [column for column in frame.columns if column not in table.columns]
     _check_names(table, frame.columns, extra)
     wanted: Schema = {**table.columns, **dict.fromkeys(extra, pl.Float64)}

@@ -26,6 +26,18 @@ def listed(names: Iterable[str], *, of: str = "") -> str:
     return ", ".join(prefix + quoted(name) for name in names)
 
 
+def relation(table: Table) -> str:
+    """Where a SELECT finds a table's rows."""
+    return f"({table.view}) AS {quoted(table.name)}" if table.view else quoted(table.name)
+
+
+def named_in(sql: str, tables: Iterable[Table]) -> list[Table]:
+    """The tables whose names stand in a statement, and those that views among them read; in the order given."""
+    known, text = list(tables), sql.lower()
+    text += "".join(table.view.lower() for table in known if table.view and table.name in text)
+    return [table for table in known if table.name in text]
+
+
 def literal(value: object) -> str:
     """A value as an SQL literal.
 

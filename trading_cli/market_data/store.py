@@ -117,7 +117,7 @@ def _tables(names: list[str] | None) -> list[Table]:
     unknown = [name for name in names or () if name not in TABLES]
     if unknown:
         raise SettingsError(f"no table {unknown[0]!r}", remedy=instead(unknown[0], TABLES))
-    return [TABLES[name] for name in names or TABLES]
+    return [table for name in names or TABLES if not (table := TABLES[name]).view]
 
 
 @contextmanager

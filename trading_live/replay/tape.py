@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import merge
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -14,12 +14,15 @@ import polars as pl
 from trading_assets.core.candles import EPOCH, OHLCV, timeframe_delta, timeframe_minutes
 from trading_assets.core.errors import InvalidFrame, MissingCandles
 from trading_assets.core.precision import check_volumes, fixed, price_decimals, step, volume_decimals
-from trading_assets.core.timeframes import BAR_TIMEFRAMES
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES, FUNDING_RATES
 from trading_assets.strategies.instruments import raw_symbol
 from trading_live.replay.funding import NO_FUNDING, Funding
+
+INTERVALS: Final = ("5m", "15m", "1h", "4h", "1d")
+"""What is served beside the candles where nobody says."""
 
 BarsOf = Callable[[str, str], pl.DataFrame]
 """(market, interval) -> bars with ts, open, high, low, close, volume, sorted by ts."""
@@ -154,6 +157,7 @@ def read_tape(
     start: datetime,
     end: datetime | None = None,
     history: timedelta = timedelta(days=60),
+    intervals: Collection[str] = INTERVALS,
 ) -> Tape:
     """Read the replayed markets' candles and funding once, with enough history before ``start`` for a node's warm-up.
 
@@ -167,6 +171,8 @@ def read_tape(
         The replayed window; without ``end``, up to the last stored candle.
     history
         How far before ``start`` the venue's REST history reaches.
+    intervals
+        Of the bars that are served beside the candles; of each market those that its candles build.
 
     Raises
     ------
@@ -193,7 +199,7 @@ def read_tape(
         last = max(last, newest + timeframe_delta(timeframe))
         built = _bars_from(store, timeframe, start - history, newest + timeframe_delta(timeframe))
         funding = store.read(FUNDING_RATES, where={"market": market}, start=start - history, end=end)
-        instruments.append(_instrument(market, timeframe, candles, built, funding))
+        instruments.append(_instrument(market, timeframe, candles, built, funding, intervals))
     return Tape(instruments, start, end or last)
 
 
@@ -257,12 +263,19 @@ def _bars_from(store: Store, timeframe: str, start: datetime, end: datetime) -> 
     return bars
 
 
-def _instrument(market: str, timeframe: str, candles: pl.DataFrame, bars: BarsOf, funding: pl.DataFrame) -> Instrument:
+def _instrument(
+    market: str,
+    timeframe: str,
+    candles: pl.DataFrame,
+    bars: BarsOf,
+    funding: pl.DataFrame,
+    intervals: Collection[str] = INTERVALS,
+) -> Instrument:
     name = raw_symbol(market)
     frames = {timeframe: candles} | {
         interval: bars(market, interval)
-        for interval in BAR_TIMEFRAMES
-        if timeframe_minutes(interval) > timeframe_minutes(timeframe)
+        for interval in sorted(intervals, key=timeframe_minutes)
+        if interval != timeframe and Timeframe.parse(interval).is_built_from(timeframe)
     }
     try:
         price = price_decimals(candles.select(pl.concat_list("open", "high", "low", "close").explode()).to_series())

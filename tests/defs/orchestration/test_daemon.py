@@ -28,7 +28,7 @@ MARKETS = ("sample:SYNA/USDT:USDT", "sample:NOISE/USDT:USDT")
 MONTHS = ("2025-01", "2025-02", "2025-03")
 ASSETS = (
     *("candles", "candles_quarantine", "candle_revisions", "candle_gaps"),
-    *("bars_5m", "bars_15m", "bars_1h", "bars_4h", "bars_1d", "features", "labels"),
+    *("bars_15m", "features", "labels"),
 )
 
 LAUNCH = """
@@ -174,7 +174,7 @@ def test_a_backfill_of_two_markets_and_three_months_makes_at_most_two_runs_per_m
     assert max(runs.values()) <= 2
 
     store = open_store(load_settings(data_dir=served.data_dir).store_url)
-    for name in ("candles", "bars_1d", "features", "labels"):
+    for name in ("candles", "bars_15m", "features", "labels"):
         assert set(store.read(TABLES[name], columns=["market"])["market"].unique()) == set(MARKETS), name
 
 

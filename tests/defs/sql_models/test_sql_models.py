@@ -11,23 +11,25 @@ import pytest
 from tests.defs.small import MONTHS, NOISE, QUIET, SYNA, Location, Undisturbed, copy_of
 from tests.defs.test_checks import spoil
 from trading_assets.core.errors import SqlModelError
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.sql import load_models
 from trading_assets.store import open_store
 from trading_assets.store.tables import BARS, CANDLES, DAILY_QUALITY, EXCHANGE_COMPARISON, GAPS
 
+M15 = Timeframe.parse("15m")
 BAR = "SELECT market, ts, ts AS known_at, open, high, low, close, volume, 1 AS candles FROM candles"
 
 
 def test_every_column_shows_which_columns_of_other_assets_it_is_computed_from(location: Location) -> None:
     specs = {spec.key.to_user_string(): spec for spec in location.defs.resolve_all_asset_specs()}
-    for name, model in load_models().items():
+    for name, model in load_models(timeframes=[M15]).items():
         lineage = specs[name].metadata["dagster/column_lineage"].deps_by_column
         schema = {column.name for column in specs[name].metadata["dagster/column_schema"].columns}
         assert set(lineage) == schema
         upstream = {dep.asset_key.to_user_string() for dep in specs[name].deps}
         assert {dep.asset_key.to_user_string() for deps in lineage.values() for dep in deps} <= upstream
         assert upstream == set(model.dependencies)
-    opened = specs["bars_1h"].metadata["dagster/column_lineage"].deps_by_column["open"]
+    opened = specs["bars_15m"].metadata["dagster/column_lineage"].deps_by_column["open"]
     assert opened == [dg.TableColumnDep("candles", "open"), dg.TableColumnDep("candles", "ts")]
 
 
@@ -41,12 +43,14 @@ def test_a_materialization_carries_the_lineage_from_which_the_ui_draws_it(undist
 
 
 def test_the_tests_beside_the_models_are_checks_of_a_run_and_good_data_pass_them(undisturbed: Undisturbed) -> None:
-    expected = {(model.name, one.name) for model in load_models().values() for one in model.expectations}
+    expected = {
+        (model.name, one.name) for model in load_models(timeframes=[M15]).values() for one in model.expectations
+    }
     for result in undisturbed.results.values():
         checks = {
             (check.asset_key.to_user_string(), check.check_name): check
             for check in result.get_asset_check_evaluations()
-            if check.asset_key.to_user_string() in load_models()
+            if check.asset_key.to_user_string() in load_models(timeframes=[M15])
         }
         assert set(checks) == {one for one in expected if one[0] not in {"exchange_comparison", "performance_summary"}}
         failed = [key for key, check in checks.items() if not check.passed]

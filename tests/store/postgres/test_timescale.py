@@ -46,7 +46,9 @@ def compress_all(session: Session) -> int:
 
 def test_the_long_tables_are_hypertables_with_weekly_chunks_compressed_after_a_month(store: PostgresStore) -> None:
     done = store.prepare(TABLES.values())
-    assert [line for line in done if "made" in line] == [f"made the table {name}" for name in sorted(TABLES)]
+    assert [line for line in done if "made" in line] == [
+        f"made the table {name}" for name in sorted(TABLES) if not TABLES[name].on_demand
+    ]
     assert store.prepare(TABLES.values()) == []
     chunked = facts(
         store,

@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from trading_assets.defs.lib.partitions import MARKET_MONTHS, MODELS
+from trading_assets.defs.lib.partitions import MARKET_MONTHS, MODELS, SETTINGS
 from trading_assets.defs.market_data.candles import CANDLE_ASSETS
-from trading_assets.sql import load_models
+from trading_assets.defs.sql_models.bars import project_models
 
-SQL_ASSETS = [model.name for model in load_models().values() if "market" in model.parameters]
+SQL_ASSETS = [model.name for model in project_models(SETTINGS).values() if "market" in model.parameters]
 """Bars, gaps, quality: what SQL makes of one market's candles."""
 
 MARKET_DATA_ASSETS = [*CANDLE_ASSETS, "funding_rates", *SQL_ASSETS, "features", "labels"]

@@ -15,13 +15,12 @@ from trading_assets.core.errors import SqlModelError
 from trading_assets.defs.lib.metadata import DATA_TEAM, TRADING_TEAM, describe_frame, describe_partitions, origin_tags
 from trading_assets.defs.lib.partitions import MARKET_MONTHS, MONTHS, SETTINGS, Window, cut_to_days, windows
 from trading_assets.defs.lib.recomputed_rows import bar_start, made_anew, resume_at
-from trading_assets.defs.sql_models.bars import FOLLOWS_DATA
+from trading_assets.defs.sql_models.bars import FOLLOWS_DATA, project_models
 from trading_assets.defs.sql_models.lineage import lineage_metadata, sql_asset
 from trading_assets.settings import Settings
-from trading_assets.sql import SqlModel, load_models, run_model, run_window
+from trading_assets.sql import SqlModel, run_model, run_window
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import (
-    BARS,
     DAILY_QUALITY,
     EXCHANGE_COMPARISON,
     GAPS,
@@ -152,5 +151,4 @@ def _of_everything(model: SqlModel) -> dg.AssetsDefinition:
     return of_everything
 
 
-_BARS: Final = {table.name for table in BARS.values()}
-sql_model_assets = [model_asset(model) for name, model in load_models().items() if name not in _BARS]
+sql_model_assets = [model_asset(model) for model in project_models(SETTINGS).values() if model.timeframe is None]

@@ -1,29 +1,36 @@
-"""Bars: one asset per SQL model in ``dbt_like_sql/``; its upstream assets are the tables that the SELECT reads."""
+"""Bars: an asset for each timeframe that models name, or a SQL model reads; all of one SELECT."""
 
 import dagster as dg
 import polars as pl
 
-from trading_assets.core.candles import timeframe_delta
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.defs.lib.freshness import FRESH
 from trading_assets.defs.lib.metadata import DATA_TEAM, describe_partitions, origin_tags
 from trading_assets.defs.lib.partitions import MARKET_MONTHS, SETTINGS, Window, windows
 from trading_assets.defs.lib.recomputed_rows import bar_start, made_anew, resume_at
 from trading_assets.defs.sql_models.lineage import lineage_metadata, sql_asset
 from trading_assets.settings import Settings
-from trading_assets.sql import SqlModel, build_bars, load_models
+from trading_assets.settings.demand import asked_timeframes, bars_of
+from trading_assets.sql import SqlModel, SqlModels, build_bars, load_models
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS
 
 FOLLOWS_DATA = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 
 
-def bars_asset(model: SqlModel, timeframe: str) -> dg.AssetsDefinition:
-    """The asset that runs one SQL model for each month of each market."""
-    table = BARS[timeframe]
+def project_models(settings: Settings) -> SqlModels:
+    """The SQL models of a project: the files, and of templates the timeframes that its models ask for."""
+    return load_models(timeframes=asked_timeframes(settings))
+
+
+def bars_asset(model: SqlModel, timeframe: Timeframe) -> dg.AssetsDefinition:
+    """The asset that runs the SQL model of one timeframe for each month of each market."""
+    table = BARS[timeframe.name]
+    made = "that are the candles, not stored again" if table.view else f"built from candles by `{model.path.name}`"
 
     @sql_asset(
         model,
-        description=f"Closed {timeframe} bars built from candles by `{model.path.name}`.",
+        description=f"Closed {timeframe} bars {made}.",
         group_name="bars",
         owners=[DATA_TEAM],
         tags=origin_tags(SETTINGS),
@@ -42,16 +49,26 @@ def bars_asset(model: SqlModel, timeframe: str) -> dg.AssetsDefinition:
     return bars
 
 
-def write_bars(store: Store, model: SqlModel, timeframe: str, window: Window, settings: Settings) -> pl.DataFrame:
-    """Make the bars of one window anew."""
-    market, finest = window.market, settings.markets[window.market].timeframe
-    start = bar_start(resume_at(store, settings, market, window.start), timeframe_delta(timeframe))
+def write_bars(store: Store, model: SqlModel, timeframe: Timeframe, window: Window, settings: Settings) -> pl.DataFrame:
+    """Make the bars of one window anew, where something reads them."""
+    table, market, where = BARS[timeframe.name], window.market, {"market": window.market}
+    if timeframe not in bars_of(settings, market) and model.name not in read_by_models(settings):
+        return pl.DataFrame(schema=table.columns)
+    if table.view:
+        return store.read(table, where=where, start=window.start, end=window.end)
+    finest = settings.markets[market].timeframe
+    start = bar_start(resume_at(store, settings, market, window.start), timeframe.length)
     frame = build_bars(store, model, market=market, timeframe=finest, start=start, end=window.end)
     first, last = made_anew(window, settings, start, window.end)
-    store.replace(BARS[timeframe], frame, where={"market": market}, start=first, end=last)
+    store.replace(table, frame, where=where, start=first, end=last)
     return frame
 
 
+def read_by_models(settings: Settings) -> set[str]:
+    """The tables that SQL models read."""
+    return {table for model in project_models(settings).values() for table in model.dependencies}
+
+
 bar_assets = [
-    bars_asset(model, name.removeprefix("bars_")) for name, model in load_models().items() if name.startswith("bars_")
+    bars_asset(model, model.timeframe) for model in project_models(SETTINGS).values() if model.timeframe is not None
 ]

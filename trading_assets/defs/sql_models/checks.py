@@ -11,10 +11,11 @@ import dagster as dg
 from trading_assets.defs.lib.check_results import selected, windows_of_run
 from trading_assets.defs.lib.check_states import PASSED_HERE, Judged, remember
 from trading_assets.defs.lib.metadata import preview
-from trading_assets.defs.lib.partitions import Month, Partitions, Window, keys_of_run
+from trading_assets.defs.lib.partitions import SETTINGS, Month, Partitions, Window, keys_of_run
 from trading_assets.defs.sql_models.assets import windows_of_months
+from trading_assets.defs.sql_models.bars import project_models
 from trading_assets.settings import Settings
-from trading_assets.sql import Expectation, Outcome, SqlModel, check_expectations, load_models
+from trading_assets.sql import Expectation, Outcome, SqlModel, check_expectations
 from trading_assets.store.contract import Store
 
 _SEVERITY: Final = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
@@ -118,4 +119,4 @@ def _file(one: Expectation) -> str:
     return one.place.rpartition("/")[2]
 
 
-sql_model_checks = [model_checks(model) for model in load_models().values() if model.expectations]
+sql_model_checks = [model_checks(model) for model in project_models(SETTINGS).values() if model.expectations]

@@ -5,15 +5,15 @@ from datetime import timedelta
 import dagster as dg
 
 from trading_assets.defs.lib.partitions import MONTHS, SETTINGS
+from trading_assets.defs.sql_models.bars import project_models
 from trading_assets.settings import Settings
 from trading_assets.settings.days import MONTH_FORMAT, months_of_history
-from trading_assets.sql import load_models
 
 across_markets = dg.define_asset_job(
     "across_markets",
     selection=[
         model.name
-        for model in load_models().values()
+        for model in project_models(SETTINGS).values()
         if "start" in model.parameters and "market" not in model.parameters
     ],
     partitions_def=MONTHS,

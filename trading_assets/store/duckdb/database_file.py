@@ -149,14 +149,15 @@ def _pauses(deadline: float) -> Iterator[float]:
 
 
 def _create(path: Path) -> None:
-    """Make the file with all tables beside its place, then link it there: nobody ever sees half of it."""
+    """Make the file with its tables beside its place, then link it there: nobody ever sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     newborn = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         with closing(duckdb.connect(str(newborn))) as connection:
             connection.begin()
             for table in TABLES.values():
-                create(connection, table)
+                if not table.on_demand:
+                    create(connection, table)
             connection.commit()
         os.link(newborn, path)
     except FileExistsError:

@@ -17,7 +17,7 @@ from trading_assets.settings import from_root
 from trading_assets.store.duckdb import database_file
 from trading_assets.store.duckdb.tables import create_temporary, fit, grow, stored_columns
 from trading_assets.store.frames import Reading, check_inside, completed, conform, empty, wanted_columns
-from trading_assets.store.statements import Condition, listed, matching, near, one_select, quoted
+from trading_assets.store.statements import Condition, listed, matching, named_in, near, one_select, quoted, relation
 from trading_assets.store.tables import TABLES, Table
 
 _SCHEME: Final = "duckdb:///"
@@ -118,7 +118,7 @@ class DuckDBStore:
             if not stored:
                 return empty(table, wanted_columns(table, stored, columns))
             plan = Reading.of(table, stored, where, columns)
-            sql = f"SELECT {listed(plan.fetched)} FROM {quoted(table.name)} WHERE {condition}"
+            sql = f"SELECT {listed(plan.fetched)} FROM {relation(table)} WHERE {condition}"
             frame = _fetch(connection, sql, condition)
         return plan.finished(frame)
 
@@ -133,7 +133,7 @@ class DuckDBStore:
             fetched = [column for column in wanted if column in stored]
             newest = f"ORDER BY {quoted(table.time)} DESC LIMIT {int(rows)}"
             frame = _fetch(
-                connection, f"SELECT {listed(fetched)} FROM {quoted(table.name)} WHERE {condition} {newest}", condition
+                connection, f"SELECT {listed(fetched)} FROM {relation(table)} WHERE {condition} {newest}", condition
             )
         return completed(table, frame.sort(table.time), wanted, {})
 
@@ -148,7 +148,7 @@ class DuckDBStore:
             time = quoted(table.time)
             span = _fetch(
                 connection,
-                f"SELECT min({time}) AS oldest, max({time}) AS newest FROM {quoted(table.name)} WHERE {condition}",
+                f"SELECT min({time}) AS oldest, max({time}) AS newest FROM {relation(table)} WHERE {condition}",
                 condition,
             )
         oldest, newest = span.row(0)
@@ -157,7 +157,7 @@ class DuckDBStore:
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Run one SELECT in DuckDB's dialect with ``$name`` parameters; a table never written is empty."""
         with self._reading() as connection:
-            create_temporary(connection, (table for name, table in TABLES.items() if name in sql.lower()))
+            create_temporary(connection, named_in(sql, TABLES.values()))
             relation = connection.sql(one_select(sql), params=dict(parameters or {}))
             return cast("pl.DataFrame", pl.from_arrow(relation.to_arrow_table()))
 

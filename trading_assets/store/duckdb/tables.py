@@ -10,7 +10,7 @@ import polars as pl
 
 from trading_assets.core.errors import StoreError
 from trading_assets.store.frames import changes, empty
-from trading_assets.store.statements import listed, quoted
+from trading_assets.store.statements import listed, quoted, relation
 from trading_assets.store.tables import Schema, Table
 
 _TYPES: Final[dict[pl.DataType, str]] = {
@@ -38,7 +38,9 @@ def create(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 def create_temporary(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
     """Empty stand-ins, for this connection only, for tables that the file does not have."""
     for table in tables:
-        if not stored_columns(connection, table):
+        if table.view:
+            connection.execute(f"CREATE OR REPLACE TEMPORARY VIEW {quoted(table.name)} AS {table.view}")
+        elif not stored_columns(connection, table):
             connection.execute(f"CREATE TEMPORARY TABLE {quoted(table.name)} ({_definition(table)})")
 
 
@@ -49,7 +51,7 @@ def stored_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[
     would not, but they take 20 ms on a new connection.)
     """
     try:
-        nothing = connection.execute(f"SELECT * FROM {quoted(table.name)} LIMIT 0")
+        nothing = connection.execute(f"SELECT * FROM {relation(table)} LIMIT 0")
     except duckdb.CatalogException:
         return {}
     return {str(name): str(dtype) for name, dtype, *_ in nothing.description or ()}
@@ -82,8 +84,10 @@ def fit(connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame
 
 
 def grow(connection: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
-    """Make the table fit its declaration; returns what had to be done."""
+    """Make the table fit its declaration, unless it is left to its first write; returns what had to be done."""
     before = stored_columns(connection, table)
+    if table.view or (table.on_demand and not before):
+        return []
     fit(connection, table, empty(table), before)
     return changes(table, before, stored_columns(connection, table))
 

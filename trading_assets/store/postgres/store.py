@@ -17,7 +17,7 @@ from trading_assets.store.frames import Reading, check_inside, completed, confor
 from trading_assets.store.postgres.dialect import to_postgres
 from trading_assets.store.postgres.session import CLASHES, SCHEMES, Session, opened, public, sqlstate
 from trading_assets.store.postgres.tables import create_stage, create_temporary, fit, grow, stored_columns
-from trading_assets.store.statements import listed, literal, matching, one_select, quoted
+from trading_assets.store.statements import listed, literal, matching, named_in, one_select, quoted, relation
 from trading_assets.store.tables import TABLES, Table
 
 _STAGE: Final = "_stage"
@@ -124,7 +124,7 @@ class PostgresStore:
             if not stored:
                 return empty(table, wanted_columns(table, stored, columns))
             plan = Reading.of(table, stored, where, columns)
-            frame = session.fetch(f"SELECT {listed(plan.fetched)} FROM {quoted(table.name)} WHERE {condition}")
+            frame = session.fetch(f"SELECT {listed(plan.fetched)} FROM {relation(table)} WHERE {condition}")
         return plan.finished(_declared(table, frame))
 
     def tail(self, table: Table, *, where: Mapping[str, str | int], before: datetime, rows: int) -> pl.DataFrame:
@@ -137,7 +137,7 @@ class PostgresStore:
                 return empty(table, wanted)
             fetched = listed(column for column in wanted if column in stored)
             newest = f"ORDER BY {quoted(table.time)} DESC LIMIT {int(rows)}"
-            frame = session.fetch(f"SELECT {fetched} FROM {quoted(table.name)} WHERE {condition} {newest}")
+            frame = session.fetch(f"SELECT {fetched} FROM {relation(table)} WHERE {condition} {newest}")
         return completed(table, _declared(table, frame).sort(table.time), wanted, {})
 
     def bounds(
@@ -150,7 +150,7 @@ class PostgresStore:
             if not stored_columns(session, table):
                 return None
             extremes = f"SELECT min({time_column}) AS oldest, max({time_column}) AS newest"
-            oldest, newest = session.fetch(f"{extremes} FROM {quoted(table.name)} WHERE {condition}").row(0)
+            oldest, newest = session.fetch(f"{extremes} FROM {relation(table)} WHERE {condition}").row(0)
         return None if oldest is None else (oldest, newest)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
@@ -164,7 +164,7 @@ class PostgresStore:
         except KeyError as error:
             raise StoreError(f"no value for the parameter ${error.args[0]}", where=sql.strip()[:80]) from None
         with opened(self.url, timeout_s=self.lock_timeout_s) as session:
-            create_temporary(session, (table for name, table in TABLES.items() if name in sql.lower()))
+            create_temporary(session, named_in(sql, TABLES.values()))
             session.run("SET TRANSACTION READ ONLY")
             return session.fetch(text)
 

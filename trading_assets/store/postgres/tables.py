@@ -12,7 +12,7 @@ from trading_assets.store.frames import changes, empty
 from trading_assets.store.postgres import timescale
 from trading_assets.store.postgres.session import Session
 from trading_assets.store.statements import listed, literal, quoted
-from trading_assets.store.tables import Schema, Table
+from trading_assets.store.tables import CANDLES, Schema, Table
 
 _TYPES: Final[dict[pl.DataType, str]] = {
     pl.String(): "text",
@@ -30,7 +30,13 @@ _GROWING: Final = 0x7472_6164_65
 
 
 def stored_columns(session: Session, table: Table) -> dict[str, str]:
-    """Column -> PostgreSQL type, as the database has them; empty where the table was never created."""
+    """Column -> PostgreSQL type, as the database has them; empty where the table was never created.
+
+    Of a view the declared ones, once there is what it reads.
+    """
+    if table.view:
+        there = stored_columns(session, CANDLES)
+        return {column: _sql_type(dtype) for column, dtype in table.columns.items()} if there else {}
     columns = session.fetch(
         "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute "
         f"WHERE attnum > 0 AND NOT attisdropped AND attrelid = to_regclass({literal(quoted(table.name))}) "
@@ -71,9 +77,14 @@ def fit(session: Session, table: Table, frame: pl.DataFrame) -> dict[str, str]:
 
 
 def grow(session: Session, table: Table) -> list[str]:
-    """Make the table fit its declaration, and long ones hypertables; returns what had to be done."""
+    """Make the table fit its declaration, and long ones hypertables; returns what had to be done.
+
+    One made on demand is left to its first write.
+    """
     _wait_for_others(session)
     before = stored_columns(session, table)
+    if table.view or (table.on_demand and not before):
+        return []
     after = fit(session, table, empty(table))
     done = changes(table, before, after)
     if before and timescale.is_present(session):
@@ -96,7 +107,9 @@ def create(session: Session, table: Table) -> None:
 def create_temporary(session: Session, tables: Iterable[Table]) -> None:
     """Empty stand-ins, for this session only, for tables that the database does not have."""
     for table in tables:
-        if not stored_columns(session, table):
+        if table.view:
+            session.run(f"CREATE TEMPORARY VIEW {quoted(table.name)} AS {table.view}")
+        elif not stored_columns(session, table):
             columns = ", ".join(_column(column, dtype) for column, dtype in table.columns.items())
             session.run(f"CREATE TEMPORARY TABLE {quoted(table.name)} ({columns}) ON COMMIT DROP")
 

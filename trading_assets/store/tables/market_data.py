@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from trading_assets.core.candles import CANDLE_COLUMNS, OHLCV, TS
-from trading_assets.core.timeframes import BAR_TIMEFRAMES
+from trading_assets.core.timeframes import TIMEFRAMES, Timeframe
 from trading_assets.store.tables.table import Schema, Table
 
 _BAR: Schema = {
@@ -23,12 +23,21 @@ _BAR: Schema = {
 }
 
 
-def _bars(timeframe: str) -> Table:
+_MINUTES: Final = """
+SELECT market, ts, ts + INTERVAL '1 minute' AS known_at, open, high, low, close, volume, 1 AS candles
+FROM candles
+WHERE timeframe = '1m'
+"""
+
+
+def _bars(timeframe: Timeframe) -> Table:
     return Table(
         f"bars_{timeframe}",
         f"One closed {timeframe} bar built from stored candles; `candles` says how many of them it had.",
         _BAR,
         ("market", "ts"),
+        on_demand=True,
+        view=_MINUTES if timeframe.minutes == 1 else "",
     )
 
 
@@ -57,7 +66,9 @@ CANDLES_QUARANTINE: Final = Table(
         "note": "why",
     },
 )
-BARS: Final = {timeframe: _bars(timeframe) for timeframe in BAR_TIMEFRAMES}
+BARS: Final = {timeframe.name: _bars(timeframe) for timeframe in TIMEFRAMES}
+"""By timeframe. Bars of a minute are the candles of a minute, and not stored again."""
+
 MARKET_EVENTS: Final = Table(
     "market_events",
     "One event that changed what a market's price or volume means, as the settings tell it.",

@@ -31,6 +31,10 @@ class Table:
         Whether a write may bring further Float64 columns (one per feature).
     joined
         Columns that stores of older layouts lack -> what the rows there mean.
+    on_demand
+        Whether it is made at its first write, not with the others: there are many like it, and few are used.
+    view
+        The SELECT that gives its rows, in words that every engine understands, where they are not stored again.
     """
 
     name: str
@@ -41,6 +45,8 @@ class Table:
     open_ended: bool = False
     joined: dict[str, int | str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    on_demand: bool = False
+    view: str = ""
 
     def note(self, column: str) -> str:
         """What a column means."""

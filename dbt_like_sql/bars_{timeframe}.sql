@@ -1,15 +1,15 @@
--- Closed 5-minute bars of one market, from its stored candles.
+-- Closed {timeframe} bars of one market, from its stored candles.
 -- A bar opens in [$start, $end) and takes all of its candles, also those after $end: windows of any cut give the same bars.
 -- It is closed once a candle that ends at its end, or later, is stored. Volumes are added in order of time, so that
 -- the last digit is the same on every run.
 WITH source AS (
-    SELECT *, time_bucket(INTERVAL '5 minutes', ts) AS bar
+    SELECT *, time_bucket(INTERVAL '{minutes} minutes', ts) AS bar
     FROM candles
     WHERE market = $market
         AND timeframe = $timeframe
         AND ts >= $start
-        AND ts < $end + INTERVAL '5 minutes'
-        AND 5 % $candle_minutes = 0  -- a coarser candle cannot be split
+        AND ts < $end + INTERVAL '{minutes} minutes'
+        AND {minutes} % $candle_minutes = 0  -- a coarser candle cannot be split
 ),
 
 stored AS (
@@ -23,7 +23,7 @@ stored AS (
 SELECT
     market,
     bar AS ts,
-    bar + INTERVAL '5 minutes' AS known_at,
+    bar + INTERVAL '{minutes} minutes' AS known_at,
     arg_min(open, ts) AS open,
     max(high) AS high,
     min(low) AS low,
@@ -33,6 +33,6 @@ SELECT
 FROM source
 WHERE bar >= $start
     AND bar < $end
-    AND bar + INTERVAL '5 minutes' <= (SELECT known_until FROM stored)
+    AND bar + INTERVAL '{minutes} minutes' <= (SELECT known_until FROM stored)
 GROUP BY market, bar
 ORDER BY bar
