@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -120,6 +121,7 @@ class Market:
         return f"{self.exchange}:{self.symbol}"
 
 
+@cache
 def timeframe_minutes(timeframe: str) -> int:
     """Minutes in a timeframe such as ``1m``, ``15m``, ``4h`` or ``1d``.
 
@@ -136,6 +138,7 @@ def timeframe_minutes(timeframe: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
+@cache
 def timeframe_delta(timeframe: str) -> timedelta:
     """The length of one bar of a timeframe."""
     return timedelta(minutes=timeframe_minutes(timeframe))

@@ -23,18 +23,19 @@ def guarded[F: Callable[..., None]](handler: F) -> F:
 
     @wraps(handler)
     def one_by_one(self: Any, *args: Any, **kwargs: Any) -> None:
-        self._waiting.append(partial(handler, self, *args, **kwargs))
-        if len(self._waiting) > 1:  # a handler is running
+        waiting = self._waiting
+        waiting.append(partial(handler, self, *args, **kwargs))
+        if len(waiting) > 1:  # a handler is running
             return
-        while self._waiting:
+        while waiting:
             try:
-                self._waiting[0]()
+                waiting[0]()
             except Exception as error:  # whatever it is, it must not trade on
                 self.errors.append(error)
                 self.halt(f"{handler.__name__} failed: {type(error).__name__}: {error}")
                 _LOG.exception("circuit breaker")
             finally:
-                self._waiting.popleft()
+                waiting.popleft()
 
     return cast("F", one_by_one)
 

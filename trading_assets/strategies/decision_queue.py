@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 from trading_assets.core.candles import timeframe_minutes
 from trading_assets.strategies.signals import ClosedBar, Stream
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class DecisionQueue:
@@ -43,7 +46,7 @@ class DecisionQueue:
         now
             The newest end of any bar.
         """
-        return sum(not self._must_wait(bar, now) for bar in self._bars)
+        return sum(not self._must_wait(bar, bar.stream, now) for bar in self._bars)
 
     def take(self, now: datetime) -> list[ClosedBar]:
         """Take out the bars to decide on next, one of a stream, the coarser ones first.
@@ -51,19 +54,28 @@ class DecisionQueue:
         Of one timeframe, leaders come before those that read them.
         """
         taken: dict[Stream, ClosedBar] = {}
-        while bar := next((b for b in self._bars if b.stream not in taken and not self._must_wait(b, now)), None):
-            self._bars.remove(bar)
-            self._decided[bar.stream] = bar.known_at
-            taken[bar.stream] = bar
+        found = -1
+        while self._bars and found != len(taken):  # a leader that is taken lets those go that come before it here
+            found = len(taken)
+            left = []
+            for bar in self._bars:
+                stream = bar.stream
+                if stream in taken or self._must_wait(bar, stream, now):
+                    left.append(bar)
+                else:
+                    self._decided[stream] = bar.known_at
+                    taken[stream] = bar
+            self._bars = left
+        if len(taken) < 2:
+            return list(taken.values())
         return sorted(taken.values(), key=lambda bar: -timeframe_minutes(bar.timeframe))
 
-    def _must_wait(self, bar: ClosedBar, now: datetime) -> bool:
+    def _must_wait(self, bar: ClosedBar, stream: Stream, now: datetime) -> bool:
         """Whether a bar that the decision needs is still to come: the finer one that ends with it, another market's."""
-        first = datetime.min.replace(tzinfo=bar.known_at.tzinfo)
         finer = self._awaited if bar.timeframe != self._awaited else None
-        if finer is not None and self._finer.get(bar.market, first) < bar.known_at:
+        if finer is not None and self._finer.get(bar.market, _NEVER) < bar.known_at:
             return True
-        leader = self._leader_of(bar.stream)
-        if leader is None or self._decided.get(Stream(leader, bar.timeframe), first) >= bar.known_at:
+        leader = self._leader_of(stream)
+        if leader is None or self._decided.get(Stream(leader, bar.timeframe), _NEVER) >= bar.known_at:
             return False
         return now <= bar.known_at

@@ -113,6 +113,10 @@ class StrategyHost(Strategy):
         finer = settings.execution_timeframe
         executed = [Stream(market, finer) for market in settings.markets] if finer else []
         self._execution_bars = {self._bars_of(stream): stream for stream in executed if stream not in settings.streams}
+        self._heard_bars = {
+            bars: (stream, timeframe_delta(stream.timeframe), bars in self._decision_bars)
+            for bars, stream in (self._decision_bars | self._execution_bars).items()
+        }
         self._queue = DecisionQueue(
             leader_of or (lambda _: None), finer=finer if settings.await_execution_bar else None
         )
@@ -180,9 +184,10 @@ class StrategyHost(Strategy):
     @guarded
     def on_bar(self, bar: Bar) -> None:
         """Mind the open trade; on a decision bar, decide."""
-        closed = self._closed(bar)
+        stream, length, is_decision = self._heard_bars[bar.bar_type]
+        closed = _closed(bar, stream, length)
         if self._feed is None or self._feed.admits(closed):
-            self._on_closed(closed, is_decision=bar.bar_type in self._decision_bars)
+            self._on_closed(closed, is_decision=is_decision)
         self.heard = closed.known_at
 
     def _on_closed(self, closed: ClosedBar, *, is_decision: bool) -> None:
@@ -206,12 +211,6 @@ class StrategyHost(Strategy):
         """Journal it and follow it up."""
         self._trades.on_position_event(event)
 
-    def _closed(self, bar: Bar) -> ClosedBar:
-        market, timeframe = self._decision_bars.get(bar.bar_type) or self._execution_bars[bar.bar_type]
-        now = close_time(bar.ts_event)
-        prices = (exact(bar.open), exact(bar.high), exact(bar.low), exact(bar.close))
-        return ClosedBar(market, timeframe, now - timeframe_delta(timeframe), now, *prices, exact(bar.volume))
-
     def _on_execution_bar(self, market: str, now: datetime, price: float) -> None:
         self._queue.finer_ended(market, now)
         self._trades.manage(market, price, deciding=False)
@@ -220,16 +219,16 @@ class StrategyHost(Strategy):
 
     def _go_on(self) -> None:
         """Decide on the bars that need not wait any longer, or a moment later together with those that come by then."""
-        if not self._gathers():
+        if self._settings.gather is None or not self._gathers(self._settings.gather):
             self._decide_all()
 
-    def _gathers(self) -> bool:
+    def _gathers(self, wait: timedelta) -> bool:
         """Whether to wait for other markets' bars of the same close: many cost little more than one."""
         ready = self._queue.ready(self._now())
-        if self._settings.gather is None or not 0 < ready < self._closing_together():
+        if not 0 < ready < self._closing_together():
             return False
         if not self._gathered:
-            self._gather(ready, self._settings.gather)
+            self._gather(ready, wait)
         return True
 
     def _closing_together(self) -> int:
@@ -263,7 +262,8 @@ class StrategyHost(Strategy):
         """One pass: ask for all signals at once, journal all decisions as one, then send the entries."""
         close_at = self._settings.close_at
         for closed in bars:
-            self._trades.manage(closed.market, closed.close)
+            if closed.market in self._trades.open:
+                self._trades.manage(closed.market, closed.close)
             if close_at is not None and closed.known_at >= close_at and not self._trades.closing:
                 self.flatten("end")
         decided: list[tuple[Signal, str, str]] = []
@@ -308,3 +308,9 @@ class StrategyHost(Strategy):
 
     def _bars_of(self, stream: Stream) -> BarType:
         return BarType.from_str(bar_type(str(self._instruments[stream.market]), stream.timeframe))
+
+
+def _closed(bar: Bar, stream: Stream, length: timedelta) -> ClosedBar:
+    now = close_time(bar.ts_event)
+    prices = (exact(bar.open), exact(bar.high), exact(bar.low), exact(bar.close))
+    return ClosedBar(stream.market, stream.timeframe, now - length, now, *prices, exact(bar.volume))

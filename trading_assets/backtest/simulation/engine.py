@@ -21,6 +21,7 @@ from trading_assets.backtest.simulation.inputs import (
     narrowest,
     period,
     require_one_quote,
+    wanted,
     window,
 )
 from trading_assets.backtest.simulation.replay import freed_by_this_thread, replay
@@ -106,7 +107,7 @@ def run_backtest(
     require_one_quote(markets)
     rules = {market: market_rules(market, candles[market], settings, risk) for market in markets}
     rule = EntryRule.of(model, cost_bps=settings.round_trip_bps if reckoned_bps is None else reckoned_bps)
-    signals = StoredSignals(predictions, rule=rule, labels=labels, model=name or "walk_forward")
+    signals = StoredSignals(wanted(predictions, rule, labels), rule=rule, labels=labels, model=name or "walk_forward")
 
     def run(order: Mapping[str, pl.Series | bool]) -> tuple[MemoryJournal, dict[str, float], int]:
         journal = MemoryJournal()

@@ -21,6 +21,7 @@ from trading_assets.core.errors import InvalidFrame, MissingCandles, SettingsErr
 from trading_assets.core.precision import MAX_QUANTITY
 from trading_assets.core.sides import Side
 from trading_assets.settings import BacktestSettings, LabelSettings, RiskSettings
+from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import barrier_percent, with_side
 
 _ROOM: Final = 1.25
@@ -105,6 +106,15 @@ def period(
     ends: list[list[datetime]] = [(ts.dt.truncate(bar) + bar).unique().sort().to_list() for ts in filled]
     last = max((next((end for end in bars if end > horizon), bars[-1]) for bars in ends), default=start)
     return start, max((end for bars in ends for end in bars if end <= min(last, covered)), default=start)
+
+
+def wanted(predictions: pl.DataFrame, rule: EntryRule, labels: LabelSettings) -> pl.DataFrame:
+    """The predictions that the rule enters on, the only ones that a trade can come of.
+
+    A strategy that is told of these alone trades as if told of all: on every other bar it would have held. Most
+    predictions are of that kind, and each would cost as much as an entry.
+    """
+    return predictions.filter(rule.enters(pl.col("probability"), *barrier_percent(labels)))
 
 
 def narrowest(predictions: pl.DataFrame, labels: LabelSettings) -> float:

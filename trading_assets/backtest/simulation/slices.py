@@ -67,7 +67,7 @@ class MarketRules:
         InvalidFrame
             If a price is larger than the engine's numbers hold, or too small for their decimals.
         """
-        decimals = price_decimals(candles.select(pl.concat_list(_OHLC).explode()).to_series())
+        decimals = price_decimals(pl.Series(candles.select(_OHLC).to_numpy(order="c").ravel()))
         price = float(candles["close"].median() or 1.0)  # type: ignore[arg-type]
         return cls(decimals, min(magnitude(price) - magnitude(capital * _LOT_SHARE) + 1, MAX_DECIMALS))
 
