@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.examples import LOOP, SUITE
 from tests.stores import fresh_store
 from trading_assets.settings import Settings, load_settings
 from trading_assets.store import Store
 from trading_assets.store.tables import LABELS
 
-hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("suite")  # a slow machine is no failure
+gc.disable()  # until all is imported: nothing of it becomes garbage, and looking through it is a third of collection
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -28,10 +29,31 @@ PROCESSES = ("cli", "defs", "docs", "faults", "live", "placebo", "registry", "st
 """Folders whose tests start nodes, servers or Dagster runs: `make check` leaves them out."""
 
 
+def _in_the_loop(config: pytest.Config) -> bool:
+    return bool(config.option.markexpr == "not slow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try properties on fewer examples in `make check`."""
+    hypothesis.settings.load_profile(LOOP if _in_the_loop(config) else SUITE)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, among what the tests make."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """Let go of everything, in order."""
+    gc.unfreeze()
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Spare `make check` the imports of what it leaves out."""
     folders = collection_path.relative_to(Path(__file__).parent).parts
-    return True if config.option.markexpr == "not slow" and folders and folders[0] in PROCESSES else None
+    return True if _in_the_loop(config) and folders and folders[0] in PROCESSES else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

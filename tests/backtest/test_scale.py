@@ -6,10 +6,11 @@ from functools import cache
 
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.backtest.worlds import EXACT, A, backtest, candles, random_signals, walk
+from tests.examples import examples
 from tests.scaling import rescaled
 from trading_assets.backtest.simulation import venue
 from trading_assets.backtest.simulation.engine import BacktestResult
@@ -38,7 +39,7 @@ def traded(price: int, volume: int) -> BacktestResult:
 @example(price=-10, traded_quote=2)
 @example(price=6, traded_quote=0)
 @example(price=0, traded_quote=12)
-@settings(max_examples=10, deadline=None)
+@examples(10)
 def test_a_market_in_other_units_has_the_same_trades_and_returns(price: int, traded_quote: int) -> None:
     volume = min(traded_quote - price, 12)
     found = traded(price, volume)

@@ -15,7 +15,7 @@ import math
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backtest.worlds import (
@@ -34,6 +34,7 @@ from tests.backtest.worlds import (
     signals,
     walk,
 )
+from tests.examples import examples
 from trading_assets.backtest.metrics import UNBOUNDED
 from trading_assets.core.sides import Side
 from trading_assets.settings import LabelSettings
@@ -136,7 +137,7 @@ def adapted(predictions: pl.DataFrame, frame: pl.DataFrame, labels: LabelSetting
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     seed=st.integers(0, 10_000),
     volatility=st.sampled_from([5e-4, 2e-3]),
@@ -167,7 +168,7 @@ def test_a_mirrored_world_has_the_mirrored_trades(
         assert theirs.metrics[f"{word}_trades"] == ours.metrics[f"{Side.parse(word).opposite.word}_trades"]
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(seed=st.integers(0, 10_000), fraction=st.sampled_from([0.02, 0.004]))
 def test_in_a_world_of_reciprocal_prices_fixed_percents_mirror_too(seed: int, fraction: float) -> None:
     target, stop = 2 * fraction, fraction

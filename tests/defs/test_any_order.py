@@ -11,10 +11,11 @@ import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tests.defs.small import MONTHS, SYNA, Location, Undisturbed, copy_of, write_tables
+from tests.examples import examples
 from tests.stores import fresh_store
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.proofs.proving import made_up_bars
@@ -79,7 +80,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(10, suppress=HealthCheck.function_scoped_fixture)
 @given(
     before=st.lists(st.tuples(label_settings(), histories()), min_size=1, max_size=3),
     last=st.tuples(label_settings(), histories()),

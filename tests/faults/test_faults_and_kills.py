@@ -14,9 +14,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.exchange import LocalExchange
 from tests.faults.world import MINUTE, PAGE, REFUSED, REREAD, START, Death, DyingStore, World, source_log, walk
 from tests.stores import fresh_store
@@ -93,7 +94,7 @@ def run_until_death(world: World, death: tuple[str, int] | None) -> bool:
     return False
 
 
-@settings(max_examples=9, phases=PHASES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(9, phases=PHASES, suppress=HealthCheck.function_scoped_fixture)
 @given(
     script=st.lists(faults, min_size=1, max_size=6),
     sessions=st.lists(st.none() | deaths, min_size=1, max_size=3),
@@ -148,7 +149,7 @@ def live_through(world: World, script: list[Fault], sessions: list[tuple[str, in
     assert len(exchange.requests) <= 2, "what is stored or settled is not asked for again"
 
 
-@settings(max_examples=3, phases=PHASES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(3, phases=PHASES, suppress=HealthCheck.function_scoped_fixture)
 @given(kills=st.lists(deaths, min_size=1, max_size=3))
 def test_after_a_death_nothing_is_fetched_twice_beyond_the_last_page(
     exchange: LocalExchange, tmp_path_factory: pytest.TempPathFactory, kills: list[tuple[str, int]]

@@ -17,9 +17,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.errors import NodeError
 from trading_assets.journal import TABLES, Journal, cursor, load_journal, newest_seq, read_session, read_since
 from trading_assets.store import Store
@@ -74,7 +75,7 @@ def begin() -> Iterator[Begin]:
 
 @pytest.mark.slow
 @given(st.lists(events(), max_size=12))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(30, suppress=HealthCheck.function_scoped_fixture)
 def test_what_comes_back_is_what_was_recorded_with_its_types(
     tmp_path_factory: pytest.TempPathFactory, recorded: list[tuple[str, dict[str, Any]]]
 ) -> None:
@@ -97,7 +98,7 @@ def test_what_comes_back_is_what_was_recorded_with_its_types(
 
 
 @given(st.lists(st.integers(0, 5), max_size=20), st.integers(0, 20))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_an_event_recorded_again_after_a_restart_is_stored_once(
     tmp_path_factory: pytest.TempPathFactory, numbers: list[int], restart_at: int
 ) -> None:

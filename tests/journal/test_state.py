@@ -8,9 +8,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.journal.lives import MARKET, T0, Event, plan, trade
 from trading_assets.journal import Journal, load_journal, newest_events, read_state, writer
 from trading_assets.journal.state import from_json, to_json
@@ -62,7 +63,7 @@ def checkpoint(path: Path) -> int:
     st.integers(0, 60),
     st.integers(0, 60),
 )
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_a_checkpoint_and_the_events_after_it_say_what_all_events_say(
     tmp_path_factory: pytest.TempPathFactory,
     trades: list[tuple[tuple[list[float], list[float]], str]],

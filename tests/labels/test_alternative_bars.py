@@ -8,9 +8,10 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.labels import triple_barrier
 from trading_assets.labels.alternative_bars import Measure, from_candles, from_trades
@@ -65,7 +66,7 @@ def test_selling_closes_an_imbalance_bar_as_buying_does() -> None:
     assert bars["rows"].to_list() == [4, 2]  # +101 -99 -99 -99, then +101 +101
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     volumes=st.lists(st.integers(0, 9), min_size=1, max_size=80),
     seed=st.integers(0, 99),
@@ -87,7 +88,7 @@ def test_bars_are_those_of_adding_up_candle_by_candle(
     assert bars.select("market", "ts").is_unique().all()
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(seed=st.integers(0, 99), measure=st.sampled_from(MEASURES))
 def test_day_by_day_gives_the_same_bars_as_all_at_once(seed: int, measure: Measure) -> None:
     rng = np.random.default_rng(seed)

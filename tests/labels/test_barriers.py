@@ -7,9 +7,10 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.labels import label_window, missing_entries, triple_barrier
 from trading_assets.settings import LabelSettings
@@ -207,7 +208,7 @@ def test_a_rule_that_has_not_warmed_up_bets_nothing():
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(seed=st.integers(0, 10_000))
 def test_a_bar_known_between_two_candles_ends_as_if_known_at_the_next_open(seed):
     rng = np.random.default_rng(seed)
@@ -310,7 +311,7 @@ def worlds(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, int, LabelSetti
     return bars_of(count).with_columns(side=pl.Series(rng.choice(sides, count))), candles, minutes, settings_
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(world=worlds(), cut=st.integers(-5, 1_000))
 def test_labels_equal_a_candle_by_candle_reference(world, cut):
     bars, candles, minutes, settings_ = world
@@ -323,7 +324,7 @@ def test_labels_equal_a_candle_by_candle_reference(world, cut):
     assert (labels["label_end"] > labels["known_at"]).all()
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(world=worlds(), cuts=st.lists(st.integers(0, 30), max_size=4))
 def test_partition_by_partition_gives_the_same_table_as_all_at_once(world, cuts):
     bars, candles, minutes, settings_ = world

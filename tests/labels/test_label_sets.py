@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import label
@@ -71,7 +72,7 @@ def test_a_forward_return_and_a_trend_pay_one_side() -> None:
         assert set(dear["label"]) == {-1}, "what costs eat does not pay"
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     moves=st.lists(st.integers(-30, 30), min_size=30, max_size=60),
     wicks=st.lists(st.tuples(st.integers(0, 15), st.integers(0, 15)), min_size=60, max_size=60),

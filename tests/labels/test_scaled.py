@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import forward_return, meta_labels, scale_lookback, trend_scanning, triple_barrier, widths
@@ -112,7 +113,7 @@ def mirrored(bars: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seed=st.integers(0, 1000), policy=st.sampled_from(["worst_case", "best_case"]))
 def test_a_short_touches_in_a_market_what_a_long_touches_in_its_mirror(seed: int, policy: str) -> None:
     bars = walk(80, seed)

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.candles import TS
 from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.labels.weights import average_uniqueness, return_attribution, sample_weights, time_decay
@@ -90,7 +91,7 @@ def slow_attribution(start: list[int], end: list[int], level: list[float]) -> li
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 15)), min_size=1, max_size=40), st.integers(0, 2**32 - 1))
 def test_both_weights_agree_with_the_books_way_of_counting_bars(spans: list[tuple[int, int]], seed: int) -> None:
     start, end = [first for first, _ in spans], [first + length for first, length in spans]
@@ -101,7 +102,7 @@ def test_both_weights_agree_with_the_books_way_of_counting_bars(spans: list[tupl
     assert got.to_list() == pytest.approx(slow_attribution(start, end, level.tolist()), rel=1e-9, abs=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.lists(st.tuples(st.floats(0, 40), st.floats(0.01, 15)), min_size=1, max_size=30), st.randoms())
 def test_uniqueness_lies_between_one_over_the_labels_and_one_and_does_not_depend_on_the_order(
     spans: list[tuple[float, float]], random: object

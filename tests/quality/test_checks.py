@@ -10,9 +10,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.quality.stretches import NO_GAPS, START, found, load, stretch, walk
 from trading_assets.core.candles import CANDLE_COLUMNS
 from trading_assets.core.missing_candles import explain, missing_times
@@ -71,7 +72,7 @@ def test_a_fault_is_caught_by_its_check_and_by_no_other(fault: str) -> None:
     assert set(caught) == {fault}
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(fault=st.sampled_from(FAULTS), row=st.integers(1000, ROWS - 1000), seed=st.integers(0, 50))
 def test_a_fault_is_caught_wherever_it_stands_and_placed_in_time(fault: str, row: int, seed: int) -> None:
     clean = walk(seed=seed)
@@ -83,7 +84,7 @@ def test_a_fault_is_caught_wherever_it_stands_and_placed_in_time(fault: str, row
         assert away <= (timedelta(hours=6) + bar if fault == "volume_unit" else timedelta(hours=0.2))
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(first=st.integers(1, 40_000), length=st.integers(1, 4000))
 def test_a_hole_is_the_same_share_of_its_month_whether_a_run_is_about_its_days_or_all(first: int, length: int) -> None:
     begin, end = START, START + timedelta(days=31)
@@ -110,7 +111,7 @@ def test_a_hole_is_the_same_share_of_its_month_whether_a_run_is_about_its_days_o
     assert fetched.rows["expected"][0] == (days[1] - days[0]) // timedelta(minutes=1), "other days were never fetched"
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(seed=st.integers(0, 10_000), minutes=st.sampled_from([1, 5, 15, 60]))
 def test_clean_candles_pass(seed: int, minutes: int) -> None:
     assert found(walk(seed=seed, minutes=minutes)) == {}
@@ -145,7 +146,7 @@ def test_recorded_candles_of_an_exchange_pass(real: Callable[[str], pl.DataFrame
     assert {check: finding.summary() for check, finding in found(candles).items()} == {}
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(fault=st.sampled_from(FAULTS), row=st.integers(2000, 8000))
 def test_a_fault_planted_in_recorded_candles_is_caught(real_candles: Path, fault: str, row: int) -> None:
     candles = load(real_candles / "binance_ETH-USDT_1m.parquet").head(10_000)
@@ -174,7 +175,7 @@ def test_the_synthetic_sample_passes_once_its_blemishes_are_set_apart(market: st
         max_size=8,
     )
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_the_fast_scan_and_the_pandera_schema_agree(rows: list[tuple[float | None, ...]]) -> None:
     frame = pl.DataFrame(
         [("m:A/B", "1m", START + timedelta(minutes=i), *row) for i, row in enumerate(rows)],
@@ -257,7 +258,7 @@ def shares(present: list[int], known: pl.DataFrame, **limits: float) -> pl.DataF
     spans=st.lists(st.integers(0, 100), min_size=2, max_size=8, unique=True).map(sorted),
     reasons=st.lists(st.sampled_from(["confirmed_empty", "before_listing", "exchange_outage"]), min_size=8, max_size=8),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_missing_candles_count_by_their_reason(present: set[int], spans: list[int], reasons: list[str]) -> None:
     known = ledger(*[(a, b, why) for a, b, why in zip(spans[::2], spans[1::2], reasons, strict=False)])
     why = {

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.candles import TS
 from trading_assets.quality import Finding, funding_gaps
 
@@ -24,7 +25,7 @@ def judged(hours: list[int], end: int, start: int = 0, now: datetime = LONG_AFTE
 
 @pytest.mark.parametrize("step", [1, 2, 4, 8])
 @given(lost=st.integers(1, 28), start=st.integers(0, 24))
-@settings(deadline=None, max_examples=25)
+@examples(25)
 def test_a_lost_payment_is_found_whatever_the_interval_and_only_in_the_window_that_it_lies_in(
     step: int, lost: int, start: int
 ) -> None:

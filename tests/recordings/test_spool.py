@@ -15,9 +15,10 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.stores import fresh_store
 from trading_assets.core.errors import NodeError, StoreError
 from trading_assets.recordings import Spool, load_recordings, pending, read_segment
@@ -118,7 +119,7 @@ def emptied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield store
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(operations=_OPERATIONS)
 def test_whatever_repeats_or_dies_each_row_is_stored_once_as_it_was_first_received(
     operations: list[tuple[str, Any]], emptied: Store
@@ -175,7 +176,7 @@ def _killed(spool: Spool, folder: Path, *, torn: bytes) -> Spool:
     return Spool(folder)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.data())
 def test_a_segment_cut_anywhere_gives_the_records_before_the_cut(data: st.DataObject) -> None:
     with TemporaryDirectory() as place:

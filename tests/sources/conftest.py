@@ -26,10 +26,9 @@ def plain_candles() -> Callable[..., pl.DataFrame]:
     """Makes valid candles without surprises."""
 
     def make(rows: int, start: datetime = START, minutes: int = 1) -> pl.DataFrame:
-        price = pl.Series([100.0 + row % 7 for row in range(rows)], dtype=pl.Float64)
-        ts = pl.Series(
-            [start + timedelta(minutes=minutes * row) for row in range(rows)], dtype=pl.Datetime("us", "UTC")
-        )
+        price = 100.0 + (pl.int_range(rows, eager=True) % 7).cast(pl.Float64)
+        step = timedelta(minutes=minutes)
+        ts = pl.datetime_range(start, start + rows * step, step, closed="left", time_unit="us", eager=True)
         return pl.DataFrame(
             {"ts": ts, "open": price, "high": price + 2, "low": price - 2, "close": price + 1, "volume": price * 0 + 10}
         )

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.candles import CANDLE_COLUMNS, OHLCV, timeframe_delta, timeframe_minutes
 from trading_assets.core.errors import InvalidFrame, SqlModelError
 from trading_assets.sql import build_bars, load_models, run_model
@@ -148,7 +149,7 @@ def test_a_day_begins_at_midnight_utc_and_four_hours_divide_it(store: Store) -> 
 minutes = st.lists(st.integers(0, 3000), min_size=1, max_size=120, unique=True)
 
 
-@settings(max_examples=4, deadline=None)
+@examples(4)
 @given(minutes, st.sampled_from(["1m", "5m", "12m"]))
 def test_bars_of_every_timeframe_equal_polars_resampling(store: Store, minutes: list[int], timeframe: str) -> None:
     length = timeframe_minutes(timeframe)
@@ -161,7 +162,7 @@ def test_bars_of_every_timeframe_equal_polars_resampling(store: Store, minutes: 
         assert built["volume"].to_list() == pytest.approx(expected["volume"].to_list(), rel=1e-12)
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(minutes, st.lists(st.integers(-200, 3200), max_size=4, unique=True), st.sampled_from(TIMEFRAMES))
 def test_windows_of_any_cut_give_the_same_bars(store: Store, minutes: list[int], cuts: list[int], length: str) -> None:
     put(store, candles(sorted(minutes)))

@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.candles import CANDLE_COLUMNS
 from trading_assets.sql import load_models, run_model, run_window
 from trading_assets.store import Store
@@ -56,7 +57,7 @@ def test_complete_candles_of_any_timeframe_have_no_gap(duckdb_store: Store) -> N
     assert window(duckdb_store, "gaps")["candles"].to_list() == [89]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     st.lists(st.integers(0, 4_000), min_size=1, max_size=60, unique=True),
     st.lists(st.integers(-10, 4_100), max_size=4, unique=True),
@@ -130,7 +131,7 @@ def table_rows(table: Table, rows: list[dict[str, object]]) -> pl.DataFrame:
     return pl.DataFrame([{name: row.get(name) for name in table.columns} for row in rows], schema=table.columns)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(
     st.lists(st.integers(0, 6_000), min_size=1, max_size=80, unique=True),
     st.lists(st.integers(-1, 5), max_size=3, unique=True),

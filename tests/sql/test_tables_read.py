@@ -7,9 +7,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.errors import SqlModelError
 from trading_assets.sql.statement import parse, tables_read
 
@@ -57,7 +58,7 @@ def rows(sql: str, tables: set[str]) -> list[tuple[str]]:
 
 @pytest.mark.slow
 @given(queries())
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_a_statement_runs_on_the_tables_that_it_reads_and_fails_without_any_of_them(sql: str) -> None:
     whole = rows(sql, set(TABLES))
     found = read(sql)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.candles import CANDLE_COLUMNS, TS
 from trading_assets.core.errors import InvalidFrame, StoreError
 from trading_assets.store import TABLES, Store, Table, open_store
@@ -248,7 +249,7 @@ def as_frame(rows: dict[tuple[str, str, int], float | None]) -> pl.DataFrame:
     return pl.DataFrame(table, schema=CANDLE_COLUMNS, orient="row")
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(steps)
 def test_any_sequence_of_writes_does_what_a_dictionary_would(lasting_store: Store, steps: list[tuple]) -> None:  # type: ignore[type-arg]
     lasting_store.replace(CANDLES, candles(0), where={})
@@ -266,7 +267,7 @@ def test_any_sequence_of_writes_does_what_a_dictionary_would(lasting_store: Stor
     assert lasting_store.read(CANDLES).equals(as_frame(expected).sort(CANDLES.key))
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(st.integers(1, 400), st.lists(st.integers(0, 399), max_size=8))
 def test_writing_in_any_chunks_gives_the_same_table_as_writing_at_once(
     lasting_store: Store, rows: int, cuts: list[int]
@@ -318,7 +319,7 @@ def test_a_column_of_nothing_but_nulls_needs_no_type(store: Store) -> None:
     assert store.read(CANDLES)["volume"].null_count() == 3
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from("xy"), st.integers(0, 3)), max_size=8))
 def test_a_frame_is_refused_exactly_if_a_key_stands_twice(
     lasting_store: Store, rows: list[tuple[str, str, int]]

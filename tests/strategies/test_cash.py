@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backtest.worlds import EXACT, QUARTER, START, A, backtest, candles, flat, random_signals, signals, walk
+from tests.examples import examples
 from tests.strategies.test_host import Desk
 from trading_assets.backtest.simulation.engine import BacktestResult
 from trading_assets.strategies.host_config import HostConfig
@@ -61,7 +62,7 @@ def test_perpetuals_are_margined_as_before() -> None:
     assert result.refusals == {}
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(seed=st.integers(0, 10_000), share=st.floats(0.05, 1.0), markets=st.integers(1, 4))
 def test_cash_is_never_below_zero_by_more_than_a_candles_gap(seed: int, share: float, markets: int) -> None:
     minutes = 360

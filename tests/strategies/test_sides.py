@@ -11,11 +11,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from nautilus_trader.model import ClientOrderId
 
 from tests.backtest.worlds import MINUTE, START, A, flat, signals
+from tests.examples import examples
 from tests.strategies.test_host import BrokenJournal, Desk, Rows, newest
 from tests.strategies.test_pure import NOW, SIGNAL
 from trading_assets.core.precision import MAX_PRICE
@@ -138,7 +139,7 @@ def test_every_life_of_a_long_trade_is_one_of_a_short_trade_in_the_mirror(scenar
     assert there.strategy.is_flat()
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(
     moves=st.lists(st.sampled_from([-0.6, -0.2, 0.0, 0.2, 0.6]), min_size=30, max_size=60),
     scenario=st.sampled_from(SCENARIOS),

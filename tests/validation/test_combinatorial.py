@@ -6,9 +6,10 @@ from math import comb
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.candles import TS
 from trading_assets.core.errors import InvalidFrame, ModelError, SettingsError
 from trading_assets.settings import WalkForwardSettings
@@ -129,7 +130,7 @@ def embargo_of(splitter: TimeSplitter) -> timedelta:
     return timedelta(days=splitter.settings.embargo_days)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(histories(), st.one_of(combinatorial(), walk_forwards()))
 def test_no_training_outcome_ends_inside_a_test_or_its_embargo_and_no_two_lives_overlap(
     times: pl.DataFrame, splitter: TimeSplitter
@@ -147,7 +148,7 @@ def test_no_training_outcome_ends_inside_a_test_or_its_embargo_and_no_two_lives_
         assert not ((known_at[train] < end + embargo) & (label_end[train] > start - embargo)).any()
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(histories(), combinatorial())
 def test_every_row_is_tested_equally_often_and_only_rows_near_a_test_are_lost(
     times: pl.DataFrame, splitter: CombinatorialPurged

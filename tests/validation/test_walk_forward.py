@@ -6,9 +6,10 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.candles import TS
 from trading_assets.core.errors import InvalidFrame, ModelError
 from trading_assets.settings import WalkForwardSettings
@@ -108,7 +109,7 @@ def histories(draw: st.DrawFn) -> tuple[pl.Series, pl.Series, WalkForwardSetting
     return frame["known_at"], frame["label_end"], windows
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(histories())
 def test_no_training_outcome_comes_within_the_embargo_of_a_test_and_every_later_row_is_tested_once(
     history: tuple[pl.Series, pl.Series, WalkForwardSettings],
@@ -134,7 +135,7 @@ def test_no_training_outcome_comes_within_the_embargo_of_a_test_and_every_later_
     assert len(tested) == len(set(tested)) == (known_at >= folds[0].test_start).sum()
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(histories(), st.randoms())
 def test_the_order_of_the_rows_does_not_matter(
     history: tuple[pl.Series, pl.Series, WalkForwardSettings], random: object

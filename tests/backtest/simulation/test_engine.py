@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backtest.oracle import simulate
@@ -27,6 +27,7 @@ from tests.backtest.worlds import (
     signals,
     walk,
 )
+from tests.examples import examples
 from trading_assets.backtest.simulation.engine import run_backtest
 from trading_assets.backtest.simulation.slices import MarketRules, decision_bars
 from trading_assets.backtest.stress import stress
@@ -243,7 +244,7 @@ def test_the_engine_counts_the_same_trades() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(25)
 @given(
     seed=st.integers(0, 10_000),
     gap_share=st.sampled_from([0.0, 0.0, 0.3]),

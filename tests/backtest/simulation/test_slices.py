@@ -7,10 +7,11 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backtest.worlds import GENEROUS, MINUTE, QUARTER, START, A, B, backtest, candles, random_signals, walk
+from tests.examples import examples
 from trading_assets.backtest.simulation import venue
 from trading_assets.backtest.simulation.slices import MarketRules, decision_bars, price_path
 from trading_assets.core.errors import SettingsError
@@ -47,7 +48,7 @@ def test_the_best_case_goes_to_the_high_first() -> None:
 
 
 @given(seed=st.integers(0, 1000), gap_share=st.sampled_from([0.0, 0.4]))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_the_path_keeps_every_candle_and_its_order(seed: int, gap_share: float) -> None:
     frame = walk(300, seed=seed, gap_share=gap_share)
     path = price_path(frame, **PATH)

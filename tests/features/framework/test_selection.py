@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.features.conftest import TIMEFRAMES, World, world_of
 from trading_assets.core.errors import SettingsError
 from trading_assets.core.timeframes import Timeframe
@@ -28,7 +29,7 @@ def test_names_families_and_patterns_may_be_mixed_and_the_order_is_the_registrys
     assert select(["h?_rsi_14", "[rs]oc_1"], M15).names == ("roc_1", "h1_rsi_14", "h4_rsi_14")
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(names=NAMES, timeframe=st.sampled_from(TIMEFRAMES))
 def test_a_choice_has_the_values_of_the_whole_and_its_own_look_back(names, timeframe):
     names = [name for name in names if name in registry(timeframe)] or ["rsi_14"]

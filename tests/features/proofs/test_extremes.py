@@ -124,9 +124,8 @@ def test_extreme_bars_are_bars(tmp_path: Path) -> None:
         assert (moves == 0).sum() >= 5
 
 
-@pytest.mark.parametrize(
-    "timeframe", [pytest.param("1m", marks=pytest.mark.slow), "15m", pytest.param("1h", marks=pytest.mark.slow), "1d"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("timeframe", ["1m", "15m", "1h", "1d"])
 def test_the_projects_own_features_are_proven_on_them(timeframe: str) -> None:
     bar = Timeframe.parse(timeframe)
     features = REGISTRY.defined(bar)

@@ -8,9 +8,10 @@ from functools import partial
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.features.conftest import TIMEFRAMES, world_of
 from trading_assets.core.errors import InvalidFrame
 from trading_assets.core.timeframes import Timeframe
@@ -44,7 +45,12 @@ def everything_on(timeframe):
 
 
 everything = everything_on(M15)
-quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = examples(12, suppress=HealthCheck.function_scoped_fixture)
+every_timeframe = pytest.mark.parametrize(
+    "timeframe",
+    [pytest.param(one, marks=() if one == M15 else pytest.mark.slow) for one in TIMEFRAMES],
+    ids=str,
+)
 
 
 @quick
@@ -83,14 +89,14 @@ def test_no_feature_needs_more_bars_than_it_declares(timeframe, seed, later):
     assert understated_look_backs(features, bars, row=features.lookback_bars - 1 + later) == []
 
 
-@pytest.mark.parametrize("timeframe", TIMEFRAMES, ids=str)
+@every_timeframe
 def test_no_feature_declares_more_bars_than_it_needs(timeframe):
     features = REGISTRY.defined(timeframe)
     bars = made_up_bars(features.lookback_bars + 2 * DAY.bars(timeframe), timeframe)
     assert overstated_look_backs(features, bars) == []
 
 
-@pytest.mark.parametrize("timeframe", TIMEFRAMES, ids=str)
+@every_timeframe
 def test_no_feature_reads_a_column_that_it_does_not_declare(timeframe):
     assert undeclared_inputs(REGISTRY.on(timeframe), *world_of(timeframe)) == []
 
@@ -103,7 +109,7 @@ def test_what_a_node_computes_bar_by_bar_over_a_gap_is_the_table(make_bars):
     assert live_parity(everything, bars, companions, lookback=LOOKBACK_BARS, replayed=300) == []
 
 
-@pytest.mark.parametrize("timeframe", TIMEFRAMES, ids=str)
+@every_timeframe
 def test_the_newest_bars_alone_give_the_stored_row_on_every_timeframe(timeframe):
     compute, lookback = everything_on(timeframe), lookback_bars(timeframe)
     assert live_parity(compute, *world_of(timeframe), lookback=lookback, replayed=60) == []

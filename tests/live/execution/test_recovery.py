@@ -8,10 +8,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from nautilus_trader.model import AccountId, OrderSide, PositionSide
 
+from tests.examples import examples
 from tests.journal.lives import T0, trade
 from tests.strategies.test_limits import instrument
 from trading_assets.core.sides import Side
@@ -28,7 +29,7 @@ SHAPES = st.sampled_from([([3.0], [3.0]), ([1.0, 2.0], [3.0]), ([0.1, 0.2, 2.7],
 
 
 @given(st.lists(st.tuples(SHAPES, st.sampled_from(Side)), min_size=1, max_size=3), st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_cut_anywhere_the_journal_is_completed_and_says_what_is_held(
     tmp_path_factory: pytest.TempPathFactory,
     shapes: list[tuple[tuple[list[float], list[float]], Side]],

@@ -13,9 +13,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.live.conftest import MARKET, OTHER_STREAM, STREAM, MakeBundle, put_live, rewrite_model
 from trading_assets import features
 from trading_assets.core.errors import NodeError
@@ -214,7 +215,7 @@ def closed(number: int, market: str = MARKET) -> ClosedBar:
 
 
 @given(st.lists(st.lists(st.integers(0, 40), max_size=15), max_size=6), st.integers(1, 12))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_history_keeps_the_newest_bars_once_in_order_however_they_come(pages: list[list[int]], rows: int) -> None:
     history = BarHistory(STREAM, rows=rows)
     seen: set[int] = set()

@@ -14,9 +14,10 @@ from typing import Any
 import aiohttp
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.live.conftest import MARKET, OTHER, START
 from trading_assets.core.errors import InvalidFrame, MissingCandles, NodeError, SettingsError
 from trading_assets.settings import CcxtSource, Settings
@@ -82,7 +83,7 @@ def test_klines_page_through_history_and_equal_the_bars_of_the_sql_models(tape: 
     end=st.none() | st.integers(-86_400, 90_000),
     limit=st.integers(1, 1500),
 )
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_rest_never_shows_a_bar_that_has_not_closed(
     tape: Tape, interval: str, elapsed: int, start: int | None, end: int | None, limit: int
 ) -> None:
@@ -185,7 +186,7 @@ def test_payments_can_be_revised_later_and_missing(funded: Tape, payments: pl.Da
     end=st.none() | st.integers(-4_000_000, 800_000),
     limit=st.integers(1, 1000),
 )
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_payments_are_those_of_the_window_that_were_settled(
     payments: pl.DataFrame, elapsed: int, start: int | None, end: int | None, limit: int
 ) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.live.conftest import MARKET, OTHER, START
 from trading_assets.core.candles import OHLCV
 from trading_assets.store import open_store
@@ -49,7 +50,7 @@ def one_candle(first: int, high: int, low: int, last: int, lots: int, minutes: i
     lots=st.integers(4, 10**9),
     minutes=st.sampled_from([1, 5, 15]),
 )
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_the_trades_of_a_candle_make_the_candle_again(
     prices: tuple[int, int, int, int], lots: int, minutes: int
 ) -> None:
@@ -88,7 +89,7 @@ def test_only_what_is_subscribed_to_is_made(tape: Tape) -> None:
 
 
 @given(st.integers(0, 170 * 60), st.integers(1, 90))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_a_snapshot_with_the_updates_after_it_is_the_later_book(tape: Tape, second: int, length: int) -> None:
     one = tape.instruments["SYNAUSDT"]
     begin = OPEN_MS + second * 1000

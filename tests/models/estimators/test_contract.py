@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.errors import BundleError, ModelError
 from trading_assets.core.sides import Side
 from trading_assets.models import Bundle, Dataset, TrainedModel, join, load, train, write
@@ -57,7 +58,7 @@ for name, content in Case(estimator, estimator.parameters()).fitted.save().items
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == case.fitted.save()
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(chosen=st.lists(st.integers(0, 399), min_size=1, max_size=30))
 def test_any_rows_in_any_order_get_their_own_probabilities(case: Case, chosen: list[int]) -> None:
     whole = case.fitted.predict_proba(case.unseen)[chosen]
@@ -65,7 +66,7 @@ def test_any_rows_in_any_order_get_their_own_probabilities(case: Case, chosen: l
 
 
 @given(content=st.binary(max_size=300), at=st.floats(0, 1))
-@settings(max_examples=60)
+@examples(60)
 def test_no_content_of_a_file_does_more_than_be_refused_or_predict(content: bytes, at: float) -> None:
     """Of what is read in this process: LightGBM's text may end it, and is read by another one first."""
     case = Case(estimator_of("logistic"), LogisticSettings())

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.errors import SettingsError, SourceError
 from trading_assets.settings import Settings
 from trading_assets.sources import open_source, split_valid
@@ -38,7 +38,7 @@ def returns(market: str, every: str) -> np.ndarray:
     return closes.log().diff().drop_nulls().to_numpy()
 
 
-@hypothesis_settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.sampled_from(list(MARKETS)), st.integers(-2000, DAYS * 1440), st.integers(1, 60 * 1440))
 def test_a_window_alone_gives_the_rows_of_the_whole(market: str, offset: int, length: int) -> None:
     start = FIRST + timedelta(minutes=offset)

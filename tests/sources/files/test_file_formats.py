@@ -13,9 +13,9 @@ from typing import Any
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import settings as searching
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.errors import InvalidFrame, SourceError
 from trading_assets.settings import FilesSource
 from trading_assets.sources import ingest
@@ -210,7 +210,7 @@ def test_what_is_no_number_is_named_with_its_row(tmp_path: Path, plain_candles: 
         read(path, START + timedelta(minutes=30))
 
 
-@searching(deadline=None, max_examples=60)
+@examples(60)
 @given(
     rows=st.integers(1, 40),
     batch=st.integers(1, 7),

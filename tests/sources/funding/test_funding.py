@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import settings as searching
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.sources.local_web import Answer, LocalWeb, serving
 from trading_assets.core.errors import InvalidFrame, SettingsError, SourceError
 from trading_assets.settings import CcxtSource, FilesSource, Settings, load_settings
@@ -64,7 +64,7 @@ def test_a_payment_lies_on_its_minute_and_is_known_when_it_was_stamped(store: St
     assert stored["interval_hours"].to_list() == [None, *[8.0] * 9]
 
 
-@searching(deadline=None, max_examples=40)
+@examples(40)
 @given(cuts=st.lists(st.integers(1, 239), max_size=4), hours=st.sampled_from([1, 4, 8]))
 def test_windows_of_any_size_give_what_one_window_gives(cuts: list[int], hours: int) -> None:
     source = Pages(payments(400, hours, START - timedelta(days=5)))

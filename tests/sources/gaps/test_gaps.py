@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.stores import fresh_store
 from trading_assets.core.errors import SourceError
 from trading_assets.core.missing_candles import Span, explain, merged, missing_times
@@ -320,7 +320,7 @@ spans = st.lists(st.tuples(st.integers(0, MINUTES), st.integers(1, 30)), max_siz
 
 
 @pytest.mark.slow
-@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(12, suppress=HealthCheck.function_scoped_fixture)
 @given(holes=spans, cut=st.integers(1, MINUTES), reasons=st.lists(st.sampled_from(["a", "b"]), min_size=8, max_size=8))
 def test_the_ledger_explains_every_missing_candle_of_its_window_and_leaves_the_others(
     tmp_path_factory: pytest.TempPathFactory, holes: Sequence[Span], cut: int, reasons: list[str]

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, example, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.sources.desk import DAY, START, Desk
 from tests.stores import fresh_store
 from trading_assets.sources import ingest
@@ -44,9 +44,7 @@ def desks(plain_candles: Make, set_ccxt_clock: Callable[[datetime], None]) -> It
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@hypothesis_settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
+@examples(8, suppress=HealthCheck.function_scoped_fixture, derandomize=True)
 @given(first=st.integers(1, MINUTES - 1), length=st.integers(1, MINUTES), limit=st.sampled_from([20, 50, 100, None]))
 @example(first=300, length=51, limit=None)
 @example(first=100, length=30, limit=50)

@@ -10,9 +10,9 @@ from itertools import pairwise
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.stores import fresh_store
 from trading_assets.core.errors import SettingsError
 from trading_assets.core.missing_candles import Span
@@ -172,7 +172,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@hypothesis_settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(6, suppress=HealthCheck.function_scoped_fixture)
 @given(deaths=st.lists(st.integers(0, 6), max_size=2), page_rows=st.integers(30, 90), bad=st.sets(st.integers(0, 199)))
 def test_killed_and_resumed_runs_end_like_an_undisturbed_one(
     tmp_path_factory: pytest.TempPathFactory,

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trading_assets.core.errors import SourceError
 from trading_assets.quality.shape import inconsistent, schema
 from trading_assets.sources.contract import RAW_COLUMNS
@@ -216,7 +217,7 @@ numbers = st.floats(1, 20)
 
 
 @given(rows=st.lists(st.tuples(st.integers(0, 6), numbers, numbers, numbers, numbers), min_size=1, max_size=12))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40, suppress=HealthCheck.function_scoped_fixture)
 def test_whatever_may_be_released_makes_candles_that_keep_every_rule(rows: list[tuple[float, ...]]) -> None:
     page = pl.DataFrame(
         [(START + int(number) * MINUTE, *prices, 1.0) for number, *prices in rows], schema=RAW_COLUMNS, orient="row"

@@ -11,9 +11,9 @@ from typing import Any
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import settings as searching
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.sources.local_web import Answer, LocalWeb, serving
 from trading_assets.core.candles import TS
 from trading_assets.core.errors import InvalidFrame, SettingsError, SourceError
@@ -109,7 +109,7 @@ def test_revisions_that_a_file_dates_itself_are_stored_as_told_and_only_once(sto
 GIVEN = st.lists(st.tuples(st.integers(0, 5), st.sampled_from([-0.5, 0.0, 0.5])), min_size=1, max_size=6)
 
 
-@searching(deadline=None, max_examples=40)
+@examples(40)
 @given(fetches=st.lists(GIVEN, min_size=1, max_size=6), lag=st.sampled_from([None, 0, 3]), live=st.booleans())
 def test_no_later_fetch_changes_what_was_known_at_an_earlier_one(
     fetches: list[list[tuple[int, float]]], lag: int | None, live: bool

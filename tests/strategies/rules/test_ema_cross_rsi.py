@@ -6,10 +6,11 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.backtest.worlds import ANY_EDGE, EXACT, GENEROUS, MINUTE, START, A, walk
+from tests.examples import examples
 from trading_assets.backtest.simulation.engine import run_backtest
 from trading_assets.backtest.simulation.slices import decision_bars
 from trading_assets.core.sides import Side
@@ -88,7 +89,7 @@ def test_it_says_what_a_plain_implementation_says(seed: int) -> None:
     assert {1, -1} <= set(said)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(seed=st.integers(0, 1000), cut=st.integers(0, 150))
 def test_no_later_bar_and_none_before_its_lookback_changes_an_answer(seed: int, cut: int) -> None:
     bars, _ = bars_of(15 * (QUICK.lookback_bars + 150), seed)
@@ -98,7 +99,7 @@ def test_no_later_bar_and_none_before_its_lookback_changes_an_answer(seed: int, 
     assert QUICK.sides(bars[end - QUICK.lookback_bars : end])[-1] == whole[end - 1]
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(seed=st.integers(0, 1000))
 def test_in_a_mirrored_world_it_says_the_other_side(seed: int) -> None:
     minutes = 15 * (QUICK.lookback_bars + 150)
@@ -127,7 +128,7 @@ def test_its_record_is_the_share_of_its_signals_that_reached_their_target() -> N
     assert nothing.answers(bars)["short"].null_count() == bars.height
 
 
-@settings(max_examples=5, deadline=None)
+@examples(5)
 @given(seed=st.integers(0, 1000))
 def test_asked_bar_by_bar_it_says_what_is_stored_of_all_bars_at_once(seed: int) -> None:
     bars, candles = bars_of(15 * (QUICK.lookback_bars + 150), seed)
