@@ -27,7 +27,7 @@ from trading_assets.sources import split_valid
 from trading_assets.sources.candles.sample import SampleCandles
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store import Store, open_store
-from trading_assets.store.tables import CANDLES, FEATURES, LABELS
+from trading_assets.store.tables import BARS, CANDLES, FEATURES, LABELS
 
 M15 = Timeframe.parse("15m")
 
@@ -189,6 +189,7 @@ def after_the_demo(tmp_path_factory: pytest.TempPathFactory, planted: PlantedFra
     sample = pl.concat(SampleCandles(start, 100, 7).fetch(MARKET, "1m", start, end))
     store.upsert(CANDLES, split_valid(sample, market=MARKET, timeframe="1m", start=start, end=end, now=end)[0])
     bars = build_bars(store, load_models()["bars_15m"], market=MARKET, timeframe="1m", start=start, end=end)
+    store.upsert(BARS["15m"], bars)
     store.upsert(FEATURES, compute(bars, timeframe=M15).with_columns(timeframe=pl.lit("15m")))
     store.upsert(LABELS, planted(days=100, markets=(MARKET,))[1])
     return folder

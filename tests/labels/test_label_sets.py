@@ -15,7 +15,7 @@ from tests.examples import examples
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import label
-from trading_assets.settings import LabelSettings
+from trading_assets.settings import read_labels
 from trading_assets.store.tables import LABELS
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ def labelled(bars: pl.DataFrame, timeframe: str, sides: tuple[Side, ...] = BOTH,
         bars,
         bars,
         label_set="s",
-        settings=LabelSettings(timeframe=timeframe, **chosen),  # type: ignore[arg-type]
+        settings=read_labels({"timeframe": timeframe, **chosen}),
         sides=sides,
         candle_timeframe=timeframe,
         until=bars["known_at"][-1],

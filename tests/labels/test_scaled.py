@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from trading_assets.core.errors import InvalidFrame, SettingsError
+from trading_assets.core.errors import SettingsError
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.labels import forward_return, meta_labels, scale_lookback, trend_scanning, triple_barrier, widths
+from trading_assets.labels import forward_return, scale_lookback, trend_scanning, triple_barrier, widths
 from trading_assets.settings import LabelSettings
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -150,19 +150,6 @@ def test_costs_come_off_every_return_and_a_target_that_they_eat_is_no_win() -> N
     eaten = label(bars, take_profit_pct=0.3, cost_bps=2000)
     assert not (eaten["label"] == 1).any()
     assert eaten["barrier"].equals(free["barrier"])
-
-
-def test_meta_labels_say_whether_the_bets_of_a_rule_paid() -> None:
-    bars = walk(300)
-    side = pl.when(pl.int_range(pl.len()) % 3 == 0).then(0).when(pl.col("close") > pl.col("open")).then(1).otherwise(-1)
-    chosen = LabelSettings(horizon_bars=8, cost_bps=5)
-    bets = bars.with_columns(side=side)
-    found = meta_labels(bets, bars, candle_timeframe="15m", settings=chosen, until=bars["known_at"][-1])
-    assert found.height
-    assert found.join(bets.filter(pl.col("side") == 0), on="ts", how="inner").is_empty()
-    assert ((found["return"] > 0) == (found["meta"] == 1)).all()
-    with pytest.raises(InvalidFrame, match="no column side"):
-        meta_labels(bars, bars, candle_timeframe="15m", settings=chosen, until=bars["known_at"][-1])
 
 
 def test_a_forward_return_is_measured_in_time_and_a_missing_end_gives_none() -> None:

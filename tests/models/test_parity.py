@@ -14,15 +14,17 @@ import pytest
 
 from tests.models.estimators.toys import BACK, trailing
 from trading_assets import features
-from trading_assets.core.errors import ModelError
+from trading_assets.core.errors import BundleError, ModelError
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import lookback_bars
 from trading_assets.features.framework import computation
 from trading_assets.features.framework.registry import Registry
-from trading_assets.labels import widths
-from trading_assets.models import Bundle, certificates, join, train, write
+from trading_assets.labels import decides, widths
+from trading_assets.labels import lookback_bars as lookback_of_labels
+from trading_assets.labels import primary_rule as primary_rules
+from trading_assets.models import Bundle, certificates, join, load, train, write
 from trading_assets.models.certificates import Certificate
-from trading_assets.models.decision import Companions, Compute, features_of
+from trading_assets.models.decision import Companions, Compute, decide, features_of
 from trading_assets.models.inputs import usable_names
 from trading_assets.models.parity import certify, certify_stored
 from trading_assets.settings import (
@@ -31,10 +33,13 @@ from trading_assets.settings import (
     LightGBMSettings,
     LogisticSettings,
     ModelSettings,
+    SamplingSettings,
     WalkForwardSettings,
+    read_labels,
 )
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
+from trading_assets.strategies.rules.ema_cross_rsi import EmaCrossRsi
 
 M15 = Timeframe.parse("15m")
 LOOKBACK_BARS = lookback_bars(M15)
@@ -116,10 +121,11 @@ def made(
     lookback: int,
     names: tuple[str, ...] = (),
     estimator: EstimatorSettings = TREES,
+    labels_like: LabelSettings = SCALED,
 ) -> World:
     frames = [walk(market, lookback + 599, seed) for seed, market in enumerate(markets)]
     rows = [compute(bars, {}) for bars in frames]
-    labels = pl.concat(labelled(*pair, SCALED) for pair in zip(frames, rows, strict=True))
+    labels = pl.concat(labelled(*pair, labels_like) for pair in zip(frames, rows, strict=True))
     stored = pl.concat(rows)
     data = join(stored, labels, names=names or usable_names(), fingerprint=features.fingerprint())
     data = replace(data, history=stored)
@@ -128,7 +134,9 @@ def made(
         walk_forward=WalkForwardSettings(train_days=4),
         estimator=estimator,
     )
-    bundle = write(folder, model="m", trained=train(data, spec), dataset=data, spec=spec, labels=SCALED, metrics={})
+    bundle = write(
+        folder, model="m", trained=train(data, spec), dataset=data, spec=spec, labels=labels_like, metrics={}
+    )
     return World(bundle, pl.concat(frames), stored, labels, compute, lookback)
 
 
@@ -328,6 +336,48 @@ def test_an_estimator_that_reads_several_rows_is_compared_to_its_tolerance(tmp_p
         found = world.certificate(stored=unseen).divergence
         assert found is not None
         assert (found.market, found.column, found.ts) == (A, "probability", newest["ts"][BACK - 1])
+
+
+RULE = {"kind": "ema_cross_rsi", "fast": 2, "slow": 4, "rsi": 2, "overbought": 99, "oversold": 1}
+WHERE_THE_RULE_SPEAKS = read_labels({"kind": "meta", "rule": RULE, "barriers": "volatility", "scale_bars": 20})
+WHERE_THE_CLOCK_TICKS = SCALED.model_copy(update={"sampling": SamplingSettings(by="notional", per_day=20, days=1)})
+
+
+@pytest.mark.parametrize("where", [WHERE_THE_RULE_SPEAKS, WHERE_THE_CLOCK_TICKS], ids=["rule", "clock"])
+def test_a_model_decides_in_the_node_on_the_bars_that_research_decided_on(tmp_path: Path, where: LabelSettings) -> None:
+    compute, lookback, names = of_registry(_small())
+    needed = max(lookback, lookback_of_labels(where))
+    world = made(tmp_path, (A, B), compute, needed, names, labels_like=where)
+    certificate = world.certificate()
+    assert certificate.divergence is None
+    assert certificate.bars == 2 * NEWEST
+    held = world.bars.filter(pl.col("market") == A)
+    wanted = decides(held, where)
+    assert wanted is not None
+    ends = range(held.height - NEWEST, held.height)
+    said = [bool(decide(world.bundle, held[: end + 1], compute=compute).probabilities) for end in ends]
+    assert said == wanted["long"][-NEWEST:].to_list()
+    assert 0 < sum(said) < NEWEST
+    assert load(world.bundle.folder, feature_fingerprint=features.fingerprint()).labels == where
+
+
+def test_a_rule_that_sees_more_than_the_node_holds_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Liar(EmaCrossRsi):
+        def sides(self, bars: pl.DataFrame) -> pl.Series:
+            return (bars["close"] > bars["close"].mean()).cast(pl.Int8)
+
+    monkeypatch.setitem(primary_rules._rules, "ema_cross_rsi", Liar)
+    compute, lookback, names = of_registry(_small())
+    where = WHERE_THE_RULE_SPEAKS
+    world = made(tmp_path, (A,), compute, max(lookback, lookback_of_labels(where)), names, labels_like=where)
+    found = world.certificate().divergence
+    assert found is not None
+    assert found.column == "probability"
+    assert (found.stored is None) != (found.live is None)
+    monkeypatch.undo()
+    with pytest.raises(BundleError, match=r"said by other code now \(label kind meta\); materialize labels"):
+        load(world.bundle.folder, feature_fingerprint=features.fingerprint())
+    assert load(world.bundle.folder).labels == where, "a report may still read it"
 
 
 def test_the_tables_of_a_store_are_certified(whole: World, store: Store) -> None:

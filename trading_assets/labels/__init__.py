@@ -1,20 +1,32 @@
 """What happened after a bar: the outcomes that models learn, and how much each of them counts."""
 
-from trading_assets.labels.alternatives import forward_return, meta_labels, trend_scanning
 from trading_assets.labels.barrier_distances import scale_lookback, widths
 from trading_assets.labels.barriers import label_window, missing_entries, triple_barrier
 from trading_assets.labels.fingerprint import fingerprint
-from trading_assets.labels.label_sets import label
+from trading_assets.labels.kinds import Known, Label, label_of, paid, register, registered
+from trading_assets.labels.kinds.forward_return import forward_return
+from trading_assets.labels.kinds.trend_scanning import trend_scanning
+from trading_assets.labels.label_sets import decides, decides_by, label, lookback_bars, without_entry
+from trading_assets.labels.primary_rule import add_primary_rule
 from trading_assets.labels.weights import average_uniqueness, return_attribution, sample_weights, time_decay
 
 __all__ = [
+    "Known",
+    "Label",
+    "add_primary_rule",
     "average_uniqueness",
+    "decides",
+    "decides_by",
     "fingerprint",
     "forward_return",
     "label",
+    "label_of",
     "label_window",
-    "meta_labels",
+    "lookback_bars",
     "missing_entries",
+    "paid",
+    "register",
+    "registered",
     "return_attribution",
     "sample_weights",
     "scale_lookback",
@@ -22,4 +34,5 @@ __all__ = [
     "trend_scanning",
     "triple_barrier",
     "widths",
+    "without_entry",
 ]

@@ -9,7 +9,10 @@ from typing import Final
 from trading_assets.core.syntax import meaning
 
 _FOLDER: Final = Path(__file__).parent
-_MODULES: Final = ("label_sets", "barriers", "alternatives", "exits", "kernels", "barrier_distances")
+_MODULES: Final = (
+    *("label_sets", "sampling", "barriers", "exits", "kernels", "barrier_distances"),
+    *("kinds/contract", "kinds/triple_barrier", "kinds/meta", "kinds/forward_return", "kinds/trend_scanning"),
+)
 """Read, not imported: the compiled loops load numba."""
 
 

@@ -1,4 +1,4 @@
-"""The compiled loops of labels and of bars by activity; importing this loads numba.
+"""The compiled loops of labels and of the clock of activity; importing this loads numba.
 
 Without ``fastmath``: each value has one order of operations, so results are the same to the last bit everywhere.
 """
@@ -151,16 +151,46 @@ def follow(
         missing[row] = max((end - entered) // step - (last - entry + 1), 0)
 
 
-@nb.njit((_INTS, _FLOATS, nb.float64), cache=True, nogil=True)
-def bar_numbers(day: Ints, amount: Floats, limit: float) -> Ints:
-    """The bar of each row: it closes when its sum reaches ``limit`` in either direction, or with its day."""
-    numbers, number, total = np.empty(len(day), np.int64), 0, 0.0
+@nb.njit((_INTS, _FLOATS, nb.int64, nb.float64, nb.int64), cache=True, nogil=True)
+def activity_ticks(day: Ints, amount: Floats, days: int, per_day: float, way: int) -> Bools:
+    """Whether a sum of amounts since the last tick of the day reaches what the ``days`` before make a tick of.
+
+    ``way`` 0 sums what is never negative: a tick is the mean day's total divided by ``per_day``. 1 sums in either
+    direction: a walk takes the square of a distance, in deviations of a step, to go so far. 2 is the CUSUM filter of
+    the log returns of ``amount``, whose two sums do not fall below 0: the first of them takes half of that. As steps
+    overshoot, the distance is less by 0.583 deviations for each sum (D. Siegmund, Sequential Analysis, 1985).
+    """
+    ticked = np.zeros(len(day), np.bool_)
+    numbers, begins, totals = np.empty(len(day), np.int64), np.empty(len(day), np.int64), np.empty(len(day))
+    count, limit, up, down = 0, 0.0, 0.0, 0.0
     for row in range(len(day)):
-        if row and (day[row] != day[row - 1] or abs(total) >= limit):
-            number, total = number + 1, 0.0
-        numbers[row] = number
-        total += amount[row]
-    return numbers
+        if row == 0 or day[row] != day[row - 1]:
+            first, total = count, 0.0
+            while first > 0 and numbers[first - 1] >= day[row] - days:
+                first -= 1
+            for one in range(first, count):
+                total += totals[one]
+            limit = up = down = 0.0
+            if first < count and day[0] < day[row] - days:
+                steps = (row - begins[first]) / (count - first) / per_day  # of a tick
+                limit = total / (count - first) / per_day
+                if way > 0:
+                    deviation = math.sqrt(total / (row - begins[first]))
+                    limit = deviation * max(math.sqrt(way * steps) - 0.583 * way, 0.0)
+            numbers[count], begins[count], totals[count] = day[row], row, 0.0
+            count += 1
+        step = amount[row]
+        if way == 2:
+            step = math.log(amount[row] / amount[row - 1]) if row else 0.0
+            up, down = max(up + step, 0.0), max(down - step, 0.0)
+        else:
+            up += step
+            down = -up
+        totals[count - 1] += step if way == 0 else step * step
+        if limit > 0 and max(up, down) >= limit:
+            ticked[row] = True
+            up = down = 0.0
+    return ticked
 
 
 @nb.njit((_FLOATS, _INTS, nb.float64), cache=True, nogil=True)

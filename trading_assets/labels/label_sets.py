@@ -1,16 +1,18 @@
-"""A label set of the settings: its outcome of each bar, on each side, as rows of the ``labels`` table."""
+"""A label set of the settings: on which bars it decides, and its outcome of each of them, on each side."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
 
 from trading_assets.core.sides import Side
-from trading_assets.labels.alternatives import forward_return, trend_scanning
-from trading_assets.labels.barrier_distances import widths
-from trading_assets.labels.barriers import triple_barrier
+from trading_assets.labels import sampling
+from trading_assets.labels.barriers import missing_entries
+from trading_assets.labels.fingerprint import fingerprint
+from trading_assets.labels.kinds import Known, Label, label_of
 from trading_assets.settings import LabelSettings
 from trading_assets.store.tables import LABELS
 
@@ -25,13 +27,12 @@ def label(
     candle_timeframe: str,
     until: datetime,
 ) -> pl.DataFrame:
-    """What a label set says of each bar.
+    """What a label set says of each bar that it decides on.
 
     Parameters
     ----------
     bars
-        Bars of one market, of the set's timeframe, ascending, with those before the first one that its barriers look
-        back on.
+        Bars of one market, of the set's timeframe, ascending, with :func:`lookback_bars` - 1 before the first one.
     candles, candle_timeframe
         The finest candles of the market: which barrier came first is looked for on them.
     label_set, settings
@@ -44,43 +45,75 @@ def label(
     Returns
     -------
     polars.DataFrame
-        Rows of the ``labels`` table, also the ambiguous ones. Of a return and of a trend, ``label`` is 1 where the side
-        earned more than its costs, else -1, from close to close; the barriers are those that a trade on it has.
+        Rows of the ``labels`` table, also the ambiguous ones.
     """
-    if settings.kind == "triple_barrier":
-        return triple_barrier(
-            bars,
-            candles,
-            candle_timeframe=candle_timeframe,
-            settings=settings,
-            until=until,
-            keep_ambiguous=True,
-            sides=sides,
-            label_set=label_set,
-        )
-    if settings.kind == "forward_return":
-        found = forward_return(
-            bars, horizon_bars=settings.horizon_bars, timeframe=settings.timeframe, until=until
-        ).with_columns(span=pl.lit(settings.horizon_bars, pl.Int32))
-    else:
-        spans = range(settings.shortest_trend_bars, settings.horizon_bars + 2)  # closes: one more than bars to wait for
-        found = trend_scanning(bars, spans=spans, until=until).with_columns(span=pl.col("span") - 1)
-    entered = bars.select("ts", entry_price="close").hstack(widths(bars, settings))
-    rows = found.join(entered, on="ts", maintain_order="left").filter(pl.col("take_profit").is_not_null())
-    return pl.concat(_of_side(rows, side, label_set, settings) for side in sides).sort("ts", maintain_order=True)
+    known = Known(bars, candles, candle_timeframe, until)
+    rows = label_of(settings).rows(known, sides)
+    wanted = decides(bars, settings)
+    if wanted is not None:
+        rows = rows.join(_decided(bars, wanted), on=["ts", "side"], how="semi", maintain_order="left")
+    return rows.with_columns(label_set=pl.lit(label_set), timeframe=pl.lit(settings.timeframe.name)).select(
+        pl.col(name).cast(dtype) for name, dtype in LABELS.columns.items()
+    )
 
 
-def _of_side(rows: pl.DataFrame, side: Side, label_set: str, settings: LabelSettings) -> pl.DataFrame:
-    earned = pl.col("return") * int(side) - (settings.cost_bps or 0.0) / 1e4
-    return rows.with_columns(
-        label_set=pl.lit(label_set),
-        timeframe=pl.lit(settings.timeframe.name),
-        side=pl.lit(int(side)),
-        barrier=pl.lit("time"),
-        bars_to_hit="span",
-        label=pl.when(earned > 0).then(1).otherwise(-1),
-        ambiguous=pl.lit(value=False),
-        resolution=pl.lit(settings.timeframe.name),
-        missing_candles=pl.lit(None),
-        **{"return": earned},
-    ).select(pl.col(name).cast(dtype) for name, dtype in LABELS.columns.items())
+def decides(bars: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame | None:
+    """On which sides of each bar a label set decides; what a model that learns it says nothing on elsewhere.
+
+    Training, backtest, node and parity certificate ask this alone.
+
+    Parameters
+    ----------
+    bars
+        As for :func:`label`; an answer depends on the newest :func:`lookback_bars` bars up to its own.
+    settings
+        The label set.
+
+    Returns
+    -------
+    polars.DataFrame or None
+        ``long`` and ``short`` (Boolean), a row per bar; None where every bar is decided on, on both sides.
+    """
+    said = label_of(settings).decides(bars)
+    if said is None and settings.sampling is None:
+        return None
+    ticks = pl.repeat(True, bars.height, eager=True)
+    if settings.sampling is not None:
+        ticks = sampling.ticks(bars, settings.sampling)
+    if said is None:
+        return pl.DataFrame({side.word: ticks for side in Side})
+    return pl.DataFrame({side.word: ticks & (said == int(side)) for side in Side})
+
+
+def lookback_bars(settings: LabelSettings) -> int:
+    """Bars, the current one included, that barriers and :func:`decides` depend on."""
+    own: int = label_of(settings).lookback_bars
+    chosen = settings.sampling
+    return own if chosen is None else max(own, sampling.lookback_bars(chosen, settings.timeframe))
+
+
+def decides_by(settings: LabelSettings) -> str:
+    """Identifies the code that says where a label set decides; empty where it decides on every bar."""
+    label = label_of(settings)
+    if settings.sampling is None and type(label).decides is Label.decides:
+        return ""
+    return hashlib.sha256(f"{fingerprint()} {label.version()}".encode()).hexdigest()[:16]
+
+
+def without_entry(
+    bars: pl.DataFrame, candles: pl.DataFrame, *, settings: LabelSettings, candle_timeframe: str, until: datetime
+) -> pl.DataFrame:
+    """The bars that are decided on and lack the candle to enter on, and so a label: ``market, ts, known_at``."""
+    missing = missing_entries(bars, candles, candle_timeframe=candle_timeframe, settings=settings, until=until)
+    if not label_of(settings).follows_candles:
+        return missing.clear()
+    wanted = decides(bars, settings)
+    return missing if wanted is None else missing.join(_decided(bars, wanted), on="ts", how="semi")
+
+
+def _decided(bars: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+    """``ts`` and ``side`` (Int8) of what is decided on."""
+    return pl.concat(
+        bars.select("ts", side=pl.lit(int(side), pl.Int8)).filter(wanted[side.word].fill_null(value=False))
+        for side in Side
+    )

@@ -120,6 +120,7 @@ def build(
     events: Steps = MappingProxyType({}),
     min_step: float = 1.5,
     lookback_rows: int = 1,
+    decision_bars: int = 1,
 ) -> Dataset:
     """Join stored features and labels by market and ts.
 
@@ -153,6 +154,8 @@ def build(
         times, are left out.
     lookback_rows
         Feature rows of a market that one prediction reads; with more than one, :attr:`Dataset.history` is kept.
+    decision_bars
+        Bars that the label set looks back on, to say whether it decides and how far its barriers are.
 
     Raises
     ------
@@ -183,7 +186,8 @@ def build(
     if lookback_rows > 1:
         dataset = replace(dataset, history=features.select("market", "ts", *dataset.features))
     led = leader if "leader" in companions else None
-    dataset = _without_steps(dataset, store, events, min_step, leader=led, further_rows=lookback_rows - 1)
+    reach = lookback_rows - 1, decision_bars
+    dataset = _without_steps(dataset, store, events, min_step, leader=led, reach=reach)
     if priced:
         columns = ["market", "known_at", "close"]
         closes = store.read(BARS[timeframe.name], where=where, start=dataset.frame["ts"][0], columns=columns)
@@ -192,7 +196,7 @@ def build(
 
 
 def _without_steps(
-    dataset: Dataset, store: Store, events: Steps, min_step: float, *, leader: str | None, further_rows: int
+    dataset: Dataset, store: Store, events: Steps, min_step: float, *, leader: str | None, reach: tuple[int, int]
 ) -> Dataset:
     from trading_assets.features import lookback_bars
 
@@ -204,7 +208,7 @@ def _without_steps(
         dataset.frame,
         steps,
         stored_bars(store, steps, dataset.timeframe),
-        lookback=lookback_bars(dataset.timeframe, dataset.features) + further_rows,
+        lookback=max(lookback_bars(dataset.timeframe, dataset.features) + reach[0], reach[1]),
         horizon=dataset.horizon,
         leader=leader,
     )

@@ -11,7 +11,7 @@ import polars as pl
 from trading_assets import features
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.labels import scale_lookback, widths
+from trading_assets.labels import decides, lookback_bars, scale_lookback, widths
 from trading_assets.models.bundle import Bundle
 
 type Companions = Mapping[str, pl.DataFrame]
@@ -28,7 +28,7 @@ class Decision:
     features
         The bar's feature row.
     probabilities
-        Of each side that the model trades: of its take-profit first.
+        Of each side that the model trades and its label set decides on at this bar: of its take-profit first.
     take_profit, stop_loss
         The barriers' distances as fractions of the entry price; None where the market stood still.
     """
@@ -51,8 +51,15 @@ def features_of(
 
 
 def bars_needed(bundle: Bundle) -> int:
-    """How many bars a decision is made from: what the model's own features look back on, for each row that it reads."""
-    return features.lookback_bars(bundle.labels.timeframe, bundle.features) + bundle.lookback_rows - 1
+    """How many bars a decision is made from: what the features of each row read look back on, and the label set."""
+    read = features.lookback_bars(bundle.labels.timeframe, bundle.features) + bundle.lookback_rows - 1
+    return max(read, lookback_bars(bundle.labels))
+
+
+def sides_decided(bundle: Bundle, held: pl.DataFrame) -> tuple[Side, ...]:
+    """The model's sides that its label set decides on at the last bar held, as it did in training."""
+    said = decides(held.tail(lookback_bars(bundle.labels)), bundle.labels)
+    return bundle.sides if said is None else tuple(side for side in bundle.sides if said[side.word][-1])
 
 
 def decide(
@@ -75,7 +82,7 @@ def decide(
     rows = compute(held, companions or {}).tail(bundle.lookback_rows)
     row = rows.tail(1)
     target, stop = widths(held.tail(scale_lookback(bundle.labels)), bundle.labels).row(-1)
-    said = {side: float(bundle.predict(row, side, history=rows)[0]) for side in bundle.sides}
+    said = {side: float(bundle.predict(row, side, history=rows)[0]) for side in sides_decided(bundle, held)}
     return Decision(row, said, target, stop)
 
 
@@ -113,10 +120,13 @@ def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Q
     said: list[dict[Side, float]] = [{} for _ in questions]
     for numbers in asked.values():
         bundle = questions[numbers[0]].bundle
-        before = _history(bundle.lookback_rows, [questions[number] for number in numbers])
+        wanted = {number: sides_decided(bundle, held[number]) for number in numbers}
+        before = _history(bundle.lookback_rows, [questions[number] for number in numbers if wanted[number]])
         for side in bundle.sides:
-            answers = bundle.predict(rows[numbers], side, history=before).to_list()
-            for number, answer in zip(numbers, answers, strict=True):
+            if not (decided := [number for number in numbers if side in wanted[number]]):
+                continue
+            answers = bundle.predict(rows[decided], side, history=before).to_list()
+            for number, answer in zip(decided, answers, strict=True):
                 said[number][side] = answer
     barriers = [
         widths(one.held.tail(scale_lookback(one.bundle.labels)), one.bundle.labels).row(-1) for one in questions
@@ -126,7 +136,7 @@ def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Q
 
 def _history(lookback_rows: int, questions: Sequence[Question]) -> pl.DataFrame | None:
     """The newest feature rows of each market; None where a model reads a row alone."""
-    if lookback_rows == 1:
+    if lookback_rows == 1 or not questions:
         return None
     return pl.concat(
         features_of(one.held, one.companions, timeframe=one.bundle.labels.timeframe, names=one.bundle.features).tail(

@@ -20,9 +20,10 @@ from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework.stored_series import read_leader
 from trading_assets.features.proofs import divergences
+from trading_assets.labels import decides, lookback_bars
 from trading_assets.models.bundle import Bundle
 from trading_assets.models.certificates import BARRIERS, Certificate, Compared, Divergence
-from trading_assets.models.decision import Companions, Compute, decide, features_of
+from trading_assets.models.decision import Companions, Compute, bars_needed, decide, features_of
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
 
@@ -43,7 +44,8 @@ def certify(
     """Decide on every bar of ``stored`` from the ``lookback`` bars that end with it, and compare.
 
     Features agree where they differ by at most 1e-9 (:data:`divergences.TOLERANCE`), barriers
-    likewise; probabilities where they are equal to the last bit, or to the tolerance that the estimator declares.
+    likewise; probabilities where they are equal to the last bit, or to the tolerance that the estimator declares. Of a
+    label set that does not decide on every bar and side, the bars and sides must be the same.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def certify(
     companions
         By market, what features read beside the bars; each bar gets what was known when it closed.
     compute, lookback
-        What computes the features, and how many bars it looks back on; by default those of the model's timeframe.
+        What computes the features, and how many bars a decision looks back on; by default those of the model.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def certify(
     """
     timeframe = bundle.labels.timeframe
     compute = compute or partial(features_of, timeframe=timeframe, names=bundle.features)
-    lookback = lookback or features.lookback_bars(timeframe, bundle.features)
+    lookback = lookback or bars_needed(bundle) - bundle.lookback_rows + 1
     found: list[Divergence] = []
     compared: dict[str, Compared] = {}
     for market in bundle.markets:
@@ -76,7 +78,7 @@ def certify(
         rows, held = stored.filter(own), bars.filter(own)
         _check_complete(market, rows, held, lookback, bundle.lookback_rows - 1)
         live = _replayed(bundle, rows, held, (companions or {}).get(market, {}), compute, lookback)
-        found += _differences(market, _as_researched(bundle, rows, labels, live), live, bundle)
+        found += _differences(market, _as_researched(bundle, rows, held, labels, live), live, bundle)
         compared[market] = Compared(bars=live.height, first=live["ts"][0], last=live["ts"][-1])
     order = {name: place for place, name in enumerate((*bundle.features, *_probabilities(bundle), *BARRIERS))}
     return Certificate(
@@ -111,7 +113,8 @@ def _tail(store: Store, bundle: Bundle, market: str, rows: int) -> tuple[pl.Data
         raise ModelError("no features are stored", where=market, remedy="materialize features of this market")
     stored = store.tail(FEATURES, where=made, before=known[1] + timedelta(days=1), rows=rows)
     within = store.read(table, where=where, start=stored["ts"][0]).filter(pl.col("ts") <= known[1])
-    before = store.tail(table, where=where, before=stored["ts"][0], rows=features.lookback_bars(timeframe) - 1)
+    held = max(features.lookback_bars(timeframe), lookback_bars(bundle.labels))
+    before = store.tail(table, where=where, before=stored["ts"][0], rows=held - 1)
     labelled: dict[str, str | int] = {
         **made,
         "label_set": bundle.spec.label,
@@ -166,7 +169,7 @@ def _replayed(
         *_KEYS,
         *bundle.features,
         **{
-            name: pl.Series([one.probabilities[side] for one in decisions], dtype=pl.Float64)
+            name: pl.Series([one.probabilities.get(side) for one in decisions], dtype=pl.Float64)
             for name, side in _probabilities(bundle).items()
         },
         take_profit=pl.Series([one.take_profit for one in decisions], dtype=pl.Float64),
@@ -174,11 +177,20 @@ def _replayed(
     )
 
 
-def _as_researched(bundle: Bundle, rows: pl.DataFrame, labels: pl.DataFrame | None, live: pl.DataFrame) -> pl.DataFrame:
+def _as_researched(
+    bundle: Bundle, rows: pl.DataFrame, bars: pl.DataFrame, labels: pl.DataFrame | None, live: pl.DataFrame
+) -> pl.DataFrame:
     """The same columns from the tables; a bar that has no label yet takes the node's barriers, so they are equal."""
     compared = rows[bundle.lookback_rows - 1 :]
     frame = compared.select(*_KEYS, *(pl.col(name).cast(pl.Float64) for name in bundle.features))
-    said = [bundle.predict(compared, side, history=rows).alias(name) for name, side in _probabilities(bundle).items()]
+    said = pl.DataFrame(
+        [bundle.predict(compared, side, history=rows).alias(name) for name, side in _probabilities(bundle).items()]
+    )
+    if (decided := decides(bars, bundle.labels)) is not None:
+        decided = decided.filter(bars["ts"].is_between(compared["ts"][0], compared["ts"][-1]))
+        said = said.select(
+            pl.when(decided[side.word]).then(pl.col(name)).alias(name) for name, side in _probabilities(bundle).items()
+        )
     frame = frame.hstack([*said, *live.select(BARRIERS)])
     if labels is None or labels.is_empty():
         return frame
@@ -199,7 +211,8 @@ def _differences(market: str, stored: pl.DataFrame, live: pl.DataFrame, bundle: 
         for one in divergences.different(stored.drop(names), live.drop(names))
         if one.ts is not None
     ]
-    apart = (pl.col("stored") - pl.col("live")).abs() > tolerance if tolerance else pl.col("stored").ne(pl.col("live"))
+    near = ((pl.col("stored") - pl.col("live")).abs() <= tolerance).fill_null(value=False)
+    apart = pl.col("stored").ne_missing(pl.col("live")) & ~near
     for name in names:
         both = stored.select(*_KEYS, stored=name).with_columns(live[name].alias("live"))
         first = both.filter(apart).head(1).drop("known_at")

@@ -25,13 +25,23 @@ from trading_assets.settings.sections.estimators import (
     estimator_kinds,
 )
 from trading_assets.settings.sections.features import FeatureSettings
+from trading_assets.settings.sections.labels import (
+    DEFAULT_LABELS,
+    AnyLabels,
+    ForwardReturnSettings,
+    LabelSettings,
+    MetaLabelSettings,
+    SamplingSettings,
+    TrendScanningSettings,
+    add_label_settings,
+    label_kinds,
+    read_labels,
+)
 from trading_assets.settings.sections.live import FeedSettings, NodeSettings, RecordSettings, ReplaySettings
 from trading_assets.settings.sections.quality import QualitySettings, Severity
 from trading_assets.settings.sections.research import (
-    DEFAULT_LABELS,
     GateOverrides,
     GateSettings,
-    LabelSettings,
     ModelSettings,
     WalkForwardSettings,
 )
@@ -62,6 +72,7 @@ __all__ = [
     "KEYS_PREFIX",
     "PROJECT_ROOT",
     "SETTINGS_FILE_VARIABLE",
+    "AnyLabels",
     "AnyRule",
     "BacktestSettings",
     "CcxtSource",
@@ -72,6 +83,7 @@ __all__ = [
     "FetchSettings",
     "FilesSource",
     "FeedSettings",
+    "ForwardReturnSettings",
     "GateSettings",
     "History",
     "LabelSettings",
@@ -80,6 +92,7 @@ __all__ = [
     "LogisticSettings",
     "MarketEvent",
     "MarketSettings",
+    "MetaLabelSettings",
     "MlflowSettings",
     "ModelSettings",
     "NodeSettings",
@@ -90,6 +103,7 @@ __all__ = [
     "RiskSettings",
     "RuleSettings",
     "SampleSource",
+    "SamplingSettings",
     "ScheduleSettings",
     "SentimentFiles",
     "SentimentHttp",
@@ -98,13 +112,17 @@ __all__ = [
     "Severity",
     "Source",
     "StoreSettings",
+    "TrendScanningSettings",
     "WalkForwardSettings",
     "add_estimator_settings",
+    "add_label_settings",
     "add_rule_settings",
     "carry",
     "estimator_kinds",
     "from_root",
+    "label_kinds",
     "load_settings",
+    "read_labels",
     "rule_kinds",
     "settings_file",
 ]

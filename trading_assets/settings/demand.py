@@ -5,7 +5,8 @@ from __future__ import annotations
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings.root import Settings
-from trading_assets.settings.sections.research import LabelSettings, ModelSettings
+from trading_assets.settings.sections.labels import LabelSettings
+from trading_assets.settings.sections.research import ModelSettings
 
 
 def timeframes_of(settings: Settings, market: str) -> list[Timeframe]:

@@ -18,7 +18,7 @@ from trading_assets.settings.names import nearest
 from trading_assets.settings.origin import PREFIX, Key, Origin, origins, repeated, variable_origin
 from trading_assets.settings.paths import SETTINGS_FILE_VARIABLE, from_root, settings_file
 from trading_assets.settings.root import FILE_KEY, Settings
-from trading_assets.settings.sections.research import LabelSettings
+from trading_assets.settings.sections.labels import LabelSettings
 from trading_assets.settings.sections.section import Misfit
 
 

@@ -31,9 +31,10 @@ from trading_assets.settings.sections.data import (
     StoreSettings,
 )
 from trading_assets.settings.sections.features import FeatureSettings
+from trading_assets.settings.sections.labels import DEFAULT_LABELS, AnyLabels, LabelSettings
 from trading_assets.settings.sections.live import NodeSettings, RecordSettings, ReplaySettings
 from trading_assets.settings.sections.quality import QualitySettings
-from trading_assets.settings.sections.research import DEFAULT_LABELS, GateSettings, LabelSettings, ModelSettings
+from trading_assets.settings.sections.research import GateSettings, ModelSettings
 from trading_assets.settings.sections.section import Misfit, Section
 from trading_assets.settings.sections.sentiment import SentimentSettings
 from trading_assets.settings.sections.sources import CcxtSource, FilesSource, SampleSource, Source
@@ -71,7 +72,7 @@ class Settings(BaseSettings):
     history: History = History()
     sources: dict[str, Source]
     markets: dict[str, MarketSettings] = Field(min_length=1)
-    labels: dict[str, LabelSettings] = Field({DEFAULT_LABELS: LabelSettings()}, min_length=1)
+    labels: dict[str, AnyLabels] = Field({DEFAULT_LABELS: LabelSettings()}, min_length=1)
     models: dict[str, ModelSettings] = {}
     sentiment: dict[str, SentimentSettings] = {}
     store: StoreSettings = StoreSettings()

@@ -21,6 +21,7 @@ from trading_assets.store.tables import BARS, LABELS
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import ClosedBar, StoredSignals
 
+BOTH = {"markets": [SYNA], "sides": ["long", "short"]}
 SCALED = {"barriers": "atr", "scale_bars": 96, "take_profit_multiple": 8.0, "stop_loss_multiple": 4.0}
 _OF_A_BAR = ("market", "ts", "known_at", "open", "high", "low", "close", "volume")
 
@@ -43,6 +44,32 @@ def run(location: Location, settings: Settings, first: str, last: str) -> dg.Exe
 
 def stored(settings: Settings) -> pl.DataFrame:
     return open_store(settings.store_url).read(LABELS, where={"market": SYNA})
+
+
+def test_what_a_rule_bets_on_a_clock_of_activity_is_the_same_however_the_months_are_run(
+    location: Location, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    clock = {"by": "notional", "per_day": 48, "days": 3}
+    rule = {"kind": "ema_cross_rsi", "fast": 2, "slow": 5, "rsi": 3, "overbought": 95, "oversold": 5}
+    chosen = {DEFAULT_LABELS: {"kind": "meta", "rule": rule, "sampling": clock, **SCALED}}
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole, parts = (
+        copy_of(undisturbed, location, tmp_path / name, labels=chosen, models={"syna": BOTH})
+        for name in ("whole", "parts")
+    )
+    told = run(location, whole, MONTHS[0], MONTHS[-1]).asset_materializations_for_node("labels")[0].metadata
+    for month in reversed(MONTHS):
+        run(location, parts, month, month)
+    found, known = stored(whole), ["ts", "side", "label", "label_end"]
+    assert stored(parts).select(known).equals(found.select(known))
+    assert found.height > 50
+    assert set(found["side"]) == {1, -1}
+    assert not found["ts"].is_duplicated().any(), "a rule bets on one side"
+    outcomes = told["outcomes"].value
+    assert "target first, or it paid" in outcomes  # type: ignore[operator]
+    assert outcomes.count(DEFAULT_LABELS) == 2  # type: ignore[union-attr]
+    assert told["distribution"].value.startswith("![labels by outcome](data:image/png")  # type: ignore[union-attr]
 
 
 def test_scaled_labels_month_by_month_are_those_of_all_months_at_once(

@@ -11,9 +11,11 @@ import dagster as dg
 
 from trading_assets.core.errors import SettingsError
 from trading_assets.features import lookback_bars
-from trading_assets.settings import History, Settings, load_settings
+from trading_assets.labels import lookback_bars as label_lookback
+from trading_assets.settings import History, LabelSettings, Settings, load_settings
 from trading_assets.settings.days import MONTH_FORMAT, midnight
 from trading_assets.settings.demand import asked_timeframes
+from trading_assets.strategies import rules  # noqa: F401  (registered: a label set may name one)
 
 PARTITION_TAG: Final = "dagster/partition"
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
@@ -81,10 +83,15 @@ def months_of(reach: timedelta) -> int:
     return -(-reach // timedelta(days=28))
 
 
+def label_reach(labels: LabelSettings) -> timedelta:
+    """How far apart may lie what a label set reads for one row: its look-back and its horizon."""
+    return labels.horizon + label_lookback(labels) * labels.timeframe.length
+
+
 LOOKS_BACK_MONTHS: Final = months_of(
     max(
         *(lookback_bars(timeframe) * timeframe.length for timeframe in asked_timeframes(SETTINGS)),
-        *(one.horizon for one in SETTINGS.labels.values()),
+        *(label_reach(one) for one in SETTINGS.labels.values()),
     )
 )
 """How many months after a change of candles features and labels look back on it."""

@@ -7,26 +7,30 @@ from typing import Final
 
 import polars as pl
 
-_BARRIERS: Final = {"stop_loss": "stop loss first", "time": "neither", "take_profit": "take profit first"}
+from trading_assets.core.sides import Side
+from trading_assets.labels.summary import OUTCOMES
+
+_COLOURS: Final = dict(zip(OUTCOMES.values(), ("#2a9d8f", "#cfcfcf", "#e76f51"), strict=True))
 
 
-def label_distribution(labels: pl.DataFrame) -> bytes:
-    """How many labels each barrier ended, per market."""
+def label_distribution(found: pl.DataFrame) -> bytes:
+    """How the labels of each set, market and side came out, a bar for each of :func:`labels.summary.outcomes`."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 2.8), layout="constrained")
+    figure = Figure(figsize=(7.5, 1.2 + 0.35 * found.height), layout="constrained")
     axes = figure.subplots()
-    markets = labels["market"].unique().sort().to_list()
-    counts = {
-        (market, barrier): rows for market, barrier, rows in labels.group_by("market", "barrier").len().iter_rows()
-    }
-    width = 0.8 / max(1, len(markets))
-    for place, market in enumerate(markets):
-        heights = [counts.get((market, barrier), 0) for barrier in _BARRIERS]
-        axes.bar([number + width * place for number in range(3)], heights, width=width, label=market)
-    axes.set_xticks([0, 1, 2], list(_BARRIERS.values()))
-    axes.set_ylabel("labels")
-    axes.legend(fontsize="small")
+    names = [
+        f"{name} {Side(side).word}, {market}: {count:,}"
+        for name, market, side, count in found.select("label_set", "market", "side", "labels").iter_rows()
+    ]
+    left = pl.repeat(0.0, found.height, eager=True)
+    for said, colour in _COLOURS.items():
+        axes.barh(names, found[said].to_list(), left=left.to_list(), color=colour, label=said)
+        left = left + found[said]
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share of the labels")
+    figure.legend(loc="outside upper center", ncols=3, fontsize="small")
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=80)
     return image.getvalue()

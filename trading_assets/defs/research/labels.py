@@ -6,24 +6,44 @@ import json
 import dagster as dg
 import polars as pl
 
-from trading_assets.defs.lib.metadata import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags, picture
-from trading_assets.defs.lib.partitions import MARKET_MONTHS, SETTINGS, Window, history_end, look_back, windows
+from trading_assets.defs.lib.metadata import (
+    RESEARCH_TEAM,
+    asset_metadata,
+    describe_partitions,
+    origin_tags,
+    picture,
+    preview,
+)
+from trading_assets.defs.lib.partitions import (
+    MARKET_MONTHS,
+    SETTINGS,
+    Window,
+    history_end,
+    label_reach,
+    look_back,
+    windows,
+)
 from trading_assets.defs.lib.recomputed_rows import bar_start, known_until, made_anew, resume_at
 from trading_assets.defs.research.label_picture import label_distribution
 from trading_assets.defs.sql_models.bars import FOLLOWS_DATA
-from trading_assets.labels import fingerprint, label, label_window, missing_entries, scale_lookback
+from trading_assets.labels import fingerprint, label, label_of, label_window, lookback_bars, without_entry
+from trading_assets.labels.summary import outcomes
 from trading_assets.settings import LabelSettings, Settings
 from trading_assets.settings.demand import asked_timeframes, label_sets_of, sides_of
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, CANDLES, LABELS
 
-_REACH = max(one.horizon + scale_lookback(one) * one.timeframe.length for one in SETTINGS.labels.values())
+_REACH = max(label_reach(one) for one in SETTINGS.labels.values())
 
 
 def _code_version(settings: Settings) -> str:
     """Of the code and the settings that make labels: months made by others are refused by what reads them."""
     sets = {
-        name: (labels.model_dump(mode="json"), [sides_of(settings, market, name) for market in settings.markets])
+        name: (
+            labels.model_dump(mode="json"),
+            label_of(labels).version(),
+            [sides_of(settings, market, name) for market in settings.markets],
+        )
         for name, labels in settings.labels.items()
     }
     return hashlib.sha256(f"{fingerprint()}{json.dumps(sets)}".encode()).hexdigest()[:12]
@@ -62,9 +82,17 @@ def labels(
             "ambiguous_share": float(frame["ambiguous"].mean() or 0.0),  # type: ignore[arg-type]
             "bars_without_entry_candle": without_entry,
             "rows_with_missing_candles": int((frame["missing_candles"] > 0).sum()),
-            **({"distribution": picture(label_distribution(frame), "labels by barrier")} if frame.height else {}),
+            **(_told(outcomes(frame)) if frame.height else {}),
         }
     )
+
+
+def _told(found: pl.DataFrame) -> dict[str, dg.MarkdownMetadataValue]:
+    """How they came out, as a table and as a picture."""
+    return {
+        "outcomes": preview(found, rows=found.height),
+        "distribution": picture(label_distribution(found), "labels by outcome"),
+    }
 
 
 def write_labels(store: Store, window: Window, settings: Settings) -> tuple[pl.DataFrame, int]:
@@ -93,9 +121,9 @@ def _write(
     complete = min(complete, history_end(settings.history) or complete)
     until = known_until(store, window.market, finest, complete) or since
     # close to close, an outcome is read from bars, which reach as far as the candles do
-    end = window.end if chosen.kind == "triple_barrier" else max(window.end, until)
+    end = window.end if label_of(chosen).follows_candles else max(window.end, until)
     bars = store.read(table, where=where, start=first, end=end)
-    if (warm_up := scale_lookback(chosen) - 1) > 0:
+    if (warm_up := lookback_bars(chosen) - 1) > 0:
         before = store.tail(table, where=where, before=first, rows=warm_up)
         bars = pl.concat([before.filter(pl.col("ts") >= settings.history_start), bars])
     candles = store.read(CANDLES, where={**where, "timeframe": finest}, start=first, end=until)
@@ -112,5 +140,5 @@ def _write(
     rows = rows.filter(pl.col("ts") >= first, True if stop is None else pl.col("ts") < stop)
     store.replace(LABELS, rows, where={**where, "label_set": name}, start=begin, end=stop)
     own = pl.col("ts").is_between(first, last, closed="left")
-    missing = missing_entries(bars, candles, candle_timeframe=finest, settings=chosen, until=until)
+    missing = without_entry(bars, candles, candle_timeframe=finest, settings=chosen, until=until)
     return rows.filter(own), missing.filter(own).height

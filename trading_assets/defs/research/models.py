@@ -163,6 +163,7 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
     The check on `features` says the latter too, but its verdict belongs to another run.
     """
     from trading_assets.features import nullable_features
+    from trading_assets.labels import lookback_bars
     from trading_assets.models import dataset
     from trading_assets.models.estimators import estimator_of
 
@@ -185,6 +186,7 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
         events=settings.event_times,
         min_step=settings.quality.level_step.min_factor,
         lookback_rows=estimator_of(spec.estimator.kind).lookback_rows(spec.estimator),
+        decision_bars=lookback_bars(settings.labels_of(model)),
     )
     bad = quality.not_finite(data.frame, nullable=nullable_features())
     if bad:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from trading_assets.core.errors import BundleError
 from trading_assets.models.estimators.contract import FILE_NAME
-from trading_assets.settings import LabelSettings, ModelSettings
+from trading_assets.settings import AnyLabels, ModelSettings
 
 CONTENT: Final = ("features.json", "settings.json", "metrics.json")
 """The hashed files beside the model's own: the features with their fingerprint, what the model was specified and
@@ -57,11 +57,15 @@ class Features(Frozen):
 
 
 class Described(Frozen):
-    """``settings.json``: the model's name, and what it was specified and labelled with."""
+    """``settings.json``: the model's name, and what it was specified and labelled with.
+
+    ``decides`` identifies the code that says on which bars it does; it is empty where it does on every one.
+    """
 
     model: str
     spec: ModelSettings
-    labels: LabelSettings
+    labels: AnyLabels
+    decides: str = ""
 
 
 class Metrics(RootModel[dict[str, float]]):

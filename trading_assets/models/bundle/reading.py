@@ -7,8 +7,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from trading_assets.core.errors import BundleError
+from trading_assets.core.errors import BundleError, SettingsError
 from trading_assets.core.sides import Side
+from trading_assets.labels import decides_by
 from trading_assets.models.bundle import format_1
 from trading_assets.models.bundle.bundle import Bundle
 from trading_assets.models.bundle.content import (
@@ -37,7 +38,8 @@ def load(folder: Path, *, expected_hash: str | None = None, feature_fingerprint:
     expected_hash
         What its hash must be, e.g. from the deployment manifest.
     feature_fingerprint
-        What the features must be computed with, e.g. ``features.fingerprint()`` of the running code.
+        What the features must be computed with, e.g. ``features.fingerprint()`` of the running code; where it is given,
+        what says on which bars the model decides must be that of the running code too.
 
     Raises
     ------
@@ -60,6 +62,8 @@ def load(folder: Path, *, expected_hash: str | None = None, feature_fingerprint:
         )
     described = contents["settings.json"] if index.format == 2 else format_1.settings(contents["settings.json"])
     settings = parse(Described, described, folder / "settings.json")
+    if feature_fingerprint is not None:
+        _check_decides(settings, where)
     models = _models(index, contents)
     if not models:
         raise BundleError("it holds no model", where=where, remedy=REMEDY)
@@ -77,6 +81,20 @@ def load(folder: Path, *, expected_hash: str | None = None, feature_fingerprint:
         metrics=parse(Metrics, contents["metrics.json"], folder / "metrics.json").root,
         provenance=index.provenance,
     )
+
+
+def _check_decides(described: Described, where: str) -> None:
+    """Refuse a model of a rule or a clock that this code has otherwise, or not at all."""
+    try:
+        same = described.decides == decides_by(described.labels)
+    except SettingsError as error:
+        raise BundleError(error.what, where=where, remedy=error.remedy) from None
+    if not same:
+        raise BundleError(
+            f"on which bars it decides is said by other code now (label kind {described.labels.kind})",
+            where=where,
+            remedy="materialize labels, walk_forward and candidate with this code, or run the code of the bundle",
+        )
 
 
 def _verified(index: Index, folder: Path) -> dict[str, bytes]:

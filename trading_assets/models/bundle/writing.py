@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from trading_assets.core.atomic_files import write_folder
 from trading_assets.core.errors import BundleError
+from trading_assets.labels import decides_by
 from trading_assets.models.bundle.bundle import Bundle
 from trading_assets.models.bundle.content import INDEX, Described, Features, Index, Provenance, as_json, combined
 from trading_assets.models.bundle.reading import load
@@ -54,7 +55,7 @@ def write(
     """
     contents = {
         "features.json": as_json(Features(features=dataset.features, fingerprint=dataset.fingerprint)),
-        "settings.json": as_json(Described(model=model, spec=spec, labels=labels)),
+        "settings.json": as_json(Described(model=model, spec=spec, labels=labels, decides=decides_by(labels))),
         "metrics.json": as_json(dict(metrics)),
         **{
             f"{side.word}/{name}": content

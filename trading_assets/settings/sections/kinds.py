@@ -38,9 +38,12 @@ class Kinds[S: KindSection]:
         The thing, with its article: ``an estimator``.
     *known
         The sections that the project brings.
+    default
+        The kind of a section that names none; without it, a section must.
     """
 
-    def __init__(self, base: type[S], what: str, *known: type[S]) -> None:
+    def __init__(self, base: type[S], what: str, *known: type[S], default: str | None = None) -> None:
+        self._default = default
         self._base = base
         self._what = what
         self._noun = what.split()[-1]
@@ -90,7 +93,7 @@ class Kinds[S: KindSection]:
             return values
         if not isinstance(values, Mapping):
             raise Misfit(f"write a section with a kind, e.g. {{kind: {self.names()[0]}}}, not {values!r}")
-        kind = values.get("kind")
+        kind = values.get("kind", self._default)
         if kind is None:
             raise Misfit(f"kind is required: one of {', '.join(self.names())}")
         section = self.sections.get(str(kind))

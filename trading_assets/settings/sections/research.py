@@ -1,61 +1,16 @@
-"""Labels, models and gates."""
+"""Models and gates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from trading_assets.core.sides import Side
-from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings.sections.estimators import AnyEstimator, LightGBMSettings
-from trading_assets.settings.sections.section import DecisionTimeframe, Fraction, Positive, Section, TradeSide
-
-DEFAULT_LABELS = "default"
-"""The label set of settings that name none."""
-
-
-class LabelSettings(Section):
-    """A named label set: the outcome that a model learns, on bars of one timeframe, which is the model's own."""
-
-    timeframe: DecisionTimeframe = Field(
-        Timeframe(15), description="Of the bars that decisions are taken on.", json_schema_extra={"default": "15m"}
-    )
-    kind: Literal["triple_barrier", "forward_return", "trend_scanning"] = Field(
-        "triple_barrier",
-        description="Which comes first, target, stop or time; or whether the return over the horizon pays; or whether "
-        "the most significant trend within it does. A trade has a target, a stop and the horizon in any case.",
-    )
-    barriers: Literal["fixed", "atr", "volatility"] = Field("fixed", description="What their distances are made of.")
-    take_profit_pct: Positive = Field(2.0, description="Of fixed barriers.")
-    stop_loss_pct: Positive = Field(1.0, description="Of fixed barriers.")
-    take_profit_multiple: Positive = Field(2.0, description="Of the scale, where barriers are not fixed.")
-    stop_loss_multiple: Positive = Field(1.0, description="Of the scale, where barriers are not fixed.")
-    scale_bars: int = Field(96, ge=2, le=2000, description="Bars that the scale is measured on.")
-    horizon_bars: int = Field(24, ge=1, description="How long an outcome is waited for.")
-    shortest_trend_bars: int = Field(5, ge=3, description="Of `trend_scanning`: from so many bars up to the horizon.")
-    ambiguous: Literal["worst_case", "best_case", "drop"] = Field(
-        "worst_case", description="Who wins where one candle touched both; drop: the worst case, which does not train."
-    )
-    cost_bps: float | None = Field(
-        None, ge=0, description="Costs of a round trip, taken from a label's return. Empty: those of `trading.costs`."
-    )
-    min_class_share: Fraction = Field(0.02, description="The label balance gate: the rarest class.")
-
-    @model_validator(mode="after")
-    def _trends_fit(self) -> Self:
-        if self.kind == "trend_scanning" and self.shortest_trend_bars > self.horizon_bars + 1:
-            raise ValueError(
-                f"horizon_bars {self.horizon_bars} is too short for trends of {self.shortest_trend_bars} bars and more"
-            )
-        return self
-
-    @property
-    def horizon(self) -> timedelta:
-        """How long an outcome is waited for."""
-        return self.horizon_bars * self.timeframe.length
+from trading_assets.settings.sections.labels import DEFAULT_LABELS
+from trading_assets.settings.sections.section import Fraction, Positive, Section, TradeSide
 
 
 class WalkForwardSettings(Section):

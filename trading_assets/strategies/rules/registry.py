@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from trading_assets.core.errors import ModelError, SettingsError
+from trading_assets.labels import add_primary_rule
 from trading_assets.settings import RuleSettings, add_rule_settings
 from trading_assets.strategies.base import Rule
 
@@ -30,6 +31,7 @@ def register[R: Rule[Any]](rule: type[R]) -> type[R]:
         )
     add_rule_settings(rule.section)
     _rules[kind] = rule
+    add_primary_rule(kind, rule)  # meta-labels may ask it
     return rule
 
 

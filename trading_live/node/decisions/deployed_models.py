@@ -15,6 +15,7 @@ from trading_assets.models import Bundle, certificates, load
 from trading_assets.models.trial import Trial
 from trading_assets.registry.deployment import MANIFEST, DeployedModel, Manifest, read_manifest
 from trading_assets.settings import Settings
+from trading_assets.strategies import rules  # noqa: F401  (registered: a model may decide where one speaks)
 from trading_assets.strategies.signals import Stream
 from trading_live.venues.registry import venue_of
 
