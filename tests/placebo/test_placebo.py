@@ -26,7 +26,8 @@ DAYS = 120
 
 
 def verdict(kind: str, seed: int, *, approved: bool) -> Verdict:
-    return Verdict(kind, seed, DAYS, approved, () if approved else ("trades",), {"sharpe": 0.5}, 0.5)
+    failed = () if approved else ("trades",)
+    return Verdict(kind, seed, DAYS, approved, failed, {"sharpe": 0.5}, 0.5, World(kind, seed, DAYS).stream)
 
 
 def plan(settings: Settings, folder: Path, *worlds: World) -> Plan:

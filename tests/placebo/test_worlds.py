@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading_assets.core.errors import SettingsError
+from trading_assets.core.sides import Side
+from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import triple_barrier
 from trading_assets.placebo.worlds import (
     KINDS,
@@ -54,6 +57,44 @@ def test_the_kinds_take_turns_and_no_world_comes_twice() -> None:
         worlds(null=0, planted=0, days=150)
 
 
+@pytest.mark.parametrize(
+    ("timeframe", "candles", "days"), [("1m", "1m", 4), ("15m", "1m", 60), ("1h", "5m", 240), ("1d", "1h", 5760)]
+)
+def test_a_world_has_the_same_bars_to_find_its_edge_in_on_every_timeframe(
+    timeframe: str, candles: str, days: int
+) -> None:
+    """Bars of an episode rise or fall by as many of their own deviations, whatever their length."""
+    bar = Timeframe.parse(timeframe)
+    *_, world = worlds(null=1, planted=1, days=days, timeframe=bar)
+    made = world.candles()
+    assert set(made["timeframe"]) == {candles}
+    bars = made.group_by_dynamic("ts", every=timeframe).agg(pl.col("close").last())
+    assert bars.height == days * 1440 // bar.minutes
+    steps = bars["close"].log().diff().drop_nulls().to_numpy()
+    day = 24
+    lasting = np.array([chunk.sum() for chunk in np.array_split(steps, len(steps) // day)])
+    assert lasting.std() > 1.2 * steps.std() * np.sqrt(day), "prices go further than a martingale's would"
+    assert 0.4 < steps.std() * np.sqrt(365 * 1440 / bar.minutes) < 1.1, (
+        "the volatility of a year is everywhere the same"
+    )
+
+
+def test_worlds_for_other_decisions_are_other_worlds() -> None:
+    asked = [
+        dict(zip(("timeframe", "sides"), (Timeframe.parse(name), sides), strict=True))
+        for name in ("15m", "1h")
+        for sides in ([Side.LONG], [Side.SHORT])
+    ]
+    made = [worlds(null=1, planted=0, days=4, candles="5m", **one)[0].candles()["close"] for one in asked]
+    for one, other in combinations(made, 2):
+        assert np.corrcoef(one.log().diff()[1:], other.log().diff()[1:])[0, 1] < 0.15
+
+
+def test_candles_that_bars_cannot_be_built_from_are_refused() -> None:
+    with pytest.raises(SettingsError, match=r"15m bars cannot be built from candles of 4m; candles of 1m are"):
+        worlds(null=1, planted=0, days=4, candles="4m")
+
+
 @given(seed=st.integers(0, 1000), days=st.integers(1, 6))
 def test_permuted_candles_are_those_of_the_market_in_other_order_without_its_drift(seed: int, days: int) -> None:
     source = (
@@ -61,7 +102,7 @@ def test_permuted_candles_are_those_of_the_market_in_other_order_without_its_dri
         .candles()
         .with_columns(pl.col("open", "high", "low", "close") * (1 + 0.0005 * pl.int_range(pl.len())))
     )
-    made = permuted(source, "1m", np.random.default_rng(seed), days=days)
+    made = permuted(source, "1m", np.random.default_rng(seed), days=days, block=60)
     assert made.height == days * 1440
     assert set(made["volume"]) <= set(source["volume"])
     if days == 3:  # each hour exactly once
@@ -79,7 +120,7 @@ def test_a_mirrored_market_keeps_its_sizes_and_its_coin_is_fair_to_the_last_bit(
     worlds = [mirrored(source, "15m", np.random.default_rng(seed)) for seed in range(8)]
     steps = np.array(
         [
-            np.diff(world["close"].to_numpy(), prepend=100.0) / world["close"].shift(1, fill_value=100.0)
+            np.diff(world["close"].to_numpy(), prepend=10_000.0) / world["close"].shift(1, fill_value=10_000.0)
             for world in worlds
         ]
     )
@@ -109,15 +150,14 @@ def test_an_excerpt_is_a_stretch_of_its_market_and_cannot_be_longer(real_candles
 @pytest.mark.parametrize("kind", [RANDOM_WALK, PERMUTED, SHIFTED])
 def test_every_null_world_can_be_made_from_a_real_market(real_candles: Path, kind: str) -> None:
     source = pl.read_parquet(real_candles / "binance_BTC-USDT_15m.parquet")
-    made = World(kind, seed=1, days=150).candles(source, "15m")
-    assert made.equals(World(kind, seed=1, days=150).candles(source, "15m"))
-    assert not made.equals(World(kind, seed=2, days=150).candles(source, "15m"))
+    source = source.with_columns(timeframe=pl.lit("15m"))
+    made = World(kind, seed=1, days=150).candles(source)
+    assert made.equals(World(kind, seed=1, days=150).candles(source))
+    assert not made.equals(World(kind, seed=2, days=150).candles(source))
     assert (made.height, made["timeframe"].unique().to_list()) == (150 * 96, ["15m"])
     assert (made["high"] >= made.select(pl.max_horizontal("open", "close")).to_series()).all()
     assert (made["low"] <= made.select(pl.min_horizontal("open", "close")).to_series()).all()
-    assert World(PLANTED, seed=1, days=2).candles(source, "15m")["timeframe"][0] == "1m", (
-        "real prices have no known edge"
-    )
+    assert World(PLANTED, seed=1, days=2).candles(source)["timeframe"][0] == "1m", "real prices have no known edge"
 
 
 def test_shifted_outcomes_keep_their_length_and_leave_their_features() -> None:

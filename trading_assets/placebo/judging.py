@@ -36,6 +36,8 @@ class Verdict:
         Those that the gates looked at.
     auc
         Area under the curve of all out-of-sample predictions.
+    stream
+        What the world's random numbers were drawn for.
     """
 
     kind: str
@@ -45,6 +47,7 @@ class Verdict:
     failed: tuple[str, ...]
     metrics: dict[str, float]
     auc: float
+    stream: str
 
 
 def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.DataFrame | None = None) -> Verdict:
@@ -74,8 +77,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     from trading_assets.models import dataset, folds, inputs
     from trading_assets.models.scores import summary
 
-    timeframe = "1m" if source is None else str(source["timeframe"][0])
-    candles = world.candles(source, timeframe)
+    candles = world.candles(source)
     timeframe = str(candles["timeframe"][0])
     end = until(candles, timeframe)
     spec = spec.model_copy(update={"markets": [MARKET], "holdout_days": 0})
@@ -136,6 +138,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         failed=tuple(gate.name for gate in judged if not gate.passed),
         metrics={gate.name: gate.value for gate in judged},
         auc=summary(predictions).get("oos_auc", float("nan")),
+        stream=world.stream,
     )
 
 

@@ -102,11 +102,11 @@ def run_worlds(plan: Plan, progress: Progress) -> list[Verdict]:
 
 
 def _run(plan: Plan, progress: Progress) -> list[Verdict]:
-    known = {(v.kind, v.seed, v.days): v for v in _read(plan.file)}
-    done = [known[key] for world in plan.worlds if (key := (world.kind, world.seed, world.days)) in known]
+    known = {_key(verdict): verdict for verdict in _read(plan.file)}
+    done = [known[key] for world in plan.worlds if (key := _key(world)) in known]
     for verdict in done:
         progress(verdict)
-    left = [world for world in plan.worlds if (world.kind, world.seed, world.days) not in known]
+    left = [world for world in plan.worlds if _key(world) not in known]
     if not left:
         return done
     others = set(active_children())
@@ -134,6 +134,10 @@ def _run(plan: Plan, progress: Progress) -> list[Verdict]:
         for name, value in inherited.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
     return done
+
+
+def _key(one: World | Verdict) -> tuple[str, int, int]:
+    return one.stream, one.seed, one.days
 
 
 _plan: Plan

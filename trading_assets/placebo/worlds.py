@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -11,7 +12,9 @@ import polars as pl
 
 from trading_assets.core.candles import OHLCV, PRICES, timeframe_delta, timeframe_minutes
 from trading_assets.core.errors import SettingsError
-from trading_assets.sources.candles.synthetic import EDGE, simulate, stable_rng
+from trading_assets.core.sides import Side
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.sources.candles.synthetic import EDGE, Pace, simulate, stable_rng
 
 RANDOM_WALK: Final = "random walk"
 PERMUTED: Final = "permuted returns"
@@ -20,7 +23,7 @@ PLANTED: Final = "planted edge"
 
 KINDS: Final = {
     RANDOM_WALK: "a martingale with the volatility, tails and volume of the sample, or of a market's candles",
-    PERMUTED: "hours of a market in random order, without its drift",
+    PERMUTED: "stretches of four bars of a market in random order, without its drift",
     SHIFTED: "a planted world, or a market, whose outcomes were moved in time, away from the features",
     PLANTED: f"the sample's edge: {EDGE:g} standard deviations of an hour's return per hour of an episode",
 }
@@ -30,9 +33,18 @@ MARKET: Final = "sample:PLACEBO/USDT:USDT"
 """What every world's market is called: synthetic, whatever it was made from."""
 
 START: Final = datetime(2025, 1, 1, tzinfo=UTC)
-FIRST_PRICE: Final = 100.0
-BLOCK_MINUTES: Final = 60
-"""Permuted blocks: short against the label's horizon of hours, long enough to keep bars as they were traded."""
+FIRST_PRICE: Final = 10_000.0
+"""Prices have steps of 0.01, which must stay small where a price of years has fallen far."""
+
+BLOCK_BARS: Final = 4
+"""Permuted blocks: short against a label's horizon, long enough to keep bars as they were traded."""
+
+PACE_TIMEFRAME: Final = Timeframe(15)
+"""Of the decisions that the sample's edge is planted for."""
+
+CANDLES: Final = tuple(Timeframe.parse(name) for name in ("1h", "15m", "5m", "1m"))
+CANDLES_PER_BAR: Final = 12
+"""Worlds are made of the coarsest of these candles that give a bar so many: outcomes are resolved well inside a bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +59,21 @@ class World:
         Together with kind and length it determines every candle.
     days
         Length of its history.
+    timeframe
+        Of the decisions that it is made for: its edge lives in bars of this timeframe.
+    sides
+        Of the model that it is made for. What is planted is the same for all, as buyers and sellers come equally often;
+        each choice has worlds of its own.
+    candle_timeframe
+        Of the candles of a synthetic one.
     """
 
     kind: str
     seed: int
     days: int
+    timeframe: Timeframe = PACE_TIMEFRAME
+    sides: tuple[Side, ...] = (Side.LONG,)
+    candle_timeframe: str = "1m"
 
     @property
     def has_edge(self) -> bool:
@@ -63,15 +85,14 @@ class World:
         """Its name among all worlds of a run."""
         return f"{self.kind} {self.seed}"
 
-    def candles(self, source: pl.DataFrame | None = None, timeframe: str = "1m") -> pl.DataFrame:
+    def candles(self, source: pl.DataFrame | None = None) -> pl.DataFrame:
         """Its candles.
 
         Parameters
         ----------
         source
-            Candles of a real market, ascending: what null worlds are made from. Without, a synthetic one.
-        timeframe
-            Of ``source``; planted worlds have one minute.
+            Candles of a real market, ascending, of the timeframe that its column says: what null worlds are made from.
+            Without, a synthetic one.
 
         Returns
         -------
@@ -83,11 +104,12 @@ class World:
         SettingsError
             If ``source`` is shorter than the world.
         """
-        rng = stable_rng(self.seed, "placebo", self.kind)
-        if self.kind == PERMUTED:
-            return permuted(_simulated(self, EDGE) if source is None else source, timeframe, rng, days=self.days)
         if source is None or self.has_edge:
-            return _simulated(self, 0.0 if self.kind == RANDOM_WALK else EDGE)
+            made = self._simulated(0.0 if self.kind == RANDOM_WALK else EDGE)
+            return self._permuted(made) if self.kind == PERMUTED else made
+        if self.kind == PERMUTED:
+            return self._permuted(source)
+        timeframe, rng = str(source["timeframe"][0]), self._rng()
         stretch = excerpt(source, timeframe, rng, days=self.days)
         return mirrored(stretch, timeframe, rng) if self.kind == RANDOM_WALK else stretch
 
@@ -95,39 +117,101 @@ class World:
         """The labels that its model learns from: the true ones, except where they are moved in time."""
         if self.kind != SHIFTED:
             return labels
-        return shifted(labels, stable_rng(self.seed, "placebo", self.kind))
+        return shifted(labels, self._rng())
+
+    @property
+    def stream(self) -> str:
+        """What its random numbers are drawn for: worlds of other timeframes, sides or candles share none with it."""
+        sides = " and ".join(side.word for side in self.sides)
+        return f"placebo {self.kind}, {sides} on {self.timeframe}, candles of {self.candle_timeframe}"
+
+    def _rng(self) -> np.random.Generator:
+        return stable_rng(self.seed, self.stream)
+
+    def _simulated(self, edge: float) -> pl.DataFrame:
+        minutes = timeframe_minutes(self.candle_timeframe)
+        pace = Pace(minutes, self.timeframe.minutes / PACE_TIMEFRAME.minutes)
+        rows = self.days * 1440 // minutes
+        values = simulate(rows, seed=self.seed, market=self.stream, first_price=FIRST_PRICE, edge=edge, pace=pace)
+        return _frame(values, self.candle_timeframe)
+
+    def _permuted(self, source: pl.DataFrame) -> pl.DataFrame:
+        candles = str(source["timeframe"][0])
+        block = max(BLOCK_BARS * self.timeframe.minutes // timeframe_minutes(candles), 1)
+        return permuted(source, candles, self._rng(), days=self.days, block=block)
 
 
-def worlds(*, null: int, planted: int, days: int, seed: int = 1) -> list[World]:
+def candles_for(timeframe: Timeframe) -> str:
+    """The candles that worlds for decisions of a timeframe are made of.
+
+    >>> [candles_for(Timeframe.parse(name)) for name in ("1m", "15m", "1h", "4h", "1d")]
+    ['1m', '1m', '5m', '15m', '1h']
+    """
+    for candle in CANDLES:
+        if candle.minutes * CANDLES_PER_BAR <= timeframe.minutes and timeframe.is_built_from(candle.name):
+            return candle.name
+    return CANDLES[-1].name
+
+
+def worlds(
+    *,
+    null: int,
+    planted: int,
+    days: int,
+    seed: int = 1,
+    timeframe: Timeframe = PACE_TIMEFRAME,
+    sides: Sequence[Side] = (Side.LONG,),
+    candles: str | None = None,
+) -> list[World]:
     """``null`` worlds with nothing to find, the three kinds by turns, then ``planted`` ones.
+
+    Parameters
+    ----------
+    null, planted
+        How many.
+    days
+        Length of each history.
+    seed
+        Of the first of each kind; the next ones count on.
+    timeframe, sides
+        Of the decisions.
+    candles
+        Timeframe of synthetic candles; those of :func:`candles_for` where not given.
 
     Raises
     ------
     SettingsError
-        If there is no world, or a history is too short to train on.
+        If there is no world, or bars cannot be built from the candles.
     """
     if null < 0 or planted < 0 or null + planted == 0:
         raise SettingsError(f"{null} null and {planted} planted worlds", where="placebo", remedy="at least one world")
+    candles = candles or candles_for(timeframe)
+    if not timeframe.is_built_from(candles):
+        raise SettingsError(
+            f"{timeframe} bars cannot be built from candles of {candles}",
+            where="placebo",
+            remedy=f"candles of {candles_for(timeframe)} are fine enough",
+        )
     kinds = [kind for kind in KINDS if kind != PLANTED]
-    nothing = [World(kinds[i % len(kinds)], seed + i // len(kinds), days) for i in range(null)]
-    return nothing + [World(PLANTED, seed + i, days) for i in range(planted)]
+    order = [(kinds[i % len(kinds)], seed + i // len(kinds)) for i in range(null)]
+    order += [(PLANTED, seed + i) for i in range(planted)]
+    return [World(kind, number, days, timeframe, tuple(sides), candles) for kind, number in order]
 
 
-def permuted(source: pl.DataFrame, timeframe: str, rng: np.random.Generator, *, days: int) -> pl.DataFrame:
-    """Candles of a market whose hours are in random order, drawn with replacement where ``days`` need more than it has.
+def permuted(source: pl.DataFrame, timeframe: str, rng: np.random.Generator, *, days: int, block: int) -> pl.DataFrame:
+    """Candles of a market in random order, ``block`` by block, some of them again where ``days`` need more than it has.
 
     Every candle keeps its shape and volume; the mean return is taken out, so that holding the market earns nothing
-    either. Order beyond an hour, and with it whatever could be predicted hours ahead, is destroyed.
+    either. Order beyond a block, and with it whatever could be predicted further ahead, is destroyed.
     """
-    size = max(BLOCK_MINUTES // timeframe_minutes(timeframe), 1)
     wanted = days * 1440 // timeframe_minutes(timeframe)
-    blocks = source.height // size
+    blocks = source.height // block
     if blocks < 2:
         raise SettingsError(
             f"{source.height} candles cannot be permuted", where="placebo", remedy="give a longer market"
         )
-    drawn = [rng.permutation(blocks) for _ in range(-(-wanted // (size * blocks)))]
-    rows = (np.concatenate(drawn)[:, None] * size + np.arange(size)).ravel()[:wanted]
+    drawn = [rng.permutation(blocks) for _ in range(-(-wanted // (block * blocks)))]
+    rows = (np.concatenate(drawn)[:, None] * block + np.arange(block)).ravel()[:wanted]
     shapes = {name: shape[rows] for name, shape in _shapes(source).items()}
     drift = float(np.mean(np.exp(shapes["close"]) - 1))
     volume = source["volume"].to_numpy()[rows]
@@ -185,12 +269,6 @@ def shifted(labels: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
         .with_columns(label_end=pl.col("known_at") + pl.col("lasted"))
         .select(labels.columns)
     )
-
-
-def _simulated(world: World, edge: float) -> pl.DataFrame:
-    market = f"placebo {world.kind}"
-    values = simulate(world.days * 1440, seed=world.seed, market=market, first_price=FIRST_PRICE, edge=edge)
-    return _frame(values, "1m")
 
 
 def _shapes(source: pl.DataFrame) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from trading_assets.core.cores import cores
 from trading_assets.core.errors import MissingCandles, SettingsError
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.settings import Settings, load_settings, logs
+from trading_assets.settings import EstimatorSettings, Settings, load_settings, logs
 from trading_assets.settings.names import instead
 from trading_cli.console import console
 from trading_cli.market_data.backfill import require_models
@@ -27,16 +27,30 @@ def placebo(
     model: Annotated[str | None, typer.Option(help="Whose windows, learner and threshold. Default: the first.")] = None,
     null: Annotated[int, typer.Option(min=0, help="Worlds with nothing to find.")] = 60,
     planted: Annotated[int, typer.Option(min=0, help="Worlds with a planted edge.")] = 10,
-    days: Annotated[int, typer.Option(min=30, help="Length of each world's history.")] = 180,
+    days: Annotated[
+        int | None,
+        typer.Option(min=30, help="Length of each world's history. Default: enough for eight test windows."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Other seeds are other worlds.")] = 1,
     market: Annotated[
         str | None, typer.Option(help="A stored market that null worlds are made from. Default: a synthetic one.")
     ] = None,
     timeframe: Annotated[
-        str | None, typer.Option(help="Decide on bars of another timeframe than the model's label set.")
+        str | None,
+        typer.Option(
+            help="Decide on bars of another timeframe than the model's label set: its windows keep their bars, its "
+            "fixed barriers widen by the root of the ratio."
+        ),
     ] = None,
     side: Annotated[
         list[str] | None, typer.Option(help="long or short instead of the model's sides; twice for both.")
+    ] = None,
+    estimator: Annotated[
+        str | None, typer.Option(help="Learn by another kind of estimator with its defaults, e.g. logistic.")
+    ] = None,
+    candles: Annotated[
+        str | None,
+        typer.Option(help="Timeframe of synthetic candles. Default: 12 or more to a bar, and one minute at least."),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")] = None,
 ) -> None:
@@ -47,15 +61,31 @@ def placebo(
     """
     settings = load_settings()
     logs.configure(settings, "placebo")
-    from trading_assets.placebo import Plan, outcomes, run_worlds, worlds
+    from trading_assets.placebo import Plan, carried_over, history_days, outcomes, run_worlds, worlds
 
     require_models(settings)
     name = model or next(iter(settings.models))
     if name not in settings.models:
         raise SettingsError(f"no model {name!r}", where="--model", remedy=instead(name, settings.models))
-    settings = on_other(settings, name, timeframe, side)
+    settings = carried_over(
+        settings,
+        name,
+        timeframe=Timeframe.parse(timeframe) if timeframe else None,
+        sides=_sides(side or []),
+        estimator=_estimator(estimator) if estimator else None,
+    )
+    spec = settings.models[name]
+    days = days or history_days(spec)
     plan = Plan(
-        worlds=worlds(null=null, planted=planted, days=days, seed=seed),
+        worlds=worlds(
+            null=null,
+            planted=planted,
+            days=days,
+            seed=seed,
+            timeframe=settings.labels[spec.label].timeframe,
+            sides=spec.sides,
+            candles=candles,
+        ),
         settings=settings,
         model=name,
         source=_candles(settings, market) if market else None,
@@ -76,25 +106,21 @@ def placebo(
         raise typer.Exit(1)
 
 
-def on_other(settings: Settings, model: str, timeframe: str | None, sides: list[str] | None) -> Settings:
-    """The settings with a model on another timeframe or other sides.
+def _sides(words: list[str]) -> list[Side]:
+    try:
+        return [Side.parse(word) for word in words]
+    except ValueError as error:
+        raise SettingsError(str(error), where="--side") from None
 
-    Raises
-    ------
-    SettingsError
-        If one is not known.
-    """
-    spec = settings.models[model]
-    labels = settings.labels[spec.label]
-    if timeframe is not None:
-        labels = labels.model_copy(update={"timeframe": Timeframe.parse(timeframe)})
-    if sides:
-        try:
-            spec = spec.model_copy(update={"sides": sorted({Side.parse(one) for one in sides}, reverse=True)})
-        except ValueError as error:
-            raise SettingsError(str(error), where="--side") from None
-    changed = {"labels": settings.labels | {spec.label: labels}, "models": settings.models | {model: spec}}
-    return settings.model_copy(update=changed)
+
+def _estimator(kind: str) -> EstimatorSettings:
+    from trading_assets.settings.sections.estimators import ESTIMATORS
+    from trading_assets.settings.sections.section import Misfit
+
+    try:
+        return ESTIMATORS.read({"kind": kind})
+    except Misfit as error:
+        raise SettingsError(str(error), where="--estimator") from None
 
 
 def table(found: list[Outcome], days: int, market: str | None) -> Table:

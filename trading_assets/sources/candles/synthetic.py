@@ -1,4 +1,4 @@
-"""The price model behind the sample source: SYNTHETIC one-minute candles with, or without, a planted edge.
+"""The price model behind the sample source: SYNTHETIC candles with, or without, a planted edge.
 
 A seed and a market determine the path. Every ingredient is drawn from a random stream of its own, in the order of
 time: a longer history goes on where a shorter one ends, and a month asked alone is a slice of the same path.
@@ -19,7 +19,14 @@ The flow
 The planted edge
     In a market with an edge the price follows the flow ``LAG_MINUTES`` later, with a drift of ``EDGE`` standard
     deviations of an hour's return per hour. In one 15-minute bar that is 0.4 standard deviations, too little to see;
-    over some hours of price and volume it tells. Without an edge, the same volume says nothing about the price.
+    over some hours of price and volume it tells. Without an edge, the same volume says nothing about the price. Buyers
+    and sellers come equally often, so there is as much to find for a short position as for a long one.
+
+The pace
+    The sample lives at the pace of 15-minute decisions. At another pace episodes, lag and memories last that many times
+    as long, and the drift is as many deviations of a return over that much more time: in bars of a timeframe that is as
+    many times coarser the market is what the sample is in bars of 15 minutes. The volatility of a year and the season
+    of a day stay what they are.
 """
 
 from __future__ import annotations
@@ -74,30 +81,64 @@ def stable_rng(seed: int, *names: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))
 
 
-def simulate(minutes: int, *, seed: int, market: str, first_price: float, edge: float) -> dict[str, Array]:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a candle is, and how slowly the market lives.
+
+    Attributes
+    ----------
+    candle_minutes
+        Length of a candle.
+    stretch
+        How many times as long as in the sample everything takes but a year and a day.
+    """
+
+    candle_minutes: int = 1
+    stretch: float = 1.0
+
+    @property
+    def candles_per_year(self) -> float:
+        """Of 365 days."""
+        return _MINUTES_PER_YEAR / self.candle_minutes
+
+    def candles(self, minutes: float) -> float:
+        """How many candles the sample's minutes are at this pace."""
+        return minutes * self.stretch / self.candle_minutes
+
+
+SAMPLE_PACE: Final = Pace()
+"""One-minute candles, for decisions on bars of 15 minutes."""
+
+
+def simulate(
+    rows: int, *, seed: int, market: str, first_price: float, edge: float, pace: Pace = SAMPLE_PACE
+) -> dict[str, Array]:
     """Simulate candles of one market, the first one at midnight UTC.
 
     Parameters
     ----------
-    minutes
-        Number of one-minute candles.
+    rows
+        Number of candles.
     seed, market
         Together they determine the path.
     first_price
         Open of the first candle.
     edge
         Drift of a flow episode, in standard deviations of an hour's return, per hour; 0 for a martingale.
+    pace
+        Length of the candles, and how long everything takes.
 
     Returns
     -------
     dict
         ``open, high, low, close`` (rounded to 0.01), ``volume`` (base units, rounded to 0.001).
     """
-    streams = _Streams(seed, market, minutes)
+    streams = _Streams(seed, market, rows, pace)
     sigma = _volatility(streams)
     z = streams.student_t("returns", TAIL_DEGREES)
     flow = _flow(streams)
-    pull = np.concatenate((np.zeros(LAG_MINUTES), flow))[:minutes] * edge / np.sqrt(60)
+    lag = round(pace.candles(LAG_MINUTES))
+    pull = np.concatenate((np.zeros(lag), flow))[:rows] * edge / np.sqrt(pace.candles(60))
     path = np.concatenate(([0.0], np.cumsum(sigma * (z + pull - sigma / 2))))
     high, low = _bridge_extremes(streams, path[:-1], path[1:], sigma)
     prices = np.round(first_price * np.exp(path), 2)
@@ -113,30 +154,31 @@ def simulate(minutes: int, *, seed: int, market: str, first_price: float, edge: 
 
 @dataclass(frozen=True, slots=True)
 class _Streams:
-    """Random numbers by purpose: each purpose has its own stream, and the n-th number of it is that of minute n."""
+    """Random numbers by purpose: each purpose has its own stream, and the n-th number of it is that of candle n."""
 
     seed: int
     market: str
-    minutes: int
+    rows: int
+    pace: Pace
 
     def generator(self, purpose: str) -> np.random.Generator:
         return stable_rng(self.seed, self.market, purpose)
 
     def normal(self, purpose: str) -> Array:
-        return self.generator(purpose).standard_normal(self.minutes)
+        return self.generator(purpose).standard_normal(self.rows)
 
     def student_t(self, purpose: str, degrees: float) -> Array:
         """Of unit variance; a dozen deviations are the end."""
-        drawn: Array = self.generator(purpose).standard_t(degrees, self.minutes) * np.sqrt((degrees - 2) / degrees)
+        drawn: Array = self.generator(purpose).standard_t(degrees, self.rows) * np.sqrt((degrees - 2) / degrees)
         return drawn.clip(-12, 12)
 
     def remembering(self, purpose: str, half_life: float, deviation: float) -> Array:
         """A stationary AR(1) with the given half-life in minutes and standard deviation."""
-        return deviation * _smooth(self.normal(purpose), half_life)
+        return deviation * _smooth(self.normal(purpose), self.pace.candles(half_life))
 
 
 def _smooth(shocks: Array, half_life: float) -> Array:
-    """Exponentially weighted sum of unit shocks, scaled to unit variance from the first value on."""
+    """Exponentially weighted sum of unit shocks, its half-life in candles, of unit variance from the first value on."""
     from scipy.signal import lfilter
 
     keep = 0.5 ** (1 / half_life)
@@ -147,41 +189,42 @@ def _smooth(shocks: Array, half_life: float) -> Array:
 
 
 def _volatility(streams: _Streams) -> Array:
-    """Standard deviation of each minute's log return; its mean square matches ``ANNUAL_VOLATILITY``."""
-    hour = (np.arange(streams.minutes) / 60.0) % 24
+    """Standard deviation of each candle's log return; its mean square matches ``ANNUAL_VOLATILITY``."""
+    hour = (np.arange(streams.rows) * streams.pace.candle_minutes / 60.0) % 24
     season = SEASON * np.cos(2 * np.pi * (hour - 15) / 24)  # busiest around 15:00 UTC
     log = streams.remembering("slow volatility", *SLOW_VOLATILITY)
     log += streams.remembering("fast volatility", *FAST_VOLATILITY) + season
     variance = SLOW_VOLATILITY[1] ** 2 + FAST_VOLATILITY[1] ** 2 + SEASON**2 / 2
-    sigma: Array = ANNUAL_VOLATILITY / np.sqrt(_MINUTES_PER_YEAR) * np.exp(log - variance)
+    sigma: Array = ANNUAL_VOLATILITY / np.sqrt(streams.pace.candles_per_year) * np.exp(log - variance)
     return sigma
 
 
 def _flow(streams: _Streams) -> Array:
-    """The hidden state of each minute: -1, 0 or +1, in quiet stretches and episodes by turns."""
-    episodes = 2 * int(streams.minutes / 60 / (QUIET_HOURS + EPISODE_HOURS)) + 20
+    """The hidden state of each candle: -1, 0 or +1, in quiet stretches and episodes by turns."""
+    hour = streams.pace.candles(60)
+    episodes = 2 * int(streams.rows / hour / (QUIET_HOURS + EPISODE_HOURS)) + 20
     quiet = streams.generator("quiet").gamma(3.0, QUIET_HOURS / 3, episodes)
     busy = streams.generator("episodes").gamma(4.0, EPISODE_HOURS / 4, episodes)
     sign = np.where(streams.generator("signs").random(episodes // 2) < 0.5, 1.0, -1.0)
     states = np.stack((np.zeros(episodes), np.stack((sign, -sign), axis=1).ravel()), axis=1)
-    lengths = np.maximum(np.round(np.stack((quiet, busy), axis=1) * 60), 1).astype(np.int64)
-    flow: Array = np.repeat(states.ravel(), lengths.ravel())[: streams.minutes]
+    lengths = np.maximum(np.round(np.stack((quiet, busy), axis=1) * hour), 1).astype(np.int64)
+    flow: Array = np.repeat(states.ravel(), lengths.ravel())[: streams.rows]
     return flow
 
 
 def _bridge_extremes(streams: _Streams, start: Array, end: Array, sigma: Array) -> tuple[Array, Array]:
-    """Maximum and minimum of a Brownian bridge from ``start`` to ``end`` over one minute (each exact on its own)."""
+    """Maximum and minimum of a Brownian bridge from ``start`` to ``end`` over one candle (each exact on its own)."""
     move = end - start
     above, below = (
-        -2 * sigma**2 * np.log(1 - streams.generator(side).random(streams.minutes)) for side in ("highs", "lows")
+        -2 * sigma**2 * np.log(1 - streams.generator(side).random(streams.rows)) for side in ("highs", "lows")
     )
     return start + (move + np.sqrt(move**2 + above)) / 2, start + (move - np.sqrt(move**2 + below)) / 2
 
 
 def _volume(streams: _Streams, sigma: Array, z: Array, flow: Array, first_price: float) -> Array:
-    """Base units traded in each minute."""
-    log = np.log(sigma * np.sqrt(_MINUTES_PER_YEAR) / ANNUAL_VOLATILITY) + 0.4 * np.log1p(np.abs(z))
+    """Base units traded in each candle."""
+    log = np.log(sigma * np.sqrt(streams.pace.candles_per_year) / ANNUAL_VOLATILITY) + 0.4 * np.log1p(np.abs(z))
     log += streams.remembering("volume memory", *VOLUME_MEMORY) + VOLUME_NOISE * streams.normal("volume")
-    log += FLOW_VOLUME * np.abs(flow) + FLOW_TILT * flow * np.tanh(_smooth(z, TILT_HALF_LIFE))
-    volume: Array = np.round(20_000.0 / first_price * np.exp(log), 3)
+    log += FLOW_VOLUME * np.abs(flow) + FLOW_TILT * flow * np.tanh(_smooth(z, streams.pace.candles(TILT_HALF_LIFE)))
+    volume: Array = np.round(streams.pace.candle_minutes * 20_000.0 / first_price * np.exp(log), 3)
     return np.maximum(volume, 0.001)
