@@ -1,6 +1,6 @@
 """What happened after a bar: the outcomes that models learn, and how much each of them counts."""
 
-from trading_assets.labels.barrier_distances import scale_lookback, widths
+from trading_assets.labels.barrier_distances import newest_widths, scale_lookback, widths
 from trading_assets.labels.barriers import label_window, missing_entries, triple_barrier
 from trading_assets.labels.fingerprint import fingerprint
 from trading_assets.labels.kinds import Known, Label, label_of, paid, register, registered
@@ -24,6 +24,7 @@ __all__ = [
     "label_window",
     "lookback_bars",
     "missing_entries",
+    "newest_widths",
     "paid",
     "register",
     "registered",

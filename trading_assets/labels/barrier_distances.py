@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
 from trading_assets.settings import LabelSettings
 
 WIDTHS = ("take_profit", "stop_loss")
+_PRICES = ["high", "low", "close"]
 
 
 def scale_lookback(settings: LabelSettings) -> int:
@@ -45,9 +48,34 @@ def widths(bars: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame:
             take_profit=pl.repeat(settings.take_profit_pct / 100, bars.height),
             stop_loss=pl.repeat(settings.stop_loss_pct / 100, bars.height),
         )
+    return bars.select(_scaled(settings))
+
+
+def newest_widths(held: Sequence[pl.DataFrame], settings: LabelSettings) -> list[tuple[float | None, float | None]]:
+    """The last row of :func:`widths` for the bars of each of many markets, in one call; to the bit what each gives.
+
+    Parameters
+    ----------
+    held
+        The newest bars of one market each, at least one and as many as :func:`scale_lookback` says.
+    settings
+        Of one label set.
+    """
+    if settings.barriers == "fixed":
+        return [(settings.take_profit_pct / 100, settings.stop_loss_pct / 100)] * len(held)
+    heights = [bars.height for bars in held]
+    together = pl.concat([bars[_PRICES] for bars in held])
+    market = pl.Series("market", np.repeat(np.arange(len(held)), heights))
+    rows = together.with_columns(market).select(one.over("market") for one in _scaled(settings))
+    return rows[np.cumsum(heights) - 1].rows()
+
+
+def _scaled(settings: LabelSettings) -> tuple[pl.Expr, pl.Expr]:
+    """Distances that follow how much a market moves."""
     scale = _true_range(settings) if settings.barriers == "atr" else _volatility(settings)
     moved = pl.when(scale > 0).then(scale)
-    return bars.select(take_profit=moved * settings.take_profit_multiple, stop_loss=moved * settings.stop_loss_multiple)
+    target, stop = moved * settings.take_profit_multiple, moved * settings.stop_loss_multiple
+    return target.alias("take_profit"), stop.alias("stop_loss")
 
 
 def _true_range(settings: LabelSettings) -> pl.Expr:

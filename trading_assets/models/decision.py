@@ -11,7 +11,7 @@ import polars as pl
 from trading_assets import features
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.labels import decides, lookback_bars, scale_lookback, widths
+from trading_assets.labels import decides, lookback_bars, newest_widths, scale_lookback, widths
 from trading_assets.models.bundle import Bundle
 
 type Companions = Mapping[str, pl.DataFrame]
@@ -118,6 +118,7 @@ def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Q
     for number, one in enumerate(questions):
         asked.setdefault(one.bundle.bundle_hash, []).append(number)
     said: list[dict[Side, float]] = [{} for _ in questions]
+    barriers: dict[int, tuple[float | None, float | None]] = {}
     for numbers in asked.values():
         bundle = questions[numbers[0]].bundle
         wanted = {number: sides_decided(bundle, held[number]) for number in numbers}
@@ -128,10 +129,10 @@ def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Q
             answers = bundle.predict(rows[decided], side, history=before).to_list()
             for number, answer in zip(decided, answers, strict=True):
                 said[number][side] = answer
-    barriers = [
-        widths(one.held.tail(scale_lookback(one.bundle.labels)), one.bundle.labels).row(-1) for one in questions
-    ]
-    return [Decision(rows[number : number + 1], said[number], *pair) for number, pair in enumerate(barriers)]
+        labels = bundle.labels
+        of = newest_widths([held[number].tail(scale_lookback(labels)) for number in numbers], labels)
+        barriers |= zip(numbers, of, strict=True)
+    return [Decision(rows[number : number + 1], said[number], *barriers[number]) for number in range(len(questions))]
 
 
 def _history(lookback_rows: int, questions: Sequence[Question]) -> pl.DataFrame | None:

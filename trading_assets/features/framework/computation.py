@@ -173,13 +173,13 @@ def arrays(bars: pl.DataFrame, timeframe: Timeframe) -> list[npt.NDArray[Any]]:
     """The columns that :class:`Bars` takes, in its order; ``InvalidFrame`` where they cannot give honest features."""
     where = "bars for features"
     require_columns(bars, (*KEYS, *OHLCV), where=where)
-    schema = bars.schema
+    series = {name: bars[name] for name in _DTYPES}
     for name, dtype in _DTYPES.items():
-        if schema[name] != dtype:
-            raise InvalidFrame(f"{name} is {schema[name]}", where=where, remedy=f"make it {dtype}")
+        if series[name].dtype != dtype:
+            raise InvalidFrame(f"{name} is {series[name].dtype}", where=where, remedy=f"make it {dtype}")
     market = bars["market"]
-    ts, known_at = (bars[name].to_numpy().view(np.int64) for name in ("ts", "known_at"))
-    columns = [ts, *(bars[name].to_numpy() for name in OHLCV)]
+    ts, known_at = (series[name].to_numpy().view(np.int64) for name in ("ts", "known_at"))
+    columns = [ts, *(series[name].to_numpy() for name in OHLCV)]
     if bars.is_empty():
         return columns
     if market.null_count():

@@ -49,8 +49,15 @@ def compute_newest(
                 for position, array in zip(positions, calculation.values(frame), strict=True):
                     if position is not None:
                         values[position] = array[reach - 1 :: reach]
-    keys = pl.concat([bars.select(computation.KEYS).tail(1) for bars in held])
-    return computation.framed(keys, features, values, plan)
+    return computation.framed(_newest_keys(held), features, values, plan)
+
+
+def _newest_keys(held: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The keys of each frame's last row; picked one by one, as each query of a frame waits for another thread."""
+    return pl.DataFrame(
+        {name: [bars[name][-1] for bars in held] for name in computation.KEYS},
+        schema={name: held[0][name].dtype for name in computation.KEYS},
+    )
 
 
 def _end_to_end(

@@ -65,7 +65,9 @@ class BarHistory:
 
     def append(self, row: pl.DataFrame) -> None:
         """Add the newest bar, a row of :func:`bar_rows`."""
-        self.frame = pl.concat([self.frame.tail(self.rows - 1), row], rechunk=True)
+        longer = self.frame.tail(self.rows - 1).vstack(row)
+        # column by column: a whole frame's are copied by another thread, to wait for which takes longer than the copies
+        self.frame = pl.DataFrame([column.rechunk() for column in longer])
 
     def reach_back(self, rows: int) -> int:
         """Hold at least so many bars; returns how many that adds."""

@@ -1,0 +1,64 @@
+"""What one pass over bars that close together asks of Polars.
+
+Each query of a frame is run by another thread, for which the node's has to wait: on a busy machine that takes longer
+than the query, and three hundred of them took longer than everything else in a pass over forty markets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.live.conftest import MARKET, MakeBundle
+from trading_assets.models.decision import Question, decide_together
+from trading_assets.settings import LabelSettings, Settings
+from trading_assets.strategies.signals import ClosedBar, Stream
+from trading_live.node.bars.history import BarHistory, bar_rows
+
+STREAM = Stream(MARKET, "15m")
+
+
+@pytest.fixture
+def queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows by one with each query."""
+    made: list[str] = []
+    collect = pl.LazyFrame.collect
+
+    def counting(self: pl.LazyFrame, *args: Any, **kwargs: Any) -> Any:
+        made.append("query")
+        return collect(self, *args, **kwargs)
+
+    monkeypatch.setattr(pl.LazyFrame, "collect", counting)
+    return made
+
+
+@pytest.mark.parametrize("barriers", ["fixed", "atr"])
+def test_a_pass_over_many_markets_makes_as_many_queries_as_one_over_two(
+    settings: Settings, make_bundle: MakeBundle, decision_bars: pl.DataFrame, queries: list[str], barriers: str
+) -> None:
+    bundle = make_bundle(settings.bundles_dir, labels=LabelSettings(barriers=barriers, horizon_bars=4))
+    bundle.warm()
+
+    def asked(markets: int) -> int:
+        before = len(queries)
+        decide_together([Question(bundle, decision_bars, {})] * markets)
+        return len(queries) - before
+
+    assert asked(12) == asked(2) < 12
+
+
+def test_a_bar_is_added_to_a_history_without_a_query(decision_bars: pl.DataFrame, queries: list[str]) -> None:
+    history = BarHistory(STREAM, rows=30)
+    rows: Sequence[tuple[Any, ...]] = decision_bars.select(history.frame.columns).rows()
+    bars = [ClosedBar(market, "15m", *values) for market, *values in rows[:50]]
+    history.merge(bars[:20])
+    wanted = bar_rows(bars)
+    queries.clear()
+    for number in range(20, 50):
+        history.append(wanted[number : number + 1])
+    assert queries == []
+    assert history.frame.equals(wanted[20:])
+    assert {column.n_chunks() for column in history.frame} == {1}
