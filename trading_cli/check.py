@@ -83,7 +83,7 @@ def _refuse_unknown_features(settings: Settings) -> None:
 
     for name, model in settings.models.items():
         try:
-            feature_names(settings.timeframe_of(name), model.features or None)
+            feature_names(settings.timeframe_of(name), model.features or None, settings.plugged)
         except SettingsError as error:
             raise SettingsError(error.what, where=f"models.{name}.features", remedy=error.remedy) from None
 

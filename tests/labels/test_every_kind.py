@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
 import polars as pl
 import pytest
 
-from trading_assets.core.errors import SettingsError
+from tests.seats import registered_here
+from trading_assets.core.errors import ModelError, SettingsError
 from trading_assets.core.sides import Side
 from trading_assets.labels import Known, Label, decides, decides_by, label, label_of, paid, register, registered
 from trading_assets.labels.kinds import registry
 from trading_assets.labels.kinds.proofs import market, prove
 from trading_assets.settings import ForwardReturnSettings, LabelSettings, read_labels
-from trading_assets.settings.sections.labels import LABELS as KINDS
 from trading_assets.strategies.rules import rule_of
 
 BOTH: Final = (Side.LONG, Side.SHORT)
@@ -117,28 +117,31 @@ class Whimsical(Honest):
         return (bars["close"] > bars["close"].mean()).cast(pl.Int8)
 
 
+@pytest.fixture
+def own_seats() -> Iterator[None]:
+    with registered_here(registry._LABELS):
+        yield
+
+
+@pytest.mark.usefixtures("own_seats")
 @pytest.mark.parametrize(
     ("wrong", "promise"),
     [(Honest, set()), (Early, {"later"}), (Late, {"later"}), (Relative, {"later", "before"}), (Whimsical, {"decides"})],
 )
-def test_a_label_that_breaks_a_promise_is_found_out(
-    monkeypatch: pytest.MonkeyPatch, wrong: type[Honest], promise: set[str]
-) -> None:
-    monkeypatch.setattr(registry, "_labels", dict(registry._labels))
-    monkeypatch.setattr(KINDS, "sections", dict(KINDS.sections))
+def test_a_label_that_breaks_a_promise_is_found_out(wrong: type[Honest], promise: set[str]) -> None:
     register(wrong)
     found = prove(wrong(OddSettings(timeframe="1h", horizon_bars=6)))  # type: ignore[arg-type]
     assert found.keys() >= promise
     assert bool(found) == bool(promise), found
 
 
-def test_a_kind_is_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kind_is_there_once() -> None:
     class Other(Honest):
         section = ForwardReturnSettings
 
     with pytest.raises(SettingsError, match=r"the label 'forward_return' is there already, in trading_assets\.labels"):
         register(Other)
-    with pytest.raises(SettingsError, match="no label 'odd' is registered; known: forward_return, meta"):
+    with pytest.raises(ModelError, match="no label 'odd' is registered; known: forward_return, meta"):
         label_of(OddSettings())
     with pytest.raises(ValueError, match="no label 'tripel_barrier'; did you mean 'triple_barrier'"):
         read_labels({"kind": "tripel_barrier"})

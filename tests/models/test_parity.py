@@ -28,6 +28,7 @@ from trading_assets.models.decision import Companions, Compute, decide, features
 from trading_assets.models.inputs import usable_names
 from trading_assets.models.parity import certify, certify_stored
 from trading_assets.settings import (
+    EmaCrossRsiSettings,
     EstimatorSettings,
     LabelSettings,
     LightGBMSettings,
@@ -366,7 +367,7 @@ def test_a_rule_that_sees_more_than_the_node_holds_is_caught(tmp_path: Path, mon
         def sides(self, bars: pl.DataFrame) -> pl.Series:
             return (bars["close"] > bars["close"].mean()).cast(pl.Int8)
 
-    monkeypatch.setitem(primary_rules._rules, "ema_cross_rsi", Liar)
+    monkeypatch.setitem(primary_rules._rules, EmaCrossRsiSettings, Liar)
     compute, lookback, names = of_registry(_small())
     where = WHERE_THE_RULE_SPEAKS
     world = made(tmp_path, (A,), compute, max(lookback, lookback_of_labels(where)), names, labels_like=where)

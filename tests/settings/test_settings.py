@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import pytest
 import yaml
 
+from tests.seats import registered_here
 from trading_assets.core.errors import SettingsError
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import TIMEFRAMES
@@ -25,9 +26,14 @@ from trading_assets.settings import (
     from_root,
     load_settings,
 )
-from trading_assets.settings.sections.estimators import ESTIMATORS
 from trading_assets.sql import load_models
 from trading_assets.store.tables import BARS
+
+
+@pytest.fixture
+def own_seats():
+    with registered_here():
+        yield
 
 
 @pytest.fixture
@@ -302,12 +308,13 @@ def test_every_recipe_is_valid(recipe: Path, monkeypatch: pytest.MonkeyPatch):
     assert load_settings().models
 
 
-def test_an_estimator_that_is_not_installed_is_one_message_with_its_line(written, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.usefixtures("own_seats")
+def test_an_estimator_that_is_not_installed_is_one_message_with_its_line(written):
     class Deep(EstimatorSettings):
         requires: ClassVar[dict[str, str]] = {"no_such_module": "no-such-package"}
         kind: Literal["deep"] = "deep"
 
-    monkeypatch.setitem(ESTIMATORS.sections, "deep", Deep)
+    add_estimator_settings(Deep)
     file = written({"models.syna.estimator": {"kind": "deep"}})
     line = line_of(file, "kind: deep")
     needs = "the estimator deep needs no-such-package, which is not installed: install it"
@@ -324,7 +331,8 @@ def test_a_variable_sets_one_parameter_of_the_estimator_that_the_file_names(writ
         load_settings()
 
 
-def test_a_kind_of_estimator_is_added_once_and_by_a_usable_name(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.usefixtures("own_seats")
+def test_a_kind_of_estimator_is_added_once_and_by_a_usable_name():
     class Mine(EstimatorSettings):
         kind: Literal["mine"] = "mine"
 
@@ -334,7 +342,6 @@ def test_a_kind_of_estimator_is_added_once_and_by_a_usable_name(monkeypatch: pyt
     class Nameless(EstimatorSettings):
         pass
 
-    monkeypatch.setattr(ESTIMATORS, "sections", dict(ESTIMATORS.sections))
     add_estimator_settings(Mine)
     add_estimator_settings(Mine)
     assert "mine" in estimator_kinds()

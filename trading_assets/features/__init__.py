@@ -5,12 +5,13 @@ Training, backtest and the live node call the same :func:`compute` on the same k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 import polars as pl
 
+from trading_assets.core.seats import Owners
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework import computation, newest, windows
 from trading_assets.features.framework.feature_set import Feature, FeatureSet
@@ -67,6 +68,7 @@ def compute(
     *,
     timeframe: Timeframe,
     features: Sequence[str] | None = None,
+    plugins: Owners | None = None,
 ) -> pl.DataFrame:
     """Features of each bar, from that bar and those before it.
 
@@ -85,6 +87,9 @@ def compute(
         Of the bars.
     features
         Names, families and patterns (:func:`select`); by default all.
+    plugins
+        Whose features there are beside the project's own (``settings.plugged``); by default those of the settings read
+        last.
 
     Returns
     -------
@@ -100,7 +105,7 @@ def compute(
     SettingsError
         A feature is not there.
     """
-    return computation.compute(bars, select(features, timeframe), companions)
+    return computation.compute(bars, select(features, timeframe, plugins), companions)
 
 
 def compute_newest(
@@ -109,6 +114,7 @@ def compute_newest(
     *,
     timeframe: Timeframe,
     features: Sequence[str] | None = None,
+    plugins: Owners | None = None,
 ) -> pl.DataFrame:
     """The newest row of :func:`compute` for each of many markets, in one call; to the bit what each alone gives.
 
@@ -118,7 +124,7 @@ def compute_newest(
         The bars of one market each, at least :func:`lookback_bars` of them.
     companions
         For each market, as :func:`compute` takes them.
-    timeframe, features
+    timeframe, features, plugins
         As in :func:`compute`.
 
     Returns
@@ -126,7 +132,7 @@ def compute_newest(
     polars.DataFrame
         One row for each market, in the order given.
     """
-    return newest.compute_newest(held, select(features, timeframe), companions)
+    return newest.compute_newest(held, select(features, timeframe, plugins), companions)
 
 
 def warm_up() -> None:
@@ -134,7 +140,7 @@ def warm_up() -> None:
     windows.kernels()
 
 
-def select(features: Sequence[str] | None, timeframe: Timeframe) -> FeatureSet:
+def select(features: Sequence[str] | None, timeframe: Timeframe, plugins: Owners | None = None) -> FeatureSet:
     """The features of a timeframe that are chosen by name, family or pattern; None chooses all that it has.
 
     >>> minutes = Timeframe.parse("1m")
@@ -148,35 +154,43 @@ def select(features: Sequence[str] | None, timeframe: Timeframe) -> FeatureSet:
     SettingsError
         A name, family or pattern means no feature of the timeframe.
     """
-    return REGISTRY.select(features, timeframe)
+    return REGISTRY.seen_by(plugins).select(features, timeframe)
 
 
-def feature_names(timeframe: Timeframe, features: Sequence[str] | None = None) -> tuple[str, ...]:
+def feature_names(
+    timeframe: Timeframe, features: Sequence[str] | None = None, plugins: Owners | None = None
+) -> tuple[str, ...]:
     """The features' column names, in order."""
-    return select(features, timeframe).names
+    return select(features, timeframe, plugins).names
 
 
-def lookback_bars(timeframe: Timeframe, features: Sequence[str] | None = None) -> int:
+def lookback_bars(timeframe: Timeframe, features: Sequence[str] | None = None, plugins: Owners | None = None) -> int:
     """The longest look-back of any of the features in bars, the present one included."""
-    return select(features, timeframe).lookback_bars
+    return select(features, timeframe, plugins).lookback_bars
 
 
-def registry(timeframe: Timeframe) -> Mapping[str, Feature]:
+def registry(timeframe: Timeframe, plugins: Owners | None = None) -> Mapping[str, Feature]:
     """What is known of each feature of a timeframe, by name."""
-    return MappingProxyType(REGISTRY.on(timeframe).features)
+    return MappingProxyType(REGISTRY.seen_by(plugins).on(timeframe).features)
 
 
-def nullable_features() -> frozenset[str]:
+def nullable_features(plugins: Owners | None = None) -> frozenset[str]:
     """The features, of any timeframe, that are null where a companion is missing; all others are always finite."""
-    return REGISTRY.nullable
+    return REGISTRY.seen_by(plugins).nullable
 
 
-def required_companions(names: Iterable[str]) -> tuple[str, ...]:
+def required_companions(names: Iterable[str], plugins: Owners | None = None) -> tuple[str, ...]:
     """The companions that some features read, e.g. those of a model."""
-    known = REGISTRY.declared
+    known = REGISTRY.seen_by(plugins).declared
     return tuple(sorted({one for name in names if name in known for one in known[name].companions}))
 
 
-def fingerprint() -> str:
-    """sha256 over names, parameters, look-backs and code: a model trusts only the features that it was trained on."""
-    return REGISTRY.fingerprint()
+def fingerprint(names: Collection[str] | None = None, plugins: Owners | None = None) -> str:
+    """sha256 over names, parameters, look-backs and code: a model trusts only the features that it was trained on.
+
+    Parameters
+    ----------
+    names
+        The features of a model: a plug-in with none of them does not count. None counts every plug-in.
+    """
+    return REGISTRY.seen_by(plugins).fingerprint(names)

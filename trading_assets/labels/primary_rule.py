@@ -1,7 +1,7 @@
 """The rules that a meta-label asks when to bet.
 
 Rules stand on a floor above the labels, with what trades them. So each is made known here where it is registered, by
-its kind, and labels know no more of it than what they ask.
+its parameters, and labels know no more of it than what they ask.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ class PrimaryRule(Protocol):
         ...
 
 
-_rules: dict[str, Callable[[Any], PrimaryRule]] = {}
+_rules: dict[type[RuleSettings], Callable[[Any], PrimaryRule]] = {}
 
 
-def add_primary_rule(kind: str, made: Callable[[Any], PrimaryRule]) -> None:
+def add_primary_rule(section: type[RuleSettings], made: Callable[[Any], PrimaryRule]) -> None:
     """Let meta-labels ask a kind of rule.
 
     Parameters
     ----------
-    kind
-        The name by which settings choose it.
+    section
+        Its parameters.
     made
         Makes one from its section of the settings.
     """
-    _rules[kind] = made
+    _rules[section] = made
 
 
 def primary_rule(parameters: RuleSettings) -> PrimaryRule:
@@ -56,7 +56,7 @@ def primary_rule(parameters: RuleSettings) -> PrimaryRule:
     SettingsError
         If none of its kind was made known.
     """
-    made = _rules.get(parameters.kind)
+    made = _rules.get(type(parameters))
     if made is None:
         raise SettingsError(
             f"no rule {parameters.kind!r} is registered",

@@ -42,7 +42,7 @@ class Classifier:
     @property
     def estimator(self) -> Estimator[Any]:
         """What learnt it."""
-        return estimator_of(self.parameters.kind)
+        return estimator_of(self.parameters)
 
     @property
     def tolerance(self) -> float:

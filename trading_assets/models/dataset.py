@@ -12,6 +12,7 @@ import polars as pl
 from trading_assets.core.candles import TS, require_columns, require_times, timeframe_delta
 from trading_assets.core.content_hash import frame_hash
 from trading_assets.core.errors import InvalidFrame, ModelError
+from trading_assets.core.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.models.inputs import DEFAULT_TIMEFRAME, PartlyMissing, missing_inputs, usable_names
@@ -56,6 +57,8 @@ class Dataset:
         Rows that were left out, since they look across a step of the price level.
     history
         ``market, ts`` and the features of all stored rows, with or without an outcome, where an estimator looks back.
+    plugins
+        Whose features there are beside the project's own; None for those of the settings read last.
     """
 
     frame: pl.DataFrame
@@ -68,6 +71,7 @@ class Dataset:
     missing: tuple[PartlyMissing, ...] = ()
     crossings: tuple[Crossing, ...] = ()
     history: pl.DataFrame | None = None
+    plugins: Owners | None = None
 
     @property
     def markets(self) -> tuple[str, ...]:
@@ -121,6 +125,7 @@ def build(
     min_step: float = 1.5,
     lookback_rows: int = 1,
     decision_bars: int = 1,
+    plugins: Owners | None = None,
 ) -> Dataset:
     """Join stored features and labels by market and ts.
 
@@ -156,6 +161,8 @@ def build(
         Feature rows of a market that one prediction reads; with more than one, :attr:`Dataset.history` is kept.
     decision_bars
         Bars that the label set looks back on, to say whether it decides and how far its barriers are.
+    plugins
+        Whose features there are beside the project's own: ``settings.plugged``.
 
     Raises
     ------
@@ -172,17 +179,17 @@ def build(
     labels = labels.filter(pl.col("side").is_in([int(side) for side in sides]))
     if until is not None:
         features = features.filter(pl.col("known_at") <= until)
-    names = usable_names(companions, timeframe=timeframe, chosen=chosen)
-    missing = missing_inputs(features, markets, companions, names=names, leader=leader)
+    names = usable_names(companions, timeframe=timeframe, chosen=chosen, plugins=plugins)
+    missing = missing_inputs(features, markets, companions, names=names, leader=leader, plugins=plugins)
     dataset = join(
         features,
         labels,
         names=names,
-        fingerprint=fingerprint(),
+        fingerprint=fingerprint(names, plugins),
         markets=markets,
         drop_ambiguous=drop_ambiguous,
     )
-    dataset = replace(dataset, missing=missing)
+    dataset = replace(dataset, missing=missing, plugins=plugins)
     if lookback_rows > 1:
         dataset = replace(dataset, history=features.select("market", "ts", *dataset.features))
     led = leader if "leader" in companions else None
@@ -208,7 +215,7 @@ def _without_steps(
         dataset.frame,
         steps,
         stored_bars(store, steps, dataset.timeframe),
-        lookback=max(lookback_bars(dataset.timeframe, dataset.features) + reach[0], reach[1]),
+        lookback=max(lookback_bars(dataset.timeframe, dataset.features, dataset.plugins) + reach[0], reach[1]),
         horizon=dataset.horizon,
         leader=leader,
     )

@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from trading_assets.core.errors import ModelError
+from trading_assets.core.seats import Owners
 from trading_assets.core.timeframes import Timeframe
 
 DEFAULT_TIMEFRAME: Final = Timeframe(15)
@@ -44,7 +45,11 @@ class PartlyMissing:
 
 
 def usable_names(
-    companions: Collection[str] = (), *, timeframe: Timeframe = DEFAULT_TIMEFRAME, chosen: Sequence[str] = ()
+    companions: Collection[str] = (),
+    *,
+    timeframe: Timeframe = DEFAULT_TIMEFRAME,
+    chosen: Sequence[str] = (),
+    plugins: Owners | None = None,
 ) -> list[str]:
     """The features that a model learns from: of those chosen, those of bars and of the companions that it names.
 
@@ -55,8 +60,8 @@ def usable_names(
     """
     from trading_assets.features import feature_names, required_companions
 
-    names = feature_names(timeframe, chosen or None)
-    return [name for name in names if set(required_companions([name])) <= set(companions)]
+    names = feature_names(timeframe, chosen or None, plugins)
+    return [name for name in names if set(required_companions([name], plugins)) <= set(companions)]
 
 
 def missing_inputs(
@@ -66,6 +71,7 @@ def missing_inputs(
     *,
     names: Sequence[str],
     leader: str | None = None,
+    plugins: Owners | None = None,
 ) -> tuple[PartlyMissing, ...]:
     """What is missing of the companions that a model names.
 
@@ -81,6 +87,8 @@ def missing_inputs(
         The features that the model learns from.
     leader
         The leading market: it has no leader itself.
+    plugins
+        Whose features there are beside the project's own.
 
     Raises
     ------
@@ -92,7 +100,7 @@ def missing_inputs(
 
     found: list[PartlyMissing] = []
     for companion in companions:
-        read = [name for name in names if companion in required_companions([name])]
+        read = [name for name in names if companion in required_companions([name], plugins)]
         if not read:
             raise ModelError(
                 f"{companion} is among the model's companions, and none of its features reads it",

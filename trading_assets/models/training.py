@@ -152,7 +152,7 @@ def fit(
             where=f"training window up to {_newest(rows):%Y-%m-%d}",
             remedy="set take_profit_pct, stop_loss_pct and horizon_bars so that both outcomes occur",
         )
-    estimator = estimator_of(parameters.kind)
+    estimator = estimator_of(parameters)
     fitted = estimator.fit(
         inputs(rows, features, estimator.lookback_rows(parameters), rows if history is None else history),
         (rows["label"] == 1).cast(pl.Float64).to_numpy(),

@@ -101,11 +101,12 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         candle_timeframe=timeframe,
         until=end,
     )
+    names = inputs.usable_names(timeframe=chosen.timeframe, chosen=spec.features, plugins=settings.plugged)
     data = dataset.join(
-        compute(bars, timeframe=chosen.timeframe, features=spec.features or None),
+        compute(bars, timeframe=chosen.timeframe, features=spec.features or None, plugins=settings.plugged),
         pl.concat(world.labels(labels.filter(side=int(side))) for side in spec.sides),
-        names=inputs.usable_names(timeframe=chosen.timeframe, chosen=spec.features),
-        fingerprint=fingerprint(),
+        names=names,
+        fingerprint=fingerprint(names, settings.plugged),
         drop_ambiguous=chosen.ambiguous == "drop",
     )
     predictions = folds.walk_forward(replace(data, prices=bars), spec).predictions

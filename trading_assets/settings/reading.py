@@ -14,9 +14,12 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from trading_assets.core.errors import SettingsError
+from trading_assets.core.plugins import owners
+from trading_assets.core.seats import put_in_force, using
 from trading_assets.settings.names import nearest
 from trading_assets.settings.origin import PREFIX, Key, Origin, origins, repeated, variable_origin
 from trading_assets.settings.paths import SETTINGS_FILE_VARIABLE, from_root, settings_file
+from trading_assets.settings.plugins import load_plugins
 from trading_assets.settings.root import FILE_KEY, Settings
 from trading_assets.settings.sections.labels import LabelSettings
 from trading_assets.settings.sections.section import Misfit
@@ -45,7 +48,9 @@ def load_settings(file: Path | None = None, /, **overrides: Any) -> Settings:
     _check_environment()
     _check_once(file)
     try:
-        settings = Settings(**(overrides | {FILE_KEY: file}))
+        plugins = load_plugins(overrides, file)
+        with using(owners(plugins)):
+            settings = Settings(**(overrides | {FILE_KEY: file}))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"not valid YAML: {' '.join(str(error).split())}", where=str(file)) from None
     except ValidationError as error:
@@ -55,9 +60,11 @@ def load_settings(file: Path | None = None, /, **overrides: Any) -> Settings:
     except (TypeError, ValueError):  # what pydantic-settings raises on YAML without keys
         raise SettingsError("not a mapping of keys", where=str(file), remedy="see trading.yaml") from None
     settings = settings.model_copy(update={"data_dir": from_root(settings.data_dir), "labels": _net(settings)})
+    settings = settings.of_project(plugins, file)
     if settings.data_dir.exists() and not settings.data_dir.is_dir():
         origin = origins(("data_dir",), overrides, file)[0]
         raise SettingsError(f"data_dir: {settings.data_dir} is no folder", where=origin.place, remedy=origin.remedy)
+    put_in_force(owners(plugins))
     return settings
 
 

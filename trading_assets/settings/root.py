@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -19,6 +19,8 @@ from pydantic_settings import (
 
 from trading_assets.core.candles import Market
 from trading_assets.core.errors import SettingsError
+from trading_assets.core.plugins import Plugins, owners
+from trading_assets.core.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings.names import instead
@@ -57,7 +59,25 @@ class LogSettings(Section):
     format: Literal["human", "json"] = "human"
 
 
-class Settings(BaseSettings):
+class ProjectSettings(BaseSettings):
+    """What is read of a project: from flags, from the environment, and from a file."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags over environment over file; which file, :func:`load_settings` says."""
+        given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
+        file = given.pop(FILE_KEY, None) or settings_file()
+        return (init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=file))
+
+
+class Settings(ProjectSettings):
     """Everything a user may set. Read with :func:`load_settings`."""
 
     model_config = SettingsConfigDict(
@@ -69,6 +89,11 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Path("data")
+    plugins: list[str] = Field(
+        [],
+        description="Files of your own with features, estimators or rules (docs/how-to), from the settings file's "
+        "folder on; or modules that can be imported.",
+    )
     history: History = History()
     sources: dict[str, Source]
     markets: dict[str, MarketSettings] = Field(min_length=1)
@@ -88,6 +113,30 @@ class Settings(BaseSettings):
     schedules: ScheduleSettings = ScheduleSettings()
     mlflow: MlflowSettings = MlflowSettings()
     logs: LogSettings = LogSettings()
+
+    _loaded: Plugins | None = PrivateAttr(None)
+    _file: Path | None = PrivateAttr(None)
+
+    @property
+    def loaded_plugins(self) -> Plugins:
+        """What :func:`load_settings` loaded of ``plugins``."""
+        return self._loaded or ()
+
+    @property
+    def plugged(self) -> Owners | None:
+        """The plug-ins as features, estimators and rules are asked with them; None where nothing was loaded."""
+        return None if self._loaded is None else owners(self._loaded)
+
+    @property
+    def file(self) -> Path:
+        """The settings file."""
+        return self._file or settings_file()
+
+    def of_project(self, plugins: Plugins, file: Path) -> Self:
+        """The same with the plug-ins that its names mean, and the file that they were read from."""
+        told = self.model_copy()
+        told._loaded, told._file = plugins, file
+        return told
 
     def markets_of(self, models: Iterable[str]) -> set[str]:
         """The markets of some models, and the leader where one of them reads it."""
@@ -241,20 +290,6 @@ class Settings(BaseSettings):
         if isinstance(source, FilesSource):
             return chosen.funding is not None or market in source.funding
         return isinstance(source, CcxtSource | SampleSource)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags over environment over file; which file, :func:`load_settings` says."""
-        given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
-        file = given.pop(FILE_KEY, None) or settings_file()
-        return (init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=file))
 
     @property
     def history_start(self) -> datetime:

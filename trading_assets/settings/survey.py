@@ -15,7 +15,7 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
 
 
 def unused(settings: Settings) -> list[str]:
-    """A line for each source, market, label set or sentiment provider that nothing in the settings reads."""
+    """A line for each source, market, label set, plug-in or sentiment provider that nothing comes of."""
     markets, models = settings.markets, settings.models.values()
     sources = {market.source for market in markets.values()} | {market.funding for market in markets.values()}
     read = {market for model in models for market in model.markets} | {settings.features.leader}
@@ -24,6 +24,11 @@ def unused(settings: Settings) -> list[str]:
     lines += [f"markets.{name}: no model reads it" for name in markets if models and name not in read]
     learnt = {model.label for model in models}
     lines += [f"labels.{name}: no model learns it" for name in settings.labels if models and name not in learnt]
+    lines += [
+        f"plugins.{one.name}: it registers nothing: no @feature and no @register is in it"
+        for one in settings.loaded_plugins
+        if not one.gives
+    ]
     if settings.sentiment and not any("sentiment" in model.companions for model in models):
         lines.append("sentiment: no model names the companion")
     return lines

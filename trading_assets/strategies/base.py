@@ -9,17 +9,16 @@ asked, the rule of entry, limits, orders, journal and recovery (:mod:`trading_as
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import polars as pl
 
+from trading_assets.core.plugins import version_of
 from trading_assets.core.sides import Side
 from trading_assets.settings import RuleSettings
+from trading_assets.settings.sections.rules import RULES
 
 ANSWERS = {side.word: side for side in Side}
 """Column of a strategy's answers -> the side that it speaks of."""
@@ -116,6 +115,4 @@ class Rule[P: RuleSettings](ABC):
     @classmethod
     def version(cls) -> str:
         """The hash of the file that it is written in: other code is another rule."""
-        source = inspect.getsourcefile(cls)
-        content = Path(source).read_bytes() if source is not None else b""
-        return hashlib.sha256(content).hexdigest()[:16]
+        return version_of(cls, RULES.owner_of(cls.section))

@@ -204,7 +204,8 @@ def _resting_on(settings: Settings, first: datetime, last: datetime) -> tuple[st
     from trading_assets.features import lookback_bars
 
     reach = max(
-        one.timeframe.length * (lookback_bars(one.timeframe) + one.horizon_bars) for one in settings.labels.values()
+        one.timeframe.length * (lookback_bars(one.timeframe, plugins=settings.plugged) + one.horizon_bars)
+        for one in settings.labels.values()
     )
     newest = settings.history.end - timedelta(days=1) if settings.history.end else datetime.now(UTC).date()
     return f"{first:%Y-%m}", f"{max(first.date(), min((last + reach).date(), newest)):%Y-%m}"

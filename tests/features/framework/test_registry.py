@@ -103,7 +103,7 @@ def test_a_name_that_is_taken_and_an_unknown_input_are_refused():
     own = Registry()
     add = own.feature("x", inputs=["close"], lookback=1, unit="u", source="s")
     add(lambda frame: frame.close)
-    with pytest.raises(ValueError, match="already a feature x"):
+    with pytest.raises(ValueError, match="the feature 'x' is there already"):
         add(lambda frame: frame.open)
     with pytest.raises(ValueError, match="unknown inputs"):
         own.feature("y", inputs=["price"], lookback=1, unit="u", source="s")(lambda frame: frame.close)

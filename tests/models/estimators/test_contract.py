@@ -20,7 +20,7 @@ from tests.examples import examples
 from trading_assets.core.errors import BundleError, ModelError
 from trading_assets.core.sides import Side
 from trading_assets.models import Bundle, Dataset, TrainedModel, join, load, train, write
-from trading_assets.models.estimators import Estimator, Files, estimator_of, registered
+from trading_assets.models.estimators import Estimator, Files, registered
 from trading_assets.models.estimators.proofs import NAMES, PROOFS, Case, world
 from trading_assets.models.trial import Trial
 from trading_assets.settings import LabelSettings, LogisticSettings, ModelSettings, WalkForwardSettings
@@ -47,9 +47,9 @@ def test_it_keeps_what_every_estimator_promises(case: Case, proof: str) -> None:
 def test_a_refit_with_another_number_of_threads_gives_the_same_files(case: Case, tmp_path: Path) -> None:
     script = f"""
 from pathlib import Path
-from trading_assets.models.estimators import estimator_of
+from trading_assets.models.estimators import registered
 from trading_assets.models.estimators.proofs import Case
-estimator = estimator_of({case.estimator.kind!r})
+estimator = registered()[{case.estimator.kind!r}]
 for name, content in Case(estimator, estimator.parameters()).fitted.save().items():
     Path({str(tmp_path)!r}, name).write_bytes(content)
 """
@@ -69,7 +69,7 @@ def test_any_rows_in_any_order_get_their_own_probabilities(case: Case, chosen: l
 @examples(60)
 def test_no_content_of_a_file_does_more_than_be_refused_or_predict(content: bytes, at: float) -> None:
     """Of what is read in this process: LightGBM's text may end it, and is read by another one first."""
-    case = Case(estimator_of("logistic"), LogisticSettings())
+    case = Case(registered()["logistic"], LogisticSettings())
     ((name, whole),) = _LINE.items()
     place = int(at * len(whole))
     for bad in (content, whole[:place] + content + whole[place:], whole[:place] + content):
@@ -86,7 +86,7 @@ def refusal(case: Case, files: Files) -> str | None:
     return None
 
 
-_LINE = Case(estimator_of("logistic"), LogisticSettings()).fitted.save()
+_LINE = Case(registered()["logistic"], LogisticSettings()).fitted.save()
 
 
 # in a bundle

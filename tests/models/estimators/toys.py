@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
+from tests.seats import registered_here
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators import Array, Estimator, Files, Fitted, register, registry
 from trading_assets.settings import EstimatorSettings
-from trading_assets.settings.sections.estimators import ESTIMATORS
 
 BACK = 5
 
@@ -81,9 +81,6 @@ class Trailing(Estimator[TrailingSettings]):
 @contextmanager
 def trailing() -> Iterator[TrailingSettings]:
     """The estimator is registered within; its parameters."""
-    register(Trailing)
-    try:
+    with registered_here(registry._ESTIMATORS):
+        register(Trailing)
         yield TrailingSettings()
-    finally:
-        registry._estimators.pop("trailing")
-        ESTIMATORS.sections.pop("trailing")

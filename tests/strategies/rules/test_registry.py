@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import polars as pl
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
+from tests.seats import registered_here
 from trading_assets.core.errors import ModelError, SettingsError
 from trading_assets.settings import AnyRule, EmaCrossRsiSettings, RuleSettings
-from trading_assets.settings.sections.rules import RULES
 from trading_assets.strategies.rules import Rule, register, registered, registry, rule_of
 from trading_assets.strategies.rules.ema_cross_rsi import EmaCrossRsi
 
@@ -37,9 +38,13 @@ class EachBar(Rule[EachBarSettings]):
         return pl.Series("side", [1] * bars.height, dtype=pl.Int8)
 
 
-def test_settings_choose_a_rule_by_kind_and_a_registered_one_joins_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RULES, "sections", dict(RULES.sections))
-    monkeypatch.setattr(registry, "_rules", dict(registry._rules))
+@pytest.fixture(autouse=True)
+def own_seats() -> Iterator[None]:
+    with registered_here(registry._RULES):
+        yield
+
+
+def test_settings_choose_a_rule_by_kind_and_a_registered_one_joins_them() -> None:
     chosen = READ.validate_python({"kind": "ema_cross_rsi", "fast": 5})
     assert chosen == EmaCrossRsiSettings(fast=5)
     assert isinstance(rule_of(chosen), EmaCrossRsi)

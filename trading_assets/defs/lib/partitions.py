@@ -90,7 +90,10 @@ def label_reach(labels: LabelSettings) -> timedelta:
 
 LOOKS_BACK_MONTHS: Final = months_of(
     max(
-        *(lookback_bars(timeframe) * timeframe.length for timeframe in asked_timeframes(SETTINGS)),
+        *(
+            lookback_bars(timeframe, plugins=SETTINGS.plugged) * timeframe.length
+            for timeframe in asked_timeframes(SETTINGS)
+        ),
         *(label_reach(one) for one in SETTINGS.labels.values()),
     )
 )

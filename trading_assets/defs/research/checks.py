@@ -31,7 +31,7 @@ def finite_after_warmup(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.AssetCheckResult:
     """Look for feature values that no model should see; a column of a feature that there is no more does not count."""
-    nullable = nullable_features()
+    nullable = nullable_features(settings.plugged)
     judged, rows = [], []
     for window in windows_of_run(context, settings, store, FEATURES.name):
         frames = _frames(store, window, settings)
@@ -65,7 +65,8 @@ def _frames(store: Store, window: Window, settings: Settings) -> dict[str, pl.Da
     for timeframe in timeframes_of(settings, window.market):
         where = {"market": window.market, "timeframe": timeframe.name}
         frame = store.read(FEATURES, where=where, start=window.start, end=window.end)
-        known = {*FEATURES.columns, *feature_names(timeframe, features_of(settings, window.market, timeframe))}
+        chosen = features_of(settings, window.market, timeframe)
+        known = {*FEATURES.columns, *feature_names(timeframe, chosen, settings.plugged)}
         found[timeframe.name] = frame.select(name for name in frame.columns if name in known)
     return found
 

@@ -32,7 +32,7 @@ _ON_ITS_WAY = timedelta(days=1)
 
 
 def _lookback(timeframe: Timeframe) -> timedelta:
-    return lookback_bars(timeframe) * timeframe.length
+    return lookback_bars(timeframe, plugins=SETTINGS.plugged) * timeframe.length
 
 
 def _code_version(settings: Settings) -> str:
@@ -42,8 +42,14 @@ def _code_version(settings: Settings) -> str:
         for market in settings.markets
     }
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+    names = {
+        name
+        for market in settings.markets
+        for one in timeframes_of(settings, market)
+        for name in feature_names(one, asked[market][one.name], settings.plugged)
+    }
     led = f" led by {settings.features.leader}" if settings.features.leader else ""
-    return f"{fingerprint()[:12]} for {digest}{led}"
+    return f"{fingerprint(names, settings.plugged)[:12]} for {digest}{led}"
 
 
 @dg.asset(
@@ -60,10 +66,12 @@ def _code_version(settings: Settings) -> str:
     tags=origin_tags(SETTINGS),
     code_version=_code_version(SETTINGS),
     metadata={
-        **asset_metadata(FEATURES, features={name: one for tf in _TIMEFRAMES for name, one in registry(tf).items()}),
+        **asset_metadata(
+            FEATURES, features={name: one for tf in _TIMEFRAMES for name, one in registry(tf, SETTINGS.plugged).items()}
+        ),
         "timeframes": ", ".join(map(str, _TIMEFRAMES)),
-        "features": len({name for one in _TIMEFRAMES for name in feature_names(one)}),
-        "lookback_bars": max(map(lookback_bars, _TIMEFRAMES)),
+        "features": len({name for one in _TIMEFRAMES for name in feature_names(one, plugins=SETTINGS.plugged)}),
+        "lookback_bars": max(lookback_bars(one, plugins=SETTINGS.plugged) for one in _TIMEFRAMES),
     },
     partitions_def=MARKET_MONTHS,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -100,7 +108,8 @@ def _write(store: Store, window: Window, settings: Settings, timeframe: Timefram
     market, where, table = window.market, {"market": window.market}, BARS[timeframe.name]
     chosen = features_of(settings, market, timeframe)
     start = bar_start(resume_at(store, settings, market, window.start), timeframe.length)
-    before = store.tail(table, where=where, before=start, rows=lookback_bars(timeframe, chosen) - 1)
+    needed = lookback_bars(timeframe, chosen, settings.plugged)
+    before = store.tail(table, where=where, before=start, rows=needed - 1)
     before = before.filter(pl.col("ts") >= settings.history_start)
     own = store.read(table, where=where, start=start, end=window.end)
     bars = pl.concat([before, own])
@@ -109,7 +118,9 @@ def _write(store: Store, window: Window, settings: Settings, timeframe: Timefram
         store, market, timeframe=timeframe, start=first, end=window.end, leader=settings.features.leader
     )
     share = _without_leader(store, window, own, known, settings, table)
-    rows = compute(bars, known, timeframe=timeframe, features=chosen).filter(pl.col("ts") >= start)
+    rows = compute(bars, known, timeframe=timeframe, features=chosen, plugins=settings.plugged).filter(
+        pl.col("ts") >= start
+    )
     if (awaited := _leader_behind(store, own, market, settings, table)) is not None:
         rows = rows.filter(pl.col("known_at") <= awaited)
     since, until = made_anew(window, settings, start, window.end)

@@ -185,10 +185,11 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
         drop_ambiguous=settings.labels_of(model).ambiguous == "drop",
         events=settings.event_times,
         min_step=settings.quality.level_step.min_factor,
-        lookback_rows=estimator_of(spec.estimator.kind).lookback_rows(spec.estimator),
+        lookback_rows=estimator_of(spec.estimator).lookback_rows(spec.estimator),
         decision_bars=lookback_bars(settings.labels_of(model)),
+        plugins=settings.plugged,
     )
-    bad = quality.not_finite(data.frame, nullable=nullable_features())
+    bad = quality.not_finite(data.frame, nullable=nullable_features(settings.plugged))
     if bad:
         raise ModelError(
             f"features are not finite: {', '.join(bad)}",

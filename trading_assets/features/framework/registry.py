@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from trading_assets.core.plugins import plugin_of
+from trading_assets.core.seats import EVERYBODY, Owners, Seat, in_force
 from trading_assets.core.syntax import meaning
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework import auxiliary_series, bars, spans, windows
@@ -23,19 +26,24 @@ MINIMUM_BARS: Final = 4
 """A window in time that has fewer bars on a timeframe says nothing there, unless a feature declares less."""
 
 
-class Registry:
-    """Declared features. The project's own is ``REGISTRY``; a proof may build one of its own.
+@dataclass(slots=True)
+class _Held:
+    """What a registry holds: declarations, by the plug-in that registered them, and the sets made of them."""
 
-    Attributes
-    ----------
-    declarations
-        One for each call of a function.
-    """
+    by_owner: dict[str, list[Declaration]] = field(default_factory=lambda: {EVERYBODY: []})
+    names: dict[str, Declaration] = field(default_factory=dict)
+    sets: dict[object, FeatureSet] = field(default_factory=dict)
+
+
+class Registry:
+    """Declared features. That of the project and its plug-ins is ``REGISTRY``; a proof may build one of its own."""
 
     def __init__(self) -> None:
-        self.declarations: list[Declaration] = []
-        self._names: dict[str, Declaration] = {}
-        self._sets: dict[object, FeatureSet] = {}
+        self._own = _Held()
+
+    @property
+    def _held(self) -> _Held:
+        return self._own
 
     def feature(
         self,
@@ -123,21 +131,26 @@ class Registry:
         """
         declaration.check()
         for column in declaration.columns:
-            if column.name in self._names:
-                raise ValueError(f"{declaration.function.__name__}: there is already a feature {column.name}")
-            self._names[column.name] = declaration
-        self.declarations.append(declaration)
-        self._sets.clear()
+            if column.name in self._own.names:
+                raise ValueError(f"{declaration.function.__name__}: the feature {column.name!r} is there already")
+            self._own.names[column.name] = declaration
+        self._own.by_owner[EVERYBODY].append(declaration)
+        self._own.sets.clear()
+
+    @property
+    def declarations(self) -> list[Declaration]:
+        """One for each call of a function."""
+        return [one for declared in self._held.by_owner.values() for one in declared]
 
     @property
     def declared(self) -> Mapping[str, Declaration]:
         """Every feature's declaration, by the feature's name, on whatever timeframes it is defined."""
-        return self._names
+        return self._held.names
 
     @property
     def nullable(self) -> frozenset[str]:
         """The features that may be null, on whatever timeframe."""
-        return frozenset(name for name, one in self._names.items() if one.nullable)
+        return frozenset(name for name, one in self.declared.items() if one.nullable)
 
     def on(self, timeframe: Timeframe) -> FeatureSet:
         """The features that are defined on a timeframe and do not look back for longer than three years."""
@@ -167,28 +180,91 @@ class Registry:
         )
 
     def _kept(self, key: tuple[object, ...], make: Callable[[], FeatureSet]) -> FeatureSet:
-        if key not in self._sets:
-            self._sets[key] = make()
-        return self._sets[key]
+        sets = self._held.sets
+        if key not in sets:
+            sets[key] = make()
+        return sets[key]
 
-    def fingerprint(self) -> str:
-        """sha256 over names, parameters, look-backs and code; comments, docstrings and formatting don't count."""
+    def fingerprint(self, names: Collection[str] | None = None) -> str:
+        """sha256 over names, parameters, look-backs and code; comments, docstrings and formatting don't count.
+
+        Parameters
+        ----------
+        names
+            Of plug-ins, only the files with one of these features count; None counts all.
+        """
         digest = hashlib.sha256()
-        for one in self.declarations:
-            windows_of = sorted((name, str(window)) for name, window in one.parameters.items())
-            rules = (str(one.within), one.minimum, one.whole, "" if callable(one.lookback) else str(one.lookback))
-            digest.update(repr(([column.name for column in one.columns], windows_of, rules)).encode())
+        own = self._held.by_owner[EVERYBODY]
+        digest.update(_described(own))
         modules = {bars, auxiliary_series, spans, windows}
-        for one in self.declarations:
+        for one in own:
             modules |= _with_imports(sys.modules[one.function.__module__])
         for module in sorted(modules, key=lambda module: module.__name__):
             digest.update(meaning(inspect.getsource(module)).encode())
         for path in sorted(_KERNELS.glob("*.py")):
             digest.update(meaning(path.read_text("utf-8")).encode())
+        for owner in self.owners(names):
+            plugin = plugin_of(owner)
+            digest.update(_described(self._held.by_owner[owner]) + (plugin.digest if plugin else owner).encode())
         return digest.hexdigest()
 
+    def owners(self, names: Collection[str] | None = None) -> list[str]:
+        """The plug-ins that registered some of the features; None asks for all."""
+        return [
+            owner
+            for owner, declared in self._held.by_owner.items()
+            if owner != EVERYBODY
+            and (names is None or any(column.name in names for one in declared for column in one.columns))
+        ]
 
-REGISTRY: Final = Registry()
+
+class SharedRegistry(Registry):
+    """The features of the project and of plug-ins: each project sees its own and those of its plug-ins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seat = Seat[Declaration]("feature")
+        self._views: dict[Owners, tuple[int, _Held]] = {}
+
+    @property
+    def _held(self) -> _Held:
+        return self._seen(in_force())
+
+    def add(self, declaration: Declaration) -> None:
+        """Take in a declaration, for the plug-in that is being loaded, else for everybody."""
+        declaration.check()
+        function = declaration.function
+        for column in declaration.columns:
+            try:
+                self._seat.add(
+                    column.name, declaration, module=function.__module__, line=function.__code__.co_firstlineno
+                )
+            except ValueError as error:
+                raise ValueError(f"{function.__name__}: {error}") from None
+
+    def seen_by(self, owners: Owners | None) -> Registry:
+        """What a project with these plug-ins sees; None: what those in force give."""
+        if owners is None:
+            return self
+        view = Registry()
+        view._own = self._seen(owners)
+        return view
+
+    def _seen(self, owners: Owners) -> _Held:
+        version, held = self._views.get(owners, (-1, _Held()))
+        if version == self._seat.version:
+            return held
+        version, held = self._seat.version, _Held()
+        for owner in (EVERYBODY, *owners):
+            found = self._seat.of(owner)
+            held.names |= found
+            if found or owner == EVERYBODY:
+                held.by_owner[owner] = list(dict.fromkeys(found.values()))
+        self._views[owners] = version, held
+        return held
+
+
+REGISTRY: Final = SharedRegistry()
 feature = REGISTRY.feature
 
 _PACKAGE: Final = "trading_assets.features."
@@ -197,6 +273,15 @@ _KERNELS: Final = Path(windows.__file__).with_name("kernels")
 """The compiled loops: read for the fingerprint, not imported, as that loads numba."""
 
 _FLOORS: Final = frozenset({"framework", "indicators", "context", "proofs"})
+
+
+def _described(declarations: Sequence[Declaration]) -> bytes:
+    said = []
+    for one in declarations:
+        windows_of = sorted((name, str(window)) for name, window in one.parameters.items())
+        rules = (str(one.within), one.minimum, one.whole, "" if callable(one.lookback) else str(one.lookback))
+        said.append(repr(([column.name for column in one.columns], windows_of, rules)))
+    return "".join(said).encode()
 
 
 def _for_each[T](fact: T | tuple[T, ...], names: tuple[str, ...]) -> tuple[T, ...]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import ClassVar
 
 import polars as pl
 
+from trading_assets.core.plugins import version_of
 from trading_assets.core.sides import Side
 from trading_assets.labels.barrier_distances import scale_lookback, widths
 from trading_assets.settings import LabelSettings
+from trading_assets.settings.sections.labels import LABELS as KINDS
 from trading_assets.store.tables import LABELS
 
 SAID_BY_THE_SET = ("label_set", "timeframe")
@@ -93,9 +92,7 @@ class Label[S: LabelSettings](ABC):
 
     def version(self) -> str:
         """Which code makes it: the hash of the file that it is written in."""
-        source = inspect.getsourcefile(type(self))
-        content = Path(source).read_bytes() if source is not None else b""
-        return hashlib.sha256(content).hexdigest()[:16]
+        return version_of(type(self), KINDS.owner_of(self.section))
 
 
 def paid(returns: pl.DataFrame, known: Known, settings: LabelSettings, sides: Sequence[Side]) -> pl.DataFrame:

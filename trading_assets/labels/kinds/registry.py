@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
-from trading_assets.core.errors import SettingsError
 from trading_assets.labels.kinds.contract import Label
-from trading_assets.settings import LabelSettings, add_label_settings
+from trading_assets.settings import LabelSettings
+from trading_assets.settings.sections.kinds import Occupants
+from trading_assets.settings.sections.labels import LABELS
 
-_labels: dict[str, type[Label[Any]]] = {}
+_LABELS = Occupants[LabelSettings, type[Label[Any]]](LABELS)
 
 
 def register[L: Label[Any]](label: type[L]) -> type[L]:
@@ -21,15 +21,7 @@ def register[L: Label[Any]](label: type[L]) -> type[L]:
     SettingsError
         If another label has that kind.
     """
-    kind = label.kind()
-    if (known := _labels.get(kind)) is not None:
-        raise SettingsError(
-            f"the label {kind!r} is there already, in {known.__module__}",
-            where=f"{label.__module__}.{label.__qualname__}",
-            remedy="give it another kind",
-        )
-    add_label_settings(label.section)
-    _labels[kind] = label
+    _LABELS.add(label.section, label, by=label)
     return label
 
 
@@ -38,19 +30,12 @@ def label_of(settings: LabelSettings) -> Label[Any]:
 
     Raises
     ------
-    SettingsError
+    ModelError
         If none of its kind is registered.
     """
-    found = _labels.get(settings.kind)
-    if found is None:
-        raise SettingsError(
-            f"no label {settings.kind!r} is registered",
-            where="labels",
-            remedy=f"known: {', '.join(sorted(_labels))}; a plug-in must be loaded before its label sets are",
-        )
-    return found(settings)
+    return _LABELS.of(settings)(settings)
 
 
 def registered() -> Mapping[str, type[Label[Any]]]:
-    """All labels by kind."""
-    return MappingProxyType(_labels)
+    """Labels by kind: those of the project and of the plug-ins in force."""
+    return _LABELS.known()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import re
 from abc import ABC, abstractmethod
@@ -14,7 +13,9 @@ from typing import ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
+from trading_assets.core.plugins import version_of
 from trading_assets.settings import EstimatorSettings
+from trading_assets.settings.sections.estimators import ESTIMATORS
 
 Array = npt.NDArray[np.float64]
 """Rows of inputs: ``(rows, features)``, or ``(rows, lookback_rows, features)`` where an estimator reads more than one
@@ -131,5 +132,5 @@ class Estimator[P: EstimatorSettings](ABC):
         parts = [f"{package} {metadata.version(package)}" for package in self.parameters.requires.values()]
         source = inspect.getsourcefile(type(self))
         if source is not None and not type(self).__module__.startswith("trading_assets."):
-            parts.append(f"{Path(source).name} {hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16]}")
+            parts.append(f"{Path(source).name} {version_of(type(self), ESTIMATORS.owner_of(self.parameters))}")
         return ", ".join(parts)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
-from trading_assets.core.errors import ModelError, SettingsError
 from trading_assets.models.estimators.contract import Estimator
-from trading_assets.settings import add_estimator_settings
+from trading_assets.settings import EstimatorSettings
+from trading_assets.settings.sections.estimators import ESTIMATORS
+from trading_assets.settings.sections.kinds import Occupants
 
-_estimators: dict[str, Estimator[Any]] = {}
+_ESTIMATORS = Occupants[EstimatorSettings, Estimator[Any]](ESTIMATORS)
 
 
 def register[E: Estimator[Any]](estimator: type[E]) -> type[E]:
@@ -22,35 +22,21 @@ def register[E: Estimator[Any]](estimator: type[E]) -> type[E]:
         If another estimator has that kind.
     """
     made = estimator()
-    if (known := _estimators.get(made.kind)) is not None:
-        raise SettingsError(
-            f"the estimator {made.kind!r} is there already, in {type(known).__module__}",
-            where=f"{estimator.__module__}.{estimator.__qualname__}",
-            remedy="give it another kind",
-        )
-    add_estimator_settings(made.parameters)
-    _estimators[made.kind] = made
+    _ESTIMATORS.add(made.parameters, made, by=estimator)
     return estimator
 
 
-def estimator_of(kind: str) -> Estimator[Any]:
-    """The estimator of a kind.
+def estimator_of(parameters: EstimatorSettings) -> Estimator[Any]:
+    """The estimator that has these parameters.
 
     Raises
     ------
     ModelError
         If none is registered.
     """
-    found = _estimators.get(kind)
-    if found is None:
-        raise ModelError(
-            f"no estimator {kind!r} is registered",
-            where="models",
-            remedy=f"known: {', '.join(sorted(_estimators))}; a plug-in must be loaded before its models are",
-        )
-    return found
+    return _ESTIMATORS.of(parameters)
 
 
 def registered() -> Mapping[str, Estimator[Any]]:
-    """All estimators by kind."""
-    return MappingProxyType(_estimators)
+    """Estimators by kind: those of the project and of the plug-ins in force."""
+    return _ESTIMATORS.known()

@@ -11,7 +11,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from trading_assets.core.errors import SettingsError
+from trading_assets.core.errors import ModelError, SettingsError
+from trading_assets.core.seats import Seat, taken
 from trading_assets.settings.names import instead
 from trading_assets.settings.sections.section import Misfit, Section
 
@@ -46,36 +47,47 @@ class Kinds[S: KindSection]:
         self._default = default
         self._base = base
         self._what = what
-        self._noun = what.split()[-1]
-        self.sections = {str(section.model_fields["kind"].default): section for section in known}
+        self.noun = what.split()[-1]
+        self._seat = Seat[type[S]](self.noun)
+        for section in known:
+            self.add(section)
 
-    def add(self, section: type[S]) -> None:
+    def add(self, section: type[S], *, by: type[Any] | None = None) -> None:
         """Let the settings know the parameters of a further kind.
 
         Parameters
         ----------
         section
             Its ``kind`` has a default: the name under which settings choose it.
+        by
+            What has these parameters: where it stands is where the kind is from. By default the section itself.
 
         Raises
         ------
         SettingsError
             If the kind has no usable name, or another one has it already.
         """
-        kind, where = section.model_fields["kind"].default, f"{section.__module__}.{section.__qualname__}"
+        source: Any = by or section
+        kind, where = section.model_fields["kind"].default, f"{source.__module__}.{source.__qualname__}"
         if not isinstance(kind, str) or _KIND.fullmatch(kind) is None:
             raise SettingsError(
                 f"the kind of {self._what} cannot be {kind!r}",
                 where=where,
                 remedy='write kind: Literal["my_kind"] = "my_kind", of small letters, digits and _',
             )
-        known = self.sections.setdefault(kind, section)
-        if known is not section:
-            raise SettingsError(
-                f"the {self._noun} {kind!r} is there already, in {known.__module__}",
-                where=where,
-                remedy="give it another kind",
-            )
+        try:
+            self._seat.add(kind, section, module=source.__module__, line=source.__firstlineno__)
+        except ValueError as error:
+            raise SettingsError(str(error), where=where, remedy="give it another kind") from None
+
+    @property
+    def sections(self) -> Mapping[str, type[S]]:
+        """By kind: those of the project and of the plug-ins in force."""
+        return self._seat.known()
+
+    def owner_of(self, section: type[KindSection]) -> str:
+        """The plug-in that brings a kind; empty where it is the project's."""
+        return self._seat.owner_of(section)
 
     def names(self) -> tuple[str, ...]:
         """The kinds that settings may name, sorted."""
@@ -98,11 +110,11 @@ class Kinds[S: KindSection]:
             raise Misfit(f"kind is required: one of {', '.join(self.names())}")
         section = self.sections.get(str(kind))
         if section is None:
-            raise Misfit(f"no {self._noun} {kind!r}; {instead(str(kind), self.names())}", "kind")
+            raise Misfit(f"no {self.noun} {kind!r}; {instead(str(kind), self.names())}", "kind")
         for module, package in section.requires.items():
             if find_spec(module) is None:
                 raise Misfit(
-                    f"the {self._noun} {kind} needs {package}, which is not installed: install it "
+                    f"the {self.noun} {kind} needs {package}, which is not installed: install it "
                     f"(uv pip install {package}), or choose another kind",
                     "kind",
                 )
@@ -115,3 +127,59 @@ class Kinds[S: KindSection]:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """One table per kind in the reference."""
         return handler(core_schema.union_schema([one.__pydantic_core_schema__ for one in self.sections.values()]))
+
+
+class Occupants[S: KindSection, T]:
+    """What the kinds of a seat are made of, by their parameters: two projects of a process may use one name.
+
+    Parameters
+    ----------
+    kinds
+        What settings may name.
+    """
+
+    def __init__(self, kinds: Kinds[S]) -> None:
+        self._kinds = kinds
+        self._found: dict[type[S], tuple[T, str]] = {}
+
+    def add(self, section: type[S], thing: T, *, by: type[Any]) -> None:
+        """Register a thing and its parameters, so that settings may name its kind from then on.
+
+        Parameters
+        ----------
+        by
+            The class that is registered.
+
+        Raises
+        ------
+        SettingsError
+            If another one has that kind.
+        """
+        if section in self._found:
+            raise SettingsError(
+                taken(self._kinds.noun, str(section.model_fields["kind"].default), self._found[section][1]),
+                where=f"{by.__module__}.{by.__qualname__}",
+                remedy="give it parameters of its own",
+            )
+        self._kinds.add(section, by=by)
+        self._found[section] = thing, by.__module__
+
+    def of(self, parameters: S) -> T:
+        """What has these parameters.
+
+        Raises
+        ------
+        ModelError
+            If none is registered.
+        """
+        if (found := self._found.get(type(parameters))) is None:
+            raise ModelError(
+                f"no {self._kinds.noun} {parameters.kind!r} is registered",
+                where="models",
+                remedy=f"known: {', '.join(self._kinds.names())}; a plug-in must be loaded before its models are",
+            )
+        return found[0]
+
+    def known(self) -> Mapping[str, T]:
+        """By kind: those of the project and of the plug-ins in force."""
+        return {kind: self._found[one][0] for kind, one in sorted(self._kinds.sections.items()) if one in self._found}
