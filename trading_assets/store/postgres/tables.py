@@ -66,13 +66,17 @@ def fit(session: Session, table: Table, frame: pl.DataFrame) -> dict[str, str]:
     due = {c: t for c, t in wanted.items() if c in stored or (c in table.key and c not in table.joined)}
     _check_types(table, due, stored)
     added = [column for column in wanted if column not in stored]
+    new_key = any(column in table.joined for column in added)
+    compressed = new_key and timescale.decompress(session, table)
     if added:
         additions = ", ".join(
             f"ADD COLUMN {_column(column, wanted[column])}{_there(table, column)}" for column in added
         )
         session.run(f"ALTER TABLE {quoted(table.name)} {additions}")
-    if any(column in table.joined for column in added):
+    if new_key:
         _new_key(session, table)
+    if compressed:
+        timescale.compress(session, table)
     return {**stored, **{column: _sql_type(wanted[column]) for column in added}}
 
 

@@ -56,15 +56,41 @@ def convert(session: Session, table: Table) -> list[str]:
     done = [f"{table.name}: a hypertable with chunks of {CHUNK}"]
     if session.fetch("SELECT current_setting('timescaledb.license') AS license").item() != "timescale":
         return [*done, f"{table.name}: no compression, which the server's licence (apache) leaves out"]
-    at = table.key.index(table.time)
+    done.append(compress(session, table))
+    return done + (_add_daily(session) if table is CANDLES else [])
+
+
+def compress(session: Session, table: Table) -> str:
+    """Have the server compress a hypertable's chunks after a month, by its key; returns what was done."""
+    name, at = quoted(table.name), table.key.index(table.time)
     segment, order = ", ".join(table.key[:at]), ", ".join(table.key[at:])
     session.run(
-        f"ALTER TABLE {quoted(table.name)} SET (timescaledb.compress, "
+        f"ALTER TABLE {name} SET (timescaledb.compress, "
         f"timescaledb.compress_segmentby = {literal(segment)}, timescaledb.compress_orderby = {literal(order)})"
     )
-    session.fetch(f"SELECT 1 FROM add_compression_policy({name}, INTERVAL '{COMPRESS_AFTER}', if_not_exists => true)")
-    done.append(f"{table.name}: compressed after {COMPRESS_AFTER}, by {segment}")
-    return done + (_add_daily(session) if table is CANDLES else [])
+    session.fetch(
+        f"SELECT 1 FROM add_compression_policy({literal(name)}, INTERVAL '{COMPRESS_AFTER}', if_not_exists => true)"
+    )
+    return f"{table.name}: compressed after {COMPRESS_AFTER}, by {segment}"
+
+
+def decompress(session: Session, table: Table) -> bool:
+    """Take a hypertable's compression away, before its key changes; whether it had any.
+
+    Compression is arranged by the key, and a server refuses to change a key that lies in compressed chunks, or leaves
+    the old arrangement as it is. Chunks need the space of uncompressed ones until the server's next compression run.
+    """
+    name = quoted(table.name)
+    known = (
+        "SELECT 1 FROM timescaledb_information.hypertables WHERE hypertable_schema = current_schema() "
+        f"AND hypertable_name = {literal(table.name)} AND compression_enabled"
+    )
+    if not is_present(session) or session.fetch(known).is_empty():
+        return False
+    session.fetch(f"SELECT 1 FROM remove_compression_policy({literal(name)}, if_exists => true)")
+    session.fetch(f"SELECT decompress_chunk(c, true)::text FROM show_chunks({literal(name)}) c")
+    session.run(f"ALTER TABLE {name} SET (timescaledb.compress = false)")
+    return True
 
 
 def _is_hypertable(session: Session, table: Table) -> bool:
