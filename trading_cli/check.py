@@ -16,6 +16,7 @@ from rich.table import Table
 from trading_assets.core.candles import timeframe_minutes
 from trading_assets.core.errors import SettingsError, TradingError
 from trading_assets.settings import Settings, load_settings, settings_file
+from trading_assets.settings.origin import origins
 from trading_assets.settings.survey import addresses, unused
 from trading_cli.console import console, synthetic_note
 
@@ -40,7 +41,8 @@ def check() -> None:
         console.print(_models(settings))
     node = settings.node
     console.print(f"node      {node.mode} on {node.venue} ({node.environment})")
-    warnings = [*unused(settings), *_silent(settings)]
+    idle = [f"{one} ({origins(one.key, {}, settings_file())[0].place})" for one in unused(settings)]
+    warnings = [*idle, *_silent(settings)]
     for line in warnings:
         console.print(f"[yellow]warning[/]   {line}", soft_wrap=True)
     if warnings:

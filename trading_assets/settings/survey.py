@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from trading_assets.settings.origin import Key
 from trading_assets.settings.root import Settings
+
+
+class Unused(NamedTuple):
+    """A key of the settings that nothing comes of, and why."""
+
+    key: Key
+    why: str
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.key)}: {self.why}"
 
 
 def addresses(settings: Settings) -> list[tuple[str, str]]:
@@ -14,24 +25,25 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
     return [(key, text) for key, text in found if "://" in text and not text.startswith(("duckdb:", "sqlite:"))]
 
 
-def unused(settings: Settings) -> list[str]:
-    """A line for each source, market, label set, plug-in or sentiment provider that nothing comes of."""
+def unused(settings: Settings) -> list[Unused]:
+    """Each source, market, label set, plug-in or sentiment provider that nothing comes of."""
     markets, models = settings.markets, settings.models.values()
     sources = {market.source for market in markets.values()} | {market.funding for market in markets.values()}
     read = {market for model in models for market in model.markets} | {settings.features.leader}
     read |= {market.second_exchange for market in markets.values()}
-    lines = [f"sources.{name}: no market names it" for name in settings.sources if name not in sources]
-    lines += [f"markets.{name}: no model reads it" for name in markets if models and name not in read]
     learnt = {model.label for model in models}
-    lines += [f"labels.{name}: no model learns it" for name in settings.labels if models and name not in learnt]
-    lines += [
-        f"plugins.{one.name}: it registers nothing: no @feature and no @register is in it"
+    found = [Unused(("sources", name), "no market names it") for name in settings.sources if name not in sources]
+    if models:
+        found += [Unused(("markets", name), "no model reads it") for name in markets if name not in read]
+        found += [Unused(("labels", name), "no model learns it") for name in settings.labels if name not in learnt]
+    found += [
+        Unused(("plugins", one.name), "it registers nothing: no @feature and no @register is in it")
         for one in settings.loaded_plugins
         if not one.gives
     ]
     if settings.sentiment and not any("sentiment" in model.companions for model in models):
-        lines.append("sentiment: no model names the companion")
-    return lines
+        found.append(Unused(("sentiment",), "no model names the companion"))
+    return found
 
 
 def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
