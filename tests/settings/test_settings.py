@@ -102,6 +102,11 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
             {"models.syna.companions": ["leader"], "features": {"leader": "sample:SYNA/USDT:USDT"}},
             "model syna has the companion leader: its only market sample:SYNA/USDT:USDT does not lead itself",
         ),
+        (
+            {"models.syna.companions": ["leader"], "features": {"leader": "sample:NEW/USDT:USDT"}}
+            | {"markets.sample:NEW/USDT:USDT": {"source": "sample", "timeframe": "1h"}},
+            "model syna has the companion leader: its 15m bars cannot be built from the 1h candles of sample:NEW",
+        ),
         ({"models.syna.companions": ["sentiment"]}, "model syna has the companion sentiment: no provider under"),
         (
             {"models.syna.companions": ["funding"], "markets.sample:SYNA/USDT:USDT.funding": "none"},
@@ -112,6 +117,12 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
         ({"models.a/b": {"markets": ["sample:SYNA/USDT:USDT"]}}, "model 'a/b': write a name of letters"),
         ({"markets.sample:SYNA/USDT:USDT.timeframe": "1h"}, "model syna: 15m bars cannot be built from the 1h"),
         ({"labels.swing.timeframe": "7m"}, "labels.swing.timeframe: timeframe '7m' does not divide the day"),
+        ({"labels.swing.timeframe": "25h"}, "labels.swing.timeframe: timeframe '25h' does not divide the day"),
+        ({"labels.swing.timeframe": "7d"}, "labels.swing.timeframe: timeframe '7d' does not divide the day"),
+        (
+            {"labels.swing.timeframe": "10m", "markets.sample:SYNA/USDT:USDT.timeframe": "4m"},
+            "model syna: 10m bars cannot be built from the 4m",
+        ),
         ({"labels.swing.timeframe": "15x"}, "labels.swing.timeframe: '15x' is not a timeframe; write a number"),
         ({"labels.swing.timeframe": 15}, "labels.swing.timeframe: '15' is not a timeframe; write a number"),
         ({"labels": {}}, "labels: .*at least 1 item"),

@@ -88,7 +88,7 @@ def test_a_spot_market_alone_trades_like_its_perpetual(share: float) -> None:
 
 def test_a_restarted_node_knows_what_its_open_coins_cost() -> None:
     both = (SPOT[0], SPOT[1])
-    config = HostConfig(both, 0.6, taker_fee_bps=EXACT.taker_fee_bps)
+    config = HostConfig(both, 0.6, dict.fromkeys(both, ("15m",)), taker_fee_bps=EXACT.taker_fee_bps)
     desk = Desk(flat(180), markets=both, config=config)
     desk.start(signals((SPOT[0], 0, 0.7)))
     desk.run(START + 2 * QUARTER)
@@ -97,7 +97,7 @@ def test_a_restarted_node_knows_what_its_open_coins_cost() -> None:
     desk.run(START + 4 * QUARTER)
     assert [action for action, _ in desk.actions()] == ["enter", "enter"]
     assert desk.actions()[-1][1].endswith("not enough cash: 39,970.00 free, with fees enough for 399.5 of 599.82")
-    config = HostConfig(both, 0.7, taker_fee_bps=EXACT.taker_fee_bps)
+    config = HostConfig(both, 0.7, dict.fromkeys(both, ("15m",)), taker_fee_bps=EXACT.taker_fee_bps)
     desk = Desk(flat(180), markets=both, config=config)
     desk.start(signals((SPOT[0], 0, 0.7)))
     desk.run(START + 2 * QUARTER)

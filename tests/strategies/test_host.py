@@ -50,7 +50,7 @@ class Desk:
         self.frame = candles(rows)
         self.journal = journal or MemoryJournal()
         self.risk = risk
-        self.markets, self.config = markets, config or HostConfig(markets, 0.1)
+        self.markets, self.config = markets, config or HostConfig(markets, 0.1, dict.fromkeys(markets, ("15m",)))
         self.engine = make_engine(EXACT, dict.fromkeys(markets, RULES), venue="binance")
         self.done = START
 
@@ -207,7 +207,7 @@ def minute_and_quarter(strategy_settings: HostConfig) -> tuple[StrategyHost, Mem
 
 
 def test_a_decision_waits_for_the_minute_that_ends_with_it_in_whatever_order_they_come() -> None:
-    patient = HostConfig((A,), 0.1, execution_timeframe="1m", await_execution_bar=True)
+    patient = HostConfig((A,), 0.1, {A: ("15m",)}, execution_timeframe="1m", await_execution_bar=True)
     strategy, journal, minute, quarter = minute_and_quarter(patient)
     strategy.on_bar(quarter)
     assert journal.of("signals") == []
@@ -222,7 +222,7 @@ def test_a_decision_waits_for_the_minute_that_ends_with_it_in_whatever_order_the
 
 def test_a_bar_that_comes_late_does_not_turn_the_clock_back() -> None:
     frame = candles(flat(16)).with_columns(at=pl.col("ts") + MINUTE)
-    strategy, *_ = minute_and_quarter(HostConfig((A,), 0.1, execution_timeframe="1m"))
+    strategy, *_ = minute_and_quarter(HostConfig((A,), 0.1, {A: ("15m",)}, execution_timeframe="1m"))
     for bar in reversed(to_bars(Feed(A, "1m", RULES, frame), venue="binance")):
         strategy.on_bar(bar)
     assert strategy.now == START + 16 * MINUTE
@@ -399,7 +399,7 @@ class Asked:
 def test_a_decision_waits_for_the_bar_beside_it_until_a_later_bar_shows_that_it_does_not_come() -> None:
     engine = make_engine(EXACT, {A: RULES, B: RULES}, venue="binance")
     asked = Asked()
-    settings = HostConfig((A, B), 0.1)
+    settings = HostConfig((A, B), 0.1, dict.fromkeys((A, B), ("15m",)))
     leader_of = {Stream(A, "15m"): B}.get
     engine.add_strategy(StrategyHost(settings, asked, MemoryJournal(), RiskGate(GENEROUS), leader_of=leader_of))
     bars = decision_bars(candles(flat(90)), timeframe="1m", decision_timeframe="15m", until=START + 6 * QUARTER)
@@ -443,7 +443,8 @@ def passes(
     """One bar of each market, that many milliseconds after its end, in a strategy that gathers them for 10 ms."""
     engine = make_engine(EXACT, dict.fromkeys(delays_ms, RULES), venue="binance")
     source, journal = Wanting(), Transactions()
-    settings = HostConfig(tuple(delays_ms), share, gather=timedelta(milliseconds=10))
+    quarters = dict.fromkeys(delays_ms, ("15m",))
+    settings = HostConfig(tuple(delays_ms), share, quarters, gather=timedelta(milliseconds=10))
     engine.add_strategy(StrategyHost(settings, source, journal, RiskGate(risk)))
     bars = decision_bars(candles(flat(15)), timeframe="1m", decision_timeframe="15m", until=START + QUARTER)
     for market, delay in delays_ms.items():

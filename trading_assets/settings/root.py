@@ -272,6 +272,11 @@ class Settings(ProjectSettings):
         if "leader" in model.companions and (leader is None or model.markets == [leader]):
             why = "features.leader is not set" if leader is None else f"its only market {leader} does not lead itself"
             raise Misfit(f"model {name} has the companion leader: {why}", *key)
+        if "leader" in model.companions and leader is not None:
+            timeframe, candles = self.labels[model.label].timeframe, self.markets[leader].timeframe
+            if not timeframe.is_built_from(candles):
+                what = f"its {timeframe} bars cannot be built from the {candles} candles of {leader}"
+                raise Misfit(f"model {name} has the companion leader: {what}", *key)
         if "sentiment" in model.companions and not self.sentiment:
             raise Misfit(f"model {name} has the companion sentiment: no provider under sentiment", *key)
         if "funding" in model.companions:

@@ -24,10 +24,8 @@ class HostConfig:
         An entry is at most this share of what its decision bar traded; None for no such cap.
     taker_fee_bps
         What the entry of a spot market costs beside its price: both must be there in cash.
-    decision_timeframe
-        Of the bars that are decided on.
     timeframes
-        Market -> the timeframes of its bars that are decided on, where they are not the same for all.
+        Market -> the timeframes of its bars that are decided on.
     execution_timeframe
         Finer bars to subscribe to. The node needs them: its sandbox matches on them, and expiry is checked on them. A
         backtest does not: its simulated exchange is fed directly.
@@ -46,8 +44,7 @@ class HostConfig:
 
     markets: tuple[str, ...]
     position_share: float
-    decision_timeframe: str = "15m"
-    timeframes: Mapping[str, Sequence[str]] | None = None
+    timeframes: Mapping[str, Sequence[str]]
     execution_timeframe: str | None = None
     await_execution_bar: bool = False
     gather: timedelta | None = None
@@ -60,6 +57,5 @@ class HostConfig:
     @property
     def streams(self) -> tuple[Stream, ...]:
         """The bars that are decided on, the coarser ones of a market first."""
-        given = self.timeframes or dict.fromkeys(self.markets, (self.decision_timeframe,))
-        every = [Stream(market, timeframe) for market in self.markets for timeframe in given.get(market, ())]
+        every = [Stream(market, timeframe) for market in self.markets for timeframe in self.timeframes.get(market, ())]
         return tuple(sorted(every, key=lambda one: -timeframe_minutes(one.timeframe)))

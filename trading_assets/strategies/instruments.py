@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from trading_assets.core.candles import Market, timeframe_delta, timeframe_minutes
 
-_UNITS: Final = {"m": "MINUTE", "h": "HOUR", "d": "DAY"}
+_UNITS: Final = (("DAY", 1440, 1), ("HOUR", 60, 24), ("MINUTE", 1, 60))
+"""Name, minutes, and what a number of them must divide; the coarsest first."""
 
 
 def instrument_id(market: str) -> str:
@@ -34,11 +35,19 @@ def raw_symbol(market: str) -> str:
 def bar_type(instrument: str, timeframe: str) -> str:
     """The venue's own bars of an instrument.
 
+    The engine knows lengths that divide the hour, whole hours that divide the day, and the day. Others, which only a
+    backtest has, are told apart by a number of years: it never asks how far apart the bars that it is given are.
+
     >>> bar_type("BTCUSDT-PERP.BINANCE", "15m")
     'BTCUSDT-PERP.BINANCE-15-MINUTE-LAST-EXTERNAL'
+    >>> bar_type("BTCUSDT-PERP.BINANCE", "90m")
+    'BTCUSDT-PERP.BINANCE-90-YEAR-LAST-EXTERNAL'
     """
-    timeframe_minutes(timeframe)
-    return f"{instrument}-{timeframe[:-1]}-{_UNITS[timeframe[-1]]}-LAST-EXTERNAL"
+    minutes = timeframe_minutes(timeframe)
+    for unit, length, whole in _UNITS:
+        if minutes % length == 0 and whole % (minutes // length) == 0:
+            return f"{instrument}-{minutes // length}-{unit}-LAST-EXTERNAL"
+    return f"{instrument}-{minutes}-YEAR-LAST-EXTERNAL"
 
 
 def exact(value: Any) -> float:

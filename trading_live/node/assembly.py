@@ -22,6 +22,7 @@ from trading_assets.strategies.signals import Signal, Stream
 from trading_live.execution.contract import Execution
 from trading_live.execution.recovery import Recovered
 from trading_live.node.decisions.deployed_models import DeployedModels
+from trading_live.node.decisions.reach import bars_to_hold
 from trading_live.node.decisions.signals import LiveSignals
 from trading_live.node.engine import build_engine
 from trading_live.node.history_loader import HistoryLoader
@@ -102,7 +103,7 @@ def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, 
     feed = FeedQuarantine(settings.node.feed, venue.clock(), pulse.warn, time.monotonic)
     loader = HistoryLoader(feed, pulse.tell, historic=venue.historic)
     signals = LiveSignals(
-        streams,
+        bars_to_hold(streams, settings, process.models),
         process.models,
         loader.missing,
         cost_bps=settings.trading.costs.round_trip_bps,

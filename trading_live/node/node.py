@@ -31,9 +31,6 @@ from trading_live.venues.registry import venue_of
 _LOG: Final = structlog.get_logger(__name__)
 _LONGEST_PAUSE_S: Final = 60
 
-DEFAULT_TIMEFRAME: Final = "15m"
-"""Of the bars on which an open trade is managed whose market no model trades."""
-
 
 def run_node(settings: Settings, *, on_decision: OnDecision | None = None, close_only: bool = False) -> None:
     """Run the node until it is interrupted (SIGINT, SIGTERM), killed by the kill switch, or fails.
@@ -238,21 +235,24 @@ def streams_to_listen_to(process: Process, recovered: Recovered, glance: Glance)
     leaders = [(models.leader_of(stream), stream.timeframe) for stream in needed]
     needed |= {Stream(leader, timeframe) for leader, timeframe in leaders if leader is not None}
     heard = {stream.market for stream in needed}
-    needed |= {Stream(market, DEFAULT_TIMEFRAME) for market in recovered.open_markets if market not in heard}
+    unread = [market for market in recovered.open_markets if market not in heard]  # managed on the finest bars
+    needed |= {Stream(market, process.venue.finest_timeframe([market])) for market in unread}
     markets = {stream.market for stream in needed}
     process.venue.require(markets, glance)
     if process.close_only:
         return sorted(needed)
     return sorted(
-        needed | later_streams(settings, process.venue.also(settings.markets_of(settings.models), markets, glance))
+        needed | later_streams(process, process.venue.also(settings.markets_of(settings.models), markets, glance))
     )
 
 
-def later_streams(settings: Settings, markets: Collection[str]) -> set[Stream]:
-    """What the settings' models would decide on, of these markets."""
-    return {
+def later_streams(process: Process, markets: Collection[str]) -> set[Stream]:
+    """What the settings' models would decide on, of these markets, as far as the venue has such bars."""
+    settings = process.settings
+    wanted = {
         Stream(market, settings.timeframe_of(name).name)
         for name in settings.models
         for market in settings.markets_of([name])
         if market in markets
     }
+    return {one for one in wanted if process.venue.refusal(one.market, one.timeframe) is None}

@@ -39,6 +39,8 @@ _EFFECTS: Final = {
     "refuse": "nothing is decided there until the node is started again",
 }
 _PAGE: Final = 1000
+_FORMING: Final = 2
+"""So many bars of an answer may be of no use: one that is still open, and one that is there already."""
 _WATCH: Final = timedelta(seconds=0.5)
 
 
@@ -185,7 +187,9 @@ class Supervisor(DataActor):
         if request.since is not None:
             self.request_bars(kind, start=request.since, end=request.until, limit=_PAGE)
         else:
-            self.request_bars(kind, end=self._signals.histories[stream].first, limit=_PAGE)
+            history = self._signals.histories[stream]
+            lacking = history.rows - history.height + _FORMING
+            self.request_bars(kind, end=history.first, limit=min(lacking, _PAGE))
 
     def _listen(self) -> None:
         signals = self._signals

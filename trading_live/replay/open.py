@@ -8,7 +8,6 @@ from typing import Final
 
 from trading_assets.core.errors import MissingCandles, SettingsError
 from trading_assets.settings import Settings
-from trading_assets.settings.demand import asked_timeframes
 from trading_assets.settings.names import instead
 from trading_assets.store import configured_store
 from trading_assets.store.tables import CANDLES
@@ -78,8 +77,7 @@ def open_replay(
         if newest.is_empty():
             raise MissingCandles("no candles to replay", where=first, remedy="run trading backfill")
         start = newest["ts"].item() - timedelta(days=3)
-    intervals = [timeframe.name for timeframe in asked_timeframes(settings)]
-    tape = read_tape(store, timeframes, start=start, end=end, intervals=intervals)
+    tape = read_tape(store, timeframes, start=start, end=end)
     return ReplayServer(
         tape,
         host=settings.replay.host,

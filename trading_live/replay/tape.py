@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import merge
@@ -15,17 +15,13 @@ from trading_assets.core.candles import EPOCH, OHLCV, timeframe_delta, timeframe
 from trading_assets.core.errors import InvalidFrame, MissingCandles
 from trading_assets.core.precision import check_volumes, fixed, price_decimals, step, volume_decimals
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.sql import build_bars, load_models
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES, FUNDING_RATES
 from trading_assets.strategies.instruments import raw_symbol
 from trading_live.replay.funding import NO_FUNDING, Funding
 
-INTERVALS: Final = ("5m", "15m", "1h", "4h", "1d")
-"""What is served beside the candles where nobody says."""
-
-BarsOf = Callable[[str, str], pl.DataFrame]
-"""(market, interval) -> bars with ts, open, high, low, close, volume, sorted by ts."""
+INTERVALS: Final = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
+"""Of the venue's bars; of a market those are served that its candles build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +153,6 @@ def read_tape(
     start: datetime,
     end: datetime | None = None,
     history: timedelta = timedelta(days=60),
-    intervals: Collection[str] = INTERVALS,
 ) -> Tape:
     """Read the replayed markets' candles and funding once, with enough history before ``start`` for a node's warm-up.
 
@@ -171,8 +166,6 @@ def read_tape(
         The replayed window; without ``end``, up to the last stored candle.
     history
         How far before ``start`` the venue's REST history reaches.
-    intervals
-        Of the bars that are served beside the candles; of each market those that its candles build.
 
     Raises
     ------
@@ -183,10 +176,11 @@ def read_tape(
     """
     instruments = []
     last = start
+    first = (start - history).replace(hour=0, minute=0, second=0, microsecond=0)  # where a bar of any interval opens
     for market, timeframe in markets.items():
-        candles = store.read(
-            CANDLES, where={"market": market, "timeframe": timeframe}, start=start - history, end=end
-        ).select("ts", *OHLCV)
+        candles = store.read(CANDLES, where={"market": market, "timeframe": timeframe}, start=first, end=end).select(
+            "ts", *OHLCV
+        )
         _refuse_impossible(market, candles)
         played = candles.filter(pl.col("ts") >= start)
         if played.is_empty():
@@ -197,9 +191,8 @@ def read_tape(
         newest = played["ts"].max()
         assert isinstance(newest, datetime)
         last = max(last, newest + timeframe_delta(timeframe))
-        built = _bars_from(store, timeframe, start - history, newest + timeframe_delta(timeframe))
         funding = store.read(FUNDING_RATES, where={"market": market}, start=start - history, end=end)
-        instruments.append(_instrument(market, timeframe, candles, built, funding, intervals))
+        instruments.append(_instrument(market, timeframe, candles, funding))
     return Tape(instruments, start, end or last)
 
 
@@ -221,12 +214,7 @@ def whole_tape(
     instruments = []
     end = EPOCH
     for market, frame in candles.items():
-
-        def bars(_market: str, interval: str, frame: pl.DataFrame = frame) -> pl.DataFrame:
-            columns = [pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume")]
-            return frame.group_by_dynamic("ts", every=interval).agg(columns)
-
-        instruments.append(_instrument(market, timeframe, frame, bars, payments.get(market, NO_FUNDING)))
+        instruments.append(_instrument(market, timeframe, frame, payments.get(market, NO_FUNDING)))
         newest = frame["ts"].max()
         if isinstance(newest, datetime):
             end = max(end, newest.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
@@ -253,28 +241,19 @@ def _refuse_impossible(market: str, candles: pl.DataFrame) -> None:
         )
 
 
-def _bars_from(store: Store, timeframe: str, start: datetime, end: datetime) -> BarsOf:
-    models = load_models()
-
-    def bars(market: str, interval: str) -> pl.DataFrame:
-        model = models[f"bars_{interval}"]
-        return build_bars(store, model, market=market, timeframe=timeframe, start=start, end=end)
-
-    return bars
+def longer_bars(candles: pl.DataFrame, timeframe: str, interval: str) -> pl.DataFrame:
+    """The closed bars of an interval, as the SQL model of the bars builds them from candles."""
+    columns = [pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume")]
+    bars = candles.group_by_dynamic("ts", every=interval).agg(columns)
+    known_until = pl.lit(candles["ts"].max(), candles.schema["ts"]) + timeframe_delta(timeframe)
+    return bars.filter(pl.col("ts") + timeframe_delta(interval) <= known_until)
 
 
-def _instrument(
-    market: str,
-    timeframe: str,
-    candles: pl.DataFrame,
-    bars: BarsOf,
-    funding: pl.DataFrame,
-    intervals: Collection[str] = INTERVALS,
-) -> Instrument:
+def _instrument(market: str, timeframe: str, candles: pl.DataFrame, funding: pl.DataFrame) -> Instrument:
     name = raw_symbol(market)
     frames = {timeframe: candles} | {
-        interval: bars(market, interval)
-        for interval in sorted(intervals, key=timeframe_minutes)
+        interval: longer_bars(candles, timeframe, interval)
+        for interval in INTERVALS
         if interval != timeframe and Timeframe.parse(interval).is_built_from(timeframe)
     }
     try:

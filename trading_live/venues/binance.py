@@ -18,6 +18,7 @@ class Binance(Venue):
         "perpetual": "{base}{quote}-PERP.BINANCE",
         "dated": "{base}{quote}_{expiry}.BINANCE",
     }
+    timeframes = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
     books = Books(levels=1000, numbered_trades=True)
     reloads_instruments = True  # proven on the local exchange
 

@@ -16,6 +16,7 @@ class Bybit(Venue):
         "spot": "{base}{quote}-SPOT.BYBIT",
         "perpetual": "{base}{quote}-LINEAR.BYBIT",
     }
+    timeframes = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
     books = Books(levels=200)
 
     def data_client(self, markets: Sequence[str]) -> DataClient:

@@ -71,7 +71,7 @@ class Venue(ABC):
     """A venue of the settings: how it names instruments, which adapter speaks to it, and what can be relied on.
 
     A venue is a class in a module of its name here, bound to ``VENUE``, and a value of ``node.venue``. It must give
-    ``instruments`` and :meth:`data_client`; everything else has a default that is true of most.
+    ``instruments``, ``timeframes`` and :meth:`data_client`; everything else has a default that is true of most.
 
     Attributes
     ----------
@@ -79,6 +79,8 @@ class Venue(ABC):
         As the settings write it, and as a market's exchange.
     instruments
         Product -> the engine's name of an instrument, with ``{base}``, ``{quote}`` and ``{expiry}``.
+    timeframes
+        Of the bars that its adapter both streams and serves, where they are counted from midnight UTC.
     books
         Its order books and trades.
     historic
@@ -96,6 +98,7 @@ class Venue(ABC):
 
     name: ClassVar[str]
     instruments: ClassVar[Mapping[Product, str]]
+    timeframes: ClassVar[tuple[str, ...]]
     books: ClassVar[Books]
     historic: ClassVar[bool] = False
     finer_bars_first: ClassVar[bool] = False
@@ -160,6 +163,18 @@ class Venue(ABC):
         products = {Market.parse(market).is_perpetual for market in needed}
         parsed = {market: Market.parse(market) for market in wanted}
         return {market for market, one in parsed.items() if self.carries(market) and one.is_perpetual in products}
+
+    def timeframes_of(self, market: str) -> tuple[str, ...]:
+        """The timeframes of a market's bars that come from here."""
+        return self.timeframes
+
+    def refusal(self, market: str, timeframe: str) -> str | None:
+        """Why a market's bars of a timeframe cannot be had; None where they can."""
+        known = self.timeframes_of(market)
+        if timeframe in known:
+            return None
+        what = f"{self.name} streams no {timeframe} bars of {market}"
+        return f"{what}; it has {', '.join(known)}" if known else f"{what}, nor of another timeframe"
 
     def finest_timeframe(self, markets: Sequence[str]) -> str:
         """The finest bars that it has of all these markets."""

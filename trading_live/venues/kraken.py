@@ -18,11 +18,16 @@ class Kraken(Venue):
         "spot": "{base}/{quote}.KRAKEN",
         "perpetual": "PF_{base}{quote}.KRAKEN",
     }
+    timeframes = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
     books = Books(levels=100)
 
     def base_code(self, market: Market) -> str:
         """Its perpetuals call bitcoin XBT."""
         return "XBT" if market.is_perpetual and market.base == "BTC" else market.base
+
+    def timeframes_of(self, market: str) -> tuple[str, ...]:
+        """The adapter of its futures streams no bars."""
+        return () if Market.parse(market).is_derivative else self.timeframes
 
     def data_client(self, markets: Sequence[str]) -> DataClient:
         """Spot or futures; only these have a demo."""

@@ -16,6 +16,7 @@ class Okx(Venue):
         "spot": "{base}-{quote}.OKX",
         "perpetual": "{base}-{quote}-SWAP.OKX",
     }
+    timeframes = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h")  # longer ones begin at 16:00 UTC
     books = Books(levels=400)
 
     def data_client(self, markets: Sequence[str]) -> DataClient:

@@ -36,6 +36,7 @@ class Replay(Venue):
 
     name = "replay"
     instruments: ClassVar[dict[Product, str]] = dict.fromkeys(("spot", "perpetual"), "{base}{quote}-PERP.BINANCE")
+    timeframes = Binance.timeframes
     books = Binance.books
     historic = True
     finer_bars_first = True

@@ -252,7 +252,7 @@ def test_the_engine_counts_the_same_trades() -> None:
     horizon=st.integers(1, 12),
     barriers=st.sampled_from([(2.0, 1.0), (0.4, 0.3), (0.1, 0.1)]),
     sides=st.sampled_from([(Side.LONG,), (Side.SHORT,), (Side.LONG, Side.SHORT)]),
-    minutes=st.sampled_from([15, 15, 1, 5, 60]),
+    minutes=st.sampled_from([15, 15, 1, 5, 60, 90, 120]),
 )
 def test_it_agrees_with_an_independent_simulation(
     seed: int,

@@ -14,7 +14,7 @@ from trading_assets.features import compute, lookback_bars, nullable_features, r
 from trading_assets.features.framework.order_flow import of_books, of_trades
 from trading_assets.features.framework.stored_series import read_companions
 from trading_assets.features.proofs.proving import made_up_bars
-from trading_assets.store.tables import BARS, BOOK_SNAPSHOTS, FUNDING_RATES, PUBLIC_TRADES, SENTIMENT
+from trading_assets.store.tables import BARS, BOOK_SNAPSHOTS, CANDLES, FUNDING_RATES, PUBLIC_TRADES, SENTIMENT
 
 M15 = Timeframe.parse("15m")
 LOOKBACK_BARS = lookback_bars(M15)
@@ -140,11 +140,14 @@ def test_books_and_trades_belong_to_the_bar_of_the_timeframe_in_which_they_becam
         assert trades["volume_imbalance"].to_list() == pytest.approx([(3 - 6) / 9])
 
 
-@pytest.mark.parametrize("timeframe", ["1h", "1d"])
+@pytest.mark.parametrize("timeframe", ["1m", "30m", "2h", "1d"])
 def test_a_leader_is_read_as_bars_of_the_timeframe(store, timeframe):
     bar = Timeframe.parse(timeframe)
     leading = made_up_bars(lookback_bars(bar, ["leader"]) + 30, bar).with_columns(market=pl.lit(LEADER))
-    store.upsert(BARS[timeframe], leading.with_columns(candles=pl.lit(bar.minutes, pl.Int32)))
+    if timeframe == "1m":  # its bars are the candles
+        store.upsert(CANDLES, leading.drop("known_at").with_columns(timeframe=pl.lit("1m")))
+    else:
+        store.upsert(BARS[timeframe], leading.with_columns(candles=pl.lit(bar.minutes, pl.Int32)))
     bars = made_up_bars(leading.height, bar, seed=7)
     first, last = bars["ts"][0], bars["known_at"][-1]
     found = read_companions(store, MARKET, start=first, end=last, leader=LEADER, timeframe=bar)
@@ -171,6 +174,16 @@ def test_companions_are_read_from_the_store_as_far_as_they_are_there(store, bars
     assert found["leader"]["known_at"].min() == NINE - timedelta(hours=1)
     rows = compute(bars, found, timeframe=M15)
     assert rows.height == bars.height - LOOKBACK_BARS + 1
+    some = read_companions(
+        store,
+        MARKET,
+        start=NINE,
+        end=NINE + timedelta(days=1),
+        leader=LEADER,
+        timeframe=M15,
+        names=["funding"],
+    )
+    assert set(some) == {"funding"}, "what nobody asks for is not read"
     assert "leader" not in read_companions(
         store, LEADER, start=NINE, end=NINE + timedelta(days=1), leader=LEADER, timeframe=M15
     )

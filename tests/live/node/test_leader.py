@@ -142,7 +142,7 @@ def test_decisions_are_those_of_the_stored_rows_with_and_without_the_leaders_new
     put_live(settings, bundle)
     shelf, gaps = DeployedModels(with_leader(settings, MARKET), lambda *_: None), _Gaps()
     shelf.refresh()
-    signals = LiveSignals([OTHER_STREAM, STREAM], shelf, gaps, cost_bps=0.0)
+    signals = LiveSignals({OTHER_STREAM: LOOKBACK_BARS, STREAM: LOOKBACK_BARS}, shelf, gaps, cost_bps=0.0)
     own, leading = closed_bars(led.bars[OTHER]), closed_bars(led.bars[MARKET])
     signals.histories[OTHER_STREAM].merge(own[:LOOKBACK_BARS])
     signals.histories[STREAM].merge(leading[:LOOKBACK_BARS])

@@ -249,7 +249,7 @@ def test_a_second_gap_while_the_first_is_asked_for_is_asked_for_next(
     put_live(settings, make_bundle(settings.bundles_dir))
     shelf, gaps = DeployedModels(settings, lambda *_: None), _Gaps()
     shelf.refresh()
-    signals = LiveSignals([STREAM], shelf, gaps, cost_bps=0.0)
+    signals = LiveSignals({STREAM: LOOKBACK_BARS}, shelf, gaps, cost_bps=0.0)
     bars, need = closed_bars(decision_bars), LOOKBACK_BARS
     signals.histories[STREAM].merge(bars[:need])
     for number in (need + 1, need + 3, need + 4, need + 6):
@@ -271,7 +271,7 @@ def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
     put_live(settings, make_bundle(settings.bundles_dir))
     shelf, gaps = DeployedModels(settings, lambda *_: None), _Gaps()
     shelf.refresh()
-    signals = LiveSignals([STREAM], shelf, gaps, cost_bps=0.0)
+    signals = LiveSignals({STREAM: LOOKBACK_BARS}, shelf, gaps, cost_bps=0.0)
     bars = closed_bars(decision_bars)
     need = LOOKBACK_BARS
     signals.histories[STREAM].merge(bars[:need])
@@ -299,7 +299,7 @@ def test_nothing_is_decided_across_a_step_of_the_price_or_an_event(
     bars, need = closed_bars(decision_bars), LOOKBACK_BARS
 
     def asked(history: list[ClosedBar], newest: ClosedBar, **known: Any) -> tuple[bool, dict[str, str]]:
-        signals = LiveSignals([STREAM], shelf, _Gaps(), cost_bps=0.0, **known)
+        signals = LiveSignals({STREAM: LOOKBACK_BARS}, shelf, _Gaps(), cost_bps=0.0, **known)
         signals.histories[STREAM].merge(history)
         return signals.on_bar(newest) is not None, signals.state()
 
@@ -319,7 +319,7 @@ def test_nothing_is_decided_across_a_step_of_the_price_or_an_event(
 
 
 def test_without_a_model_or_with_a_short_history_nothing_is_decided(settings: Settings) -> None:
-    signals = LiveSignals([STREAM], DeployedModels(settings, lambda *_: None), _Gaps(), cost_bps=0.0)
+    signals = LiveSignals({STREAM: LOOKBACK_BARS}, DeployedModels(settings, lambda *_: None), _Gaps(), cost_bps=0.0)
     assert signals.on_bar(closed(1)) is None
     assert f"1 of {LOOKBACK_BARS:,}" in signals.state()[MARKET]
 

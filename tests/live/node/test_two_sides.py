@@ -52,7 +52,7 @@ def answers(
     shelf = DeployedModels(settings, lambda *_: None)
     put_live(settings, bundle)
     shelf.refresh()
-    signals = LiveSignals([STREAM], shelf, lambda *_: None, cost_bps=0.0)
+    signals = LiveSignals({STREAM: LOOKBACK_BARS}, shelf, lambda *_: None, cost_bps=0.0)
     bars = closed_bars(decision_bars)
     signals.histories[STREAM].merge(bars[:LOOKBACK_BARS])
     said = [signals.on_bar(bar) for bar in bars[LOOKBACK_BARS : LOOKBACK_BARS + count]]

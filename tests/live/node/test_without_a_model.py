@@ -167,7 +167,7 @@ def test_a_model_that_fails_decides_nothing_more_until_another_version_comes(
     bundle = make_bundle(settings.bundles_dir)
     put_live(settings, bundle)
     shelf.refresh()
-    signals = LiveSignals([STREAM], shelf, lambda *_: None, cost_bps=0.0)
+    signals = LiveSignals({STREAM: LOOKBACK_BARS}, shelf, lambda *_: None, cost_bps=0.0)
     bars = closed_bars(decision_bars)
     signals.histories[STREAM].merge(bars[:LOOKBACK_BARS])
     in_use = shelf.of(STREAM)
@@ -194,7 +194,7 @@ def test_a_model_that_reads_several_rows_decides_when_the_bars_before_them_are_t
 ) -> None:
     asked: list[tuple[object, ...]] = []
     shelf = DeployedModels(settings, lambda *_: None)
-    signals = LiveSignals([STREAM], shelf, lambda *gap: asked.append(gap), cost_bps=0.0)
+    signals = LiveSignals({STREAM: LOOKBACK_BARS}, shelf, lambda *gap: asked.append(gap), cost_bps=0.0)
     bars, look_back = closed_bars(decision_bars), LOOKBACK_BARS
     signals.histories[STREAM].merge(bars[BACK : look_back + BACK])
     with trailing() as parameters:

@@ -103,7 +103,7 @@ def replay(
     config = HostConfig(
         tuple(candles),
         settings.position_share,
-        timeframe.name,
+        dict.fromkeys(candles, (timeframe.name,)),
         close_at=end,
         max_volume_share=settings.max_volume_share,
         taker_fee_bps=settings.market_order_bps,

@@ -16,7 +16,7 @@ from trading_assets.defs.lib.metadata import RESEARCH_TEAM, asset_metadata, desc
 from trading_assets.defs.lib.partitions import MARKET_MONTHS, SETTINGS, Window, look_back, windows
 from trading_assets.defs.lib.recomputed_rows import bar_start, made_anew, resume_at
 from trading_assets.defs.sql_models.bars import FOLLOWS_DATA
-from trading_assets.features import compute, feature_names, fingerprint, lookback_bars, registry
+from trading_assets.features import compute, feature_names, fingerprint, lookback_bars, registry, select
 from trading_assets.features.framework.auxiliary_series import COMPANIONS, join
 from trading_assets.features.framework.stored_series import read_companions
 from trading_assets.settings import Settings
@@ -114,14 +114,14 @@ def _write(store: Store, window: Window, settings: Settings, timeframe: Timefram
     own = store.read(table, where=where, start=start, end=window.end)
     bars = pl.concat([before, own])
     first = bars["ts"][0] if bars.height else start
-    known = read_companions(
-        store, market, timeframe=timeframe, start=first, end=window.end, leader=settings.features.leader
-    )
-    share = _without_leader(store, window, own, known, settings, table)
+    read = select(chosen, timeframe, settings.plugged).companions
+    leader = settings.features.leader if "leader" in read else None
+    known = read_companions(store, market, timeframe=timeframe, start=first, end=window.end, leader=leader, names=read)
+    share = _without_leader(store, window, own, known, leader, table)
     rows = compute(bars, known, timeframe=timeframe, features=chosen, plugins=settings.plugged).filter(
         pl.col("ts") >= start
     )
-    if (awaited := _leader_behind(store, own, market, settings, table)) is not None:
+    if (awaited := _leader_behind(store, own, market, leader, table)) is not None:
         rows = rows.filter(pl.col("known_at") <= awaited)
     since, until = made_anew(window, settings, start, window.end)
     rows = rows.with_columns(timeframe=pl.lit(timeframe.name))
@@ -129,13 +129,12 @@ def _write(store: Store, window: Window, settings: Settings, timeframe: Timefram
     return rows, share
 
 
-def _leader_behind(store: Store, bars: pl.DataFrame, market: str, settings: Settings, table: Table) -> datetime | None:
+def _leader_behind(store: Store, bars: pl.DataFrame, market: str, leader: str | None, table: Table) -> datetime | None:
     """The end of the leader's newest bar where those beside the market's newest ones are still on their way.
 
     Two runs of one hour promise no order. A row whose leader is to come would say that it stood still; it is written by
     the next run. Where the leader is behind for longer, what is missing is null.
     """
-    leader = settings.features.leader
     if leader in (None, market) or bars.is_empty():
         return None
     newest = store.tail(table, where={"market": str(leader)}, before=bars["known_at"][-1], rows=1)
@@ -151,7 +150,7 @@ def _without_leader(
     window: Window,
     bars: pl.DataFrame,
     known: Mapping[str, pl.DataFrame],
-    settings: Settings,
+    leader: str | None,
     table: Table,
 ) -> float:
     """The share of a window's bars beside which no bar of the leader is known.
@@ -161,7 +160,6 @@ def _without_leader(
     MissingCandles
         If there is none beside any of them, although the leader traded before they end, as far as the store knows.
     """
-    leader = settings.features.leader
     if leader in (None, window.market) or bars.is_empty():
         return 0.0
     if "leader" in known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,7 +21,14 @@ _LATE: Final = timedelta(minutes=5)
 
 
 def read_companions(
-    store: Store, market: str, *, timeframe: Timeframe, start: datetime, end: datetime, leader: str | None = None
+    store: Store,
+    market: str,
+    *,
+    timeframe: Timeframe,
+    start: datetime,
+    end: datetime,
+    leader: str | None = None,
+    names: Collection[str] = tuple(COMPANIONS),
 ) -> dict[str, pl.DataFrame]:
     """What is stored for the bars of a market from ``start`` to ``end``; without those of which nothing is stored.
 
@@ -33,20 +40,23 @@ def read_companions(
         The first bar's open, and the open of the bar after the last.
     leader
         The leading market, if there is one; a market does not lead itself.
+    names
+        Which companions: what nobody asks for is not read.
     """
-    found = {
-        "leader": read_leader(store, leader, timeframe, start, end) if leader not in (None, market) else None,
-        "funding": store.read(
+    reads: dict[str, Callable[[], pl.DataFrame | None]] = {
+        "leader": lambda: read_leader(store, leader if leader != market else None, timeframe, start, end),
+        "funding": lambda: store.read(
             FUNDING_RATES,
             where={"market": market},
             start=start - COMPANIONS["funding"].max_age - _DAY,
             end=end,
             columns=["known_at", "rate"],
         ),
-        "sentiment": _sentiment(store, market, start, end),
-        "book": _by_day(store, BOOK_SNAPSHOTS, market, timeframe, start, end),
-        "trades": _by_day(store, PUBLIC_TRADES, market, timeframe, start, end),
+        "sentiment": lambda: _sentiment(store, market, start, end),
+        "book": lambda: _by_day(store, BOOK_SNAPSHOTS, market, timeframe, start, end),
+        "trades": lambda: _by_day(store, PUBLIC_TRADES, market, timeframe, start, end),
     }
+    found = {name: read() for name, read in reads.items() if name in names}
     return {name: _one_per_time(frame) for name, frame in found.items() if frame is not None and frame.height}
 
 

@@ -10,7 +10,6 @@ import polars as pl
 
 from trading_assets.core.candles import OHLCV, TS
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.features import lookback_bars
 from trading_assets.strategies.signals import ClosedBar, Stream
 
 _SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
@@ -29,14 +28,13 @@ class BarHistory:
     stream
         Market and timeframe.
     rows
-        How many are held; None for as many as the features look back on.
+        How many are held at most.
     """
 
-    def __init__(self, stream: Stream, *, rows: int | None = None) -> None:
-        timeframe = Timeframe.parse(stream.timeframe)
+    def __init__(self, stream: Stream, *, rows: int) -> None:
         self.stream = stream
-        self.length: timedelta = timeframe.length
-        self.rows = lookback_bars(timeframe) if rows is None else rows
+        self.length: timedelta = Timeframe.parse(stream.timeframe).length
+        self.rows = rows
         self.frame = pl.DataFrame(schema=_SCHEMA)
 
     @property

@@ -219,7 +219,14 @@ class DeployedModels:
         return True
 
     def _check_streams(self, model: ModelInUse) -> None:
-        """Refuse a model of bars that do not come here: it would look in use."""
+        """Refuse a model of bars that do not come: from the venue, or to this node. It would look in use."""
+        venue = venue_of(self._settings)
+        if refusals := [why for one in model.streams if (why := venue.refusal(one.market, one.timeframe)) is not None]:
+            raise ModelError(
+                "; ".join(refusals),
+                where=f"model {model.deployed.model}",
+                remedy="let it learn a label set of such a timeframe, or trade it on another venue",
+            )
         missing = sorted(set(model.streams) - self._listened) if self._listened is not None else []
         if missing:
             heard = {stream.market for stream in self._listened or ()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -45,7 +45,7 @@ class LiveSignals:
     Parameters
     ----------
     streams
-        What is decided on, or read beside it.
+        What is decided on, or read beside it, and how many of its bars are held.
     shelf
         The models in use.
     on_gap
@@ -65,7 +65,7 @@ class LiveSignals:
 
     def __init__(
         self,
-        streams: Iterable[Stream],
+        streams: Mapping[Stream, int],
         shelf: DeployedModels,
         on_gap: OnGap,
         *,
@@ -73,7 +73,7 @@ class LiveSignals:
         events: Mapping[str, Sequence[datetime]] = MappingProxyType({}),
         min_step: float = 1.5,
     ) -> None:
-        self.histories = {stream: BarHistory(stream) for stream in streams}
+        self.histories = {stream: BarHistory(stream, rows=rows) for stream, rows in streams.items()}
         self.stepped: dict[Stream, str] = {}
         self._events = events
         self._min_step = min_step
@@ -247,11 +247,12 @@ class LiveSignals:
         bars = self.histories[stream].frame
         if bars.is_empty():
             return None
-        first, known = bars["ts"][0], bars["known_at"][-1]
+        first, known = bars["ts"][-min(self.bars_needed(stream), bars.height)], bars["known_at"][-1]
         for at in self._events.get(stream.market, ()):
             if first < at < known + reach:
                 return f"an event at {at:%Y-%m-%d %H:%M} lies within look-back or horizon"
         found = level_steps(bars, timeframe=stream.timeframe, min_factor=self._min_step, least_after=1)
+        found = found.filter(pl.col("ts") > first)
         if found.is_empty():
             return None
         at, before, after = found.select("ts", "before", "after").row(-1)

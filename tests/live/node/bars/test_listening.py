@@ -30,7 +30,7 @@ class Venue:
         self.told: list[str] = []
         tell = lambda event, _: self.told.append(event)  # noqa: E731
         self.feed = FeedQuarantine(FeedSettings(), self, tell, lambda: self.seconds)
-        self.history = BarHistory(Stream(A, "15m"))
+        self.history = BarHistory(Stream(A, "15m"), rows=100)
         ask = lambda *gap: self.asked.append(gap)  # noqa: E731
         self.catch_up = CatchUp({Stream(A, "15m"): self.history}, self.feed, "1m", ask, lambda: self.seconds)
 

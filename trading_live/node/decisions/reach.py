@@ -1,0 +1,57 @@
+"""How many bars the node holds of each market and timeframe: what those look back on who read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import lookback_bars
+from trading_assets.features.framework.auxiliary_series import COMPANIONS
+from trading_assets.labels import scale_lookback
+from trading_assets.models.decision import bars_needed
+from trading_assets.models.inputs import usable_names
+from trading_assets.quality.steps import SIDE_BARS
+from trading_assets.settings import Settings
+from trading_assets.strategies.signals import Stream
+from trading_live.node.decisions.deployed_models import DeployedModels
+
+LEAST: Final = 2 * SIDE_BARS + 1
+"""So many bars tell a lasting step of the price level from a spike, whatever else reads them."""
+
+
+def bars_to_hold(streams: Iterable[Stream], settings: Settings, models: DeployedModels) -> dict[Stream, int]:
+    """Stream -> how many of its bars the models in use look back on, and those that the settings expect.
+
+    A later version of a model that looks back further has what it lacks loaded when it comes into use. A leader's bars
+    reach as far back as those of the markets that follow it.
+    """
+    needed: dict[Stream, int] = {}
+    for model in models.models:
+        _add(needed, model.streams, bars_needed(model.bundle), models.leader if model.follows else None)
+    for name, one in settings.models.items():
+        timeframe = settings.timeframe_of(name)
+        own = [Stream(market, timeframe.name) for market in one.markets]
+        _add(needed, own, _expected(settings, name), models.leader if "leader" in one.companions else None)
+    return {stream: max(needed.get(stream, 0), LEAST) for stream in streams}
+
+
+def _expected(settings: Settings, name: str) -> int:
+    """What a model of the settings will look back on, whose estimator reads a row at a time."""
+    model, labels = settings.models[name], settings.labels_of(name)
+    plugins, timeframe = settings.plugged, labels.timeframe
+    names = usable_names(model.companions, timeframe=timeframe, chosen=model.features, plugins=plugins)
+    return max(lookback_bars(timeframe, names, plugins), scale_lookback(labels))
+
+
+def _add(needed: dict[Stream, int], streams: Iterable[Stream], bars: int, leader: str | None) -> None:
+    for stream in streams:
+        needed[stream] = max(needed.get(stream, 0), bars)
+        if leader is not None:
+            led = Stream(leader, stream.timeframe)
+            needed[led] = max(needed.get(led, 0), bars + _late(stream))
+
+
+def _late(stream: Stream) -> int:
+    """How many bars before the first one a leader's newest may be."""
+    return Timeframe.parse(stream.timeframe).bars(COMPANIONS["leader"].max_age)
