@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ import polars as pl
 from benchmarks.table import Measurement, Target, print_table
 from trading_assets import features, models
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import LIVE_ENVIRONMENT
 from trading_assets.models.inputs import usable_names
 from trading_assets.registry.deployment import DeployedModel, deploy
 from trading_assets.settings import (
@@ -44,34 +45,70 @@ from trading_live.replay.tape import Kline
 
 M15 = Timeframe.parse("15m")
 
-MARKETS = tuple(f"sample:{first}{second}X/USDT:USDT" for first in "ABCDEFGH" for second in "ABCDEFGHIJ")
+MARKETS = tuple(f"sample:{first}{second}X/USDT:USDT" for first in "ABCD" for second in "ABCDEFGHIJ")
 START = datetime(2025, 5, 20, tzinfo=UTC)
-HISTORY_DAYS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """So many markets, a decision bar of each every so many seconds, and the bars until all are subscribed to."""
+    """So many markets on some timeframes, all of whose bars close together every so many seconds.
+
+    Attributes
+    ----------
+    closes
+        Of the coarsest timeframe, whose bars end with one of each of the others.
+    seconds
+        Between two of them.
+    warm_up
+        How many pass until everything is subscribed to; they do not count.
+    """
 
     markets: int
-    bars: int
+    closes: int
     seconds: float
     warm_up: int
     max_p99: float
+    timeframes: tuple[Timeframe, ...] = (M15,)
+
+    @property
+    def longest(self) -> Timeframe:
+        """The coarsest timeframe."""
+        return max(self.timeframes)
+
+    @property
+    def begin(self) -> datetime:
+        """From when on closes count."""
+        return START + self.warm_up * self.longest.length
 
     @property
     def end(self) -> datetime:
         """Where the replay ends."""
-        return START + self.bars * timedelta(minutes=15)
+        return START + self.closes * self.longest.length
+
+    @property
+    def history(self) -> timedelta:
+        """What a node asks for before, and a little more."""
+        bars = max(features.lookback_bars(one) * one.length for one in self.timeframes)
+        return bars + timedelta(days=3)
+
+    def __str__(self) -> str:
+        several = f" x {len(self.timeframes)} timeframes" if len(self.timeframes) > 1 else ""
+        return f"{self.markets} market{'s' * (self.markets > 1)}{several}"
 
 
 CASES = (
-    Case(markets=1, bars=300, seconds=0.1, warm_up=10, max_p99=0.050),
-    Case(markets=40, bars=80, seconds=1.0, warm_up=35, max_p99=0.150),
-    Case(markets=80, bars=100, seconds=1.5, warm_up=45, max_p99=0.300),
+    Case(markets=1, closes=300, seconds=0.1, warm_up=10, max_p99=0.050),
+    Case(markets=40, closes=80, seconds=1.0, warm_up=35, max_p99=0.150),
+    Case(
+        markets=20,
+        closes=38,
+        seconds=2.5,
+        warm_up=16,
+        max_p99=0.300,
+        timeframes=tuple(Timeframe.parse(one) for one in ("5m", "15m", "30m", "1h")),
+    ),
 )
-"""With the 15 one-minute bars that belong to each decision bar; one decision in five sends orders too. Eighty decisions
-at one instant are those of 20 markets on four timeframes."""
+"""With the one-minute bars that belong to each decision bar; a part of the decisions sends orders too."""
 
 
 def run() -> list[Measurement]:
@@ -80,7 +117,7 @@ def run() -> list[Measurement]:
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:
             latencies = measure(Path(folder), case)
-        name = f"last bar of a close to decisions in the journal, {case.markets} market{'s' * (case.markets > 1)}"
+        name = f"last bar of a close to decisions in the journal, {case}"
         found += [
             Measurement(f"{name}, p50", float(np.quantile(latencies, 0.5))),
             Measurement(f"{name}, p99", float(np.quantile(latencies, 0.99)), target=Target(max_seconds=case.max_p99)),
@@ -91,42 +128,61 @@ def run() -> list[Measurement]:
 def measure(folder: Path, case: Case) -> list[float]:
     """Seconds of each decision after the first few: from the bar that completes the close.
 
-    A decision that was made before the last market's bar was sent counts from its own bar.
+    A decision that was made before the last market's bar was sent counts from its own bar. Of several timeframes, only
+    the closes count at which bars of all of them end.
     """
-    markets = MARKETS[: case.markets]
     environment = {"TRADING_DATA_DIR": str(folder / "data"), "TRADING_STORE__URL": f"duckdb:///{folder / 'm.duckdb'}"}
     environment["TRADING_TRADING__RISK__MAX_DAILY_LOSS"] = "1e9"  # entries go on, whatever the random prices bring
     os.environ |= environment
     settings = load_settings()
-    _prepare(settings, markets, case.end)
+    _prepare(settings, case)
     sent: dict[str, int] = {}
+    wanted = {str(one): one for one in case.timeframes}
 
     def note(bar: Kline, now: int) -> None:
-        if bar.interval == "15m":
-            sent[f"{bar.symbol} {bar.open_ms}"] = now
+        if (timeframe := wanted.get(bar.interval)) is not None:
+            sent[_key(bar.symbol, bar.open_ms, timeframe)] = now
 
-    tape = read_tape(open_store(settings.store_url), dict.fromkeys(markets, "1m"), start=START, end=case.end)
+    tape = read_tape(
+        open_store(settings.store_url),
+        dict.fromkeys(MARKETS[: case.markets], "1m"),
+        start=START,
+        end=case.end,
+        history=case.history,
+        intervals=list(wanted),
+    )
     decided = folder / "decided.json"
-    with ReplayServer(tape, speed=15 * 60 / case.seconds, on_sent=note) as server:
+    speed = case.longest.length.total_seconds() / case.seconds
+    with ReplayServer(tape, speed=speed, on_sent=note) as server:
         environment |= {"TRADING_NODE__BASE_URL_HTTP": server.url_http, "TRADING_NODE__BASE_URL_WS": server.url_ws}
         node = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.live", str(decided)],
-            env=os.environ | environment | {"TRADING_LOGS__LEVEL": "ERROR"},
+            env=os.environ | environment | LIVE_ENVIRONMENT | {"TRADING_LOGS__LEVEL": "ERROR"},
         )
         server.wait()
         time.sleep(1)
         node.send_signal(signal.SIGTERM)
         node.wait()
-    begin = (START + case.warm_up * timedelta(minutes=15)).timestamp() * 1000
-    complete: dict[str, int] = {}
+    return _latencies(case, sent, json.loads(decided.read_text()))
+
+
+def _key(symbol: str, open_ms: int, timeframe: Timeframe) -> str:
+    return f"{symbol} {timeframe} {open_ms + timeframe.micros // 1000}"
+
+
+def _latencies(case: Case, sent: Mapping[str, int], decided: Mapping[str, int]) -> list[float]:
+    """Seconds from the completed close, or from the bar itself, to the decision on each bar."""
+    complete: dict[int, int] = {}
     for bar, at in sent.items():
-        close = bar.split()[1]
+        close = int(bar.split()[2])
         complete[close] = max(at, complete.get(close, at))
+    first, length = round(case.begin.timestamp() * 1000), case.longest.micros // 1000
     latencies = []
-    for bar, now in json.loads(decided.read_text()).items():
-        close = bar.split()[1]
-        if int(close) >= begin:
+    for bar, now in decided.items():
+        close = int(bar.split()[2])
+        if close > first and close % length == 0:
             latencies.append((now - (complete[close] if complete[close] < now else sent[bar])) / 1e9)
+    assert len(latencies) > 0.9 * case.markets * len(case.timeframes) * (case.closes - case.warm_up), "bars undecided"
     return latencies
 
 
@@ -137,16 +193,17 @@ def run_noting(target: Path) -> None:
     decided: dict[str, int] = {}
 
     def note(one: Signal, _: str) -> None:
-        decided.setdefault(f"{raw_symbol(one.market)} {round(one.ts.timestamp() * 1000)}", time.time_ns())
+        timeframe = Timeframe((one.known_at - one.ts) // timedelta(minutes=1))
+        decided.setdefault(_key(raw_symbol(one.market), round(one.ts.timestamp() * 1000), timeframe), time.time_ns())
 
     run_node(load_settings(), on_decision=note)
     target.write_text(json.dumps(decided))
 
 
-def _prepare(settings: Settings, markets: Sequence[str], end: datetime) -> None:
-    """Candles, and a deployed model of the usual size that trades all markets; its labels mean nothing."""
-    store = open_store(settings.store_url)
-    begin, end = START - timedelta(days=HISTORY_DAYS), end + timedelta(hours=1)
+def _prepare(settings: Settings, case: Case) -> None:
+    """Candles, and for each timeframe a deployed model of the usual size of all markets; its labels mean nothing."""
+    store, markets = open_store(settings.store_url), MARKETS[: case.markets]
+    begin, end = START - max(case.history, timedelta(days=40)), case.end + timedelta(hours=1)
     for seed, market in enumerate(markets):
         store.upsert(CANDLES, _candles(market, begin, end, seed=seed))
     bars = build_bars(store, load_models()["bars_15m"], market=markets[0], timeframe="1m", start=begin, end=end)
@@ -171,31 +228,35 @@ def _prepare(settings: Settings, markets: Sequence[str], end: datetime) -> None:
         resolution=pl.lit("1m"),
         missing_candles=pl.lit(0, dtype=pl.Int32),
     ).select(*LABELS.columns)
-    dataset = models.join(rows, labels, names=usable_names(), fingerprint=features.fingerprint())
+    known = set.intersection(*(set(features.feature_names(one)) for one in case.timeframes))
+    names = [name for name in usable_names() if name in known]
+    dataset = models.join(rows, labels, names=names, fingerprint=features.fingerprint())
     spec = ModelSettings(
         markets=list(markets),
         min_edge_bps=-1e6,
         walk_forward=WalkForwardSettings(train_days=10),
         estimator=LightGBMSettings(min_data_in_leaf=20, lambda_l2=5),
     )
-    bundle = models.write(
-        settings.bundles_dir,
-        model="syna",
-        trained=models.train(dataset, spec),
-        dataset=dataset,
-        spec=spec,
-        labels=LabelSettings(take_profit_pct=0.8, stop_loss_pct=0.4, horizon_bars=4),
-        metrics={},
-    )
-    deployed = DeployedModel(
-        model=bundle.model,
-        version=1,
-        bundle=str(bundle.folder.relative_to(settings.data_dir)),
-        bundle_hash=bundle.bundle_hash,
-        markets=bundle.markets,
-        deployed_at=datetime.now(UTC),
-    )
-    deploy(settings.live_dir, deployed)
+    trained = models.train(dataset, spec)
+    for timeframe in case.timeframes:
+        bundle = models.write(
+            settings.bundles_dir,
+            model=f"syna_{timeframe}",
+            trained=trained,
+            dataset=dataset,
+            spec=spec,
+            labels=LabelSettings(timeframe=timeframe, take_profit_pct=0.8, stop_loss_pct=0.4, horizon_bars=4),
+            metrics={},
+        )
+        deployed = DeployedModel(
+            model=bundle.model,
+            version=1,
+            bundle=str(bundle.folder.relative_to(settings.data_dir)),
+            bundle_hash=bundle.bundle_hash,
+            markets=bundle.markets,
+            deployed_at=datetime.now(UTC),
+        )
+        deploy(settings.live_dir, deployed)
 
 
 def _candles(market: str, begin: datetime, end: datetime, *, seed: int) -> pl.DataFrame:

@@ -200,3 +200,29 @@ def test_a_kill_that_closed_nothing_is_remembered_by_the_trade_that_it_meant(tmp
         later = plan(2, stage="open", quantity=1.0)
         journal.record("plans", {"ts": T0, "market": MARKET, "signal_id": "s2", "plan": later.to_json()})
         assert recover(path).plans == (later,), "a later trade is none of its business"
+
+
+def test_what_was_written_is_summed_up_when_nothing_has_to_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with checkpoints_every(10), closing(Journal(path, "node")) as journal:
+        journal.record_all(signals(0, 25))
+        assert checkpoint(path) == 0  # a decision would have waited for it
+        journal.stay()
+        assert checkpoint(path) == 25
+        journal.record_all(signals(25, 9))
+        journal.stay()
+        assert checkpoint(path) == 25
+        for number in range(34, 65):
+            journal.record_all(signals(number, 1))
+        assert checkpoint(path) == 65  # a node that always writes has one too
+
+
+def test_the_log_beside_the_file_begins_anew_after_a_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with checkpoints_every(10), closing(Journal(path, "node")) as journal:
+        sizes = []
+        for number in range(12):
+            journal.record_all(signals(number * 100, 100))
+            journal.stay()
+            sizes.append(path.with_name(f"{path.name}-wal").stat().st_size)
+    assert sizes[-1] == max(sizes) < 3 * sizes[0]

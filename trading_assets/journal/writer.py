@@ -19,7 +19,13 @@ from trading_assets.journal.file import DDL, checkpointed_seq, connect, explaine
 from trading_assets.journal.state import state_of, write_checkpoint
 
 CHECKPOINT_EVENTS: Final = 1000
-"""A checkpoint after so many events: what a start or a status reads at most."""
+"""A checkpoint after so many events, as soon as nothing has to be written."""
+
+MOST_EVENTS: Final = 4
+"""So many times as many events are a checkpoint's turn in any case: what a start or a status reads at most."""
+
+_WAL_PAGES: Final = 20_000
+"""SQLite moves its log into the file by itself after so many pages, 80 MB; a checkpoint does it long before."""
 
 _LOG: Final = logging.getLogger(__name__)
 _WAIT_MS: Final = 1000
@@ -65,13 +71,14 @@ class Journal:
                 self._connection.execute(f"PRAGMA busy_timeout={_WAIT_MS}")
                 failed.pop_all()
         self._inodes = self._in_place()
-        self._checkpoint()
+        self._checkpoint(CHECKPOINT_EVENTS)
 
     def _open(self) -> None:
         self._connection = connect(self.path)
         try:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
         except BaseException:
             self._connection.close()
             raise
@@ -123,11 +130,14 @@ class Journal:
             self._stay_in_place()
             with self._transaction():
                 written = [self._insert(*row) for row in rows]
-            self._checkpoint()
+            self._checkpoint(MOST_EVENTS * CHECKPOINT_EVENTS)
         return written
 
     def stay(self) -> list[int]:
-        """See that the file is in its place, and write it again where somebody deleted it; no event is written.
+        """See to the file while there is nothing to write: that it is in its place, and that it has its checkpoint.
+
+        Where somebody deleted it, it is written again. A node calls this once a second, so that no decision waits until
+        what was written before is summed up.
 
         Raises
         ------
@@ -136,6 +146,7 @@ class Journal:
         """
         with self._lock, explained(self.path):
             self._stay_in_place()
+            self._checkpoint(CHECKPOINT_EVENTS)
         return []
 
     def new_session(self) -> int:
@@ -168,15 +179,19 @@ class Journal:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def _checkpoint(self) -> None:
-        """Sum up what was written, from time to time; what fails here is tried again and costs readers time only."""
+    def _checkpoint(self, events: int) -> None:
+        """Sum up what was written since the last time, if it is so many events, and move it from the log to the file.
+
+        What fails here is tried again and costs readers time only.
+        """
         with suppress(sqlite3.Error, NodeError):
-            if last_seq(self._connection) - self._checkpointed < CHECKPOINT_EVENTS:
+            if last_seq(self._connection) - self._checkpointed < events:
                 return
             state = state_of(self._connection)
             with self._transaction():
                 write_checkpoint(self._connection, state)
             self._checkpointed = state.seq
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     # -- the file's place -----------------------------------------------------------------------------------------
 

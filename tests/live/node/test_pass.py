@@ -6,6 +6,7 @@ than the query, and three hundred of them took longer than everything else in a 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from trading_assets.models.decision import Question, decide_together
 from trading_assets.settings import LabelSettings, Settings
 from trading_assets.strategies.signals import ClosedBar, Stream
 from trading_live.node.bars.history import BarHistory, bar_rows
+from trading_live.node.node import kept_objects
 
 STREAM = Stream(MARKET, "15m")
 
@@ -62,3 +64,10 @@ def test_a_bar_is_added_to_a_history_without_a_query(decision_bars: pl.DataFrame
     assert queries == []
     assert history.frame.equals(wanted[20:])
     assert {column.n_chunks() for column in history.frame} == {1}
+
+
+def test_what_is_loaded_before_the_engine_runs_is_not_searched_for_garbage() -> None:
+    before = gc.get_freeze_count()
+    with kept_objects():
+        assert gc.get_freeze_count() > before
+    assert gc.get_freeze_count() == 0
