@@ -83,8 +83,10 @@ def desk(
     hours: float,
     markets: Sequence[str] = (MARKET,),
     further: Mapping[str, str] = MappingProxyType({}),
+    faults: Faults | None = None,
 ) -> Iterator[Desk]:
     """A desk with a running replay server; ``further`` are settings as environment variables."""
+    faults = faults or Faults()
     environment = {
         **further,
         "TRADING_DATA_DIR": str(folder / "data"),
@@ -95,7 +97,7 @@ def desk(
         for name, value in environment.items():
             patch.setenv(name, value)
         settings = load_settings()
-        faults, end = Faults(), START + timedelta(hours=hours)
+        end = START + timedelta(hours=hours)
         with open_replay(settings, markets=markets, start=START, end=end, speed=speed, faults=faults) as server:
             environment |= {"TRADING_NODE__BASE_URL_HTTP": server.url_http, "TRADING_NODE__BASE_URL_WS": server.url_ws}
             for name, value in environment.items():

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trading_assets.core.candles import timeframe_delta
 from trading_assets.settings import FeedSettings
-from trading_assets.strategies.feed import FeedQuarantine, impossible, move_pct
+from trading_assets.strategies.feed import FeedQuarantine, impossible, largest_move_pct, move_pct
 from trading_assets.strategies.signals import ClosedBar
 
 A, B = "sample:A/USDT:USDT", "sample:B/USDT:USDT"
@@ -89,6 +90,35 @@ def test_a_bar_a_hundred_times_too_high_is_not_used_and_says_from_where_it_jumpe
     assert "9990 to 10010 is 9,910 % from the last close 100, limit 30 %" in str(desk.feed.refusal(A))
     assert desk.sends(*[100.0] * 5) == [True] * 5
     assert desk.feed.refusal(A) is None
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "farthest"), [("1m", 30), ("5m", 30), ("15m", 30), ("1h", 60), ("4h", 120), ("1d", 293.9)]
+)
+def test_a_longer_bar_may_move_farther_and_a_shorter_one_as_far(timeframe: str, farthest: float) -> None:
+    assert largest_move_pct(30.0, timeframe) == pytest.approx(farthest, rel=1e-3)
+    desk, length = Desk(), timeframe_delta(timeframe)
+    bar = lambda high: replace(  # noqa: E731
+        desk.bar(100.0), timeframe=timeframe, known_at=NOON, ts=NOON - length, high=high
+    )
+    assert desk.feed.admits(bar(100.0))
+    assert desk.feed.admits(bar(100 + 0.99 * farthest))
+    assert not desk.feed.admits(bar(100 + 1.02 * farthest))
+    assert f"limit {farthest:g} %" in str(desk.feed.refusal(A))
+
+
+def test_a_lively_day_in_a_history_of_days_is_a_fact_and_a_tenfold_one_is_left_out() -> None:
+    desk, day = Desk(), timedelta(days=1)
+
+    def history(high: float) -> list[ClosedBar]:
+        plain = ClosedBar(A, "1d", NOON, NOON + day, 100.0, 101.0, 99.0, 100.0, 5.0)
+        days = [replace(plain, ts=NOON + i * day, known_at=NOON + (i + 1) * day) for i in range(9)]
+        days[4] = replace(days[4], high=high)
+        return days
+
+    assert len(desk.feed.believe(history(250.0))) == 9
+    assert len(desk.feed.believe(history(1_000.0))) == 8
+    assert desk.events == ["history refused"]
 
 
 def test_one_implausible_bar_among_agreeing_ones_begins_the_count_anew() -> None:

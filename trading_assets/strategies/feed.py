@@ -19,6 +19,7 @@ Tell = Callable[[str, str], None]
 _WALL_SILENCE_S: Final = 5.0
 """A fast replay sends the next bar long before: below this, silence is only the time that a message takes."""
 
+_MEASURED: Final = timeframe_delta("15m")
 _SEEDS: Final = 5
 SILENT: Final = "silent"
 """How the reason of a market begins whose bars are overdue; every other one speaks of bars that came."""
@@ -59,10 +60,10 @@ class FeedQuarantine:
     """Sets a market apart whose bars cannot be believed, and takes it back when they agree again.
 
     A bar is implausible where its prices or its volume are impossible, where it ends in the future, or where one of its
-    prices is farther than ``max_move_pct`` from the last plausible close. Nothing is decided, closed or reckoned from
-    such a bar. A market in quarantine is not entered; stop, target and expiry of its open position stay in force. It
-    comes back when ``agreeing_bars`` bars in a row agree with the last plausible close, or with each other at a new
-    level that is at most ``max_step_pct`` away: a step beyond (a split, a redenomination) is left to a person.
+    prices is farther from the last plausible close than :func:`largest_move_pct`. Nothing is decided, closed or
+    reckoned from such a bar. A market in quarantine is not entered; stop, target and expiry of its open position stay
+    in force. It comes back when ``agreeing_bars`` bars in a row agree with the last plausible close, or with each other
+    at a new level at most ``max_step_pct`` away: a step beyond (a split, a redenomination) is left to a person.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ class FeedQuarantine:
     clock
         The venue's time.
     tell
-        Told of each quarantine and silence, and of its end.
+        (event, detail): told of each quarantine and silence, and of its end.
     monotonic
         Seconds that only grow.
     """
@@ -79,7 +80,7 @@ class FeedQuarantine:
     def __init__(self, limits: FeedSettings, clock: Clock, tell: Tell, monotonic: Callable[[], float]) -> None:
         self._limits = limits
         self._clock = clock
-        self._tell = tell
+        self.tell = tell
         self._monotonic = monotonic
         self._markets: dict[str, _Market] = {}
 
@@ -125,7 +126,7 @@ class FeedQuarantine:
             first = next(bar for bar in bars if bar.ts in spikes or impossible(bar))
             why = impossible(first) or f"{first.low:g} to {first.high:g} between bars of another level"
             count = len(bars) - len(kept)
-            self._tell("history refused", f"{first.market}: {count} bars; {first.ts:%Y-%m-%d %H:%M}: {why}")
+            self.tell("history refused", f"{first.market}: {count} bars; {first.ts:%Y-%m-%d %H:%M}: {why}")
         if kept and (one := self._of(kept[-1].market)).close is None:
             one.close = median(bar.close for bar in kept[-_SEEDS:])
         return kept
@@ -134,9 +135,9 @@ class FeedQuarantine:
         """Set a market apart for a reason that bars do not end; None ends it."""
         one = self._of(market)
         if why is not None and why != one.held:
-            self._tell("feed quarantined", f"{market}: {why}")
+            self.tell("feed quarantined", f"{market}: {why}")
         elif why is None and one.held is not None:
-            self._tell("feed trusted again", f"{market}: no longer {one.held}")
+            self.tell("feed trusted again", f"{market}: no longer {one.held}")
         one.held = why
 
     def is_held(self, market: str) -> bool:
@@ -156,7 +157,7 @@ class FeedQuarantine:
             self._set_apart(bar.market, one, f"implausible {bar.timeframe} bar of {bar.ts:%Y-%m-%d %H:%M}: {why}")
             return False
         self._heard(bar, one)
-        if one.close is not None and (move := move_pct(bar, one.close)) > self._limits.max_move_pct:
+        if one.close is not None and (move := move_pct(bar, one.close)) > self._largest_move(bar):
             return self._at_new_level(bar, one, move)
         one.close, one.level = bar.close, None
         if one.reason:
@@ -168,7 +169,7 @@ class FeedQuarantine:
     def _at_new_level(self, bar: ClosedBar, one: _Market, move: float) -> bool:
         """Whether enough bars agree with each other on a level that is not too far away."""
         assert one.close is not None
-        follows = one.level is not None and move_pct(bar, one.level) <= self._limits.max_move_pct
+        follows = one.level is not None and move_pct(bar, one.level) <= self._largest_move(bar)
         one.level_bars = one.level_bars + 1 if follows else 1
         one.agreeing, one.level = 0, bar.close
         step = 100 * (max(bar.close / one.close, one.close / bar.close) - 1)
@@ -181,7 +182,7 @@ class FeedQuarantine:
             lasting = f"; the new level lasts and is {step:,.0f} % away, limit {self._limits.max_step_pct:g} %"
         why = (
             f"implausible {bar.timeframe} bar of {bar.ts:%Y-%m-%d %H:%M}: {bar.low:g} to {bar.high:g} is {move:,.0f} % "
-            f"from the last close {one.close:g}, limit {self._limits.max_move_pct:g} %{lasting}"
+            f"from the last close {one.close:g}, limit {round(self._largest_move(bar), 1):g} %{lasting}"
         )
         if not one.reason or (lasting and "the new level lasts" not in one.reason):
             self._set_apart(bar.market, one, why, again=True)
@@ -201,9 +202,12 @@ class FeedQuarantine:
         )
 
     def _is_spike(self, before: ClosedBar, bar: ClosedBar, after: ClosedBar) -> bool:
-        limit = self._limits.max_move_pct
+        limit = self._largest_move(bar)
         both = move_pct(bar, before.close) > limit and move_pct(bar, after.close) > limit
         return both and move_pct(after, before.close) <= limit
+
+    def _largest_move(self, bar: ClosedBar) -> float:
+        return largest_move_pct(self._limits.max_move_pct, bar.timeframe)
 
     # -- silence --------------------------------------------------------------------------------------------------
 
@@ -232,13 +236,13 @@ class FeedQuarantine:
             if now - due > timedelta(seconds=self._limits.max_silence_s):
                 why = f"{SILENT}: no {timeframe} bar since {one.ends[timeframe]:%Y-%m-%d %H:%M:%S}"
                 one.silent[timeframe] = f"{why}, limit {self._limits.max_silence_s:g} s after it is due"
-                self._tell("feed silent", f"{market}: {one.silent[timeframe]}")
+                self.tell("feed silent", f"{market}: {one.silent[timeframe]}")
 
     def _heard(self, bar: ClosedBar, one: _Market) -> None:
         one.ends[bar.timeframe] = max(bar.known_at, one.ends.get(bar.timeframe, bar.known_at))
         one.heard_s[bar.timeframe] = self._monotonic()
         if one.silent.pop(bar.timeframe, None) is not None:
-            self._tell("feed heard again", f"{bar.market}: {bar.timeframe} bar of {bar.ts:%Y-%m-%d %H:%M}")
+            self.tell("feed heard again", f"{bar.market}: {bar.timeframe} bar of {bar.ts:%Y-%m-%d %H:%M}")
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
@@ -249,12 +253,12 @@ class FeedQuarantine:
         if one.reason and not again:
             return
         one.reason = why
-        self._tell("feed quarantined", f"{market}: {why}")
+        self.tell("feed quarantined", f"{market}: {why}")
 
     def _take_back(self, market: str, one: _Market, why: str) -> None:
         if one.reason:
             one.reason, one.agreeing, one.level_bars = "", 0, 0
-            self._tell("feed trusted again", f"{market}: {why}")
+            self.tell("feed trusted again", f"{market}: {why}")
 
 
 def _windows(bars: Sequence[ClosedBar]) -> Iterable[tuple[ClosedBar, ClosedBar, ClosedBar]]:
@@ -275,6 +279,20 @@ def impossible(bar: ClosedBar) -> str | None:
     if not (math.isfinite(bar.volume) and bar.volume >= 0):
         return f"its volume is {bar.volume:g}"
     return None
+
+
+def largest_move_pct(limit_pct: float, timeframe: str) -> float:
+    """How far a bar of a timeframe may move: the limit up to 15 minutes, and as a random walk's spread beyond.
+
+    Parameters
+    ----------
+    limit_pct
+        The setting ``node.feed.max_move_pct``, which was measured on bars of 15 minutes.
+    timeframe
+        Of the bar; four times as long may move twice as far. A minute may move as far as a quarter of an hour: what
+        is told apart is an error of the venue, and a crash needs no more than a minute.
+    """
+    return limit_pct * math.sqrt(max(timeframe_delta(timeframe) / _MEASURED, 1.0))
 
 
 def move_pct(bar: ClosedBar, close: float) -> float:

@@ -15,12 +15,13 @@ from trading_assets.core.candles import EPOCH, timeframe_delta, timeframe_minute
 from trading_assets.core.errors import NodeError
 from trading_assets.strategies.circuit_breaker import guarded
 from trading_assets.strategies.decision_queue import DecisionQueue
+from trading_assets.strategies.doubtful_fills import DoubtfulFills, Fill
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.host_config import HostConfig
 from trading_assets.strategies.instruments import bar_type, close_time, event_time, exact, instrument_id
 from trading_assets.strategies.orders import trade_orders
 from trading_assets.strategies.orders.bracket_orders import BracketOrders
-from trading_assets.strategies.orders.journal_rows import signal_row
+from trading_assets.strategies.orders.journal_rows import signal_row, status_of
 from trading_assets.strategies.orders.plans import ExitReason, TradePlan
 from trading_assets.strategies.risk.admission import EntryAdmission
 from trading_assets.strategies.risk.cash import SpotCash
@@ -106,8 +107,10 @@ class StrategyHost(Strategy):
         self._signals = signals
         self._journal = journal
         self._feed = feed
+        self._doubts = DoubtfulFills(feed.tell) if feed is not None else None
         simulated = {market: InstrumentId.from_str(instrument_id(market)) for market in settings.markets}
         self._instruments = dict(instruments or simulated)
+        self._markets = {instrument: market for market, instrument in self._instruments.items()}
         self._decision_bars = {self._bars_of(stream): stream for stream in settings.streams}
         self._lengths = Counter(timeframe_delta(stream.timeframe) for stream in settings.streams)
         finer = settings.execution_timeframe
@@ -205,6 +208,9 @@ class StrategyHost(Strategy):
     def on_order_event(self, event: Any) -> None:
         """Journal it and follow it up."""
         self._trades.on_order_event(event)
+        market = self._markets.get(event.instrument_id)
+        if self._doubts is not None and market is not None and status_of(event) == "filled":
+            self._doubts.fill(market, Fill.of(event))
 
     @guarded
     def on_position_event(self, event: Any) -> None:

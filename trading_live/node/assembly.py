@@ -21,6 +21,7 @@ from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import Signal, Stream
 from trading_live.execution.contract import Execution
 from trading_live.execution.recovery import Recovered
+from trading_live.node.bars.fatal_requests import FatalRequests
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.reach import bars_to_hold
 from trading_live.node.decisions.signals import LiveSignals
@@ -53,6 +54,8 @@ class Process:
         What happened, and what is said of it.
     models
         In use.
+    fatal
+        Requests for history that a process before died of.
     stop
         Ends the engine; an error is why.
     on_decision
@@ -67,6 +70,7 @@ class Process:
     journal: BufferedJournal
     pulse: Pulse
     models: DeployedModels
+    fatal: FatalRequests
     stop: Callable[[NodeError | None], None]
     on_decision: OnDecision | None
     close_only: bool
@@ -101,7 +105,7 @@ def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, 
     gate = RiskGate(settings.trading.risk, markets=len(markets))
     recovered.restore(gate)
     feed = FeedQuarantine(settings.node.feed, venue.clock(), pulse.warn, time.monotonic)
-    loader = HistoryLoader(feed, pulse.tell, historic=venue.historic)
+    loader = HistoryLoader(feed, pulse.tell, process.fatal, historic=venue.historic)
     signals = LiveSignals(
         bars_to_hold(streams, settings, process.models),
         process.models,

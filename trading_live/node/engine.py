@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from nautilus_trader.common import FileWriterConfig, LoggerConfig, LogLevel
@@ -18,6 +20,11 @@ from trading_live.execution.contract import Execution
 from trading_live.execution.recovery import Recovered
 from trading_live.venues.contract import Venue
 
+KEPT_LOGS: Final = 20
+"""Files of an engine's log, its own rotated ones included."""
+
+_LOG_BYTES: Final = 10_000_000
+_ROTATED: Final = 5
 _TRADER: Final = "TRADER-001"
 _STOP_S: Final = 1
 _NO_GOODBYE: Final = "disconnect"
@@ -81,16 +88,30 @@ def explain(error: RuntimeError, place: str, connect_timeout_s: int) -> NodeErro
 
 
 def engine_logging(settings: Settings, name: str) -> LoggerConfig:
-    """Warnings of the engine on the terminal, more in a rotated file of that name beside our own logs."""
+    """Warnings of the engine on the terminal, more in rotated files of that name beside our own logs.
+
+    Each engine begins a file of its own, and rotation knows of that engine's alone: those of engines before are kept
+    up to :data:`KEPT_LOGS` of a name.
+    """
+    folder = settings.data_dir / "logs"
+    remove_old_logs(folder, name, KEPT_LOGS - _ROTATED - 1)
     levels = {"DEBUG": LogLevel.INFO, "INFO": LogLevel.WARNING, "WARNING": LogLevel.WARNING, "ERROR": LogLevel.ERROR}
     return LoggerConfig(
         stdout_level=levels[settings.logs.level],
         fileout_level=LogLevel.INFO,
         is_colored=sys.stdout.isatty(),
         file_config=FileWriterConfig(
-            directory=str(settings.data_dir / "logs"),
+            directory=str(folder),
             file_name=name,
             file_format="json",
-            file_rotate=(10_000_000, 5),
+            file_rotate=(_LOG_BYTES, _ROTATED),
         ),
     )
+
+
+def remove_old_logs(folder: Path, name: str, keep: int) -> None:
+    """Remove all but the newest files of former engines of a name."""
+    files = [(file.stat().st_mtime_ns, file) for file in folder.glob(f"{name}_*.json*")]
+    for _, file in sorted(files)[: max(len(files) - keep, 0)]:
+        with suppress(OSError):  # a log that stays is no reason not to start
+            file.unlink()

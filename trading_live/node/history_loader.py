@@ -11,6 +11,7 @@ import structlog
 
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.signals import ClosedBar, Stream
+from trading_live.node.bars.fatal_requests import FatalRequests
 from trading_live.node.bars.requests import BarRequest, BarRequests
 from trading_live.node.decisions.signals import LiveSignals
 
@@ -26,14 +27,20 @@ class HistoryLoader:
         Which bars can be believed.
     tell
         (event, detail): into the node's journal.
+    fatal
+        Which requests are not sent, because a process before died of them.
     historic
         Whether bars carry historic times, so that this machine's clock cannot tell a forming bar.
     """
 
-    def __init__(self, feed: FeedQuarantine, tell: Callable[[str, str], None], *, historic: bool) -> None:
+    def __init__(
+        self, feed: FeedQuarantine, tell: Callable[[str, str], None], fatal: FatalRequests, *, historic: bool
+    ) -> None:
         self._feed = feed
         self._tell = tell
+        self._fatal = fatal
         self._historic = historic
+        self._answers = 0
         self._signals: LiveSignals | None = None
         self._requests = BarRequests(time.monotonic)
 
@@ -44,12 +51,26 @@ class HistoryLoader:
     def serve(self, signals: LiveSignals, send: Callable[[Stream, BarRequest], Any]) -> None:
         """From now on, ask by ``send`` and give the answers to these signals."""
         self._signals = signals
-        self._requests.send_by(send)
+
+        def send_noted(stream: Stream, request: BarRequest) -> None:
+            self._fatal.sent(stream, request, signals.histories[stream].first)
+            send(stream, request)
+
+        self._requests.send_by(send_noted)
 
     def warm_up(self, streams: Iterable[Stream]) -> None:
         """Ask for the look-back of streams."""
         for stream in streams:
-            self._requests.ask(stream, BarRequest())
+            if (why := self._fatal.refusal(stream)) is not None:
+                self.leave_out(stream, why)
+            else:
+                self._requests.ask(stream, BarRequest())
+
+    def leave_out(self, stream: Stream, why: str) -> None:
+        """Decide nothing on a market whose history does not come; the others go on, and so do its open trades."""
+        self._served.refuse(stream.market, why)
+        self._tell("history refused", f"{stream.market}: {why}")
+        _LOG.warning("history refused", market=stream.market, timeframe=stream.timeframe, why=why)
 
     def missing(self, stream: Stream, since: datetime, until: datetime) -> None:
         """Ask for the bars that open in [since, until): the signals' way to close a gap."""
@@ -69,11 +90,14 @@ class HistoryLoader:
             return
         history = self._served.histories[stream]
         now = datetime.now(UTC)
-        closed = sorted((bar for bar in bars if self._historic or bar.known_at <= now), key=lambda bar: bar.ts)
+        by_time = {bar.ts: bar for bar in bars if self._historic or bar.known_at <= now}
+        closed = sorted(by_time.values(), key=lambda bar: bar.ts)  # in no order, or twice, as venues send them
         around = history.around(closed[0].ts, closed[-1].ts) if closed else (None, None)
         fresh = history.merge(self._feed.believe(closed, before=around[0], after=around[1]))
         request = self._requests.answered(stream)
+        self._fatal.answered()
         if request is not None:
+            self._answers += bool(bars)
             self._answered(stream, request, fresh)
             self._requests.go_on()
 
@@ -93,8 +117,19 @@ class HistoryLoader:
             self._served.go_on(stream)
 
     def chase(self) -> Stream | None:
-        """Ask again for what was not answered in time; the stream whose history did not come in all its attempts."""
-        return self._requests.chase()
+        """Ask again for what was not answered in time.
+
+        Returns
+        -------
+        Stream or None
+            The stream whose history did not come in all its attempts, where no other's did: the venue sends none.
+            Where another's did, its market alone is left out.
+        """
+        silent = self._requests.chase()
+        if silent is None or not self._answers:
+            return silent
+        self.leave_out(silent, f"the venue does not send a history of {silent.timeframe} that can be read")
+        return None
 
     @property
     def _served(self) -> LiveSignals:

@@ -19,6 +19,7 @@ from trading_assets.strategies.signals import Stream
 from trading_live.execution.recovery import STARTED, Recovered
 from trading_live.execution.registry import execution_of
 from trading_live.node.assembly import OnDecision, Process, assemble
+from trading_live.node.bars.fatal_requests import FatalRequests
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.engine import VenueUnreachable, explain
 from trading_live.node.journal.late_journal import open_journal
@@ -94,6 +95,7 @@ class _Run:
             journal=journal,
             pulse=pulse,
             models=models,
+            fatal=FatalRequests(settings.live_dir),
             stop=self.stop,
             on_decision=on_decision,
             close_only=close_only,
@@ -105,6 +107,7 @@ class _Run:
         """From the journal to the journal."""
         pulse = self.process.pulse
         pulse.beat("starting")
+        self.process.fatal.watch()
         try:
             attempts = self.process.settings.node.connect_attempts
             for attempt in range(1, attempts + 1):
@@ -113,6 +116,7 @@ class _Run:
                     break
                 self._pause(f"attempt {attempt} of {attempts} failed: {self.failure.what}", _pause_s(attempt))
         finally:
+            self.process.fatal.end()
             pulse.tell("stopped", str(self.failure or ""))
             pulse.beat("stopped")
         if self.failure is not None:

@@ -166,8 +166,7 @@ class Supervisor(DataActor):
                 self._loader.take(stream, mine)
             if not bars:
                 self._loader.take(None, [])
-            if not self._loader and self._listening is None:
-                self._listen()
+            self._listen_if_warm()
         except Exception as error:
             self._fail(f"history cannot be used: {type(error).__name__}: {error}", "see the log")
 
@@ -190,6 +189,12 @@ class Supervisor(DataActor):
             history = self._signals.histories[stream]
             lacking = history.rows - history.height + _FORMING
             self.request_bars(kind, end=history.first, limit=min(lacking, _PAGE))
+
+    def _listen_if_warm(self) -> None:
+        """Listen once no history is waited for: all came, or was refused."""
+        warm = self._state == "warming up" and not self._loader and not self._shutdown.close_only
+        if warm and self._listening is None and not self._stopping:
+            self._listen()
 
     def _listen(self) -> None:
         signals = self._signals
@@ -229,6 +234,7 @@ class Supervisor(DataActor):
             self._watch_shutdown()
             if not self._stopping and (silent := self._loader.chase()) is not None:
                 self._fail(f"the venue does not send the history of {silent.market}", "see data/logs", retry=True)
+            self._listen_if_warm()
             self._report_halt()
             self._watch_feed()
             for change in self._watched.changes():

@@ -87,6 +87,14 @@ def test_an_implausible_bar_halts_nothing_and_the_node_neither_enters_nor_closes
     assert fills.filter(pl.col("side") == "buy")["price"].is_between(50, 90).all()
 
 
+def test_a_fill_that_the_sandbox_made_on_an_implausible_bar_is_told_of(day: Desk) -> None:
+    (doubt, *_) = day.told("fill in doubt")
+    order, side, _ = doubt.removeprefix(f"{MARKET}: ").split(": ")[:3]
+    fill = day.journal()["fills"].filter(pl.col("order_id") == order)
+    assert side.split()[0] == fill["side"][0] == "sell"
+    assert doubt.endswith("is not believed")
+
+
 def test_a_mute_venue_is_told_by_journal_heartbeat_and_status(day: Desk) -> None:
     beat = day.notes["silent"].heartbeat
     assert beat.state == "silent"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,11 +15,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from tests.live.conftest import MakeBundle, put_live
+from tests.live.conftest import MARKET, MakeBundle, put_live
 from tests.live.desk import desk, finish, wait_for
 from trading_assets.core.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, read_session
@@ -26,6 +28,8 @@ from trading_assets.settings import PROJECT_ROOT, Settings
 from trading_cli.main import app
 from trading_live.operations import restarts
 from trading_live.operations.restarts import Restarts, supervise
+from trading_live.replay import Faults
+from trading_live.replay.faults import Handler
 from trading_live.replay.tape import Kline
 
 UNIT = PROJECT_ROOT / "deploy" / "systemd" / "trading-node.service"
@@ -146,6 +150,39 @@ def test_a_node_that_an_impossible_bar_ends_trades_again(
         assert len(one.told("started")) == 2
         assert one.told("stopped") == [""]
         assert one.status().running is False
+
+
+class SpoilsHistory(Faults):
+    """One bar of the history of 15-minute bars closes above its high, whenever it is asked for."""
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await Faults.middleware(self, request, handler)
+        if request.query.get("interval") != "15m" or not isinstance(response, web.Response):
+            return response
+        rows = json.loads(response.text or "[]")
+        rows[0][4] = str(2 * float(rows[0][2]))
+        return web.json_response(rows)
+
+
+def test_an_impossible_bar_in_the_venues_history_ends_one_process_and_not_each_one_after_it(
+    tmp_path: Path, live_store_file: Path, make_bundle: MakeBundle
+) -> None:
+    with desk(tmp_path, live_store_file, speed=60, hours=40, faults=SpoilsHistory()) as one:
+        put_live(one.settings, make_bundle(one.settings.bundles_dir))
+        process = one.start("paper", "--supervised", module="trading_cli")
+        try:
+            wait_for(lambda: (beat := one.status().heartbeat) and beat.state == "trading", while_alive=process)
+            process.send_signal(signal.SIGTERM)
+            code, output = finish(process)
+        finally:
+            process.kill()
+        assert code == 0, output
+        (died,) = one.told("died")
+        assert "SIGABRT" in died
+        (refused,) = one.told("history refused")
+        assert refused.startswith(f"{MARKET}: an impossible bar in the venue's history of 15m")
+        assert one.told("stopped") == [""]
 
 
 # -- the unit ----------------------------------------------------------------------------------------------------------
