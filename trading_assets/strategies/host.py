@@ -189,7 +189,10 @@ class StrategyHost(Strategy):
         """Mind the open trade; on a decision bar, decide."""
         stream, length, is_decision = self._heard_bars[bar.bar_type]
         closed = _closed(bar, stream, length)
-        if self._feed is None or self._feed.admits(closed):
+        admitted = self._feed is None or self._feed.admits(closed)
+        if self._doubts is not None:
+            self._doubts.bar(closed.market, bar.ts_init, None if admitted else closed)
+        if admitted:
             self._on_closed(closed, is_decision=is_decision)
         self.heard = closed.known_at
 
