@@ -40,7 +40,7 @@ types: setup ## Strict type check
 	$(BIN)/mypy
 
 definitions: setup ## Load the Dagster code location as the UI does
-	$(BIN)/python -c "import dagster; from trading_assets.definitions import defs; dagster.Definitions.validate_loadable(defs)"
+	$(BIN)/python -c "import dagster; from trading_assets.definitions import defs; dagster.Definitions.validate_loadable(defs())"
 
 unit: setup ## The tests; in three processes, as many tests wait for nodes and servers
 	$(BIN)/pytest -n 3 --dist worksteal --durations=10

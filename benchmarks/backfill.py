@@ -6,7 +6,6 @@ the SQLite files that the UI reads. The candles lie in Parquet files.
 
 from __future__ import annotations
 
-import os
 import resource
 import tempfile
 import time
@@ -62,7 +61,6 @@ class Desk:
             "quality": {"gap_share": {"max_share": 1.0}},  # the last month is young
         }
         (folder / "bench.yaml").write_text(yaml.safe_dump(settings))
-        os.environ["TRADING_SETTINGS"] = str(folder / "bench.yaml")
         self.frames = {market: candles((DAYS + 1) * DAY, market=market) for market in MARKETS}
 
     def filled(self, first: date, name: str) -> float:
@@ -92,19 +90,21 @@ class Desk:
         from trading_assets.store import configured_store
         from trading_assets.store.tables import CANDLES
 
-        settings = load_settings(data_dir=self.folder / name)
+        settings = load_settings(self.folder / "bench.yaml", data_dir=self.folder / name)
         keys = (partition_key(MARKETS[0], f"{first:%Y-%m}"), partition_key(MARKETS[-1], f"{last:%Y-%m}"))
-        part = dg.Definitions(
-            assets=[candles.candles, *bars.bar_assets],
-            asset_checks=[candle_checks.candle_checks],
+        gates = candle_checks.candle_gates(settings)
+        definitions = dg.Definitions(
+            assets=[candles.candles_asset(settings), *bars.bar_assets(settings)],
+            asset_checks=[gates],
             jobs=[dg.define_asset_job("to_bars")],
+            resources=resources(settings),
+            executor=dg.in_process_executor,
         )
-        definitions = dg.Definitions.merge(part, resources())
         begin = time.perf_counter()
         result = run(settings, "to_bars", name, tags=range_tags(*keys), definitions=definitions)
         seconds = time.perf_counter() - begin
         assert result.success, result.failures
-        assert len(result.checks) >= len(candle_checks.candle_checks.check_specs_by_output_name)
+        assert len(result.checks) >= len(gates.check_specs_by_output_name)
         stored = configured_store(settings).read(CANDLES, columns=["market"])
         assert stored.group_by("market").len()["len"].to_list() == [days * DAY] * len(MARKETS)
         return seconds

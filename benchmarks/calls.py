@@ -68,7 +68,7 @@ def _page(rows: int) -> pl.DataFrame:
 
 
 def _loading() -> float:
-    program = "import trading_assets.definitions as d; d.defs.get_repository_def()"
+    program = "import trading_assets.definitions as d; d.defs().get_repository_def()"
     begin = time.perf_counter()
     subprocess.run([sys.executable, "-c", program], check=True)
     return time.perf_counter() - begin

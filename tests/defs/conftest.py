@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ def location() -> Location:
     return Location()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _in_place(location: Location) -> Iterator[None]:
-    """Within the modules of this folder alone: what follows them in the same process must not see it."""
-    with location.in_place():
-        yield
-
-
 @pytest.fixture(scope="session")
 def undisturbed(location: Location, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """Candles through labels of both markets, made by the worker that asks first; tests only read it."""
@@ -35,9 +27,8 @@ def undisturbed(location: Location, tmp_path_factory: pytest.TempPathFactory) ->
             run = location.run(settings, "market_data", tags=location.months(market, MONTHS[0], MONTHS[-1]))
             (folder / f"{number}.json").write_text(Recorded.of(run).written())
 
-    with location.in_place():
-        made, mine = made_once(tmp_path_factory, "undisturbed", make), tmp_path_factory.mktemp("undisturbed")
-        shutil.copyfile(made / "market.duckdb", mine / "market.duckdb")
-        settings = location.settings(mine)
-        told = [Recorded.read((made / f"{number}.json").read_text()) for number in range(len(settings.markets))]
-        return Undisturbed(settings, dict(zip(settings.markets, told, strict=True)))
+    made, mine = made_once(tmp_path_factory, "undisturbed", make), tmp_path_factory.mktemp("undisturbed")
+    shutil.copyfile(made / "market.duckdb", mine / "market.duckdb")
+    settings = location.settings(mine)
+    told = [Recorded.read((made / f"{number}.json").read_text()) for number in range(len(settings.markets))]
+    return Undisturbed(settings, dict(zip(settings.markets, told, strict=True)))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import shutil
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
 import dagster as dg
 import polars as pl
 
+from trading_assets.definitions import build_definitions
+from trading_assets.defs.lib.partitions import Partitions
+from trading_assets.defs.lib.resources import resources
 from trading_assets.settings import Settings, load_settings
 from trading_assets.sources.funding.ingestion import ingest_funding, open_funding
 from trading_assets.store import TABLES, Store, open_store
@@ -37,69 +36,44 @@ LENIENT = {
     "min_skill_low": -1,
 }
 DATA_TABLES = ("candles", "bars_15m", "features", "labels")
-_ENTRY = "trading_assets.launch"
-
-
-def _ours(name: str) -> bool:
-    return name.startswith(("trading_assets.defs", "trading_assets.definitions", "trading_assets.launch"))
-
-
-@contextmanager
-def in_place(modules: dict[str, ModuleType], settings_file: Path) -> Iterator[None]:
-    """Let a settings file and the modules of its code location stand in for those of the process.
-
-    ``modules`` receives what is imported meanwhile; the others' modules and environment come back afterwards. Within
-    itself it does nothing.
-    """
-    if modules and sys.modules.get(_ENTRY) is modules[_ENTRY]:
-        yield
-        return
-    before = {name: sys.modules.pop(name) for name in list(sys.modules) if _ours(name)}
-    sys.modules.update(modules)
-    environment = os.environ.get("TRADING_SETTINGS")
-    os.environ["TRADING_SETTINGS"] = str(settings_file)
-    try:
-        modules[_ENTRY] = importlib.import_module(_ENTRY)
-        yield
-    finally:
-        modules.update({name: sys.modules.pop(name) for name in list(sys.modules) if _ours(name)})
-        sys.modules.update(before)
-        if environment is None:
-            os.environ.pop("TRADING_SETTINGS", None)
-        else:
-            os.environ["TRADING_SETTINGS"] = environment
 
 
 @dataclass(frozen=True)
 class Location:
-    """A code location of a settings file, the small one by default; use it within :meth:`in_place`."""
+    """The code location of a settings file, the small one by default, and of settings that differ from it a bit."""
 
     settings_file: Path = SMALL
-    modules: dict[str, ModuleType] = field(default_factory=dict)
-
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Let the location stand in for the process's own."""
-        with in_place(self.modules, self.settings_file):
-            yield
+    built: dict[str, dg.Definitions] = field(default_factory=dict, compare=False)
 
     @property
     def launch(self) -> Any:
-        """``trading_assets.launch`` with the small definitions."""
-        return importlib.import_module(_ENTRY)
+        """``trading_assets.launch``, which makes the definitions of the settings that it is given."""
+        return importlib.import_module("trading_assets.launch")
 
     @property
     def defs(self) -> dg.Definitions:
-        definitions: dg.Definitions = self.launch.defs
-        return definitions
+        """The definitions of the file's own settings."""
+        return self.of(load_settings(self.settings_file))
+
+    @property
+    def partitions(self) -> Partitions:
+        """Those of the file's own settings."""
+        return Partitions.of(load_settings(self.settings_file))
+
+    def of(self, settings: Settings) -> dg.Definitions:
+        """The definitions of settings; made once for all data folders, which a run's resources name."""
+        key = settings.model_dump_json(exclude={"data_dir"})
+        if key not in self.built:
+            self.built[key] = build_definitions(settings)
+        return self.built[key]
 
     def module(self, name: str) -> Any:
         """A module of the location, e.g. ``orchestration.schedules``."""
         return importlib.import_module(f"trading_assets.defs.{name}")
 
     def settings(self, data_dir: Path, **overrides: Any) -> Settings:
-        """The small settings, writing to a folder."""
-        return load_settings(data_dir=data_dir, **overrides)
+        """The settings of the file, writing to a folder."""
+        return load_settings(self.settings_file, data_dir=data_dir, **overrides)
 
     def run(
         self,
@@ -111,32 +85,37 @@ class Location:
         partition: str | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run a job on an ephemeral instance."""
-        return self.defs.resolve_job_def(job).execute_in_process(
-            run_config=QUIET,
-            instance=instance or dg.DagsterInstance.ephemeral(),
-            tags=dict(tags or {}),
-            partition_key=partition,
-            raise_on_error=False,
-            resources={"settings": settings},
+        return (
+            self.of(settings)
+            .resolve_job_def(job)
+            .execute_in_process(
+                run_config=QUIET,
+                instance=instance or dg.DagsterInstance.ephemeral(),
+                tags=dict(tags or {}),
+                partition_key=partition,
+                raise_on_error=False,
+                resources={"settings": settings},
+            )
         )
 
     def materialize(
         self,
         settings: Settings,
-        *assets: Any,
+        *names: str,
         instance: dg.DagsterInstance,
         tags: Mapping[str, str] | None = None,
         partition: str | None = None,
     ) -> dg.ExecuteInProcessResult:
-        """Materialize some assets alone, as from the UI."""
+        """Materialize some assets alone, or checks with them, as from the UI."""
+        definitions = self.of(settings)
         return dg.materialize(
-            list(assets),
+            [part(definitions, name) for name in names],
             instance=instance,
             tags=dict(tags or {}),
             partition_key=partition,
             run_config=QUIET,
             raise_on_error=False,
-            resources=self.module("lib.resources").RESOURCES | {"settings": settings},
+            resources=resources(settings),
         )
 
     def months(self, market: str, first: str, last: str) -> dict[str, str]:
@@ -146,6 +125,13 @@ class Location:
             partitions.partition_key(market, first), partitions.partition_key(market, last)
         )
         return tags
+
+
+def part(definitions: dg.Definitions, name: str) -> Any:
+    """An asset by its key, or a group of checks by its name."""
+    checks = {one.node_def.name: one for one in definitions.asset_checks or ()}
+    assets = {key.to_user_string(): one for one in definitions.assets or () for key in one.keys}  # type: ignore[union-attr]
+    return (assets | checks)[name]
 
 
 def fill(

@@ -188,8 +188,8 @@ def test_a_longer_horizon_leaves_no_rows_of_the_shorter_one(
                 store = open_store(settings.store_url)
                 store.replace(LABELS, store.read(LABELS)[:0], where={})
             settings = location.settings(folder, labels={"default": {"horizon_bars": horizon}})
-            labels, tags = location.module("research.labels").labels, location.months(SYNA, MONTHS[0], MONTHS[-1])
+            tags = location.months(SYNA, MONTHS[0], MONTHS[-1])
             with dg.DagsterInstance.ephemeral() as instance:
-                assert location.materialize(settings, labels, instance=instance, tags=tags).success
+                assert location.materialize(settings, "labels", instance=instance, tags=tags).success
         found.append(store.read(LABELS))
     assert found[0].equals(found[1])

@@ -11,8 +11,9 @@ import dagster as dg
 import duckdb
 import pytest
 
-from tests.defs.small import MONTHS, NOISE, QUIET, SYNA, Location, Undisturbed, copy_of
+from tests.defs.small import MONTHS, NOISE, QUIET, SYNA, Location, Undisturbed, copy_of, part
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.defs.lib.resources import resources
 from trading_assets.quality import CANDLE_CHECKS
 from trading_assets.settings import Settings
 from trading_assets.sql import load_models
@@ -36,28 +37,27 @@ def evaluate(
     *names: str,
     selection: dg.AssetSelection | None = None,
     tags: dict[str, str] | None = None,
-    **resources: Any,
+    **given: Any,
 ) -> dict[str, dg.AssetCheckEvaluation]:
     """Run the checks of some assets on their own."""
-    checks = location.module("research.checks")
-    candles, funding = (location.module(f"market_data.{name}") for name in ("candle_checks", "funding_checks"))
+    checks, definitions = location.module("research.checks"), location.of(settings)
     specs = [dg.AssetSpec(name) for name in ("candles", "funding_rates", "features", "labels")]
     job = dg.Definitions(
         assets=specs,
         asset_checks=[
-            candles.candle_checks,
-            funding.funding_gaps_check,
+            part(definitions, "candle_checks"),
+            part(definitions, "funding_rates_funding_gaps"),
             checks.finite_after_warmup,
             checks.label_balance,
         ],
         jobs=[dg.define_asset_job("only_checks", selection=selection or dg.AssetSelection.checks_for_assets(*names))],
-        resources=location.module("lib.resources").RESOURCES,
+        resources=resources(settings),
         executor=dg.in_process_executor,
     ).resolve_job_def("only_checks")
     result = job.execute_in_process(
         instance=dg.DagsterInstance.ephemeral(),
         tags=tags or {},
-        resources={"settings": settings, **resources},
+        resources={"settings": settings, **given},
         raise_on_error=False,
         run_config=QUIET,
     )
@@ -207,14 +207,14 @@ def test_a_sql_test_is_not_green_while_another_market_breaks_it(
     bars = dg.AssetKey("bars_15m")
     checks = next(
         one
-        for one in location.module("sql_models.checks").sql_model_checks
+        for one in location.module("sql_models.checks").sql_model_checks(settings)
         if {spec.asset_key for spec in one.check_specs} == {bars}
     )
     job = dg.Definitions(
         assets=[dg.AssetSpec("bars_15m")],
         asset_checks=[checks],
         jobs=[dg.define_asset_job("only", selection=dg.AssetSelection.checks_for_assets("bars_15m"))],
-        resources=location.module("lib.resources").RESOURCES,
+        resources=resources(settings),
         executor=dg.in_process_executor,
     ).resolve_job_def("only")
 

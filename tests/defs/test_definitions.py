@@ -94,9 +94,9 @@ def test_assets_made_from_sql_depend_on_the_tables_that_the_sql_reads(location: 
 
 
 def test_months_reach_from_the_first_to_the_last_of_the_history(location: Location) -> None:
-    partitions = location.module("lib.partitions")
-    assert list(partitions.MONTHS.get_partition_keys()) == ["2025-01", "2025-02", "2025-03"]
-    assert len(partitions.MARKET_MONTHS.get_partition_keys()) == 6
+    partitions = location.partitions
+    assert list(partitions.months.get_partition_keys()) == ["2025-01", "2025-02", "2025-03"]
+    assert len(partitions.market_months.get_partition_keys()) == 6
 
 
 def test_a_history_without_an_end_has_the_current_month(location: Location) -> None:
@@ -169,7 +169,7 @@ def test_loading_needs_no_heavy_library(tmp_path: Path) -> None:
     program = (
         "import json, sys\n"
         "import trading_assets.definitions as d\n"
-        "d.defs.get_repository_def()\n"
+        "d.defs().get_repository_def()\n"
         f"print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)

@@ -56,12 +56,6 @@ def test_what_the_history_does_not_have_is_refused_by_name(
         location.launch.materialize_model(location.settings(tmp_path), "x")
 
 
-def test_settings_with_other_partitions_than_the_definitions_are_refused(location: Location, tmp_path: Path) -> None:
-    other = location.settings(tmp_path, history={"start": "2025-01-01", "end": "2025-02-01"})
-    with pytest.raises(SettingsError, match="history that the definitions were loaded with"):
-        location.launch.load_journal(other)
-
-
 def test_from_training_to_deployment_with_progress_on_an_instance_that_stays(
     location: Location, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
@@ -161,12 +155,13 @@ def test_only_what_was_asked_for_is_done_for_the_other_months(location: Location
         location.module("lib.other_months").assets_asked,
         map(dg.AssetKey, ("bars_15m", "features")),
     )
-    instance = location.launch.open_instance(location.settings(tmp_path))
-    assert asked(instance, dg.DagsterRun("__ASSET_JOB", asset_selection=frozenset({features, bars}))) == [
+    settings = location.settings(tmp_path)
+    instance = location.launch.open_instance(settings)
+    assert asked(instance, dg.DagsterRun("__ASSET_JOB", asset_selection=frozenset({features, bars})), settings) == [
         bars,
         features,
     ]
-    assert asked(instance, dg.DagsterRun("retrain")) == []
+    assert asked(instance, dg.DagsterRun("retrain"), settings) == []
 
 
 def _tick(

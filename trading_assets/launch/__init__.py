@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dagster as dg
 
-from trading_assets.definitions import defs
+from trading_assets.definitions import build_definitions
 from trading_assets.defs.lib.progress import Event, Listener
 from trading_assets.defs.lib.versions import VERSION_TAG
 from trading_assets.launch.instance import open_instance
 from trading_assets.launch.markets import materialize_markets, repair_gaps
-from trading_assets.launch.runs import CheckOutcome, LaunchResult, check_settings, run
+from trading_assets.launch.runs import CheckOutcome, LaunchResult, run
 from trading_assets.settings import Settings
 from trading_assets.settings.names import check_known
 
@@ -66,9 +66,9 @@ def tick_promotion_sensor(settings: Settings, on_event: Listener | None = None) 
     """Evaluate the promotion sensor once, as the daemon does, and run what it asks for."""
     from trading_assets.defs.orchestration.sensors import promotion
 
-    check_settings(settings)
+    definitions = build_definitions(settings)
     context = dg.build_sensor_context(
-        instance=open_instance(settings), definitions=defs, resources={"settings": settings}
+        instance=open_instance(settings), definitions=definitions, resources={"settings": settings}
     )
     requests = promotion.evaluate_tick(context).run_requests or []
     return [promote(settings, str(request.partition_key), on_event) for request in requests]

@@ -65,10 +65,8 @@ class CommandLineInstance(dg.DagsterInstance):
 @lru_cache(maxsize=1)
 def _repository() -> RemoteRepositoryOrigin:
     """What ``workspace.yaml`` names: the one location, and the one repository that its definitions make."""
-    from trading_assets.definitions import defs
-
     (location,) = location_origins_from_yaml_paths([str(WORKSPACE)])
-    return RemoteRepositoryOrigin(location, defs.get_repository_def().name)
+    return RemoteRepositoryOrigin(location, dg.Definitions().get_repository_def().name)
 
 
 def run_tags() -> dict[str, str]:

@@ -10,12 +10,12 @@ from itertools import chain
 
 from trading_assets.core.errors import StoreError
 from trading_assets.defs.lib.other_months import unfetched
-from trading_assets.defs.lib.partitions import LOOKS_BACK_MONTHS, Month
+from trading_assets.defs.lib.partitions import Month, look_back_months
 from trading_assets.defs.lib.progress import Listener, ask_fetches_to_stop, let_fetches_go_on
 from trading_assets.defs.market_data.fetching import Fetch, exchange_of
 from trading_assets.defs.market_data.ranges import DayRange
 from trading_assets.launch.instance import open_instance
-from trading_assets.launch.runs import LaunchResult, check_settings, run
+from trading_assets.launch.runs import LaunchResult, run
 from trading_assets.launch.side_by_side import side_by_side
 from trading_assets.launch.stopping import cancel_left
 from trading_assets.settings import FilesSource, Settings
@@ -44,8 +44,6 @@ def materialize_markets(
 
     Parameters
     ----------
-    settings
-        Markets, models and history must be those that the definitions were loaded with.
     markets
         Empty means all.
     start, end
@@ -59,7 +57,7 @@ def materialize_markets(
     Raises
     ------
     SettingsError
-        For an unknown market or month, an empty range, or other settings than those of the definitions.
+        For an unknown market or month, or an empty range.
     """
     days, fetch = DayRange.read(settings.history, start, end), Fetch.ALL if again else Fetch.REST
     ranges = {market: _with_what_looks_back(settings, market, days) for market in _wanted(settings, markets)}
@@ -98,7 +96,6 @@ def repair_gaps(
 
 
 def _wanted(settings: Settings, markets: Sequence[str] | None) -> list[str]:
-    check_settings(settings)
     for market in markets or ():
         check_known(market, settings.markets, "market")
     return list(markets or settings.markets)
@@ -113,7 +110,7 @@ def _with_what_looks_back(settings: Settings, market: str, days: DayRange) -> Da
         return days  # the run says what is wrong, and the UI shows it
     month_end = datetime(days.last.year, days.last.month, 1, tzinfo=UTC) + timedelta(days=32)
     follows = stored is not None and stored[1] >= month_end.replace(day=1)
-    return days.followed_by(LOOKS_BACK_MONTHS) if follows else days
+    return days.followed_by(look_back_months(settings)) if follows else days
 
 
 def _runs(

@@ -9,11 +9,9 @@ from typing import Any, Final
 
 import dagster as dg
 
-from trading_assets.core.errors import SettingsError
-from trading_assets.definitions import defs
+from trading_assets.definitions import build_definitions
 from trading_assets.defs.lib.check_states import bad_parts, passed_here
 from trading_assets.defs.lib.failures import failure_reason
-from trading_assets.defs.lib.partitions import SETTINGS
 from trading_assets.defs.lib.progress import Listener, Translator, told_to
 from trading_assets.launch.instance import open_instance, run_tags
 from trading_assets.launch.stopping import canceling, refuse_stopped
@@ -85,7 +83,7 @@ def run(
     partition: str | None = None,
     tags: Mapping[str, str] | None = None,
     on_event: Listener | None = None,
-    definitions: dg.Definitions = defs,
+    definitions: dg.Definitions | None = None,
 ) -> LaunchResult:
     """Run a job and wait for it.
 
@@ -98,19 +96,17 @@ def run(
     on_event
         Called for each step, materialization, check and log line.
     definitions
-        Where the job is, if not in the project's own.
+        Where the job is, if not in those of the settings.
 
     Raises
     ------
-    SettingsError
-        If the settings have other partitions than the definitions.
     KeyboardInterrupt
         If it was stopped; what was written stays.
     """
     from trading_assets.launch.sqlite_files import held_open
 
-    check_settings(settings)
-    instance, job, run_id = open_instance(settings), definitions.resolve_job_def(job_name), str(uuid.uuid4())
+    instance, definitions = open_instance(settings), definitions or build_definitions(settings)
+    job, run_id = definitions.resolve_job_def(job_name), str(uuid.uuid4())
     translator = None if on_event is None else Translator(subject, len(job.nodes), on_event)
     instance.add_event_listener(run_id, canceling(instance))
     if translator is not None:
@@ -123,7 +119,6 @@ def run(
             tags=run_tags() | dict(tags or {}),
             run_id=run_id,
             raise_on_error=False,
-            resources={"settings": settings},
         )
     refuse_stopped(instance, result)
     return _result(result, subject, job_name)
@@ -152,13 +147,3 @@ def _result(result: dg.ExecuteInProcessResult, subject: str, job: str) -> Launch
         if event.is_step_failure and (reason := failure_reason(event))
     }
     return LaunchResult(subject, job, result.run_id, result.success, materialized, checks, failures)
-
-
-def check_settings(settings: Settings) -> None:
-    """Refuse settings with other partitions than the definitions: the UI would show something else than what ran."""
-    for part in ("history", "markets", "models", "features"):
-        if getattr(settings, part) != getattr(SETTINGS, part):
-            raise SettingsError(
-                f"these are not the {part} that the definitions were loaded with",
-                remedy="change trading.yaml, or set TRADING_... environment variables before the program starts",
-            )

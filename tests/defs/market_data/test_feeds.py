@@ -23,12 +23,11 @@ def test_funding_rates_come_with_the_candles_and_a_month_run_again_leaves_the_sa
     stored = undisturbed.store.read(FUNDING_RATES, where={"market": SYNA})
     assert stored["ts"].to_list() == [START + timedelta(hours=8 * number) for number in range(69 * 3)]
     settings = location.settings(tmp_path)
-    funding_rates = location.module("market_data.funding").funding_rates
     with dg.DagsterInstance.ephemeral() as instance:
         for first, last in (("2025-02", "2025-03"), ("2025-01", "2025-01"), ("2025-02", "2025-02")):
             tags = location.months(SYNA, first, last)
-            assert location.materialize(settings, funding_rates, instance=instance, tags=tags).success
-        (made,) = instance.get_latest_materialization_events([funding_rates.key]).values()
+            assert location.materialize(settings, "funding_rates", instance=instance, tags=tags).success
+        (made,) = instance.get_latest_materialization_events([dg.AssetKey("funding_rates")]).values()
         assert made is not None
         assert "SYNTHETIC" in str(made.asset_materialization.metadata["data"].value)  # type: ignore[union-attr]
     assert open_store(settings.store_url).read(FUNDING_RATES).equals(stored)
@@ -71,7 +70,7 @@ def test_a_provider_that_fails_is_named_and_keeps_no_other_from_being_asked(loca
 
 
 def test_sentiment_is_scheduled_where_a_provider_is_named(location: Location, tmp_path: Path) -> None:
-    schedule = location.module("market_data.sentiment").hourly_sentiment
+    schedule = location.defs.resolve_schedule_def("hourly_sentiment")
     for settings, runs in ((location.settings(tmp_path), 0), (with_providers(location, tmp_path), 1)):
         context = dg.build_schedule_context(
             scheduled_execution_time=datetime(2025, 3, 1, 12, 10, tzinfo=UTC), resources={"settings": settings}

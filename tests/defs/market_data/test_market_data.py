@@ -16,7 +16,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from tests.defs.small import MONTHS, NOISE, SMALL, SYNA, Location, Undisturbed, assert_same_tables, fill, tables
+from tests.defs.small import MONTHS, NOISE, SMALL, SYNA, Location, Undisturbed, assert_same_tables, fill, part, tables
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import lookback_bars
 from trading_assets.settings import DEFAULT_LABELS, Settings
@@ -184,18 +184,19 @@ def test_a_month_reads_nothing_before_the_months_that_its_lineage_names(
     settings = location.settings(tmp_path)
     shutil.copy(undisturbed.settings.data_dir / "market.duckdb", settings.data_dir / "market.duckdb")
     store = Overheard(open_store(settings.store_url))
-    asset = getattr(location.module(f"research.{name}"), name)
+    asset = part(location.of(settings), name)
     march = location.module("lib.partitions").partition_key(SYNA, "2025-03")
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
             [asset], instance=instance, partition_key=march, resources={"settings": settings, "store": store}
         )
     assert result.success
+    market_months = location.partitions.market_months
     for upstream in {dep.asset_key for dep in next(iter(asset.specs)).deps}:
         months = asset.get_partition_mapping(upstream).get_upstream_mapped_partitions_result_for_partitions(
-            location.module("lib.partitions").MARKET_MONTHS.subset_with_partition_keys([march]),
-            location.module("lib.partitions").MARKET_MONTHS,
-            location.module("lib.partitions").MARKET_MONTHS,
+            market_months.subset_with_partition_keys([march]),
+            market_months,
+            market_months,
         )
         first = min(key.rsplit("|", 1)[1] for key in months.partitions_subset.get_partition_keys())
         assert f"{store.first[upstream.to_user_string()]:%Y-%m}" >= first

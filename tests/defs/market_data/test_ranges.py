@@ -20,7 +20,7 @@ from trading_assets.store.tables import CANDLES, FEATURES
 
 def test_months_and_days_become_the_months_of_a_run_and_the_days_that_it_fetches(location: Location) -> None:
     ranges, fetching = location.module("market_data.ranges"), location.module("market_data.fetching")
-    history = location.module("lib.partitions").SETTINGS.history
+    history = location.settings(Path("unused")).history
 
     def tags(start: str | None, end: str | None, follow: int = 0) -> dict[str, str]:
         days = ranges.DayRange.read(history, start, end).followed_by(follow)

@@ -30,11 +30,7 @@ def test_bars_follow_candles_that_passed_and_nothing_is_requested_twice(location
         names, cursor = requested(location, instance, cursor)
         assert names == set(), "the run has materialized what follows itself"
 
-        candles, checks = (
-            location.module("market_data.candles").candles,
-            location.module("market_data.candle_checks").candle_checks,
-        )
-        assert location.materialize(settings, candles, checks, instance=instance, tags=tags).success
+        assert location.materialize(settings, "candles", "candle_checks", instance=instance, tags=tags).success
         names, cursor = requested(location, instance, cursor)
         assert names >= {"bars_15m"}
         names, cursor = requested(location, instance, cursor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,12 +32,11 @@ def location() -> Location:
 
 
 @pytest.fixture(scope="module")
-def at_once(location: Location, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with location.in_place():
-        settings = location.settings(tmp_path_factory.mktemp("at_once"))
-        results = list(location.launch.materialize_markets(settings))
-        assert [result.subject for result in results] == [LEADER, FOLLOWER]
-        yield settings
+def at_once(location: Location, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = location.settings(tmp_path_factory.mktemp("at_once"))
+    results = list(location.launch.materialize_markets(settings))
+    assert [result.subject for result in results] == [LEADER, FOLLOWER]
+    return settings
 
 
 def features_of(settings: Settings, market: str) -> pl.DataFrame:
@@ -91,13 +89,13 @@ def test_a_run_of_the_leader_alone_brings_the_features_that_read_it_up_to_date(
 
 def test_in_the_graph_a_followers_features_depend_on_its_leaders_bars_too(location: Location) -> None:
     graph = location.defs.resolve_asset_graph()
-    partitions = location.module("lib.partitions")
-    key = partitions.partition_key(FOLLOWER, "2025-02")
+    months = location.partitions.market_months
+    key = location.module("lib.partitions").partition_key(FOLLOWER, "2025-02")
     mapping = graph.get_partition_mapping(dg.AssetKey("features"), dg.AssetKey("bars_15m"))
     found = mapping.get_upstream_mapped_partitions_result_for_partitions(
-        partitions.MARKET_MONTHS.subset_with_partition_keys([key]),
-        partitions.MARKET_MONTHS,
-        partitions.MARKET_MONTHS,
+        months.subset_with_partition_keys([key]),
+        months,
+        months,
     ).partitions_subset.get_partition_keys()
     assert {str(one).split("|")[0] for one in found} == {FOLLOWER, LEADER}
 

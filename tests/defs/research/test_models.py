@@ -74,8 +74,8 @@ def test_months_that_other_code_or_settings_made_are_not_learnt_from(
     for result in undisturbed.results.values():
         for event in result.get_asset_materialization_events():
             instance.report_runless_asset_event(event.materialization)
-    versions, definition = location.module("lib.versions"), getattr(location.module(f"research.{asset}"), asset)
-    versions.refuse_outdated(instance, definition, settings.markets)
+    versions, made_by = location.module("lib.versions"), location.module(f"research.{asset}").code_version(settings)
+    versions.refuse_outdated(instance, asset, settings.markets, code_version=made_by)
 
     february = partitions.partition_key(SYNA, "2025-02")
     other = dg.AssetMaterialization(asset, partition=february, tags={"dagster/code_version": "of last week"})
@@ -150,9 +150,7 @@ def test_a_run_leaves_its_tables_its_pictures_and_its_report(trained: Trained) -
 
 def test_the_same_data_and_code_give_the_same_version(location: Location, trained: Trained) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        again = location.materialize(
-            trained.settings, location.module("research.models").candidate, instance=instance, partition="syna"
-        )
+        again = location.materialize(trained.settings, "candidate", instance=instance, partition="syna")
     assert again.success
     shown = metadata(again, "candidate")
     assert (shown["version"], shown["bundle_hash"]) == tuple(
@@ -181,12 +179,8 @@ def test_a_candidate_that_learnt_from_other_data_than_was_judged_is_not_approved
     with copied(trained, tmp_path) as (settings, instance):
         with duckdb.connect(settings.store_url.removeprefix("duckdb:///")) as connection:
             connection.execute("DELETE FROM labels WHERE ts > '2025-03-18'")
-        candidate, approved = (
-            location.module("research.models").candidate,
-            location.module("deployment.assets").approved,
-        )
-        assert location.materialize(settings, candidate, instance=instance, partition="syna").success
-        result = location.materialize(settings, approved, instance=instance, partition="syna")
+        assert location.materialize(settings, "candidate", instance=instance, partition="syna").success
+        result = location.materialize(settings, "approved", instance=instance, partition="syna")
     assert "different data sets" in reason(result, location)
 
 
@@ -201,17 +195,15 @@ def of_version(settings: Settings, version: int) -> dict[str, int]:
 def test_a_candidate_that_no_backtest_followed_is_not_approved(
     location: Location, trained: Trained, tmp_path: Path
 ) -> None:
-    candidate, approved = location.module("research.models").candidate, location.module("deployment.assets").approved
     with copied(trained, tmp_path) as (settings, instance):
         other = settings.models["syna"].model_copy(update={"threshold": 0.5})
         changed = settings.model_copy(update={"models": settings.models | {"syna": other}})
-        assert location.materialize(changed, candidate, instance=instance, partition="syna").success
-        result = location.materialize(changed, approved, instance=instance, partition="syna")
+        assert location.materialize(changed, "candidate", instance=instance, partition="syna").success
+        result = location.materialize(changed, "approved", instance=instance, partition="syna")
         assert "the newest backtest was made for version 1, the candidate is version 2" in reason(result, location)
 
         kept = of_version(settings, 1)
-        backtest = location.module("research.evaluation").backtest
-        assert location.materialize(changed, backtest, instance=instance, partition="syna").success
+        assert location.materialize(changed, "backtest", instance=instance, partition="syna").success
     assert all(height for height in kept.values())
     assert of_version(settings, 1) == kept, "what the deployed version did stays beside what was tried after it"
     assert of_version(settings, 2).keys() == kept.keys()
@@ -223,11 +215,10 @@ def test_a_backtest_with_another_threshold_than_the_candidates_approves_nothing(
 ) -> None:
     bolder = trained.settings.models["noise"].model_copy(update={"threshold": 0.4})
     settings = trained.settings.model_copy(update={"models": trained.settings.models | {"noise": bolder}})
-    backtest, approved = location.module("research.evaluation").backtest, location.module("deployment.assets").approved
-    assert location.materialize(settings, backtest, instance=trained.instance, partition="noise").success
-    result = location.materialize(settings, approved, instance=trained.instance, partition="noise")
+    assert location.materialize(settings, "backtest", instance=trained.instance, partition="noise").success
+    result = location.materialize(settings, "approved", instance=trained.instance, partition="noise")
     assert "settings of the model or of its labels changed after it was trained" in reason(result, location)
-    assert location.materialize(trained.settings, backtest, instance=trained.instance, partition="noise").success
+    assert location.materialize(trained.settings, "backtest", instance=trained.instance, partition="noise").success
 
 
 def test_a_backtest_that_was_traded_otherwise_than_the_settings_say_approves_nothing(
@@ -244,9 +235,8 @@ def test_a_backtest_that_was_traded_otherwise_than_the_settings_say_approves_not
     assert len({traded_with(one, "noise") for one in (settings, free, *others)}) == 5
     assert traded_with(others[0], "syna") == traded_with(settings, "syna"), "another model's threshold is another's"
 
-    backtest, approved = location.module("research.evaluation").backtest, location.module("deployment.assets").approved
-    assert location.materialize(free, backtest, instance=trained.instance, partition="noise").success
-    result = location.materialize(settings, approved, instance=trained.instance, partition="noise")
+    assert location.materialize(free, "backtest", instance=trained.instance, partition="noise").success
+    result = location.materialize(settings, "approved", instance=trained.instance, partition="noise")
     assert "the newest backtest was traded with other settings" in reason(result, location)
 
 
@@ -256,22 +246,17 @@ def test_a_backtest_of_another_walk_forward_than_the_candidates_approves_nothing
     noise = trained.settings.models["noise"]
     shorter = noise.model_copy(update={"walk_forward": noise.walk_forward.model_copy(update={"test_days": 5})})
     hunted = trained.settings.model_copy(update={"models": trained.settings.models | {"noise": shorter}})
-    walk_forward, backtest = (
-        location.module("research.models").walk_forward,
-        location.module("research.evaluation").backtest,
-    )
 
-    def approval(*steps: tuple[Settings, object]) -> str:
+    def approval(*steps: tuple[Settings, str]) -> str:
         for settings, asset in steps:
             assert location.materialize(settings, asset, instance=trained.instance, partition="noise").success
-        approved = location.module("deployment.assets").approved
         return reason(
-            location.materialize(trained.settings, approved, instance=trained.instance, partition="noise"), location
+            location.materialize(trained.settings, "approved", instance=trained.instance, partition="noise"), location
         )
 
-    said = approval((hunted, walk_forward), (trained.settings, backtest))
+    said = approval((hunted, "walk_forward"), (trained.settings, "backtest"))
     assert "the newest walk-forward tried another configuration than the candidate's" in said
-    said = approval((trained.settings, walk_forward))
+    said = approval((trained.settings, "walk_forward"))
     assert "the newest backtest traded other predictions than the newest walk-forward made" in said
 
 
@@ -279,8 +264,7 @@ def test_approval_looks_at_the_gates_again_where_it_is_run_alone(location: Locat
     strict = trained.settings.model_copy(
         update={"gates": trained.settings.gates.model_copy(update={"min_trades": 9999})}
     )
-    approved = location.module("deployment.assets").approved
-    result = location.materialize(strict, approved, instance=trained.instance, partition="noise")
+    result = location.materialize(strict, "approved", instance=trained.instance, partition="noise")
     assert "model noise: trades" in reason(result, location)
     assert "required >= 9999: FAILED" in reason(result, location)
 
@@ -299,14 +283,13 @@ def test_a_model_that_the_node_would_compute_otherwise_is_neither_approved_nor_d
     ts = good.markets[SYNA].first
     one = certificates.Divergence(market=SYNA, ts=ts, column="rsi_14", stored=48.25, live=51.5)
     path.write_text(good.model_copy(update={"divergence": one}).model_dump_json())
-    approved, deployment = (getattr(location.module("deployment.assets"), name) for name in ("approved", "deployment"))
-    for asset in (approved, deployment):
+    for asset in ("approved", "deployment"):
         result = location.materialize(settings, asset, instance=trained.instance, partition="syna")
         said = reason(result, location)
         assert f"rsi_14 of {SYNA} at {ts:%Y-%m-%d %H:%M} is 48.25 in the tables, but 51.5" in said
         assert "trading prove-features" in said
     path.unlink()
-    result = location.materialize(settings, deployment, instance=trained.instance, partition="syna")
+    result = location.materialize(settings, "deployment", instance=trained.instance, partition="syna")
     assert "it has no parity certificate" in reason(result, location)
     assert read_manifest(settings.live_dir).models == {}
 
@@ -320,9 +303,7 @@ def test_another_bundle_under_the_approved_versions_number_is_not_deployed(
     registry = Registry(settings)
     assert registry.register(load(other.bundle_path), "syna") == metadata(trained.approved, "approved")["version"]
     registry.set_status("syna", 1, "approved")
-    result = location.materialize(
-        settings, location.module("deployment.assets").deployment, instance=trained.instance, partition="syna"
-    )
+    result = location.materialize(settings, "deployment", instance=trained.instance, partition="syna")
     assert "version 1 of the registry is not the bundle that was approved" in reason(result, location)
     assert read_manifest(settings.live_dir).models == {}
 
@@ -334,9 +315,8 @@ def test_a_candidate_says_where_the_stored_features_are_not_the_nodes(
     settings = trained.settings.model_copy(update={"data_dir": tmp_path / "copy"})
     with duckdb.connect(settings.store_url.removeprefix("duckdb:///")) as connection:
         connection.execute("UPDATE features SET rsi_14 = rsi_14 * 1.000001 WHERE ts >= '2025-03-19'")
-    candidate = location.module("research.models").candidate
     with dg.DagsterInstance.ephemeral() as instance:  # its data set is another: not among those of the other tests
-        result = location.materialize(settings, candidate, instance=instance, partition="noise")
+        result = location.materialize(settings, "candidate", instance=instance, partition="noise")
     assert f"rsi_14 of {NOISE} at 2025-03-" in str(metadata(result, "candidate")["parity"])
 
 

@@ -34,10 +34,9 @@ def at_once(location: Location, undisturbed: Undisturbed, tmp_path_factory: pyte
 
 
 def run(location: Location, settings: Settings, first: str, last: str) -> dg.ExecuteInProcessResult:
-    labels = location.module("research.labels").labels
     with dg.DagsterInstance.ephemeral() as instance:
         tags = location.months(SYNA, first, last)
-        result = location.materialize(settings, labels, instance=instance, tags=tags)
+        result = location.materialize(settings, "labels", instance=instance, tags=tags)
     assert result.success
     return result
 

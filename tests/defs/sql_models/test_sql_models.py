@@ -74,12 +74,10 @@ def test_months_one_by_one_give_what_they_give_at_once(
     settings = copy_of(undisturbed, location, tmp_path)
     spoil(settings, "DELETE FROM gaps")
     spoil(settings, "DELETE FROM daily_quality")
-    models = {one.key.to_user_string(): one for one in location.module("sql_models.assets").sql_model_assets}
     with dg.DagsterInstance.ephemeral() as instance:
         for month in MONTHS:
             tags = location.months(SYNA, month, month)
-            chosen = (models["gaps"], models["daily_quality"])
-            assert location.materialize(settings, *chosen, instance=instance, tags=tags).success
+            assert location.materialize(settings, "gaps", "daily_quality", instance=instance, tags=tags).success
     for table in (GAPS, DAILY_QUALITY):
         where = {"market": SYNA}
         assert (
@@ -92,7 +90,9 @@ def test_a_row_that_breaks_a_test_stops_what_follows_and_stands_in_the_checks_me
 ) -> None:
     settings = copy_of(undisturbed, location, tmp_path)
     spoil(settings, f"UPDATE bars_15m SET low = high + 1 WHERE market = '{SYNA}' AND ts = '2025-02-03 04:15:00'")
-    (checks,) = (one for one in location.module("sql_models.checks").sql_model_checks if _asset(one) == "bars_15m")
+    (checks,) = (
+        one for one in location.module("sql_models.checks").sql_model_checks(settings) if _asset(one) == "bars_15m"
+    )
     result = dg.materialize(
         [checks, dg.AssetSpec("bars_15m")],
         selection=dg.AssetSelection.all_asset_checks(),
@@ -137,21 +137,21 @@ def test_the_same_symbol_on_two_exchanges_is_compared_month_by_month(location: L
 
 
 def test_a_new_file_is_a_new_asset_whose_parameters_say_what_it_is_run_for(location: Location, tmp_path: Path) -> None:
-    make = location.module("sql_models.assets").model_asset
-    partitions = location.module("lib.partitions")
+    make, settings = location.module("sql_models.assets").model_asset, location.settings(tmp_path)
+    partitions = location.partitions
     for where, expected in (
-        ("market = $market AND timeframe = $timeframe", partitions.MARKET_MONTHS),
-        ("ts >= $start AND ts < $end AND close > $limit_bps", partitions.MONTHS),
+        ("market = $market AND timeframe = $timeframe", partitions.market_months),
+        ("ts >= $start AND ts < $end AND close > $limit_bps", partitions.months),
         ("close > 0", None),
     ):
         (tmp_path / f"{BARS['5m'].name}.sql").write_text(f"-- Bars.\n{BAR} WHERE {where}")
-        asset = make(load_models(tmp_path)["bars_5m"])
+        asset = make(load_models(tmp_path)["bars_5m"], settings)
         assert asset.partitions_def == expected
         (spec,) = asset.specs
         assert (spec.group_name, spec.description) == ("sql_models", "Bars. Made by `bars_5m.sql`.")
     (tmp_path / "bars_5m.sql").write_text(f"{BAR} WHERE close > $threshold")
     with pytest.raises(SqlModelError, match=r"bars_5m.sql: nobody gives the parameter \$threshold; there is candle_"):
-        make(load_models(tmp_path)["bars_5m"])
+        make(load_models(tmp_path)["bars_5m"], settings)
 
 
 def test_the_schedule_compares_the_month_of_the_day_before(location: Location, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_the_schedule_compares_the_month_of_the_day_before(location: Location, t
     def tick(month: int, day: int, year: int = 2025) -> Any:
         time = datetime(year, month, day, tzinfo=UTC)
         context = dg.build_schedule_context(scheduled_execution_time=time, resources={"settings": settings})
-        return module.daily_comparison(context)
+        return module.daily_comparison(context, settings)
 
     assert tick(3, 1).partition_key == "2025-02"
     assert tick(3, 2).partition_key == "2025-03"

@@ -8,10 +8,8 @@ import dagster as dg
 from trading_assets.core.errors import ModelError
 from trading_assets.defs.lib.check_states import refused_by_checks
 from trading_assets.defs.lib.metadata import TRADING_TEAM, asset_metadata, origin, origin_tags
-from trading_assets.defs.lib.partitions import MODELS, SETTINGS
+from trading_assets.defs.lib.partitions import Partitions
 from trading_assets.defs.lib.versions import VERSION_TAG, required
-from trading_assets.defs.research.evaluation import backtest
-from trading_assets.defs.research.models import candidate
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import MODEL_VERSIONS
@@ -19,16 +17,20 @@ from trading_assets.store.tables import MODEL_VERSIONS
 GROUP = "deployment"
 
 
-@dg.asset(
-    deps=[backtest, candidate],
-    group_name=GROUP,
-    owners=[TRADING_TEAM],
-    kinds={"mlflow"},
-    tags=origin_tags(SETTINGS),
-    metadata=asset_metadata(MODEL_VERSIONS),
-    partitions_def=MODELS,
-    output_required=False,
-)
+def approved_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The asset, for the models of a project."""
+    return dg.asset(
+        deps=["backtest", "candidate"],
+        group_name=GROUP,
+        owners=[TRADING_TEAM],
+        kinds={"mlflow"},
+        tags=origin_tags(settings),
+        metadata=asset_metadata(MODEL_VERSIONS),
+        partitions_def=Partitions.of(settings).models,
+        output_required=False,
+    )(approved)
+
+
 def approved(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> Iterator[dg.MaterializeResult[None]]:
@@ -72,15 +74,19 @@ def approved(
     )
 
 
-@dg.asset(
-    deps=[approved],
-    group_name=GROUP,
-    owners=[TRADING_TEAM],
-    kinds={"mlflow"},
-    tags=origin_tags(SETTINGS),
-    metadata=asset_metadata(MODEL_VERSIONS),
-    partitions_def=MODELS,
-)
+def deployment_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The asset, for the models of a project."""
+    return dg.asset(
+        deps=["approved"],
+        group_name=GROUP,
+        owners=[TRADING_TEAM],
+        kinds={"mlflow"},
+        tags=origin_tags(settings),
+        metadata=asset_metadata(MODEL_VERSIONS),
+        partitions_def=Partitions.of(settings).models,
+    )(deployment)
+
+
 def deployment(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:

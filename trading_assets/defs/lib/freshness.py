@@ -1,11 +1,9 @@
 """Until when data counts as fresh, as the UI shows it on the assets that the hourly schedule refreshes."""
 
 from datetime import timedelta
-from typing import Final
 
 import dagster as dg
 
-from trading_assets.defs.lib.partitions import SETTINGS
 from trading_assets.settings import Settings
 
 
@@ -18,6 +16,3 @@ def freshness_policy(settings: Settings) -> dg.FreshnessPolicy | None:
         fail_window=timedelta(hours=schedules.stale_after_hours),
         warn_window=timedelta(hours=schedules.late_after_hours),
     )
-
-
-FRESH: Final = freshness_policy(SETTINGS)

@@ -12,7 +12,7 @@ import dagster as dg
 from trading_assets.core.errors import SettingsError
 from trading_assets.features import lookback_bars
 from trading_assets.labels import lookback_bars as label_lookback
-from trading_assets.settings import History, LabelSettings, Settings, load_settings
+from trading_assets.settings import History, LabelSettings, Settings
 from trading_assets.settings.days import MONTH_FORMAT, midnight
 from trading_assets.settings.demand import asked_timeframes
 from trading_assets.strategies import rules  # noqa: F401  (registered: a label set may name one)
@@ -25,9 +25,6 @@ LAST_DAY_TAG: Final = "last_day"
 """Tags of a run that fetch only some days of its months (YYYY-MM-DD, both inclusive)."""
 LAUNCHED_BY_TAG: Final = "launched_by"
 """The tag of a run inside a process that waits for it, as the command line does."""
-
-SETTINGS: Final = load_settings()
-"""The settings that shaped the definitions; what a run does follows the ``settings`` resource."""
 
 
 def next_month(day: date) -> date:
@@ -72,12 +69,6 @@ class Partitions:
         )
 
 
-_OF_THE_DEFINITIONS: Final = Partitions.of(SETTINGS)
-MONTHS: Final = _OF_THE_DEFINITIONS.months
-MARKET_MONTHS: Final = _OF_THE_DEFINITIONS.market_months
-MODELS: Final = _OF_THE_DEFINITIONS.models
-
-
 def months_of(reach: timedelta) -> int:
     """How many months a reach may touch besides its own."""
     return -(-reach // timedelta(days=28))
@@ -88,19 +79,22 @@ def label_reach(labels: LabelSettings) -> timedelta:
     return labels.horizon + label_lookback(labels) * labels.timeframe.length
 
 
-LOOKS_BACK_MONTHS: Final = months_of(
-    max(
-        *(
-            lookback_bars(timeframe, plugins=SETTINGS.plugged) * timeframe.length
-            for timeframe in asked_timeframes(SETTINGS)
-        ),
-        *(label_reach(one) for one in SETTINGS.labels.values()),
+def look_back_months(settings: Settings) -> int:
+    """How many months after a change of candles features and labels look back on it."""
+    return months_of(
+        max(
+            *(
+                lookback_bars(timeframe, plugins=settings.plugged) * timeframe.length
+                for timeframe in asked_timeframes(settings)
+            ),
+            *(label_reach(one) for one in settings.labels.values()),
+        )
     )
-)
-"""How many months after a change of candles features and labels look back on it."""
 
 
-def look_back(reach: timedelta, *, leader: str | None = None) -> dg.MultiPartitionMapping:
+def look_back(
+    reach: timedelta, *, leader: str | None = None, markets: Collection[str] = ()
+) -> dg.MultiPartitionMapping:
     """A month needs as many months before it as ``reach`` may touch; those before the history do not exist.
 
     Parameters
@@ -109,15 +103,17 @@ def look_back(reach: timedelta, *, leader: str | None = None) -> dg.MultiPartiti
         How far back the oldest row lies that is read.
     leader
         A market that all others read beside themselves.
+    markets
+        All of them; only asked for with a leader.
     """
     months = months_of(reach)
-    markets: dg.PartitionMapping = dg.IdentityPartitionMapping()
+    across: dg.PartitionMapping = dg.IdentityPartitionMapping()
     if leader is not None:
-        own: dict[str, str | Collection[str]] = {market: [market] for market in SETTINGS.markets}
-        markets = dg.StaticPartitionMapping({**own, leader: list(SETTINGS.markets)})
+        own: dict[str, str | Collection[str]] = {market: [market] for market in markets}
+        across = dg.StaticPartitionMapping({**own, leader: list(markets)})
     return dg.MultiPartitionMapping(
         {
-            "market": dg.DimensionPartitionMapping("market", markets),
+            "market": dg.DimensionPartitionMapping("market", across),
             "month": dg.DimensionPartitionMapping(
                 "month", dg.TimeWindowPartitionMapping(start_offset=-months, allow_nonexistent_upstream_partitions=True)
             ),

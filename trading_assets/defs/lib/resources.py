@@ -6,7 +6,6 @@ from typing import Any, cast
 import dagster as dg
 
 from trading_assets.core.clock import Clock, utc_now
-from trading_assets.defs.lib.partitions import SETTINGS
 from trading_assets.settings import Settings
 from trading_assets.store import Store, configured_store
 
@@ -21,22 +20,15 @@ def store_resource(context: dg.InitResourceContext) -> Iterator[Store]:
     store.close()
 
 
-@dg.resource(description="`trading.yaml` < environment `TRADING_...`, read when the code location loads.")
-def settings_resource(_context: dg.InitResourceContext) -> Settings:
-    """The settings that shaped the definitions."""
-    return SETTINGS
-
-
 @dg.resource(description="What time it is: the time of this machine.")
 def clock_resource(_context: dg.InitResourceContext) -> Clock:
     """The clock that decides which bars are closed, and which month goes on."""
     return utc_now
 
 
-RESOURCES: dict[str, Any] = {"settings": settings_resource, "store": store_resource, "clock": clock_resource}
-
-
-@dg.definitions
-def resources() -> dg.Definitions:
-    """What every asset may ask for; runs stay in one process."""
-    return dg.Definitions(resources=RESOURCES, executor=dg.in_process_executor)
+def resources(settings: Settings) -> dict[str, Any]:
+    """What every asset may ask for: the settings that shaped the definitions, their store, and the clock."""
+    given = dg.ResourceDefinition.hardcoded_resource(
+        settings, "`trading.yaml` < environment `TRADING_...`, read when the code location loads."
+    )
+    return {"settings": given, "store": store_resource, "clock": clock_resource}

@@ -61,7 +61,7 @@ def backtested(instance: dg.DagsterInstance, store: Store, model: str) -> int | 
     return max(store.read(BACKTEST_METRICS, where={"model": model}, columns=["version"])["version"], default=None)
 
 
-def refuse_outdated(instance: dg.DagsterInstance, asset: dg.AssetsDefinition, markets: Iterable[str]) -> None:
+def refuse_outdated(instance: dg.DagsterInstance, asset: str, markets: Iterable[str], *, code_version: str) -> None:
     """Refuse months of a market that other code or other settings made: a table must not be a mixture.
 
     Months that were never materialized in this instance are not known of, and pass.
@@ -71,14 +71,14 @@ def refuse_outdated(instance: dg.DagsterInstance, asset: dg.AssetsDefinition, ma
     ModelError
         Names the market, the first and the last such month, and the command that makes them again.
     """
-    wanted = asset.code_versions_by_key[asset.key]
-    made = sorted(str(key).rsplit("|", 1) for key in instance.get_materialized_partitions(asset.key))
+    key = dg.AssetKey(asset)
+    made = sorted(str(part).rsplit("|", 1) for part in instance.get_materialized_partitions(key))
     for market in markets:
         months = [month for owner, month in made if owner == market]
-        old = [month for month in months if _made_by(instance, asset.key, market, month) != wanted]
+        old = [month for month in months if _made_by(instance, key, market, month) != code_version]
         if old:
             raise ModelError(
-                f"{asset.key.to_user_string()} of {old[0]} to {old[-1]} were made by other code or settings",
+                f"{asset} of {old[0]} to {old[-1]} were made by other code or settings",
                 where=market,
                 remedy=f"run trading backfill --market {market} --from {old[0]} --to {old[-1]}",
             )

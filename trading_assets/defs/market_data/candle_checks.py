@@ -13,28 +13,32 @@ import polars as pl
 from trading_assets.core.clock import Clock
 from trading_assets.defs.lib.check_results import selected, verdict, windows_of_run
 from trading_assets.defs.lib.check_states import Judged, remember
-from trading_assets.defs.lib.partitions import SETTINGS, Window, windows
+from trading_assets.defs.lib.partitions import Window, windows
 from trading_assets.quality import CANDLE_CHECKS, MARGIN, Finding, Stretch, inspect
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLE_GAPS, CANDLES
 
 
-@dg.multi_asset_check(
-    name="candle_checks",
-    specs=[
-        dg.AssetCheckSpec(
-            name,
-            asset=CANDLES.name,
-            description=check.text,
-            blocking=SETTINGS.quality.severity(name)
-            == "block",  # automation waits for every blocking check, warning or not
-        )
-        for name, check in CANDLE_CHECKS.items()
-        if SETTINGS.quality.severity(name) != "off"
-    ],
-    can_subset=True,
-)
+def candle_gates(settings: Settings) -> dg.AssetChecksDefinition:
+    """The gates that a project's settings switch on, as severe as they say."""
+    return dg.multi_asset_check(
+        name="candle_checks",
+        specs=[
+            dg.AssetCheckSpec(
+                name,
+                asset=CANDLES.name,
+                description=check.text,
+                blocking=settings.quality.severity(name)
+                == "block",  # automation waits for every blocking check, warning or not
+            )
+            for name, check in CANDLE_CHECKS.items()
+            if settings.quality.severity(name) != "off"
+        ],
+        can_subset=True,
+    )(candle_checks)
+
+
 def candle_checks(
     context: dg.AssetCheckExecutionContext,
     settings: dg.ResourceParam[Settings],

@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from trading_assets.core.clock import Clock
-from trading_assets.defs.lib.freshness import FRESH
+from trading_assets.defs.lib.freshness import freshness_policy
 from trading_assets.defs.lib.metadata import (
     DATA_TEAM,
     Metadata,
@@ -16,7 +16,7 @@ from trading_assets.defs.lib.metadata import (
     origin_tags,
     preview,
 )
-from trading_assets.defs.lib.partitions import MARKET_MONTHS, SETTINGS, Window, cut_to_days, windows
+from trading_assets.defs.lib.partitions import Partitions, Window, cut_to_days, windows
 from trading_assets.defs.market_data.fetching import Fetch, fetch_window
 from trading_assets.settings import Settings
 from trading_assets.sources import IngestReport
@@ -43,24 +43,28 @@ CANDLE_ASSETS: Final = list(_WRITTEN)
 """The assets that one fetch writes."""
 
 
-@dg.multi_asset(
-    name="candles",
-    specs=[
-        dg.AssetSpec(
-            name,
-            description=text,
-            group_name=GROUP,
-            owners=[DATA_TEAM],
-            kinds={"polars", "duckdb"},
-            tags=origin_tags(SETTINGS),
-            metadata=asset_metadata(TABLES[name]),
-            freshness_policy=FRESH if name == CANDLES.name else None,
-        )
-        for name, text in _WRITTEN.items()
-    ],
-    partitions_def=MARKET_MONTHS,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-)
+def candles_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The assets that one fetch writes, for the markets and months of a project."""
+    return dg.multi_asset(
+        name="candles",
+        specs=[
+            dg.AssetSpec(
+                name,
+                description=text,
+                group_name=GROUP,
+                owners=[DATA_TEAM],
+                kinds={"polars", "duckdb"},
+                tags=origin_tags(settings),
+                metadata=asset_metadata(TABLES[name]),
+                freshness_policy=freshness_policy(settings) if name == CANDLES.name else None,
+            )
+            for name, text in _WRITTEN.items()
+        ],
+        partitions_def=Partitions.of(settings).market_months,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )(candles)
+
+
 def candles(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],

@@ -4,24 +4,28 @@ import dagster as dg
 
 from trading_assets.core.clock import Clock
 from trading_assets.defs.lib.metadata import DATA_TEAM, asset_metadata, describe_partitions, origin_tags
-from trading_assets.defs.lib.partitions import MARKET_MONTHS, SETTINGS, windows
+from trading_assets.defs.lib.partitions import Partitions, windows
 from trading_assets.settings import Settings
 from trading_assets.sources.funding.ingestion import ingest_funding, open_funding
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import FUNDING_RATES
 
 
-@dg.asset(
-    name=FUNDING_RATES.name,
-    description="Funding payments of the perpetuals, each known when it was settled; spot markets have none.",
-    group_name="market_data",
-    owners=[DATA_TEAM],
-    kinds={"polars", "duckdb"},
-    tags=origin_tags(SETTINGS),
-    metadata=asset_metadata(FUNDING_RATES),
-    partitions_def=MARKET_MONTHS,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-)
+def funding_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The asset, for the markets and months of a project."""
+    return dg.asset(
+        name=FUNDING_RATES.name,
+        description="Funding payments of the perpetuals, each known when it was settled; spot markets have none.",
+        group_name="market_data",
+        owners=[DATA_TEAM],
+        kinds={"polars", "duckdb"},
+        tags=origin_tags(settings),
+        metadata=asset_metadata(FUNDING_RATES),
+        partitions_def=Partitions.of(settings).market_months,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )(funding_rates)
+
+
 def funding_rates(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],

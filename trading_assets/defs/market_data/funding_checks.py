@@ -6,7 +6,6 @@ import polars as pl
 from trading_assets.core.clock import Clock
 from trading_assets.defs.lib.check_results import verdict, windows_of_run
 from trading_assets.defs.lib.check_states import Judged, remember
-from trading_assets.defs.lib.partitions import SETTINGS
 from trading_assets.quality import MARGIN, funding_gaps
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
@@ -15,12 +14,16 @@ from trading_assets.store.tables import FUNDING_RATES
 _NAME = "funding_gaps"
 
 
-@dg.asset_check(
-    name=_NAME,
-    asset=FUNDING_RATES.name,
-    blocking=SETTINGS.quality.severity(_NAME) == "block",
-    description="No time between two payments is longer than those before and after it, or than eight hours.",
-)
+def funding_gate(settings: Settings) -> dg.AssetChecksDefinition:
+    """The gate, as severe as a project's settings say."""
+    return dg.asset_check(
+        name=_NAME,
+        asset=FUNDING_RATES.name,
+        blocking=settings.quality.severity(_NAME) == "block",
+        description="No time between two payments is longer than those before and after it, or than eight hours.",
+    )(funding_gaps_check)
+
+
 def funding_gaps_check(
     context: dg.AssetCheckExecutionContext,
     settings: dg.ResourceParam[Settings],

@@ -8,7 +8,6 @@ import dagster as dg
 from trading_assets.core.clock import Clock
 from trading_assets.core.errors import SourceError, TradingError
 from trading_assets.defs.lib.metadata import DATA_TEAM, asset_metadata, describe_frame
-from trading_assets.defs.lib.partitions import SETTINGS
 from trading_assets.settings import Settings
 from trading_assets.sources.sentiment.ingestion import ingest_sentiment, open_sentiment
 from trading_assets.store.contract import Store
@@ -53,13 +52,17 @@ load_sentiment = dg.define_asset_job(
 )
 
 
-@dg.schedule(
-    job=load_sentiment,
-    description="By the clock: asks every provider of sentiment for new scores.",
-    cron_schedule=SETTINGS.schedules.sentiment,
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
+def sentiment_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """The schedule, at a project's `schedules.sentiment`."""
+    return dg.schedule(
+        job=load_sentiment,
+        description="By the clock: asks every provider of sentiment for new scores.",
+        cron_schedule=settings.schedules.sentiment,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )(hourly_sentiment)
+
+
 def hourly_sentiment(
     context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:

@@ -6,7 +6,7 @@ from typing import Final
 
 import dagster as dg
 
-from trading_assets.defs.lib.partitions import MARKET_MONTHS, SETTINGS, history_end, partition_key, range_tags
+from trading_assets.defs.lib.partitions import history_end, partition_key, range_tags
 from trading_assets.defs.orchestration.jobs import market_data, retrain
 from trading_assets.settings import Settings
 from trading_assets.settings.days import MONTH_FORMAT
@@ -71,13 +71,17 @@ def _ended(settings: Settings) -> dg.SkipReason:
     )
 
 
-@dg.schedule(
-    job=market_data,
-    description="At `schedules.candles`: candles through labels of the months that still grow; one run per market.",
-    cron_schedule=SETTINGS.schedules.candles,
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
+def market_data_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """The schedule, at a project's `schedules.candles`."""
+    return dg.schedule(
+        job=market_data,
+        description="At `schedules.candles`: candles through labels of the months that still grow; one run per market.",
+        cron_schedule=settings.schedules.candles,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )(hourly_market_data)
+
+
 def hourly_market_data(
     context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -93,21 +97,22 @@ def hourly_market_data(
             continue
         ended = False
         first, last = (partition_key(market, month) for month in months)
-        if not MARKET_MONTHS.has_partition_key(last):
-            yield dg.SkipReason(f"{last} is no partition; reload the code location after changing the settings")
-            return
         yield dg.RunRequest(run_key=f"{market}@{now:%Y-%m-%dT%H:%M}", tags=range_tags(first, last) | {"market": market})
     if ended:
         yield _ended(settings)
 
 
-@dg.schedule(
-    job=retrain,
-    description="At `schedules.retrain`: walk-forward, candidate, backtest, gates and approval; one run per model.",
-    cron_schedule=SETTINGS.schedules.retrain,
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
+def retrain_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """The schedule, at a project's `schedules.retrain`."""
+    return dg.schedule(
+        job=retrain,
+        description="At `schedules.retrain`: walk-forward, candidate, backtest, gates and approval; one run per model.",
+        cron_schedule=settings.schedules.retrain,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )(daily_retrain)
+
+
 def daily_retrain(
     context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:

@@ -111,7 +111,7 @@ def other_months(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Repeat a failed run for the months that nothing is wrong with, each contiguous range of a market in one run."""
     run = context.dagster_run
-    assets, left = assets_asked(context.instance, run), months_left(context.instance, run, settings)
+    assets, left = assets_asked(context.instance, run, settings), months_left(context.instance, run, settings)
     if not (assets and left):
         yield dg.SkipReason(f"run {run.run_id} leaves no other month to do")
         return

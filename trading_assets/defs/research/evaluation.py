@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 import polars as pl
@@ -20,9 +20,9 @@ from trading_assets.defs.lib.metadata import (
     preview,
     synthetic_markets,
 )
-from trading_assets.defs.lib.partitions import MODELS, SETTINGS, Partitions, keys_of_run
+from trading_assets.defs.lib.partitions import Partitions, keys_of_run
 from trading_assets.defs.lib.versions import backtested, required
-from trading_assets.defs.research.models import ALL, candidate, walk_forward
+from trading_assets.defs.research.models import ALL
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.migration import up_to_date
@@ -35,6 +35,7 @@ from trading_assets.store.tables import (
 if TYPE_CHECKING:
     from trading_assets.backtest.gates import GateResult
 
+BACKTEST: Final = "backtest"
 GATES = {
     "sharpe": "Sharpe ratio, annualised from daily equity returns (365 days), reaches `gates.min_sharpe`.",
     "win_rate": "The share of winning trades reaches `gates.min_win_rate`.",
@@ -47,19 +48,23 @@ GATES = {
 }
 
 
-@dg.asset(
-    deps=[walk_forward, candidate, dg.AssetDep(CANDLES.name, partition_mapping=ALL)],
-    group_name="evaluation",
-    owners=[RESEARCH_TEAM],
-    kinds={"python", "polars", "duckdb"},
-    tags=origin_tags(SETTINGS),
-    metadata={
-        **asset_metadata(TRADES),
-        "tables": "trades, equity, backtest_metrics, trial_returns",
-        "engine": "NautilusTrader",
-    },
-    partitions_def=MODELS,
-)
+def backtest_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The asset, for the models of a project."""
+    return dg.asset(
+        deps=["walk_forward", "candidate", dg.AssetDep(CANDLES.name, partition_mapping=ALL)],
+        group_name="evaluation",
+        owners=[RESEARCH_TEAM],
+        kinds={"python", "polars", "duckdb"},
+        tags=origin_tags(settings),
+        metadata={
+            **asset_metadata(TRADES),
+            "tables": "trades, equity, backtest_metrics, trial_returns",
+            "engine": "NautilusTrader",
+        },
+        partitions_def=Partitions.of(settings).models,
+    )(backtest)
+
+
 def backtest(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
@@ -107,9 +112,7 @@ def backtest(
 
 @dg.multi_asset_check(
     name="gates",
-    specs=[
-        dg.AssetCheckSpec(name, asset=backtest.key, description=text, blocking=True) for name, text in GATES.items()
-    ],
+    specs=[dg.AssetCheckSpec(name, asset=BACKTEST, description=text, blocking=True) for name, text in GATES.items()],
     can_subset=True,
 )
 def gate_checks(
@@ -127,7 +130,7 @@ def gate_checks(
             for gate in evaluate(dict(frame.select("metric", "value").iter_rows()), settings.gates_of(model)):
                 found[gate.name].append((model, gate))
     judged = {name: [Judged(model, "" if gate.passed else gate.text) for model, gate in found[name]] for name in names}
-    others = remember(store, context, backtest.key.to_user_string(), judged, known=settings.models)
+    others = remember(store, context, BACKTEST, judged, known=settings.models)
     for name in names:
         yield _gate(name, found[name], others[name])
 
@@ -142,7 +145,7 @@ def _gate(name: str, found: "Sequence[tuple[str, GateResult]]", others: Mapping[
     rows = [(model, gate.value, gate.threshold, gate.passed) for model, gate in found]
     others_told = f". Other runs found: {'; '.join(f'{one}: {text}' for one, text in others.items())}" if others else ""
     return dg.AssetCheckResult(
-        asset_key=backtest.key,
+        asset_key=BACKTEST,
         check_name=name,
         passed=bool(found) and not refused and not others,
         severity=dg.AssetCheckSeverity.WARN,

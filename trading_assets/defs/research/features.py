@@ -11,9 +11,9 @@ import polars as pl
 
 from trading_assets.core.errors import MissingCandles
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.defs.lib.freshness import FRESH
+from trading_assets.defs.lib.freshness import freshness_policy
 from trading_assets.defs.lib.metadata import RESEARCH_TEAM, asset_metadata, describe_partitions, origin_tags
-from trading_assets.defs.lib.partitions import MARKET_MONTHS, SETTINGS, Window, look_back, windows
+from trading_assets.defs.lib.partitions import Partitions, Window, look_back, windows
 from trading_assets.defs.lib.recomputed_rows import bar_start, made_anew, resume_at
 from trading_assets.defs.sql_models.bars import FOLLOWS_DATA
 from trading_assets.features import compute, feature_names, fingerprint, lookback_bars, registry, select
@@ -24,18 +24,16 @@ from trading_assets.settings.demand import asked_timeframes, features_of, timefr
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, FEATURES, FUNDING_RATES, Table
 
-_TIMEFRAMES = asked_timeframes(SETTINGS)
 _FUNDING_REACH = COMPANIONS["funding"].max_age + timedelta(days=1)
-_LEADER = SETTINGS.features.leader
 _ON_ITS_WAY = timedelta(days=1)
 """So much later than a market's newest bar its leader's may come."""
 
 
-def _lookback(timeframe: Timeframe) -> timedelta:
-    return lookback_bars(timeframe, plugins=SETTINGS.plugged) * timeframe.length
+def _lookback(timeframe: Timeframe, settings: Settings) -> timedelta:
+    return lookback_bars(timeframe, plugins=settings.plugged) * timeframe.length
 
 
-def _code_version(settings: Settings) -> str:
+def code_version(settings: Settings) -> str:
     """Of the code, and of what models ask for: a month made for other timeframes or features lacks rows or columns."""
     asked = {
         market: {one.name: features_of(settings, market, one) for one in timeframes_of(settings, market)}
@@ -52,32 +50,40 @@ def _code_version(settings: Settings) -> str:
     return f"{fingerprint(names, settings.plugged)[:12]} for {digest}{led}"
 
 
-@dg.asset(
-    deps=[
-        *(
-            dg.AssetDep(BARS[one.name].name, partition_mapping=look_back(_lookback(one), leader=_LEADER))
-            for one in _TIMEFRAMES
-        ),
-        dg.AssetDep(FUNDING_RATES.name, partition_mapping=look_back(max(map(_lookback, _TIMEFRAMES)) + _FUNDING_REACH)),
-    ],
-    group_name="features",
-    owners=[RESEARCH_TEAM],
-    kinds={"polars", "duckdb"},
-    tags=origin_tags(SETTINGS),
-    code_version=_code_version(SETTINGS),
-    metadata={
-        **asset_metadata(
-            FEATURES, features={name: one for tf in _TIMEFRAMES for name, one in registry(tf, SETTINGS.plugged).items()}
-        ),
-        "timeframes": ", ".join(map(str, _TIMEFRAMES)),
-        "features": len({name for one in _TIMEFRAMES for name in feature_names(one, plugins=SETTINGS.plugged)}),
-        "lookback_bars": max(lookback_bars(one, plugins=SETTINGS.plugged) for one in _TIMEFRAMES),
-    },
-    partitions_def=MARKET_MONTHS,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    automation_condition=FOLLOWS_DATA,
-    freshness_policy=FRESH,
-)
+def features_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The asset, for the markets, months and timeframes of a project."""
+    timeframes, leader, plugins = asked_timeframes(settings), settings.features.leader, settings.plugged
+    reaches = {one: _lookback(one, settings) for one in timeframes}
+    found = {name: feature for one in timeframes for name, feature in registry(one, plugins).items()}
+    return dg.asset(
+        deps=[
+            *(
+                dg.AssetDep(
+                    BARS[one.name].name,
+                    partition_mapping=look_back(reaches[one], leader=leader, markets=settings.markets),
+                )
+                for one in timeframes
+            ),
+            dg.AssetDep(FUNDING_RATES.name, partition_mapping=look_back(max(reaches.values()) + _FUNDING_REACH)),
+        ],
+        group_name="features",
+        owners=[RESEARCH_TEAM],
+        kinds={"polars", "duckdb"},
+        tags=origin_tags(settings),
+        code_version=code_version(settings),
+        metadata={
+            **asset_metadata(FEATURES, features=found),
+            "timeframes": ", ".join(map(str, timeframes)),
+            "features": len({name for one in timeframes for name in feature_names(one, plugins=plugins)}),
+            "lookback_bars": max(lookback_bars(one, plugins=plugins) for one in timeframes),
+        },
+        partitions_def=Partitions.of(settings).market_months,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        automation_condition=FOLLOWS_DATA,
+        freshness_policy=freshness_policy(settings),
+    )(features)
+
+
 def features(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:

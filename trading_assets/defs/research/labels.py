@@ -14,15 +14,7 @@ from trading_assets.defs.lib.metadata import (
     picture,
     preview,
 )
-from trading_assets.defs.lib.partitions import (
-    MARKET_MONTHS,
-    SETTINGS,
-    Window,
-    history_end,
-    label_reach,
-    look_back,
-    windows,
-)
+from trading_assets.defs.lib.partitions import Partitions, Window, history_end, label_reach, look_back, windows
 from trading_assets.defs.lib.recomputed_rows import bar_start, known_until, made_anew, resume_at
 from trading_assets.defs.research.label_picture import label_distribution
 from trading_assets.defs.sql_models.bars import FOLLOWS_DATA
@@ -33,10 +25,8 @@ from trading_assets.settings.demand import asked_timeframes, label_sets_of, side
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, CANDLES, LABELS
 
-_REACH = max(label_reach(one) for one in SETTINGS.labels.values())
 
-
-def _code_version(settings: Settings) -> str:
+def code_version(settings: Settings) -> str:
     """Of the code and the settings that make labels: months made by others are refused by what reads them."""
     sets = {
         name: (
@@ -49,21 +39,29 @@ def _code_version(settings: Settings) -> str:
     return hashlib.sha256(f"{fingerprint()}{json.dumps(sets)}".encode()).hexdigest()[:12]
 
 
-@dg.asset(
-    deps=[
-        *(dg.AssetDep(BARS[one.name].name, partition_mapping=look_back(_REACH)) for one in asked_timeframes(SETTINGS)),
-        dg.AssetDep(CANDLES.name, partition_mapping=look_back(_REACH)),
-    ],
-    group_name="labels",
-    owners=[RESEARCH_TEAM],
-    kinds={"polars", "duckdb"},
-    tags=origin_tags(SETTINGS),
-    code_version=_code_version(SETTINGS),
-    metadata=asset_metadata(LABELS),
-    partitions_def=MARKET_MONTHS,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    automation_condition=FOLLOWS_DATA,
-)
+def labels_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The asset, for the markets, months and label sets of a project."""
+    reach = max(label_reach(one) for one in settings.labels.values())
+    return dg.asset(
+        deps=[
+            *(
+                dg.AssetDep(BARS[one.name].name, partition_mapping=look_back(reach))
+                for one in asked_timeframes(settings)
+            ),
+            dg.AssetDep(CANDLES.name, partition_mapping=look_back(reach)),
+        ],
+        group_name="labels",
+        owners=[RESEARCH_TEAM],
+        kinds={"polars", "duckdb"},
+        tags=origin_tags(settings),
+        code_version=code_version(settings),
+        metadata=asset_metadata(LABELS),
+        partitions_def=Partitions.of(settings).market_months,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        automation_condition=FOLLOWS_DATA,
+    )(labels)
+
+
 def labels(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:

@@ -16,13 +16,12 @@ from trading_assets.defs.lib.metadata import (
     picture,
     preview,
 )
-from trading_assets.defs.lib.partitions import MODELS, SETTINGS, history_end
+from trading_assets.defs.lib.partitions import Partitions, history_end
 from trading_assets.defs.lib.versions import refuse_outdated
-from trading_assets.defs.research.features import features
-from trading_assets.defs.research.labels import labels
+from trading_assets.defs.research import features, labels
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import FEATURE_IMPORTANCE, FOLDS, MODEL_VERSIONS, PREDICTIONS
+from trading_assets.store.tables import FEATURE_IMPORTANCE, FEATURES, FOLDS, LABELS, MODEL_VERSIONS, PREDICTIONS
 
 if TYPE_CHECKING:
     from trading_assets.models import Dataset
@@ -31,15 +30,19 @@ ALL = dg.AllPartitionMapping()
 GROUP = "models"
 
 
-@dg.asset(
-    deps=[dg.AssetDep("features", partition_mapping=ALL), dg.AssetDep("labels", partition_mapping=ALL)],
-    group_name=GROUP,
-    owners=[RESEARCH_TEAM],
-    kinds={"polars", "duckdb"},
-    tags=origin_tags(SETTINGS),
-    metadata={**asset_metadata(PREDICTIONS), "tables": "predictions, folds, feature_importance"},
-    partitions_def=MODELS,
-)
+def walk_forward_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The asset, for the models of a project."""
+    return dg.asset(
+        deps=[dg.AssetDep("features", partition_mapping=ALL), dg.AssetDep("labels", partition_mapping=ALL)],
+        group_name=GROUP,
+        owners=[RESEARCH_TEAM],
+        kinds={"polars", "duckdb"},
+        tags=origin_tags(settings),
+        metadata={**asset_metadata(PREDICTIONS), "tables": "predictions, folds, feature_importance"},
+        partitions_def=Partitions.of(settings).models,
+    )(walk_forward)
+
+
 def walk_forward(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
@@ -87,15 +90,23 @@ def walk_forward(
     )
 
 
-@dg.asset(
-    deps=[walk_forward, dg.AssetDep("features", partition_mapping=ALL), dg.AssetDep("labels", partition_mapping=ALL)],
-    group_name=GROUP,
-    owners=[RESEARCH_TEAM],
-    kinds={"mlflow"},
-    tags=origin_tags(SETTINGS),
-    metadata=asset_metadata(MODEL_VERSIONS),
-    partitions_def=MODELS,
-)
+def candidate_asset(settings: Settings) -> dg.AssetsDefinition:
+    """The asset, for the models of a project."""
+    return dg.asset(
+        deps=[
+            "walk_forward",
+            dg.AssetDep("features", partition_mapping=ALL),
+            dg.AssetDep("labels", partition_mapping=ALL),
+        ],
+        group_name=GROUP,
+        owners=[RESEARCH_TEAM],
+        kinds={"mlflow"},
+        tags=origin_tags(settings),
+        metadata=asset_metadata(MODEL_VERSIONS),
+        partitions_def=Partitions.of(settings).models,
+    )(candidate)
+
+
 def candidate(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
@@ -168,8 +179,8 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
     from trading_assets.models.estimators import estimator_of
 
     spec = settings.models[model]
-    for asset in (features, labels):
-        refuse_outdated(instance, asset, spec.markets)
+    for asset, made_by in ((FEATURES, features.code_version), (LABELS, labels.code_version)):
+        refuse_outdated(instance, asset.name, spec.markets, code_version=made_by(settings))
     data = dataset.build(
         store,
         spec.markets,

@@ -13,7 +13,7 @@ import polars as pl
 
 from trading_assets.core.errors import SqlModelError
 from trading_assets.defs.lib.metadata import DATA_TEAM, TRADING_TEAM, describe_frame, describe_partitions, origin_tags
-from trading_assets.defs.lib.partitions import MARKET_MONTHS, MONTHS, SETTINGS, Window, cut_to_days, windows
+from trading_assets.defs.lib.partitions import Partitions, Window, cut_to_days, windows
 from trading_assets.defs.lib.recomputed_rows import bar_start, made_anew, resume_at
 from trading_assets.defs.sql_models.bars import FOLLOWS_DATA, project_models
 from trading_assets.defs.sql_models.lineage import lineage_metadata, sql_asset
@@ -48,7 +48,7 @@ def windows_of_months(keys: Iterable[str], settings: Settings) -> list[Window]:
     return windows((f"*|{key}" for key in keys), settings)
 
 
-def model_asset(model: SqlModel) -> dg.AssetsDefinition:
+def model_asset(model: SqlModel, settings: Settings) -> dg.AssetsDefinition:
     """The asset that runs one SQL model.
 
     Raises
@@ -64,8 +64,8 @@ def model_asset(model: SqlModel) -> dg.AssetsDefinition:
             remedy=f"there is {', '.join(sorted(_OF_A_MARKET | set(_FROM_SETTINGS)))}",
         )
     if needed <= _OF_A_SPAN:
-        return _of_all_markets(model) if needed else _of_everything(model)
-    return _of_markets(model)
+        return _of_all_markets(model, settings) if needed else _of_everything(model)
+    return _of_markets(model, settings)
 
 
 def _asset(model: SqlModel, **options: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -78,13 +78,13 @@ def _given(model: SqlModel, settings: Settings) -> dict[str, Any]:
     return {name: give(settings) for name, give in _FROM_SETTINGS.items() if name in model.parameters}
 
 
-def _of_markets(model: SqlModel) -> dg.AssetsDefinition:
+def _of_markets(model: SqlModel, settings: Settings) -> dg.AssetsDefinition:
     table = TABLES[model.name]
 
     @_asset(
         model,
-        tags=origin_tags(SETTINGS),
-        partitions_def=MARKET_MONTHS,
+        tags=origin_tags(settings),
+        partitions_def=Partitions.of(settings).market_months,
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=FOLLOWS_DATA,
     )
@@ -114,13 +114,13 @@ def _stored(store: Store, model: SqlModel, window: Window) -> pl.DataFrame:
     return store.read(TABLES[model.name], where={"market": window.market}, start=window.start, end=window.end)
 
 
-def _of_all_markets(model: SqlModel) -> dg.AssetsDefinition:
+def _of_all_markets(model: SqlModel, settings: Settings) -> dg.AssetsDefinition:
     table = TABLES[model.name]
 
     @_asset(
         model,
-        tags=origin_tags(SETTINGS),
-        partitions_def=MONTHS,
+        tags=origin_tags(settings),
+        partitions_def=Partitions.of(settings).months,
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=FOLLOWS_DATA,
     )
@@ -151,4 +151,6 @@ def _of_everything(model: SqlModel) -> dg.AssetsDefinition:
     return of_everything
 
 
-sql_model_assets = [model_asset(model) for model in project_models(SETTINGS).values() if model.timeframe is None]
+def sql_model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """An asset for every SQL model but those of the bars."""
+    return [model_asset(model, settings) for model in project_models(settings).values() if model.timeframe is None]

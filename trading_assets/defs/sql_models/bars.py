@@ -4,9 +4,9 @@ import dagster as dg
 import polars as pl
 
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.defs.lib.freshness import FRESH
+from trading_assets.defs.lib.freshness import freshness_policy
 from trading_assets.defs.lib.metadata import DATA_TEAM, describe_partitions, origin_tags
-from trading_assets.defs.lib.partitions import MARKET_MONTHS, SETTINGS, Window, windows
+from trading_assets.defs.lib.partitions import Partitions, Window, windows
 from trading_assets.defs.lib.recomputed_rows import bar_start, made_anew, resume_at
 from trading_assets.defs.sql_models.lineage import lineage_metadata, sql_asset
 from trading_assets.settings import Settings
@@ -23,7 +23,7 @@ def project_models(settings: Settings) -> SqlModels:
     return load_models(timeframes=asked_timeframes(settings))
 
 
-def bars_asset(model: SqlModel, timeframe: Timeframe) -> dg.AssetsDefinition:
+def bars_asset(model: SqlModel, timeframe: Timeframe, settings: Settings) -> dg.AssetsDefinition:
     """The asset that runs the SQL model of one timeframe for each month of each market."""
     table = BARS[timeframe.name]
     made = "that are the candles, not stored again" if table.view else f"built from candles by `{model.path.name}`"
@@ -33,11 +33,11 @@ def bars_asset(model: SqlModel, timeframe: Timeframe) -> dg.AssetsDefinition:
         description=f"Closed {timeframe} bars {made}.",
         group_name="bars",
         owners=[DATA_TEAM],
-        tags=origin_tags(SETTINGS),
-        partitions_def=MARKET_MONTHS,
+        tags=origin_tags(settings),
+        partitions_def=Partitions.of(settings).market_months,
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=FOLLOWS_DATA,
-        freshness_policy=FRESH,
+        freshness_policy=freshness_policy(settings),
     )
     def bars(
         context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
@@ -69,6 +69,7 @@ def read_by_models(settings: Settings) -> set[str]:
     return {table for model in project_models(settings).values() for table in model.dependencies}
 
 
-bar_assets = [
-    bars_asset(model, model.timeframe) for model in project_models(SETTINGS).values() if model.timeframe is not None
-]
+def bar_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """The bars of each timeframe that models name, or a SQL model reads."""
+    models = project_models(settings).values()
+    return [bars_asset(model, model.timeframe, settings) for model in models if model.timeframe is not None]

@@ -11,7 +11,7 @@ import dagster as dg
 from trading_assets.defs.lib.check_results import selected, windows_of_run
 from trading_assets.defs.lib.check_states import PASSED_HERE, Judged, remember
 from trading_assets.defs.lib.metadata import preview
-from trading_assets.defs.lib.partitions import SETTINGS, Month, Partitions, Window, keys_of_run
+from trading_assets.defs.lib.partitions import Month, Partitions, Window, keys_of_run
 from trading_assets.defs.sql_models.assets import windows_of_months
 from trading_assets.defs.sql_models.bars import project_models
 from trading_assets.settings import Settings
@@ -119,4 +119,6 @@ def _file(one: Expectation) -> str:
     return one.place.rpartition("/")[2]
 
 
-sql_model_checks = [model_checks(model) for model in project_models(SETTINGS).values() if model.expectations]
+def sql_model_checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """The tests beside the SQL models of a project, a group for each model that has some."""
+    return [model_checks(model) for model in project_models(settings).values() if model.expectations]

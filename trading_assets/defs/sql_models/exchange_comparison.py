@@ -4,30 +4,32 @@ from datetime import timedelta
 
 import dagster as dg
 
-from trading_assets.defs.lib.partitions import MONTHS, SETTINGS
-from trading_assets.defs.sql_models.bars import project_models
 from trading_assets.settings import Settings
 from trading_assets.settings.days import MONTH_FORMAT, months_of_history
+from trading_assets.sql import load_models
 
 across_markets = dg.define_asset_job(
     "across_markets",
     selection=[
         model.name
-        for model in project_models(SETTINGS).values()
+        for model in load_models().values()
         if "start" in model.parameters and "market" not in model.parameters
     ],
-    partitions_def=MONTHS,
     description="Markets side by side, a month at a time: the same symbol on different exchanges.",
 )
 
 
-@dg.schedule(
-    job=across_markets,
-    description="By the clock: the same symbols on different exchanges side by side, for the newest months.",
-    cron_schedule=SETTINGS.schedules.comparison,
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
+def comparison_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """The schedule, at a project's `schedules.comparison`."""
+    return dg.schedule(
+        job=across_markets,
+        description="By the clock: the same symbols on different exchanges side by side, for the newest months.",
+        cron_schedule=settings.schedules.comparison,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )(daily_comparison)
+
+
 def daily_comparison(
     context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
 ) -> dg.RunRequest | dg.SkipReason:

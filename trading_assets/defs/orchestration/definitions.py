@@ -1,0 +1,31 @@
+"""What stands in this room, for the settings of a project."""
+
+import dagster as dg
+
+from trading_assets.defs.orchestration import jobs, schedules, sensors
+from trading_assets.defs.orchestration.automation import follow_data
+from trading_assets.settings import Settings
+
+
+def orchestration(settings: Settings) -> dg.Definitions:
+    """The jobs over all rooms, and what starts them."""
+    return dg.Definitions(
+        jobs=[
+            jobs.market_data,
+            jobs.recompute_features,
+            jobs.retrain,
+            jobs.train,
+            jobs.evaluate,
+            jobs.approve,
+            jobs.promote,
+            jobs.load_journal,
+        ],
+        schedules=[schedules.market_data_schedule(settings), schedules.retrain_schedule(settings)],
+        sensors=[
+            sensors.promotion,
+            sensors.journal_ingest,
+            sensors.run_failure_alert,
+            sensors.other_months,
+            follow_data,
+        ],
+    )
