@@ -5,7 +5,7 @@ BIN := .venv/bin
 export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_STORAGE_DIR := $(or $(TRADING_DATA_DIR),$(CURDIR)/data)/dagster
 
-.PHONY: help setup demo check fast test lint types definitions unit coverage ui bench docs clean
+.PHONY: help setup demo check fast test lint types definitions unit coverage ui bench soak docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,14 @@ ui: .venv/.demo ## Open the Dagster UI on http://localhost:3000
 bench: setup ## Time the hot paths beside a peer and print a table
 	@.ci/setup --group bench
 	$(BIN)/python -m benchmarks
+
+soak: setup ## The long proofs (half an hour on two idle cores): placebo tables, and all proofs on four timeframes
+	$(BIN)/python -m tests.proof_tables
+	$(BIN)/trading placebo
+	$(BIN)/trading placebo --side short
+	$(BIN)/trading placebo --timeframe 1h
+	$(BIN)/trading placebo --timeframe 1h --side short
+	$(BIN)/trading placebo --estimator logistic
 
 docs: setup ## Generate the reference pages from the code
 	$(BIN)/python -m trading_assets.settings.describe > docs/reference/settings.md
