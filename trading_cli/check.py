@@ -35,6 +35,9 @@ def check() -> None:
     _refuse_unknown_features(settings)
     end = settings.history.end or "today"
     console.print(f"settings  {settings_file()}\ndata      {settings.data_dir}", soft_wrap=True)
+    for plugin in settings.loaded_plugins:
+        gives = ", ".join(f"{what} {' '.join(plugin.of(what))}" for what in dict.fromkeys(g.what for g in plugin.gives))
+        console.print(f"plug-in   {plugin.file}: {gives or 'nothing'}", soft_wrap=True)
     console.print(f"history   {settings.history.start} to {end}")
     console.print(_markets(settings))
     if settings.models:
@@ -87,7 +90,8 @@ def _refuse_unknown_features(settings: Settings) -> None:
         try:
             feature_names(settings.timeframe_of(name), model.features or None, settings.plugged)
         except SettingsError as error:
-            raise SettingsError(error.what, where=f"models.{name}.features", remedy=error.remedy) from None
+            place = origins(("models", name, "features"), {}, settings.file)[0].place
+            raise SettingsError(f"models.{name}.features: {error.what}", where=place, remedy=error.remedy) from None
 
 
 def _refuse_unusable(folder: Path) -> None:

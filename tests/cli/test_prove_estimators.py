@@ -37,5 +37,5 @@ for arguments in (["honest.py"], ["liar.py"], ["nowhere.py"], ["json"]):
         ("json", "2"),
     ]
     assert "row_alone" in ended.stdout
-    assert "cannot load it: ImportError: no such file" in ended.stderr
+    assert "nowhere.py: cannot load it: no such file" in ended.stderr
     assert "json: it registers no estimator; decorate a class with @register" in ended.stderr

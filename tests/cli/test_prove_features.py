@@ -95,12 +95,8 @@ def test_a_timeframe_that_is_none_or_not_stored_is_refused(trading, tmp_path, mo
 
 def test_the_examples_of_the_how_to_are_proven(trading, tmp_path):
     how_to = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-feature.md").read_text()
-    in_the_project, _, of_ones_own = re.findall(r"```python\n(.*?)```", how_to, re.DOTALL)
-    here = in_the_project.replace(
-        "from trading_assets.features.framework.registry import feature\n", "feature = registry.feature\n"
-    )
-    assert here != in_the_project
-    own = _write(tmp_path / "my_features.py", of_ones_own + here)
+    example, _ = re.findall(r"```python\n(.*?)```", how_to, re.DOTALL)
+    own = _write(tmp_path / "my_features.py", example)
     code, out, _ = trading("prove-features", own, "--replayed", "200")
     assert code == 0
     assert "made-up 15m: 3 of 3 features proven" in out
@@ -162,8 +158,11 @@ def test_a_module_is_looked_for_where_the_command_was_called(trading, tmp_path, 
         ("import nowhere_to_be_found", "cannot load it: ModuleNotFoundError"),
         ("x =", "cannot load it: SyntaxError"),
         ("1 / 0", "cannot load it: ZeroDivisionError"),
-        (MODULE + LIAR.replace("tomorrow", "move_3"), "already a feature move_3"),
-        (MODULE + "two = Registry()\ntwo.add(registry.declarations[0])", "already a feature move_3; give each"),
+        (MODULE + LIAR.replace("tomorrow", "move_3"), "the feature 'move_3' is there already"),
+        (
+            MODULE + "two = Registry()\ntwo.add(registry.declarations[0])",
+            "the feature 'move_3' is there already; give each",
+        ),
     ],
 )
 def test_a_module_that_gives_no_features_is_refused_with_the_remedy(trading, tmp_path, text, message):

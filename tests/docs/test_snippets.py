@@ -20,6 +20,7 @@ import pytest
 import typer
 import yaml
 
+from tests.seats import registered_here
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import compute
 from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, Settings, load_settings
@@ -139,6 +140,13 @@ def test_every_command_is_one_that_the_program_takes(snippet: Snippet, monkeypat
 # settings
 
 
+def write_files(page: Path, folder: Path) -> None:
+    """The files of a page: the code that begins with a file's name."""
+    for other in snippets("python"):
+        if other.page == page and (named := re.match(r"# (\w+\.py)\b", other.text)):
+            (folder / named[1]).write_text(other.text)
+
+
 def laid_over(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
@@ -156,8 +164,10 @@ def test_every_piece_of_settings_loads(snippet: Snippet, tmp_path: Path, monkeyp
     base = yaml.safe_load((PROJECT_ROOT / "trading.yaml").read_text())
     file = tmp_path / "settings.yaml"
     file.write_text(yaml.safe_dump(laid_over(base, yaml.safe_load(snippet.text))))
+    write_files(snippet.page, tmp_path)
     monkeypatch.setenv(SETTINGS_FILE_VARIABLE, str(file))
-    assert load_settings()
+    with registered_here():
+        assert load_settings()
 
 
 @pytest.mark.parametrize("snippet", [one for one in snippets("yaml") if not of_settings(one)], ids=str)
@@ -199,9 +209,7 @@ def after_the_demo(tmp_path_factory: pytest.TempPathFactory, planted: PlantedFra
 def test_every_piece_of_code_runs_as_printed(snippet: Snippet, after_the_demo: Path, tmp_path: Path) -> None:
     """In a process of its own: a page's feature registers itself. What begins with a file's name is a file there."""
     data = shutil.copytree(after_the_demo, tmp_path / "data")
-    for other in snippets("python"):
-        if other.page == snippet.page and (named := re.match(r"# (\w+\.py)\b", other.text)):
-            (tmp_path / named[1]).write_text(other.text)
+    write_files(snippet.page, tmp_path)
     ended = subprocess.run(
         [sys.executable, "-c", snippet.text],
         env=os.environ | {"TRADING_DATA_DIR": str(data)},

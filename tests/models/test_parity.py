@@ -359,7 +359,7 @@ def test_a_model_decides_in_the_node_on_the_bars_that_research_decided_on(tmp_pa
     said = [bool(decide(world.bundle, held[: end + 1], compute=compute).probabilities) for end in ends]
     assert said == wanted["long"][-NEWEST:].to_list()
     assert 0 < sum(said) < NEWEST
-    assert load(world.bundle.folder, feature_fingerprint=features.fingerprint()).labels == where
+    assert load(world.bundle.folder, feature_fingerprint=features.fingerprint).labels == where
 
 
 def test_a_rule_that_sees_more_than_the_node_holds_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,7 +377,7 @@ def test_a_rule_that_sees_more_than_the_node_holds_is_caught(tmp_path: Path, mon
     assert (found.stored is None) != (found.live is None)
     monkeypatch.undo()
     with pytest.raises(BundleError, match=r"said by other code now \(label kind meta\); materialize labels"):
-        load(world.bundle.folder, feature_fingerprint=features.fingerprint())
+        load(world.bundle.folder, feature_fingerprint=features.fingerprint)
     assert load(world.bundle.folder).labels == where, "a report may still read it"
 
 

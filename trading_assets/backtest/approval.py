@@ -51,7 +51,7 @@ def check_same_data(model: str, *, walked: Said, trained: Said, traded: Said) ->
 
 def check_same_settings(candidate: ModelVersion, settings: Settings) -> Bundle:
     """The candidate's bundle; refuses another threshold, barriers or learner than the settings that were traded."""
-    held = bundle.load(candidate.bundle_path, expected_hash=candidate.bundle_hash)
+    held = bundle.load(candidate.bundle_path, expected_hash=candidate.bundle_hash, plugins=settings.plugged)
     spec = settings.models[candidate.name]
     if (held.spec.ungated(), held.labels) != (spec.ungated(), settings.labels_of(candidate.name)):
         raise ModelError(

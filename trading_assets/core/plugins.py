@@ -36,7 +36,9 @@ class Plugin:
     folder
         What the name is relative to: the folder of the settings file.
     owner
-        What it is called in this process.
+        What it is called in this process, and in those that it starts.
+    module
+        The name of its module.
     sources
         The file, and those that it imports from beside it, with the hashes of what they said.
     gives
@@ -46,6 +48,7 @@ class Plugin:
     name: str
     folder: Path
     owner: str
+    module: str
     sources: tuple[tuple[Path, str], ...]
     gives: tuple[Given, ...]
 
@@ -92,7 +95,37 @@ def version_of(made: type[object], owner: str) -> str:
     return hashlib.sha256(Path(source).read_bytes() if source is not None else b"").hexdigest()[:16]
 
 
-def load(name: str, folder: Path) -> Plugin:
+def load_again(plugins: Plugins) -> None:
+    """Load in a process what the one that started it has loaded, under the same names.
+
+    Raises
+    ------
+    SettingsError
+        A file has changed since.
+    """
+    for one in plugins:
+        check_unchanged(one)
+        if one.owner not in _by_owner:
+            load(one.name, one.folder, owner=one.owner)
+
+
+def check_unchanged(plugin: Plugin) -> None:
+    """Refuse a plug-in that a further process would load as another than the one that runs.
+
+    Raises
+    ------
+    SettingsError
+        Names the file that has changed.
+    """
+    if (file := plugin.changed) is not None:
+        raise SettingsError(
+            f"the plug-in {plugin.name} has changed since this process read it",
+            where=str(file),
+            remedy="start it again",
+        )
+
+
+def load(name: str, folder: Path, *, owner: str | None = None) -> Plugin:
     """Run a plug-in, or find it as it was run before.
 
     Parameters
@@ -101,6 +134,8 @@ def load(name: str, folder: Path) -> Plugin:
         A file (``my_features.py``), or a module that can be imported; what lies in the folder comes first.
     folder
         The folder of the settings file.
+    owner
+        What to call it; by default a name of its own.
 
     Raises
     ------
@@ -116,7 +151,7 @@ def load(name: str, folder: Path) -> Plugin:
             raise SettingsError("it reads the settings that load it", where=name, remedy="read them in a function")
         _running.add((name, folder))
         try:
-            found = _run_file(name, folder) if name.endswith(".py") else _run_module(name, folder, known)
+            found = _run_file(name, folder, owner) if name.endswith(".py") else _run_module(name, folder, known)
         finally:
             _running.discard((name, folder))
         _known[name, folder] = _by_owner[found.owner] = found
@@ -147,12 +182,12 @@ def owners(plugins: Sequence[Plugin]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.owner for one in plugins))
 
 
-def _run_file(name: str, folder: Path) -> Plugin:
+def _run_file(name: str, folder: Path, given: str | None) -> Plugin:
     file = (folder / Path(name).expanduser()).resolve()
     if not file.is_file():
         raise SettingsError("no such file", where=str(file), remedy="name a file below the settings file's folder")
     key = hashlib.sha256(f"{file} {said_by(file)}".encode()).hexdigest()[:8]
-    owner = f"own.{key}.{file.stem}"
+    owner = given or f"own.{key}.{file.stem}"
     if owner in sys.modules:  # it says the same, but what lies beside it does not
         owner = f"own.{key}-{next(_ORDINAL)}.{file.stem}"
     there = [
@@ -164,7 +199,7 @@ def _run_file(name: str, folder: Path) -> Plugin:
             module = there[0] if there else load_file(file, owner)
         return {module.__name__: module, **imported_by(module, file.parent)}
 
-    return _registered(name, folder, owner, file, run)
+    return _registered(name, folder, owner, there[0].__name__ if there else owner, file, run)
 
 
 def _run_module(name: str, folder: Path, before: Plugin | None) -> Plugin:
@@ -180,10 +215,12 @@ def _run_module(name: str, folder: Path, before: Plugin | None) -> Plugin:
             module = importlib.import_module(name)
             return {name: module} | {key: one for key, one in sys.modules.items() if key.split(".")[0] == top}
 
-    return _registered(name, folder, owner, file, run)
+    return _registered(name, folder, owner, name, file, run)
 
 
-def _registered(name: str, folder: Path, owner: str, file: Path, run: Callable[[], dict[str, ModuleType]]) -> Plugin:
+def _registered(
+    name: str, folder: Path, owner: str, module: str, file: Path, run: Callable[[], dict[str, ModuleType]]
+) -> Plugin:
     """Run it, and see what it registered."""
     try:
         with registering(owner):
@@ -196,7 +233,7 @@ def _registered(name: str, folder: Path, owner: str, file: Path, run: Callable[[
         seat.claim(parts, owner)
     files = {Path(one.__file__).resolve() for one in parts.values() if one.__file__ is not None} - {file}
     sources = tuple((one, said_by(one)) for one in (file, *sorted(files, key=lambda one: (one.name, str(one)))))
-    return Plugin(name, folder, owner, sources, tuple(one for seat in SEATS for one in seat.given(owner)))
+    return Plugin(name, folder, owner, module, sources, tuple(one for seat in SEATS for one in seat.given(owner)))
 
 
 def _origin(name: str, folder: Path) -> Path:

@@ -9,6 +9,7 @@ from functools import partial
 import polars as pl
 
 from trading_assets import features
+from trading_assets.core.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import decides, lookback_bars, newest_widths, scale_lookback, widths
@@ -45,14 +46,15 @@ def features_of(
     *,
     timeframe: Timeframe,
     names: Sequence[str] | None = None,
+    plugins: Owners | None = None,
 ) -> pl.DataFrame:
     """The features of the bars of a timeframe that a model decides on; all, or those of some names."""
-    return features.compute(held, companions, timeframe=timeframe, features=names)
+    return features.compute(held, companions, timeframe=timeframe, features=names, plugins=plugins)
 
 
 def bars_needed(bundle: Bundle) -> int:
     """How many bars a decision is made from: what the features of each row read look back on, and the label set."""
-    read = features.lookback_bars(bundle.labels.timeframe, bundle.features) + bundle.lookback_rows - 1
+    read = features.lookback_bars(bundle.labels.timeframe, bundle.features, bundle.plugins) + bundle.lookback_rows - 1
     return max(read, lookback_bars(bundle.labels))
 
 
@@ -78,7 +80,9 @@ def decide(
     compute
         What computes the features.
     """
-    compute = compute or partial(features_of, timeframe=bundle.labels.timeframe, names=bundle.features)
+    compute = compute or partial(
+        features_of, timeframe=bundle.labels.timeframe, names=bundle.features, plugins=bundle.plugins
+    )
     rows = compute(held, companions or {}).tail(bundle.lookback_rows)
     row = rows.tail(1)
     target, stop = widths(held.tail(scale_lookback(bundle.labels)), bundle.labels).row(-1)
@@ -101,11 +105,12 @@ def decide_together(questions: Sequence[Question]) -> list[Decision]:
     Models that read the same features of one timeframe have them computed in one call, and each predicts once for each
     of its sides.
     """
-    together: dict[tuple[Timeframe, tuple[str, ...]], list[int]] = {}
+    together: dict[tuple[Timeframe, tuple[str, ...], Owners | None], list[int]] = {}
     for number, one in enumerate(questions):
-        together.setdefault((one.bundle.labels.timeframe, one.bundle.features), []).append(number)
+        key = (one.bundle.labels.timeframe, one.bundle.features, one.bundle.plugins)
+        together.setdefault(key, []).append(number)
     decisions: dict[int, Decision] = {}
-    for (timeframe, names), numbers in together.items():
+    for (timeframe, names, _), numbers in together.items():
         decisions |= zip(numbers, _decide_on(timeframe, names, [questions[n] for n in numbers]), strict=True)
     return [decisions[number] for number in range(len(questions))]
 
@@ -113,7 +118,9 @@ def decide_together(questions: Sequence[Question]) -> list[Decision]:
 def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Question]) -> list[Decision]:
     """Answer on bars of one timeframe, by models of the same features."""
     held, companions = [one.held for one in questions], [one.companions for one in questions]
-    rows = features.compute_newest(held, companions, timeframe=timeframe, features=names)
+    rows = features.compute_newest(
+        held, companions, timeframe=timeframe, features=names, plugins=questions[0].bundle.plugins
+    )
     asked: dict[str, list[int]] = {}
     for number, one in enumerate(questions):
         asked.setdefault(one.bundle.bundle_hash, []).append(number)
@@ -140,8 +147,12 @@ def _history(lookback_rows: int, questions: Sequence[Question]) -> pl.DataFrame 
     if lookback_rows == 1 or not questions:
         return None
     return pl.concat(
-        features_of(one.held, one.companions, timeframe=one.bundle.labels.timeframe, names=one.bundle.features).tail(
-            lookback_rows
-        )
+        features_of(
+            one.held,
+            one.companions,
+            timeframe=one.bundle.labels.timeframe,
+            names=one.bundle.features,
+            plugins=one.bundle.plugins,
+        ).tail(lookback_rows)
         for one in questions
     )

@@ -69,7 +69,7 @@ def certify(
         If a market has no stored rows, or bars or rows are missing between others.
     """
     timeframe = bundle.labels.timeframe
-    compute = compute or partial(features_of, timeframe=timeframe, names=bundle.features)
+    compute = compute or partial(features_of, timeframe=timeframe, names=bundle.features, plugins=bundle.plugins)
     lookback = lookback or bars_needed(bundle) - bundle.lookback_rows + 1
     found: list[Divergence] = []
     compared: dict[str, Compared] = {}
@@ -96,7 +96,7 @@ def certify_stored(bundle: Bundle, store: Store, *, bars: int, leader: str | Non
 
     Of companions the node holds the bars of ``leader`` alone, so the certificate gives the model no others.
     """
-    led = leader if "leader" in features.required_companions(bundle.features) else None
+    led = leader if "leader" in features.required_companions(bundle.features, bundle.plugins) else None
     tails = [_tail(store, bundle, market, bars + bundle.lookback_rows - 1) for market in bundle.markets]
     rows, held, labels = (pl.concat(parts) for parts in zip(*tails, strict=True))
     companions = {one["market"][0]: _led(store, led, one, bundle.labels.timeframe) for _, one, _ in tails}
@@ -113,7 +113,7 @@ def _tail(store: Store, bundle: Bundle, market: str, rows: int) -> tuple[pl.Data
         raise ModelError("no features are stored", where=market, remedy="materialize features of this market")
     stored = store.tail(FEATURES, where=made, before=known[1] + timedelta(days=1), rows=rows)
     within = store.read(table, where=where, start=stored["ts"][0]).filter(pl.col("ts") <= known[1])
-    held = max(features.lookback_bars(timeframe), lookback_bars(bundle.labels))
+    held = max(features.lookback_bars(timeframe, plugins=bundle.plugins), lookback_bars(bundle.labels))
     before = store.tail(table, where=where, before=stored["ts"][0], rows=held - 1)
     labelled: dict[str, str | int] = {
         **made,

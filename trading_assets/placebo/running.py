@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -19,6 +20,8 @@ import polars as pl
 
 from trading_assets.core.errors import TradingError
 from trading_assets.core.locks import lock_now
+from trading_assets.core.plugins import Plugins, check_unchanged, load_again, owners
+from trading_assets.core.seats import put_in_force
 from trading_assets.placebo.judging import Verdict, judge
 from trading_assets.placebo.worlds import World
 
@@ -73,7 +76,7 @@ class Plan:
         from trading_assets.core.content_hash import frame_hash
 
         settings = self.settings
-        rules = {
+        rules: dict[str, object] = {
             "spec": self.spec.model_dump(mode="json", exclude={"markets", "holdout_days"}),
             "labels": settings.labels[self.spec.label].model_dump(mode="json"),
             "gates": settings.gates_of(self.model).model_dump(mode="json"),
@@ -82,6 +85,8 @@ class Plan:
             "code": _code_hash(),
             "source": None if self.source is None else frame_hash(self.source),
         }
+        if settings.loaded_plugins:
+            rules["plugins"] = [one.digest for one in settings.loaded_plugins]
         name = hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:16]
         return self.folder / f"{name}.jsonl"
 
@@ -110,11 +115,17 @@ def _run(plan: Plan, progress: Progress) -> list[Verdict]:
     if not left:
         return done
     others = set(active_children())
+    plugins = plan.settings.loaded_plugins
+    for plugin in plugins:
+        check_unchanged(plugin)
     inherited = {name: os.environ.get(name) for name in ONE_CORE}
     os.environ.update(ONE_CORE)
     try:
         with ProcessPoolExecutor(
-            min(plan.workers, len(left)), get_context("spawn"), initializer=_begin, initargs=(plan,)
+            min(plan.workers, len(left)),
+            get_context("spawn"),
+            initializer=_begin,
+            initargs=(plugins, pickle.dumps(plan)),
         ) as pool:
             futures = {pool.submit(_judge, world) for world in left}
             try:
@@ -143,9 +154,11 @@ def _key(one: World | Verdict) -> tuple[str, int, int]:
 _plan: Plan
 
 
-def _begin(plan: Plan) -> None:
+def _begin(plugins: Plugins, plan: bytes) -> None:
     global _plan  # a worker's own copy, sent once instead of with every world
-    _plan = plan
+    load_again(plugins)  # first: what the plan holds may be of their classes
+    put_in_force(owners(plugins))
+    _plan = pickle.loads(plan)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 

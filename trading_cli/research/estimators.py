@@ -9,15 +9,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from trading_assets.core.errors import TradingError
+from trading_assets.core.seats import using
+from trading_assets.settings import load_settings
+from trading_assets.settings.sections.estimators import ESTIMATORS
 from trading_cli.console import console, progress
-from trading_cli.research.loading import load_module
+from trading_cli.research.loading import load_own
 
 
 def prove_estimators(
     module: Annotated[
         str,
         typer.Argument(
-            help="A module or a file that registers estimators; without it, the project's own.", show_default=False
+            help="A module or a file that registers estimators; without it, the project's and those of its `plugins`.",
+            show_default=False,
         ),
     ] = "",
 ) -> None:
@@ -25,10 +29,9 @@ def prove_estimators(
     from trading_assets.models.estimators import registered
     from trading_assets.models.estimators.proofs import PROOFS, prove
 
-    before = dict(registered())
-    if module:
-        load_module(module)
-    chosen = {kind: one for kind, one in registered().items() if not module or kind not in before}
+    owner = load_own(module).owner if module else ""
+    with using((owner,) if module else load_settings().plugged):
+        chosen = {kind: one for kind, one in registered().items() if owner in ("", ESTIMATORS.owner_of(one.parameters))}
     if not chosen:
         raise TradingError(
             "it registers no estimator", where=module, remedy="decorate a class with @register; see docs/how-to"

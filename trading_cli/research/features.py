@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -11,8 +12,9 @@ from rich.table import Column, Table
 
 from trading_assets.core.errors import TradingError
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.settings import load_settings
 from trading_cli.console import console, progress
-from trading_cli.research.loading import load_module
+from trading_cli.research.loading import load_own
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,7 +30,11 @@ TIMEFRAMES: Final = ("1m", "15m", "1h", "1d")
 
 def prove_features(
     module: Annotated[
-        str, typer.Argument(help="A module or a file with features; without it, the project's own.", show_default=False)
+        str,
+        typer.Argument(
+            help="A module or a file with features; without it, the project's and those of its `plugins`.",
+            show_default=False,
+        ),
     ] = "",
     market: Annotated[
         str,
@@ -152,13 +158,14 @@ def _registry(name: str) -> Registry:
     from trading_assets.features.framework.registry import REGISTRY, Registry
 
     if not name:
-        return REGISTRY
-    module = load_module(name)
-    own = [value for value in vars(module).values() if isinstance(value, Registry) and value is not REGISTRY]
+        return REGISTRY.seen_by(load_settings().plugged)
+    plugin = load_own(name)
+    values = vars(sys.modules[plugin.module]).values()
+    own = [value for value in values if isinstance(value, Registry) and value is not REGISTRY]
     merged = Registry()
     declared = [declaration for one in own for declaration in one.declarations]
     try:
-        for one in declared or [one for one in REGISTRY.declarations if one.function.__module__ == module.__name__]:
+        for one in declared or REGISTRY.of_plugin(plugin.owner):
             merged.add(one)
     except ValueError as error:
         raise TradingError(str(error), where=name, remedy="give each feature a name of its own") from None
@@ -172,7 +179,6 @@ def _registry(name: str) -> Registry:
 def _stored(market: str, rows: int, timeframe: Timeframe) -> pl.DataFrame:
     from datetime import UTC, datetime
 
-    from trading_assets.settings import load_settings
     from trading_assets.store import configured_store
     from trading_assets.store.tables import BARS
 

@@ -144,7 +144,7 @@ def test_what_no_model_can_be_used_for_is_said(
     elif damage == "bundle":
         (bundle.folder / "metrics.json").write_bytes(b"{}")
     else:
-        monkeypatch.setattr(features, "fingerprint", lambda: "other")
+        monkeypatch.setattr(features, "fingerprint", lambda *_, **__: "other")
     shelf.refresh()
     assert shelf.models == ()
     assert shelf.without_models.startswith("no model can be used: ")

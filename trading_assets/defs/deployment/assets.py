@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 
@@ -105,7 +106,12 @@ def deployment(
         version = approved_version(registry, name, passed.version, passed.metadata["bundle_hash"])
     else:
         version = chosen_version(registry, name, chosen)
-    verified = bundle.load(version.bundle_path, expected_hash=version.bundle_hash, feature_fingerprint=fingerprint())
+    verified = bundle.load(
+        version.bundle_path,
+        expected_hash=version.bundle_hash,
+        feature_fingerprint=partial(fingerprint, plugins=settings.plugged),
+        plugins=settings.plugged,
+    )
     certificate = certificates.check(verified)
     version = registry.promote(name, version.version)
     deployed = DeployedModel.of(verified, version.version, settings.data_dir, datetime.now(UTC))

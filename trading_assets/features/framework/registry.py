@@ -242,6 +242,10 @@ class SharedRegistry(Registry):
             except ValueError as error:
                 raise ValueError(f"{function.__name__}: {error}") from None
 
+    def of_plugin(self, owner: str) -> list[Declaration]:
+        """What a plug-in declares."""
+        return list(dict.fromkeys(self._seat.of(owner).values()))
+
     def seen_by(self, owners: Owners | None) -> Registry:
         """What a project with these plug-ins sees; None: what those in force give."""
         if owners is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from trading_assets.core.errors import ModelError
+from trading_assets.core.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.models.bundle.content import Provenance
 from trading_assets.models.classifier import Classifier
@@ -40,6 +41,8 @@ class Bundle:
         Out-of-sample scores of its walk-forward.
     provenance
         Data set, training window, code version and run.
+    plugins
+        Those of the project that reads it; None for those of the settings read last.
     """
 
     folder: Path
@@ -52,6 +55,7 @@ class Bundle:
     labels: LabelSettings
     metrics: dict[str, float]
     provenance: Provenance
+    plugins: Owners | None = None
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -59,13 +59,20 @@ class Features(Frozen):
 class Described(Frozen):
     """``settings.json``: the model's name, and what it was specified and labelled with.
 
-    ``decides`` identifies the code that says on which bars it does; it is empty where it does on every one.
+    ``decides`` identifies the code that says on which bars it does; it is empty where it does on every one. ``plugins``
+    are those that it was made with, by name, each with the hash of its code.
     """
 
     model: str
     spec: ModelSettings
     labels: AnyLabels
     decides: str = ""
+    plugins: dict[str, str] = {}
+
+    def content(self) -> dict[str, Any]:
+        """As it is written: a model without plug-ins says nothing of them."""
+        said = self.model_dump(mode="json")
+        return said if self.plugins else {name: one for name, one in said.items() if name != "plugins"}
 
 
 class Metrics(RootModel[dict[str, float]]):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from trading_assets.core.errors import BundleError, SettingsError
+from trading_assets.core.seats import Owners, using
 from trading_assets.core.sides import Side
 from trading_assets.labels import decides_by
 from trading_assets.models.bundle import format_1
@@ -25,10 +26,17 @@ from trading_assets.models.bundle.content import (
     parse,
     read_bytes,
 )
+from trading_assets.models.bundle.plugins import MadeWith, check_plugins
 from trading_assets.models.classifier import Classifier
 
 
-def load(folder: Path, *, expected_hash: str | None = None, feature_fingerprint: str | None = None) -> Bundle:
+def load(
+    folder: Path,
+    *,
+    expected_hash: str | None = None,
+    feature_fingerprint: Callable[[Collection[str]], str] | None = None,
+    plugins: Owners | None = None,
+) -> Bundle:
     """Read a bundle and verify every hash.
 
     Parameters
@@ -38,13 +46,16 @@ def load(folder: Path, *, expected_hash: str | None = None, feature_fingerprint:
     expected_hash
         What its hash must be, e.g. from the deployment manifest.
     feature_fingerprint
-        What the features must be computed with, e.g. ``features.fingerprint()`` of the running code; where it is given,
-        what says on which bars the model decides must be that of the running code too.
+        What the model's features must be computed with, e.g. ``features.fingerprint`` of the running code; where it is
+        given, what says on which bars the model decides must be that of the running code too.
+    plugins
+        The project's plug-ins (``settings.plugged``); None for those of the settings read last.
 
     Raises
     ------
     BundleError
-        If a file is missing, changed or unreadable, or one of the expectations is not met.
+        If a file is missing, changed or unreadable, one of the expectations is not met, or a plug-in that it was made
+        with is not there.
     """
     where = str(folder)
     index = parse(Index, read_bytes(folder / INDEX), folder / INDEX)
@@ -54,14 +65,17 @@ def load(folder: Path, *, expected_hash: str | None = None, feature_fingerprint:
             f"this is bundle {index.bundle_hash[:16]}, not {str(expected_hash)[:16]}", where=where, remedy=REMEDY
         )
     features = parse(Features, contents["features.json"], folder / "features.json")
-    if feature_fingerprint not in (None, features.fingerprint):
+    described = contents["settings.json"] if index.format == 2 else format_1.settings(contents["settings.json"])
+    check_plugins(parse(MadeWith, described, folder / "settings.json"), plugins, where)
+    running = None if feature_fingerprint is None else feature_fingerprint(features.features)
+    if running not in (None, features.fingerprint):
         raise BundleError(
-            f"trained on features {features.fingerprint[:16]}, but this code computes {str(feature_fingerprint)[:16]}",
+            f"trained on features {features.fingerprint[:16]}, but this code computes {str(running)[:16]}",
             where=where,
             remedy="materialize features, walk_forward and candidate with this code, or run the code of the bundle",
         )
-    described = contents["settings.json"] if index.format == 2 else format_1.settings(contents["settings.json"])
-    settings = parse(Described, described, folder / "settings.json")
+    with using(plugins):
+        settings = parse(Described, described, folder / "settings.json")
     if feature_fingerprint is not None:
         _check_decides(settings, where)
     models = _models(index, contents)
@@ -80,6 +94,7 @@ def load(folder: Path, *, expected_hash: str | None = None, feature_fingerprint:
         labels=settings.labels,
         metrics=parse(Metrics, contents["metrics.json"], folder / "metrics.json").root,
         provenance=index.provenance,
+        plugins=plugins,
     )
 
 

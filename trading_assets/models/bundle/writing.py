@@ -13,6 +13,7 @@ from trading_assets.core.errors import BundleError
 from trading_assets.labels import decides_by
 from trading_assets.models.bundle.bundle import Bundle
 from trading_assets.models.bundle.content import INDEX, Described, Features, Index, Provenance, as_json, combined
+from trading_assets.models.bundle.plugins import made_with
 from trading_assets.models.bundle.reading import load
 from trading_assets.models.code_version import code_version
 from trading_assets.models.dataset import Dataset
@@ -53,9 +54,16 @@ def write(
     Bundle
         Read back and verified.
     """
+    described = Described(
+        model=model,
+        spec=spec,
+        labels=labels,
+        decides=decides_by(labels),
+        plugins=made_with(dataset.features, (spec, labels), dataset.plugins),
+    )
     contents = {
         "features.json": as_json(Features(features=dataset.features, fingerprint=dataset.fingerprint)),
-        "settings.json": as_json(Described(model=model, spec=spec, labels=labels, decides=decides_by(labels))),
+        "settings.json": as_json(described.content()),
         "metrics.json": as_json(dict(metrics)),
         **{
             f"{side.word}/{name}": content
@@ -81,9 +89,9 @@ def write(
     folder = bundles_dir / model / bundle_hash[:16]
     if folder.exists():
         try:
-            return load(folder, expected_hash=bundle_hash)
+            return load(folder, expected_hash=bundle_hash, plugins=dataset.plugins)
         except BundleError:
             folder.replace(folder.with_name(f".broken-{uuid4().hex}"))
     index = Index(bundle_hash=bundle_hash, sha256=hashes, provenance=provenance)
     write_folder(folder, contents | {INDEX: as_json(index)})
-    return load(folder, expected_hash=bundle_hash)
+    return load(folder, expected_hash=bundle_hash, plugins=dataset.plugins)

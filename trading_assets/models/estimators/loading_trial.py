@@ -18,10 +18,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from trading_assets.core.errors import TradingError
+from trading_assets.core.errors import ModelError, SettingsError, TradingError
 from trading_assets.core.modules import load_file
+from trading_assets.core.plugins import Plugin, check_unchanged, load, plugin_of
+from trading_assets.core.seats import using
 from trading_assets.models.estimators.contract import Estimator
+from trading_assets.models.estimators.registry import registered
 from trading_assets.settings import EstimatorSettings
+from trading_assets.settings.sections.estimators import ESTIMATORS
 
 ROWS: Final = 64
 
@@ -57,8 +61,18 @@ def run_all(commands: Sequence[Sequence[str]], *, limit_s: float = 60.0) -> list
 def command(
     estimator: Estimator[Any], folder: Path, parameters: EstimatorSettings, features: Sequence[str]
 ) -> list[str]:
-    """What to run for a saved model."""
+    """What to run for a saved model.
+
+    Raises
+    ------
+    ModelError
+        The estimator's plug-in has changed since this process read it: another one would load other code.
+    """
+    plugin = plugin_of(ESTIMATORS.owner_of(estimator.parameters))
+    if plugin is not None:
+        _check_unchanged(plugin)
     request = {
+        "plugin": None if plugin is None else [plugin.name, str(plugin.folder), estimator.kind],
         "module": type(estimator).__module__,
         "name": type(estimator).__qualname__,
         "source": inspect.getsourcefile(type(estimator)),
@@ -95,12 +109,28 @@ def main(words: str) -> int:
     """Print what is wrong, and return 3; 0 where nothing is."""
     request = json.loads(words)
     sys.path += [folder for folder in request["path"] if folder not in sys.path]
-    estimator = _loaded(request["module"], request["source"], request["name"])()
+    estimator = _own(*request["plugin"]) if request["plugin"] else _loaded(*(request[one] for one in _CLASS))()
     parameters = estimator.parameters.model_validate(request["parameters"])
     wrong = problem(estimator, Path(request["folder"]), parameters, request["features"])
     if wrong is not None:
         sys.stdout.write(wrong)
     return 0 if wrong is None else FOUND
+
+
+def _check_unchanged(plugin: Plugin) -> None:
+    try:
+        check_unchanged(plugin)
+    except SettingsError as error:
+        raise ModelError(error.what, where=error.where, remedy=error.remedy) from None
+
+
+_CLASS: Final = ("module", "source", "name")
+
+
+def _own(name: str, folder: str, kind: str) -> Estimator[Any]:
+    """An estimator of a plug-in."""
+    with using((load(name, Path(folder)).owner,)):
+        return registered()[kind]
 
 
 def _loaded(module: str, source: str, name: str) -> type[Estimator[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 import structlog
@@ -46,7 +46,7 @@ class ModelInUse:
     @cached_property
     def follows(self) -> bool:
         """Whether it reads features of a leading market."""
-        return "leader" in features.required_companions(self.bundle.features)
+        return "leader" in features.required_companions(self.bundle.features, self.bundle.plugins)
 
 
 class DeployedModels:
@@ -186,7 +186,8 @@ class DeployedModels:
             bundle = load(
                 deployed.folder(self._settings.data_dir),
                 expected_hash=deployed.bundle_hash,
-                feature_fingerprint=features.fingerprint(),
+                feature_fingerprint=partial(features.fingerprint, plugins=self._settings.plugged),
+                plugins=self._settings.plugged,
             )
             self._check_companions(bundle)
             self._check_streams(ModelInUse(deployed, bundle))
@@ -239,7 +240,7 @@ class DeployedModels:
 
     def _check_companions(self, bundle: Bundle) -> None:
         """Refuse a model that reads what the node does not hold, or another leader than the one it was made with."""
-        needed = features.required_companions(bundle.features)
+        needed = features.required_companions(bundle.features, bundle.plugins)
         leader = self.leader
         if further := [name for name in needed if name != "leader" or leader is None]:
             raise ModelError(
