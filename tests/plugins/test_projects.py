@@ -179,8 +179,10 @@ def test_every_process_of_a_project_loads_its_plug_ins(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(settings, sort_keys=False))
     environment = os.environ | {SETTINGS_FILE_VARIABLE: str(file), "COLUMNS": "200"}
     code = """
-from trading_assets.definitions import defs
-(asset,) = [one for one in defs.resolve_all_asset_specs() if one.key.path == ["features"]]
+from trading_assets.definitions import build_definitions
+from trading_assets.settings import load_settings
+definitions = build_definitions(load_settings())
+(asset,) = [one for one in definitions.resolve_all_asset_specs() if one.key.path == ["features"]]
 assert "gap_up_3" in str(asset.metadata), asset.metadata
 print(asset.code_version)
 """

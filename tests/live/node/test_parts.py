@@ -170,7 +170,7 @@ def test_a_bundle_of_other_features_is_refused(
     settings: Settings, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_live(settings, make_bundle(settings.bundles_dir))
-    monkeypatch.setattr(features, "fingerprint", lambda: "other")
+    monkeypatch.setattr(features, "fingerprint", lambda *_, **__: "other")
     shelf = DeployedModels(settings, lambda *_: None)
     assert not shelf.refresh()
     assert "but this code computes other" in shelf.refusals["syna"]
