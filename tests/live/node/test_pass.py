@@ -7,17 +7,22 @@ than the query, and three hundred of them took longer than everything else in a 
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import polars as pl
 import pytest
 
-from tests.live.conftest import MARKET, MakeBundle
-from trading_assets.models.decision import Question, decide_together
+from tests.live.conftest import MARKET, MakeBundle, put_live
+from tests.live.node.test_parts import closed_bars
+from trading_assets.models.decision import bars_needed
 from trading_assets.settings import LabelSettings, Settings
 from trading_assets.strategies.signals import ClosedBar, Stream
 from trading_live.node.bars.history import BarHistory, bar_rows
+from trading_live.node.decisions.deployed_models import DeployedModels, ModelInUse
+from trading_live.node.decisions.signals import LiveSignals
 from trading_live.node.node import kept_objects
 
 STREAM = Stream(MARKET, "15m")
@@ -25,15 +30,21 @@ STREAM = Stream(MARKET, "15m")
 
 @pytest.fixture
 def queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Grows by one with each query."""
+    """Grows by one with each query, of a lazy frame or of one in memory."""
     made: list[str] = []
-    collect = pl.LazyFrame.collect
 
-    def counting(self: pl.LazyFrame, *args: Any, **kwargs: Any) -> Any:
-        made.append("query")
-        return collect(self, *args, **kwargs)
+    def counted(collect: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(*args: Any, **kwargs: Any) -> Any:
+            made.append("query")
+            return collect(*args, **kwargs)
 
-    monkeypatch.setattr(pl.LazyFrame, "collect", counting)
+        return counting
+
+    for way in ("collect", "_collect_eager"):
+        monkeypatch.setattr(pl.LazyFrame, way, counted(getattr(pl.LazyFrame, way)))
+    pl.DataFrame({"a": [1]}).select("a")
+    assert made.pop() == "query"
+    made.clear()
     return made
 
 
@@ -43,10 +54,19 @@ def test_a_pass_over_many_markets_makes_as_many_queries_as_one_over_two(
 ) -> None:
     bundle = make_bundle(settings.bundles_dir, labels=LabelSettings(barriers=barriers, horizon_bars=4))
     bundle.warm()
+    model, bars = ModelInUse(put_live(settings, bundle), bundle), closed_bars(decision_bars)
 
     def asked(markets: int) -> int:
+        shelf = SimpleNamespace(of=lambda _: model, leader_of=lambda _: None)
+        streams = [Stream(f"sample:M{number}/USDT", "15m") for number in range(markets)]
+        signals = LiveSignals(
+            dict.fromkeys(streams, bars_needed(bundle)), cast("DeployedModels", shelf), lambda *_: None, cost_bps=0.0
+        )
+        for stream in streams:
+            signals.histories[stream].merge(replace(bar, market=stream.market) for bar in bars[:-1])
         before = len(queries)
-        decide_together([Question(bundle, decision_bars, {})] * markets)
+        said = signals.on_bars([replace(bars[-1], market=stream.market) for stream in streams])
+        assert [one and one.market for one in said] == [stream.market for stream in streams]
         return len(queries) - before
 
     assert asked(12) == asked(2) < 12

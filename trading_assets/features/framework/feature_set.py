@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import cast
 
 from trading_assets.core.timeframes import Timeframe
@@ -153,7 +154,7 @@ class FeatureSet:
         """The features that are never null."""
         return tuple(name for name, feature in self.features.items() if not feature.nullable)
 
-    @property
+    @cached_property
     def lookback_bars(self) -> int:
         """The longest look-back in bars, the present one included; 1 where there are no features."""
         return max((feature.lookback for feature in self.features.values()), default=1)

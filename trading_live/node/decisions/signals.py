@@ -252,8 +252,7 @@ class LiveSignals:
             if first < at < known + reach:
                 return f"an event at {at:%Y-%m-%d %H:%M} lies within look-back or horizon"
         found = level_steps(bars, timeframe=stream.timeframe, min_factor=self._min_step, least_after=1)
-        found = found.filter(pl.col("ts") > first)
-        if found.is_empty():
+        if found.is_empty() or not found["ts"][-1] > first:
             return None
         at, before, after = found.select("ts", "before", "after").row(-1)
         levels = f"{significant(before, 4)} to {significant(after, 4)}"
