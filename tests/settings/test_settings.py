@@ -82,7 +82,7 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
         ({"markets": {"BTCUSDT": {"source": "sample"}}}, "'BTCUSDT' is not a market"),
         ({"markets": {"okx:BTC/USDT": {"source": "okx"}}}, "no source 'okx'; known: sample"),
         ({"markets": {"okx:BTC/USDT": {"source": "sample", "timeframe": "15x"}}}, "'15x' is not a timeframe"),
-        ({"sources.sample.kind": "telepathy"}, "sources.sample: .*'sample', 'files', 'ccxt'"),
+        ({"sources.sample.kind": "telepathy"}, "no source 'telepathy'; known: ccxt, files, polygon, sample"),
         ({"sources": {}}, "no source 'sample'"),
         (
             {"models.syna.lightgbm": {"num_leaves": 3}},
@@ -225,7 +225,7 @@ def line_of(file: Path, text: str) -> int:
             {"sources.okx": {"kind": "ccxt", "exchange": "okx", "page_limit": 0}},
             {},
             {},
-            "{file}:<page_limit>: sources.okx.ccxt",
+            "{file}:<page_limit>: sources.okx.page_limit",
         ),
         (
             {"sources.okx": {"kind": "ccxt", "exchange": "okx"}},

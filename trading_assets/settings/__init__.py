@@ -53,7 +53,14 @@ from trading_assets.settings.sections.rules import (
     rule_kinds,
 )
 from trading_assets.settings.sections.sentiment import SentimentFiles, SentimentHttp, SentimentPlugin
-from trading_assets.settings.sections.sources import CcxtSource, FilesSource, PolygonSource, SampleSource, Source
+from trading_assets.settings.sections.sources import (
+    CcxtSource,
+    FilesSource,
+    PolygonSource,
+    SampleSource,
+    Source,
+    SourceSettings,
+)
 from trading_assets.settings.sections.trading import (
     BacktestSettings,
     CostSettings,
@@ -111,6 +118,7 @@ __all__ = [
     "Settings",
     "Severity",
     "Source",
+    "SourceSettings",
     "StoreSettings",
     "TrendScanningSettings",
     "WalkForwardSettings",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from trading_assets.core.errors import SettingsError, SourceError
+from trading_assets.core.errors import SettingsError
 from trading_assets.core.missing_candles import Gap, missing_ranges
-from trading_assets.settings import FilesSource, PolygonSource, SampleSource, Settings
+from trading_assets.settings import Settings
 from trading_assets.sources.contract import RAW_COLUMNS, CandleSource
 from trading_assets.sources.ingest.candle_validation import RULES, split_valid
 from trading_assets.sources.ingest.ingestion import ingest
 from trading_assets.sources.ingest.report import IngestReport
 from trading_assets.sources.ingest.resume import parts_to_fetch
+from trading_assets.sources.kinds import opens, register, registered
 
 __all__ = [
     "RAW_COLUMNS",
@@ -21,6 +22,8 @@ __all__ = [
     "missing_ranges",
     "open_source",
     "parts_to_fetch",
+    "register",
+    "registered",
     "split_valid",
 ]
 
@@ -43,26 +46,4 @@ def open_source(settings: Settings, market: str) -> CandleSource:
         )
     name = settings.markets[market].source
     source = settings.sources[name]
-    if isinstance(source, SampleSource):
-        from trading_assets.sources.candles import sample
-
-        if market not in sample.MARKETS:
-            raise SourceError(
-                "the synthetic sample does not know this market",
-                where=market,
-                remedy=f"it has {', '.join(sample.MARKETS)}",
-            )
-        return sample.SampleCandles(settings.history_start, source.days, source.seed)
-    if isinstance(source, FilesSource):
-        from trading_assets.sources.candles.files import FileCandles
-
-        files = FileCandles.from_settings(name, source)
-        files.check(market)
-        return files
-    if isinstance(source, PolygonSource):
-        from trading_assets.sources.candles.polygon import PolygonCandles
-
-        return PolygonCandles.from_settings(source)
-    from trading_assets.sources.candles.exchange import ExchangeCandles
-
-    return ExchangeCandles.from_settings(source)
+    return opens(source).open(source, name=name, market=market, since=settings.history_start)
