@@ -31,10 +31,18 @@ class HistoryLoader:
         Which requests are not sent, because a process before died of them.
     historic
         Whether bars carry historic times, so that this machine's clock cannot tell a forming bar.
+    monotonic
+        Seconds that only grow: an answer is waited for by them.
     """
 
     def __init__(
-        self, feed: FeedQuarantine, tell: Callable[[str, str], None], fatal: FatalRequests, *, historic: bool
+        self,
+        feed: FeedQuarantine,
+        tell: Callable[[str, str], None],
+        fatal: FatalRequests,
+        *,
+        historic: bool,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._feed = feed
         self._tell = tell
@@ -42,7 +50,7 @@ class HistoryLoader:
         self._historic = historic
         self._answers = 0
         self._signals: LiveSignals | None = None
-        self._requests = BarRequests(time.monotonic)
+        self._requests = BarRequests(monotonic)
 
     def __bool__(self) -> bool:
         """Whether an answer is still to come."""

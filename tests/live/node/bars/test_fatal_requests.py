@@ -97,14 +97,13 @@ class Signals:
 class Venue:
     """A loader, and what it asks and tells."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path) -> None:
         self.asked: list[Stream] = []
         self.told: list[tuple[str, str]] = []
         self.seconds = 0.0
-        monkeypatch.setattr("time.monotonic", lambda: self.seconds)
         tell = lambda event, detail: self.told.append((event, detail))  # noqa: E731
         feed = FeedQuarantine(FeedSettings(), WallClock(), tell, lambda: 0.0)
-        self.loader = HistoryLoader(feed, tell, FatalRequests(folder), historic=True)
+        self.loader = HistoryLoader(feed, tell, FatalRequests(folder), historic=True, monotonic=lambda: self.seconds)
         self.signals = Signals()
         self.loader.serve(self.signals, lambda stream, _: self.asked.append(stream))  # type: ignore[arg-type]
 
@@ -121,11 +120,9 @@ def quarters(stream: Stream, count: int) -> list[ClosedBar]:
     return [ClosedBar(stream.market, "15m", ts, ts + QUARTER, 100.0, 101.0, 99.0, 100.0, 5.0) for ts in opens]
 
 
-def test_a_market_whose_history_ended_a_process_is_not_asked_for_and_the_others_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_market_whose_history_ended_a_process_is_not_asked_for_and_the_others_are(tmp_path: Path) -> None:
     process(tmp_path, "os.abort()")
-    venue = Venue(tmp_path, monkeypatch)
+    venue = Venue(tmp_path)
     venue.loader.warm_up([A, B])
     venue.answers(B, quarters(B, 50))
     assert set(venue.asked) == {B}
@@ -135,10 +132,8 @@ def test_a_market_whose_history_ended_a_process_is_not_asked_for_and_the_others_
     assert [event for event, _ in venue.told] == ["history refused"]
 
 
-def test_a_history_that_does_not_come_costs_its_market_where_another_came(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    venue = Venue(tmp_path, monkeypatch)
+def test_a_history_that_does_not_come_costs_its_market_where_another_came(tmp_path: Path) -> None:
+    venue = Venue(tmp_path)
     venue.loader.warm_up([B, A])
     venue.answers(B, quarters(B, 50))
     assert [venue.stays_silent() for _ in range(ATTEMPTS)] == [None] * ATTEMPTS
@@ -146,15 +141,15 @@ def test_a_history_that_does_not_come_costs_its_market_where_another_came(
     assert not venue.loader
 
 
-def test_where_no_history_comes_the_venue_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    venue = Venue(tmp_path, monkeypatch)
+def test_where_no_history_comes_the_venue_is_not_there(tmp_path: Path) -> None:
+    venue = Venue(tmp_path)
     venue.loader.warm_up([A])
     assert [venue.stays_silent() for _ in range(ATTEMPTS)] == [None] * (ATTEMPTS - 1) + [A]
     assert venue.signals.refused == {}
 
 
-def test_bars_twice_and_in_no_order_are_one_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    venue = Venue(tmp_path, monkeypatch)
+def test_bars_twice_and_in_no_order_are_one_history(tmp_path: Path) -> None:
+    venue = Venue(tmp_path)
     venue.loader.warm_up([A])
     bars = quarters(A, 50)
     venue.answers(A, [*reversed(bars), *bars[10:20]])
@@ -162,10 +157,8 @@ def test_bars_twice_and_in_no_order_are_one_history(tmp_path: Path, monkeypatch:
     assert held["ts"].to_list() == [bar.ts for bar in bars]
 
 
-def test_an_impossible_bar_of_a_history_is_named_and_not_learned_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    venue = Venue(tmp_path, monkeypatch)
+def test_an_impossible_bar_of_a_history_is_named_and_not_learned_from(tmp_path: Path) -> None:
+    venue = Venue(tmp_path)
     venue.loader.warm_up([A])
     bars = quarters(A, 50)
     bars[7] = ClosedBar(A.market, "15m", bars[7].ts, bars[7].known_at, 100.0, 101.0, 0.0, 100.0, 5.0)
