@@ -152,7 +152,7 @@ def test_one_bad_month_stops_no_other(location: Location, holed: Any) -> None:
 
 def test_only_what_was_asked_for_is_done_for_the_other_months(location: Location, tmp_path: Path) -> None:
     asked, (bars, features) = (
-        location.module("lib.other_months").assets_asked,
+        location.module("orchestration.jobs").assets_asked,
         map(dg.AssetKey, ("bars_15m", "features")),
     )
     settings = location.settings(tmp_path)

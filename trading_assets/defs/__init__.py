@@ -1,4 +1,4 @@
-"""Dagster's side of the house: one module per stage, in pipeline order; the work itself lies one floor down."""
+"""Dagster's side of the house: a room per stage, each made for given settings; the work itself lies one floor down."""
 
 import warnings
 

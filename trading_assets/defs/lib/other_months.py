@@ -10,12 +10,9 @@ import polars as pl
 from trading_assets.core.errors import StoreError
 from trading_assets.defs.lib.check_states import bad_parts, passed_here
 from trading_assets.defs.lib.partitions import LAUNCHED_BY_TAG, Month, Partitions, Window, keys_of_run, windows
-from trading_assets.defs.orchestration.jobs import market_data, market_data_assets
 from trading_assets.settings import Settings
 from trading_assets.store import configured_store
 from trading_assets.store.tables import CANDLE_GAPS, CANDLES
-
-BACKFILL_TAG = "dagster/backfill"
 
 
 def months_left(instance: dg.DagsterInstance, run: dg.DagsterRun, settings: Settings) -> list[Window]:
@@ -69,14 +66,3 @@ def _unfinished(
     if CANDLES.name not in {entry.step_key for entry in failures}:
         return set()
     return {key for window in found for key in unfetched(settings, window.market, window.months)}
-
-
-def assets_asked(instance: dg.DagsterInstance, run: dg.DagsterRun, settings: Settings) -> list[dg.AssetKey]:
-    """The assets, up to the labels, that a run or the backfill that it belongs to was asked for."""
-    known = [dg.AssetKey(name) for name in market_data_assets(settings)]
-    asked = run.asset_selection or frozenset()  # empty means all of the job's
-    if not asked and run.job_name == market_data.name:
-        return known
-    if (whole := instance.get_backfill(run.tags[BACKFILL_TAG]) if BACKFILL_TAG in run.tags else None) is not None:
-        asked |= frozenset(whole.asset_selection or ())
-    return [key for key in known if key in asked]

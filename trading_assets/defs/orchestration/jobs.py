@@ -1,5 +1,7 @@
 """The jobs: one run per market up to the labels, one run per model from there on."""
 
+from typing import Final
+
 import dagster as dg
 
 from trading_assets.defs.market_data.candles import CANDLE_ASSETS
@@ -7,6 +9,7 @@ from trading_assets.defs.sql_models.bars import project_models
 from trading_assets.settings import Settings
 from trading_assets.sql import load_models
 
+BACKFILL_TAG: Final = "dagster/backfill"
 _SQL_ASSETS = [model.name for model in load_models().values() if "market" in model.parameters and not model.timeframe]
 """Gaps, quality: what SQL makes of one market's candles, whatever the project; its bars stand in a group."""
 
@@ -59,3 +62,14 @@ load_journal = dg.define_asset_job(
     selection=["signals", "orders", "fills", "positions", "performance_summary"],
     description="Brings the node's journal into the tables and sums it up.",
 )
+
+
+def assets_asked(instance: dg.DagsterInstance, run: dg.DagsterRun, settings: Settings) -> list[dg.AssetKey]:
+    """The assets, up to the labels, that a run or the backfill that it belongs to was asked for."""
+    known = [dg.AssetKey(name) for name in market_data_assets(settings)]
+    asked = run.asset_selection or frozenset()  # empty means all of the job's
+    if not asked and run.job_name == market_data.name:
+        return known
+    if (whole := instance.get_backfill(run.tags[BACKFILL_TAG]) if BACKFILL_TAG in run.tags else None) is not None:
+        asked |= frozenset(whole.asset_selection or ())
+    return [key for key in known if key in asked]

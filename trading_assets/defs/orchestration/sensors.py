@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from trading_assets.defs.lib.failures import failure_reason
-from trading_assets.defs.lib.other_months import assets_asked, months_left
+from trading_assets.defs.lib.other_months import months_left
 from trading_assets.defs.lib.partitions import FIRST_DAY_TAG, LAST_DAY_TAG, PARTITION_TAG, RANGE_START_TAG, range_tags
 from trading_assets.defs.lib.versions import Materialized, newest
-from trading_assets.defs.orchestration.jobs import load_journal, market_data, promote
+from trading_assets.defs.orchestration.jobs import assets_asked, load_journal, market_data, promote
 from trading_assets.journal import JOURNAL_FILE, cursor
 from trading_assets.registry import read_manifest
 from trading_assets.settings import Settings
