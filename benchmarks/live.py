@@ -229,7 +229,7 @@ def _prepare(settings: Settings, case: Case) -> None:
         missing_candles=pl.lit(0, dtype=pl.Int32),
     ).select(*LABELS.columns)
     known = set.intersection(*(set(features.feature_names(one)) for one in case.timeframes))
-    names = [name for name in usable_names() if name in known]
+    names = [name for name in usable_names(timeframe=M15) if name in known]
     dataset = models.join(rows, labels, names=names, fingerprint=features.fingerprint())
     spec = ModelSettings(
         markets=list(markets),

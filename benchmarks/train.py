@@ -59,7 +59,7 @@ def _dataset(bars: dict[str, pl.DataFrame], rows: dict[str, pl.DataFrame]) -> mo
         for frame in bars.values()
     ]
     table = pl.concat(rows.values())
-    return models.join(table, pl.concat(labels), names=usable_names(), fingerprint=features.fingerprint())
+    return models.join(table, pl.concat(labels), names=usable_names(timeframe=M15), fingerprint=features.fingerprint())
 
 
 def _plain(data: models.Dataset, fold: Fold) -> None:

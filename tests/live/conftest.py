@@ -105,7 +105,7 @@ def decision_bars(live_store_file: Path) -> pl.DataFrame:
 def dataset(decision_bars: pl.DataFrame) -> models.Dataset:
     """Real features of MARKET with labels that mean nothing."""
     rows = features.compute(decision_bars, timeframe=M15)
-    return models.join(rows, meaningless(rows), names=usable_names(), fingerprint=features.fingerprint())
+    return models.join(rows, meaningless(rows), names=usable_names(timeframe=M15), fingerprint=features.fingerprint())
 
 
 def meaningless(rows: pl.DataFrame) -> pl.DataFrame:

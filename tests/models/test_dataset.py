@@ -148,20 +148,20 @@ def test_features_that_other_code_computed_are_refused(planted: PlantedFrames) -
 
 def test_a_data_set_comes_from_the_store(store: Store, planted: PlantedFrames, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trading_assets.features.feature_names", lambda *_: NAMES, raising=False)
-    monkeypatch.setattr("trading_assets.features.fingerprint", lambda: "ab" * 32, raising=False)
+    monkeypatch.setattr("trading_assets.features.fingerprint", lambda *_: "ab" * 32, raising=False)
     features, labels = planted(days=4, markets=MARKETS)
     store.upsert(FEATURES, features)
     store.upsert(LABELS, labels)
-    data = dataset.build(store, MARKETS)
+    data = dataset.build(store, MARKETS, timeframe=M15)
     assert data.content_hash == joined((features, labels)).content_hash
     assert data.fingerprint == "ab" * 32
-    assert dataset.build(store, MARKETS[:1]).markets == MARKETS[:1]
+    assert dataset.build(store, MARKETS[:1], timeframe=M15).markets == MARKETS[:1]
     until = datetime(2025, 1, 3, tzinfo=UTC)
-    early = dataset.build(store, MARKETS, until=until)
+    early = dataset.build(store, MARKETS, until=until, timeframe=M15)
     assert early.end == until
     assert early.frame["label_end"].max() <= until
     with pytest.raises(ModelError, match="sample:C/USDT: no labelled rows"):
-        dataset.build(store, [*MARKETS, "sample:C/USDT"])
+        dataset.build(store, [*MARKETS, "sample:C/USDT"], timeframe=M15)
 
 
 def test_missing_candles_are_a_share_of_what_the_label_lived_through(planted: PlantedFrames) -> None:
@@ -179,9 +179,9 @@ def test_labels_made_before_missing_candles_were_counted_count_as_complete(
     store.upsert(FEATURES, features)
     columns = {name: dtype for name, dtype in LABELS.columns.items() if name != "missing_candles"}
     store.upsert(replace(LABELS, columns=columns), labels.drop("missing_candles"))
-    assert (dataset.build(store, MARKETS).frame["missing_share"] == 0).all()
+    assert (dataset.build(store, MARKETS, timeframe=M15).frame["missing_share"] == 0).all()
     store.upsert(LABELS, labels.head(1).with_columns(missing_candles=pl.lit(7, pl.Int32)))
-    shares = dataset.build(store, MARKETS).frame["missing_share"]
+    shares = dataset.build(store, MARKETS, timeframe=M15).frame["missing_share"]
     assert (shares > 0).sum() == 1
 
 
@@ -191,10 +191,10 @@ def test_a_companion_that_is_asked_for_and_not_stored_is_refused(store: Store, c
     known = {name: one for name, one in made_up_companions(rows, M15).items() if name != companion}
     computed = compute(rows, known, timeframe=M15)
     with pytest.raises(ModelError, match=rf"{rows['market'][0]}: {companion} is among the model's companions"):
-        missing_inputs(computed, [rows["market"][0]], [companion], names=usable_names([companion]))
+        missing_inputs(computed, [rows["market"][0]], [companion], names=usable_names([companion], timeframe=M15))
     with pytest.raises(ModelError, match="none of its features reads it"):
-        missing_inputs(computed, [rows["market"][0]], [companion], names=usable_names())
+        missing_inputs(computed, [rows["market"][0]], [companion], names=usable_names(timeframe=M15))
     store.upsert(FEATURES, computed.with_columns(timeframe=pl.lit("15m")))
     with pytest.raises(ModelError, match=f"leave {companion} out of `companions`"):
-        dataset.build(store, [rows["market"][0]], companions=[companion])
-    assert set(usable_names([companion])) > set(usable_names())
+        dataset.build(store, [rows["market"][0]], companions=[companion], timeframe=M15)
+    assert set(usable_names([companion], timeframe=M15)) > set(usable_names(timeframe=M15))

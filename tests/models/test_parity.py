@@ -128,7 +128,7 @@ def made(
     rows = [compute(bars, {}) for bars in frames]
     labels = pl.concat(labelled(*pair, labels_like) for pair in zip(frames, rows, strict=True))
     stored = pl.concat(rows)
-    data = join(stored, labels, names=names or usable_names(), fingerprint=features.fingerprint())
+    data = join(stored, labels, names=names or usable_names(timeframe=M15), fingerprint=features.fingerprint())
     data = replace(data, history=stored)
     spec = ModelSettings(
         markets=list(markets),

@@ -73,7 +73,7 @@ def stepping(store: Store, planted: PlantedFrames) -> Store:
     from trading_assets.models.inputs import usable_names
 
     features, labels = planted(days=60)
-    named = {name: pl.lit(0.5) for name in usable_names() if name not in features.columns}
+    named = {name: pl.lit(0.5) for name in usable_names(timeframe=M15) if name not in features.columns}
     store.upsert(FEATURES, features.drop("f0", "f1", "f2", "f3", "f4", "f5").with_columns(**named))
     store.upsert(LABELS, labels)
     price = pl.when(pl.col("ts") < START + timedelta(days=30)).then(100.0).otherwise(1000.0)
@@ -85,7 +85,7 @@ def stepping(store: Store, planted: PlantedFrames) -> Store:
 
 
 def test_a_data_set_leaves_out_what_looks_across_a_step_nobody_told_of(stepping: Store) -> None:
-    data = dataset.build(stepping, [A])
+    data = dataset.build(stepping, [A], timeframe=M15)
     at = START + timedelta(days=30)
     (crossing,) = data.crossings
     assert (crossing.at, crossing.of) == (at, A)
@@ -102,7 +102,7 @@ def test_a_step_before_the_first_row_taken_is_looked_back_across(stepping: Store
     at = START + timedelta(days=30)
     since = at + timedelta(days=2)
     events = {A: [at - timedelta(hours=5)]} if told else {}
-    kept = dataset.build(stepping, [A], since=since, events=events).frame
+    kept = dataset.build(stepping, [A], since=since, events=events, timeframe=M15).frame
     assert kept["ts"].min() == at + (LOOKBACK_BARS - 1) * BAR
 
 
@@ -116,7 +116,9 @@ def test_a_leaders_step_is_seen_in_its_own_candles(stepping: Store) -> None:
 
 
 def test_an_event_alone_is_enough_and_a_history_too_short_for_any_row_is_refused(stepping: Store) -> None:
-    told = dataset.build(stepping, [A], events={A: [START + timedelta(days=10)]})
+    told = dataset.build(stepping, [A], events={A: [START + timedelta(days=10)]}, timeframe=M15)
     assert [crossing.at for crossing in told.crossings] == [START + timedelta(days=10), START + timedelta(days=30)]
     with pytest.raises(ModelError, match="no row is left: backfill a longer history after the step"):
-        dataset.build(stepping, [A], events={A: [START + BAR, *(START + timedelta(days=day) for day in (20, 41))]})
+        dataset.build(
+            stepping, [A], events={A: [START + BAR, *(START + timedelta(days=day) for day in (20, 41))]}, timeframe=M15
+        )

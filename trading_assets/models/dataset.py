@@ -15,7 +15,7 @@ from trading_assets.core.errors import InvalidFrame, ModelError
 from trading_assets.core.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.models.inputs import DEFAULT_TIMEFRAME, PartlyMissing, missing_inputs, usable_names
+from trading_assets.models.inputs import PartlyMissing, missing_inputs, usable_names
 from trading_assets.models.steps import Crossing, Steps, stored_bars, stored_steps, without_crossings
 from trading_assets.settings import DEFAULT_LABELS
 from trading_assets.store import Store
@@ -112,7 +112,7 @@ def build(
     markets: Sequence[str],
     *,
     label_set: str = DEFAULT_LABELS,
-    timeframe: Timeframe = DEFAULT_TIMEFRAME,
+    timeframe: Timeframe,
     sides: Sequence[Side] = (Side.LONG,),
     chosen: Sequence[str] = (),
     since: datetime | None = None,

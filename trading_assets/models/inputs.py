@@ -12,9 +12,6 @@ from trading_assets.core.errors import ModelError
 from trading_assets.core.seats import Owners
 from trading_assets.core.timeframes import Timeframe
 
-DEFAULT_TIMEFRAME: Final = Timeframe(15)
-"""Of the label set `default`, which settings have that name none."""
-
 _REMEDIES: Final = {
     "leader": "run trading backfill of the leader and of this market",
     "funding": "check `funding` of the market in the settings and run trading backfill of it",
@@ -47,7 +44,7 @@ class PartlyMissing:
 def usable_names(
     companions: Collection[str] = (),
     *,
-    timeframe: Timeframe = DEFAULT_TIMEFRAME,
+    timeframe: Timeframe,
     chosen: Sequence[str] = (),
     plugins: Owners | None = None,
 ) -> list[str]:

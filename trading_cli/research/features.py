@@ -43,7 +43,7 @@ def prove_features(
     timeframe: Annotated[
         list[str] | None,
         typer.Option(
-            help="Of the bars; may be given several times. By default 1m, 15m, 1h and 1d, of a market 15m.",
+            help="Of the bars; may be given several times. By default 1m, 15m, 1h, 1d; of a market those of models.",
             show_default=False,
         ),
     ] = None,
@@ -51,7 +51,7 @@ def prove_features(
 ) -> None:
     """Prove that features see no future, depend on no partition and are live what is stored; exit code 1 if not."""
     registry = _registry(module)
-    wanted = timeframe or (["15m"] if market else list(TIMEFRAMES))
+    wanted = timeframe or (_timeframes_of(market) if market else list(TIMEFRAMES))
     proven: dict[str, list[Verdict]] = {}
     for bar in dict.fromkeys(Timeframe.parse(text) for text in wanted):
         features = registry.defined(bar)
@@ -182,11 +182,22 @@ def _stored(market: str, rows: int, timeframe: Timeframe) -> pl.DataFrame:
     from trading_assets.store import configured_store
     from trading_assets.store.tables import BARS
 
-    if (table := BARS.get(timeframe.name)) is None:
+    store, table = configured_store(load_settings()), BARS[timeframe.name]
+    bars = store.tail(table, where={"market": market}, before=datetime.max.replace(tzinfo=UTC), rows=rows)
+    if bars.is_empty():
         raise TradingError(
-            f"no bars of {timeframe} are stored, only of {', '.join(BARS)}",
+            f"no bars of {timeframe} are stored",
             where=market,
-            remedy="choose one of these as --timeframe",
+            remedy="choose another --timeframe, or let a label set have this one, and run trading backfill",
         )
-    store = configured_store(load_settings())
-    return store.tail(table, where={"market": market}, before=datetime.max.replace(tzinfo=UTC), rows=rows)
+    return bars
+
+
+def _timeframes_of(market: str) -> list[str]:
+    """The timeframes that the settings' models decide on there."""
+    from trading_assets.settings import load_settings
+    from trading_assets.settings.demand import asked_timeframes, timeframes_of
+
+    settings = load_settings()
+    known = market in settings.markets
+    return [one.name for one in (timeframes_of(settings, market) if known else asked_timeframes(settings))]

@@ -102,18 +102,20 @@ def test_in_the_graph_a_followers_features_depend_on_its_leaders_bars_too(locati
 
 def test_a_model_is_not_trained_without_what_it_asks_for(at_once: Settings) -> None:
     store = open_store(at_once.store_url)
-    full = dataset.build(store, [FOLLOWER, LEADER], companions=["leader"], leader=LEADER)
+    full = dataset.build(store, [FOLLOWER, LEADER], companions=["leader"], leader=LEADER, timeframe=M15)
     assert set(LED) <= set(full.features)
     assert full.missing == ()
     with pytest.raises(ModelError, match=rf"{FOLLOWER}: funding is among the model's companions, and none is stored"):
-        dataset.build(_without(store, ("funding_rate", "funding_change_1d")), [FOLLOWER], companions=["funding"])
+        dataset.build(
+            _without(store, ("funding_rate", "funding_change_1d")), [FOLLOWER], companions=["funding"], timeframe=M15
+        )
 
 
 def test_what_is_partly_missing_is_said_with_how_much(at_once: Settings) -> None:
     store = open_store(at_once.store_url)
     rows = store.read(FEATURES, where={"market": FOLLOWER})
     late = datetime(2025, 2, 12, tzinfo=UTC)
-    data = dataset.build(_without(store, LED, late), [FOLLOWER], companions=["leader"], leader=LEADER)
+    data = dataset.build(_without(store, LED, late), [FOLLOWER], companions=["leader"], leader=LEADER, timeframe=M15)
     (partly,) = data.missing
     share = (rows["ts"] < late).mean()
     assert str(partly) == f"{FOLLOWER}: leader is missing in {share:.1%} of the rows"

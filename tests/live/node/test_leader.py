@@ -78,7 +78,7 @@ class World:
 def led(live_store_file: Path) -> World:
     bars = {market: bars_of(live_store_file, market) for market in (OTHER, MARKET)}
     rows = features.compute(bars[OTHER], {"leader": bars[MARKET].select("known_at", "close")}, timeframe=M15)
-    names = [name for name in usable_names(["leader"]) if features.required_companions([name])]
+    names = [name for name in usable_names(["leader"], timeframe=M15) if features.required_companions([name])]
     data = models.join(rows, meaningless(rows), names=names, fingerprint=features.fingerprint())
     spec = ModelSettings(
         markets=[OTHER],
