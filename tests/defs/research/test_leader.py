@@ -14,7 +14,7 @@ import pytest
 from tests.defs.small import Location, tables
 from trading_assets.core.errors import MissingCandles, ModelError
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.features import feature_names, required_companions
+from trading_assets.features import feature_names, required_companions, select
 from trading_assets.models import dataset
 from trading_assets.settings import Settings
 from trading_assets.store import Store, open_store
@@ -98,6 +98,19 @@ def test_in_the_graph_a_followers_features_depend_on_its_leaders_bars_too(locati
         months,
     ).partitions_subset.get_partition_keys()
     assert {str(one).split("|")[0] for one in found} == {FOLLOWER, LEADER}
+
+
+def test_features_that_read_bars_alone_wait_for_no_leader_and_no_funding(location: Location, tmp_path: Path) -> None:
+    settings = location.settings(tmp_path)
+    few = {"features": ["momentum"], "companions": [], "markets": list(settings.markets)}
+    models = {name: model.model_copy(update=few) for name, model in settings.models.items()}
+    settings = settings.model_copy(update={"models": models})
+    (spec,) = location.module("research.features").features_asset(settings).specs
+    assert {dep.asset_key.to_user_string() for dep in spec.deps} == {"bars_15m"}
+    (dep,) = spec.deps
+    assert dep.partition_mapping == location.module("lib.partitions").look_back(
+        select(["momentum"], M15).lookback, markets=settings.markets
+    )
 
 
 def test_a_model_is_not_trained_without_what_it_asks_for(at_once: Settings) -> None:

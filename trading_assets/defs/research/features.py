@@ -16,7 +16,7 @@ from trading_assets.defs.lib.metadata import RESEARCH_TEAM, asset_metadata, desc
 from trading_assets.defs.lib.partitions import Partitions, Window, look_back, windows
 from trading_assets.defs.lib.recomputed_rows import bar_start, made_anew, resume_at
 from trading_assets.defs.sql_models.bars import FOLLOWS_DATA
-from trading_assets.features import compute, feature_names, fingerprint, lookback_bars, registry, select
+from trading_assets.features import FeatureSet, compute, feature_names, fingerprint, lookback_bars, registry, select
 from trading_assets.features.framework.auxiliary_series import COMPANIONS, join
 from trading_assets.features.framework.stored_series import read_companions
 from trading_assets.settings import Settings
@@ -29,8 +29,10 @@ _ON_ITS_WAY = timedelta(days=1)
 """So much later than a market's newest bar its leader's may come."""
 
 
-def _lookback(timeframe: Timeframe, settings: Settings) -> timedelta:
-    return lookback_bars(timeframe, plugins=settings.plugged) * timeframe.length
+def _chosen(timeframe: Timeframe, settings: Settings) -> list[FeatureSet]:
+    """What is computed on a timeframe, for each market that has it."""
+    markets = [market for market in settings.markets if timeframe in timeframes_of(settings, market)]
+    return [select(features_of(settings, market, timeframe), timeframe, settings.plugged) for market in markets]
 
 
 def code_version(settings: Settings) -> str:
@@ -53,18 +55,26 @@ def code_version(settings: Settings) -> str:
 def features_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset, for the markets, months and timeframes of a project."""
     timeframes, leader, plugins = asked_timeframes(settings), settings.features.leader, settings.plugged
-    reaches = {one: _lookback(one, settings) for one in timeframes}
+    chosen = {one: _chosen(one, settings) for one in timeframes}
+    reaches = {one: max(each.lookback for each in sets) for one, sets in chosen.items()}
+    read = {one: {name for each in sets for name in each.companions} for one, sets in chosen.items()}
+    funded = [reaches[one] for one in timeframes if "funding" in read[one]]
     found = {name: feature for one in timeframes for name, feature in registry(one, plugins).items()}
     return dg.asset(
         deps=[
             *(
                 dg.AssetDep(
                     BARS[one.name].name,
-                    partition_mapping=look_back(reaches[one], leader=leader, markets=settings.markets),
+                    partition_mapping=look_back(
+                        reaches[one], leader=leader if "leader" in read[one] else None, markets=settings.markets
+                    ),
                 )
                 for one in timeframes
             ),
-            dg.AssetDep(FUNDING_RATES.name, partition_mapping=look_back(max(reaches.values()) + _FUNDING_REACH)),
+            *(
+                dg.AssetDep(FUNDING_RATES.name, partition_mapping=look_back(max(funded) + _FUNDING_REACH))
+                for _ in funded[:1]
+            ),
         ],
         group_name="features",
         owners=[RESEARCH_TEAM],
