@@ -14,6 +14,7 @@ from trading_assets.defs.market_data.definitions import market_data
 from trading_assets.defs.orchestration.definitions import orchestration
 from trading_assets.defs.research.definitions import research
 from trading_assets.defs.sql_models.definitions import sql_models
+from trading_assets.features.chosen import check_chosen
 from trading_assets.settings import Settings, load_settings
 
 ROOMS: Final = (market_data, sql_models, research, deployment, live, orchestration)
@@ -21,7 +22,14 @@ ROOMS: Final = (market_data, sql_models, research, deployment, live, orchestrati
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """The whole code location of a project; runs stay in one process."""
+    """The whole code location of a project; runs stay in one process.
+
+    Raises
+    ------
+    SettingsError
+        A model learns from features that there are not.
+    """
+    check_chosen(settings)
     given = dg.Definitions(resources=resources(settings), executor=dg.in_process_executor)
     return dg.Definitions.merge(*(room(settings) for room in ROOMS), given)
 

@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 
 from trading_assets.core.candles import timeframe_minutes
-from trading_assets.core.errors import SettingsError, TradingError
+from trading_assets.core.errors import TradingError
 from trading_assets.settings import Settings, load_settings, settings_file
 from trading_assets.settings.origin import origins
 from trading_assets.settings.survey import addresses, unused
@@ -30,9 +30,11 @@ def check() -> None:
     A wrong setting is an error with its file and line, and so is a data folder that cannot be used. What nothing reads,
     and addresses that do not answer, are warnings: the exit code is then 1.
     """
+    from trading_assets.features.chosen import check_chosen
+
     settings = load_settings()
     _refuse_unusable(settings.data_dir)
-    _refuse_unknown_features(settings)
+    check_chosen(settings)
     end = settings.history.end or "today"
     console.print(f"settings  {settings_file()}\ndata      {settings.data_dir}", soft_wrap=True)
     for plugin in settings.loaded_plugins:
@@ -80,18 +82,6 @@ def _models(settings: Settings) -> Table:
 
 def _history(settings: Settings) -> tuple[date, date]:
     return settings.history.start, settings.history.end or datetime.now(UTC).date()
-
-
-def _refuse_unknown_features(settings: Settings) -> None:
-    """Raise ``SettingsError`` where a name, family or pattern means no feature on a model's timeframe."""
-    from trading_assets.features import feature_names
-
-    for name, model in settings.models.items():
-        try:
-            feature_names(settings.timeframe_of(name), model.features or None, settings.plugged)
-        except SettingsError as error:
-            place = origins(("models", name, "features"), {}, settings.file)[0].place
-            raise SettingsError(f"models.{name}.features: {error.what}", where=place, remedy=error.remedy) from None
 
 
 def _refuse_unusable(folder: Path) -> None:

@@ -153,7 +153,7 @@ def test_a_file_that_fails_names_its_line_and_leaves_nothing(tmp_path: Path, tex
     file = "beside_it.py" if "beside_it" in text else "mine.py"
     assert raised.value.where == f"{tmp_path / file}:{line}"
     assert why in raised.value.what
-    assert not {name for name in set(sys.modules) - before if name.startswith("own.") or name == "beside_it"}
+    assert not {name for name in set(sys.modules) - before if name.endswith(".mine") or name == "beside_it"}
     write(tmp_path, mine=says("own", "mended"))
     assert seen(load("mine.py", tmp_path)) == {"taken": "1", "own": "mended"}
 

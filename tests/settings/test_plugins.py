@@ -178,7 +178,7 @@ def test_plugins_that_are_no_list_of_names_are_refused_with_the_line(project) ->
 def test_a_plug_in_that_registers_nothing_is_a_warning(project) -> None:
     file = project(plugins=["nothing.py", "mine.py"], nothing="x = 1\n", mine=feature())
     lines = [str(one) for one in unused(load_settings(file)) if one.key[0] == "plugins"]
-    assert lines == ["plugins.nothing.py: it registers nothing: no @feature and no @register is in it"]
+    assert lines == ["plugins.0: nothing.py registers nothing: no @feature and no @register is in it"]
 
 
 def test_an_estimator_that_no_plug_in_brings_is_named_with_those_that_are_known(project) -> None:

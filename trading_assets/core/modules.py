@@ -32,6 +32,10 @@ def load_file(path: Path, known_as: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(known_as, path)
     if spec is None or spec.loader is None:
         raise ImportError("no Python file")
+    parents = known_as.split(".")[:-1]
+    for place in range(len(parents)):  # pickle looks a class up through them
+        name = ".".join(parents[: place + 1])
+        sys.modules.setdefault(name, ModuleType(name)).__dict__.setdefault("__path__", [])
     module = sys.modules[known_as] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

@@ -125,6 +125,11 @@ def check_unchanged(plugin: Plugin) -> None:
         )
 
 
+def load_module(name: str, folder: Path) -> ModuleType:
+    """The module of a plug-in, as :func:`load` finds it."""
+    return sys.modules[load(name, folder).module]
+
+
 def load(name: str, folder: Path, *, owner: str | None = None) -> Plugin:
     """Run a plug-in, or find it as it was run before.
 

@@ -37,7 +37,10 @@ def unused(settings: Settings) -> list[Unused]:
         found += [Unused(("markets", name), "no model reads it") for name in markets if name not in read]
         found += [Unused(("labels", name), "no model learns it") for name in settings.labels if name not in learnt]
     found += [
-        Unused(("plugins", one.name), "it registers nothing: no @feature and no @register is in it")
+        Unused(
+            ("plugins", str(settings.plugins.index(one.name))),
+            f"{one.name} registers nothing: no @feature and no @register is in it",
+        )
         for one in settings.loaded_plugins
         if not one.gives
     ]

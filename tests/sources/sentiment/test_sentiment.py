@@ -339,13 +339,13 @@ def test_a_class_of_ones_own_is_a_provider(store: Store) -> None:
 @pytest.mark.parametrize(
     ("provider", "message"),
     [
-        ("nowhere:Class", "cannot make nowhere:Class: No module named 'nowhere'"),
+        ("nowhere:Class", "cannot load nowhere:Class: nowhere: there is no module 'nowhere'"),
         ("tests.sources.sentiment.test_sentiment:Nothing", "cannot make .*has no attribute 'Nothing'"),
         (
             "tests.sources.sentiment.test_sentiment:Told",
             "cannot make .*missing 1 required positional argument: 'frame'",
         ),
-        ("builtins:object", "builtins:object is no provider; give it `live` and"),
+        ("json:JSONDecoder", "json:JSONDecoder is no provider; give it `live` and"),
     ],
 )
 def test_a_class_that_is_no_provider_is_explained(provider: str, message: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,6 +10,7 @@ import polars as pl
 
 from trading_assets.core.candles import TS
 from trading_assets.core.errors import InvalidFrame, SettingsError, SourceError, TradingError
+from trading_assets.core.plugins import load_module
 from trading_assets.settings import SentimentFiles, SentimentHttp, Settings
 from trading_assets.sources.contract import RAW_SENTIMENT, SentimentProvider
 from trading_assets.sources.ingest.feed_quarantine import quarantine_rows, reasons
@@ -67,8 +67,14 @@ def open_sentiment(settings: Settings, name: str) -> SentimentProvider:
         return HttpScores.from_settings(name, chosen)
     module, _, attribute = chosen.provider.partition(":")
     try:
-        provider = getattr(importlib.import_module(module), attribute)(**chosen.options)
-    except (ImportError, AttributeError, TypeError) as error:
+        provider = getattr(load_module(module, settings.file.parent), attribute)(**chosen.options)
+    except SettingsError as error:
+        raise SettingsError(
+            f"cannot load {chosen.provider}: {error.where}: {error.what}",
+            where=f"sentiment.{name}",
+            remedy="name a file beside the settings file, or an importable module, as module:Class",
+        ) from error
+    except (AttributeError, TypeError) as error:
         raise SettingsError(
             f"cannot make {chosen.provider}: {error}",
             where=f"sentiment.{name}",
