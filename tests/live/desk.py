@@ -105,6 +105,6 @@ def desk(
             yield Desk(load_settings(), server, os.environ | environment, faults)
 
 
-def finish(process: subprocess.Popen[str], seconds: float = 20) -> tuple[int, str]:
+def finish(process: subprocess.Popen[str], seconds: float = PATIENCE_S) -> tuple[int, str]:
     output, _ = process.communicate(timeout=seconds)
     return process.returncode, output

@@ -32,12 +32,12 @@ def url(engine: Callable[[Path], str], tmp_path: Path) -> str:
 @pytest.fixture
 def store(url: str) -> Store:
     """A new store."""
-    return open_store(url, lock_timeout_s=30)
+    return open_store(url, lock_timeout_s=300)
 
 
 @pytest.fixture(scope="module")
 def lasting_store(engine: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """One store for all examples of a property, opened once; each example empties the tables that it writes."""
-    store = open_store(engine(tmp_path_factory.mktemp("store")), lock_timeout_s=30)
+    store = open_store(engine(tmp_path_factory.mktemp("store")), lock_timeout_s=300)
     with store.kept_open():
         yield store

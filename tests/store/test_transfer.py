@@ -231,7 +231,7 @@ def test_the_command_moves_a_store_and_says_what_it_did(source: Store, tmp_path:
 
 
 def test_timescale_keeps_what_it_was_given_through_compression_and_a_backup(source: Store, tmp_path: Path) -> None:
-    store = open_store(timescale_server().fresh_database(), lock_timeout_s=30)
+    store = open_store(timescale_server().fresh_database(), lock_timeout_s=300)
     bring(source, store)
     before = contents(store)
     store.query("SELECT 1")

@@ -115,7 +115,7 @@ def started(served: Served, program: str, *arguments: str) -> Iterator[subproces
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             try:
-                process.wait(60)
+                process.wait(300)
             finally:
                 with_suppressed_kill(process.pid)
 

@@ -43,7 +43,7 @@ def test_a_market_that_the_venue_no_longer_has_is_left_out_and_the_others_are_tr
             beat = wait_for(lambda: one.status().heartbeat, while_alive=process)
         finally:
             process.terminate()
-            code, output = finish(process, 60)
+            code, output = finish(process)
     assert code == 0, output
     (told,) = one.told("market missing")
     assert told.startswith(f"{OTHER}: the venue does not have NOISEUSDT-PERP.BINANCE; the trade")

@@ -141,7 +141,7 @@ def test_a_node_that_is_interrupted_while_it_connects_ends_in_order(
 ) -> None:
     put_live(live_settings, make_bundle(live_settings.bundles_dir))
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never answers
-        live_venue(monkeypatch, f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=30)
+        live_venue(monkeypatch, f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=300)
         process = subprocess.Popen(
             [sys.executable, "-m", "trading_live"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -112,7 +112,7 @@ def test_close_only_closes_what_is_open_and_ends_also_where_the_kill_switch_is_o
 ) -> None:
     with desk(tmp_path, live_store_file, speed=1800, hours=40) as one:
         leave_open(one.settings, price=price_at_start(decision_bars), minutes=6000, side=Side.SHORT)
-        code, output = finish(one.start("--close-only"), 60)
+        code, output = finish(one.start("--close-only"))
         assert code == 0, output
         plan = last_plan(one)
         assert (plan.stage, plan.exit_reason) == ("closed", "close_only")

@@ -29,7 +29,7 @@ def slept() -> list[float]:
 @pytest.fixture
 def source(local_exchange: LocalExchange, slept: list[float]) -> ExchangeCandles:
     settings = CcxtSource(
-        kind="ccxt", exchange="binanceusdm", base_url=local_exchange.url, page_limit=100, rate_limit=False, timeout_s=1
+        kind="ccxt", exchange="binanceusdm", base_url=local_exchange.url, page_limit=100, rate_limit=False
     )
     return ExchangeCandles(settings, Backoff(4, 1.0, sleep=slept.append))
 
@@ -76,9 +76,10 @@ def test_a_market_without_candles_in_the_window_gives_no_page(
     assert len(local_exchange.requests) < 6, "the first answer shows that nothing lies in the window"
 
 
-@pytest.mark.parametrize(
-    "fault", ["429", "418", "500", "502", "503", "maintenance", "truncated", "html", "drop", "timeout"]
-)
+AT_ONCE = ["429", "418", "500", "502", "503", "maintenance", "truncated", "html", "drop"]
+
+
+@pytest.mark.parametrize("fault", [*AT_ONCE, pytest.param("timeout", marks=pytest.mark.slow)])
 def test_a_passing_fault_costs_a_retry_and_no_candle(
     source: ExchangeCandles,
     local_exchange: LocalExchange,
@@ -90,7 +91,9 @@ def test_a_passing_fault_costs_a_retry_and_no_candle(
 ) -> None:
     candles = plain_candles(250)
     local_exchange.hold(candles)
-    local_exchange.faults.next(None, fault, fault)
+    if fault == "timeout":
+        source.settings = source.settings.model_copy(update={"timeout_s": 2})
+    local_exchange.faults.next(None, fault, fault, seconds=60)
     with caplog.at_level(logging.WARNING):
         assert read(source, start, 250).equals(candles)
     assert source.retries == 2

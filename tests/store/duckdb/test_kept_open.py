@@ -27,7 +27,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(file: Path) -> Store:
     """An embedded store: the one engine that a process holds."""
-    return open_store(f"duckdb:///{file}", lock_timeout_s=30)
+    return open_store(f"duckdb:///{file}", lock_timeout_s=300)
 
 
 def start_keeper(file: Path, name: str, blocks: int) -> subprocess.Popen[str]:

@@ -43,7 +43,7 @@ def rows_of(hours: range) -> pl.DataFrame:
 
 
 def facts(store: PostgresStore, sql: str) -> list[tuple[object, ...]]:
-    with opened(store.url, timeout_s=30) as session:
+    with opened(store.url, timeout_s=300) as session:
         return session.fetch(sql).rows()
 
 

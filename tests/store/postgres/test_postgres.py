@@ -126,7 +126,7 @@ def test_a_table_held_for_too_long_is_named_with_its_holder(store: PostgresStore
 
 def test_a_call_waits_until_the_holder_lets_go(store: PostgresStore) -> None:
     store.upsert(BACKTEST_METRICS, metrics())
-    patient = replace(store, lock_timeout_s=30)
+    patient = replace(store, lock_timeout_s=300)
     with ThreadPoolExecutor(1) as other, locked(store):
         write = other.submit(patient.upsert, BACKTEST_METRICS, metrics(2.0))
         time.sleep(0.2)
@@ -142,7 +142,7 @@ def test_readers_do_not_wait_for_a_writer(store: PostgresStore) -> None:
 
 
 def test_replaces_at_the_same_time_leave_the_rows_of_one_of_them(store: PostgresStore) -> None:
-    patient = replace(store, lock_timeout_s=30)
+    patient = replace(store, lock_timeout_s=300)
 
     def curve(first: int, value: float) -> pl.DataFrame:
         start = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=first)
@@ -163,7 +163,7 @@ def test_replaces_at_the_same_time_leave_the_rows_of_one_of_them(store: Postgres
 
 def test_what_the_server_undoes_because_two_waited_for_each_other_is_done_again(store: PostgresStore) -> None:
     """One transaction holds the second row and wants the first; the store's has the first and wants the second."""
-    patient = replace(store, lock_timeout_s=30)
+    patient = replace(store, lock_timeout_s=300)
     both = pl.concat([metrics(1.0, "a"), metrics(1.0, "b")])
     store.upsert(BACKTEST_METRICS, both)
     with psycopg.connect(store.url) as other, ThreadPoolExecutor(1) as threads:
@@ -181,7 +181,7 @@ def test_what_the_server_undoes_because_two_waited_for_each_other_is_done_again(
 
 
 def test_two_that_make_the_tables_at_once_both_succeed(store: PostgresStore) -> None:
-    patient = replace(store, lock_timeout_s=30)
+    patient = replace(store, lock_timeout_s=300)
     with ThreadPoolExecutor(4) as threads:
         made = list(threads.map(lambda _: patient.prepare(TABLES.values()), range(4)))
     assert sorted(len(lines) for lines in made) == [0, 0, 0, sum(not table.on_demand for table in TABLES.values())]
@@ -189,7 +189,7 @@ def test_two_that_make_the_tables_at_once_both_succeed(store: PostgresStore) -> 
 
 def test_a_connection_that_breaks_in_the_middle_of_a_write_leaves_nothing_of_it(store: PostgresStore) -> None:
     store.upsert(BACKTEST_METRICS, metrics())
-    patient = replace(store, lock_timeout_s=30)
+    patient = replace(store, lock_timeout_s=300)
     with locked(store), ThreadPoolExecutor(1) as threads:
         write = threads.submit(patient.upsert, BACKTEST_METRICS, metrics(2.0))
         with psycopg.connect(postgres_server().superuser_url, autocommit=True) as admin:
@@ -280,7 +280,7 @@ def test_threads_that_start_together_share_what_was_learnt_about_the_server(stor
 
     def write(number: int) -> int:
         gate.wait()
-        return replace(store, lock_timeout_s=30).upsert(BACKTEST_METRICS, metrics(model=f"m{number}"))
+        return replace(store, lock_timeout_s=300).upsert(BACKTEST_METRICS, metrics(model=f"m{number}"))
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(write, range(4))) == [1] * 4

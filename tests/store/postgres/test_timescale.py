@@ -34,7 +34,7 @@ def store() -> PostgresStore:
 
 
 def facts(store: PostgresStore, sql: str) -> list[tuple[object, ...]]:
-    with opened(store.url, timeout_s=30) as session:
+    with opened(store.url, timeout_s=300) as session:
         return session.fetch(sql).rows()
 
 
@@ -73,7 +73,7 @@ def test_the_long_tables_are_hypertables_with_weekly_chunks_compressed_after_a_m
 
 def test_three_weeks_lie_in_four_chunks_and_compressed_ones_take_writes(store: PostgresStore) -> None:
     store.upsert(CANDLES, candles(0, 21 * 24, step=60))
-    with opened(store.url, timeout_s=30) as session:
+    with opened(store.url, timeout_s=300) as session:
         assert compress_all(session) == 4  # chunks begin on Thursdays
     before = store.read(CANDLES)
     store.upsert(CANDLES, before)
@@ -105,7 +105,7 @@ def test_the_daily_aggregate_says_what_the_candles_say(store: PostgresStore) -> 
     daily = f"SELECT ts, open, volume, candles FROM {DAILY} ORDER BY ts"
     expected = [(START + timedelta(days=day), day + 1.0, 4.0 * (day + 1), 4) for day in range(3)]
     assert facts(store, daily) == expected
-    with opened(store.url, timeout_s=30) as session:
+    with opened(store.url, timeout_s=300) as session:
         session.connection.adbc_connection.set_autocommit(True)
         session.run(f"CALL refresh_continuous_aggregate('{DAILY}', NULL, NULL)")
         session.connection.adbc_connection.set_autocommit(False)
