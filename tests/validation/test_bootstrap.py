@@ -77,6 +77,7 @@ def test_blocks_have_the_average_length_and_every_observation_is_drawn_equally_o
     assert np.bincount(samples.ravel()) == pytest.approx(4000, rel=0.1)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_true_value_as_often_as_they_say_also_where_returns_remember() -> None:
     rng = np.random.default_rng(4)
     truth, plain, blocked = 0.1, [], []

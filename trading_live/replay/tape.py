@@ -211,13 +211,13 @@ def whole_tape(
         Market -> rows of the table ``funding_rates``; a market that is not named has none.
     """
     payments = funding or {}
-    instruments = []
-    end = EPOCH
-    for market, frame in candles.items():
-        instruments.append(_instrument(market, timeframe, frame, payments.get(market, NO_FUNDING)))
-        newest = frame["ts"].max()
-        if isinstance(newest, datetime):
-            end = max(end, newest.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
+    newest = [last for frame in candles.values() if isinstance(last := frame["ts"].max(), datetime)]
+    end = max(newest, default=EPOCH - timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    end += timedelta(days=1)
+    instruments = [
+        _instrument(market, timeframe, frame, payments.get(market, NO_FUNDING), end)
+        for market, frame in candles.items()
+    ]
     return Tape(instruments, end, end)
 
 
@@ -241,18 +241,24 @@ def _refuse_impossible(market: str, candles: pl.DataFrame) -> None:
         )
 
 
-def longer_bars(candles: pl.DataFrame, timeframe: str, interval: str) -> pl.DataFrame:
-    """The closed bars of an interval, as the SQL model of the bars builds them from candles."""
+def longer_bars(candles: pl.DataFrame, timeframe: str, interval: str, until: datetime | None = None) -> pl.DataFrame:
+    """The bars of an interval that have closed by an instant, as the SQL model of the bars builds them from candles.
+
+    Without ``until``, these are the bars that closed when the newest candle did.
+    """
     columns = [pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume")]
     bars = candles.group_by_dynamic("ts", every=interval).agg(columns)
-    known_until = pl.lit(candles["ts"].max(), candles.schema["ts"]) + timeframe_delta(timeframe)
+    newest = pl.lit(candles["ts"].max(), candles.schema["ts"]) + timeframe_delta(timeframe)
+    known_until = newest if until is None else pl.lit(until, candles.schema["ts"])
     return bars.filter(pl.col("ts") + timeframe_delta(interval) <= known_until)
 
 
-def _instrument(market: str, timeframe: str, candles: pl.DataFrame, funding: pl.DataFrame) -> Instrument:
+def _instrument(
+    market: str, timeframe: str, candles: pl.DataFrame, funding: pl.DataFrame, until: datetime | None = None
+) -> Instrument:
     name = raw_symbol(market)
     frames = {timeframe: candles} | {
-        interval: longer_bars(candles, timeframe, interval)
+        interval: longer_bars(candles, timeframe, interval, until)
         for interval in INTERVALS
         if interval != timeframe and Timeframe.parse(interval).is_built_from(timeframe)
     }

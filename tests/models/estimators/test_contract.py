@@ -44,6 +44,7 @@ def test_it_keeps_what_every_estimator_promises(case: Case, proof: str) -> None:
     assert PROOFS[proof](case) is None
 
 
+@pytest.mark.slow
 def test_a_refit_with_another_number_of_threads_gives_the_same_files(case: Case, tmp_path: Path) -> None:
     script = f"""
 from pathlib import Path
