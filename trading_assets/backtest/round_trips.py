@@ -48,7 +48,8 @@ def round_trips(
         The ``trades`` table without ``model``; also ``entry_fee`` and ``exit_fee``, which sum to ``fees``.
     """
     length = timeframe_delta(decision_timeframe)
-    newest = {row["signal_id"]: TradePlan.from_json(row["plan"]) for row in plans}
+    last = {row["signal_id"]: row["plan"] for row in plans}
+    newest = {signal_id: TradePlan.from_json(plan) for signal_id, plan in last.items()}
     said = [
         (one.signal_id, one.side.word, one.market, one.known_at - length, one.probability, one.exit_reason)
         for one in newest.values()

@@ -20,6 +20,8 @@ _DIGITS: Final = 10
 _EXACT_DIGITS: Final = 15
 """That a float holds: volumes are written with no more."""
 
+_A_FEW: Final = 1_000
+
 _TELLING: Final = 10
 """Price moves in whole ticks that tell a tick of more than a hundredth of the price from a market that stood still."""
 
@@ -138,5 +140,7 @@ def _range(values: pl.Series) -> tuple[float, float]:
 
 
 def _fits(values: pl.Series, decimals: int) -> bool:
+    if len(values) > _A_FEW and not _fits(values[:_A_FEW], decimals):  # mostly these say it already
+        return False
     steps = values * 10.0**decimals if decimals >= 0 else values / 10.0**-decimals
     return bool(((steps.round() - steps).abs() <= steps * 1e-12).all())

@@ -18,13 +18,15 @@ class DecisionQueue:
     Parameters
     ----------
     leader_of
-        The other market whose bar of the same close and timeframe a stream's decision reads, or None.
+        The other market whose bar of the same close and timeframe a stream's decision reads, or None; without it, none
+        reads any.
     finer
         The timeframe of the bars that a decision waits for where they end with it; None where it waits for none.
     """
 
-    def __init__(self, leader_of: Callable[[Stream], str | None], *, finer: str | None) -> None:
-        self._leader_of = leader_of
+    def __init__(self, leader_of: Callable[[Stream], str | None] | None, *, finer: str | None) -> None:
+        self._waits = leader_of is not None or finer is not None
+        self._leader_of = leader_of or (lambda _: None)
         self._awaited = finer
         self._finer: dict[str, datetime] = {}
         self._decided: dict[Stream, datetime] = {}
@@ -53,6 +55,9 @@ class DecisionQueue:
 
         Of one timeframe, leaders come before those that read them.
         """
+        if len(self._bars) < 2 and not self._waits:  # as in a backtest of one market, at each of a million bars
+            alone, self._bars = self._bars, []
+            return alone
         taken: dict[Stream, ClosedBar] = {}
         found = -1
         while self._bars and found != len(taken):  # a leader that is taken lets those go that come before it here

@@ -120,9 +120,7 @@ class StrategyHost(Strategy):
             bars: (stream, timeframe_delta(stream.timeframe), bars in self._decision_bars)
             for bars, stream in (self._decision_bars | self._execution_bars).items()
         }
-        self._queue = DecisionQueue(
-            leader_of or (lambda _: None), finer=finer if settings.await_execution_bar else None
-        )
+        self._queue = DecisionQueue(leader_of, finer=finer if settings.await_execution_bar else None)
         self._gathered: list[int] = []
         self._trades = BracketOrders(self, self._instruments, journal, gate, plans)
         self._admission = EntryAdmission(

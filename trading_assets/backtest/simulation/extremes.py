@@ -56,10 +56,11 @@ def traded_sides(plans: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     plans
         The journal's events of this kind.
     """
-    newest = {row["signal_id"]: (row["ts"], TradePlan.from_json(row["plan"])) for row in plans}
+    newest = {row["signal_id"]: row for row in plans}
+    ended = [(row["ts"], TradePlan.from_json(row["plan"])) for row in newest.values()]
     rows = [
         (plan.market, plan.known_at, ts, plan.side.value, *sorted((plan.stop_price, plan.target_price)))
-        for ts, plan in newest.values()
+        for ts, plan in ended
     ]
     return pl.DataFrame(rows, schema=_TRADED, orient="row").sort("known_at")
 
