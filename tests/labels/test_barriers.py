@@ -208,32 +208,6 @@ def test_a_rule_that_has_not_warmed_up_bets_nothing():
     ]
 
 
-@examples(40)
-@given(seed=st.integers(0, 10_000))
-def test_a_bar_known_between_two_candles_ends_as_if_known_at_the_next_open(seed):
-    rng = np.random.default_rng(seed)
-    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.003, 200)))
-    rows: list[Row | None] = [(c, c * 1.002, c * 0.998, c) for c in close.tolist()]
-    candles = candles_of([row if rng.random() > 0.1 else None for row in rows])
-    known = np.cumsum(rng.integers(1, 400, 60)) * 10_000_000 + 10_000_000 * (1 + rng.integers(0, 20, 60))
-    early = bars_of(60).with_columns(ts=START + pl.Series(range(60)) * pl.duration(microseconds=1))
-    early = early.with_columns(known_at=(START + BAR + pl.Series(known) * pl.duration(microseconds=1)).cast(TIME))
-    opens = -(-pl.col("known_at").to_physical() // 60_000_000) * 60_000_000
-    given = {
-        "candle_timeframe": "1m",
-        "settings": LabelSettings(horizon_bars=2, take_profit_pct=0.7, stop_loss_pct=0.5),
-        "until": START + BAR + 190 * MINUTE,
-    }
-    found = triple_barrier(early, candles, **given)
-    expected = triple_barrier(early.with_columns(known_at=opens.cast(TIME)), candles, **given)
-    assert found.drop("known_at").equals(expected.drop("known_at"))
-    assert (found["label_end"] > found["known_at"]).all()
-    assert found["ts"].is_sorted()
-    without = missing_entries(early, candles, **given)
-    assert without["ts"].equals(missing_entries(early.with_columns(known_at=opens.cast(TIME)), candles, **given)["ts"])
-    assert found.height + without.height == (expected.height + without.height) > 0
-
-
 def test_ambiguous_rows_can_be_kept_where_the_policy_drops_them():
     given = {"candle_timeframe": "1m", "until": START + 2 * BAR}
     candles = candles_of([flat(), (100, 103, 98, 100), *[flat()] * 13])

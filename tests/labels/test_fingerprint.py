@@ -20,15 +20,18 @@ HOME = Path(labels.__file__).parent
         ("exits", "(settings.cost_bps or 0.0) / 1e4", "0.0"),
         ("barrier_distances", "settings.scale_bars + 1", "settings.scale_bars"),
         ("barriers", 'pl.col("side") != 0', 'pl.col("side") > 0'),
+        ("sampling", '"imbalance": (volume * close', '"imbalance": (volume'),
+        ("kinds/meta", "return self.rule.sides(bars)", "return -self.rule.sides(bars)"),
+        ("kinds/contract", "earned > 0", "earned >= 0"),
     ],
 )
 def test_other_code_of_labels_is_another_version(tmp_path: Path, module: str, old: str, new: str) -> None:
     shutil.copytree(HOME, tmp_path / "labels")
     path = tmp_path / "labels" / f"{module}.py"
-    assert fingerprint(path.parent) == fingerprint()
+    assert fingerprint(tmp_path / "labels") == fingerprint()
     source = path.read_text("utf-8")
     assert old in source
     path.write_text(source + "\n# a comment\n", "utf-8")
-    assert fingerprint(path.parent) == fingerprint()
+    assert fingerprint(tmp_path / "labels") == fingerprint()
     path.write_text(source.replace(old, new), "utf-8")
-    assert fingerprint(path.parent) != fingerprint()
+    assert fingerprint(tmp_path / "labels") != fingerprint()

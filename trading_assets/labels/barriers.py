@@ -34,9 +34,8 @@ def triple_barrier(
 ) -> pl.DataFrame:
     """Label each bar with the barrier that an entry at ``known_at`` touches first.
 
-    Entry is the open of the candle that opens at ``known_at``; for a bar that becomes known between two opens, as a bar
-    of trades does, of the next one, and the horizon counts from there. A candle touches a barrier where its high or low
-    reaches it. A candle that *opens* beyond a barrier exits at that open, so ``return`` may exceed the barrier. Without
+    Entry is the open of the candle that opens at ``known_at``. A candle touches a barrier where its high or low reaches
+    it. A candle that *opens* beyond a barrier exits at that open, so ``return`` may exceed the barrier. Without
     a touch the exit is the close of the last candle that opened within the horizon. Nothing is filled where candles are
     missing; ``missing_candles`` counts them from the entry to ``label_end``: a barrier may have been touched unseen.
 
@@ -110,9 +109,8 @@ def missing_entries(
     """The bars that get no label because the candle to enter on is missing: ``market, ts, known_at``."""
     bars = _with_barriers(bars, candle_timeframe, settings, until)
     return (
-        bars.select("market", "ts", "known_at", _entered(candle_timeframe).alias("entered"))
-        .join(candles.select(entered="ts"), on="entered", how="anti", maintain_order="left")
-        .drop("entered")
+        bars.select("market", "ts", "known_at")
+        .join(candles.select(known_at="ts"), on="known_at", how="anti", maintain_order="left")
         .sort("ts")
     )
 
@@ -131,23 +129,12 @@ def _horizon(settings: LabelSettings) -> timedelta:
     return settings.horizon_bars * settings.timeframe.length
 
 
-def _entered(timeframe: str) -> pl.Expr:
-    """When a candle of the timeframe opens first from ``known_at`` on; see the kernel."""
-    step = timeframe_delta(timeframe)
-    return (pl.col("known_at") + step - timedelta(microseconds=1)).dt.truncate(timeframe)
-
-
 def _with_barriers(bars: pl.DataFrame, timeframe: str, settings: LabelSettings, until: datetime) -> pl.DataFrame:
-    """The bars that can be entered on and whose horizon ends in time, with ``side`` and the barriers' distances.
-
-    In the order of ``known_at``, in which they are followed.
-    """
+    """The bars that can be entered on and whose horizon ends in time, with ``side`` and the barriers' distances."""
     needed = () if settings.barriers == "fixed" else ("high", "low", "close")
-    check_bars(bars, ("market", "ts", "known_at", *needed), "bars", late=True)
+    check_bars(bars, ("market", "ts", "known_at", *needed), "bars")
     check_until(until, where="labels")
     chosen = bars.select("market", "ts", "known_at", _side(bars)).hstack(widths(bars, settings))
-    if not chosen["known_at"].is_sorted():  # trades that arrived late
-        chosen = chosen.sort("known_at", maintain_order=True)
     newest = until - _horizon(settings)
     ended = chosen["known_at"].search_sorted(newest - (newest - EPOCH) % timeframe_delta(timeframe), side="right")
     return chosen.head(ended).filter(pl.col("take_profit").is_not_null(), pl.col("side") != 0)

@@ -13,7 +13,7 @@ from trading_assets.core.errors import InvalidFrame, SettingsError
 SORT = "give one market, sorted and unique by ts"
 
 
-def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str, *, late: bool = False) -> None:
+def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None:
     """Refuse bars or candles that cannot be labelled.
 
     Parameters
@@ -24,8 +24,6 @@ def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str, *, late
         Those that are needed.
     name
         Of the frame, for messages.
-    late
-        Whether a bar may be known later than the one after it, as bars of trades that arrived late are.
 
     Raises
     ------
@@ -39,7 +37,7 @@ def check_bars(frame: pl.DataFrame, columns: tuple[str, ...], name: str, *, late
     # The ends tell, as ts is unique; to compare every row takes a tenth of the time that labelling does.
     if "market" in columns and frame.height and frame["market"][0] != frame["market"][-1]:
         raise InvalidFrame("several markets", where=f"labels: {name}", remedy=SORT)
-    _check_times(frame, columns, name, late=late)
+    _check_times(frame, columns, name)
     if frame.height:
         _check_prices(frame.select(column for column in PRICES if column in columns), name)
 
@@ -91,7 +89,7 @@ def _check_prices(prices: pl.DataFrame, name: str) -> None:
         raise InvalidFrame(wrong, where=f"labels: {name}", remedy=remedy)
 
 
-def _check_times(frame: pl.DataFrame, columns: tuple[str, ...], name: str, *, late: bool) -> None:
+def _check_times(frame: pl.DataFrame, columns: tuple[str, ...], name: str) -> None:
     where = f"labels: {name}"
     for column in (column for column in columns if column in ("ts", "known_at")):
         require_times(frame, (column,), where=where)
@@ -100,5 +98,5 @@ def _check_times(frame: pl.DataFrame, columns: tuple[str, ...], name: str, *, la
             raise InvalidFrame("ts is not strictly ascending", where=where, remedy=SORT)
         if column == "known_at" and (times < frame["ts"].to_physical().to_numpy()).any():
             raise InvalidFrame("known_at is before ts", where=where, remedy="a bar is known when it is over")
-        if column == "known_at" and not late and (times[1:] < times[:-1]).any():
+        if column == "known_at" and (times[1:] < times[:-1]).any():
             raise InvalidFrame("known_at is not ascending", where=where, remedy=SORT)
