@@ -91,6 +91,15 @@ def test_worlds_for_other_decisions_are_other_worlds() -> None:
         assert np.corrcoef(one.log().diff()[1:], other.log().diff()[1:])[0, 1] < 0.15
 
 
+def test_a_stronger_edge_carries_prices_further_and_is_another_world() -> None:
+    *_, plain = worlds(null=1, planted=1, days=60)
+    *_, strong = worlds(null=1, planted=1, days=60, edge=2.0)
+    assert plain.stream != strong.stream
+    hours = [world.candles()["close"].log()[::60].diff().drop_nulls().to_numpy() for world in (plain, strong)]
+    ties = [np.corrcoef(steps[1:], steps[:-1])[0, 1] for steps in hours]
+    assert ties[0] + 0.1 < ties[1]
+
+
 def test_candles_that_bars_cannot_be_built_from_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"15m bars cannot be built from candles of 4m; candles of 1m are"):
         worlds(null=1, planted=0, days=4, candles="4m")

@@ -25,7 +25,7 @@ KINDS: Final = {
     RANDOM_WALK: "a martingale with the volatility, tails and volume of the sample, or of a market's candles",
     PERMUTED: "stretches of four bars of a market in random order, without its drift",
     SHIFTED: "a planted world, or a market, whose outcomes were moved in time, away from the features",
-    PLANTED: f"the sample's edge: {EDGE:g} standard deviations of an hour's return per hour of an episode",
+    PLANTED: "a market that follows its flow: so many standard deviations of an hour's return per hour of an episode",
 }
 """Kind -> what it is. Only the last one has anything to find."""
 
@@ -66,6 +66,8 @@ class World:
         each choice has worlds of its own.
     candle_timeframe
         Of the candles of a synthetic one.
+    edge
+        How strong a planted edge is: standard deviations of an hour's return per hour, at the sample's pace.
     """
 
     kind: str
@@ -74,6 +76,7 @@ class World:
     timeframe: Timeframe = PACE_TIMEFRAME
     sides: tuple[Side, ...] = (Side.LONG,)
     candle_timeframe: str = "1m"
+    edge: float = EDGE
 
     @property
     def has_edge(self) -> bool:
@@ -105,7 +108,7 @@ class World:
             If ``source`` is shorter than the world.
         """
         if source is None or self.has_edge:
-            made = self._simulated(0.0 if self.kind == RANDOM_WALK else EDGE)
+            made = self._simulated(0.0 if self.kind == RANDOM_WALK else self.edge)
             return self._permuted(made) if self.kind == PERMUTED else made
         if self.kind == PERMUTED:
             return self._permuted(source)
@@ -121,9 +124,10 @@ class World:
 
     @property
     def stream(self) -> str:
-        """What its random numbers are drawn for: worlds of other timeframes, sides or candles share none with it."""
+        """What its random numbers are drawn for: worlds for other decisions, or of another edge, share none with it."""
         sides = " and ".join(side.word for side in self.sides)
-        return f"placebo {self.kind}, {sides} on {self.timeframe}, candles of {self.candle_timeframe}"
+        strength = "" if self.edge == EDGE else f", edge of {self.edge:g}"
+        return f"placebo {self.kind}, {sides} on {self.timeframe}, candles of {self.candle_timeframe}{strength}"
 
     def _rng(self) -> np.random.Generator:
         return stable_rng(self.seed, self.stream)
@@ -162,6 +166,7 @@ def worlds(
     timeframe: Timeframe = PACE_TIMEFRAME,
     sides: Sequence[Side] = (Side.LONG,),
     candles: str | None = None,
+    edge: float | None = None,
 ) -> list[World]:
     """``null`` worlds with nothing to find, the three kinds by turns, then ``planted`` ones.
 
@@ -177,6 +182,8 @@ def worlds(
         Of the decisions.
     candles
         Timeframe of synthetic candles; those of :func:`candles_for` where not given.
+    edge
+        How strong the planted edge is; as the sample's where not given.
 
     Raises
     ------
@@ -195,7 +202,7 @@ def worlds(
     kinds = [kind for kind in KINDS if kind != PLANTED]
     order = [(kinds[i % len(kinds)], seed + i // len(kinds)) for i in range(null)]
     order += [(PLANTED, seed + i) for i in range(planted)]
-    return [World(kind, number, days, timeframe, tuple(sides), candles) for kind, number in order]
+    return [World(kind, number, days, timeframe, tuple(sides), candles, edge or EDGE) for kind, number in order]
 
 
 def permuted(source: pl.DataFrame, timeframe: str, rng: np.random.Generator, *, days: int, block: int) -> pl.DataFrame:

@@ -52,6 +52,10 @@ def placebo(
         str | None,
         typer.Option(help="Timeframe of synthetic candles. Default: 12 or more to a bar, and one minute at least."),
     ] = None,
+    edge: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Strength of the planted edge, in deviations of a return. Default: the sample's."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")] = None,
 ) -> None:
     """Judge worlds whose truth is known by the gates in force; exit code 1 where they err.
@@ -85,6 +89,7 @@ def placebo(
             timeframe=settings.labels[spec.label].timeframe,
             sides=spec.sides,
             candles=candles,
+            edge=edge,
         ),
         settings=settings,
         model=name,
