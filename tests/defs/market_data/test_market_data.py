@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -128,15 +127,14 @@ def test_a_backfill_killed_on_the_way_and_run_again_leaves_what_an_undisturbed_r
     location: Location, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     program = (
+        "from pathlib import Path\n"
         "from trading_assets import launch\n"
-        "from trading_assets.settings import DEFAULT_LABELS, load_settings\n"
+        "from trading_assets.settings import load_settings\n"
         "tell = lambda event: print(event.kind, event.step, flush=True)\n"
-        f"list(launch.materialize_markets(load_settings(), ['{SYNA}'], on_event=tell))\n"
+        f"settings = load_settings(Path({str(SMALL)!r}), data_dir=Path({str(tmp_path)!r}))\n"
+        f"list(launch.materialize_markets(settings, ['{SYNA}'], on_event=tell))\n"
     )
-    environment = os.environ | {"TRADING_SETTINGS": str(SMALL), "TRADING_DATA_DIR": str(tmp_path)}
-    with subprocess.Popen(
-        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.split() == ["started", "features"]:  # trading backfill is killed among the candles in tests/cli

@@ -21,7 +21,8 @@ from trading_assets.core.errors import BundleError, ModelError
 from trading_assets.core.sides import Side
 from trading_assets.models import Bundle, Dataset, TrainedModel, join, load, train, write
 from trading_assets.models.estimators import Estimator, Files, registered
-from trading_assets.models.estimators.proofs import NAMES, PROOFS, Case, world
+from trading_assets.models.estimators.proof_case import NAMES, Case, world
+from trading_assets.models.estimators.proofs import PROOFS
 from trading_assets.models.trial import Trial
 from trading_assets.settings import LabelSettings, LogisticSettings, ModelSettings, WalkForwardSettings
 
@@ -49,7 +50,7 @@ def test_a_refit_with_another_number_of_threads_gives_the_same_files(case: Case,
     script = f"""
 from pathlib import Path
 from trading_assets.models.estimators import registered
-from trading_assets.models.estimators.proofs import Case
+from trading_assets.models.estimators.proof_case import Case
 estimator = registered()[{case.estimator.kind!r}]
 for name, content in Case(estimator, estimator.parameters()).fitted.save().items():
     Path({str(tmp_path)!r}, name).write_bytes(content)

@@ -15,7 +15,8 @@ from tests.models.estimators.toys import Trailing
 from trading_assets.core.errors import ModelError, SettingsError
 from trading_assets.models.estimators import Array, Estimator, Files, Fitted, register
 from trading_assets.models.estimators.logistic import Line, Logistic
-from trading_assets.models.estimators.proofs import PROOFS, Case, prove
+from trading_assets.models.estimators.proof_case import Case
+from trading_assets.models.estimators.proofs import PROOFS, prove
 from trading_assets.settings import EstimatorSettings, LogisticSettings
 
 

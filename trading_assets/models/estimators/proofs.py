@@ -1,15 +1,12 @@
 """What every estimator promises, asked of one: the same questions for those of the project and for a plug-in's.
 
-The world is made up: six inputs of very different scales, of which two move the odds, one is constant and one always
-missing. Each proof says what is wrong, or nothing.
+The world is made up, see ``proof_case``. Each proof says what is wrong, or nothing.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,94 +15,24 @@ import numpy as np
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators.contract import FILE_NAME, Array, Estimator, Files, Fitted
 from trading_assets.models.estimators.loading_trial import FOUND, run_all
+from trading_assets.models.estimators.proof_case import CONSTANT, EMPTY, NAMES, ROWS, UNSEEN, Case, world
 from trading_assets.settings import EstimatorSettings
 
-NAMES: Final = ("odds", "more_odds", "small", "large", "constant", "empty")
-_CONSTANT, _EMPTY = 4, 5
-_ROWS: Final = 3_000
-_UNSEEN: Final = 400
 _MIN_SPREAD: Final = 0.02
 """How much higher the mean probability of rows with the target must be than that of the others."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """An estimator, its parameters, and the world that it is asked about."""
-
-    estimator: Estimator[Any]
-    parameters: EstimatorSettings
-
-    @cached_property
-    def rows(self) -> Array:
-        """What it is fitted on."""
-        return self.shaped(world(_ROWS, 1)[0])
-
-    @cached_property
-    def target(self) -> Array:
-        """Of the rows that it is fitted on."""
-        return world(_ROWS, 1)[1]
-
-    @cached_property
-    def unseen(self) -> Array:
-        """Other rows of that world."""
-        return self.shaped(world(_UNSEEN, 2)[0])
-
-    @cached_property
-    def fitted(self) -> Fitted:
-        """Fitted once."""
-        return self.fit(self.rows)
-
-    def fit(self, rows: Array, weights: Array | None = None) -> Fitted:
-        """Fit on rows with the world's target."""
-        return self.estimator.fit(
-            rows, self.target, weights, parameters=self.parameters, features=NAMES, seed=self.parameters.seed
-        )
-
-    def load(self, files: Files) -> Fitted:
-        """Read back what was saved."""
-        return self.estimator.load(files, parameters=self.parameters, features=NAMES)
-
-    def shaped(self, values: Array) -> Array:
-        """The rows as the estimator wants them: windows, where it looks back."""
-        back = self.estimator.lookback_rows(self.parameters)
-        if back == 1:
-            return values
-        padded = np.concatenate([np.full((back - 1, values.shape[1]), np.nan), values])
-        windows = np.lib.stride_tricks.sliding_window_view(padded, back, axis=0)
-        return np.ascontiguousarray(windows.transpose(0, 2, 1))
-
-    def apart(self, one: Array, other: Array) -> str | None:
-        """How far two answers are apart, where that is more than the estimator declares."""
-        if np.array_equal(one, other, equal_nan=True):
-            return None
-        far = float(np.abs(one - other).max())
-        allowed = self.estimator.tolerance
-        return None if far <= allowed else f"by {far:.3g}, {allowed:g} is declared"
-
-
-def world(rows: int, seed: int) -> tuple[Array, Array]:
-    """Inputs, and the target that two of them move."""
-    rng = np.random.default_rng(seed)
-    values = rng.normal(size=(rows, len(NAMES))) * [1, 10, 1e-3, 1e4, 1, 1] + [0, 5, 0, -1e6, 0, 0]
-    odds = values[:, 0] + 0.1 * (values[:, 1] - 5)
-    target = (rng.random(rows) < 1 / (1 + np.exp(-odds))).astype(float)
-    values[:, _CONSTANT] = 0.1
-    values[:, _EMPTY] = np.nan
-    values[rng.random(rows) < 0.1, 0] = np.nan
-    return values, target
 
 
 def probabilities(case: Case) -> str | None:
     """One number within 0 and 1 for each row, higher where the target is 1."""
     answers = case.fitted.predict_proba(case.unseen)
-    if answers.shape != (_UNSEEN,) or answers.dtype != np.float64:
-        return f"{_UNSEEN} rows get an array of shape {answers.shape} and type {answers.dtype}"
+    if answers.shape != (UNSEEN,) or answers.dtype != np.float64:
+        return f"{UNSEEN} rows get an array of shape {answers.shape} and type {answers.dtype}"
     wild = case.unseen * np.random.default_rng(3).choice([1e-300, 1.0, -1e12, 1e250], case.unseen.shape)
     for rows, asked in ((case.unseen, "rows like those of training"), (wild, "rows far from those of training")):
         said = case.fitted.predict_proba(rows)
         if not ((said >= 0) & (said <= 1)).all():
             return f"{asked} get {said[~((said >= 0) & (said <= 1))][0]:g}"
-    target = world(_UNSEEN, 2)[1]
+    target = world(UNSEEN, 2)[1]
     spread = answers[target == 1].mean() - answers[target == 0].mean()
     return None if spread > _MIN_SPREAD else f"it does not tell the outcomes apart: {spread:+.3f}"
 
@@ -142,11 +69,11 @@ def plain(case: Case) -> str | None:
 def row_alone(case: Case) -> str | None:
     """A row gets the same probability alone, in every batch, and in every order."""
     whole = case.fitted.predict_proba(case.unseen)
-    order = np.random.default_rng(4).permutation(_UNSEEN)
+    order = np.random.default_rng(4).permutation(UNSEEN)
     if far := case.apart(case.fitted.predict_proba(np.ascontiguousarray(case.unseen[order])), whole[order]):
         return f"in another order the answers differ {far}"
     for size in (1, 7):
-        parts = [case.fitted.predict_proba(case.unseen[begin : begin + size]) for begin in range(0, _UNSEEN, size)]
+        parts = [case.fitted.predict_proba(case.unseen[begin : begin + size]) for begin in range(0, UNSEEN, size)]
         if far := case.apart(np.concatenate(parts), whole):
             return f"in batches of {size} the answers differ {far}"
     return None
@@ -179,8 +106,8 @@ def missing(case: Case) -> str | None:
 def constant(case: Case) -> str | None:
     """What never changed in training, or was never there, does not count later."""
     moved = case.unseen.copy()
-    moved[..., _CONSTANT] += 5
-    moved[..., _EMPTY] = 3.0
+    moved[..., CONSTANT] += 5
+    moved[..., EMPTY] = 3.0
     far = case.apart(case.fitted.predict_proba(moved), case.fitted.predict_proba(case.unseen))
     return far and f"a column that was constant in training moves the answers {far}"
 
@@ -188,7 +115,7 @@ def constant(case: Case) -> str | None:
 def weights(case: Case) -> str | None:
     """Equal weights are no weights; rows that count more pull."""
     plain_answers = case.fitted.predict_proba(case.unseen)
-    ones = case.fit(case.rows, np.ones(_ROWS)).predict_proba(case.unseen)
+    ones = case.fit(case.rows, np.ones(ROWS)).predict_proba(case.unseen)
     if np.abs(ones - plain_answers).max() > max(case.estimator.tolerance, 1e-9):
         return f"equal weights change the answers by {np.abs(ones - plain_answers).max():.3g}"
     three = np.where(case.target == 1, 3.0, 1.0)
@@ -201,8 +128,8 @@ def explained(case: Case) -> str | None:
     told = case.fitted.contributions(case.unseen)
     if told is None:
         return None
-    if told.shape != (_UNSEEN, len(NAMES)):
-        return f"contributions of {_UNSEEN} rows and {len(NAMES)} features have the shape {told.shape}"
+    if told.shape != (UNSEEN, len(NAMES)):
+        return f"contributions of {UNSEEN} rows and {len(NAMES)} features have the shape {told.shape}"
     answers = case.fitted.predict_proba(case.unseen)
     rest = float(np.ptp(np.log(answers / (1 - answers)) - told.sum(axis=1)))
     return None if rest < 1e-6 else f"they miss the log-odds by up to {rest:.3g}"
