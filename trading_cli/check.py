@@ -15,7 +15,14 @@ from rich.table import Table
 
 from trading_assets.core.candles import timeframe_minutes
 from trading_assets.core.errors import TradingError
-from trading_assets.settings import Settings, load_settings, settings_file
+from trading_assets.settings import (
+    ModelSettings,
+    RuleStrategySettings,
+    Settings,
+    StrategySettings,
+    load_settings,
+    settings_file,
+)
 from trading_assets.settings.origin import origins
 from trading_assets.settings.survey import addresses, unused
 from trading_cli.console import console, synthetic_note
@@ -73,11 +80,18 @@ def _models(settings: Settings) -> Table:
     for name, model in settings.models.items():
         window = model.walk_forward
         days = (end - start).days - model.holdout_days - window.train_days - window.purge_days
-        reads = "\n".join([*model.markets, *(f"its {companion}" for companion in model.companions)])
+        reads = "\n".join([*model.markets, *_beside(model)])
         folds = f"{max(0, int(days // window.test_days))} ({window.train_days:g} + {window.test_days:g} days)"
         decides = f"{settings.timeframe_of(name)} {' and '.join(side.word for side in model.sides)}"
         table.add_row(f"{name}{synthetic_note(model.markets)}\n{decides}", reads, folds, f"{model.holdout_days:g} days")
     return table
+
+
+def _beside(model: StrategySettings) -> list[str]:
+    """What it reads beside the bars of its markets, or by what rule it reads them."""
+    if isinstance(model, RuleStrategySettings):
+        return [f"by the rule {model.rule.kind}"]
+    return [f"its {companion}" for companion in model.companions] if isinstance(model, ModelSettings) else []
 
 
 def _history(settings: Settings) -> tuple[date, date]:

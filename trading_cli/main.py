@@ -20,7 +20,7 @@ from trading_assets.settings import SETTINGS_FILE_VARIABLE, carry
 from trading_cli import check, demo, ui
 from trading_cli.live import journal, kill, node
 from trading_cli.market_data import backfill, gaps, quarantine, record, sql, store
-from trading_cli.research import estimators, features, lifecycle, models, placebo, report
+from trading_cli.research import estimators, features, lifecycle, models, placebo, report, rules
 
 app = typer.Typer(
     help="Candles to features, labels, models, backtests and a paper-trading node: one asset graph.",
@@ -81,6 +81,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(journal.app, name="journal")
 app.command()(features.prove_features)
 app.command()(estimators.prove_estimators)
+app.command()(rules.prove_rules)
 app.command()(placebo.placebo)
 app.command()(node.paper)
 app.command()(node.replay)

@@ -15,12 +15,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.strategies.rules.toys import Drift, DriftSettings, known
 from trading_assets import features
 from trading_assets.core.errors import TradingError
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.placebo import Plan, Verdict, World, judge, outcomes, run_worlds, running
 from trading_assets.placebo.worlds import PERMUTED, PLANTED, RANDOM_WALK, SHIFTED
-from trading_assets.settings import LogisticSettings, Settings
+from trading_assets.settings import LogisticSettings, RuleStrategySettings, Settings
 
 DAYS = 120
 
@@ -56,6 +57,17 @@ def test_a_small_placebo_run_of_logistic_regression_approves_the_planted_world_a
     spec = settings.models["syna"].model_copy(update={"estimator": LogisticSettings()})
     found = {kind: judge(World(kind, 1, DAYS), settings, spec).approved for kind in (RANDOM_WALK, SHIFTED, PLANTED)}
     assert found == {RANDOM_WALK: False, SHIFTED: False, PLANTED: True}
+
+
+def test_a_rule_that_finds_the_planted_edge_is_approved_there_and_where_nothing_is_refused(settings: Settings) -> None:
+    model = settings.models["syna"]
+    with known(Drift):
+        rule = DriftSettings(bars=8, per_mille=10.0)
+        spec = RuleStrategySettings(
+            markets=model.markets, label=model.label, rule=rule, walk_forward=model.walk_forward
+        )
+        found = {kind: judge(World(kind, 1, DAYS), settings, spec).approved for kind in (SHIFTED, PLANTED)}
+    assert found == {SHIFTED: False, PLANTED: True}
 
 
 def test_a_feature_that_sees_ahead_gets_a_world_approved_in_which_nothing_is(

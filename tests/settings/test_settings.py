@@ -140,7 +140,31 @@ def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch: py
             | {"models.syna.markets": ["sample:SPOT/USDT"]},
             "model syna: sample:SPOT/USDT is a spot market, which cannot be sold short",
         ),
-        ({"models.syna.kind": "oracle"}, "models.syna.kind: .*'oracle'"),
+        ({"models.syna.kind": "oracle"}, "models.syna: no model 'oracle'; .*known: model, rule"),
+        (
+            {"models.syna": {"kind": "rule", "rule": {"kind": "ema_cross_rsi"}, "markets": ["sample:SYNA/USDT:USDT"]}}
+            | {"models.syna.companions": ["leader"]},
+            "models.syna: a rule has no companions, which are of models that are trained",
+        ),
+        (
+            {"models.syna.rule": {"kind": "ema_cross_rsi"}},
+            "models.syna: a model that is trained has no rule; write `kind: rule`",
+        ),
+        (
+            {"models.syna": {"kind": "rule", "markets": ["sample:SYNA/USDT:USDT"]}},
+            "models.syna.rule is required",
+        ),
+        (
+            {"models.syna": {"kind": "rule", "markets": ["sample:SYNA/USDT:USDT"]}}
+            | {"models.syna.rule": {"kind": "ema_cross_rsi", "fast": 30}},
+            "models.syna.rule: fast 30 must be fewer bars than slow 26",
+        ),
+        (
+            {"markets.sample:SPOT/USDT": {"source": "sample"}}
+            | {"models.syna": {"kind": "rule", "markets": ["sample:SPOT/USDT"], "sides": ["short"]}}
+            | {"models.syna.rule": {"kind": "ema_cross_rsi"}},
+            "model syna: sample:SPOT/USDT is a spot market, which cannot be sold short",
+        ),
         (
             {"models.syna.gates": {"min_sharp": 1}},
             "unknown key 'models.syna.gates.min_sharp'; did you mean 'min_sharpe'",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from trading_assets.backtest.entries import entries
 from trading_assets.backtest.metrics import daily_returns, sharpe
 from trading_assets.registry import Tried
-from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings
+from trading_assets.settings import BacktestSettings, LabelSettings, RuleStrategySettings, StrategySettings
 from trading_assets.store.tables import TRIAL_RETURNS
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import with_side
@@ -44,7 +44,7 @@ def measure_significance(
     *,
     tried: Tried,
     other_trials: pl.DataFrame,
-    model: ModelSettings,
+    model: StrategySettings,
     labels: LabelSettings,
     settings: BacktestSettings,
 ) -> dict[str, float]:
@@ -74,10 +74,12 @@ def measure_significance(
         measured is NaN, which no gate lets pass.
     """
     returns = daily_returns(equity["equity"].to_list(), settings.starting_balance)
+    by_rule = isinstance(model, RuleStrategySettings)
+    forecasts = spoken(predictions) if by_rule else predictions
     return (
         deflated(returns, remembered(tried, other_trials))
-        | choice(equity, returns, predictions, other_trials=other_trials)
-        | skill(predictions)
+        | choice(equity, returns, forecasts, other_trials=other_trials, bands=2 if by_rule else BANDS)
+        | (skill_of_rule(forecasts) if by_rule else skill(forecasts))
         | entries(predictions, EntryRule.of(model, cost_bps=settings.round_trip_bps), labels)
         | _intervals(returns, trades.sort("exit_ts")["pnl"].to_numpy())
     )
@@ -108,7 +110,7 @@ def remembered(tried: Tried, other_trials: pl.DataFrame) -> Tried:
 
 
 def choice(
-    equity: pl.DataFrame, returns: Array, predictions: pl.DataFrame, *, other_trials: pl.DataFrame
+    equity: pl.DataFrame, returns: Array, predictions: pl.DataFrame, *, other_trials: pl.DataFrame, bands: int = BANDS
 ) -> dict[str, float]:
     """Probability of backtest overfitting: whether what was best in the past is to be chosen for the future.
 
@@ -118,6 +120,8 @@ def choice(
     not a mean: how many predictions of a day fall into a band depends on where the price went after the first. A
     choice that holds must also be one that the rule of entry can make, so a winner from the less probable half of the
     bands counts as overfit, however well it does later: the model said the opposite.
+
+    Of a rule (:func:`spoken`) there are two bands: the bars on which it wants a trade, and those on which it might.
 
     The account itself is no configuration here. It trades a few days or none, and where the others lose it is always
     among the best. Other trials are accounts too; among them the choice is measured apart, and no gate asks for it.
@@ -129,16 +133,16 @@ def choice(
         backtest and the other trials that cover its days. NaN below four days or two configurations.
     """
     days = equity.select("ts")
-    bands = _of_bands(days, predictions)
+    found_bands = _of_bands(days, predictions, bands)
     accounts = np.column_stack([returns, *(trial.to_numpy() for trial in _of_trials(days, other_trials))])
-    found = {"pbo": math.nan, "choices": float(len(bands)), "pbo_trials": math.nan}
+    found = {"pbo": math.nan, "choices": float(len(found_bands)), "pbo_trials": math.nan}
     found["trials_compared"] = float(accounts.shape[1])
     blocks = min(MAX_BLOCKS, len(returns) // 2) // 2 * 2
     if blocks < MIN_BLOCKS:
         return found
-    if len(bands) > 1:
-        contest = cross_validate_choice(np.column_stack([band.to_numpy() for band in bands]), blocks=blocks)
-        less_probable = np.array([int(band.name) < BANDS // 2 for band in bands])[contest.winners]
+    if len(found_bands) > 1:
+        contest = cross_validate_choice(np.column_stack([band.to_numpy() for band in found_bands]), blocks=blocks)
+        less_probable = np.array([int(band.name) < bands // 2 for band in found_bands])[contest.winners]
         found["pbo"] = float(np.mean((contest.logits <= 0) | less_probable))
     if accounts.shape[1] > 1:
         found["pbo_trials"] = cross_validate_choice(accounts, blocks=blocks).pbo
@@ -152,6 +156,30 @@ def skill(predictions: pl.DataFrame) -> dict[str, float]:
         return dict.fromkeys(names, math.nan)
     found = information_coefficient(predictions)
     return dict(zip(names, (found.estimate, found.low, found.high), strict=True))
+
+
+def spoken(predictions: pl.DataFrame) -> pl.DataFrame:
+    """A rule's predictions with what it says of each bar that it could have taken: 1 where it wants the trade, else 0.
+
+    Its probabilities rank nothing. They are one number within a fold and a side, and between folds they differ by what
+    was hit before: whether the folds that promised more earned more is luck, not the rule's skill.
+    """
+    return predictions.with_columns(probability=pl.col("probability").is_not_null().cast(pl.Float64))
+
+
+def skill_of_rule(forecasts: pl.DataFrame) -> dict[str, float]:
+    """``skill``, ``skill_low`` and ``skill_high`` of a rule: whether the bars that it picks pay more than the others.
+
+    The correlation of speaking (:func:`spoken`) and the return after, each from the mean of its side, so that neither a
+    rising market nor always wanting the same side is a skill. NaN, which no gate lets pass, where it speaks on fewer
+    than ten days or is silent on fewer: an interval of a handful of days would be no interval.
+    """
+    days = forecasts.group_by(pl.col("known_at").dt.truncate("1d")).agg(
+        speaks=(pl.col("probability") == 1).any(), silent=(pl.col("probability") == 0).any()
+    )
+    if min(days["speaks"].sum(), days["silent"].sum()) < MIN_OBSERVATIONS:
+        return dict.fromkeys(("skill", "skill_low", "skill_high"), math.nan)
+    return skill(forecasts)
 
 
 def trial_rows(
@@ -173,13 +201,17 @@ def others(trials: pl.DataFrame, *, model: str, version: int, markets: Sequence[
     return trials.filter(shared & ~((pl.col("model") == model) & (pl.col("version") == version)))
 
 
-def _of_bands(days: pl.DataFrame, predictions: pl.DataFrame) -> list[pl.Series]:
-    """The sum of each day's returns above the mean of their side, for every band of probability; named 0 to 9."""
+def _of_bands(days: pl.DataFrame, predictions: pl.DataFrame, bands: int) -> list[pl.Series]:
+    """The sum of each day's returns above the mean of their side, for every band of probability; named 0 to 9.
+
+    Two bands are those of :func:`spoken`.
+    """
     rank = pl.col("probability").rank("max").cast(pl.Int64) - 1
+    band = rank * bands // pl.len() if bands > 2 else pl.col("probability").cast(pl.Int64)
     above = pl.col("return") - pl.col("return").mean().over("side")
     daily = (
         with_side(predictions)
-        .select(ts=pl.col("label_end").dt.truncate("1d"), band=rank * BANDS // pl.len(), above=above)
+        .select(ts=pl.col("label_end").dt.truncate("1d"), band=band, above=above)
         .group_by("ts", "band")
         .agg(pl.col("above").sum())
         .sort("band")

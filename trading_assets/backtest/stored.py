@@ -15,14 +15,14 @@ from trading_assets.backtest.stress import stress
 from trading_assets.core.errors import ModelError
 from trading_assets.registry import Registry
 from trading_assets.registry.trials import SHARPE_METRIC
-from trading_assets.settings import BacktestSettings, ModelSettings, Settings
+from trading_assets.settings import BacktestSettings, Settings, StrategySettings
 from trading_assets.store.contract import Store
 from trading_assets.store.migration import up_to_date
 from trading_assets.store.tables import BACKTEST_METRICS, CANDLES, EQUITY, PREDICTIONS, TRIAL_RETURNS
 
 
 def trade(
-    predictions: pl.DataFrame, settings: Settings, store: Store, *, model: str, version: int, spec: ModelSettings
+    predictions: pl.DataFrame, settings: Settings, store: Store, *, model: str, version: int, spec: StrategySettings
 ) -> BacktestResult:
     """Run the backtest over the candles from the first prediction on, and once more with stressed fills.
 
@@ -68,7 +68,7 @@ def judge(
     *,
     model: str,
     version: int,
-    spec: ModelSettings,
+    spec: StrategySettings,
 ) -> dict[str, float]:
     """The metrics that judge a result among all trials on its markets."""
     return measure_significance(

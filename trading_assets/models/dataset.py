@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -170,7 +170,7 @@ def build(
         If a market has no labelled rows or nothing of a companion, the stored features are not those of this code, or
         all rows look across a step.
     """
-    from trading_assets.features import fingerprint
+    from trading_assets.features import fingerprint, lookback_bars
 
     where: dict[str, str | Sequence[str]] = {"market": list(markets)}
     features = store.read(FEATURES, where={**where, "timeframe": timeframe.name}, start=since)
@@ -193,8 +193,14 @@ def build(
     if lookback_rows > 1:
         dataset = replace(dataset, history=features.select("market", "ts", *dataset.features))
     led = leader if "leader" in companions else None
-    reach = lookback_rows - 1, decision_bars
-    dataset = _without_steps(dataset, store, events, min_step, leader=led, reach=reach)
+    dataset = without_steps(
+        dataset,
+        store,
+        events,
+        min_step,
+        lookback=lambda: max(lookback_bars(timeframe, dataset.features, plugins) + lookback_rows - 1, decision_bars),
+        leader=led,
+    )
     if priced:
         columns = ["market", "known_at", "close"]
         closes = store.read(BARS[timeframe.name], where=where, start=dataset.frame["ts"][0], columns=columns)
@@ -202,11 +208,22 @@ def build(
     return dataset if until is None else dataset.known_by(until)
 
 
-def _without_steps(
-    dataset: Dataset, store: Store, events: Steps, min_step: float, *, leader: str | None, reach: tuple[int, int]
+def without_steps(
+    dataset: Dataset,
+    store: Store,
+    events: Steps,
+    min_step: float,
+    *,
+    lookback: Callable[[], int],
+    leader: str | None = None,
 ) -> Dataset:
-    from trading_assets.features import lookback_bars
+    """A data set without the rows that look across an event or a step; ``lookback`` in bars, the row's own included.
 
+    Raises
+    ------
+    ModelError
+        If no row is left.
+    """
     markets = {*dataset.markets, *([leader] if leader is not None else [])}
     steps = stored_steps(store, markets, events, min_factor=min_step)
     if not steps:
@@ -215,7 +232,7 @@ def _without_steps(
         dataset.frame,
         steps,
         stored_bars(store, steps, dataset.timeframe),
-        lookback=max(lookback_bars(dataset.timeframe, dataset.features, dataset.plugins) + reach[0], reach[1]),
+        lookback=lookback(),
         horizon=dataset.horizon,
         leader=leader,
     )

@@ -16,11 +16,13 @@ import polars as pl
 from trading_assets.core.cores import cores
 from trading_assets.core.errors import ModelError
 from trading_assets.core.sides import Side
+from trading_assets.models.classifier import Classifier
 from trading_assets.models.dataset import OUTCOME, Dataset
 from trading_assets.models.importance import Explanation, explain
+from trading_assets.models.record import Record
 from trading_assets.models.scores import score
 from trading_assets.models.training import fit_side, seen
-from trading_assets.settings import ModelSettings
+from trading_assets.settings import ModelSettings, StrategySettings
 from trading_assets.store.tables import FOLDS, PREDICTIONS
 from trading_assets.validation import Fold, WalkForward
 
@@ -51,7 +53,7 @@ class WalkForwardResult:
 
 
 def walk_forward(
-    dataset: Dataset, spec: ModelSettings, progress: Progress | None = None, *, explained: bool = False
+    dataset: Dataset, spec: StrategySettings, progress: Progress | None = None, *, explained: bool = False
 ) -> WalkForwardResult:
     """Train and test along the history, each test on data that its model had not seen.
 
@@ -62,7 +64,7 @@ def walk_forward(
     dataset
         What to learn from.
     spec
-        Windows and learner parameters.
+        Windows and learner parameters. Of a rule each fold takes the record on its training window.
     progress
         Called after each fold.
     explained
@@ -71,7 +73,8 @@ def walk_forward(
     Raises
     ------
     ModelError
-        If the history is too short, a training window has only one outcome, or a market is in no test window.
+        If the history is too short, a training window has only one outcome, a market is in no test window, or a rule
+        wants no trade in any training window.
     """
     known = dataset.without_newest(spec.holdout_days)
     folds = WalkForward(spec.walk_forward).split(known.frame["known_at"], known.frame["label_end"])
@@ -94,6 +97,12 @@ def walk_forward(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    if not any(frame.height for frame in predictions):
+        raise ModelError(
+            "the rule wants no trade in any training window",
+            where=", ".join(spec.markets),
+            remedy="give it parameters by which it speaks more often, or a longer train_days",
+        )
     return WalkForwardResult(
         pl.concat(predictions).sort("market", "ts", "side", descending=[False, False, True]),
         pl.concat(reports),
@@ -116,7 +125,7 @@ def _check_tested(dataset: Dataset, known: Dataset, folds: Sequence[Fold]) -> No
 
 
 def _run_fold(
-    dataset: Dataset, fold: Fold, spec: ModelSettings, *, explained: bool
+    dataset: Dataset, fold: Fold, spec: StrategySettings, *, explained: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[Explanation]]:
     # Whole horizons alone: with a purge shorter than that the newest rows would be those that ended early.
     whole = pl.col("known_at") + dataset.horizon <= fold.test_start - timedelta(days=spec.walk_forward.embargo_days)
@@ -135,12 +144,14 @@ def _test_side(
     test: pl.DataFrame,
     dataset: Dataset,
     fold: Fold,
-    spec: ModelSettings,
+    spec: StrategySettings,
     *,
     explained: bool,
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[Explanation]]:
-    classifier = fit_side(train, side, dataset, spec)
-    probability = classifier.predict(test, dataset.history)
+    learnt = fit_side(train, side, dataset, spec)
+    if isinstance(learnt, Record) and not learnt.signals:
+        test = test.clear()  # nothing is known of its signals, so that none of these bars could be taken
+    probability = learnt.predict(test, dataset.history)
     predictions = _typed(
         PREDICTIONS.columns,
         test.select("market", "ts", "known_at", "side", *OUTCOME).with_columns(
@@ -160,7 +171,9 @@ def _test_side(
             **score(probability, test["label"]),
         }
     )
-    told = [explain(classifier, test, dataset.history, fold=fold.number, seed=spec.estimator.seed)] if explained else []
+    told = []
+    if explained and isinstance(spec, ModelSettings) and isinstance(learnt, Classifier):
+        told = [explain(learnt, test, dataset.history, fold=fold.number, seed=spec.estimator.seed)]
     return predictions, _typed(FOLDS.columns, report), told
 
 

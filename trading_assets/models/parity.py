@@ -7,7 +7,7 @@ Without a passed certificate a model is neither approved nor deployed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -23,12 +23,15 @@ from trading_assets.features.proofs import divergences
 from trading_assets.labels import decides, lookback_bars
 from trading_assets.models.bundle import Bundle
 from trading_assets.models.certificates import BARRIERS, Certificate, Compared, Divergence
-from trading_assets.models.decision import Companions, Compute, bars_needed, decide, features_of
+from trading_assets.models.decision import Companions, Compute, Decision, bars_needed, decide
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
 
 _KEYS: Final = ("market", "ts", "known_at")
 _TIMES: Final = ["ts", "known_at"]
+
+type Ask = Callable[[pl.DataFrame, Companions], Decision]
+"""(bars held of one market, companions) -> the node's decision on the last of them."""
 
 
 def certify(
@@ -39,6 +42,7 @@ def certify(
     *,
     companions: Mapping[str, Companions] | None = None,
     compute: Compute | None = None,
+    ask: Ask | None = None,
     lookback: int | None = None,
 ) -> Certificate:
     """Decide on every bar of ``stored`` from the ``lookback`` bars that end with it, and compare.
@@ -62,22 +66,23 @@ def certify(
         By market, what features read beside the bars; each bar gets what was known when it closed.
     compute, lookback
         What computes the features, and how many bars a decision looks back on; by default those of the model.
+    ask
+        What decides as the node does; by default :func:`trading_assets.models.decision.decide`.
 
     Raises
     ------
     ModelError
         If a market has no stored rows, or bars or rows are missing between others.
     """
-    timeframe = bundle.labels.timeframe
-    compute = compute or partial(features_of, timeframe=timeframe, names=bundle.features, plugins=bundle.plugins)
+    ask = ask or partial(decide, bundle, compute=compute)
     lookback = lookback or bars_needed(bundle) - bundle.lookback_rows + 1
     found: list[Divergence] = []
     compared: dict[str, Compared] = {}
     for market in bundle.markets:
-        own = pl.col("market") == market
-        rows, held = stored.filter(own), bars.filter(own)
+        mine = pl.col("market") == market
+        rows, held = stored.filter(mine), bars.filter(mine)
         _check_complete(market, rows, held, lookback, bundle.lookback_rows - 1)
-        live = _replayed(bundle, rows, held, (companions or {}).get(market, {}), compute, lookback)
+        live = _replayed(bundle, rows, held, (companions or {}).get(market, {}), ask, lookback)
         found += _differences(market, _as_researched(bundle, rows, held, labels, live), live, bundle)
         compared[market] = Compared(bars=live.height, first=live["ts"][0], last=live["ts"][-1])
     order = {name: place for place, name in enumerate((*bundle.features, *_probabilities(bundle), *BARRIERS))}
@@ -157,14 +162,14 @@ def _check_complete(market: str, rows: pl.DataFrame, held: pl.DataFrame, lookbac
 
 
 def _replayed(
-    bundle: Bundle, rows: pl.DataFrame, bars: pl.DataFrame, companions: Companions, compute: Compute, lookback: int
+    bundle: Bundle, rows: pl.DataFrame, bars: pl.DataFrame, companions: Companions, ask: Ask, lookback: int
 ) -> pl.DataFrame:
     """The node's decisions: ``_KEYS``, the model's features, ``probability`` and the barriers, a row per bar."""
     further, decisions = bundle.lookback_rows - 1, []
     for end in range(bars.height - rows.height + further + 1, bars.height + 1):
         held = bars[end - lookback - further : end]
         known = {name: frame.filter(pl.col("known_at") <= held["known_at"][-1]) for name, frame in companions.items()}
-        decisions.append(decide(bundle, held, known, compute=compute))
+        decisions.append(ask(held, known))
     return pl.concat(one.features for one in decisions).select(
         *_KEYS,
         *bundle.features,

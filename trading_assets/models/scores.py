@@ -13,7 +13,7 @@ def score(probability: pl.Series, label: pl.Series) -> dict[str, float | None]:
     Parameters
     ----------
     probability
-        Of take-profit first.
+        Of take-profit first; null where a rule wants no trade.
     label
         Barrier labels: 1 take-profit first, anything else not.
 
@@ -21,18 +21,21 @@ def score(probability: pl.Series, label: pl.Series) -> dict[str, float | None]:
     -------
     dict
         ``base_rate`` (share of take-profits), ``auc`` (null where only one outcome occurs), ``log_loss`` (natural
-        logarithm), ``brier`` (mean squared error, [0, 1]).
+        logarithm), ``brier`` (mean squared error, [0, 1]). Of a rule the first two are of all rows, the AUC that of
+        speaking or not, and the others of the rows on which it speaks; null where there are none.
     """
     from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
     hit: npt.NDArray[np.int8] = (label == 1).cast(pl.Int8).to_numpy()
-    predicted = probability.to_numpy()
-    rate = float(hit.mean())
+    rate = float(hit.mean()) if hit.size else 0.0
+    spoken = probability.is_not_null()
+    ranked = probability if spoken.all() else spoken.cast(pl.Float64)
+    told, known = probability.drop_nulls().to_numpy(), hit[spoken.to_numpy()]
     return {
-        "base_rate": rate,
-        "auc": float(roc_auc_score(hit, predicted)) if 0 < rate < 1 else None,
-        "log_loss": float(log_loss(hit, predicted, labels=[0, 1])),
-        "brier": float(brier_score_loss(hit, predicted, pos_label=1)),
+        "base_rate": rate if hit.size else None,
+        "auc": float(roc_auc_score(hit, ranked.to_numpy())) if 0 < rate < 1 else None,
+        "log_loss": float(log_loss(known, told, labels=[0, 1])) if told.size else None,
+        "brier": float(brier_score_loss(known, told, pos_label=1)) if told.size else None,
     }
 
 

@@ -19,13 +19,17 @@ from trading_assets.labels import sample_weights
 from trading_assets.models.classifier import Classifier
 from trading_assets.models.dataset import Dataset
 from trading_assets.models.estimators import estimator_of
+from trading_assets.models.record import Record
 from trading_assets.models.windows import inputs
-from trading_assets.settings import EstimatorSettings, ModelSettings
+from trading_assets.settings import EstimatorSettings, ModelSettings, StrategySettings
+
+type Learnt = Classifier | Record
+"""What came of a training window on one side: a fitted estimator, or a rule's record."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A classifier for each side and the window that they were trained on.
+    """A classifier, or a rule's record, for each side and the window that they were trained on.
 
     Attributes
     ----------
@@ -39,25 +43,25 @@ class TrainedModel:
         The share of take-profits among them.
     """
 
-    classifiers: Mapping[Side, Classifier]
+    classifiers: Mapping[Side, Learnt]
     train_start: datetime
     train_end: datetime
     rows: int
     base_rate: float
 
     @property
-    def classifier(self) -> Classifier:
+    def classifier(self) -> Learnt:
         """The model of its only side, or of the long one."""
         return self.classifiers.get(Side.LONG) or next(iter(self.classifiers.values()))
 
 
-def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
+def train(dataset: Dataset, spec: StrategySettings) -> TrainedModel:
     """Train on the newest ``train_days`` whose outcomes are known, up to the holdout; on all of them where anchored.
 
     Raises
     ------
     ModelError
-        If the history is shorter than the training window, or the window has only one outcome.
+        If the history is shorter than the training window, or the window has only one outcome, or no signal of a rule.
     """
     known = dataset.without_newest(spec.holdout_days)
     length = timedelta(days=spec.walk_forward.train_days)
@@ -73,6 +77,12 @@ def train(dataset: Dataset, spec: ModelSettings) -> TrainedModel:
     anchored = spec.walk_forward.anchored
     window = seen(known.frame if anchored else known.frame.filter(pl.col("known_at") > newest - length), spec)
     classifiers = {side: fit_side(window, side, known, spec) for side in spec.sides}
+    if not any(isinstance(one, Classifier) or one.signals for one in classifiers.values()):
+        raise ModelError(
+            f"the rule wants no trade in the {window.height:,} rows of the training window",
+            where=", ".join(spec.markets),
+            remedy="give it parameters by which it speaks more often, or a longer train_days",
+        )
     oldest = window["known_at"].min()
     assert isinstance(oldest, datetime)
     return TrainedModel(classifiers, oldest, newest, window.height, _share_of_hits(window))
@@ -164,13 +174,15 @@ def fit(
     return Classifier(features, parameters, fitted.save())
 
 
-def fit_side(rows: pl.DataFrame, side: Side, dataset: Dataset, spec: ModelSettings) -> Classifier:
+def fit_side(rows: pl.DataFrame, side: Side, dataset: Dataset, spec: StrategySettings) -> Learnt:
     """Train on the rows of one side: what the other side would have earned is another question."""
     own = rows.filter(side=int(side))
+    if not isinstance(spec, ModelSettings):
+        return Record.of(own, side)
     return fit(own, dataset.features, spec.estimator, weights(own, spec, dataset.prices), dataset.history)
 
 
-def seen(rows: pl.DataFrame, spec: ModelSettings) -> pl.DataFrame:
+def seen(rows: pl.DataFrame, spec: StrategySettings) -> pl.DataFrame:
     """The rows whose outcome was seen: where too many candles are missing, a barrier may have been touched unseen."""
     seen = rows.filter(pl.col("missing_share") <= spec.max_missing_share, ~pl.col("dropped"))
     if rows.is_empty():

@@ -9,6 +9,7 @@ from typing import Final
 
 from trading_assets.core.errors import BundleError
 from trading_assets.models.bundle import REMEDY, Bundle
+from trading_assets.models.classifier import Classifier
 from trading_assets.models.estimators.loading_trial import FOUND
 
 _LIMIT_S: Final = 60.0
@@ -46,6 +47,7 @@ class Trial:
                 ),
             )
             for side, one in bundle.classifiers.items()
+            if isinstance(one, Classifier)  # a rule's record is a few numbers, read with the bundle
         ]
 
     def finished(self) -> bool:

@@ -6,10 +6,18 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from trading_assets.core.errors import SettingsError
+
 if TYPE_CHECKING:
     from trading_assets.core.sides import Side
     from trading_assets.core.timeframes import Timeframe
-    from trading_assets.settings import EstimatorSettings, LabelSettings, ModelSettings, Settings, WalkForwardSettings
+    from trading_assets.settings import (
+        EstimatorSettings,
+        LabelSettings,
+        Settings,
+        StrategySettings,
+        WalkForwardSettings,
+    )
 
 TEST_WINDOWS: Final = 8
 """Of a world's history, after the first training window: the sample's 60 and 15 days make half a year."""
@@ -49,12 +57,14 @@ def carried_over(
     if sides:
         spec = spec.model_copy(update={"sides": sorted(set(sides), reverse=True)})
     if estimator is not None:
+        if "estimator" not in type(spec).model_fields:
+            raise SettingsError(f"{model} is a rule, which has no estimator", remedy="leave --estimator out")
         spec = spec.model_copy(update={"estimator": estimator})
     changed = {"labels": settings.labels | {spec.label: labels}, "models": settings.models | {model: spec}}
     return settings.model_copy(update=changed)
 
 
-def history_days(spec: ModelSettings) -> int:
+def history_days(spec: StrategySettings) -> int:
     """How long a history gives a model its first training window and so many test windows."""
     windows = spec.walk_forward
     first = windows.train_days + windows.purge_days + windows.embargo_days

@@ -16,7 +16,8 @@ from trading_assets.store import open_store
 from trading_assets.store.tables import BARS, CANDLES, TRIAL_RETURNS
 
 if TYPE_CHECKING:
-    from trading_assets.settings import ModelSettings, Settings
+    from trading_assets.models import Dataset
+    from trading_assets.settings import Settings, StrategySettings
     from trading_assets.store import Store
 
 
@@ -50,7 +51,7 @@ class Verdict:
     stream: str
 
 
-def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.DataFrame | None = None) -> Verdict:
+def judge(world: World, settings: Settings, spec: StrategySettings, source: pl.DataFrame | None = None) -> Verdict:
     """Put a world through the research and its gates; it is the only trial on its market.
 
     Parameters
@@ -72,9 +73,8 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
     from trading_assets.backtest import gates
     from trading_assets.backtest.significance import measure_significance
     from trading_assets.backtest.simulation.engine import run_backtest
-    from trading_assets.features import compute, fingerprint
     from trading_assets.labels import label
-    from trading_assets.models import dataset, folds, inputs
+    from trading_assets.models import folds
     from trading_assets.models.scores import summary
 
     candles = world.candles(source)
@@ -101,14 +101,7 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         candle_timeframe=timeframe,
         until=end,
     )
-    names = inputs.usable_names(timeframe=chosen.timeframe, chosen=spec.features, plugins=settings.plugged)
-    data = dataset.join(
-        compute(bars, timeframe=chosen.timeframe, features=spec.features or None, plugins=settings.plugged),
-        pl.concat(world.labels(labels.filter(side=int(side))) for side in spec.sides),
-        names=names,
-        fingerprint=fingerprint(names, settings.plugged),
-        drop_ambiguous=chosen.ambiguous == "drop",
-    )
+    data = _dataset(bars, pl.concat(world.labels(labels.filter(side=int(side))) for side in spec.sides), spec, settings)
     predictions = folds.walk_forward(replace(data, prices=bars), spec).predictions
     result = run_backtest(
         predictions,
@@ -140,6 +133,28 @@ def judge(world: World, settings: Settings, spec: ModelSettings, source: pl.Data
         metrics={gate.name: gate.value for gate in judged},
         auc=summary(predictions).get("oos_auc", float("nan")),
         stream=world.stream,
+    )
+
+
+def _dataset(bars: pl.DataFrame, labels: pl.DataFrame, spec: StrategySettings, settings: Settings) -> Dataset:
+    """What a model learns from, or what a rule wants."""
+    from trading_assets.features import compute, fingerprint
+    from trading_assets.models import dataset, inputs
+    from trading_assets.settings import ModelSettings, RuleStrategySettings
+    from trading_assets.strategies.rules import rows
+
+    chosen = settings.labels[spec.label]
+    drop = chosen.ambiguous == "drop"
+    if isinstance(spec, RuleStrategySettings):
+        return rows.join([bars], labels, spec, drop=drop)
+    assert isinstance(spec, ModelSettings)
+    names = inputs.usable_names(timeframe=chosen.timeframe, chosen=spec.features, plugins=settings.plugged)
+    return dataset.join(
+        compute(bars, timeframe=chosen.timeframe, features=spec.features or None, plugins=settings.plugged),
+        labels,
+        names=names,
+        fingerprint=fingerprint(names, settings.plugged),
+        drop_ambiguous=drop,
     )
 
 

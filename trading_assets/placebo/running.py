@@ -26,7 +26,7 @@ from trading_assets.placebo.judging import Verdict, judge
 from trading_assets.placebo.worlds import World
 
 if TYPE_CHECKING:
-    from trading_assets.settings import ModelSettings, Settings
+    from trading_assets.settings import Settings, StrategySettings
 
 Progress = Callable[[Verdict], None]
 """Called with each verdict, those of earlier runs first."""
@@ -66,7 +66,7 @@ class Plan:
     workers: int
 
     @property
-    def spec(self) -> ModelSettings:
+    def spec(self) -> StrategySettings:
         """The model's specification."""
         return self.settings.models[self.model]
 

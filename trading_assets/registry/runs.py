@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from trading_assets.models.bundle import Bundle
 from trading_assets.registry.trials import CONFIGURATION_TAG, MARKETS_TAG, configuration
+from trading_assets.settings import ModelSettings, RuleStrategySettings, StrategySettings
+from trading_assets.settings.sections.section import Section
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Param
@@ -25,7 +27,7 @@ def lineage(bundle: Bundle) -> dict[str, str]:
         "train_start": provenance.train_start.isoformat(),
         "train_end": provenance.train_end.isoformat(),
         "code_version": provenance.code_version,
-        "estimator": bundle.spec.estimator.kind,
+        "estimator": learner(bundle.spec),
         "estimator_version": provenance.estimator,
         "dagster_run_id": provenance.run_id,
         MARKETS_TAG: json.dumps(sorted(bundle.markets)),
@@ -35,12 +37,23 @@ def lineage(bundle: Bundle) -> dict[str, str]:
     }
 
 
+def learner(spec: StrategySettings) -> str:
+    """What decides, in short: the kind of its estimator, or of its rule."""
+    if isinstance(spec, RuleStrategySettings):
+        return f"rule {spec.rule.kind}"
+    return spec.estimator.kind if isinstance(spec, ModelSettings) else spec.kind
+
+
 def parameters(bundle: Bundle) -> Sequence[Param]:
     """The specification, section by section."""
     from mlflow.entities import Param
 
-    spec = bundle.spec.model_dump(exclude={"walk_forward", "estimator"})
-    sections = {"walk_forward": bundle.spec.walk_forward, "estimator": bundle.spec.estimator, "labels": bundle.labels}
+    spec = bundle.spec.model_dump(exclude={"walk_forward", "estimator", "rule"})
+    sections: dict[str, Section] = {"walk_forward": bundle.spec.walk_forward, "labels": bundle.labels}
+    if isinstance(bundle.spec, ModelSettings):
+        sections["estimator"] = bundle.spec.estimator
+    elif isinstance(bundle.spec, RuleStrategySettings):
+        sections["rule"] = bundle.spec.rule
     nested = {f"{name}.{key}": value for name, part in sections.items() for key, value in part.model_dump().items()}
     return [Param(key, str(value)) for key, value in {**spec, **nested, "feature_count": len(bundle.features)}.items()]
 

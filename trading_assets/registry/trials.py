@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from trading_assets.settings import LabelSettings, ModelSettings
+    from trading_assets.settings import LabelSettings, StrategySettings
 
 MARKETS_TAG: Final = "markets"
 """Of an MLflow run: the markets that it was trained on, as JSON."""
@@ -57,8 +57,8 @@ class Tried:
         return cls(count, tuple(value for values in found for value in values))
 
 
-def configuration(spec: ModelSettings, labels: LabelSettings, *, features: Sequence[str], fingerprint: str) -> str:
-    """Identify what a walk-forward tries: markets, windows, learner, labels and features.
+def configuration(spec: StrategySettings, labels: LabelSettings, *, features: Sequence[str], fingerprint: str) -> str:
+    """Identify what a walk-forward tries: markets, windows, learner or rule with its parameters, labels and features.
 
     Not the rule of entry, which only backtests try, and not the candles: the same configuration on a longer history is
     no new try.

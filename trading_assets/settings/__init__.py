@@ -42,7 +42,6 @@ from trading_assets.settings.sections.quality import QualitySettings, Severity
 from trading_assets.settings.sections.research import (
     GateOverrides,
     GateSettings,
-    ModelSettings,
     WalkForwardSettings,
 )
 from trading_assets.settings.sections.rules import (
@@ -60,6 +59,12 @@ from trading_assets.settings.sections.sources import (
     SampleSource,
     Source,
     SourceSettings,
+)
+from trading_assets.settings.sections.strategies import (
+    AnyStrategy,
+    ModelSettings,
+    RuleStrategySettings,
+    StrategySettings,
 )
 from trading_assets.settings.sections.trading import (
     BacktestSettings,
@@ -81,6 +86,7 @@ __all__ = [
     "SETTINGS_FILE_VARIABLE",
     "AnyLabels",
     "AnyRule",
+    "AnyStrategy",
     "BacktestSettings",
     "CcxtSource",
     "CostSettings",
@@ -109,6 +115,7 @@ __all__ = [
     "ReplaySettings",
     "RiskSettings",
     "RuleSettings",
+    "RuleStrategySettings",
     "SampleSource",
     "SamplingSettings",
     "ScheduleSettings",
@@ -119,6 +126,7 @@ __all__ = [
     "Severity",
     "Source",
     "SourceSettings",
+    "StrategySettings",
     "StoreSettings",
     "TrendScanningSettings",
     "WalkForwardSettings",

@@ -6,7 +6,7 @@ from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings.root import Settings
 from trading_assets.settings.sections.labels import LabelSettings
-from trading_assets.settings.sections.research import ModelSettings
+from trading_assets.settings.sections.strategies import ModelSettings, StrategySettings
 
 
 def timeframes_of(settings: Settings, market: str) -> list[Timeframe]:
@@ -35,12 +35,23 @@ def sides_of(settings: Settings, market: str, label_set: str) -> list[Side]:
     return sorted(sides or {Side.LONG}, reverse=True)
 
 
+def feature_timeframes_of(settings: Settings, market: str) -> list[Timeframe]:
+    """Those of them that features are computed on: where rules alone trade, nobody reads any."""
+    deciding = _models_of(settings, market)
+    trained = {settings.labels[one.label].timeframe for one in deciding if isinstance(one, ModelSettings)}
+    return sorted(trained) if deciding else timeframes_of(settings, market)
+
+
 def features_of(settings: Settings, market: str, timeframe: Timeframe) -> list[str] | None:
     """What is chosen among the features of a market on a timeframe; None for all.
 
     The choices of all models on it together; all where one of them takes all, or no model trades the market.
     """
-    models = [one for one in _models_of(settings, market) if settings.labels[one.label].timeframe == timeframe]
+    models = [
+        one
+        for one in _models_of(settings, market)
+        if isinstance(one, ModelSettings) and settings.labels[one.label].timeframe == timeframe
+    ]
     if not models or any(not model.features for model in models):
         return None
     return sorted({name for model in models for name in model.features})
@@ -60,5 +71,5 @@ def bars_of(settings: Settings, market: str) -> list[Timeframe]:
     return sorted(own)
 
 
-def _models_of(settings: Settings, market: str) -> list[ModelSettings]:
+def _models_of(settings: Settings, market: str) -> list[StrategySettings]:
     return [model for model in settings.models.values() if market in model.markets]

@@ -36,10 +36,11 @@ from trading_assets.settings.sections.features import FeatureSettings
 from trading_assets.settings.sections.labels import DEFAULT_LABELS, AnyLabels, LabelSettings
 from trading_assets.settings.sections.live import NodeSettings, RecordSettings, ReplaySettings
 from trading_assets.settings.sections.quality import QualitySettings
-from trading_assets.settings.sections.research import GateSettings, ModelSettings
+from trading_assets.settings.sections.research import GateSettings
 from trading_assets.settings.sections.section import Misfit, Section
 from trading_assets.settings.sections.sentiment import SentimentSettings
 from trading_assets.settings.sections.sources import CcxtSource, FilesSource, SampleSource, Source
+from trading_assets.settings.sections.strategies import AnyStrategy, ModelSettings, StrategySettings
 from trading_assets.settings.sections.trading import BacktestSettings, SimulationSettings, TradingSettings
 
 FILE_KEY: Final = "settings_file"
@@ -98,7 +99,7 @@ class Settings(ProjectSettings):
     sources: dict[str, Source]
     markets: dict[str, MarketSettings] = Field(min_length=1)
     labels: dict[str, AnyLabels] = Field({DEFAULT_LABELS: LabelSettings()}, min_length=1)
-    models: dict[str, ModelSettings] = {}
+    models: dict[str, AnyStrategy] = {}
     sentiment: dict[str, SentimentSettings] = {}
     store: StoreSettings = StoreSettings()
     fetch: FetchSettings = FetchSettings()
@@ -142,7 +143,7 @@ class Settings(ProjectSettings):
         """The markets of some models, and the leader where one of them reads it."""
         chosen = [self.models[name] for name in models]
         found = {market for model in chosen for market in model.markets}
-        if self.features.leader and any("leader" in model.companions for model in chosen):
+        if self.features.leader and any("leader" in _companions(model) for model in chosen):
             found.add(self.features.leader)
         return found
 
@@ -203,7 +204,8 @@ class Settings(ProjectSettings):
             self._check_label(name, model)
             self._check_candles(name, model)
             self._check_sides(name, model)
-            self._check_companions(name, model)
+            if isinstance(model, ModelSettings):
+                self._check_companions(name, model)
         return self
 
     def _check_market(self, name: str, market: MarketSettings) -> None:
@@ -232,7 +234,7 @@ class Settings(ProjectSettings):
                 *key,
             )
 
-    def _check_candles(self, name: str, model: ModelSettings) -> None:
+    def _check_candles(self, name: str, model: StrategySettings) -> None:
         timeframes = sorted({self.markets[market].timeframe for market in model.markets})
         key = ("models", name, "markets")
         if len(timeframes) > 1:
@@ -247,7 +249,7 @@ class Settings(ProjectSettings):
                 *("labels", model.label, "timeframe"),
             )
 
-    def _check_label(self, name: str, model: ModelSettings) -> None:
+    def _check_label(self, name: str, model: StrategySettings) -> None:
         if model.label in self.labels:
             return
         if "label" not in model.model_fields_set:
@@ -256,7 +258,7 @@ class Settings(ProjectSettings):
         what = f"model {name}: no label set {model.label!r}; {instead(model.label, self.labels)}"
         raise Misfit(what, "models", name, "label")
 
-    def _check_sides(self, name: str, model: ModelSettings) -> None:
+    def _check_sides(self, name: str, model: StrategySettings) -> None:
         spot = [market for market in model.markets if not Market.parse(market).is_derivative]
         if Side.SHORT in model.sides and spot:
             raise Misfit(
@@ -320,6 +322,10 @@ class Settings(ProjectSettings):
     def reports_dir(self) -> Path:
         """Backtest reports."""
         return self.data_dir / "reports"
+
+
+def _companions(model: StrategySettings) -> list[str]:
+    return list(model.companions) if isinstance(model, ModelSettings) else []
 
 
 def _check_name(what: str, name: str, section: str) -> None:

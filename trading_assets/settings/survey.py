@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from trading_assets.settings.origin import Key
 from trading_assets.settings.root import Settings
+from trading_assets.settings.sections.strategies import ModelSettings
 
 
 class Unused(NamedTuple):
@@ -44,7 +45,8 @@ def unused(settings: Settings) -> list[Unused]:
         for one in settings.loaded_plugins
         if not one.gives
     ]
-    if settings.sentiment and not any("sentiment" in model.companions for model in models):
+    trained = [one for one in models if isinstance(one, ModelSettings)]
+    if settings.sentiment and not any("sentiment" in one.companions for one in trained):
         found.append(Unused(("sentiment",), "no model names the companion"))
     return found
 

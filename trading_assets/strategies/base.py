@@ -9,16 +9,22 @@ asked, the rule of entry, limits, orders, journal and recovery (:mod:`trading_as
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Final, Protocol
 
 import polars as pl
 
 from trading_assets.core.plugins import version_of
 from trading_assets.core.sides import Side
+from trading_assets.core.syntax import meaning
+from trading_assets.features import framework
 from trading_assets.settings import RuleSettings
 from trading_assets.settings.sections.rules import RULES
+
+_FRAMEWORK: Final = Path(framework.__file__).parent
 
 ANSWERS = {side.word: side for side in Side}
 """Column of a strategy's answers -> the side that it speaks of."""
@@ -78,6 +84,9 @@ class Rule[P: RuleSettings](ABC):
     source: ClassVar[str]
     """Where it comes from: a paper, a book, or in one's own words."""
 
+    symmetric: ClassVar[bool] = True
+    """Whether it wants the other side where prices are reflected; one that means long and short differently says no."""
+
     def __init__(self, settings: P) -> None:
         self.settings = settings
 
@@ -116,3 +125,14 @@ class Rule[P: RuleSettings](ABC):
     def version(cls) -> str:
         """The hash of the file that it is written in: other code is another rule."""
         return version_of(cls, RULES.owner_of(cls.section))
+
+    @classmethod
+    def fingerprint(cls) -> str:
+        """sha256 over its own code and that of the windows that it may be made of.
+
+        A bundle is of one code: other code is another rule, whatever its parameters.
+        """
+        digest = hashlib.sha256(cls.version().encode())
+        for path in sorted(_FRAMEWORK.rglob("*.py")):
+            digest.update(meaning(path.read_text("utf-8")).encode())
+        return digest.hexdigest()

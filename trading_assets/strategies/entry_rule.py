@@ -13,7 +13,7 @@ from typing import Self
 
 import polars as pl
 
-from trading_assets.settings import ModelSettings
+from trading_assets.settings import StrategySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class EntryRule:
     threshold: float | None = None
 
     @classmethod
-    def of(cls, model: ModelSettings, *, cost_bps: float) -> Self:
+    def of(cls, model: StrategySettings, *, cost_bps: float) -> Self:
         """The rule of a model, at the costs of an account."""
         return cls(cost_bps, model.min_edge_bps, model.threshold)
 

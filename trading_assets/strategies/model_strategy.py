@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from trading_assets.models import Bundle
+from trading_assets.settings import ModelSettings
 from trading_assets.strategies.base import ANSWERS
 
 
@@ -37,7 +38,8 @@ class ModelStrategy:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """What it was trained with."""
-        return self.bundle.spec.estimator.model_dump()
+        spec = self.bundle.spec
+        return spec.estimator.model_dump() if isinstance(spec, ModelSettings) else {}
 
     def answers(self, bars: pl.DataFrame) -> pl.DataFrame:
         """See :meth:`trading_assets.strategies.base.Strategy.answers`."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import polars as pl
 
+from trading_assets.core.errors import ModelError
 from trading_assets.core.sides import Side
+from trading_assets.models.record import WANTED, Record
 from trading_assets.strategies.base import ANSWERS, Rule
 
 
@@ -16,38 +18,18 @@ from trading_assets.strategies.base import ANSWERS, Rule
 class RuleStrategy:
     """Answers with the share of a rule's past signals that reached their target, where the rule wants a trade.
 
-    So a rule is entered on by the same expected net return as a model, and its skill is measured the same way.
+    So a rule is entered on by the same expected net return as a model.
 
     Attributes
     ----------
     rule
         Says when.
-    record
-        Side -> the probability of its signals; a side without one is not traded.
+    records
+        Side -> what became of its signals; a side without one is not traded.
     """
 
     rule: Rule[Any]
-    record: Mapping[Side, float]
-
-    @classmethod
-    def of_past(cls, rule: Rule[Any], bars: pl.DataFrame, labels: pl.DataFrame) -> Self:
-        """With the record that a rule has on some bars, by the rule of succession: ``(hits + 1) / (signals + 2)``.
-
-        Parameters
-        ----------
-        rule
-            Without anything fitted.
-        bars
-            ``ts`` and the rule's inputs, of one market, ascending.
-        labels
-            ``ts``, ``side`` and ``label`` (1: target first, of that side) of bars whose outcome was known in time: what
-            is later than the newest label is not looked at.
-        """
-        said = bars.select("ts", side=rule.sides(bars)).filter(pl.col("side") != 0)
-        known = said.join(labels.select("ts", "side", "label"), on=["ts", "side"])
-        counts = known.group_by("side").agg(hits=(pl.col("label") == 1).sum(), signals=pl.len())
-        found = {side: (hits + 1) / (signals + 2) for side, hits, signals in counts.iter_rows()}
-        return cls(rule, {side: found[side] for side in Side if side in found})
+    records: Mapping[Side, Record]
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -66,8 +48,33 @@ class RuleStrategy:
 
     def answers(self, bars: pl.DataFrame) -> pl.DataFrame:
         """See :meth:`trading_assets.strategies.base.Strategy.answers`."""
-        wanted = self.rule.sides(bars)
-        return pl.select(
-            pl.when(wanted == side).then(pl.lit(self.record.get(side), pl.Float64)).alias(word)
-            for word, side in ANSWERS.items()
+        return self.answers_to(self.wanted(bars))
+
+    def wanted(self, bars: pl.DataFrame) -> pl.Series:
+        """The side of the trade that the rule wants on each bar, 1 or -1; 0 for none.
+
+        It is shown what it declares, and no more.
+
+        Raises
+        ------
+        ModelError
+            If it answers otherwise than a rule does.
+        """
+        said = self.rule.sides(bars.select("market", "ts", *self.inputs))
+        if said.len() != bars.height or not said.is_in([-1, 0, 1]).all():
+            raise ModelError(
+                f"it answers {bars.height:,} bars with {said.len():,} values, or other values than -1, 0 and 1",
+                where=f"rule {self.rule.kind()}",
+                remedy="trading prove-rules shows what it does",
+            )
+        return said.cast(pl.Float64).alias(WANTED)
+
+    def answers_to(self, wanted: pl.Series) -> pl.DataFrame:
+        """What the records say of what the rule wants: ``long`` and ``short``, as :meth:`answers`."""
+        rows, nothing = wanted.to_frame(), pl.repeat(None, wanted.len(), dtype=pl.Float64, eager=True)
+        return pl.DataFrame(
+            {
+                word: self.records[side].predict(rows) if side in self.records else nothing
+                for word, side in ANSWERS.items()
+            }
         )

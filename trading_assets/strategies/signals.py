@@ -231,7 +231,8 @@ class StoredSignals:
     ----------
     predictions
         Columns ``market``, ``ts``, ``known_at``, ``probability`` and ``side`` (without it, long); one row per market,
-        bar and side. Where barriers are not fixed, also ``take_profit`` and ``stop_loss``: each label's own distances.
+        bar and side. One without a probability says nothing: a rule that wants no such trade there. Where barriers are
+        not fixed, also ``take_profit`` and ``stop_loss``: each label's own distances.
     rule, labels
         The model's rule of entry and the barriers that its labels were made with.
     model, model_version, bundle_hash
@@ -250,7 +251,10 @@ class StoredSignals:
     ) -> None:
         widths = barrier_percent(labels)
         rows: Sequence[tuple[str, datetime, int, float, float, float]] = (
-            with_side(predictions).select("market", "ts", "side", "probability", *widths).rows()
+            with_side(predictions)
+            .filter(pl.col("probability").is_not_null())
+            .select("market", "ts", "side", "probability", *widths)
+            .rows()
         )
         self._said: dict[tuple[str, datetime], list[tuple[int, float, float, float]]] = {}
         for market, ts, *said in rows:

@@ -55,7 +55,7 @@ def test_settings_choose_a_rule_by_kind_and_a_registered_one_joins_them() -> Non
     assert rule_of(mine).parameters == {"every": 3}
     assert READ.dump_python(mine) == {"kind": "each_bar", "every": 3}
     assert registered()["each_bar"] is EachBar
-    assert EachBar.version() != EmaCrossRsi.version()
+    assert EachBar.fingerprint() != EmaCrossRsi.fingerprint()
     with pytest.raises(SettingsError, match="the rule 'each_bar' is there already"):
         register(EachBar)
 

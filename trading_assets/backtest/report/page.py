@@ -106,7 +106,7 @@ def render(
         tiles=[metric_row(result, name) for name in _TILES],
         metrics=[metric_row(result, name) for name, *_ in METRICS],
         sides=side_rows(result.metrics),
-        belief=belief_rows(result.metrics, predictions),
+        belief=belief_rows(result.metrics, predictions.drop_nulls("probability")),
         refusals=result.refusals,
         plots=_plots(
             result,
@@ -139,11 +139,16 @@ def _plots(
     asked = [wanted for wanted in (result.metrics.get("required"), rule.threshold) if wanted is not None]
     points = [result.metrics.get(f"tail_{name}", math.nan) for name in ("predicted", "observed", "low", "high")]
     tail = (points[0], points[1], points[2], points[3]) if all(map(math.isfinite, points)) else None
+    told = predictions.drop_nulls("probability")
     pictures = [
         ("Equity and drawdown", True, plots.equity_and_drawdown(equity, starting_balance=balance)),
         ("Monthly returns", True, plots.monthly_returns(equity, starting_balance=balance)),
         ("Trade distribution", True, plots.trade_distribution(result.trades)),
-        ("Calibration", False, plots.calibration(predictions, required=max(asked, default=None), tail=tail)),
+        (
+            "Calibration",
+            False,
+            plots.calibration(told, required=max(asked, default=None), tail=tail),
+        ),
     ]
     if folds is not None and not folds.is_empty():
         pictures.append(("AUC by fold", False, plots.fold_aucs(folds)))

@@ -29,7 +29,7 @@ from trading_assets.backtest.simulation.result import BacktestResult, is_cut, re
 from trading_assets.core.candles import timeframe_delta
 from trading_assets.core.errors import ModelError, TradingError
 from trading_assets.core.sides import Side
-from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
+from trading_assets.settings import BacktestSettings, LabelSettings, RiskSettings, StrategySettings
 from trading_assets.store.tables import EQUITY, TRADES
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import MemoryJournal, StoredSignals, barrier_percent, with_side
@@ -42,7 +42,7 @@ def run_backtest(
     candles: Mapping[str, pl.DataFrame],
     *,
     candle_timeframe: str,
-    model: ModelSettings,
+    model: StrategySettings,
     labels: LabelSettings,
     settings: BacktestSettings,
     risk: RiskSettings,

@@ -98,6 +98,7 @@ def deployment(
     from trading_assets.features import fingerprint
     from trading_assets.models import bundle, certificates
     from trading_assets.registry import DeployedModel, Registry, approved_version, chosen_version, deploy
+    from trading_assets.strategies.decisions import check_rule_code
 
     name, registry = context.partition_key, Registry(settings)
     chosen = context.run.tags.get(VERSION_TAG)
@@ -112,6 +113,7 @@ def deployment(
         feature_fingerprint=partial(fingerprint, plugins=settings.plugged),
         plugins=settings.plugged,
     )
+    check_rule_code(verified)
     certificate = certificates.check(verified)
     version = registry.promote(name, version.version)
     deployed = DeployedModel.of(verified, version.version, settings.data_dir, datetime.now(UTC))

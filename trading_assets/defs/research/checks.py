@@ -14,7 +14,7 @@ from trading_assets.defs.lib.check_states import Judged, remember
 from trading_assets.defs.lib.partitions import Window
 from trading_assets.features import feature_names, nullable_features
 from trading_assets.settings import Settings
-from trading_assets.settings.demand import features_of, label_sets_of, sides_of, timeframes_of
+from trading_assets.settings.demand import feature_timeframes_of, features_of, label_sets_of, sides_of
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import FEATURES, LABELS
 
@@ -62,7 +62,7 @@ def finite_after_warmup(
 def _frames(store: Store, window: Window, settings: Settings) -> dict[str, pl.DataFrame]:
     """Timeframe -> the stored features of a window that models ask for on it."""
     found = {}
-    for timeframe in timeframes_of(settings, window.market):
+    for timeframe in feature_timeframes_of(settings, window.market):
         where = {"market": window.market, "timeframe": timeframe.name}
         frame = store.read(FEATURES, where=where, start=window.start, end=window.end)
         chosen = features_of(settings, window.market, timeframe)

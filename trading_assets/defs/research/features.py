@@ -20,7 +20,7 @@ from trading_assets.features import FeatureSet, compute, feature_names, fingerpr
 from trading_assets.features.framework.auxiliary_series import COMPANIONS, join
 from trading_assets.features.framework.stored_series import read_companions
 from trading_assets.settings import Settings
-from trading_assets.settings.demand import asked_timeframes, features_of, timeframes_of
+from trading_assets.settings.demand import asked_timeframes, feature_timeframes_of, features_of
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, FEATURES, FUNDING_RATES, Table
 
@@ -31,21 +31,21 @@ _ON_ITS_WAY = timedelta(days=1)
 
 def _chosen(timeframe: Timeframe, settings: Settings) -> list[FeatureSet]:
     """What is computed on a timeframe, for each market that has it."""
-    markets = [market for market in settings.markets if timeframe in timeframes_of(settings, market)]
+    markets = [market for market in settings.markets if timeframe in feature_timeframes_of(settings, market)]
     return [select(features_of(settings, market, timeframe), timeframe, settings.plugged) for market in markets]
 
 
 def code_version(settings: Settings) -> str:
     """Of the code, and of what models ask for: a month made for other timeframes or features lacks rows or columns."""
     asked = {
-        market: {one.name: features_of(settings, market, one) for one in timeframes_of(settings, market)}
+        market: {one.name: features_of(settings, market, one) for one in feature_timeframes_of(settings, market)}
         for market in settings.markets
     }
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
     names = {
         name
         for market in settings.markets
-        for one in timeframes_of(settings, market)
+        for one in feature_timeframes_of(settings, market)
         for name in feature_names(one, asked[market][one.name], settings.plugged)
     }
     led = f" led by {settings.features.leader}" if settings.features.leader else ""
@@ -54,8 +54,9 @@ def code_version(settings: Settings) -> str:
 
 def features_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset, for the markets, months and timeframes of a project."""
-    timeframes, leader, plugins = asked_timeframes(settings), settings.features.leader, settings.plugged
-    chosen = {one: _chosen(one, settings) for one in timeframes}
+    leader, plugins = settings.features.leader, settings.plugged
+    chosen = {one: sets for one in asked_timeframes(settings) if (sets := _chosen(one, settings))}
+    timeframes = list(chosen)  # none where rules alone trade
     reaches = {one: max(each.lookback for each in sets) for one, sets in chosen.items()}
     read = {one: {name for each in sets for name in each.companions} for one, sets in chosen.items()}
     funded = [reaches[one] for one in timeframes if "funding" in read[one]]
@@ -85,7 +86,7 @@ def features_asset(settings: Settings) -> dg.AssetsDefinition:
             **asset_metadata(FEATURES, features=found),
             "timeframes": ", ".join(map(str, timeframes)),
             "features": len({name for one in timeframes for name in feature_names(one, plugins=plugins)}),
-            "lookback_bars": max(lookback_bars(one, plugins=plugins) for one in timeframes),
+            "lookback_bars": max((lookback_bars(one, plugins=plugins) for one in timeframes), default=0),
         },
         partitions_def=Partitions.of(settings).market_months,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -114,7 +115,7 @@ def write_features(store: Store, window: Window, settings: Settings) -> tuple[pl
 
     Of several timeframes, the largest share.
     """
-    made = [_write(store, window, settings, timeframe) for timeframe in timeframes_of(settings, window.market)]
+    made = [_write(store, window, settings, timeframe) for timeframe in feature_timeframes_of(settings, window.market)]
     if not made:
         return pl.DataFrame(schema=FEATURES.columns), 0.0
     return pl.concat((rows for rows, _ in made), how="diagonal"), max(share for _, share in made)

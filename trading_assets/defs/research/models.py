@@ -19,7 +19,7 @@ from trading_assets.defs.lib.metadata import (
 from trading_assets.defs.lib.partitions import Partitions, history_end
 from trading_assets.defs.lib.versions import refuse_outdated
 from trading_assets.defs.research import features, labels
-from trading_assets.settings import Settings
+from trading_assets.settings import ModelSettings, RuleStrategySettings, Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import FEATURE_IMPORTANCE, FEATURES, FOLDS, LABELS, MODEL_VERSIONS, PREDICTIONS
 
@@ -51,6 +51,7 @@ def walk_forward(
     from trading_assets.backtest.report.plots import fold_aucs
     from trading_assets.models import folds, importance, scores
     from trading_assets.registry import Registry, configuration
+    from trading_assets.registry.runs import learner
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     data = _dataset(context.instance, store, name, settings)
@@ -64,8 +65,9 @@ def walk_forward(
     summary = scores.summary(result.predictions)
     tried = configuration(spec, settings.labels_of(name), features=data.features, fingerprint=data.fingerprint)
     Registry(settings).count_walk_forward(name, spec.markets, tried, summary)
-    weights = pl.concat(part.importance for part in result.explanations)
-    dots = importance.beeswarm(result.explanations, data.features)
+    empty = pl.DataFrame(schema={name: kind for name, kind in FEATURE_IMPORTANCE.columns.items() if name != "model"})
+    weights = pl.concat([empty, *(part.importance for part in result.explanations)])
+    dots = importance.beeswarm(result.explanations, data.features) if result.explanations else pl.DataFrame()
     named = [
         (table, frame.with_columns(model=pl.lit(name)))
         for table, frame in ((PREDICTIONS, result.predictions), (FOLDS, result.folds), (FEATURE_IMPORTANCE, weights))
@@ -81,7 +83,7 @@ def walk_forward(
             "dataset_markets": _rows_by_market(data),
             **({"missing_inputs": [str(partly) for partly in data.missing]} if data.missing else {}),
             **({"rows_across_steps": [str(crossing) for crossing in data.crossings]} if data.crossings else {}),
-            "estimator": spec.estimator.kind,
+            "decides": learner(spec),
             "configuration": tried,
             "folds": describe_frame(result.folds, FOLDS)["preview"],
             **({"shap_summary": picture(shap_summary(dots, fmt="png"), "SHAP summary")} if dots.height else {}),
@@ -111,8 +113,10 @@ def candidate(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
     """The model trained on the newest window, as a hashed bundle with a parity certificate, registered as a draft."""
-    from trading_assets.models import bundle, certificates, parity, scores, training
+    from trading_assets.models import bundle, certificates, scores, training
     from trading_assets.registry import Registry
+    from trading_assets.registry.runs import learner
+    from trading_assets.strategies import certifying
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     data = _dataset(context.instance, store, name, settings)
@@ -127,17 +131,17 @@ def candidate(
         metrics=scores.summary(store.read(PREDICTIONS, where={"model": name})),
         run_id=context.run.run_id,
     )
-    certificate = parity.certify_stored(
+    certificate = certifying.certify_stored(
         written, store, bars=settings.gates_of(name).parity_bars, leader=settings.features.leader
     )
     kept = certificates.write(written, certificate)
-    registry = Registry(settings)
+    registry, made_with = Registry(settings), written.provenance.estimator
     version = registry.register(written, name)
     store.upsert(MODEL_VERSIONS, registry.versions_frame())
     return dg.MaterializeResult(
         metadata={
             "version": version,
-            "estimator": f"{spec.estimator.kind} ({written.provenance.estimator})",
+            "decides": learner(spec) + (f" ({made_with})" if made_with else ""),
             "bundle_hash": written.bundle_hash,
             "bundle": dg.MetadataValue.path(str(written.folder)),
             "parity": str(certificate),
@@ -169,7 +173,7 @@ def _rows_by_market(data: "Dataset") -> dg.MarkdownMetadataValue:
 
 
 def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: Settings) -> "Dataset":
-    """The features and labels of a model's markets, if they are of this code and finite.
+    """The features and labels of a model's markets, if they are of this code and finite; of a rule, what it wants.
 
     The check on `features` says the latter too, but its verdict belongs to another run.
     """
@@ -179,8 +183,11 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
     from trading_assets.models.estimators import estimator_of
 
     spec = settings.models[model]
-    for asset, made_by in ((FEATURES, features.code_version), (LABELS, labels.code_version)):
-        refuse_outdated(instance, asset.name, spec.markets, code_version=made_by(settings))
+    refuse_outdated(instance, LABELS.name, spec.markets, code_version=labels.code_version(settings))
+    if isinstance(spec, RuleStrategySettings):
+        return _rule_dataset(store, spec, settings)
+    assert isinstance(spec, ModelSettings)
+    refuse_outdated(instance, FEATURES.name, spec.markets, code_version=features.code_version(settings))
     data = dataset.build(
         store,
         spec.markets,
@@ -208,3 +215,17 @@ def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: S
             remedy="see the check finite_after_warmup on the asset features and materialize features again",
         )
     return data
+
+
+def _rule_dataset(store: Store, spec: RuleStrategySettings, settings: Settings) -> "Dataset":
+    from trading_assets.strategies.rules import rows
+
+    return rows.build(
+        store,
+        spec,
+        settings.labels[spec.label],
+        since=settings.history_start,
+        until=history_end(settings.history),
+        events=settings.event_times,
+        min_step=settings.quality.level_step.min_factor,
+    )

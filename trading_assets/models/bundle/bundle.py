@@ -9,12 +9,12 @@ from pathlib import Path
 
 import polars as pl
 
-from trading_assets.core.errors import ModelError
+from trading_assets.core.errors import BundleError, ModelError
 from trading_assets.core.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.models.bundle.content import Provenance
-from trading_assets.models.classifier import Classifier
-from trading_assets.settings import LabelSettings, ModelSettings
+from trading_assets.models.training import Learnt
+from trading_assets.settings import LabelSettings, RuleStrategySettings, StrategySettings
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Bundle:
     bundle_hash
         SHA-256 over the content files' hashes: the identity of the model.
     classifiers
-        Predict, one for each side; an estimator's library is loaded at the first prediction.
+        Predict, one for each side; an estimator's library is loaded at the first prediction. Of a rule, its records.
     model_folders
         Where the files of each side's classifier lie.
     feature_fingerprint
-        Of the code and parameters that computed the training features.
+        Of the code and parameters that computed the training features, or of the code of a rule.
     spec, labels
         What the model was specified and labelled with: markets, rule of entry, barriers, horizon.
     metrics
@@ -48,10 +48,10 @@ class Bundle:
     folder: Path
     model: str
     bundle_hash: str
-    classifiers: Mapping[Side, Classifier]
+    classifiers: Mapping[Side, Learnt]
     model_folders: Mapping[Side, Path]
     feature_fingerprint: str
-    spec: ModelSettings
+    spec: StrategySettings
     labels: LabelSettings
     metrics: dict[str, float]
     provenance: Provenance
@@ -59,7 +59,7 @@ class Bundle:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The feature columns in the order of training."""
+        """The feature columns in the order of training; of a rule, what it wants."""
         return next(iter(self.classifiers.values())).features
 
     @property
@@ -97,6 +97,27 @@ class Bundle:
                 f"the model has no {side.word} side", where=f"model {self.model}", remedy="train it with that side"
             )
         return self.classifiers[side].predict(features, history)
+
+    def check_code(self, fingerprint: str) -> None:
+        """Refuse a bundle whose features, or whose rule, other code computes than the one that is running.
+
+        Raises
+        ------
+        BundleError
+            If that is so.
+        """
+        if fingerprint == self.feature_fingerprint:
+            return
+        made, runs = self.feature_fingerprint[:16], fingerprint[:16]
+        by_rule = isinstance(self.spec, RuleStrategySettings)
+        raise BundleError(
+            f"its rule was {made}, but this code's is {runs}"
+            if by_rule
+            else f"trained on features {made}, but this code computes {runs}",
+            where=str(self.folder),
+            remedy=f"materialize {'' if by_rule else 'features, '}walk_forward and candidate with this code, "
+            "or run the code of the bundle",
+        )
 
     def warm(self) -> None:
         """Predict once on every side: libraries are loaded before the first bar needs them."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from trading_assets.core.errors import BundleError
 from trading_assets.models.estimators.contract import FILE_NAME
-from trading_assets.settings import AnyLabels, ModelSettings
+from trading_assets.settings import AnyLabels, AnyStrategy
 
 CONTENT: Final = ("features.json", "settings.json", "metrics.json")
 """The hashed files beside the model's own: the features with their fingerprint, what the model was specified and
@@ -64,7 +64,7 @@ class Described(Frozen):
     """
 
     model: str
-    spec: ModelSettings
+    spec: AnyStrategy
     labels: AnyLabels
     decides: str = ""
     plugins: dict[str, str] = {}

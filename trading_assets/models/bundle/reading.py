@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from trading_assets.core.errors import BundleError, SettingsError
+from trading_assets.core.errors import BundleError, ModelError, SettingsError
 from trading_assets.core.seats import Owners, using
 from trading_assets.core.sides import Side
 from trading_assets.labels import decides_by
@@ -28,6 +28,8 @@ from trading_assets.models.bundle.content import (
 )
 from trading_assets.models.bundle.plugins import MadeWith, check_plugins
 from trading_assets.models.classifier import Classifier
+from trading_assets.models.record import Record
+from trading_assets.settings import ModelSettings
 
 
 def load(
@@ -46,8 +48,9 @@ def load(
     expected_hash
         What its hash must be, e.g. from the deployment manifest.
     feature_fingerprint
-        What the model's features must be computed with, e.g. ``features.fingerprint`` of the running code; where it is
-        given, what says on which bars the model decides must be that of the running code too.
+        What a model's features must be computed with, e.g. ``features.fingerprint`` of the running code; where it is
+        given, what says on which bars the model decides must be that of the running code too. A rule's code is looked
+        at by :func:`trading_assets.strategies.decisions.check_rule_code`.
     plugins
         The project's plug-ins (``settings.plugged``); None for those of the settings read last.
 
@@ -67,13 +70,6 @@ def load(
     features = parse(Features, contents["features.json"], folder / "features.json")
     described = contents["settings.json"] if index.format == 2 else format_1.settings(contents["settings.json"])
     check_plugins(parse(MadeWith, described, folder / "settings.json"), plugins, where)
-    running = None if feature_fingerprint is None else feature_fingerprint(features.features)
-    if running not in (None, features.fingerprint):
-        raise BundleError(
-            f"trained on features {features.fingerprint[:16]}, but this code computes {str(running)[:16]}",
-            where=where,
-            remedy="materialize features, walk_forward and candidate with this code, or run the code of the bundle",
-        )
     with using(plugins):
         settings = parse(Described, described, folder / "settings.json")
     if feature_fingerprint is not None:
@@ -81,13 +77,11 @@ def load(
     models = _models(index, contents)
     if not models:
         raise BundleError("it holds no model", where=where, remedy=REMEDY)
-    return Bundle(
+    bundle = Bundle(
         folder=folder,
         model=settings.model,
         bundle_hash=index.bundle_hash,
-        classifiers={
-            side: Classifier(features.features, settings.spec.estimator, files) for side, files in models.items()
-        },
+        classifiers={side: _learnt(settings, features, side, files, folder) for side, files in models.items()},
         model_folders={side: folder if index.format == 1 else folder / side.word for side in models},
         feature_fingerprint=features.fingerprint,
         spec=settings.spec,
@@ -96,6 +90,20 @@ def load(
         provenance=index.provenance,
         plugins=plugins,
     )
+    if feature_fingerprint is not None and isinstance(settings.spec, ModelSettings):
+        bundle.check_code(feature_fingerprint(features.features))
+    return bundle
+
+
+def _learnt(
+    settings: Described, features: Features, side: Side, files: Mapping[str, bytes], folder: Path
+) -> Classifier | Record:
+    if isinstance(settings.spec, ModelSettings):
+        return Classifier(features.features, settings.spec.estimator, files)
+    try:
+        return Record.load(files, side)
+    except ModelError as error:
+        raise BundleError(error.what, where=f"{folder}: {error.where}", remedy=REMEDY) from None
 
 
 def _check_decides(described: Described, where: str) -> None:

@@ -15,10 +15,11 @@ from trading_assets.models.bundle.bundle import Bundle
 from trading_assets.models.bundle.content import INDEX, Described, Features, Index, Provenance, as_json, combined
 from trading_assets.models.bundle.plugins import made_with
 from trading_assets.models.bundle.reading import load
+from trading_assets.models.classifier import Classifier
 from trading_assets.models.code_version import code_version
 from trading_assets.models.dataset import Dataset
 from trading_assets.models.training import TrainedModel
-from trading_assets.settings import LabelSettings, ModelSettings
+from trading_assets.settings import LabelSettings, StrategySettings
 
 
 def write(
@@ -27,7 +28,7 @@ def write(
     model: str,
     trained: TrainedModel,
     dataset: Dataset,
-    spec: ModelSettings,
+    spec: StrategySettings,
     labels: LabelSettings,
     metrics: Mapping[str, float],
     run_id: str = "",
@@ -72,6 +73,7 @@ def write(
         },
     }
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    learnt = trained.classifier
     provenance = Provenance(
         dataset_hash=dataset.content_hash,
         dataset_rows=dataset.frame.height,
@@ -83,7 +85,7 @@ def write(
         code_version=code_version(),
         run_id=run_id,
         created_at=datetime.now(UTC),
-        estimator=trained.classifier.estimator.version(),
+        estimator=learnt.estimator.version() if isinstance(learnt, Classifier) else "",
     )
     bundle_hash = combined(hashes, sorted(hashes))
     folder = bundles_dir / model / bundle_hash[:16]

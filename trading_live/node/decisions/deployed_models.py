@@ -15,7 +15,7 @@ from trading_assets.models import Bundle, certificates, load
 from trading_assets.models.trial import Trial
 from trading_assets.registry.deployment import MANIFEST, DeployedModel, Manifest, read_manifest
 from trading_assets.settings import Settings
-from trading_assets.strategies import rules  # noqa: F401  (registered: a model may decide where one speaks)
+from trading_assets.strategies.decisions import check_rule_code
 from trading_assets.strategies.signals import Stream
 from trading_live.venues.registry import venue_of
 
@@ -189,6 +189,7 @@ class DeployedModels:
                 feature_fingerprint=partial(features.fingerprint, plugins=self._settings.plugged),
                 plugins=self._settings.plugged,
             )
+            check_rule_code(bundle)
             self._check_companions(bundle)
             self._check_streams(ModelInUse(deployed, bundle))
             if not self._is_tried(bundle, wait=wait):

@@ -9,10 +9,11 @@ from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import lookback_bars
 from trading_assets.features.framework.auxiliary_series import COMPANIONS
 from trading_assets.labels import scale_lookback
-from trading_assets.models.decision import bars_needed
 from trading_assets.models.inputs import usable_names
 from trading_assets.quality.steps import SIDE_BARS
-from trading_assets.settings import Settings
+from trading_assets.settings import ModelSettings, RuleStrategySettings, Settings
+from trading_assets.strategies.decisions import bars_needed
+from trading_assets.strategies.rules import rule_of
 from trading_assets.strategies.signals import Stream
 from trading_live.node.decisions.deployed_models import DeployedModels
 
@@ -32,13 +33,17 @@ def bars_to_hold(streams: Iterable[Stream], settings: Settings, models: Deployed
     for name, one in settings.models.items():
         timeframe = settings.timeframe_of(name)
         own = [Stream(market, timeframe.name) for market in one.markets]
-        _add(needed, own, _expected(settings, name), models.leader if "leader" in one.companions else None)
+        follows = isinstance(one, ModelSettings) and "leader" in one.companions
+        _add(needed, own, _expected(settings, name), models.leader if follows else None)
     return {stream: max(needed.get(stream, 0), LEAST) for stream in streams}
 
 
 def _expected(settings: Settings, name: str) -> int:
-    """What a model of the settings will look back on, whose estimator reads a row at a time."""
+    """What a rule of the settings looks back on, or a model will, whose estimator reads a row at a time."""
     model, labels = settings.models[name], settings.labels_of(name)
+    if isinstance(model, RuleStrategySettings):
+        return max(rule_of(model.rule).lookback_bars, scale_lookback(labels))
+    assert isinstance(model, ModelSettings)
     plugins, timeframe = settings.plugged, labels.timeframe
     names = usable_names(model.companions, timeframe=timeframe, chosen=model.features, plugins=plugins)
     return max(lookback_bars(timeframe, names, plugins), scale_lookback(labels))

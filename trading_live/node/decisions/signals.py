@@ -14,8 +14,9 @@ import structlog
 
 from trading_assets.core.precision import significant
 from trading_assets.features import warm_up
-from trading_assets.models.decision import Decision, Question, bars_needed, decide, decide_together
+from trading_assets.models.decision import Decision, Question
 from trading_assets.quality.steps import level_steps
+from trading_assets.strategies.decisions import bars_needed, decide, decide_together
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import ClosedBar, Signal, Stream, answer_on
 from trading_live.node.bars.history import BarHistory, bar_rows

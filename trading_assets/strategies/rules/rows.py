@@ -1,0 +1,97 @@
+"""What a rule wants on each bar, as rows beside the outcomes that followed: what its record is taken from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+import polars as pl
+
+from trading_assets.labels import lookback_bars
+from trading_assets.models import dataset
+from trading_assets.models.dataset import OUTCOME, Dataset
+from trading_assets.models.record import WANTED
+from trading_assets.models.steps import Steps
+from trading_assets.settings import LabelSettings, RuleStrategySettings
+from trading_assets.store import Store
+from trading_assets.store.tables import BARS, LABELS
+from trading_assets.strategies.base import Rule
+from trading_assets.strategies.rule_strategy import RuleStrategy
+from trading_assets.strategies.rules.registry import rule_of
+
+_KEYS: Final = ("market", "ts", "known_at")
+_DOUBTS: Final = ("resolution", "missing_candles", "ambiguous")
+
+
+def rule_rows(bars: pl.DataFrame, rule: Rule[Any]) -> pl.DataFrame:
+    """What a rule wants on each bar of one market.
+
+    Parameters
+    ----------
+    bars
+        ``market``, ``ts``, ``known_at`` and OHLCV, ascending.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``market``, ``ts``, ``known_at`` and ``wanted`` (Float64): a row for each bar from the ``lookback_bars``-th on.
+    """
+    return bars.select(*_KEYS, RuleStrategy(rule, {}).wanted(bars))[rule.lookback_bars - 1 :]
+
+
+def join(bars: Sequence[pl.DataFrame], labels: pl.DataFrame, spec: RuleStrategySettings, *, drop: bool) -> Dataset:
+    """The data set of a rule: what it wants on the bars of each market, and what became of a trade.
+
+    Parameters
+    ----------
+    bars
+        Of one market each.
+    labels
+        Rows of the table ``labels``.
+    drop
+        Whether no record is taken from ambiguous outcomes.
+    """
+    rule = rule_of(spec.rule)
+    return dataset.join(
+        pl.concat(rule_rows(one, rule) for one in bars),
+        labels,
+        names=[WANTED],
+        fingerprint=rule.fingerprint(),
+        markets=spec.markets,
+        drop_ambiguous=drop,
+    )
+
+
+def build(
+    store: Store,
+    spec: RuleStrategySettings,
+    labels: LabelSettings,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    events: Steps = MappingProxyType({}),
+    min_step: float = 1.5,
+) -> Dataset:
+    """Join what a rule wants on stored bars with the stored labels; see :func:`trading_assets.models.dataset.build`.
+
+    Raises
+    ------
+    ModelError
+        If a market has no labelled rows, or all look across a step.
+    """
+    timeframe = labels.timeframe
+    bars = [store.read(BARS[timeframe.name], where={"market": market}, start=since) for market in spec.markets]
+    if until is not None:
+        bars = [one.filter(pl.col("known_at") <= until) for one in bars]
+    where = {"market": spec.markets, "label_set": spec.label, "timeframe": timeframe.name}
+    stored = store.read(LABELS, where=where, start=since, columns=[*_KEYS, "side", *OUTCOME, *_DOUBTS])
+    stored = stored.filter(pl.col("side").is_in([int(side) for side in spec.sides]))
+
+    def reach() -> int:
+        return max(rule_of(spec.rule).lookback_bars, lookback_bars(labels))
+
+    made = join(bars, stored, spec, drop=labels.ambiguous == "drop")
+    made = dataset.without_steps(made, store, events, min_step, lookback=reach)
+    return made if until is None else made.known_by(until)
