@@ -23,8 +23,11 @@ from trading_assets.features import compute, fingerprint, lookback_bars
 from trading_assets.features.framework.registry import REGISTRY
 from trading_assets.features.proofs.extremes import made_up_extremes
 from trading_assets.features.proofs.proving import made_up_companions, prove
-from trading_assets.labels import label
+from trading_assets.labels import label, label_of
+from trading_assets.labels.kinds import registry as labels
+from trading_assets.labels.kinds.proofs import prove as promises
 from trading_assets.models import Bundle, bundle, dataset, parity, training
+from trading_assets.models.bundle.plugins import made_with
 from trading_assets.models.estimators import estimator_of, proofs, registry
 from trading_assets.models.trial import Trial
 from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, Settings, load_settings
@@ -58,6 +61,7 @@ def project(folder: Path, *pages: str) -> Path:
             if language == "yaml" and "plugins" in (said := yaml.safe_load(text)):
                 values["plugins"] += said["plugins"]
                 values["models"] |= said["models"]
+                values |= {"labels": said["labels"]} if "labels" in said else {}
     for model in values["models"].values():
         model["walk_forward"] = {"train_days": 15, "test_days": 3}  # of 30 days
     (folder / "trading.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
@@ -67,7 +71,7 @@ def project(folder: Path, *pages: str) -> Path:
 @pytest.fixture(autouse=True)
 def own_seats(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", [*sys.path])
-    with registered_here(registry._ESTIMATORS):
+    with registered_here(registry._ESTIMATORS, labels._LABELS):
         yield
 
 
@@ -86,20 +90,20 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def made(settings: Settings, model: str, store: Store) -> Bundle:
     """Features and labels of the stored bars, the newest model of them, and its bundle."""
-    spec, labels = settings.models[model], settings.labels_of(model)
+    spec, learnt = settings.models[model], settings.labels_of(model)
     bars = store.read(BARS["15m"], where={"market": MARKET})
     chosen = spec.features or None
     rows = compute(bars, timeframe=M15, features=chosen, plugins=settings.plugged)
     store.upsert(FEATURES, rows.with_columns(timeframe=pl.lit("15m")))
     candles = store.read(CANDLES, where={"market": MARKET})
     outcomes = label(
-        bars, candles, label_set=spec.label, settings=labels, sides=spec.sides, candle_timeframe="1m", until=END
+        bars, candles, label_set=spec.label, settings=learnt, sides=spec.sides, candle_timeframe="1m", until=END
     )
     store.upsert(LABELS, outcomes)
-    data = dataset.build(store, spec.markets, chosen=spec.features, plugins=settings.plugged)
+    data = dataset.build(store, spec.markets, timeframe=M15, chosen=spec.features, plugins=settings.plugged)
     trained = training.train(data, spec)
     return bundle.write(
-        settings.bundles_dir, model=model, trained=trained, dataset=data, spec=spec, labels=labels, metrics={}
+        settings.bundles_dir, model=model, trained=trained, dataset=data, spec=spec, labels=learnt, metrics={}
     )
 
 
@@ -158,6 +162,19 @@ def test_a_bundle_is_refused_without_its_plug_in_and_with_other_code_of_it(
     with pytest.raises(BundleError, match=rf"{file}: it was made with other code of the plug-in {file} than"):
         bundle.load(written.folder, plugins=changed.plugged)
     assert bundle.load(written.folder, **read) == replace(written, plugins=settings.plugged)
+
+
+def test_the_how_to_of_a_label_gives_a_set_that_keeps_its_promises(tmp_path: Path) -> None:
+    settings = load_settings(project(tmp_path / "project", "add-a-label.md"))
+    chosen = settings.labels_of("runner")
+    assert chosen.model_dump()["weight_against"] == 1.5
+    assert promises(label_of(chosen)) == {}
+    (plugin,) = settings.loaded_plugins
+    assert label_of(chosen).version() == plugin.digest[:16]
+    assert made_with(["rsi_14"], (settings.models["runner"], chosen), settings.plugged) == {
+        "my_label.py": plugin.digest
+    }
+    assert made_with(["rsi_14"], (settings.models["runner"],), settings.plugged) == {}
 
 
 def test_a_plug_in_outdates_only_what_reads_it(own: tuple[Settings, Store]) -> None:
