@@ -149,7 +149,6 @@ def measure(folder: Path, case: Case) -> list[float]:
         start=START,
         end=case.end,
         history=case.history,
-        intervals=list(wanted),
     )
     decided = folder / "decided.json"
     speed = case.longest.length.total_seconds() / case.seconds
