@@ -21,7 +21,7 @@ from trading_assets.core.errors import TradingError
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.placebo import Plan, Verdict, World, judge, outcomes, run_worlds, running
 from trading_assets.placebo.worlds import PERMUTED, PLANTED, RANDOM_WALK, SHIFTED
-from trading_assets.settings import LogisticSettings, RuleStrategySettings, Settings
+from trading_assets.settings import LogisticSettings, RuleStrategySettings, Settings, read_labels
 
 DAYS = 120
 
@@ -51,6 +51,27 @@ def test_a_small_placebo_run_approves_the_planted_world_alone_and_is_not_repeate
     assert len(judged.file.read_text().splitlines()) == 4
     stricter = settings.model_copy(update={"gates": settings.gates.model_copy(update={"min_trades": 31})})
     assert plan(stricter, tmp_path).file != judged.file, "other gates are another judgement"
+
+
+RULE = {"kind": "ema_cross_rsi", "fast": 3, "slow": 8, "rsi": 5, "overbought": 95, "oversold": 5}
+SAMPLED = {"sampling": {"by": "notional", "per_day": 40}}
+META = {"kind": "meta", "rule": RULE}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "chosen", "approved"),
+    [(PLANTED, SAMPLED, True), (RANDOM_WALK, SAMPLED, False), (RANDOM_WALK, META, False)],
+    ids=["edge by activity", "nothing by activity", "nothing in the bets of a rule"],
+)
+def test_a_model_that_does_not_decide_on_every_bar_is_judged_like_others(
+    settings: Settings, kind: str, chosen: dict[str, object], approved: bool
+) -> None:
+    before = settings.labels_of("syna")
+    labels = read_labels(before.model_dump(exclude={"kind", "sampling"}) | chosen)
+    spec = settings.models["syna"].model_copy(update={"estimator": LogisticSettings(), "features": ["momentum"]})
+    asked = settings.model_copy(update={"labels": {settings.models["syna"].label: labels}})
+    assert judge(World(kind, 1, DAYS), asked, spec).approved is approved
 
 
 def test_a_small_placebo_run_of_logistic_regression_approves_the_planted_world_alone(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from trading_assets.placebo.judging import Verdict, judge
 from trading_assets.placebo.outcome import Outcome, outcomes
 from trading_assets.placebo.running import Plan, run_worlds
 from trading_assets.placebo.worlds import KINDS, World, worlds
+from trading_assets.strategies import rules  # noqa: F401  (registered: a label set may name one)
 
 __all__ = [
     "KINDS",

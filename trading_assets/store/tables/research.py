@@ -19,7 +19,7 @@ FEATURES: Final = Table(
 )
 LABELS: Final = Table(
     "labels",
-    "What happened after one bar was known, on one side: the outcome that a label set asks for.",
+    "What happened after one bar was known, on one side: the outcome that a label set asks for, where it decides.",
     {
         "label_set": pl.String,
         "market": pl.String,
