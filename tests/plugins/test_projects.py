@@ -30,12 +30,15 @@ from trading_assets.models import Bundle, bundle, dataset, parity, training
 from trading_assets.models.bundle.plugins import made_with
 from trading_assets.models.estimators import estimator_of, proofs, registry
 from trading_assets.models.trial import Trial
-from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, Settings, load_settings
+from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, RuleStrategySettings, Settings, load_settings
 from trading_assets.sources import split_valid
 from trading_assets.sources.candles.sample import SampleCandles
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import BARS, CANDLES, FEATURES, LABELS
+from trading_assets.strategies.rules import proofs as rule_proofs
+from trading_assets.strategies.rules import registry as rules
+from trading_assets.strategies.rules import rule_of
 
 M15 = Timeframe.parse("15m")
 MARKET = "sample:SYNA/USDT:USDT"
@@ -71,7 +74,7 @@ def project(folder: Path, *pages: str) -> Path:
 @pytest.fixture(autouse=True)
 def own_seats(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "path", [*sys.path])
-    with registered_here(registry._ESTIMATORS, labels._LABELS):
+    with registered_here(registry._ESTIMATORS, labels._LABELS, rules._RULES):
         yield
 
 
@@ -175,6 +178,17 @@ def test_the_how_to_of_a_label_gives_a_set_that_keeps_its_promises(tmp_path: Pat
         "my_label.py": plugin.digest
     }
     assert made_with(["rsi_14"], (settings.models["runner"],), settings.plugged) == {}
+
+
+def test_the_how_to_of_a_rule_gives_a_rule_that_keeps_its_promises(tmp_path: Path) -> None:
+    settings = load_settings(project(tmp_path / "project", "add-a-rule.md"))
+    spec = settings.models["cross"]
+    assert isinstance(spec, RuleStrategySettings)
+    assert spec.rule.model_dump() == {"kind": "breakout", "bars": 96}
+    assert rule_proofs.prove(rule_of(spec.rule)) == {}
+    (plugin,) = settings.loaded_plugins
+    assert rule_of(spec.rule).version() == plugin.digest[:16]
+    assert made_with([], (spec, settings.labels_of("cross")), settings.plugged) == {"my_rule.py": plugin.digest}
 
 
 def test_a_plug_in_outdates_only_what_reads_it(own: tuple[Settings, Store]) -> None:
