@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 
 from trading_assets.core.candles import timeframe_minutes
-from trading_assets.core.errors import TradingError
+from trading_assets.core.errors import SettingsError, TradingError
 from trading_assets.settings import (
     ModelSettings,
     RuleStrategySettings,
@@ -54,7 +54,7 @@ def check() -> None:
     node = settings.node
     console.print(f"node      {node.mode} on {node.venue} ({node.environment})")
     idle = [f"{one} ({origins(one.key, {}, settings_file())[0].place})" for one in unused(settings)]
-    warnings = [*idle, *_silent(settings)]
+    warnings = [*idle, *_not_streamed(settings), *_silent(settings)]
     for line in warnings:
         console.print(f"[yellow]warning[/]   {line}", soft_wrap=True)
     if warnings:
@@ -110,6 +110,22 @@ def _refuse_unusable(folder: Path) -> None:
             where=str(folder),
             remedy="choose another with data_dir or --data-dir",
         ) from None
+
+
+def _not_streamed(settings: Settings) -> list[str]:
+    """A line for each model whose bars the node's venue does not stream: it can be trained, not traded."""
+    from trading_live.venues.registry import venue_of
+
+    try:
+        venue = venue_of(settings)
+    except SettingsError:  # the replay of another venue: the node says so
+        return []
+    lines = []
+    for name, model in settings.models.items():
+        timeframe = settings.timeframe_of(name).name
+        refusals = (venue.refusal(market, timeframe) for market in model.markets if venue.carries(market))
+        lines += [f"models.{name}: {why}" for why in refusals if why is not None][:1]
+    return lines
 
 
 def _silent(settings: Settings) -> list[str]:

@@ -136,6 +136,10 @@ def test_check_says_what_will_run_and_what_nothing_reads(trading, tmp_path: Path
     assert "node.base_url_http: unknown host nowhere.invalid" in out
     assert "sources.other: no market names it" in out
     assert not (tmp_path / "data").exists()
+    monkeypatch.setenv("TRADING_LABELS", '{"swing": {"timeframe": "10m"}}')
+    code, out, _ = trading("check")
+    assert code == 1
+    assert "models.syna: replay streams no 10m bars of sample:SYNA/USDT:USDT; it has 1m, 3m" in out.replace("\n", "")
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def after_the_demo(tmp_path_factory: pytest.TempPathFactory, planted: PlantedFra
     bars = build_bars(store, load_models()["bars_15m"], market=MARKET, timeframe="1m", start=start, end=end)
     store.upsert(BARS["15m"], bars)
     store.upsert(FEATURES, compute(bars, timeframe=M15).with_columns(timeframe=pl.lit("15m")))
-    store.upsert(LABELS, planted(days=100, markets=(MARKET,))[1])
+    store.upsert(LABELS, planted(days=100, markets=(MARKET,))[1].with_columns(label_set=pl.lit("swing")))
     return folder
 
 
