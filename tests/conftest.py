@@ -25,7 +25,7 @@ gc.disable()  # until all is imported: nothing of it becomes garbage, and lookin
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-PROCESSES = ("cli", "defs", "docs", "faults", "live", "placebo", "registry", "store")
+PROCESSES = ("cli", "defs", "docs", "faults", "live", "placebo", "plugins", "registry", "store")
 """Folders whose tests start nodes, servers or Dagster runs: `make check` leaves them out."""
 
 

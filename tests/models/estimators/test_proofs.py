@@ -152,6 +152,7 @@ def test_every_proof_has_an_estimator_that_breaks_it() -> None:
     assert {proof for _, proof, _ in marked.args[1]} == set(PROOFS)
 
 
+@pytest.mark.slow
 def test_an_estimator_that_reads_several_rows_is_asked_the_same() -> None:
     kept = {"refit", "saved", "plain", "row_alone", "untouched", "explained", "malformed"}
     assert kept.isdisjoint(prove(Trailing())), "it is a toy: what it learns is another matter"
