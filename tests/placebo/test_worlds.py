@@ -16,22 +16,8 @@ from trading_assets.core.errors import SettingsError
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import triple_barrier
-from trading_assets.placebo.worlds import (
-    FIRST_PRICE,
-    KINDS,
-    MARKET,
-    PERMUTED,
-    PLANTED,
-    RANDOM_WALK,
-    SHIFTED,
-    START,
-    World,
-    excerpt,
-    mirrored,
-    permuted,
-    shifted,
-    worlds,
-)
+from trading_assets.placebo.rearranging import FIRST_PRICE, MARKET, START, excerpt, mirrored, permuted, shifted
+from trading_assets.placebo.worlds import KINDS, PERMUTED, PLANTED, RANDOM_WALK, SHIFTED, World, worlds
 from trading_assets.settings import LabelSettings
 from trading_assets.sources.ingest.candle_validation import split_valid
 
@@ -89,6 +75,19 @@ def test_worlds_for_other_decisions_are_other_worlds() -> None:
     made = [worlds(null=1, planted=0, days=4, candles="5m", **one)[0].candles()["close"] for one in asked]
     for one, other in combinations(made, 2):
         assert np.corrcoef(one.log().diff()[1:], other.log().diff()[1:])[0, 1] < 0.15
+
+
+def test_what_a_rule_wants_is_moved_in_time_and_stays_one_answer_for_both_sides() -> None:
+    ts = pl.datetime_range(START, START + timedelta(days=3), "15m", closed="left", time_unit="us", eager=True)
+    wanted = pl.Series(np.random.default_rng(1).integers(-1, 2, len(ts)).astype(float))
+    bars = pl.DataFrame({"market": [MARKET] * len(ts), "ts": ts, "wanted": wanted})
+    rows = bars.join(pl.DataFrame({"side": [1, -1]}), how="cross").select("market", "ts", "side", "wanted")
+    moved = World(SHIFTED, seed=1, days=3).wanted(rows, "wanted")
+    assert moved.drop("wanted").equals(rows.drop("wanted"))
+    assert (moved.group_by("ts").agg(pl.col("wanted").n_unique())["wanted"] == 1).all()
+    assert sorted(moved["wanted"]) == sorted(rows["wanted"])
+    assert (moved["wanted"] == rows["wanted"]).mean() < 0.5  # type: ignore[operator]
+    assert World(PLANTED, seed=1, days=3).wanted(rows, "wanted") is rows
 
 
 def test_a_stronger_edge_carries_prices_further_and_is_another_world() -> None:

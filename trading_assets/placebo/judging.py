@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from trading_assets.core.errors import SettingsError
-from trading_assets.placebo.worlds import MARKET, World, until
+from trading_assets.placebo.rearranging import MARKET
+from trading_assets.placebo.worlds import World, until
 from trading_assets.registry import Tried
 from trading_assets.store import open_store
 from trading_assets.store.tables import BARS, CANDLES, TRIAL_RETURNS
@@ -101,7 +102,7 @@ def judge(world: World, settings: Settings, spec: StrategySettings, source: pl.D
         candle_timeframe=timeframe,
         until=end,
     )
-    data = _dataset(bars, pl.concat(world.labels(labels.filter(side=int(side))) for side in spec.sides), spec, settings)
+    data = _dataset(world, bars, labels, spec, settings)
     predictions = folds.walk_forward(replace(data, prices=bars), spec).predictions
     result = run_backtest(
         predictions,
@@ -136,18 +137,23 @@ def judge(world: World, settings: Settings, spec: StrategySettings, source: pl.D
     )
 
 
-def _dataset(bars: pl.DataFrame, labels: pl.DataFrame, spec: StrategySettings, settings: Settings) -> Dataset:
+def _dataset(
+    world: World, bars: pl.DataFrame, labels: pl.DataFrame, spec: StrategySettings, settings: Settings
+) -> Dataset:
     """What a model learns from, or what a rule wants."""
     from trading_assets.features import compute, fingerprint
     from trading_assets.models import dataset, inputs
+    from trading_assets.models.record import WANTED
     from trading_assets.settings import ModelSettings, RuleStrategySettings
     from trading_assets.strategies.rules import rows
 
     chosen = settings.labels[spec.label]
     drop = chosen.ambiguous == "drop"
     if isinstance(spec, RuleStrategySettings):
-        return rows.join([bars], labels, spec, drop=drop)
+        made = rows.join([bars], labels, spec, drop=drop)
+        return replace(made, frame=world.wanted(made.frame, WANTED))
     assert isinstance(spec, ModelSettings)
+    labels = pl.concat(world.labels(labels.filter(side=int(side))) for side in spec.sides)
     names = inputs.usable_names(timeframe=chosen.timeframe, chosen=spec.features, plugins=settings.plugged)
     return dataset.join(
         compute(bars, timeframe=chosen.timeframe, features=spec.features or None, plugins=settings.plugged),

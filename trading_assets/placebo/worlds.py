@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from trading_assets.core.candles import OHLCV, PRICES, timeframe_delta, timeframe_minutes
+from trading_assets.core.candles import timeframe_minutes
 from trading_assets.core.errors import SettingsError
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.placebo.rearranging import (
+    FIRST_PRICE,
+    excerpt,
+    frame_of,
+    mirrored,
+    permuted,
+    shifted,
+    turn_of,
+)
 from trading_assets.sources.candles.synthetic import EDGE, Pace, simulate, stable_rng
 
 RANDOM_WALK: Final = "random walk"
@@ -28,13 +37,6 @@ KINDS: Final = {
     PLANTED: "a market that follows its flow: so many standard deviations of an hour's return per hour of an episode",
 }
 """Kind -> what it is. Only the last one has anything to find."""
-
-MARKET: Final = "sample:PLACEBO/USDT:USDT"
-"""What every world's market is called: synthetic, whatever it was made from."""
-
-START: Final = datetime(2025, 1, 1, tzinfo=UTC)
-FIRST_PRICE: Final = 10_000.0
-"""Prices have steps of 0.01, which must stay small where a price of years has fallen far."""
 
 BLOCK_BARS: Final = 4
 """Permuted blocks: short against a label's horizon, long enough to keep bars as they were traded."""
@@ -122,6 +124,20 @@ class World:
             return labels
         return shifted(labels, self._rng())
 
+    def wanted(self, rows: pl.DataFrame, column: str) -> pl.DataFrame:
+        """What a rule wants on the rows of one market: as it is, except where it is moved in time.
+
+        A rule learns nothing, so that moved labels would leave it what there is to find: it is moved itself.
+        """
+        if self.kind != SHIFTED:
+            return rows
+        times = rows["ts"].unique().sort()
+        moved = rows.select("ts", column).unique("ts").sort("ts")
+        turn = turn_of(len(times), self._rng())
+        turned = pl.concat([moved[column].tail(turn), moved[column].head(len(times) - turn)])
+        said = pl.DataFrame({"ts": times, column: turned})
+        return rows.drop(column).join(said, on="ts", how="left", maintain_order="left").select(rows.columns)
+
     @property
     def stream(self) -> str:
         """What its random numbers are drawn for: worlds for other decisions, or of another edge, share none with it."""
@@ -137,7 +153,7 @@ class World:
         pace = Pace(minutes, self.timeframe.minutes / PACE_TIMEFRAME.minutes)
         rows = self.days * 1440 // minutes
         values = simulate(rows, seed=self.seed, market=self.stream, first_price=FIRST_PRICE, edge=edge, pace=pace)
-        return _frame(values, self.candle_timeframe)
+        return frame_of(values, self.candle_timeframe)
 
     def _permuted(self, source: pl.DataFrame) -> pl.DataFrame:
         candles = str(source["timeframe"][0])
@@ -203,100 +219,6 @@ def worlds(
     order = [(kinds[i % len(kinds)], seed + i // len(kinds)) for i in range(null)]
     order += [(PLANTED, seed + i) for i in range(planted)]
     return [World(kind, number, days, timeframe, tuple(sides), candles, edge or EDGE) for kind, number in order]
-
-
-def permuted(source: pl.DataFrame, timeframe: str, rng: np.random.Generator, *, days: int, block: int) -> pl.DataFrame:
-    """Candles of a market in random order, ``block`` by block, some of them again where ``days`` need more than it has.
-
-    Every candle keeps its shape and volume; the mean return is taken out, so that holding the market earns nothing
-    either. Order beyond a block, and with it whatever could be predicted further ahead, is destroyed.
-    """
-    wanted = days * 1440 // timeframe_minutes(timeframe)
-    blocks = source.height // block
-    if blocks < 2:
-        raise SettingsError(
-            f"{source.height} candles cannot be permuted", where="placebo", remedy="give a longer market"
-        )
-    drawn = [rng.permutation(blocks) for _ in range(-(-wanted // (block * blocks)))]
-    rows = (np.concatenate(drawn)[:, None] * block + np.arange(block)).ravel()[:wanted]
-    shapes = {name: shape[rows] for name, shape in _shapes(source).items()}
-    drift = float(np.mean(np.exp(shapes["close"]) - 1))
-    volume = source["volume"].to_numpy()[rows]
-    return _strung({name: shape - np.log1p(drift) for name, shape in shapes.items()}, volume, timeframe)
-
-
-def mirrored(source: pl.DataFrame, timeframe: str, rng: np.random.Generator) -> pl.DataFrame:
-    """Candles of a market, each of which a coin turns upside down: its volatility and volume, and no direction.
-
-    Each step is rid of what a fair coin earns on a log scale (the log of the cosh of the move), so that the closes are
-    a martingale whatever is known of sizes and volumes, which keep their order and so all that can be told from them.
-    """
-    shapes, coin = _shapes(source), np.where(rng.random(source.height) < 0.5, 1.0, -1.0)
-    toll = np.log(np.cosh(shapes["close"]))
-    turned = {name: coin * shape - toll for name, shape in shapes.items()}
-    turned["high"], turned["low"] = np.maximum(turned["high"], turned["low"]), np.minimum(turned["high"], turned["low"])
-    return _strung(turned, source["volume"].to_numpy(), timeframe)
-
-
-def excerpt(source: pl.DataFrame, timeframe: str, rng: np.random.Generator, *, days: int) -> pl.DataFrame:
-    """``days`` of a market from a random candle on, as if there were no gaps.
-
-    Raises
-    ------
-    SettingsError
-        If the market is shorter.
-    """
-    per_day = 1440 // timeframe_minutes(timeframe)
-    if source.height < days * per_day:
-        raise SettingsError(
-            f"{source.height // per_day} days of candles make no world of {days}",
-            where="placebo",
-            remedy="give a longer market, or fewer --days",
-        )
-    first = int(rng.integers(source.height - days * per_day + 1))
-    stretch = source[first : first + days * per_day]
-    return _frame({name: stretch[name].to_numpy() for name in OHLCV}, timeframe)
-
-
-def shifted(labels: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """Labels whose outcomes belong to another time, turned by between a fifth and four fifths of the history.
-
-    Keys, ``known_at`` and how long an outcome took (of the row that it came from) stay together as they must for
-    purging.
-    """
-    rows = labels.height
-    turn = int(rng.integers(rows // 5, max(rows * 4 // 5, rows // 5 + 1)))
-    moved = labels.select(
-        pl.col("label", "return", "barrier", "bars_to_hit"), (pl.col("label_end") - pl.col("known_at")).alias("lasted")
-    )
-    moved = pl.concat([moved.tail(turn), moved.head(rows - turn)])
-    return (
-        labels.drop("label", "return", "barrier", "bars_to_hit", "label_end")
-        .hstack(moved)
-        .with_columns(label_end=pl.col("known_at") + pl.col("lasted"))
-        .select(labels.columns)
-    )
-
-
-def _shapes(source: pl.DataFrame) -> dict[str, np.ndarray]:
-    """The logs of each candle's prices over the close before it."""
-    before = np.concatenate((source["open"].to_numpy()[:1], source["close"].to_numpy()[:-1]))
-    return {name: np.log(source[name].to_numpy() / before) for name in PRICES}
-
-
-def _strung(shapes: dict[str, np.ndarray], volume: np.ndarray, timeframe: str) -> pl.DataFrame:
-    """Candles of these shapes, each beginning where the one before it closed."""
-    start = np.concatenate(([0.0], np.cumsum(shapes["close"])[:-1]))
-    prices = {name: FIRST_PRICE * np.exp(start + shape) for name, shape in shapes.items()}
-    return _frame(prices | {"volume": volume}, timeframe)
-
-
-def _frame(values: dict[str, np.ndarray], timeframe: str) -> pl.DataFrame:
-    bar, rows = timeframe_delta(timeframe), len(values["close"])
-    ts = pl.datetime_range(START, START + rows * bar, bar, closed="left", time_unit="us", eager=True)
-    return pl.DataFrame({"ts": ts, **{name: values[name] for name in OHLCV}}).select(
-        pl.lit(MARKET).alias("market"), pl.lit(timeframe).alias("timeframe"), "ts", *OHLCV
-    )
 
 
 def until(candles: pl.DataFrame, timeframe: str) -> datetime:
