@@ -20,6 +20,9 @@ from trading_assets.models.estimators import proofs as estimators
 from trading_assets.models.estimators import registered
 from trading_assets.models.estimators.contract import Files, Fitted
 from trading_assets.models.inputs import usable_names
+from trading_assets.strategies.rules import proofs as rule_proofs
+from trading_assets.strategies.rules.registry import registered as rules
+from trading_assets.strategies.rules.registry import rule_of
 
 TIMEFRAMES = tuple(Timeframe.parse(name) for name in ("1m", "15m", "1h", "1d"))
 SEEDS = (1, 2, 3)
@@ -49,6 +52,9 @@ def page() -> Iterable[str]:
     yield from table(("proof", *registered()), estimator_rows())
     yield "\nThose that may depend on what is learnt, on all features of a timeframe:\n"
     yield from table(("estimator", "proof", *TIMEFRAMES), estimator_rows_on_features())
+    yield "\n## Rules\n"
+    yield "With their default parameters (`trading prove-rules`); see [add a rule](../how-to/add-a-rule.md).\n"
+    yield from table(("rule", "proof", *TIMEFRAMES), rule_rows())
     yield ""
 
 
@@ -141,6 +147,17 @@ def estimator_rows_on_features() -> list[list[str]]:
     for kind, estimator in registered().items():
         cases = [OnFeatures(estimator, estimator.parameters(), timeframe) for timeframe in TIMEFRAMES]
         found += [[kind, f"`{proof.__name__}`", *(proof(case) or "passed" for case in cases)] for proof in LEARNT]
+    return found
+
+
+def rule_rows() -> list[list[str]]:
+    """A row for each rule and proof, a column for each timeframe."""
+    found = []
+    for kind, rule in rules().items():
+        asked = rule_of(rule.section())
+        bars = {bar: made_up_extremes(2 * asked.lookback_bars + 1_200, bar) for bar in TIMEFRAMES}
+        wrong = [rule_proofs.prove(asked, bars[bar]) for bar in TIMEFRAMES]
+        found += [[kind, f"`{proof}`", *(one.get(proof, "passed") for one in wrong)] for proof in rule_proofs.PROOFS]
     return found
 
 
