@@ -99,7 +99,7 @@ def test_a_feature_that_sees_ahead_gets_a_world_approved_in_which_nothing_is(
     """The negative control: a judgement that no leak could move would say nothing."""
     honest = features.compute
 
-    def leaking(bars: pl.DataFrame, *, timeframe: Timeframe, features: object) -> pl.DataFrame:
+    def leaking(bars: pl.DataFrame, *, timeframe: Timeframe, **_: object) -> pl.DataFrame:
         ahead = pl.col("close").shift(-8).fill_null(strategy="forward") / pl.col("close")
         return honest(bars, timeframe=timeframe).update(bars.select("ts", rsi_14=ahead), on="ts")
 
