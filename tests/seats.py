@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from trading_assets.core.seats import SEATS, in_force, put_in_force
+from trading_assets.core.plugins.seats import SEATS, in_force, put_in_force
 from trading_assets.settings.sections.kinds import Occupants
 
 

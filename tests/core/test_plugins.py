@@ -12,7 +12,7 @@ import pytest
 from tests.seats import registered_here
 from trading_assets.core.errors import SettingsError
 from trading_assets.core.plugins import Plugin, check_apart, load, owners, plugin_of
-from trading_assets.core.seats import Seat, using
+from trading_assets.core.plugins.seats import Seat, using
 
 WORDS = Seat[str]("word")
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.core.seats import Owners
+from trading_assets.core.plugins.seats import Owners
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework import computation, newest, windows
 from trading_assets.features.framework.feature_set import Feature, FeatureSet

@@ -12,7 +12,7 @@ import polars as pl
 from trading_assets.core.candles import TS, require_columns, require_times, timeframe_delta
 from trading_assets.core.content_hash import frame_hash
 from trading_assets.core.errors import InvalidFrame, ModelError
-from trading_assets.core.seats import Owners
+from trading_assets.core.plugins.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.models.inputs import PartlyMissing, missing_inputs, usable_names

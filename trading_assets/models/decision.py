@@ -9,7 +9,7 @@ from functools import partial
 import polars as pl
 
 from trading_assets import features
-from trading_assets.core.seats import Owners
+from trading_assets.core.plugins.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import decides, lookback_bars, newest_widths, scale_lookback, widths

@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from trading_assets.core.errors import ModelError
-from trading_assets.core.seats import Owners
+from trading_assets.core.plugins.seats import Owners
 from trading_assets.core.timeframes import Timeframe
 
 _REMEDIES: Final = {

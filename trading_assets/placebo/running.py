@@ -21,7 +21,7 @@ import polars as pl
 from trading_assets.core.errors import TradingError
 from trading_assets.core.locks import lock_now
 from trading_assets.core.plugins import Plugins, check_unchanged, load_again, owners
-from trading_assets.core.seats import put_in_force
+from trading_assets.core.plugins.seats import put_in_force
 from trading_assets.placebo.judging import Verdict, judge
 from trading_assets.placebo.worlds import World
 

@@ -15,7 +15,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 
 from trading_assets.core.errors import SettingsError
 from trading_assets.core.plugins import owners
-from trading_assets.core.seats import put_in_force, using
+from trading_assets.core.plugins.seats import put_in_force, using
 from trading_assets.settings.names import nearest
 from trading_assets.settings.origin import PREFIX, Key, Origin, origins, repeated, variable_origin
 from trading_assets.settings.paths import SETTINGS_FILE_VARIABLE, from_root, settings_file

@@ -20,7 +20,7 @@ from pydantic_settings import (
 from trading_assets.core.candles import Market
 from trading_assets.core.errors import SettingsError
 from trading_assets.core.plugins import Plugins, owners
-from trading_assets.core.seats import Owners
+from trading_assets.core.plugins.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings.names import instead

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trading_assets.core.errors import TradingError
-from trading_assets.core.seats import using
+from trading_assets.core.plugins.seats import using
 from trading_assets.settings import load_settings
 from trading_assets.settings.sections.estimators import ESTIMATORS
 from trading_cli.console import console, progress

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.live.conftest import MARKET, STREAM, MakeBundle, put_live
+from tests.live.conftest import MARKET, STREAM, put_live
 from tests.live.node.test_parts import closed_bars
 from trading_assets import features, models
 from trading_assets.core.sides import Side
@@ -16,8 +16,6 @@ from trading_assets.core.timeframes import Timeframe
 from trading_assets.models import parity
 from trading_assets.models.decision import Question, decide, decide_together
 from trading_assets.settings import LabelSettings, LightGBMSettings, ModelSettings, Settings, WalkForwardSettings
-from trading_assets.strategies.base import Strategy
-from trading_assets.strategies.model_strategy import ModelStrategy
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.signals import LiveSignals
 
@@ -97,19 +95,3 @@ def test_both_probabilities_are_the_same_alone_and_together_and_are_certified(
     certificate = parity.certify(bundle, stored, bars)
     assert certificate.divergence is None
     assert certificate.columns == len(bundle.features) + 4
-
-
-def test_a_model_is_a_strategy_that_answers_for_each_of_its_sides(
-    settings: Settings, dataset: models.Dataset, decision_bars: pl.DataFrame, make_bundle: MakeBundle
-) -> None:
-    rows = features.compute(decision_bars.head(LOOKBACK_BARS + 9), timeframe=M15).tail(10)
-    bundle = two_sided(dataset, settings.bundles_dir, 7, 8)
-    strategy: Strategy = ModelStrategy(bundle)
-    assert strategy.inputs == bundle.features
-    assert strategy.parameters["seed"] == 7
-    answers = strategy.answers(rows)
-    for word, side in (("long", Side.LONG), ("short", Side.SHORT)):
-        assert answers[word].to_list() == bundle.predict(rows, side).to_list()
-    alone = ModelStrategy(make_bundle(settings.bundles_dir)).answers(rows)
-    assert alone["short"].null_count() == rows.height
-    assert alone["long"].null_count() == 0

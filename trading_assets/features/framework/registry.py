@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Final
 
 from trading_assets.core.plugins import plugin_of
-from trading_assets.core.seats import EVERYBODY, Owners, Seat, in_force
+from trading_assets.core.plugins.seats import EVERYBODY, Owners, Seat, in_force
 from trading_assets.core.syntax import meaning
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework import auxiliary_series, bars, spans, windows

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from trading_assets.core.errors import BundleError, ModelError
-from trading_assets.core.seats import Owners
+from trading_assets.core.plugins.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.models.bundle.content import Provenance
 from trading_assets.models.training import Learnt

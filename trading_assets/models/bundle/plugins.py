@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from trading_assets.core.errors import BundleError
 from trading_assets.core.plugins import Plugin, plugin_of
-from trading_assets.core.seats import SEATS, Owners, in_force
+from trading_assets.core.plugins.seats import SEATS, Owners, in_force
 from trading_assets.features.framework.registry import REGISTRY
 
 

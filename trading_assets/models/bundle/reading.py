@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from trading_assets.core.errors import BundleError, ModelError, SettingsError
-from trading_assets.core.seats import Owners, using
+from trading_assets.core.plugins.seats import Owners, using
 from trading_assets.core.sides import Side
 from trading_assets.labels import decides_by
 from trading_assets.models.bundle import format_1

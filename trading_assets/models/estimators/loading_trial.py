@@ -19,9 +19,9 @@ from typing import Any, Final
 import numpy as np
 
 from trading_assets.core.errors import ModelError, SettingsError, TradingError
-from trading_assets.core.modules import load_file
 from trading_assets.core.plugins import Plugin, check_unchanged, load, plugin_of
-from trading_assets.core.seats import using
+from trading_assets.core.plugins.modules import load_file
+from trading_assets.core.plugins.seats import using
 from trading_assets.models.estimators.contract import Estimator
 from trading_assets.models.estimators.registry import registered
 from trading_assets.settings import EstimatorSettings

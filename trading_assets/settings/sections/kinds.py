@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from trading_assets.core.errors import ModelError, SettingsError
-from trading_assets.core.seats import Seat, taken
+from trading_assets.core.plugins.seats import Seat, taken
 from trading_assets.settings.names import instead
 from trading_assets.settings.sections.section import Misfit, Section
 

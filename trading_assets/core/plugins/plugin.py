@@ -21,8 +21,8 @@ from types import ModuleType
 from typing import Final
 
 from trading_assets.core.errors import SettingsError, TradingError
-from trading_assets.core.modules import PACKAGES, beside, imported_by, load_file, said_by
-from trading_assets.core.seats import SEATS, Given, registering, taken
+from trading_assets.core.plugins.modules import PACKAGES, beside, imported_by, load_file, said_by
+from trading_assets.core.plugins.seats import SEATS, Given, registering, taken
 
 
 @dataclass(frozen=True, slots=True)

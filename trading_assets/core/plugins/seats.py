@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 
-from trading_assets.core.modules import PACKAGES
+from trading_assets.core.plugins.modules import PACKAGES
 
 Owners = tuple[str, ...]
 """The plug-ins of a project by what they are called in this process, in the order of its settings."""
