@@ -29,7 +29,9 @@ from trading_assets.settings import (
 )
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, FEATURES
+from trading_assets.strategies.decisions import bars_needed
 from trading_live.node.decisions.deployed_models import DeployedModels
+from trading_live.node.decisions.reach import late_bars
 from trading_live.node.decisions.signals import LiveSignals
 from trading_live.operations import kill_switch
 
@@ -186,3 +188,29 @@ def test_a_node_decides_on_its_leaders_newest_bars_as_the_tables_have_them(
     assert signals["probability"].to_list() == led.said(bundle, expected)
     assert all(then - now == M15.length for now, then in pairwise(signals["bar_ts"])), "no bar is left out"
     assert signals["bar_ts"][0] >= START - timedelta(minutes=15)
+
+
+def test_a_market_that_lacks_bars_reads_its_leader_as_far_back_as_the_tables_do(
+    led: World, settings: Settings, store: Store
+) -> None:
+    bundle = led.bundle(settings.bundles_dir, store)
+    put_live(settings, bundle)
+    shelf, gaps = DeployedModels(with_leader(settings, MARKET), lambda *_: None), _Gaps()
+    shelf.refresh()
+    number = pl.int_range(pl.len())
+    holed = led.bars[OTHER].filter((number % 3 != 1) | (number > pl.len() - 6))  # of the others the venue has none
+    own, leading = closed_bars(holed), closed_bars(led.bars[MARKET])
+    held = {OTHER_STREAM: bars_needed(bundle), STREAM: bars_needed(bundle) + late_bars(OTHER_STREAM)}
+    signals = LiveSignals(held, shelf, gaps, cost_bps=0.0)
+    signals.histories[OTHER_STREAM].merge(own[:-2])
+    signals.histories[STREAM].merge(leading[:-2])
+    assert signals.on_bars([leading[-2], own[-2]]) == [None, None], "its leader's bars do not reach back so far"
+    [(stream, since, until)] = gaps.asked
+    assert (stream, until) == (STREAM, leading[-2 - held[STREAM] + 1].ts)
+    signals.histories[STREAM].merge([bar for bar in leading if since <= bar.ts < until])
+    signals.go_on(STREAM)
+    _, said = signals.on_bars([leading[-1], own[-1]])
+    assert said is not None
+    rows = features.compute(holed, {"leader": led.bars[MARKET].select("known_at", "close")}, timeframe=M15)
+    assert [said.probability] == led.said(bundle, rows.tail(1))
+    assert len(gaps.asked) == 1

@@ -54,9 +54,9 @@ def _add(needed: dict[Stream, int], streams: Iterable[Stream], bars: int, leader
         needed[stream] = max(needed.get(stream, 0), bars)
         if leader is not None:
             led = Stream(leader, stream.timeframe)
-            needed[led] = max(needed.get(led, 0), bars + _late(stream))
+            needed[led] = max(needed.get(led, 0), bars + late_bars(stream))
 
 
-def _late(stream: Stream) -> int:
+def late_bars(stream: Stream) -> int:
     """How many bars before the first one a leader's newest may be."""
     return Timeframe.parse(stream.timeframe).bars(COMPANIONS["leader"].max_age)

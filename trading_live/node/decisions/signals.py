@@ -21,6 +21,7 @@ from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import ClosedBar, Signal, Stream, answer_on
 from trading_live.node.bars.history import BarHistory, bar_rows
 from trading_live.node.decisions.deployed_models import DeployedModels, ModelInUse
+from trading_live.node.decisions.reach import late_bars
 
 _LOG: Final = structlog.get_logger(__name__)
 
@@ -122,6 +123,8 @@ class LiveSignals:
             self._reach_back(history, bars_needed(model.bundle))
         if self._idle(stream) or history.height < self.bars_needed(stream):
             return None
+        if model is not None and leader in self.histories:
+            self._lead_back(history, self.histories[leader], bars_needed(model.bundle))
         if model is None or (leader is not None and (self._idle(leader) or leader not in self.histories)):
             return None
         try:
@@ -143,6 +146,13 @@ class LiveSignals:
         added, first = history.reach_back(needed), history.first
         if added and first is not None:
             self.miss(history.stream, first - added * history.length, first)
+
+    def _lead_back(self, history: BarHistory, leading: BarHistory, needed: int) -> None:
+        """Hold a leader's bars from before the first one that is read: a market that lacks some reads older ones."""
+        ts = history.frame["ts"]
+        reach = (ts[-1] - ts[-needed]) // history.length + 1 + late_bars(history.stream)
+        if reach > leading.rows:
+            self._reach_back(leading, reach + reach // 2)  # more than it takes, so that the next gap asks for none
 
     def _decide(self, asked: Sequence[_Asked]) -> list[Decision | None]:
         """The models' decisions; where one fails, the others are made one by one."""
