@@ -16,6 +16,7 @@ from trading_assets.settings import LabelSettings, ModelSettings, Settings, read
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import StoredSignals
 from trading_live.node.decisions.deployed_models import DeployedModels
+from trading_live.node.decisions.reach import bars_to_hold
 from trading_live.node.decisions.signals import LiveSignals
 
 RULE = {"kind": "ema_cross_rsi", "fast": 2, "slow": 5, "rsi": 3, "overbought": 95, "oversold": 5}
@@ -58,6 +59,19 @@ def test_the_node_speaks_where_the_backtest_does_and_says_the_same(
     told = [stored.on_bar(bar) for bar in bars]
     assert {one.ts for one in told if one is not None} <= set(decision_bars.filter(either)["ts"]), "nothing else"
     assert any(told)
+
+
+@pytest.mark.parametrize("name", list(SETS))
+def test_the_bars_that_a_label_set_decides_from_are_held_before_its_model_is_deployed(
+    name: str, settings: Settings
+) -> None:
+    chosen = read_labels(SETS[name] | ({} if name == "clock" else {"rule": RULE | {"slow": 200}}))
+    expected = next(iter(settings.models.values())).model_copy(
+        update={"markets": [STREAM.market], "label": "default", "features": ["roc_4"]}
+    )
+    changed = settings.model_copy(update={"labels": {"default": chosen}, "models": {"later": expected}})
+    held = bars_to_hold([STREAM], changed, DeployedModels(changed, lambda *_: None))
+    assert held == {STREAM: lookback_bars(chosen)}
 
 
 def researched(

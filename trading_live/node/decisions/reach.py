@@ -8,7 +8,7 @@ from typing import Final
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import lookback_bars
 from trading_assets.features.framework.auxiliary_series import COMPANIONS
-from trading_assets.labels import scale_lookback
+from trading_assets.labels import lookback_bars as label_lookback
 from trading_assets.models.inputs import usable_names
 from trading_assets.quality.steps import SIDE_BARS
 from trading_assets.settings import ModelSettings, RuleStrategySettings, Settings
@@ -42,11 +42,11 @@ def _expected(settings: Settings, name: str) -> int:
     """What a rule of the settings looks back on, or a model will, whose estimator reads a row at a time."""
     model, labels = settings.models[name], settings.labels_of(name)
     if isinstance(model, RuleStrategySettings):
-        return max(rule_of(model.rule).lookback_bars, scale_lookback(labels))
+        return max(rule_of(model.rule).lookback_bars, label_lookback(labels))
     assert isinstance(model, ModelSettings)
     plugins, timeframe = settings.plugged, labels.timeframe
     names = usable_names(model.companions, timeframe=timeframe, chosen=model.features, plugins=plugins)
-    return max(lookback_bars(timeframe, names, plugins), scale_lookback(labels))
+    return max(lookback_bars(timeframe, names, plugins), label_lookback(labels))
 
 
 def _add(needed: dict[Stream, int], streams: Iterable[Stream], bars: int, leader: str | None) -> None:
