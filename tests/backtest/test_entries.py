@@ -108,6 +108,17 @@ def test_barriers_of_their_own_decide_each_prediction() -> None:
     assert entries(rows, RULE, scaled)["entries"] == 60
 
 
+def test_bars_on_which_a_rule_wants_no_trade_do_not_move_what_its_trades_need() -> None:
+    own = pl.DataFrame({"take_profit": [0.02, 0.04], "stop_loss": [0.01, 0.01]})
+    rows = predictions(0.5, 0.4).head(30).join(own, how="cross")
+    wide = pl.col("take_profit") == 0.04
+    scaled = LabelSettings(barriers="volatility", cost_bps=12)
+    speaks = rows.with_columns(probability=pl.when(wide).then("probability"))
+    found = entries(speaks, RULE, scaled)
+    assert (found["break_even"], found["required"]) == (pytest.approx(1.12 / 5), pytest.approx(1.12 / 5))
+    assert found == entries(speaks.filter(wide), RULE, scaled)
+
+
 def test_of_two_sides_at_one_bar_the_better_one_is_an_entry_and_of_equal_ones_none() -> None:
     long = predictions(0.5, 0.3).with_columns(market=pl.lit("m"), ts="known_at", side=pl.lit(1, pl.Int8))
     worse, equal, better = (

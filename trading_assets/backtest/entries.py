@@ -58,11 +58,11 @@ def entries(predictions: pl.DataFrame, rule: EntryRule, labels: LabelSettings) -
         required=rule.required(target, stop),
         entered=pl.col("entered") & pl.col("better"),
     )
-    entered = rows.filter("entered")
+    entered, said_on = rows.filter("entered"), rows.filter(pl.col("probability").is_not_null())
     found = {
         "entries": float(entered.height),
-        "break_even": _number(rows["even"].median()),
-        "required": _number(rows["required"].median()),
+        "break_even": _number(said_on["even"].median()),
+        "required": _number(said_on["required"].median()),
         "max_probability": _number(rows["probability"].max()),
     }
     if rule.threshold is not None:
