@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from trading_assets.core.errors import ModelError
+from trading_assets.core.sides import Side
 from trading_assets.labels import sample_weights
 from trading_assets.models import Classifier, Dataset, join, train, walk_forward
 from trading_assets.models.scores import score, summary
@@ -174,6 +176,15 @@ def test_a_market_that_no_test_window_holds_is_refused(planted: PlantedFrames) -
     early = (pl.col("market") == "sample:A/USDT") | (pl.col("ts") < pl.datetime(2025, 1, 20, time_zone="UTC"))
     with pytest.raises(ModelError, match=r"sample:B/USDT: none of its 1,824 rows, 2025-01-01 to 2025-01-20, is in a"):
         walk_forward(joined((features.filter(early), labels)), SPEC)
+
+
+@pytest.mark.parametrize("learn", [train, walk_forward])
+def test_a_side_on_which_the_label_set_never_decides_is_named(
+    planted: PlantedFrames, learn: Callable[..., Any]
+) -> None:
+    both = SPEC.model_copy(update={"sides": [Side.LONG, Side.SHORT]})
+    with pytest.raises(ModelError, match="no row is of the short side: the label set"):
+        learn(joined(planted()), both)
 
 
 def test_a_window_with_one_outcome_is_refused(planted: PlantedFrames) -> None:

@@ -25,7 +25,7 @@ OUTCOME = ("label_end", "label", "return", "take_profit", "stop_loss")
 _KEYS = ("market", "ts", "known_at")
 _ROW = ("market", "ts", "side")
 _DOUBTS = ("resolution", "missing_candles", "ambiguous")
-REMEDY = "materialize features and labels of these markets"
+REMEDY = "materialize features and labels of these markets; if they are, the label set decides on no bar of its sides"
 
 
 @dataclass(frozen=True, slots=True)

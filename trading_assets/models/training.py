@@ -179,6 +179,12 @@ def fit_side(rows: pl.DataFrame, side: Side, dataset: Dataset, spec: StrategySet
     own = rows.filter(side=int(side))
     if not isinstance(spec, ModelSettings):
         return Record.of(own, side)
+    if own.is_empty():
+        raise ModelError(
+            f"no row is of the {side.word} side: the label set {spec.label!r} decides on no bar of it",
+            where=f"training window up to {_newest(rows):%Y-%m-%d}",
+            remedy=f"take {side.word} out of the model's sides, or let the label set's rule or clock speak more often",
+        )
     return fit(own, dataset.features, spec.estimator, weights(own, spec, dataset.prices), dataset.history)
 
 
