@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -54,7 +55,7 @@ def check() -> None:
     node = settings.node
     console.print(f"node      {node.mode} on {node.venue} ({node.environment})")
     idle = [f"{one} ({origins(one.key, {}, settings_file())[0].place})" for one in unused(settings)]
-    warnings = [*idle, *_not_streamed(settings), *_silent(settings)]
+    warnings = [*idle, *_too_short(settings), *_set_aside(settings), *_not_streamed(settings), *_silent(settings)]
     for line in warnings:
         console.print(f"[yellow]warning[/]   {line}", soft_wrap=True)
     if warnings:
@@ -75,13 +76,11 @@ def _markets(settings: Settings) -> Table:
 
 
 def _models(settings: Settings) -> Table:
-    start, end = _history(settings)
     table = Table("model", "reads", "folds at most", "held out")
     for name, model in settings.models.items():
         window = model.walk_forward
-        days = (end - start).days - model.holdout_days - window.train_days - window.purge_days
         reads = "\n".join([*model.markets, *_beside(model)])
-        folds = f"{max(0, int(days // window.test_days))} ({window.train_days:g} + {window.test_days:g} days)"
+        folds = f"{_folds(settings, name)} ({window.train_days:g} + {window.test_days:g} days)"
         decides = f"{settings.timeframe_of(name)} {' and '.join(side.word for side in model.sides)}"
         table.add_row(f"{name}{synthetic_note(model.markets)}\n{decides}", reads, folds, f"{model.holdout_days:g} days")
     return table
@@ -92,6 +91,65 @@ def _beside(model: StrategySettings) -> list[str]:
     if isinstance(model, RuleStrategySettings):
         return [f"by the rule {model.rule.kind}"]
     return [f"its {companion}" for companion in model.companions] if isinstance(model, ModelSettings) else []
+
+
+def _folds(settings: Settings, name: str) -> int:
+    """How many test windows a model has at most: of the history less what comes before the first and is held out."""
+    from trading_assets.validation.walk_forward import MIN_TEST_SHARE
+
+    (start, end), model = _history(settings), settings.models[name]
+    window = model.walk_forward
+    before = window.train_days + window.purge_days + window.embargo_days + model.holdout_days
+    tested = end - start - _look_back(settings, name) - timedelta(days=before)
+    return max(0, ceil(tested / timedelta(days=window.test_days) - MIN_TEST_SHARE))  # a shorter rest joins the last one
+
+
+def _look_back(settings: Settings, name: str) -> timedelta:
+    """How much of the history passes before a model has its first row."""
+    from trading_assets.features import lookback_bars
+    from trading_assets.labels import label_sets
+    from trading_assets.strategies.rules import rule_of
+
+    model, timeframe = settings.models[name], settings.timeframe_of(name)
+    bars = label_sets.lookback_bars(settings.labels_of(name))
+    if isinstance(model, RuleStrategySettings):
+        bars = max(bars, rule_of(model.rule).lookback_bars)
+    elif isinstance(model, ModelSettings):
+        bars = max(bars, lookback_bars(timeframe, model.features or None, settings.plugged))
+    return bars * timeframe.length
+
+
+def _too_short(settings: Settings) -> list[str]:
+    """A line for each model that the history cannot test once, with what it is used up by."""
+    lines = []
+    for name, model in settings.models.items():
+        if _folds(settings, name):
+            continue
+        start, end = _history(settings)
+        window, back = model.walk_forward, _look_back(settings, name) / timedelta(days=1)
+        gap = window.purge_days + window.embargo_days
+        lines.append(
+            f"models.{name}: {(end - start).days} days of history leave nothing to test: {back:.0f} pass before what "
+            f"it reads is there, {window.train_days:g} are trained on, {gap:g} purged, {model.holdout_days:g} held "
+            "out; take a longer history, shorter windows, or `features` that look back less"
+        )
+    return lines
+
+
+def _set_aside(settings: Settings) -> list[str]:
+    """A line for each model on whose bars another decides too: the node asks one of them."""
+    lines: list[str] = []
+    found: dict[tuple[str, str], str] = {}
+    for name, model in settings.models.items():
+        timeframe = settings.timeframe_of(name).name
+        shared = {market: found[market, timeframe] for market in model.markets if (market, timeframe) in found}
+        found |= {(market, timeframe): name for market in model.markets}
+        lines += [
+            f"models.{name}: {other} decides on the {timeframe} bars of {market} too; on a market and timeframe "
+            "the node asks one model, the one promoted last"
+            for market, other in shared.items()
+        ]
+    return lines
 
 
 def _history(settings: Settings) -> tuple[date, date]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from rich.table import Table
 
 from trading_assets.core.errors import NodeError, TradingError
 from trading_assets.core.precision import money
-from trading_assets.settings import PROJECT_ROOT, Settings, load_settings, logs
+from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, Settings, load_settings, logs
 from trading_assets.store import TABLES, configured_store
 from trading_cli.console import console, progress, synthetic_note
 from trading_cli.market_data.backfill import backfill_markets, judge_models, require_models, verdicts
@@ -25,6 +26,7 @@ from trading_live.operations.kill_switch import require_off
 
 _NODE_START_S = 60
 _NODE_STOP_S = 20
+_PLAIN = ".venv/bin/trading"
 
 
 def demo(
@@ -65,6 +67,8 @@ def demo(
     _headline("5/5 the node's journal back in the tables")
     _load_journal(settings)
     console.print(_closing_screen(settings, time.monotonic() - began))
+    if (command := _command()) != _PLAIN:
+        console.print(f"alias trading='{command}'  # for the commands above", soft_wrap=True)
 
 
 def _headline(text: str) -> None:
@@ -176,18 +180,35 @@ def _markets(settings: Settings, model: str) -> list[str]:
     return settings.models[model].markets if model in settings.models else []
 
 
+def _command() -> str:
+    """How the `trading` command is called on this project again: with the flags that this demo was given."""
+    flags = {"--settings": SETTINGS_FILE_VARIABLE, "--data-dir": "TRADING_DATA_DIR"}
+    given = ((flag, os.environ.get(variable)) for flag, variable in flags.items())
+    return " ".join([_PLAIN, *(f"{flag} {shlex.quote(_from_here(path))}" for flag, path in given if path)])
+
+
+def _from_here(path: str) -> str:
+    """A path as one would type it."""
+    there = Path(path)
+    return str(there.relative_to(Path.cwd()) if there.is_relative_to(Path.cwd()) else there)
+
+
 def _closing_screen(settings: Settings, seconds: float) -> Panel:
     from trading_assets.backtest.report.files import reports
 
+    command = _PLAIN if _command() == _PLAIN else "trading"
+    opened = [
+        ("ui", "http://localhost:3000"),
+        ("report --open", "the report of one that trades"),
+        ("models", "the registry"),
+        ("status", "the node and its positions"),
+        ('sql "SELECT * FROM trades"', "see docs/reference/tables.md"),
+    ]
     lines = [
         f"Done in {seconds:.0f} s. All results above rest on "
         + ("[yellow]synthetic[/] candles." if synthetic_note(list(settings.markets)) else "your candles."),
         "",
-        "make ui                             the asset graph, checks and runs: http://localhost:3000",
-        ".venv/bin/trading report --open     the backtest report of a model that trades",
-        ".venv/bin/trading models            the registry",
-        ".venv/bin/trading status            the node and its positions",
-        '.venv/bin/trading sql "SELECT * FROM trades"   any table; docs/reference/tables.md',
+        *(f"{command} {one:<29}{what}" for one, what in opened),
     ]
     lines += ["", *(f"report  {one.file}" for one in reports(settings.reports_dir)[-len(settings.models) :])]
     return Panel("\n".join(lines), title="What to open next", expand=False)

@@ -166,6 +166,12 @@ def test_check_says_what_will_run_and_what_nothing_reads(trading, tmp_path: Path
             "swing: {shortest_trend_bars: 4, timeframe",
             "unknown key 'labels.swing.shortest_trend_bars",
         ),
+        (
+            "swing: {timeframe",
+            "swing: {rule: {kind: ema_cross_rsi}, timeframe",
+            "unknown key 'labels.swing.rule'; 'rule' is of the kind meta",
+        ),
+        ("swing: {timeframe", "swing: {markets: [], timeframe", "'labels.swing.markets'; 'markets' belongs elsewhere"),
         ("swing: {timeframe", "swing: {sampling: {by: tiks}, timeframe", "labels.swing.sampling.by"),
         (
             "swing: {timeframe",
@@ -193,6 +199,39 @@ def test_check_warns_of_a_label_set_that_nobody_learns(trading, tmp_path: Path):
     line = next(n for n, text in enumerate(file.read_text().splitlines(), 1) if "idle" in text)
     assert code == 1
     assert f"labels.idle: no model learns it ({file}:{line})" in " ".join(out.split())
+
+
+def test_check_counts_the_folds_that_features_leave_and_warns_where_none_is(
+    trading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What all features look back on is 22 days on 15m, and 172 on 2h."""
+    monkeypatch.setattr(console, "width", 120)
+    file = tmp_path / "mine.yaml"
+    windows = "walk_forward: {train_days: 30, purge_days: 1, embargo_days: 1, test_days: 10}"
+    longer = SETTINGS.replace("2025-03-01", "2025-04-01").replace("timeframe: 1h", "timeframe: 2h")
+    for name in ("swing", "other"):
+        longer = longer.replace(f"label: {name}", f"label: {name}, {windows}")
+    file.write_text(longer)
+    code, out, _ = trading("--settings", str(file), "check")
+    shown = " ".join(out.split())
+    assert code == 1
+    assert "4 (30 + 10 days)" in shown
+    assert "0 (30 + 10 days)" in shown
+    assert "models.two: 90 days of history leave nothing to test: 172 pass before what it reads is there" in shown
+    assert "models.one:" not in shown
+    file.write_text(longer.replace("label: other", "label: other, features: [rsi_14]"))
+    assert "leave nothing to test" not in trading("--settings", str(file), "check")[1]
+
+
+def test_check_warns_of_two_models_on_the_same_bars(trading, tmp_path: Path):
+    file = tmp_path / "mine.yaml"
+    rule = '  three: {kind: rule, rule: {kind: ema_cross_rsi}, markets: ["sample:SYNA/USDT"], label: swing}\n'
+    file.write_text(SETTINGS + rule)
+    code, out, _ = trading("--settings", str(file), "check")
+    said = "models.three: one decides on the 15m bars of sample:SYNA/USDT too"
+    assert (code, out.replace("\n", "").count(said)) == (1, 1), out
+    file.write_text(SETTINGS + rule.replace("label: swing", "label: other"))
+    assert "decides on the" not in trading("--settings", str(file), "check")[1]
 
 
 def test_check_refuses_features_that_mean_nothing_on_the_models_timeframe(trading, tmp_path: Path):
@@ -314,7 +353,9 @@ def test_the_short_demo_goes_from_candles_to_fills_and_can_be_run_again(tmp_path
         return {name: store.read(TABLES[name]).height for name in (*parts, "model_versions")}
 
     first = run("demo", "--paper-seconds", "5")
-    for shown in ("synthetic", "approved", "syna version 1 is active", "signals", "What to open next"):
+    flags = f"--settings {SHORT.relative_to(PROJECT_ROOT)} --data-dir {tmp_path / 'data'}"
+    again = f"alias trading='.venv/bin/trading {flags}'"
+    for shown in ("synthetic", "approved", "syna version 1 is active", "signals", "What to open next", again):
         assert shown in first
     tables = counted()
     assert str(tables["candles"]) in run("sql", "SELECT count(*) AS n FROM candles").replace(",", "")

@@ -194,3 +194,27 @@ def test_a_package_that_a_plug_ins_estimator_needs_is_named(project) -> None:
     file = project(plugins=["mine.py"], model={"estimator": {"kind": "mine"}}, mine=needing)
     with pytest.raises(SettingsError, match="the estimator mine needs no-such-package, which is not installed"):
         load_settings(file)
+
+
+@pytest.mark.parametrize(
+    ("contract", "module", "base", "section", "missing"),
+    [
+        ("rule", "trading_assets.strategies.rules", "Rule", "RuleSettings", "lookback_bars and no sides"),
+        ("label", "trading_assets.labels", "Label", "LabelSettings", "rows"),
+    ],
+)
+def test_a_class_that_lacks_a_part_of_its_contract_is_refused_with_its_line(
+    tmp_path: Path, contract: str, module: str, base: str, section: str, missing: str
+) -> None:
+    (tmp_path / "half.py").write_text(
+        "from typing import Literal\n"
+        f"from {module} import {base}, register\n"
+        f"from trading_assets.settings import {section}\n\n"
+        f'class HalfSettings({section}):\n    kind: Literal["half"] = "half"\n\n'
+        f"@register\nclass Half({base}[HalfSettings]):\n    section = HalfSettings\n"
+    )
+    file = tmp_path / "trading.yaml"
+    file.write_text("plugins: [half.py]\nsources: {sample: {kind: sample}}\nmarkets: {}\nmodels: {}\n")
+    said = rf"half\.py:\d+: the {contract} Half has no {missing}; write what is missing"
+    with pytest.raises(SettingsError, match=said):
+        load_settings(file)

@@ -125,11 +125,32 @@ def _explain(item: Any) -> tuple[Key, str]:
     if isinstance(cause, Misfit):
         return (*key, *cause.key), str(cause) if not key else f"{name}: {cause}"
     if item["type"] == "extra_forbidden":
-        return key, f"unknown key {name!r}; {nearest(key[-1], _names())}".rstrip("; ")
+        return key, f"unknown key {name!r}; {_hint(key)}".rstrip("; ")
     if item["type"] == "missing":
         return key[:-1], f"{name} is required"
     given = "" if isinstance(item["input"], dict) else f" (given {item['input']!r})"
     return key, f"{name}: {item['msg'].removeprefix('Value error, ')}{given}"
+
+
+def _hint(key: Key) -> str:
+    """The name that was probably meant; of a name that is right elsewhere, the kinds that have it."""
+    if key[-1] not in _names():
+        return nearest(key[-1], _names())
+    kinds = _kinds_with(key[0], key[-1])
+    return f"{key[-1]!r} is of the kind {' or '.join(kinds)}" if kinds else f"{key[-1]!r} belongs elsewhere"
+
+
+@cache
+def _kinds_with(top: str, name: str) -> tuple[str, ...]:
+    """The kinds of section that may stand anywhere under a top key and have a key of this name."""
+    schema = Settings.model_json_schema()
+    waiting, seen = [schema["properties"].get(top, {})], set[str]()
+    while waiting:
+        found = set(re.findall(r"#/\$defs/([^'\"]+)", str(waiting.pop()))) - seen
+        seen |= found
+        waiting += [schema["$defs"][one] for one in found]
+    with_it = (schema["$defs"][one]["properties"] for one in seen if name in schema["$defs"][one].get("properties", {}))
+    return tuple(sorted({str(one["kind"]["const"]) for one in with_it if "const" in one.get("kind", {})}))
 
 
 @cache

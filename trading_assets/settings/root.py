@@ -92,8 +92,8 @@ class Settings(ProjectSettings):
     data_dir: Path = Path("data")
     plugins: list[str] = Field(
         [],
-        description="Files of your own with features, estimators or rules (docs/how-to), from the settings file's "
-        "folder on; or modules that can be imported.",
+        description="Files of your own with features, labels, estimators or rules (docs/how-to), from the settings "
+        "file's folder on; or modules that can be imported.",
     )
     history: History = History()
     sources: dict[str, Source]

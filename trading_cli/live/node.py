@@ -126,9 +126,10 @@ def status(
         cells = ("-" if price is None else significant(price) for price in prices)
         held = (one.side.word, significant(abs(one.quantity)))
         positions.add_row(named(one.market), *held, *cells, str(one.expires_at or "-"))
-    signals = Table("newest signals: bar", "market", "decision")
+    signals = Table("newest signals: bar", "model", "market", "decision")
     for row in now.signals.tail(_NEWEST_SIGNALS).iter_rows(named=True):
-        signals.add_row(f"{row['bar_ts']:%Y-%m-%d %H:%M}", named(row["market"]), _said(row))
+        bar = f"{row['bar_ts']:%Y-%m-%d %H:%M}"
+        signals.add_row(bar, f"{row['model']} {row['timeframe']}", named(row["market"]), _said(row))
     for table in (models, positions, signals):
         if table.row_count:
             console.print(table)

@@ -21,7 +21,7 @@ from tests.live.conftest import MARKET, OTHER_STREAM, STREAM, MakeBundle, put_li
 from trading_assets import features
 from trading_assets.core.errors import NodeError
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.registry.deployment import MANIFEST, undeploy
+from trading_assets.registry.deployment import MANIFEST, deploy, undeploy
 from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.signals import ClosedBar
 from trading_live.node.assembly import too_late
@@ -202,6 +202,21 @@ def test_a_model_of_a_market_that_is_not_listened_to_is_refused(settings: Settin
     assert not shelf.refresh()
     assert shelf.models == ()
     assert f"it trades {MARKET}, which this node does not listen to; start the node again" in shelf.refusals["syna"]
+
+
+def test_a_model_on_whose_bars_a_later_one_decides_is_told_once(settings: Settings, make_bundle: MakeBundle) -> None:
+    told: list[tuple[str, str]] = []
+    shelf = DeployedModels(settings, lambda event, detail: told.append((event, detail)))
+    deployed = put_live(settings, make_bundle(settings.bundles_dir))
+    later = deployed.model_copy(update={"model": "later", "deployed_at": deployed.deployed_at + timedelta(hours=1)})
+    deploy(settings.live_dir, later)
+    shelf.refresh()
+    shelf.refresh()
+    aside = [detail for event, detail in told if event == "model set aside"]
+    assert aside == [f"syna v1: later v1 decides on {MARKET} 15m, deployed later"]
+    undeploy(settings.live_dir, "later")
+    assert shelf.refresh()
+    assert shelf.of(STREAM).deployed.model == "syna"  # type: ignore[union-attr]
 
 
 # -- history and gaps --------------------------------------------------------------------------------------------------

@@ -153,8 +153,14 @@ class Occupants[S: KindSection, T]:
         Raises
         ------
         SettingsError
-            If another one has that kind.
+            If another one has that kind, or the class lacks what the contract asks for.
         """
+        if lacking := sorted(getattr(by, "__abstractmethods__", ())):
+            raise SettingsError(
+                f"the {self._kinds.noun} {by.__name__} has no {' and no '.join(lacking)}",
+                where=f"{by.__module__}.{by.__qualname__}",
+                remedy="write what is missing",
+            )
         if section in self._found:
             raise SettingsError(
                 taken(self._kinds.noun, str(section.model_fields["kind"].default), self._found[section][1]),

@@ -75,6 +75,7 @@ class DeployedModels:
         self._crashed: dict[str, BundleError] = {}
         self._seen: tuple[int, int] | None = None
         self._broken = ""
+        self._aside: dict[str, str] = {}
 
     @property
     def models(self) -> tuple[ModelInUse, ...]:
@@ -152,6 +153,17 @@ class DeployedModels:
     def _assign(self) -> None:
         ordered = sorted(self._models.values(), key=lambda one: one.deployed.deployed_at)
         self._streams = {stream: one for one in ordered for stream in one.streams}
+        aside = {one.name: self._instead_of(one) for one in ordered}
+        for name, instead in aside.items():
+            if instead and self._aside.get(name) != instead:
+                self._say("model set aside", f"{name}: {instead}, deployed later", warning=True)
+        self._aside = aside
+
+    def _instead_of(self, model: ModelInUse) -> str:
+        """Which models decide on some of its bars in its place."""
+        lost = [(stream, asked) for stream in model.streams if (asked := self._streams[stream]) is not model]
+        bars = (f"{asked.name} decides on {stream.market} {stream.timeframe}" for stream, asked in lost)
+        return " and ".join(bars)
 
     def _stamp(self) -> tuple[int, int] | None:
         try:
