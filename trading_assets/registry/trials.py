@@ -61,7 +61,7 @@ def configuration(spec: StrategySettings, labels: LabelSettings, *, features: Se
     """Identify what a walk-forward tries: markets, windows, learner or rule with its parameters, labels and features.
 
     Not the rule of entry, which only backtests try, and not the candles: the same configuration on a longer history is
-    no new try.
+    no new try. Another code of what says where a label set decides, as of a meta-label's rule, is one.
 
     Parameters
     ----------
@@ -70,7 +70,11 @@ def configuration(spec: StrategySettings, labels: LabelSettings, *, features: Se
     features, fingerprint
         Of its data set.
     """
+    from trading_assets.labels import decides_by
+
+    decided = decides_by(labels)
     tried = {
+        **({"decides": decided} if decided else {}),
         "spec": spec.model_dump(mode="json", exclude={"threshold", "min_edge_bps", "gates"}),
         "labels": labels.model_dump(mode="json"),
         "features": list(features),

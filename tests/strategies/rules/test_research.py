@@ -21,7 +21,15 @@ from trading_assets.models import Dataset, bundle, folds, training
 from trading_assets.models.certificates import write as write_certificate
 from trading_assets.models.record import Record
 from trading_assets.registry import configuration
-from trading_assets.settings import LabelSettings, RuleSettings, RuleStrategySettings, Settings, WalkForwardSettings
+from trading_assets.settings import (
+    LabelSettings,
+    ModelSettings,
+    RuleSettings,
+    RuleStrategySettings,
+    Settings,
+    WalkForwardSettings,
+    read_labels,
+)
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import BARS, CANDLES, LABELS, TRIAL_RETURNS
@@ -140,6 +148,20 @@ def test_its_parameters_are_a_trial_each(world: World) -> None:
         data = world.data(rule)
         tried.add(configuration(spec_of(rule), LABELS_OF, features=data.features, fingerprint=data.fingerprint))
     assert len(tried) == 2
+
+
+def test_another_code_of_the_rule_that_a_meta_label_names_is_a_trial_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def tried(labels: LabelSettings) -> str:
+        return configuration(ModelSettings(markets=[MARKET]), labels, features=["roc_4"], fingerprint="0" * 64)
+
+    meta = read_labels({"kind": "meta", "rule": {"kind": "drift"}})
+    before = tried(meta), tried(LABELS_OF)
+    assert (tried(meta), tried(LABELS_OF)) == before
+    monkeypatch.setattr(Drift, "version", lambda _: "changed")
+    assert tried(meta) != before[0]
+    assert tried(LABELS_OF) == before[1]
 
 
 def test_a_rule_that_never_speaks_is_told_so(world: World) -> None:
