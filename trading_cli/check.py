@@ -36,7 +36,8 @@ def check() -> None:
     """Read the settings and say what will run; nothing is fetched or written.
 
     A wrong setting is an error with its file and line, and so is a data folder that cannot be used. What nothing reads,
-    and addresses that do not answer, are warnings: the exit code is then 1.
+    a model that the history cannot test or that the node would not ask, and addresses that do not answer, are warnings:
+    the exit code is then 1.
     """
     from trading_assets.features.chosen import check_chosen
 

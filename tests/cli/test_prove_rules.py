@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -39,3 +40,24 @@ for arguments in ([], ["honest.py"], ["liar.py"], ["nowhere.py"], ["json"]):
     ]
     assert "look_ahead" in ended.stdout
     assert "json: it registers no rule; decorate a class with @register" in ended.stderr
+
+
+def test_the_rules_that_models_and_meta_labels_name_are_proven_with_their_parameters(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "sources: {sample: {kind: sample}}\n"
+        'markets: {"sample:SYNA/USDT:USDT": {source: sample}}\n'
+        "labels: {accept: {kind: meta, rule: {kind: ema_cross_rsi, fast: 5, slow: 20}}}\n"
+        "models:\n"
+        '  follower: {markets: ["sample:SYNA/USDT:USDT"], label: accept}\n'
+        '  cross: {kind: rule, rule: {kind: ema_cross_rsi, fast: 8}, markets: ["sample:SYNA/USDT:USDT"], label: accept}\n'
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "trading_cli", "--settings", str(tmp_path / "mine.yaml"), "prove-rules"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "160"},
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "cross (ema_cross_rsi)" in ended.stdout
+    assert "labels.accept (ema_cross_rsi)" in ended.stdout

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from trading_assets.core.errors import TradingError
 from trading_assets.core.plugins.seats import using
-from trading_assets.settings import RuleStrategySettings, load_settings
+from trading_assets.settings import MetaLabelSettings, RuleStrategySettings, load_settings
 from trading_assets.settings.sections.rules import RULES
 from trading_cli.console import console
 from trading_cli.research.loading import load_own
@@ -65,11 +65,12 @@ def _by_default(rule: type[Any], kind: str) -> Any:
 
 
 def _of_settings() -> dict[str, Any]:
-    """The rules of the settings' models, with the parameters that they have there."""
+    """The rules of the settings' models and meta-labels, with the parameters that they have there."""
     from trading_assets.strategies.rules import rule_of
 
-    return {
-        f"{name} ({spec.rule.kind})": rule_of(spec.rule)
-        for name, spec in load_settings().models.items()
-        if isinstance(spec, RuleStrategySettings)
+    settings = load_settings()
+    traded = {name: spec.rule for name, spec in settings.models.items() if isinstance(spec, RuleStrategySettings)}
+    followed = {
+        f"labels.{name}": one.rule for name, one in settings.labels.items() if isinstance(one, MetaLabelSettings)
     }
+    return {f"{name} ({rule.kind})": rule_of(rule) for name, rule in (traded | followed).items()}

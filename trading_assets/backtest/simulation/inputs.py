@@ -135,7 +135,8 @@ def market_rules(market: str, candles: pl.DataFrame, settings: BacktestSettings,
         raise SettingsError(
             f"{notional:,g} at a price of {lowest:.6g} are {quantity:.3g} coins; the engine holds {limit:.3g}",
             where=market,
-            remedy="lower backtest.starting_balance or position_share, or use a market quoted in larger units",
+            remedy="lower backtest.starting_balance or trading.sizing.position_share, or use a market quoted in larger "
+            "units",
         )
     try:
         return MarketRules.of(candles, capital=settings.starting_balance)
