@@ -184,7 +184,8 @@ def _command() -> str:
     """How the `trading` command is called on this project again: with the flags that this demo was given."""
     flags = {"--settings": SETTINGS_FILE_VARIABLE, "--data-dir": "TRADING_DATA_DIR"}
     given = ((flag, os.environ.get(variable)) for flag, variable in flags.items())
-    return " ".join([_PLAIN, *(f"{flag} {shlex.quote(_from_here(path))}" for flag, path in given if path)])
+    program = _from_here(str(Path(sys.prefix) / "bin" / "trading"))
+    return " ".join([program, *(f"{flag} {shlex.quote(_from_here(path))}" for flag, path in given if path)])
 
 
 def _from_here(path: str) -> str:

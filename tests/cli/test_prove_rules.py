@@ -49,7 +49,7 @@ def test_the_rules_that_models_and_meta_labels_name_are_proven_with_their_parame
         "labels: {accept: {kind: meta, rule: {kind: ema_cross_rsi, fast: 5, slow: 20}}}\n"
         "models:\n"
         '  follower: {markets: ["sample:SYNA/USDT:USDT"], label: accept}\n'
-        '  cross: {kind: rule, rule: {kind: ema_cross_rsi, fast: 8}, markets: ["sample:SYNA/USDT:USDT"], label: accept}\n'
+        '  cross: {kind: rule, rule: {kind: ema_cross_rsi}, markets: ["sample:SYNA/USDT:USDT"], label: accept}\n'
     )
     ended = subprocess.run(
         [sys.executable, "-m", "trading_cli", "--settings", str(tmp_path / "mine.yaml"), "prove-rules"],
