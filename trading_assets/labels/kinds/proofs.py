@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from trading_assets.core.proofs import refuted
 from trading_assets.core.sides import Side
 from trading_assets.labels.kinds.contract import Known, Label
 from trading_assets.labels.label_sets import decides, label, lookback_bars
@@ -88,16 +89,7 @@ def prove(label: Label[Any]) -> dict[str, str]:
     label
         With its settings, e.g. ``label_of(settings)``.
     """
-    case = Case(label)
-    found = {}
-    for name, proof in PROOFS.items():
-        try:
-            why = proof(case)
-        except Exception as error:  # whatever it is, it is what is wrong
-            why = f"{type(error).__name__}: {error}"
-        if why is not None:
-            found[name] = why
-    return found
+    return refuted(PROOFS, Case(label))
 
 
 def _rows(case: Case) -> str | None:

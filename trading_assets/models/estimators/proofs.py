@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from trading_assets.core.errors import ModelError
+from trading_assets.core.proofs import refuted
 from trading_assets.models.estimators.contract import FILE_NAME, Array, Estimator, Files, Fitted
 from trading_assets.models.estimators.loading_trial import FOUND, run_all
 from trading_assets.models.estimators.proof_case import CONSTANT, EMPTY, NAMES, ROWS, UNSEEN, Case, world
@@ -196,16 +197,7 @@ def prove(estimator: Estimator[Any], parameters: EstimatorSettings | None = None
     dict
         Proof -> what is wrong; empty where all pass.
     """
-    case = Case(estimator, parameters or estimator.parameters())
-    found: dict[str, str] = {}
-    for name, proof in PROOFS.items():
-        try:
-            wrong = proof(case)
-        except Exception as error:
-            wrong = f"{type(error).__name__}: {error}"
-        if wrong is not None:
-            found[name] = wrong
-    return found
+    return refuted(PROOFS, Case(estimator, parameters or estimator.parameters()))
 
 
 def _asked(fitted: Fitted) -> Callable[[Array], object]:

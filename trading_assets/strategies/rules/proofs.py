@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from trading_assets.core.candles import OHLCV, PRICES
+from trading_assets.core.proofs import refuted
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.proofs.extremes import made_up_extremes
 from trading_assets.strategies.base import Rule
@@ -155,12 +156,4 @@ def prove(rule: Rule[Any], bars: pl.DataFrame | None = None) -> dict[str, str]:
         case = Case(rule, bars)
     except Exception as error:  # whatever a rule of a user raises, as where it reads what it does not declare
         return {"inputs": f"it fails on {', '.join(rule.inputs)}: {type(error).__name__}: {error}"}
-    found = {}
-    for name, proof in PROOFS.items():
-        try:
-            said = proof(case)
-        except Exception as error:
-            said = f"it fails: {type(error).__name__}: {error}"
-        if said is not None:
-            found[name] = said
-    return found
+    return refuted(PROOFS, case, raised="it fails: ")
