@@ -8,6 +8,7 @@ import dagster as dg
 from trading_assets.core.clock import Clock
 from trading_assets.core.errors import SourceError, TradingError
 from trading_assets.defs.lib.metadata import DATA_TEAM, asset_metadata, describe_frame
+from trading_assets.defs.lib.schedules import by_the_clock
 from trading_assets.settings import Settings
 from trading_assets.sources.sentiment.ingestion import ingest_sentiment, open_sentiment
 from trading_assets.store.contract import Store
@@ -54,12 +55,8 @@ load_sentiment = dg.define_asset_job(
 
 def sentiment_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """The schedule, at a project's `schedules.sentiment`."""
-    return dg.schedule(
-        job=load_sentiment,
-        description="By the clock: asks every provider of sentiment for new scores.",
-        cron_schedule=settings.schedules.sentiment,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
+    return by_the_clock(
+        load_sentiment, settings.schedules.sentiment, "By the clock: asks every provider of sentiment for new scores."
     )(hourly_sentiment)
 
 

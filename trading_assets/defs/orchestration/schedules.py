@@ -7,6 +7,7 @@ from typing import Final
 import dagster as dg
 
 from trading_assets.defs.lib.partitions import history_end, partition_key, range_tags
+from trading_assets.defs.lib.schedules import by_the_clock
 from trading_assets.defs.orchestration.jobs import market_data, retrain
 from trading_assets.settings import Settings
 from trading_assets.settings.days import MONTH_FORMAT
@@ -73,12 +74,10 @@ def _ended(settings: Settings) -> dg.SkipReason:
 
 def market_data_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """The schedule, at a project's `schedules.candles`."""
-    return dg.schedule(
-        job=market_data,
-        description="At `schedules.candles`: candles through labels of the months that still grow; one run per market.",
-        cron_schedule=settings.schedules.candles,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
+    return by_the_clock(
+        market_data,
+        settings.schedules.candles,
+        "At `schedules.candles`: candles through labels of the months that still grow; one run per market.",
     )(hourly_market_data)
 
 
@@ -104,12 +103,10 @@ def hourly_market_data(
 
 def retrain_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """The schedule, at a project's `schedules.retrain`."""
-    return dg.schedule(
-        job=retrain,
-        description="At `schedules.retrain`: walk-forward, candidate, backtest, gates and approval; one run per model.",
-        cron_schedule=settings.schedules.retrain,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
+    return by_the_clock(
+        retrain,
+        settings.schedules.retrain,
+        "At `schedules.retrain`: walk-forward, candidate, backtest, gates and approval; one run per model.",
     )(daily_retrain)
 
 

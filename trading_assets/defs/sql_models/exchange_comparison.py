@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from trading_assets.defs.lib.schedules import by_the_clock
 from trading_assets.settings import Settings
 from trading_assets.settings.days import MONTH_FORMAT, months_of_history
 from trading_assets.sql import load_models
@@ -21,12 +22,10 @@ across_markets = dg.define_asset_job(
 
 def comparison_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """The schedule, at a project's `schedules.comparison`."""
-    return dg.schedule(
-        job=across_markets,
-        description="By the clock: the same symbols on different exchanges side by side, for the newest months.",
-        cron_schedule=settings.schedules.comparison,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
+    return by_the_clock(
+        across_markets,
+        settings.schedules.comparison,
+        "By the clock: the same symbols on different exchanges side by side, for the newest months.",
     )(daily_comparison)
 
 
