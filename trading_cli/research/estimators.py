@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from trading_assets.core.errors import TradingError
-from trading_assets.core.plugins.seats import using
-from trading_assets.settings import load_settings
 from trading_assets.settings.sections.estimators import ESTIMATORS
 from trading_cli.console import console, progress
-from trading_cli.research.loading import load_own
+from trading_cli.research.proving import add_verdict, chosen, verdicts
 
 
 def prove_estimators(
@@ -29,24 +25,19 @@ def prove_estimators(
     from trading_assets.models.estimators import registered
     from trading_assets.models.estimators.proofs import PROOFS, prove
 
-    owner = load_own(module).owner if module else ""
-    with using((owner,) if module else load_settings().plugged):
-        chosen = {kind: one for kind, one in registered().items() if owner in ("", ESTIMATORS.owner_of(one.parameters))}
-    if not chosen:
+    found = chosen(module, registered, lambda one: ESTIMATORS.owner_of(one.parameters))
+    if not found:
         raise TradingError(
             "it registers no estimator", where=module, remedy="decorate a class with @register; see docs/how-to"
         )
-    table, failed = Table("estimator", "verdict", "fails", "what is wrong"), False
+    table, failed = verdicts("estimator"), False
     with progress() as shown:
-        task = shown.add_task("estimators", total=len(chosen), note="")
-        for kind, estimator in chosen.items():
+        task = shown.add_task("estimators", total=len(found), note="")
+        for kind, estimator in found.items():
             shown.update(task, note=kind)
             wrong = prove(estimator)
             failed |= bool(wrong)
-            if not wrong:
-                table.add_row(kind, "[green]proven[/]", "", f"all of {len(PROOFS)} proofs")
-            for number, (proof, said) in enumerate(wrong.items()):
-                table.add_row(*(("", "") if number else (kind, "[red]refuted[/]")), proof, escape(said))
+            add_verdict(table, kind, wrong, PROOFS)
             shown.update(task, advance=1)
     console.print(table)
     if failed:

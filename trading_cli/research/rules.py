@@ -6,15 +6,12 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.markup import escape
-from rich.table import Table
 
 from trading_assets.core.errors import TradingError
-from trading_assets.core.plugins.seats import using
 from trading_assets.settings import MetaLabelSettings, RuleStrategySettings, load_settings
 from trading_assets.settings.sections.rules import RULES
 from trading_cli.console import console
-from trading_cli.research.loading import load_own
+from trading_cli.research.proving import add_verdict, chosen, verdicts
 
 
 def prove_rules(
@@ -30,21 +27,16 @@ def prove_rules(
     from trading_assets.strategies.rules import registered
     from trading_assets.strategies.rules.proofs import PROOFS, prove
 
-    owner = load_own(module).owner if module else ""
-    with using((owner,) if module else load_settings().plugged):
-        chosen = {kind: one for kind, one in registered().items() if owner in ("", RULES.owner_of(one.section))}
-    if not chosen:
+    found = chosen(module, registered, lambda one: RULES.owner_of(one.section))
+    if not found:
         remedy = "decorate a class with @register; see docs/how-to/add-a-rule.md"
         raise TradingError("it registers no rule", where=module, remedy=remedy)
-    cases = {kind: _by_default(rule, kind) for kind, rule in chosen.items()} | ({} if module else _of_settings())
-    table, failed = Table("rule", "verdict", "fails", "what is wrong"), set()
+    cases = {kind: _by_default(rule, kind) for kind, rule in found.items()} | ({} if module else _of_settings())
+    table, failed = verdicts("rule"), set()
     for name, rule in cases.items():
         wrong = prove(rule)
         failed |= set(wrong)
-        if not wrong:
-            table.add_row(name, "[green]proven[/]", "", f"all of {len(PROOFS)} proofs")
-        for number, (proof, said) in enumerate(wrong.items()):
-            table.add_row(*(("", "") if number else (name, "[red]refuted[/]")), proof, escape(said))
+        add_verdict(table, name, wrong, PROOFS)
     console.print(table)
     for proof in PROOFS:
         if proof in failed:
