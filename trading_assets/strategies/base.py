@@ -1,10 +1,11 @@
-"""The seat of a strategy: what decides, whether a trained model or a rule.
+"""The seat of a rule: what says when, where nothing is trained.
 
-A strategy is pure: from the bars of one market up to one bar it says how probable it is that a long or a short trade
-entered then reaches its target first. It has no clock, no I/O and no state, and its answer on a bar depends on the
-newest ``lookback_bars`` bars alone, so that a whole history at once, a day alone and the node's tail give the same
-answers; tests hold every strategy to that. Everything else is the same for all of them and is no part of it: when it is
-asked, the rule of entry, limits, orders, journal and recovery (:mod:`trading_assets.strategies.host`).
+What decides is a trained model or a rule, and a bundle of either is asked by one function
+(:func:`trading_assets.strategies.decisions.decide`). Both are pure: from the bars of one market up to one bar they say
+how probable it is that a long or a short trade entered then reaches its target first. They have no clock, no I/O and no
+state, and an answer depends on the newest bars alone that they look back on, so that a whole history at once, a day
+alone and the node's tail give the same answers; proofs hold every rule to that. Everything else is the same for both:
+when they are asked, the rule of entry, limits, orders, journal and recovery (:mod:`trading_assets.strategies.host`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final
 
 import polars as pl
 
@@ -28,42 +29,6 @@ _FRAMEWORK: Final = Path(framework.__file__).parent
 
 ANSWERS = {side.word: side for side in Side}
 """Column of a strategy's answers -> the side that it speaks of."""
-
-
-class Strategy(Protocol):
-    """What decides."""
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The columns that it reads: of a bar (``open``, ``high``, ``low``, ``close``, ``volume``), or of features."""
-        ...
-
-    @property
-    def lookback_bars(self) -> int:
-        """How many bars an answer depends on, the newest one included."""
-        ...
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """Name -> value. Each set of them that is tried counts as a trial."""
-        ...
-
-    def answers(self, bars: pl.DataFrame) -> pl.DataFrame:
-        """What it says on each bar.
-
-        Parameters
-        ----------
-        bars
-            Of one market, ascending, without gaps: ``market``, ``ts``, and ``inputs``.
-
-        Returns
-        -------
-        pl.DataFrame
-            ``long`` and ``short`` (Float64), a row per bar: the probability that a trade of that side which is entered
-            when the bar closes reaches its take-profit first; null where it wants no such trade, and on the first
-            ``lookback_bars - 1`` bars.
-        """
-        ...
 
 
 class Rule[P: RuleSettings](ABC):

@@ -32,23 +32,9 @@ class RuleStrategy:
     records: Mapping[Side, Record]
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        """The rule's."""
-        return self.rule.inputs
-
-    @property
     def lookback_bars(self) -> int:
         """The rule's."""
         return self.rule.lookback_bars
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """The rule's."""
-        return self.rule.parameters
-
-    def answers(self, bars: pl.DataFrame) -> pl.DataFrame:
-        """See :meth:`trading_assets.strategies.base.Strategy.answers`."""
-        return self.answers_to(self.wanted(bars))
 
     def wanted(self, bars: pl.DataFrame) -> pl.Series:
         """The side of the trade that the rule wants on each bar, 1 or -1; 0 for none.
@@ -60,7 +46,7 @@ class RuleStrategy:
         ModelError
             If it answers otherwise than a rule does.
         """
-        said = self.rule.sides(bars.select("market", "ts", *self.inputs))
+        said = self.rule.sides(bars.select("market", "ts", *self.rule.inputs))
         if said.len() != bars.height or not said.is_in([-1, 0, 1]).all():
             raise ModelError(
                 f"it answers {bars.height:,} bars with {said.len():,} values, or other values than -1, 0 and 1",
@@ -70,7 +56,14 @@ class RuleStrategy:
         return said.cast(pl.Float64).alias(WANTED)
 
     def answers_to(self, wanted: pl.Series) -> pl.DataFrame:
-        """What the records say of what the rule wants: ``long`` and ``short``, as :meth:`answers`."""
+        """What the records say of what the rule wants.
+
+        Returns
+        -------
+        pl.DataFrame
+            ``long`` and ``short`` (Float64), a row per bar: the probability that a trade of that side which is entered
+            when the bar closes reaches its take-profit first; null where the rule wants no such trade.
+        """
         rows, nothing = wanted.to_frame(), pl.repeat(None, wanted.len(), dtype=pl.Float64, eager=True)
         return pl.DataFrame(
             {

@@ -33,7 +33,6 @@ from trading_assets.settings import (
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import BARS, CANDLES, LABELS, TRIAL_RETURNS
-from trading_assets.strategies.base import Strategy
 from trading_assets.strategies.certifying import certify_stored
 from trading_assets.strategies.decisions import bars_needed, rule_strategy
 from trading_assets.strategies.rules import rows
@@ -189,9 +188,9 @@ def test_its_bundle_holds_json_alone_is_certified_and_a_tampered_one_is_refused(
     again.check_code(Drift.fingerprint())
     with pytest.raises(BundleError, match="its rule was"):
         again.check_code(Ahead.fingerprint()[::-1])
-    strategy: Strategy | None = rule_strategy(again)
+    strategy = rule_strategy(again)
     assert strategy is not None
-    assert strategy.parameters == {"bars": 4, "per_mille": 4.0}
+    assert strategy.rule.parameters == {"bars": 4, "per_mille": 4.0}
     certificate = certify_stored(kept, world.store, bars=200)
     assert certificate.divergence is None
     assert certificate.bars == 200
