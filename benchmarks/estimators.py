@@ -16,6 +16,7 @@ import polars as pl
 from benchmarks.table import Measurement, Target, print_table
 from trading_assets.models import Classifier
 from trading_assets.models.estimators import registered
+from trading_assets.models.estimators.proof_case import times
 
 FEATURES = tuple(f"feature_{number}" for number in range(282))
 ROWS, ROUNDS = 4_000, 2_000
@@ -31,7 +32,9 @@ def run() -> list[Measurement]:
     measured = []
     for kind, estimator in registered().items():
         parameters = estimator.parameters()
-        fitted = estimator.fit(values, hit, None, parameters=parameters, features=FEATURES, seed=parameters.seed)
+        fitted = estimator.fit(
+            values, hit, None, times=times(ROWS), parameters=parameters, features=FEATURES, seed=parameters.seed
+        )
         classifier = Classifier(FEATURES, parameters, fitted.save())
         calls = [(classifier.predict, frames)]
         peer_name = ""

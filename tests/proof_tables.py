@@ -19,6 +19,7 @@ from trading_assets.features.proofs.proving import PROOFS, made_up_bars, made_up
 from trading_assets.models.estimators import proofs as estimators
 from trading_assets.models.estimators import registered
 from trading_assets.models.estimators.contract import Files, Fitted
+from trading_assets.models.estimators.proof_case import times
 from trading_assets.models.inputs import usable_names
 from trading_assets.strategies.rules import proofs as rule_proofs
 from trading_assets.strategies.rules.registry import registered as rules
@@ -133,7 +134,12 @@ class OnFeatures(estimators.Case):
 
     def fit(self, rows: estimators.Array, weights: estimators.Array | None = None) -> Fitted:
         """Fit on rows with the target."""
-        given = {"parameters": self.parameters, "features": self.names, "seed": self.parameters.seed}
+        given = {
+            "times": times(len(rows)),
+            "parameters": self.parameters,
+            "features": self.names,
+            "seed": self.parameters.seed,
+        }
         return self.estimator.fit(rows, self.target, weights, **given)
 
     def load(self, files: Files) -> Fitted:

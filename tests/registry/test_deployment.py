@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from trading_assets.core.errors import ModelError
-from trading_assets.registry import DeployedModel, Manifest, deploy, read_manifest, undeploy, write_manifest
+from trading_assets.registry import (
+    DeployedModel,
+    Manifest,
+    deploy,
+    read_manifest,
+    shadow,
+    undeploy,
+    unshadow,
+    write_manifest,
+)
 from trading_assets.registry.deployment import MANIFEST
 
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
@@ -46,6 +55,34 @@ def test_deploying_the_same_again_leaves_the_file_alone(tmp_path: Path) -> None:
     first = deploy(tmp_path, deployed())
     before = (tmp_path / MANIFEST).stat()
     assert deploy(tmp_path, deployed(at=NOON.replace(hour=13))) == first
+    assert (tmp_path / MANIFEST).stat().st_ino == before.st_ino
+
+
+def test_challengers_stand_beside_what_trades_and_leave_when_they_trade_themselves(tmp_path: Path) -> None:
+    deploy(tmp_path, deployed("a"))
+    for version in (3, 2, 3):
+        manifest = shadow(tmp_path, deployed("a", version))
+    shadow(tmp_path, deployed("b", 7))
+    assert manifest.models == {"a": deployed("a")}
+    assert [one.version for one in read_manifest(tmp_path).challengers["a"]] == [2, 3]
+    promoted = deploy(tmp_path, deployed("a", 3))
+    assert promoted == read_manifest(tmp_path)
+    assert [one.version for one in promoted.challengers["a"]] == [2]
+    assert undeploy(tmp_path, "a").challengers == promoted.challengers
+    assert set(unshadow(tmp_path, "a", 2).challengers) == {"b"}
+    assert unshadow(tmp_path, "b").challengers == {}
+
+
+def test_what_trades_is_no_challenger_of_itself(tmp_path: Path) -> None:
+    deploy(tmp_path, deployed("a"))
+    with pytest.raises(ModelError, match="model a version 1: it trades: it is no challenger"):
+        shadow(tmp_path, deployed("a"))
+
+
+def test_shadowing_the_same_again_leaves_the_file_alone(tmp_path: Path) -> None:
+    first = shadow(tmp_path, deployed())
+    before = (tmp_path / MANIFEST).stat()
+    assert shadow(tmp_path, deployed(at=NOON.replace(hour=13))) == first
     assert (tmp_path / MANIFEST).stat().st_ino == before.st_ino
 
 

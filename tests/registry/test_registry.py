@@ -172,8 +172,10 @@ def test_promoting_again_finishes_what_a_killed_promotion_left(desk: Desk) -> No
         ((), "archived", "draft cannot become archived"),
         (("approved",), "draft", "approved cannot become draft; it can become active"),
         (("approved", "active"), "approved", "active cannot become approved; it can become archived"),
+        (("approved", "challenger"), "approved", "challenger cannot become approved; it can become active or archived"),
+        (("approved", "active"), "challenger", "active cannot become challenger; it can become archived"),
         (("approved", "active", "archived"), "draft", "archived cannot become draft; it can become active or rejected"),
-        ((), "retired", "'retired' is not a status; one of draft, approved, active, archived, rejected"),
+        ((), "retired", "'retired' is not a status; one of draft, approved, challenger, active, archived, rejected"),
     ],
 )
 def test_an_illegal_change_is_refused(desk: Desk, path: tuple[str, ...], wanted: str, message: str) -> None:

@@ -167,6 +167,7 @@ def fit(
         inputs(rows, features, estimator.lookback_rows(parameters), rows if history is None else history),
         (rows["label"] == 1).cast(pl.Float64).to_numpy(),
         None if weight is None else weight.to_numpy(),
+        times=rows.select("known_at", "label_end"),
         parameters=parameters,
         features=features,
         seed=parameters.seed,

@@ -1,7 +1,16 @@
 """The model registry and the node's deployment manifest. Importing this does not load MLflow."""
 
 from trading_assets.registry.choice import approved_version, chosen_version
-from trading_assets.registry.deployment import DeployedModel, Manifest, deploy, read_manifest, undeploy, write_manifest
+from trading_assets.registry.deployment import (
+    DeployedModel,
+    Manifest,
+    deploy,
+    read_manifest,
+    shadow,
+    undeploy,
+    unshadow,
+    write_manifest,
+)
 from trading_assets.registry.registry import CHAMPION, Registry
 from trading_assets.registry.trials import Tried, configuration
 from trading_assets.registry.versions import ModelVersion, Status
@@ -19,6 +28,8 @@ __all__ = [
     "configuration",
     "deploy",
     "read_manifest",
+    "shadow",
     "undeploy",
+    "unshadow",
     "write_manifest",
 ]

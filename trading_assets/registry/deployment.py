@@ -52,16 +52,26 @@ class DeployedModel(BaseModel):
 
 
 class Manifest(BaseModel):
-    """All deployed models, by name."""
+    """All deployed models, by name.
+
+    Attributes
+    ----------
+    models
+        What trades.
+    challengers
+        What decides in shadow beside the model of its name: by version, ascending, none twice.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal[1] = 1
     models: dict[str, DeployedModel] = {}
+    challengers: dict[str, tuple[DeployedModel, ...]] = {}
 
     @model_validator(mode="after")
     def _named_alike(self) -> Manifest:
-        for name, deployed in self.models.items():
+        shadows = ((name, one) for name, several in self.challengers.items() for one in several)
+        for name, deployed in (*self.models.items(), *shadows):
             if name != deployed.model:
                 raise ValueError(f"model {deployed.model!r} stands under the name {name!r}")
         return self
@@ -105,7 +115,7 @@ def write_manifest(live_dir: Path, manifest: Manifest) -> None:
 def deploy(live_dir: Path, deployed: DeployedModel) -> Manifest:
     """Put one model into the manifest in place of its former version; the other models stay.
 
-    Deploying what is deployed already changes nothing.
+    A challenger that is deployed is none any more. Deploying what is deployed already changes nothing.
 
     Raises
     ------
@@ -117,7 +127,10 @@ def deploy(live_dir: Path, deployed: DeployedModel) -> Manifest:
         former = present.models.get(deployed.model)
         if former is not None and former.model_copy(update={"deployed_at": deployed.deployed_at}) == deployed:
             return present
-        manifest = Manifest(models={**present.models, deployed.model: deployed})
+        manifest = Manifest(
+            models={**present.models, deployed.model: deployed},
+            challengers=_without(present, deployed.model, deployed.version),
+        )
         write_manifest(live_dir, manifest)
         return manifest
 
@@ -126,9 +139,49 @@ def undeploy(live_dir: Path, model: str) -> Manifest:
     """Take one model out of the manifest."""
     with locked(_lock(live_dir)):
         present = read_manifest(live_dir)
-        manifest = Manifest(models={name: other for name, other in present.models.items() if name != model})
+        kept = {name: other for name, other in present.models.items() if name != model}
+        manifest = Manifest(models=kept, challengers=present.challengers)
         write_manifest(live_dir, manifest)
         return manifest
+
+
+def shadow(live_dir: Path, challenger: DeployedModel) -> Manifest:
+    """Let a version decide in shadow beside the model of its name. One that does so already stays as it is.
+
+    Raises
+    ------
+    ModelError
+        If the version is the one that trades, or the present manifest is broken.
+    """
+    name, version = challenger.model, challenger.version
+    with locked(_lock(live_dir)):
+        present = read_manifest(live_dir)
+        if (trades := present.models.get(name)) is not None and trades.version == version:
+            raise ModelError("it trades: it is no challenger", where=f"model {name} version {version}")
+        others = present.challengers.get(name, ())
+        if any(one.model_copy(update={"deployed_at": challenger.deployed_at}) == challenger for one in others):
+            return present
+        several = (*(one for one in others if one.version != version), challenger)
+        ordered = tuple(sorted(several, key=lambda one: one.version))
+        manifest = Manifest(models=present.models, challengers=present.challengers | {name: ordered})
+        write_manifest(live_dir, manifest)
+        return manifest
+
+
+def unshadow(live_dir: Path, model: str, version: int | None = None) -> Manifest:
+    """Take a challenger out of the manifest, or all of a model."""
+    with locked(_lock(live_dir)):
+        present = read_manifest(live_dir)
+        manifest = Manifest(models=present.models, challengers=_without(present, model, version))
+        write_manifest(live_dir, manifest)
+        return manifest
+
+
+def _without(manifest: Manifest, model: str, version: int | None) -> dict[str, tuple[DeployedModel, ...]]:
+    """The challengers but one, or but all of a model."""
+    left = tuple(one for one in manifest.challengers.get(model, ()) if version is not None and one.version != version)
+    others = {name: several for name, several in manifest.challengers.items() if name != model}
+    return others | ({model: left} if left else {})
 
 
 def _lock(live_dir: Path) -> Path:

@@ -112,8 +112,9 @@ class Registry:
         Raises
         ------
         ModelError
-            If the change is not legal: draft, approved, active, archived follow one another, only an archived
-            version can become active again, and a rejected one nothing.
+            If the change is not legal: draft, approved, challenger, active, archived follow one another (steps between
+            approved and archived may be left out), only an archived version can become active again, and a rejected
+            one nothing.
         """
         if status == "active":
             return self.promote(name, version)

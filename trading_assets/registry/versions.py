@@ -9,16 +9,17 @@ from typing import Final, Literal, get_args
 
 from trading_assets.core.errors import ModelError
 
-Status = Literal["draft", "approved", "active", "archived", "rejected"]
+Status = Literal["draft", "approved", "challenger", "active", "archived", "rejected"]
 
 NEXT: Final[dict[str, tuple[Status, ...]]] = {
     "draft": ("approved", "rejected"),
-    "approved": ("active", "rejected"),
+    "approved": ("active", "challenger", "archived", "rejected"),
+    "challenger": ("active", "archived", "rejected"),
     "active": ("archived",),
     "archived": ("active", "rejected"),
     "rejected": (),
 }
-"""The legal changes; from archived to active is a rollback."""
+"""The legal changes; from archived to active is a rollback. A challenger passed its gates and decides in shadow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class ModelVersion:
     name, version
         The model specification's name, and 1, 2, 3 ...
     status
-        draft, approved, active, archived or rejected.
+        draft, approved, challenger, active, archived or rejected.
     bundle_path, bundle_hash
         The bundle's folder and identity.
     dataset_hash, code_version, run_id

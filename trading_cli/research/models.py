@@ -10,7 +10,14 @@ from trading_assets.store import configured_store
 from trading_assets.store.tables import BACKTEST_METRICS, MODEL_VERSIONS
 from trading_cli.console import console, is_synthetic
 
-_STYLE = {"active": "bold green", "approved": "green", "draft": "yellow", "archived": "dim", "rejected": "red"}
+_STYLE = {
+    "active": "bold green",
+    "approved": "green",
+    "challenger": "cyan",
+    "draft": "yellow",
+    "archived": "dim",
+    "rejected": "red",
+}
 _SHOWN = {"Sharpe": ("sharpe", ".2f"), "wins": ("win_rate", ".0%"), "trades": ("trades", ".0f"), "DSR": ("dsr", ".3f")}
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import polars as pl
 
 from tests.seats import registered_here
 from trading_assets.core.errors import ModelError
@@ -56,11 +57,12 @@ class Trailing(Estimator[TrailingSettings]):
         target: Array,
         weights: Array | None,
         *,
+        times: pl.DataFrame,
         parameters: TrailingSettings,
         features: Sequence[str],
         seed: int,
     ) -> Fitted:
-        del weights, features, seed
+        del weights, times, features, seed
         assert rows.shape[1] == parameters.rows
         means = np.nan_to_num(rows).mean(axis=1)
         pulls = ((means - means.mean(axis=0)) * (target - target.mean())[:, np.newaxis]).mean(axis=0)

@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from trading_assets.core.plugins import version_of
 from trading_assets.settings import EstimatorSettings
@@ -83,6 +84,7 @@ class Estimator[P: EstimatorSettings](ABC):
         target: Array,
         weights: Array | None,
         *,
+        times: pl.DataFrame,
         parameters: P,
         features: Sequence[str],
         seed: int,
@@ -100,6 +102,9 @@ class Estimator[P: EstimatorSettings](ABC):
             1 or 0 for each row; both occur.
         weights
             What each row counts, with a mean of 1; None where all count the same.
+        times
+            ``known_at, label_end`` of each row, UTC: when it could be decided on, and when its outcome was known. One
+            that holds rows out purges by them, as :class:`trading_assets.validation.CombinatorialPurged` does.
         parameters
             The model's section of the settings.
         features

@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
+
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators import lightgbm_text
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
@@ -69,6 +71,7 @@ class LightGBM(Estimator[LightGBMSettings]):
         target: Array,
         weights: Array | None,
         *,
+        times: pl.DataFrame,
         parameters: LightGBMSettings,
         features: Sequence[str],
         seed: int,
@@ -76,6 +79,7 @@ class LightGBM(Estimator[LightGBMSettings]):
         """Train ``num_boost_round`` trees."""
         import lightgbm
 
+        del times
         data = lightgbm.Dataset(rows, target, weight=weights, feature_name=list(features))
         booster = lightgbm.train(_library(parameters, seed), data, num_boost_round=parameters.num_boost_round)
         return Trees(booster, booster.model_to_string())

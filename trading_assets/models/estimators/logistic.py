@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trading_assets.core.errors import ModelError
@@ -98,6 +99,7 @@ class Logistic(Estimator[LogisticSettings]):
         target: Array,
         weights: Array | None,
         *,
+        times: pl.DataFrame,
         parameters: LogisticSettings,
         features: Sequence[str],
         seed: int,
@@ -106,7 +108,7 @@ class Logistic(Estimator[LogisticSettings]):
         from sklearn.linear_model import LogisticRegression
         from threadpoolctl import threadpool_limits
 
-        del features, seed
+        del times, features, seed
         counts = np.ones(len(rows)) if weights is None else weights
         mean, deviation, useful = _scaling(rows, counts)
         clip = parameters.clip_deviations

@@ -6,11 +6,14 @@ Two of the inputs move the odds, one is constant and one always missing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 
+from trading_assets.core.candles import TS
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
 from trading_assets.settings import EstimatorSettings
 
@@ -18,6 +21,9 @@ NAMES: Final = ("odds", "more_odds", "small", "large", "constant", "empty")
 CONSTANT, EMPTY = 4, 5
 ROWS: Final = 3_000
 UNSEEN: Final = 400
+BEGIN: Final = datetime(2024, 1, 1, tzinfo=UTC)
+BAR: Final = timedelta(minutes=15)
+LIFE: Final = 24 * BAR
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,13 @@ class Case:
     def fit(self, rows: Array, weights: Array | None = None) -> Fitted:
         """Fit on rows with the world's target."""
         return self.estimator.fit(
-            rows, self.target, weights, parameters=self.parameters, features=NAMES, seed=self.parameters.seed
+            rows,
+            self.target,
+            weights,
+            times=times(len(rows)),
+            parameters=self.parameters,
+            features=NAMES,
+            seed=self.parameters.seed,
         )
 
     def load(self, files: Files) -> Fitted:
@@ -73,6 +85,12 @@ class Case:
         far = float(np.abs(one - other).max())
         allowed = self.estimator.tolerance
         return None if far <= allowed else f"by {far:.3g}, {allowed:g} is declared"
+
+
+def times(rows: int) -> pl.DataFrame:
+    """``known_at, label_end`` of as many decisions, every 15 minutes, each with an outcome six hours later."""
+    known_at = pl.datetime_range(BEGIN, BEGIN + rows * BAR, BAR, closed="left", time_unit="us", eager=True)
+    return pl.DataFrame({"known_at": known_at, "label_end": known_at + LIFE}, {"known_at": TS, "label_end": TS})
 
 
 def world(rows: int, seed: int) -> tuple[Array, Array]:
