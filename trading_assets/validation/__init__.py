@@ -7,6 +7,7 @@ from trading_assets.validation.bootstrap import OF_DAILY_RETURNS, OF_TRADES, Int
 from trading_assets.validation.calibration import BrierScore, brier_score, expected_calibration_error, reliability
 from trading_assets.validation.combinatorial import CombinatorialFold, CombinatorialPurged
 from trading_assets.validation.credibility import credibility
+from trading_assets.validation.gain import Gain, beats
 from trading_assets.validation.overfitting import Overfitting, cross_validate_choice
 from trading_assets.validation.sharpe import (
     SharpeEstimate,
@@ -26,6 +27,7 @@ __all__ = [
     "CombinatorialFold",
     "CombinatorialPurged",
     "Fold",
+    "Gain",
     "Interval",
     "OF_DAILY_RETURNS",
     "OF_TRADES",
@@ -35,6 +37,7 @@ __all__ = [
     "Trials",
     "WalkForward",
     "WalkForwardSplitter",
+    "beats",
     "brier_score",
     "confidence_intervals",
     "credibility",
