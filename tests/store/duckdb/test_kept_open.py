@@ -5,10 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from tests.store.duckdb.worker import candles
@@ -90,3 +94,39 @@ def test_a_failed_statement_leaves_a_usable_store(store: Store, spoil: Callable[
             spoil(store)
         store.upsert(CANDLES, candles("x:A/B", 3, 3, 1.0))
         assert store.read(CANDLES).height == 6
+
+
+def test_no_thread_opens_the_file_while_another_lets_go_of_it(
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The system drops the process's lock with any handle that is closed: one that came meanwhile would be unlocked.
+    store.upsert(CANDLES, candles("x:A/B", 0, 10, 1.0))
+    closing, real, overlaps = threading.Event(), duckdb.connect, []
+
+    class Slow:
+        def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+            self._connection = connection
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._connection, name)
+
+        def close(self) -> None:
+            closing.set()
+            time.sleep(0.005)
+            self._connection.close()
+            closing.clear()
+
+    def connect(*given: Any, **named: Any) -> Slow:
+        overlaps.append(closing.is_set())
+        return Slow(real(*given, **named))
+
+    monkeypatch.setattr(duckdb, "connect", connect)
+
+    def read(_: int) -> int:
+        other = open_store(f"duckdb:///{file}", lock_timeout_s=300)
+        return sum(len(other.query("SELECT * FROM candles")) for _ in range(8))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(read, range(4))) == [80] * 4
+    assert len(overlaps) == 32
+    assert not any(overlaps)

@@ -7,6 +7,7 @@ DuckDB file does not survive a fork: start children with ``spawn``.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,25 @@ QUIET_S: Final = 0.25
 
 _GLANCE_S: Final = 0.02
 """How often it is looked whether somebody waits."""
+
+_opening = threading.Lock()
+"""One thread at a time opens the file or lets go of it.
+
+DuckDB locks it for the process (``fcntl``), and the system drops that lock with the first handle that is closed: a
+handle that goes while another comes would leave that one unlocked.
+"""
+
+
+def connect(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection:
+    """Open the file; raises what DuckDB raises where another process holds it."""
+    with _opening:
+        return duckdb.connect(str(path), read_only=not write)
+
+
+def close(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let go of the file."""
+    with _opening:
+        connection.close()
 
 
 class KeptConnection:
@@ -73,7 +93,7 @@ class KeptConnection:
 
     def _let_go(self) -> None:
         if self._connection is not None:
-            self._connection.close()
+            close(self._connection)
             self._connection = None
 
     def _watch(self) -> None:
@@ -105,6 +125,15 @@ def kept_open(path: Path, wanted: Callable[[], bool]) -> Iterator[None]:
             else:
                 _kept.pop(path, None)
                 file.close()
+
+
+def _forget() -> None:
+    """In a forked child no thread of the parent runs, so nothing would ever release what one of them held."""
+    global _opening
+    _opening = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def kept(path: Path) -> KeptConnection | None:

@@ -82,8 +82,11 @@ def kept_open(path: Path) -> Iterator[None]:
 def _session(path: Path, *, write: bool, deadline: float, timeout_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
     file = duckdb_kept.kept(path)
     if file is None or not path.exists():
-        with closing(_connect(path, write=write, deadline=deadline, timeout_s=timeout_s)) as connection:
+        connection = _connect(path, write=write, deadline=deadline, timeout_s=timeout_s)
+        try:
             yield connection
+        finally:
+            duckdb_kept.close(connection)
     else:  # a block that keeps the file open will write sooner or later
         connect = partial(_connect, path, write=True, deadline=deadline, timeout_s=timeout_s)
         with file.session(connect) as connection:
@@ -112,7 +115,7 @@ def _connect(path: Path, *, write: bool, deadline: float, timeout_s: float) -> d
     with _turn(path, deadline):
         for pause in _pauses(deadline):
             try:
-                return duckdb.connect(str(path), read_only=not write)
+                return duckdb_kept.connect(path, write=write)
             except duckdb.Error as error:
                 if not any(sign in str(error) for sign in _HELD):
                     raise

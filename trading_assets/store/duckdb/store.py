@@ -158,8 +158,7 @@ class DuckDBStore:
         """Run one SELECT in DuckDB's dialect with ``$name`` parameters; a table never written is empty."""
         with self._reading() as connection:
             create_temporary(connection, named_in(sql, TABLES.values()))
-            relation = connection.sql(one_select(sql), params=dict(parameters or {}))
-            return cast("pl.DataFrame", pl.from_arrow(relation.to_arrow_table()))
+            return _rows(connection, one_select(sql), dict(parameters or {}))
 
     def prepare(self, tables: Iterable[Table]) -> list[str]:
         """Create the file and what is missing of the tables."""
@@ -241,4 +240,9 @@ def _changes(
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, condition: Condition) -> pl.DataFrame:
-    return cast("pl.DataFrame", pl.from_arrow(connection.sql(sql, params=condition.parameters).to_arrow_table()))
+    return _rows(connection, sql, condition.parameters)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Any) -> pl.DataFrame:
+    """All rows; nothing of the result outlives this call, which would keep the file open after its lock."""
+    return cast("pl.DataFrame", pl.from_arrow(connection.sql(sql, params=parameters).to_arrow_table()))
