@@ -11,9 +11,11 @@ when they are asked, the rule of entry, limits, orders, journal and recovery (:m
 from __future__ import annotations
 
 import hashlib
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, Final
 
 import polars as pl
@@ -26,6 +28,7 @@ from trading_assets.settings import RuleSettings
 from trading_assets.settings.sections.rules import RULES
 
 _FRAMEWORK: Final = Path(framework.__file__).parent
+_OWN: Final = ("trading_assets.features.indicators.", "trading_assets.strategies.rules.")
 
 ANSWERS = {side.word: side for side in Side}
 """Column of a strategy's answers -> the side that it speaks of."""
@@ -93,11 +96,25 @@ class Rule[P: RuleSettings](ABC):
 
     @classmethod
     def fingerprint(cls) -> str:
-        """sha256 over its own code and that of the windows that it may be made of.
+        """sha256 over its own code, that of the windows that it may be made of, and of the indicators that it is.
 
         A bundle is of one code: other code is another rule, whatever its parameters.
         """
         digest = hashlib.sha256(cls.version().encode())
-        for path in sorted(_FRAMEWORK.rglob("*.py")):
+        for path in sorted({*_FRAMEWORK.rglob("*.py"), *_indicators(cls)}):
             digest.update(meaning(path.read_text("utf-8")).encode())
         return digest.hexdigest()
+
+
+def _indicators(rule: type[Rule[Any]]) -> set[Path]:
+    """The files of the project that a rule takes indicators from, those that they take from, and so on."""
+    found, pending = dict[str, Path](), [rule.__module__]
+    while pending:
+        module = sys.modules.get(pending.pop())
+        taken = vars(module).values() if module is not None else ()
+        names = {one.__name__ if isinstance(one, ModuleType) else getattr(one, "__module__", "") for one in taken}
+        own = {one for one in names if str(one).startswith(_OWN) and not one.endswith(".registry")}
+        for name in own - {*found}:
+            found[name] = Path(str(sys.modules[name].__file__))
+            pending.append(name)
+    return {*found.values()}

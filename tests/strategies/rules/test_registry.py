@@ -64,7 +64,7 @@ def test_settings_choose_a_rule_by_kind_and_a_registered_one_joins_them() -> Non
     ("wrong", "why"),
     [
         ({"fast": 26}, "fast 26 must be fewer bars than slow 26"),
-        ({"fast": 0}, "greater than or equal to 1"),
+        ({"fast": 1}, "greater than or equal to 2"),
         ({"rsi": 1}, "greater than or equal to 2"),
         ({"oversold": 70}, "oversold 70 must be below overbought 70"),
         ({"overbought": 101}, "less than or equal to 100"),

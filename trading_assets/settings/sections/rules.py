@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
@@ -17,8 +18,8 @@ class EmaCrossRsiSettings(RuleSettings):
     """Long where the fast mean crosses above the slow one and is not overbought; short the other way round."""
 
     kind: Literal["ema_cross_rsi"] = "ema_cross_rsi"
-    fast: int = Field(12, ge=1, description="Bars of the fast exponential mean.")
-    slow: int = Field(26, ge=2, description="Bars of the slow one.")
+    fast: int = Field(12, ge=2, description="Bars of the fast exponential mean.")
+    slow: int = Field(26, ge=3, description="Bars of the slow one.")
     rsi: int = Field(14, ge=2, description="Bars of the relative strength index.")
     overbought: float = Field(70.0, ge=0, le=100, description="No long trade at this index or above.")
     oversold: float = Field(30.0, ge=0, le=100, description="No short trade at this index or below.")
@@ -32,7 +33,68 @@ class EmaCrossRsiSettings(RuleSettings):
         return self
 
 
-RULES = Kinds(RuleSettings, "a rule", EmaCrossRsiSettings)
+class MacdBollingerSettings(RuleSettings):
+    """Long where a fall within a rising trend left the lower band and turns; short the other way round."""
+
+    kind: Literal["macd_bollinger"] = "macd_bollinger"
+    bars: int = Field(20, ge=2, description="Bars of the bands' mean and deviation.")
+    deviations: float = Field(2.0, gt=0, description="Standard deviations from the mean to either band.")
+    within: int = Field(5, ge=1, description="Bars, the present one included, within which a close left the band.")
+    fast: int = Field(12, ge=2, description="Bars of the MACD's fast exponential mean.")
+    slow: int = Field(26, ge=3, description="Bars of its slow one.")
+    signal: int = Field(9, ge=2, description="Bars of its signal line.")
+    trend: int = Field(200, ge=3, description="Bars of the mean that the bands' mean must be above for a long trade.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.fast >= self.slow:
+            raise ValueError(f"fast {self.fast} must be fewer bars than slow {self.slow}")
+        if self.bars >= self.trend:
+            raise ValueError(f"bars {self.bars} must be fewer than those of the trend, {self.trend}")
+        return self
+
+
+class MomentumSettings(RuleSettings):
+    """Long where the price has risen by more than its volatility explains; short where it has fallen so."""
+
+    kind: Literal["momentum"] = "momentum"
+    bars: int = Field(24, ge=1, description="Bars whose return is looked at.")
+    volatility: int = Field(96, ge=2, description="Bars that the volatility is measured on.")
+    threshold: float = Field(1.0, ge=0, description="Standard deviations of such a return that it must exceed.")
+
+
+class MeanReversionSettings(RuleSettings):
+    """Long where the close lies far below its mean; short where it lies far above."""
+
+    kind: Literal["mean_reversion"] = "mean_reversion"
+    bars: int = Field(48, ge=3, description="Bars of mean and deviation.")
+    entry: float = Field(2.0, gt=0, description="Standard deviations from the mean at which a trade is wanted.")
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> Self:
+        if self.entry >= (farthest := math.sqrt(self.bars - 1)):
+            raise ValueError(
+                f"entry {self.entry:g} is out of reach: of {self.bars} closes none is {farthest:.2f} deviations away"
+            )
+        return self
+
+
+class DonchianSettings(RuleSettings):
+    """Long where a close breaks out above the highest high of some bars; short below the lowest low."""
+
+    kind: Literal["donchian"] = "donchian"
+    bars: int = Field(20, ge=1, description="Bars of the channel, the present one not included.")
+
+
+RULES = Kinds(
+    RuleSettings,
+    "a rule",
+    EmaCrossRsiSettings,
+    MacdBollingerSettings,
+    MomentumSettings,
+    MeanReversionSettings,
+    DonchianSettings,
+)
 
 add_rule_settings = RULES.add
 rule_kinds = RULES.names

@@ -6,10 +6,12 @@ import numpy as np
 import polars as pl
 
 from trading_assets.features.framework.bars import ema_memory
-from trading_assets.features.framework.windows import ewma, ewma_memory, ratio, shift
+from trading_assets.features.framework.windows import ewma_memory
+from trading_assets.features.indicators.momentum import relative_strength
 from trading_assets.settings import EmaCrossRsiSettings
 from trading_assets.strategies.base import Rule
 from trading_assets.strategies.rules.registry import register
+from trading_assets.strategies.rules.shown import shown, wanted
 
 _ROUNDING = 1e-9  # means closer together than this share of their size are equal
 
@@ -29,15 +31,10 @@ class EmaCrossRsi(Rule[EmaCrossRsiSettings]):
 
     def sides(self, bars: pl.DataFrame) -> pl.Series:
         """1 where the trend turns up, -1 where it turns down, else 0."""
-        close = bars["close"].to_numpy().astype(np.float64)
-        lengths = (self.settings.fast, self.settings.slow)
-        fast, slow = (ewma(close, 2 / (length + 1), ema_memory(length)) for length in lengths)
+        chosen, frame = self.settings, shown(bars)
+        fast, slow = frame.ema(chosen.fast), frame.ema(chosen.slow)
         above, below = fast > slow * (1 + _ROUNDING), fast < slow * (1 - _ROUNDING)
-        change = close - shift(close, 1)
-        gain, loss = (ewma(np.maximum(sign * change, 0), 1 / self.settings.rsi) for sign in (1, -1))
-        index = 100 * ratio(gain, gain + loss, 0.5)
-        long = above & ~np.roll(above, 1) & (index < self.settings.overbought)
-        short = below & ~np.roll(below, 1) & (index > self.settings.oversold)
-        sides = long.astype(np.int8) - short.astype(np.int8)
-        sides[: self.lookback_bars - 1] = 0
-        return pl.Series("side", sides, dtype=pl.Int8)
+        index = relative_strength(frame, chosen.rsi)
+        long = above & ~np.roll(above, 1) & (index < chosen.overbought)
+        short = below & ~np.roll(below, 1) & (index > chosen.oversold)
+        return wanted(long, short, lookback_bars=self.lookback_bars)
