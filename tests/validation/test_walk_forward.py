@@ -157,3 +157,30 @@ def test_an_anchored_walk_forward_tests_the_same_windows_and_trains_from_the_sta
     assert [fold.test_start for fold in anchored] == [fold.test_start for fold in rolling]
     assert {fold.train_start for fold in anchored} == {START}
     assert [len(fold.train) for fold in anchored] == [(180 + 30 * number) * 96 for number in range(6)]
+
+
+@examples(30)
+@given(day=st.integers(0, 80), anchored=st.booleans())
+def test_no_test_window_begins_before_the_day_that_is_tested_from_and_nothing_after_it_is_left_out(
+    day: int, anchored: bool
+) -> None:
+    windows = {"train_days": 30, "purge_days": 1, "embargo_days": 1, "test_days": 10, "anchored": anchored}
+    first = START + day * DAY
+    folds = WalkForward(WalkForwardSettings(**windows, tested_from=first.date())).split(*times(100))
+    begin = max(first, START + 32 * DAY)
+    assert folds[0].test_start == begin
+    assert all(fold.train_end == fold.test_start - 2 * DAY for fold in folds)
+    tested = np.concatenate([fold.test for fold in folds])
+    assert np.array_equal(tested, np.arange((begin - START) // BAR, 100 * 96))
+
+
+def test_a_history_that_ends_before_the_day_that_is_tested_from_is_refused() -> None:
+    windows = WalkForwardSettings(train_days=30, test_days=10, tested_from=(START + 100 * DAY).date())
+    with pytest.raises(ModelError, match="history ends on 2024-04-10, and is tested from 2024-04-10 on"):
+        WalkForward(windows).split(*times(100))
+
+
+def test_windows_that_are_tested_from_no_day_are_written_as_before_there_was_such_a_setting() -> None:
+    assert "tested_from" not in WalkForwardSettings().model_dump()
+    told = WalkForwardSettings(tested_from=START.date()).model_dump(mode="json")
+    assert WalkForwardSettings.model_validate(told).tested_from == START.date()

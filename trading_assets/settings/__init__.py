@@ -39,6 +39,7 @@ from trading_assets.settings.sections.labels import (
 )
 from trading_assets.settings.sections.live import FeedSettings, NodeSettings, RecordSettings, ReplaySettings
 from trading_assets.settings.sections.quality import QualitySettings, Severity
+from trading_assets.settings.sections.ranges import Range
 from trading_assets.settings.sections.research import (
     GateOverrides,
     GateSettings,
@@ -55,6 +56,7 @@ from trading_assets.settings.sections.rules import (
     add_rule_settings,
     rule_kinds,
 )
+from trading_assets.settings.sections.search import SearchSettings
 from trading_assets.settings.sections.sentiment import SentimentFiles, SentimentHttp, SentimentPlugin
 from trading_assets.settings.sections.sources import (
     CcxtSource,
@@ -119,6 +121,7 @@ __all__ = [
     "NodeSettings",
     "PolygonSource",
     "QualitySettings",
+    "Range",
     "RecordSettings",
     "ReplaySettings",
     "RiskSettings",
@@ -127,6 +130,7 @@ __all__ = [
     "SampleSource",
     "SamplingSettings",
     "ScheduleSettings",
+    "SearchSettings",
     "SentimentFiles",
     "SentimentHttp",
     "SentimentPlugin",

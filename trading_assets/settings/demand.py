@@ -72,4 +72,10 @@ def bars_of(settings: Settings, market: str) -> list[Timeframe]:
 
 
 def _models_of(settings: Settings, market: str) -> list[StrategySettings]:
-    return [model for model in settings.models.values() if market in model.markets]
+    """The models that trade a market; once more for each label set that a search tries of one."""
+    return [
+        model.model_copy(update={"label": label})
+        for name, model in settings.models.items()
+        if market in model.markets
+        for label in dict.fromkeys((model.label, *settings.search.labels_of(name)))
+    ]

@@ -25,6 +25,7 @@ from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings.names import instead
 from trading_assets.settings.paths import settings_file
+from trading_assets.settings.sections import space
 from trading_assets.settings.sections.data import (
     FetchSettings,
     History,
@@ -37,6 +38,7 @@ from trading_assets.settings.sections.labels import DEFAULT_LABELS, AnyLabels, L
 from trading_assets.settings.sections.live import NodeSettings, RecordSettings, ReplaySettings
 from trading_assets.settings.sections.quality import QualitySettings
 from trading_assets.settings.sections.research import GateSettings
+from trading_assets.settings.sections.search import SearchSettings
 from trading_assets.settings.sections.section import Misfit, Section
 from trading_assets.settings.sections.sentiment import SentimentSettings
 from trading_assets.settings.sections.sources import CcxtSource, FilesSource, SampleSource, Source
@@ -113,6 +115,7 @@ class Settings(ProjectSettings):
     replay: ReplaySettings = ReplaySettings()
     schedules: ScheduleSettings = ScheduleSettings()
     mlflow: MlflowSettings = MlflowSettings()
+    search: SearchSettings = SearchSettings()
     logs: LogSettings = LogSettings()
 
     _loaded: Plugins | None = PrivateAttr(None)
@@ -206,7 +209,23 @@ class Settings(ProjectSettings):
             self._check_sides(name, model)
             if isinstance(model, ModelSettings):
                 self._check_companions(name, model)
+        for name in self.search.space:
+            self._check_search(name)
         return self
+
+    def _check_search(self, name: str) -> None:
+        """What is to be tried must be something that the model may have."""
+        if name not in self.models:
+            raise Misfit(f"search.space: no model {name!r}; {instead(name, self.models)}", "search", "space", name)
+        try:
+            space.check(self.models[name], self.search.of(name))
+        except Misfit as misfit:
+            raise Misfit(f"search of {name}: {misfit}", "search", "space", name, *misfit.key) from None
+        for label in self.search.labels_of(name):
+            key = ("search", "space", name, "label")
+            if label not in self.labels:
+                raise Misfit(f"search of {name}: no label set {label!r}; {instead(label, self.labels)}", *key)
+            self._check_candles(name, self.models[name].model_copy(update={"label": label}))
 
     def _check_market(self, name: str, market: MarketSettings) -> None:
         try:

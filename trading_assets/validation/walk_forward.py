@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -65,7 +65,8 @@ class WalkForward:
     The training window rolls with the test window, or, where the settings anchor it, always starts with the history.
 
     Test windows are contiguous and cover everything after the first training window, purge and embargo. The last one
-    is shorter where the history ends; a rest of less than a tenth of a test window joins the window before it.
+    is shorter where the history ends; a rest of less than a tenth of a test window joins the window before it. With
+    ``tested_from`` they begin on that day, if the first training window lies before it.
 
     A row trains a fold when its decision falls into the training window **and** its outcome was known by
     ``test_start - embargo``. A purge at least as long as the labels' horizon loses no row of the training window; a
@@ -132,6 +133,15 @@ class WalkForward:
         """How many folds :meth:`split` gives."""
         return len(self.split(known_at, label_end))
 
+    def _check_reached(self, start: datetime, end: datetime) -> None:
+        """Refuse a history that ends before its first test window does something worth the name."""
+        if end - start < MIN_TEST_SHARE * timedelta(days=self.settings.test_days):
+            raise ModelError(
+                f"the labelled history ends on {end:%Y-%m-%d}, and is tested from {start:%Y-%m-%d} on",
+                where="walk-forward",
+                remedy="backfill what came since, or set walk_forward.tested_from to an earlier day",
+            )
+
     def _train_start(self, known_at: pl.Series, train_end: datetime) -> datetime:
         if not self.settings.anchored:
             return train_end - timedelta(days=self.settings.train_days)
@@ -156,6 +166,9 @@ class WalkForward:
             )
         length = timedelta(days=self.settings.test_days)
         start = first + timedelta(days=self.settings.train_days) + self.gap
+        if (day := self.settings.tested_from) is not None:
+            start = max(start, datetime(day.year, day.month, day.day, tzinfo=UTC))
+            self._check_reached(start, end)
         while start < end:
             stop = start + length
             if end - stop < MIN_TEST_SHARE * length:

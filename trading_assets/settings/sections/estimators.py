@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, SerializeAsAny
 
 from trading_assets.settings.sections.kinds import Kinds, KindSection
+from trading_assets.settings.sections.ranges import Range, Searched
 from trading_assets.settings.sections.section import Fraction, Positive
 
 
@@ -24,6 +25,15 @@ class LightGBMSettings(EstimatorSettings):
     """
 
     requires: ClassVar[Mapping[str, str]] = {"lightgbm": "lightgbm"}
+    search: ClassVar[Mapping[str, Searched] | None] = {
+        "num_boost_round": Range(low=100, high=800, log=True),
+        "learning_rate": Range(low=0.01, high=0.1, log=True),
+        "num_leaves": Range(low=2, high=16, log=True),
+        "min_data_in_leaf": Range(low=50, high=1000, log=True),
+        "feature_fraction": Range(low=0.2, high=1.0),
+        "bagging_fraction": Range(low=0.3, high=1.0),
+        "lambda_l2": Range(low=1.0, high=500.0, log=True),
+    }
 
     kind: Literal["lightgbm"] = "lightgbm"
     num_boost_round: int = Field(400, ge=1, description="Trees.")
@@ -44,6 +54,10 @@ class LogisticSettings(EstimatorSettings):
     """
 
     requires: ClassVar[Mapping[str, str]] = {"sklearn": "scikit-learn"}
+    search: ClassVar[Mapping[str, Searched] | None] = {
+        "l2": Range(low=0.001, high=10.0, log=True),
+        "clip_deviations": Range(low=2.0, high=10.0, log=True),
+    }
 
     kind: Literal["logistic"] = "logistic"
     l2: Positive = Field(

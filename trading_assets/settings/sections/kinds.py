@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema, core_schema
 from trading_assets.core.errors import ModelError, SettingsError
 from trading_assets.core.plugins.seats import Seat, taken
 from trading_assets.settings.names import instead
+from trading_assets.settings.sections.ranges import Searched
 from trading_assets.settings.sections.section import Misfit, Section
 
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -24,6 +25,9 @@ class KindSection(Section):
 
     requires: ClassVar[Mapping[str, str]] = {}
     """Module that it imports -> the package that brings it."""
+
+    search: ClassVar[Mapping[str, Searched] | None] = None
+    """Setting -> what a search tries of it; None derives it from the settings' own values and bounds."""
 
     kind: str
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Self
+from datetime import date
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from trading_assets.settings.sections.section import Fraction, Positive, Section
 
@@ -17,6 +18,15 @@ class WalkForwardSettings(Section):
     purge_days: float = Field(2.0, ge=0)
     embargo_days: float = Field(1.0, ge=0)
     test_days: Positive = 30.0
+    tested_from: date | None = Field(
+        None, description="No test window begins before this day (UTC): what a search saw is not what judges its find."
+    )
+
+    @model_serializer(mode="wrap")
+    def _unset_leaves_no_trace(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Windows without it are what they were before there was this setting: in hashes of configurations too."""
+        told: dict[str, Any] = dump(self)
+        return told if self.tested_from is not None else {k: v for k, v in told.items() if k != "tested_from"}
 
 
 class GateOverrides(Section):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
 
 from trading_assets.settings.sections.kinds import Kinds, KindSection
+from trading_assets.settings.sections.ranges import Range, Searched
 
 
 class RuleSettings(KindSection):
@@ -16,6 +18,14 @@ class RuleSettings(KindSection):
 
 class EmaCrossRsiSettings(RuleSettings):
     """Long where the fast mean crosses above the slow one and is not overbought; short the other way round."""
+
+    search: ClassVar[Mapping[str, Searched] | None] = {
+        "fast": Range(low=3, high=24, log=True),
+        "slow": Range(low=26, high=200, log=True),
+        "rsi": Range(low=5, high=30),
+        "overbought": Range(low=60.0, high=95.0),
+        "oversold": Range(low=5.0, high=40.0),
+    }
 
     kind: Literal["ema_cross_rsi"] = "ema_cross_rsi"
     fast: int = Field(12, ge=2, description="Bars of the fast exponential mean.")
@@ -35,6 +45,16 @@ class EmaCrossRsiSettings(RuleSettings):
 
 class MacdBollingerSettings(RuleSettings):
     """Long where a fall within a rising trend left the lower band and turns; short the other way round."""
+
+    search: ClassVar[Mapping[str, Searched] | None] = {
+        "bars": Range(low=10, high=60, log=True),
+        "deviations": Range(low=1.0, high=3.0),
+        "within": Range(low=1, high=12),
+        "fast": Range(low=4, high=20, log=True),
+        "slow": Range(low=21, high=60, log=True),
+        "signal": Range(low=4, high=18, log=True),
+        "trend": Range(low=80, high=400, log=True),
+    }
 
     kind: Literal["macd_bollinger"] = "macd_bollinger"
     bars: int = Field(20, ge=2, description="Bars of the bands' mean and deviation.")
@@ -57,6 +77,12 @@ class MacdBollingerSettings(RuleSettings):
 class MomentumSettings(RuleSettings):
     """Long where the price has risen by more than its volatility explains; short where it has fallen so."""
 
+    search: ClassVar[Mapping[str, Searched] | None] = {
+        "bars": Range(low=4, high=192, log=True),
+        "volatility": Range(low=24, high=384, log=True),
+        "threshold": Range(low=0.0, high=3.0),
+    }
+
     kind: Literal["momentum"] = "momentum"
     bars: int = Field(24, ge=1, description="Bars whose return is looked at.")
     volatility: int = Field(96, ge=2, description="Bars that the volatility is measured on.")
@@ -65,6 +91,11 @@ class MomentumSettings(RuleSettings):
 
 class MeanReversionSettings(RuleSettings):
     """Long where the close lies far below its mean; short where it lies far above."""
+
+    search: ClassVar[Mapping[str, Searched] | None] = {
+        "bars": Range(low=12, high=192, log=True),
+        "entry": Range(low=0.5, high=3.2),
+    }
 
     kind: Literal["mean_reversion"] = "mean_reversion"
     bars: int = Field(48, ge=3, description="Bars of mean and deviation.")
@@ -81,6 +112,10 @@ class MeanReversionSettings(RuleSettings):
 
 class DonchianSettings(RuleSettings):
     """Long where a close breaks out above the highest high of some bars; short below the lowest low."""
+
+    search: ClassVar[Mapping[str, Searched] | None] = {
+        "bars": Range(low=5, high=200, log=True),
+    }
 
     kind: Literal["donchian"] = "donchian"
     bars: int = Field(20, ge=1, description="Bars of the channel, the present one not included.")
