@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 import polars as pl
@@ -51,6 +52,29 @@ def test_what_is_entered_earns_more_than_was_asked_even_if_all_else_is_stopped(
         assert rule.enters(p, target, stop) == (expected > least)
         assert rule.enters(p, target, stop) == (p > rule.required(target, stop))
     assert rule.edge_bps(rule.break_even(target, stop), target, stop) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_kelly_stake_of_an_even_bet_is_the_edge_and_of_a_losing_one_nothing() -> None:
+    rule = EntryRule()
+    assert rule.kelly_share(0.6, 100, 100) == pytest.approx(0.2), "Kelly's own example: p - q"
+    assert rule.kelly_share(0.5, 2, 1) == pytest.approx(25.0), "p / l - q / g"
+    assert rule.kelly_share(0.3, 2, 1) == 0
+    assert EntryRule(cost_bps=300).kelly_share(0.99, 2, 1) == 0, "the target does not earn its costs"
+
+
+@given(st.floats(0.01, 0.99), WIDTHS, WIDTHS, COSTS)
+def test_no_other_stake_makes_equity_grow_faster_than_kellys(p: float, target: float, stop: float, cost: float) -> None:
+    rule = EntryRule(cost)
+    share = rule.kelly_share(p, target, stop)
+    gain, loss = (target - cost / 100) / 100, (stop + cost / 100) / 100
+    if gain > 1e-4:
+        growth = [
+            p * math.log1p(stake * gain) + (1 - p) * math.log1p(-stake * loss)
+            for stake in (share, share * 0.95, share * 1.05 + 1e-3)
+            if stake * loss < 1
+        ]
+        assert growth[0] >= max(growth) - 1e-9
+    assert (share > 0) == (gain > 0 and rule.edge_bps(p, target, stop) > 0) or abs(share) < 1e-6
 
 
 @given(st.lists(st.tuples(SHARES, WIDTHS, WIDTHS), min_size=1, max_size=20), COSTS, st.none() | SHARES)

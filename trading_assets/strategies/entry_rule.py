@@ -55,6 +55,19 @@ class EntryRule:
         """The probability at which the expected net return is the wanted one, whatever the threshold."""
         return (stop_loss_pct + (self.cost_bps + self.min_edge_bps) / 100) / (take_profit_pct + stop_loss_pct)
 
+    def kelly_share(self, probability: float, take_profit_pct: float, stop_loss_pct: float) -> float:
+        """The notional, as a share of equity, with which equity grows fastest if the probability is right; at least 0.
+
+        Of a bet that earns ``g`` of its stake or loses ``l``, with costs in both: ``p / l - (1 - p) / g``. Where even
+        the target does not earn its costs, nothing.
+
+        References
+        ----------
+        J. L. Kelly, "A New Interpretation of Information Rate", *Bell System Technical Journal* 35, 1956.
+        """
+        gain, loss = (take_profit_pct - self.cost_bps / 100) / 100, (stop_loss_pct + self.cost_bps / 100) / 100
+        return max(probability / loss - (1 - probability) / gain, 0.0) if gain > 0 else 0.0
+
     def enters[Number: (float, pl.Expr)](
         self, probability: Number, take_profit_pct: Number, stop_loss_pct: Number
     ) -> bool | pl.Expr:

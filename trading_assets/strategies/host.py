@@ -130,6 +130,7 @@ class StrategyHost(Strategy):
             SpotCash(self._trades, settings.taker_fee_bps),
             entry_veto,
             position_share=settings.position_share,
+            kelly_fraction=settings.kelly_fraction,
             max_volume_share=settings.max_volume_share,
         )
 

@@ -20,6 +20,8 @@ class HostConfig:
         Our market names.
     position_share
         Notional of one position as a share of the account's equity, bounded by the gate's maximum notional.
+    kelly_fraction
+        A position is at most this fraction of the signal's Kelly stake; None where all are of ``position_share``.
     max_volume_share
         An entry is at most this share of what its decision bar traded; None for no such cap.
     taker_fee_bps
@@ -50,6 +52,7 @@ class HostConfig:
     gather: timedelta | None = None
     listen_on_start: bool = True
     close_at: datetime | None = None
+    kelly_fraction: float | None = None
     max_volume_share: float | None = None
     taker_fee_bps: float = 0.0
     strategy_id: str = "MODEL-001"

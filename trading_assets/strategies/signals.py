@@ -100,6 +100,11 @@ class Signal:
         return self.rule.edge_bps(self.probability, self.take_profit_pct, self.stop_loss_pct)
 
     @property
+    def kelly_share(self) -> float:
+        """The notional, as a share of equity, with which equity grows fastest if the probability is right."""
+        return self.rule.kelly_share(self.probability, self.take_profit_pct, self.stop_loss_pct)
+
+    @property
     def threshold(self) -> float:
         """The probability that this trade needs: for the wanted return, or the set one where that is higher."""
         return max(self.rule.required(self.take_profit_pct, self.stop_loss_pct), self.rule.threshold or 0.0)

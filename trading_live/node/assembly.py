@@ -156,6 +156,7 @@ def _host_config(settings: Settings, venue: Venue, streams: Sequence[Stream]) ->
         markets=tuple(timeframes),
         timeframes=timeframes,
         position_share=settings.trading.sizing.position_share,
+        kelly_fraction=settings.trading.sizing.kelly_fraction,
         max_volume_share=settings.trading.sizing.max_volume_share,
         taker_fee_bps=settings.trading.costs.market_order_bps,
         execution_timeframe=venue.finest_timeframe(list(timeframes)),

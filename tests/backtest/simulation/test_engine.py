@@ -188,6 +188,20 @@ def test_sixty_markets_that_enter_on_one_bar_all_get_their_stop_and_target() -> 
     assert (usual.trades.height, usual.refusals) == (60, {})
 
 
+def test_a_surer_signal_is_larger_up_to_the_share_of_a_position() -> None:
+    careful = EXACT.model_copy(update={"position_share": 0.5, "kelly_fraction": 0.01})
+    rows = signals((A, 0, 0.56), (A, 60, 0.7))
+    result = backtest(rows, {A: candles(flat(2_000))}, settings=careful)
+    less, more = (quantity * 100 / EXACT.starting_balance for quantity in result.trades["quantity"])
+    rule = EntryRule(careful.round_trip_bps)
+    stakes = [careful.kelly_fraction * rule.kelly_share(p, 2.0, 1.0) for p in (0.56, 0.7)]
+    assert (less, more) == pytest.approx(stakes, rel=2e-3)
+    bounded = backtest(rows, {A: candles(flat(2_000))}, settings=careful.model_copy(update={"kelly_fraction": 1.0}))
+    assert [quantity * 100 / EXACT.starting_balance for quantity in bounded.trades["quantity"]] == pytest.approx(
+        [0.5, 0.5], rel=2e-3
+    )
+
+
 def test_the_second_signal_waits_while_a_trade_is_open() -> None:
     result = backtest(signals((A, 0, 0.7), (A, 1, 0.9)), {A: candles(flat(200))})
     assert result.trades.height == 1

@@ -105,6 +105,7 @@ def replay(
         settings.position_share,
         dict.fromkeys(candles, (timeframe.name,)),
         close_at=end,
+        kelly_fraction=settings.kelly_fraction,
         max_volume_share=settings.max_volume_share,
         taker_fee_bps=settings.market_order_bps,
     )

@@ -33,6 +33,11 @@ class SizingSettings(Section):
     """How large a position is."""
 
     position_share: Fraction = Field(0.10, description="Notional of one position as a share of equity.")
+    kelly_fraction: Fraction | None = Field(
+        None,
+        description="Of the stake that makes equity grow fastest if the probability is right (Kelly): a position is as "
+        "much, and at most `position_share`. A surer signal is larger. Empty: all are `position_share`.",
+    )
     max_volume_share: Fraction | None = Field(
         0.1,
         description="An entry is at most this share of what its bar traded. By the square-root law a tenth moves the "

@@ -32,6 +32,8 @@ class EntryAdmission:
         Asked with the signal; a text refuses it.
     position_share, max_volume_share
         Of the account's equity, and of what the decision bar traded.
+    kelly_fraction
+        Of the signal's Kelly stake, which a position does not exceed; None where all are of ``position_share``.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class EntryAdmission:
         entry_veto: Callable[[Signal], str | None] | None,
         *,
         position_share: float,
+        kelly_fraction: float | None,
         max_volume_share: float | None,
     ) -> None:
         self._strategy = strategy
@@ -51,6 +54,7 @@ class EntryAdmission:
         self._cash = cash
         self._entry_veto = entry_veto
         self._position_share = position_share
+        self._kelly_fraction = kelly_fraction
         self._max_volume_share = max_volume_share
         self._entries = 0
         self._bound = 0.0
@@ -83,7 +87,7 @@ class EntryAdmission:
         if instrument is None:
             return "refuse", f"{self._instruments[signal.market]} is not known to the venue", None
         limits = OrderLimits.of(instrument)
-        notional = min(self._position_share * self._equity(instrument), self._gate.limits.max_position_notional)
+        notional = min(self._share(signal) * self._equity(instrument), self._gate.limits.max_position_notional)
         wanted = limits.whole_steps(notional / bar.close)
         quantity, little_volume = cut_to_volume(wanted, bar.volume, self._max_volume_share, limits)
         balance = partial(self._balance, instrument)
@@ -101,6 +105,12 @@ class EntryAdmission:
         self._entries += 1
         self._bound += self._cash.order(signal.market, worth)
         return "enter", f"{signal.reason}; {cut}" if cut else signal.reason, instrument.make_qty(quantity)
+
+    def _share(self, signal: Signal) -> float:
+        """Of equity, that the position is to be."""
+        if self._kelly_fraction is None:
+            return self._position_share
+        return min(self._position_share, self._kelly_fraction * signal.kelly_share)
 
     def _balance(self, instrument: Any) -> float:
         return settled_balance(self._strategy.portfolio, instrument) - self._bound
