@@ -32,7 +32,7 @@ GROUPS = {
     "evaluation": {"backtest"},
     "deployment": {"approved", "deployment"},
     "recordings": {"book_snapshots", "public_trades", "recording_gaps"},
-    "live": {"signals", "orders", "fills", "positions", "performance_summary"},
+    "live": {"signals", "orders", "fills", "positions", "live_features", "performance_summary"},
 }
 HEAVY = ("pandera", "lightgbm", "sklearn", "nautilus_trader", "ccxt", "mlflow", "matplotlib", "pandas")
 

@@ -13,6 +13,7 @@ from trading_assets.journal.events import EVENT_ID, KINDS, NODE, PLANS, TABLES
 from trading_assets.journal.file import JOURNAL_FILE
 from trading_assets.journal.holdings import Fill, Holding, nothing
 from trading_assets.journal.loading import load_journal
+from trading_assets.journal.packed_rows import pack, unpack
 from trading_assets.journal.reader import cursor, newest_events, newest_seq, read_session, read_since
 from trading_assets.journal.state import JournalState, MarketState, read_state
 from trading_assets.journal.upkeep import JournalReport, check_journal, export_journal
@@ -39,7 +40,9 @@ __all__ = [
     "newest_events",
     "newest_seq",
     "nothing",
+    "pack",
     "read_session",
     "read_since",
     "read_state",
+    "unpack",
 ]

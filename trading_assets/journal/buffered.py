@@ -29,6 +29,7 @@ class Writer(Protocol):
 
     def write(self, rows: Sequence[Row]) -> list[int]: ...  # noqa: D102
     def stay(self) -> list[int]: ...  # noqa: D102
+    def forget(self, kind: str, before: datetime) -> int: ...  # noqa: D102
     def new_session(self) -> int: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
@@ -95,6 +96,12 @@ class BufferedJournal:
     def put(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Keep events in memory; the next write or :meth:`flush` brings them to disk first."""
         self._waiting += [encode(kind, event) for kind, event in events]
+
+    def forget(self, kind: str, before: datetime) -> int:
+        """Delete old events of a kind, as the writer does; none where the file cannot be written."""
+        with suppress(NodeError):
+            return self._journal.forget(kind, before)
+        return 0
 
     def new_session(self) -> int:
         """Begin a new session, as the writer does."""

@@ -16,7 +16,7 @@ _BATCH: Final = 50_000
 
 
 def load_journal(store: Store, path: Path, *, batch: int = _BATCH) -> dict[str, int]:
-    """Bring what the store does not have yet into ``signals``, ``orders``, ``fills`` and ``positions``, exactly once.
+    """Bring what the store does not have yet into the tables of :data:`TABLES`, exactly once.
 
     Each table is asked for the newest sequence number that it has of this node, and only later events of its kind are
     read: a load killed at any point is finished by the next one, and a second load reads and writes nothing.

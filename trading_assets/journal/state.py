@@ -14,7 +14,7 @@ from trading_assets.core.errors import NodeError
 from trading_assets.journal.events import NODE, PLANS, damaged, decode
 from trading_assets.journal.file import reading
 from trading_assets.journal.holdings import Fill, Holding, nothing
-from trading_assets.store.tables import FILLS, ORDERS, POSITIONS
+from trading_assets.store.tables import FILLS, LIVE_FEATURES, ORDERS, POSITIONS
 
 STARTED: Final = "started"
 """The node event of every start; its detail names venue and environment."""
@@ -24,6 +24,9 @@ KILL: Final = "kill"
 
 KILL_WITHDRAWN: Final = "kill withdrawn"
 """The node event that lets the trades of a kill that was not carried out go on."""
+
+SUM_TO_NOTHING: Final = (LIVE_FEATURES.name,)
+"""Kinds that say nothing of what is open; they need not be read to know it."""
 
 _VERSION: Final = 1
 _ENDED: Final = ("canceled", "rejected", "denied", "expired")
@@ -107,6 +110,9 @@ class JournalState:
         """
         if session != self.session:
             self.__init__(session=session)  # type: ignore[misc]
+        if kind in SUM_TO_NOTHING:
+            self.seq = seq
+            return self
         row = decode(seq, payload)
         try:
             self._take(seq, kind, row)

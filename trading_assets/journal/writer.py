@@ -97,7 +97,7 @@ class Journal:
         Parameters
         ----------
         kind
-            ``signals``, ``orders``, ``fills``, ``positions``, ``plans`` or ``node``.
+            ``signals``, ``orders``, ``fills``, ``positions``, ``live_features``, ``plans`` or ``node``.
         event
             Columns of the kind's table except ``node`` and ``seq``, which the journal assigns; missing ones are null.
             Times are aware datetimes. ``event_id`` names the event; without it, its content does.
@@ -148,6 +148,23 @@ class Journal:
             self._stay_in_place()
             self._checkpoint(CHECKPOINT_EVENTS)
         return []
+
+    def forget(self, kind: str, before: datetime) -> int:
+        """Delete the events of a kind from before a time (their ``ts``); returns how many.
+
+        For what sums up to nothing, and may be loaded from the store later on: state and checkpoints stay as they are.
+        The space is used again by what comes.
+
+        Raises
+        ------
+        NodeError
+            If the file cannot be written.
+        """
+        old = "DELETE FROM journal WHERE kind = ? AND json_extract(payload, '$.ts') < ?"
+        with self._lock, explained(self.path):
+            self._stay_in_place()
+            with self._transaction():
+                return self._connection.execute(old, (kind, before.astimezone(UTC).isoformat())).rowcount
 
     def new_session(self) -> int:
         """Begin a new session: what happened before no longer counts as the same events. Returns its number."""

@@ -27,6 +27,7 @@ from trading_live.node.decisions.reach import bars_to_hold
 from trading_live.node.decisions.signals import LiveSignals
 from trading_live.node.engine import build_engine
 from trading_live.node.history_loader import HistoryLoader
+from trading_live.node.journal.feature_rows import FeatureRows
 from trading_live.node.journal.pulse import Pulse
 from trading_live.node.journal.strategy_journal import StrategyJournal
 from trading_live.node.shutdown import Shutdown
@@ -106,6 +107,8 @@ def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, 
     recovered.restore(gate)
     feed = FeedQuarantine(settings.node.feed, venue.clock(), pulse.warn, time.monotonic)
     loader = HistoryLoader(feed, pulse.tell, process.fatal, historic=venue.historic)
+    keep = timedelta(days=settings.node.keep_feature_rows_days)
+    rows = FeatureRows(process.journal, keep=keep) if settings.node.journal_features else None
     signals = LiveSignals(
         bars_to_hold(streams, settings, process.models),
         process.models,
@@ -113,6 +116,7 @@ def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, 
         cost_bps=settings.trading.costs.round_trip_bps,
         events=settings.event_times,
         min_step=settings.quality.level_step.min_factor,
+        on_decided=None if rows is None else rows.add,
     )
     journal = StrategyJournal(process.journal, market_time=glance.now)
     strategy = StrategyHost(
@@ -141,7 +145,7 @@ def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, 
         poll=timedelta(seconds=settings.node.poll_deployment_s),
         reloads=venue.reloads_instruments,
     )
-    pulse.run_with(strategy, signals, feed)
+    pulse.run_with(strategy, signals, feed, rows)
     engine.add_actor(supervisor)
     engine.add_strategy(strategy)
     strategy.set_external_order_instrument_ids(list(instruments.values()))  # what is recovered is the strategy's

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from tests.live.conftest import MARKET, START, MakeBundle, put_live
 from tests.live.desk import Desk, desk, finish, wait_for
 from trading_assets import features
 from trading_assets.core.errors import NodeError
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.journal import JOURNAL_FILE, load_journal
+from trading_assets.journal import JOURNAL_FILE, load_journal, read_since, unpack
 from trading_assets.store import open_store
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_live.node.node import run_node
@@ -66,6 +67,21 @@ def live(one: Desk, make_bundle: MakeBundle) -> None:
         one.notes["start while killed"] = finish(one.start())
     finally:
         process.kill()
+
+
+def test_the_feature_row_of_every_decision_is_journalled_and_is_the_stored_one(
+    day: Desk, decision_bars: pl.DataFrame, make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    path, names = day.settings.live_dir / JOURNAL_FILE, make_bundle(tmp_path).features
+    journalled = read_since(path, 0)["live_features"]
+    signals = day.signals()
+    told = signals.join(journalled, on=["model_version", "bar_ts", "bundle_hash"], how="left", suffix="_row")
+    assert signals.height > 10
+    assert told["packed"].null_count() == 0
+    assert told["probability_long"].to_list() == told["probability"].to_list()
+    rows = features.compute(decision_bars, timeframe=M15).join(journalled, left_on="ts", right_on="bar_ts").sort("ts")
+    expected = rows.select(names).cast(pl.Float32)
+    assert_frame_equal(unpack(rows["packed"], names), expected, check_exact=True)
 
 
 def test_every_decision_is_what_the_model_says_of_the_stored_bars(

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from trading_assets.defs.lib.metadata import TRADING_TEAM, asset_metadata, describe_frame
+from trading_assets.defs.lib.metadata import TRADING_TEAM, Metadata, asset_metadata, describe_frame
 from trading_assets.journal import JOURNAL_FILE, cursor, load_journal
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import FILLS, ORDERS, POSITIONS, SIGNALS
+from trading_assets.store.tables import FILLS, LIVE_FEATURES, ORDERS, POSITIONS, SIGNALS, Table
 
 GROUP = "live"
 _JOURNALLED = (  # each with what it follows from
@@ -16,6 +16,7 @@ _JOURNALLED = (  # each with what it follows from
     (ORDERS, SIGNALS.name, "Each event in the life of each order that the node sent."),
     (FILLS, ORDERS.name, "Each fill of the node's orders, with the signal that caused it."),
     (POSITIONS, FILLS.name, "The node's position in a market after each change."),
+    (LIVE_FEATURES, "deployment", "The feature row that each decision was made from, and each side's probability."),
 )
 
 
@@ -42,8 +43,14 @@ def journal(
     position = cursor(path)
     new = load_journal(store, path)
     for table, _, _ in _JOURNALLED:
-        frame = store.read(table)
+        described = _described(store, table) if table is LIVE_FEATURES else describe_frame(store.read(table), table)
         yield dg.MaterializeResult(
-            asset_key=table.name,
-            metadata={**describe_frame(frame, table), "new_rows": new[table.name], "journal_cursor": position},
+            asset_key=table.name, metadata={**described, "new_rows": new[table.name], "journal_cursor": position}
         )
+
+
+def _described(store: Store, table: Table) -> Metadata:
+    """Row count and range, without reading the rows: they are packed, and many."""
+    rows = int(store.query(f"SELECT count(*) AS rows FROM {table.name}")["rows"][0])
+    first, last = store.bounds(table) or (None, None)
+    return {"dagster/row_count": rows} | ({} if first is None else {"first": str(first), "last": str(last)})

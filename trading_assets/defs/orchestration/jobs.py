@@ -59,7 +59,7 @@ promote = dg.define_asset_job(
 )
 load_journal = dg.define_asset_job(
     "load_journal",
-    selection=["signals", "orders", "fills", "positions", "performance_summary"],
+    selection=["signals", "orders", "fills", "positions", "live_features", "performance_summary"],
     description="Brings the node's journal into the tables and sums it up.",
 )
 

@@ -47,6 +47,12 @@ class NodeSettings(Section):
     min_free_mb: Positive = Field(500.0, description="`trading status --check` reports a disk with less space.")
     max_decision_delay_s: Positive = Field(30.0, description="A bar that comes later is not entered on (live).")
     restarts_per_hour: int = Field(10, ge=0, description="Deaths after which trading paper --supervised gives up.")
+    journal_features: bool = Field(
+        True, description="Journal the feature row of each decision, for drift: 1.5 kB on disk with 120 features."
+    )
+    keep_feature_rows_days: Positive = Field(
+        30.0, description="Older ones are deleted from the journal; the table live_features keeps what was loaded."
+    )
     feed: FeedSettings = FeedSettings()
 
 

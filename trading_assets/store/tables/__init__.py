@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from trading_assets.store.tables.live import FILLS, ORDERS, PERFORMANCE_SUMMARY, POSITIONS, SIGNALS
+from trading_assets.store.tables.live import FILLS, LIVE_FEATURES, ORDERS, PERFORMANCE_SUMMARY, POSITIONS, SIGNALS
 from trading_assets.store.tables.market_data import (
     BARS,
     BOOK_SNAPSHOTS,
@@ -67,6 +67,7 @@ TABLES: Final[dict[str, Table]] = {
         ORDERS,
         FILLS,
         POSITIONS,
+        LIVE_FEATURES,
         PERFORMANCE_SUMMARY,
     )
 }
@@ -95,6 +96,7 @@ __all__ = [
     "FOLDS",
     "GAPS",
     "LABELS",
+    "LIVE_FEATURES",
     "MARKET_EVENTS",
     "MODEL_VERSIONS",
     "ORDERS",

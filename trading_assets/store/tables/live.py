@@ -84,6 +84,30 @@ POSITIONS: Final = Table(
     ("node", "seq"),
     notes={"quantity": "signed: positive is long, negative short", "realized_pnl": "quote currency, after fees"},
 )
+LIVE_FEATURES: Final = Table(
+    "live_features",
+    "One decision of the node: the feature row that it was made from, packed, and the probability of each side.",
+    {
+        **_EVENT,
+        "timeframe": pl.String,
+        "bar_ts": TS,
+        "model": pl.String,
+        "model_version": pl.Int32,
+        "bundle_hash": pl.String,
+        "probability_long": pl.Float64,
+        "probability_short": pl.Float64,
+        "packed": pl.String,
+    },
+    ("node", "seq"),
+    notes={
+        "ts": "when the bar was known",
+        "timeframe": "of the bar that was decided on",
+        "bar_ts": "the feature row's ts",
+        "probability_long": "that a long trade's take-profit comes first; null where the side is not traded",
+        "probability_short": "likewise, of a short trade",
+        "packed": "the features in the order of the bundle: little-endian float32 in base64, NaN for null",
+    },
+)
 PERFORMANCE_SUMMARY: Final = Table(
     "performance_summary",
     "How one model did on one node so far, from what the node journalled.",

@@ -28,6 +28,9 @@ _LOG: Final = structlog.get_logger(__name__)
 OnGap = Callable[[Stream, datetime, datetime], None]
 """(stream, first missing open, open of the bar that came): asks the venue for what is missing."""
 
+OnDecided = Callable[[ClosedBar, ModelInUse, Decision], None]
+"""(bar, who decided, what): told of each decision, wanted or not; it must not take time."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
@@ -58,6 +61,8 @@ class LiveSignals:
         Market -> when what the settings tell of it took effect.
     min_step
         The least factor of a lasting step of the price; see :func:`trading_assets.quality.steps.level_steps`.
+    on_decided
+        Told of each decision; None where nobody asks.
 
     Notes
     -----
@@ -74,11 +79,13 @@ class LiveSignals:
         cost_bps: float,
         events: Mapping[str, Sequence[datetime]] = MappingProxyType({}),
         min_step: float = 1.5,
+        on_decided: OnDecided | None = None,
     ) -> None:
         self.histories = {stream: BarHistory(stream, rows=rows) for stream, rows in streams.items()}
         self.stepped: dict[Stream, str] = {}
         self._events = events
         self._min_step = min_step
+        self._on_decided = on_decided
         self.waiting: dict[Stream, str] = {}
         self.refused: dict[str, str] = {}
         self.decisions = 0
@@ -270,6 +277,8 @@ class LiveSignals:
         return f"the price stepped from {levels} at {at:%Y-%m-%d %H:%M}, within the look-back"
 
     def _signal(self, asked: _Asked, decision: Decision | None) -> Signal | None:
+        if decision is not None and self._on_decided is not None:
+            self._on_decided(asked.bar, asked.model, decision)
         if decision is None or decision.take_profit is None or decision.stop_loss is None:
             return None  # the model failed, or the market stood still: barriers would be nowhere
         bar, bundle, deployed = asked.bar, asked.model.bundle, asked.model.deployed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +64,10 @@ class LateJournal:
     def stay(self) -> list[int]:
         """As :meth:`Journal.stay`."""
         return self._journal().stay()
+
+    def forget(self, kind: str, before: datetime) -> int:
+        """As :meth:`Journal.forget`."""
+        return self._journal().forget(kind, before)
 
     def new_session(self) -> int:
         """As :meth:`Journal.new_session`."""

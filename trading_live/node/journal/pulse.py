@@ -14,6 +14,7 @@ from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.host import StrategyHost
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.signals import LiveSignals
+from trading_live.node.journal.feature_rows import FeatureRows
 from trading_live.operations.heartbeat import Heartbeat, NodeLock, RunningModel, State
 
 _LOG = structlog.get_logger(__name__)
@@ -53,6 +54,7 @@ class Pulse:
         self._started_at = datetime.now(UTC)
         self._models: DeployedModels | None = None
         self._running: tuple[StrategyHost, LiveSignals, FeedQuarantine] | None = None
+        self._rows: FeatureRows | None = None
 
     def tell(self, event: str, detail: str) -> None:
         """Into the journal."""
@@ -67,15 +69,19 @@ class Pulse:
         """Speak of these models from now on."""
         self._models = models
 
-    def run_with(self, strategy: StrategyHost, signals: LiveSignals, feed: FeedQuarantine) -> None:
-        """Speak of an engine's parts from now on."""
-        self._running = strategy, signals, feed
+    def run_with(
+        self, strategy: StrategyHost, signals: LiveSignals, feed: FeedQuarantine, rows: FeatureRows | None = None
+    ) -> None:
+        """Speak of an engine's parts from now on, and journal its feature rows with each heartbeat."""
+        self._running, self._rows = (strategy, signals, feed), rows
 
     def end_run(self) -> None:
         """Speak of no engine any more: there is one at a time."""
         if self._running is not None:
             self.open_markets = self._open_markets()
-        self._running = None
+        if self._rows is not None:
+            self._rows.write()
+        self._running = self._rows = None
 
     def beat(self, state: State) -> None:
         """Write the heartbeat."""
@@ -83,6 +89,8 @@ class Pulse:
         if state == "trading" and self._all_silent():
             state = "silent"
         self.state = state
+        if self._rows is not None:
+            self._rows.write()
         self._journal.flush()
         beat = Heartbeat(
             pid=os.getpid(),
