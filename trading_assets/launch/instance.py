@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import dagster as dg
 
+from trading_assets.defs.lib.causes import USER_TAG
 from trading_assets.defs.lib.dagster_internals import (
     InstanceRef,
     RemoteJobOrigin,
@@ -18,6 +19,7 @@ from trading_assets.defs.lib.dagster_internals import (
     location_origins_from_yaml_paths,
 )
 from trading_assets.defs.lib.partitions import LAUNCHED_BY_TAG
+from trading_assets.registry.events import this_user
 from trading_assets.settings import PROJECT_ROOT, Settings
 from trading_assets.settings.dagster_home import (
     HOME_VARIABLE,
@@ -70,8 +72,9 @@ def _repository() -> RemoteRepositoryOrigin:
 
 
 def run_tags() -> dict[str, str]:
-    """The tags of a run inside this process: where it runs, and that the daemon does not start it again."""
-    return {LAUNCHED_BY_TAG: _OURS, _PROCESS: f"{socket.gethostname()}:{os.getpid()}", "dagster/max_retries": "0"}
+    """The tags of a run inside this process: where it runs and for whom, and that the daemon does not repeat it."""
+    process = f"{socket.gethostname()}:{os.getpid()}"
+    return {LAUNCHED_BY_TAG: _OURS, _PROCESS: process, USER_TAG: this_user(), "dagster/max_retries": "0"}
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:

@@ -11,14 +11,17 @@ from trading_assets.registry.deployment import (
     unshadow,
     write_manifest,
 )
+from trading_assets.registry.events import Cause, ModelEvent
 from trading_assets.registry.registry import CHAMPION, Registry
 from trading_assets.registry.trials import Tried, configuration
 from trading_assets.registry.versions import ModelVersion, Status
 
 __all__ = [
     "CHAMPION",
+    "Cause",
     "DeployedModel",
     "Manifest",
+    "ModelEvent",
     "ModelVersion",
     "Registry",
     "Status",

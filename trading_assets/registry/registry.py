@@ -7,23 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 import polars as pl
 
 from trading_assets.core.errors import ModelError
 from trading_assets.core.locks import locked
 from trading_assets.models.bundle import Bundle, markets_on_disk
-from trading_assets.registry.runs import lineage
+from trading_assets.registry.events import Cause, line_of_champions
+from trading_assets.registry.stored import event_rows, version_rows
 from trading_assets.registry.tracking import ARTIFACTS, Tracking
 from trading_assets.registry.trials import MARKETS_TAG, WALK_FORWARD_TAG, Tried
+from trading_assets.registry.version_tags import TRADED_UNDER, tags_of_change, tags_of_draft, version_of
 from trading_assets.registry.versions import ModelVersion, Status, check_change
 from trading_assets.settings import Settings
-from trading_assets.store.tables import MODEL_VERSIONS
-
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import MODEL_EVENTS, MODEL_VERSIONS
 
 CHAMPION: Final = "champion"
 """The alias of a model's active version."""
@@ -34,8 +33,8 @@ class Registry:
 
     One MLflow experiment and one registered model per model specification; one MLflow run per version, with the
     specification as parameters, the scores as metrics and the bundle's files as artifacts, and one per configuration
-    that a walk-forward tried. Status, hashes, code version and Dagster run are tags of the version; the active one
-    carries the alias ``champion``.
+    that a walk-forward tried. Status, hashes, code version and Dagster run are tags of the version, and so is who
+    changed its status when and why; the active one carries the alias ``champion``.
 
     Parameters
     ----------
@@ -49,7 +48,7 @@ class Registry:
         self._data_dir = settings.data_dir
         self._bundles_dir = settings.bundles_dir
 
-    def register(self, bundle: Bundle, name: str) -> int:
+    def register(self, bundle: Bundle, name: str, cause: Cause | None = None) -> int:
         """Add a bundle as a new version with status draft; a bundle that is registered already keeps its version.
 
         Parameters
@@ -58,6 +57,8 @@ class Registry:
             A verified bundle.
         name
             The model's name in the registry.
+        cause
+            Who and why; this process's user where not given, here as in all changes.
 
         Returns
         -------
@@ -72,7 +73,8 @@ class Registry:
             if not self._tracking.client.search_registered_models(f"name = '{name}'"):
                 self._tracking.client.create_registered_model(name)
             source = f"{self._tracking.client.get_run(run_id).info.artifact_uri}/{ARTIFACTS}"
-            created = self._tracking.client.create_model_version(name, source, run_id, tags=self._tags(bundle))
+            tags = tags_of_draft(bundle, self._bundles_dir, cause or Cause())
+            created = self._tracking.client.create_model_version(name, source, run_id, tags=tags)
             self._tracking.client.update_run(run_id, name=f"version {created.version} of {bundle.bundle_hash[:8]}")
             return int(created.version)
 
@@ -99,14 +101,14 @@ class Registry:
         if self._tracking.is_new:
             return []
         with self._tracking.answering():
-            found = [self._read(known) for known in self._tracking.versions(name)]
+            found = [version_of(known, self._bundles_dir) for known in self._tracking.versions(name)]
         return sorted(found, key=lambda known: (known.name, known.version))
 
     def champion(self, name: str) -> ModelVersion | None:
         """The active version of a model, if it has one."""
         return next((known for known in self.list(name) if known.status == "active"), None)
 
-    def set_status(self, name: str, version: int, status: Status) -> ModelVersion:
+    def set_status(self, name: str, version: int, status: Status, cause: Cause | None = None) -> ModelVersion:
         """Change a version's status; ``active`` promotes it.
 
         Raises
@@ -117,16 +119,16 @@ class Registry:
             one nothing.
         """
         if status == "active":
-            return self.promote(name, version)
+            return self.promote(name, version, cause)
         with self._changing():
             known = self.get(name, version)
             check_change(name, version, known.status, status)
             if known.status == "active" and status == "archived":
                 self._tracking.client.delete_registered_model_alias(name, CHAMPION)
-            self._tag(known, status)
+            self._tag(known, status, cause or Cause())
         return self.get(name, version)
 
-    def promote(self, name: str, version: int) -> ModelVersion:
+    def promote(self, name: str, version: int, cause: Cause | None = None) -> ModelVersion:
         """Make a version the active one, with the alias champion, and archive its predecessor.
 
         Promoting the active version again changes nothing, but finishes what a killed process left undone.
@@ -134,19 +136,21 @@ class Registry:
         Raises
         ------
         ModelError
-            If the version is neither approved nor archived nor active already.
+            If the version is neither approved nor challenger nor archived nor active already.
         """
+        cause = cause or Cause()
         with self._changing():
             known = self.get(name, version)
             check_change(name, version, known.status, "active")
             self._tracking.client.set_registered_model_alias(name, CHAMPION, str(version))
-            self._tag(known, "active")
+            self._tag(known, "active", cause)
+            followed = f"version {version} is active in its place" + (f": {cause.reason}" if cause.reason else "")
             for other in self.list(name):
                 if other.status == "active" and other.version != version:
-                    self._tag(other, "archived")
+                    self._tag(other, "archived", replace(cause, reason=followed, evidence={}))
         return self.get(name, version)
 
-    def reject(self, name: str, version: int, reason: str) -> ModelVersion:
+    def reject(self, name: str, version: int, reason: str, by: str | None = None) -> ModelVersion:
         """Rule a version out by hand: it can no longer be approved or promoted, nor rolled back to.
 
         Raises
@@ -158,21 +162,28 @@ class Registry:
             known = self.get(name, version)
             check_change(name, version, known.status, "rejected")
             self._tracking.client.set_model_version_tag(name, str(version), "reason", reason)
-            self._tag(known, "rejected")
+            self._tag(known, "rejected", Cause(by, reason) if by else Cause(reason=reason))
         return self.get(name, version)
 
     def before(self, name: str) -> ModelVersion:
-        """The version that was active before the present one.
+        """The version that was active before the present one; those that one went back from are passed over.
 
         Raises
         ------
         ModelError
             If there is none.
         """
-        archived = [known for known in self.list(name) if known.status == "archived"]
-        if not archived:
+        known = {one.version: one for one in self.list(name)}
+        line = [known[number] for number in line_of_champions(known.values())]
+        earlier = [one for one in line if one.status == "archived"]
+        if not earlier:
             raise ModelError("no earlier version to go back to", where=f"model {name}", remedy="see trading models")
-        return max(archived, key=lambda known: known.changed_at)
+        return earlier[-1]
+
+    def note_conditions(self, name: str, version: int, conditions: str) -> None:
+        """Keep with a version what its backtest was traded under: costs, capital and limits, as a hash."""
+        with self._tracking.answering():
+            self._tracking.client.set_model_version_tag(name, str(version), TRADED_UNDER, conditions)
 
     def log_metrics(self, name: str, version: int, metrics: Mapping[str, float]) -> None:
         """Add metrics to a version, e.g. those of its backtest."""
@@ -217,24 +228,14 @@ class Registry:
         return replace(tried, count=max(tried.count, kept)) if tried.count else tried
 
     def versions_frame(self) -> pl.DataFrame:
-        """All versions as rows of the ``model_versions`` table."""
-        rows = [
-            {
-                "model": known.name,
-                "version": known.version,
-                "status": known.status,
-                "bundle": self._relative(known.bundle_path),
-                "bundle_hash": known.bundle_hash,
-                "dataset_hash": known.dataset_hash,
-                "train_start": known.train_start,
-                "train_end": known.train_end,
-                "created_at": known.created_at,
-                "changed_at": known.changed_at,
-                "run_id": known.run_id,
-            }
-            for known in self.list()
-        ]
-        return pl.DataFrame(rows, schema=MODEL_VERSIONS.columns)
+        """All versions as rows of the table ``model_versions``."""
+        return version_rows(self.list(), self._bundles_dir)
+
+    def write_to(self, store: Store) -> None:
+        """Bring the store's tables of versions and of their events up to what the registry knows, in one write."""
+        known = self.list()
+        versions = version_rows(known, self._bundles_dir)
+        store.upsert_together([(MODEL_VERSIONS, versions), (MODEL_EVENTS, event_rows(known))])
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -242,36 +243,7 @@ class Registry:
         with locked(self._data_dir / "registry.lock"), self._tracking.answering():
             yield
 
-    def _tags(self, bundle: Bundle) -> dict[str, str]:
-        return lineage(bundle) | {
-            "status": "draft",
-            "bundle": self._relative(bundle.folder),
-            "changed_at": datetime.now(UTC).isoformat(),
-        }
-
-    def _tag(self, known: ModelVersion, status: Status) -> None:
+    def _tag(self, known: ModelVersion, status: Status, cause: Cause) -> None:
         if known.status != status:
-            for key, value in (("changed_at", datetime.now(UTC).isoformat()), ("status", status)):
+            for key, value in tags_of_change(known, status, cause).items():
                 self._tracking.client.set_model_version_tag(known.name, str(known.version), key, value)
-
-    def _relative(self, folder: Path) -> str:
-        inside = folder.is_relative_to(self._bundles_dir)
-        return (folder.relative_to(self._bundles_dir) if inside else folder.resolve()).as_posix()
-
-    def _read(self, known: MlflowVersion) -> ModelVersion:
-        tags = known.tags
-        return ModelVersion(
-            name=known.name,
-            version=int(known.version),
-            status=cast("Status", tags["status"]),
-            bundle_path=self._bundles_dir / tags["bundle"],
-            bundle_hash=tags["bundle_hash"],
-            dataset_hash=tags["dataset_hash"],
-            code_version=tags["code_version"],
-            run_id=tags["dagster_run_id"],
-            train_start=datetime.fromisoformat(tags["train_start"]),
-            train_end=datetime.fromisoformat(tags["train_end"]),
-            created_at=datetime.fromtimestamp(known.creation_timestamp / 1000, UTC),
-            changed_at=datetime.fromisoformat(tags["changed_at"]),
-            mlflow_run_id=known.run_id or "",
-        )

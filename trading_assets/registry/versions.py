@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from trading_assets.core.errors import ModelError
+from trading_assets.registry.events import ModelEvent
 
 Status = Literal["draft", "approved", "challenger", "active", "archived", "rejected"]
 
@@ -44,6 +45,10 @@ class ModelVersion:
         The MLflow run that holds its parameters, metrics and files.
     metrics
         Its metrics; empty in lists, see ``Registry.get``.
+    traded_under
+        A hash of the costs, capital and limits of its backtest; empty where that is not known.
+    events
+        The changes of its status, the oldest first.
     """
 
     name: str
@@ -60,6 +65,15 @@ class ModelVersion:
     changed_at: datetime
     mlflow_run_id: str
     metrics: dict[str, float] = field(default_factory=dict)
+    traded_under: str = ""
+    events: tuple[ModelEvent, ...] = ()
+
+    @property
+    def was_active(self) -> bool:
+        """Whether it is or once was the active version; one whose events were not kept was, if it is archived."""
+        if self.status == "active" or any("active" in (event.old, event.new) for event in self.events):
+            return True
+        return self.status == "archived" and not self.events
 
 
 def check_change(name: str, version: int, old: str, new: str) -> None:

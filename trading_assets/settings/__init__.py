@@ -38,6 +38,7 @@ from trading_assets.settings.sections.labels import (
     read_labels,
 )
 from trading_assets.settings.sections.live import FeedSettings, NodeSettings, RecordSettings, ReplaySettings
+from trading_assets.settings.sections.promotion import PromotionSettings
 from trading_assets.settings.sections.quality import QualitySettings, Severity
 from trading_assets.settings.sections.ranges import Range
 from trading_assets.settings.sections.research import (
@@ -120,6 +121,7 @@ __all__ = [
     "MomentumSettings",
     "NodeSettings",
     "PolygonSource",
+    "PromotionSettings",
     "QualitySettings",
     "Range",
     "RecordSettings",

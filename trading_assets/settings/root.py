@@ -36,6 +36,7 @@ from trading_assets.settings.sections.data import (
 from trading_assets.settings.sections.features import FeatureSettings
 from trading_assets.settings.sections.labels import DEFAULT_LABELS, AnyLabels, LabelSettings
 from trading_assets.settings.sections.live import NodeSettings, RecordSettings, ReplaySettings
+from trading_assets.settings.sections.promotion import PromotionSettings
 from trading_assets.settings.sections.quality import QualitySettings
 from trading_assets.settings.sections.research import GateSettings
 from trading_assets.settings.sections.search import SearchSettings
@@ -108,6 +109,7 @@ class Settings(ProjectSettings):
     quality: QualitySettings = QualitySettings()
     features: FeatureSettings = FeatureSettings()
     gates: GateSettings = GateSettings()
+    promotion: PromotionSettings = PromotionSettings()
     trading: TradingSettings = TradingSettings()
     backtest: SimulationSettings = SimulationSettings()
     node: NodeSettings = NodeSettings()

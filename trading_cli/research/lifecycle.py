@@ -12,7 +12,6 @@ from trading_assets.core.errors import ModelError, TradingError
 from trading_assets.settings import Settings, load_settings, logs
 from trading_assets.settings.names import check_known
 from trading_assets.store import configured_store
-from trading_assets.store.tables import MODEL_VERSIONS
 from trading_cli.console import console, progress, synthetic_note
 from trading_cli.market_data.backfill import Follower
 
@@ -101,7 +100,7 @@ def reject(
         raise TradingError("a rejection needs a reason", where="--reason")
     registry = Registry(settings)
     registry.reject(model, version, reason)
-    configured_store(settings).upsert(MODEL_VERSIONS, registry.versions_frame())
+    registry.write_to(configured_store(settings))
     _say(settings, model, version)
 
 

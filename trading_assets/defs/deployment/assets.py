@@ -7,6 +7,7 @@ from functools import partial
 import dagster as dg
 
 from trading_assets.core.errors import ModelError
+from trading_assets.defs.lib.causes import cause_of
 from trading_assets.defs.lib.check_states import refused_by_checks
 from trading_assets.defs.lib.metadata import TRADING_TEAM, asset_metadata, origin, origin_tags
 from trading_assets.defs.lib.partitions import Partitions
@@ -62,8 +63,9 @@ def approved(
     certificate = certificates.check(held)
     status: str = known.status
     if status == "draft":
-        status = registry.set_status(name, version, "approved").status
-    store.upsert(MODEL_VERSIONS, registry.versions_frame())
+        cause = cause_of(context.run, "every gate passed, and it decides as the node will")
+        status = registry.set_status(name, version, "approved", cause).status
+    registry.write_to(store)
     yield dg.MaterializeResult(
         metadata={
             "version": version,
@@ -115,10 +117,10 @@ def deployment(
     )
     check_rule_code(verified)
     certificate = certificates.check(verified)
-    version = registry.promote(name, version.version)
+    version = registry.promote(name, version.version, cause_of(context.run, "promoted"))
     deployed = DeployedModel.of(verified, version.version, settings.data_dir, datetime.now(UTC))
     manifest = deploy(settings.live_dir, deployed)
-    store.upsert(MODEL_VERSIONS, registry.versions_frame())
+    registry.write_to(store)
     return dg.MaterializeResult(
         metadata={
             "version": version.version,

@@ -7,6 +7,7 @@ import polars as pl
 
 from trading_assets import quality
 from trading_assets.core.errors import ModelError
+from trading_assets.defs.lib.causes import cause_of
 from trading_assets.defs.lib.metadata import (
     RESEARCH_TEAM,
     asset_metadata,
@@ -136,8 +137,8 @@ def candidate(
     )
     kept = certificates.write(written, certificate)
     registry, made_with = Registry(settings), written.provenance.estimator
-    version = registry.register(written, name)
-    store.upsert(MODEL_VERSIONS, registry.versions_frame())
+    version = registry.register(written, name, cause_of(context.run, "trained on the newest window"))
+    registry.write_to(store)
     return dg.MaterializeResult(
         metadata={
             "version": version,

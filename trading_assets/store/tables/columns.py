@@ -79,7 +79,7 @@ COMMON: Final = {
     "signals_refused": "signals that the limits refused",
     "signals_taken": "signals that became orders",
     "source": "where it came from",
-    "status": "draft, approved, active or archived; of an order, as the venue has it",
+    "status": "draft, approved, challenger, active, archived or rejected; of an order, as the venue has it",
     "test_end": "end of the test window, exclusive",
     "test_rows": "rows in the test window",
     "test_start": "begin of the test window",

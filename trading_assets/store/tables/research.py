@@ -179,7 +179,7 @@ TRIAL_RETURNS: Final = Table(
 )
 MODEL_VERSIONS: Final = Table(
     "model_versions",
-    "One version of a model in the registry and its status: draft, approved, active, archived or rejected.",
+    "One version of a model in the registry and its status: draft, approved, challenger, active, archived or rejected.",
     {
         "model": pl.String,
         "version": pl.Int32,
@@ -196,4 +196,27 @@ MODEL_VERSIONS: Final = Table(
     ("model", "version"),
     time="created_at",
     notes={"bundle": "folder below data/bundles"},
+)
+MODEL_EVENTS: Final = Table(
+    "model_events",
+    "One change of the status of one version of a model: who, when, why.",
+    {
+        "model": pl.String,
+        "version": pl.Int32,
+        "event": pl.Int32,
+        "ts": TS,
+        "old_status": pl.String,
+        "new_status": pl.String,
+        "changed_by": pl.String,
+        "reason": pl.String,
+        "evidence": pl.String,
+    },
+    ("model", "version", "event"),
+    notes={
+        "event": "number of the change, 1 for the version's first",
+        "old_status": "empty where the version was registered",
+        "new_status": "draft, approved, challenger, active, archived or rejected",
+        "changed_by": "user@host, or the Dagster run",
+        "evidence": "the figures that the change rests on, as JSON, e.g. of the comparison with the champion",
+    },
 )
