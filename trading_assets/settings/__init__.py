@@ -21,6 +21,7 @@ from trading_assets.settings.sections.estimators import (
     EstimatorSettings,
     LightGBMSettings,
     LogisticSettings,
+    XGBoostSettings,
     add_estimator_settings,
     estimator_kinds,
 )
@@ -144,6 +145,7 @@ __all__ = [
     "StoreSettings",
     "TrendScanningSettings",
     "WalkForwardSettings",
+    "XGBoostSettings",
     "add_estimator_settings",
     "add_label_settings",
     "add_rule_settings",

@@ -1,7 +1,18 @@
 """Estimators: what learns a probability from rows. One file each; importing this loads no library of theirs."""
 
-from trading_assets.models.estimators import lightgbm, logistic
+from trading_assets.models.estimators import lightgbm, logistic, xgboost
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
 from trading_assets.models.estimators.registry import estimator_of, register, registered
 
-__all__ = ["Array", "Estimator", "Files", "Fitted", "estimator_of", "lightgbm", "logistic", "register", "registered"]
+__all__ = [
+    "Array",
+    "Estimator",
+    "Files",
+    "Fitted",
+    "estimator_of",
+    "lightgbm",
+    "logistic",
+    "register",
+    "registered",
+    "xgboost",
+]

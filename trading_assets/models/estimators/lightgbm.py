@@ -18,6 +18,7 @@ import polars as pl
 
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators import lightgbm_text
+from trading_assets.models.estimators.class_weights import class_weighted
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
 from trading_assets.models.estimators.registry import register
 from trading_assets.settings import LightGBMSettings
@@ -80,7 +81,8 @@ class LightGBM(Estimator[LightGBMSettings]):
         import lightgbm
 
         del times
-        data = lightgbm.Dataset(rows, target, weight=weights, feature_name=list(features))
+        counts = class_weighted(target, weights, parameters)
+        data = lightgbm.Dataset(rows, target, weight=counts, feature_name=list(features))
         booster = lightgbm.train(_library(parameters, seed), data, num_boost_round=parameters.num_boost_round)
         return Trees(booster, booster.model_to_string())
 
@@ -123,7 +125,7 @@ def _library(settings: LightGBMSettings, seed: int) -> dict[str, Any]:
         "num_threads": 1,
         "bagging_freq": 1,
         "verbosity": -1,
-        **settings.model_dump(exclude={"kind", "seed", "num_boost_round"}),
+        **settings.model_dump(exclude={"kind", "seed", "num_boost_round", "class_weight"}),
         "seed": seed,
     }
 

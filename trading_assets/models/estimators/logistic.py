@@ -19,6 +19,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trading_assets.core.errors import ModelError
+from trading_assets.models.estimators.class_weights import class_weighted
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
 from trading_assets.models.estimators.registry import register
 from trading_assets.settings import LogisticSettings
@@ -109,7 +110,8 @@ class Logistic(Estimator[LogisticSettings]):
         from threadpoolctl import threadpool_limits
 
         del times, features, seed
-        counts = np.ones(len(rows)) if weights is None else weights
+        weighted = class_weighted(target, weights, parameters)
+        counts = np.ones(len(rows)) if weighted is None else weighted
         mean, deviation, useful = _scaling(rows, counts)
         clip = parameters.clip_deviations
         scaled = np.clip((rows[:, useful] - mean[useful]) / deviation[useful], -clip, clip)

@@ -22,6 +22,9 @@ from trading_assets.settings import EstimatorSettings
 _MIN_SPREAD: Final = 0.02
 """How much higher the mean probability of rows with the target must be than that of the others."""
 
+_EXPLAINED: Final = 1e-5
+"""How far SHAP values may miss the log-odds: some libraries add hundreds of trees in single precision."""
+
 
 def probabilities(case: Case) -> str | None:
     """One number within 0 and 1 for each row, higher where the target is 1."""
@@ -133,7 +136,7 @@ def explained(case: Case) -> str | None:
         return f"contributions of {UNSEEN} rows and {len(NAMES)} features have the shape {told.shape}"
     answers = case.fitted.predict_proba(case.unseen)
     rest = float(np.ptp(np.log(answers / (1 - answers)) - told.sum(axis=1)))
-    return None if rest < 1e-6 else f"they miss the log-odds by up to {rest:.3g}"
+    return None if rest < _EXPLAINED else f"they miss the log-odds by up to {rest:.3g}"
 
 
 def malformed(case: Case) -> str | None:
