@@ -41,9 +41,10 @@ def test_a_meta_label_says_whether_the_trade_that_the_rule_wants_reaches_its_tar
     meta, plain = chosen("meta"), chosen("triple_barrier")
     bars = market(700, meta.timeframe.length)
 
-    def labelled(settings: LabelSettings, *sides: Side) -> pl.DataFrame:
+    def labelled(settings: LabelSettings, *sides: Side, turn: int = 0) -> pl.DataFrame:
         until, asked = bars["known_at"][-1], sides or BOTH
-        return label(bars, bars, label_set="s", settings=settings, sides=asked, candle_timeframe="1h", until=until)
+        given = {"label_set": "s", "settings": settings, "sides": asked, "candle_timeframe": "1h", "until": until}
+        return label(bars, bars, **given, turn=turn)
 
     bets = bars.select("ts", rule_of(meta.rule).sides(bars).alias("side")).filter(pl.col("side") != 0)  # type: ignore[attr-defined]
     expected = labelled(plain).join(bets, on=["ts", "side"], how="semi", maintain_order="left")
@@ -51,6 +52,12 @@ def test_a_meta_label_says_whether_the_trade_that_the_rule_wants_reaches_its_tar
     assert labelled(meta, Side.SHORT).equals(expected.filter(side=-1)), "a rule's other bets are not asked for"
     assert 10 < expected.height < bars.height / 2
     assert set(expected["label"]) == {1, 0, -1}
+
+    turned = pl.concat([bets_of := rule_of(meta.rule).sides(bars), bets_of]).slice(700 - 300, 700)  # type: ignore[attr-defined]
+    elsewhere = bars.select("ts", turned.alias("side")).filter(pl.col("side") != 0)
+    moved = labelled(plain).join(elsewhere, on=["ts", "side"], how="semi", maintain_order="left")
+    assert labelled(meta, turn=300).equals(moved), "what a trade on a bar earns stays; where there are bets is moved"
+    assert labelled(plain, turn=300).equals(labelled(plain))
 
 
 class OddSettings(LabelSettings):

@@ -18,10 +18,11 @@ import pytest
 from tests.strategies.rules.toys import Drift, DriftSettings, known
 from trading_assets import features
 from trading_assets.core.errors import TradingError
+from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.placebo import Plan, Verdict, World, judge, outcomes, run_worlds, running
-from trading_assets.placebo.worlds import PERMUTED, PLANTED, RANDOM_WALK, SHIFTED
-from trading_assets.settings import LogisticSettings, RuleStrategySettings, Settings, read_labels
+from trading_assets.placebo.worlds import PERMUTED, PLANTED, RANDOM_WALK, REVERTING, SHIFTED
+from trading_assets.settings import LogisticSettings, MeanReversionSettings, RuleStrategySettings, Settings, read_labels
 
 DAYS = 120
 
@@ -91,6 +92,33 @@ def test_a_rule_that_finds_the_planted_edge_is_approved_there_and_where_nothing_
     assert planted.approved
     assert not shifted.approved
     assert shifted.metrics["profit_factor"] < 1.1, "where what it wants is moved, the market's edge is not its own"
+
+
+def test_the_rule_of_a_meta_label_is_moved_in_time_with_the_outcomes(settings: Settings) -> None:
+    """It says when, whatever its model has learnt: left where it is, it would find the planted edge by itself."""
+    rule = {"kind": "momentum", "bars": 8, "threshold": 1.5}
+    labels = read_labels(settings.labels_of("syna").model_dump(exclude={"kind"}) | {"kind": "meta", "rule": rule})
+    spec = settings.models["syna"].model_copy(update={"estimator": LogisticSettings(), "features": ["momentum"]})
+    asked = settings.model_copy(update={"labels": {spec.label: labels}})
+    found = judge(World(SHIFTED, 1, DAYS, edge=1.5), asked, spec)
+    assert not found.approved
+    assert found.metrics["sharpe"] < 5, "where the rule's own timing was kept, it was 10.9"
+
+
+@pytest.mark.slow
+def test_a_rule_that_fades_moves_finds_the_reversion_that_is_planted(settings: Settings) -> None:
+    model = settings.models["syna"]
+    near = settings.labels_of("syna").model_copy(update={"take_profit_pct": 1.0})
+    spec = RuleStrategySettings(
+        markets=model.markets,
+        label=model.label,
+        rule=MeanReversionSettings(),
+        walk_forward=model.walk_forward,
+        sides=[Side.LONG, Side.SHORT],
+    )
+    asked = settings.model_copy(update={"labels": {spec.label: near}})
+    assert judge(World(REVERTING, 1, DAYS), asked, spec).approved
+    assert outcomes([verdict(REVERTING, 1, approved=False)])[0].passed is False, "one that is missed counts as such"
 
 
 def test_a_feature_that_sees_ahead_gets_a_world_approved_in_which_nothing_is(

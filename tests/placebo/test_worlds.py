@@ -17,7 +17,7 @@ from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.labels import triple_barrier
 from trading_assets.placebo.rearranging import FIRST_PRICE, MARKET, START, excerpt, mirrored, permuted, shifted
-from trading_assets.placebo.worlds import KINDS, PERMUTED, PLANTED, RANDOM_WALK, SHIFTED, World, worlds
+from trading_assets.placebo.worlds import KINDS, PERMUTED, PLANTED, RANDOM_WALK, REVERTING, SHIFTED, World, worlds
 from trading_assets.settings import LabelSettings
 from trading_assets.sources.ingest.candle_validation import split_valid
 
@@ -35,11 +35,11 @@ def test_a_worlds_candles_are_valid_and_its_seed_decides_them(kind: str) -> None
 
 
 def test_the_kinds_take_turns_and_no_world_comes_twice() -> None:
-    found = worlds(null=60, planted=10, days=150)
-    assert len(set(found)) == 70
-    assert {kind: sum(world.kind == kind for world in found) for kind in KINDS} == dict.fromkeys(KINDS, 20) | {
-        PLANTED: 10
-    }
+    found = worlds(null=60, planted=10, reverting=5, days=150)
+    assert len(set(found)) == 75
+    counts = {kind: sum(world.kind == kind for world in found) for kind in KINDS}
+    assert counts == dict.fromkeys(KINDS, 20) | {PLANTED: 10, REVERTING: 5}
+    assert all(world.has_edge == (world.kind in (PLANTED, REVERTING)) for world in found)
     with pytest.raises(SettingsError, match="at least one world"):
         worlds(null=0, planted=0, days=150)
 
@@ -97,6 +97,23 @@ def test_a_stronger_edge_carries_prices_further_and_is_another_world() -> None:
     hours = [world.candles()["close"].log()[::60].diff().drop_nulls().to_numpy() for world in (plain, strong)]
     ties = [np.corrcoef(steps[1:], steps[:-1])[0, 1] for steps in hours]
     assert ties[0] + 0.1 < ties[1]
+
+
+def test_a_reverting_world_gives_back_the_wanted_share_of_its_moves() -> None:
+    """Of independent moves the variance over long stretches tells what is left of each, once the rest is given back."""
+    made = {share: World(REVERTING, 1, 360, candle_timeframe="15m", edge=share).candles() for share in (0.25, 0.75)}
+    for share, candles in made.items():
+        steps = candles["close"].log().diff().drop_nulls().to_numpy()
+        two_days = steps[: len(steps) // 192 * 192].reshape(-1, 192).sum(axis=1)
+        left = two_days.std() / (steps.std() * np.sqrt(192))
+        assert left == pytest.approx(1 - share, abs=0.15)
+    with pytest.raises(SettingsError, match=r"a market cannot give back 1\.5 times its moves"):
+        worlds(null=0, planted=0, reverting=1, days=60, edge=1.5)
+
+
+def test_the_worlds_that_the_tables_of_the_docs_were_made_on_are_still_these() -> None:
+    sums = {kind: float(World(kind, 1, 4).candles()["close"].sum()) for kind in (PLANTED, RANDOM_WALK)}
+    assert sums == pytest.approx({PLANTED: 52_636_589.92, RANDOM_WALK: 56_320_849.51}, rel=1e-9)
 
 
 def test_candles_that_bars_cannot_be_built_from_are_refused() -> None:

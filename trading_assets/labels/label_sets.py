@@ -26,6 +26,7 @@ def label(
     sides: Sequence[Side],
     candle_timeframe: str,
     until: datetime,
+    turn: int = 0,
 ) -> pl.DataFrame:
     """What a label set says of each bar that it decides on.
 
@@ -41,15 +42,17 @@ def label(
         What is entered at each bar.
     until
         Up to when bars and candles are complete.
+    turn
+        As of :class:`Known`: 0 but in worlds in which nothing may be found.
 
     Returns
     -------
     polars.DataFrame
         Rows of the ``labels`` table, also the ambiguous ones.
     """
-    known = Known(bars, candles, candle_timeframe, until)
+    known = Known(bars, candles, candle_timeframe, until, turn)
     rows = label_of(settings).rows(known, sides)
-    wanted = decides(bars, settings)
+    wanted = _sampled(bars, label_of(settings).decided(known), settings)
     if wanted is not None:
         rows = rows.join(_decided(bars, wanted), on=["ts", "side"], how="semi", maintain_order="left")
     return rows.with_columns(label_set=pl.lit(label_set), timeframe=pl.lit(settings.timeframe.name)).select(
@@ -74,7 +77,10 @@ def decides(bars: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame | None:
     polars.DataFrame or None
         ``long`` and ``short`` (Boolean), a row per bar; None where every bar is decided on, on both sides.
     """
-    said = label_of(settings).decides(bars)
+    return _sampled(bars, label_of(settings).decides(bars), settings)
+
+
+def _sampled(bars: pl.DataFrame, said: pl.Series | None, settings: LabelSettings) -> pl.DataFrame | None:
     if said is None and settings.sampling is None:
         return None
     ticks = pl.repeat(True, bars.height, eager=True)

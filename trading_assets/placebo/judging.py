@@ -101,6 +101,7 @@ def judge(world: World, settings: Settings, spec: StrategySettings, source: pl.D
         sides=spec.sides,
         candle_timeframe=timeframe,
         until=end,
+        turn=world.turn(bars.height),
     )
     data = _dataset(world, bars, labels, spec, settings)
     predictions = folds.walk_forward(replace(data, prices=bars), spec).predictions

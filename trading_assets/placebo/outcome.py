@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trading_assets.placebo.judging import Verdict
-from trading_assets.placebo.worlds import KINDS, PLANTED
+from trading_assets.placebo.worlds import NULL, WITH_EDGE
 
 REQUIRED_SHARE = 0.9
 """Of the planted worlds, at least this share must be found; of the others, none may be approved."""
@@ -43,10 +43,10 @@ class Outcome:
 def outcomes(verdicts: Iterable[Verdict]) -> list[Outcome]:
     """One outcome per kind of world that was judged, and one for all null worlds together."""
     judged = list(verdicts)
-    null = [verdict for verdict in judged if verdict.kind != PLANTED]
-    found = [_outcome(kind, [v for v in null if v.kind == kind], null=True) for kind in KINDS if kind != PLANTED]
+    null = [verdict for verdict in judged if verdict.kind in NULL]
+    found = [_outcome(kind, [v for v in null if v.kind == kind], null=True) for kind in NULL]
     found.append(_outcome("all null worlds", null, null=True))
-    found.append(_outcome(PLANTED, [v for v in judged if v.kind == PLANTED], null=False))
+    found += [_outcome(kind, [v for v in judged if v.kind == kind], null=False) for kind in WITH_EDGE]
     return [outcome for outcome in found if outcome.worlds]
 
 

@@ -1,4 +1,4 @@
-"""Worlds whose truth is known: three kinds with nothing to find, one with a planted edge."""
+"""Worlds whose truth is known: three kinds with nothing to find, two with something planted."""
 
 from __future__ import annotations
 
@@ -29,14 +29,19 @@ RANDOM_WALK: Final = "random walk"
 PERMUTED: Final = "permuted returns"
 SHIFTED: Final = "shifted labels"
 PLANTED: Final = "planted edge"
+REVERTING: Final = "planted reversion"
 
 KINDS: Final = {
     RANDOM_WALK: "a martingale with the volatility, tails and volume of the sample, or of a market's candles",
     PERMUTED: "stretches of four bars of a market in random order, without its drift",
     SHIFTED: "a planted world, or a market, whose outcomes were moved in time, away from the features",
     PLANTED: "a market that follows its flow: so many standard deviations of an hour's return per hour of an episode",
+    REVERTING: "a market that gives back a share of each of its moves, half of that within eight bars",
 }
-"""Kind -> what it is. Only the last one has anything to find."""
+"""Kind -> what it is. Only the last two have anything to find."""
+
+WITH_EDGE: Final = (PLANTED, REVERTING)
+NULL: Final = tuple(kind for kind in KINDS if kind not in WITH_EDGE)
 
 BLOCK_BARS: Final = 4
 """Permuted blocks: short against a label's horizon, long enough to keep bars as they were traded."""
@@ -69,7 +74,8 @@ class World:
     candle_timeframe
         Of the candles of a synthetic one.
     edge
-        How strong a planted edge is: standard deviations of an hour's return per hour, at the sample's pace.
+        How strong a planted edge is: standard deviations of an hour's return per hour, at the sample's pace; of a
+        planted reversion, the share of each move that is given back.
     """
 
     kind: str
@@ -83,7 +89,7 @@ class World:
     @property
     def has_edge(self) -> bool:
         """Whether there is something to find."""
-        return self.kind == PLANTED
+        return self.kind in WITH_EDGE
 
     @property
     def name(self) -> str:
@@ -110,7 +116,7 @@ class World:
             If ``source`` is shorter than the world.
         """
         if source is None or self.has_edge:
-            made = self._simulated(0.0 if self.kind == RANDOM_WALK else self.edge)
+            made = self._simulated()
             return self._permuted(made) if self.kind == PERMUTED else made
         if self.kind == PERMUTED:
             return self._permuted(source)
@@ -123,6 +129,13 @@ class World:
         if self.kind != SHIFTED:
             return labels
         return shifted(labels, self._rng())
+
+    def turn(self, bars: int) -> int:
+        """By how many of so many bars that is moved which a label set says of where it decides: 0 where none is.
+
+        A meta-label's rule says when, whatever its model has learnt: left where it is, its own edge would be found.
+        """
+        return turn_of(bars, stable_rng(self.seed, f"{self.stream}, where it decides")) if self.kind == SHIFTED else 0
 
     def wanted(self, rows: pl.DataFrame, column: str) -> pl.DataFrame:
         """What a rule wants on the rows of one market: as it is, except where it is moved in time.
@@ -148,11 +161,19 @@ class World:
     def _rng(self) -> np.random.Generator:
         return stable_rng(self.seed, self.stream)
 
-    def _simulated(self, edge: float) -> pl.DataFrame:
+    def _simulated(self) -> pl.DataFrame:
         minutes = timeframe_minutes(self.candle_timeframe)
         pace = Pace(minutes, self.timeframe.minutes / PACE_TIMEFRAME.minutes)
         rows = self.days * 1440 // minutes
-        values = simulate(rows, seed=self.seed, market=self.stream, first_price=FIRST_PRICE, edge=edge, pace=pace)
+        values = simulate(
+            rows,
+            seed=self.seed,
+            market=self.stream,
+            first_price=FIRST_PRICE,
+            edge=0.0 if self.kind in (RANDOM_WALK, REVERTING) else self.edge,
+            reversion=self.edge if self.kind == REVERTING else 0.0,
+            pace=pace,
+        )
         return frame_of(values, self.candle_timeframe)
 
     def _permuted(self, source: pl.DataFrame) -> pl.DataFrame:
@@ -177,6 +198,7 @@ def worlds(
     *,
     null: int,
     planted: int,
+    reverting: int = 0,
     days: int,
     seed: int = 1,
     timeframe: Timeframe = PACE_TIMEFRAME,
@@ -184,12 +206,12 @@ def worlds(
     candles: str | None = None,
     edge: float | None = None,
 ) -> list[World]:
-    """``null`` worlds with nothing to find, the three kinds by turns, then ``planted`` ones.
+    """``null`` worlds with nothing to find, the three kinds by turns, then those with something planted.
 
     Parameters
     ----------
-    null, planted
-        How many.
+    null, planted, reverting
+        How many: with nothing to find, with a planted edge, with a planted reversion.
     days
         Length of each history.
     seed
@@ -199,15 +221,23 @@ def worlds(
     candles
         Timeframe of synthetic candles; those of :func:`candles_for` where not given.
     edge
-        How strong the planted edge is; as the sample's where not given.
+        How strong the planted edge is; as the sample's where not given. Of a reversion, the share of a move that is
+        given back.
 
     Raises
     ------
     SettingsError
-        If there is no world, or bars cannot be built from the candles.
+        If there is no world, more than all of a move is given back, or bars cannot be built from the candles.
     """
-    if null < 0 or planted < 0 or null + planted == 0:
-        raise SettingsError(f"{null} null and {planted} planted worlds", where="placebo", remedy="at least one world")
+    if min(null, planted, reverting) < 0 or null + planted + reverting == 0:
+        said = f"{null} null, {planted} planted and {reverting} reverting worlds"
+        raise SettingsError(said, where="placebo", remedy="at least one world")
+    if reverting and edge is not None and edge > 1:
+        raise SettingsError(
+            f"a market cannot give back {edge:g} times its moves",
+            where="--edge",
+            remedy="of reverting worlds it is the share of a move that is given back, at most 1",
+        )
     candles = candles or candles_for(timeframe)
     if not timeframe.is_built_from(candles):
         raise SettingsError(
@@ -215,9 +245,8 @@ def worlds(
             where="placebo",
             remedy=f"candles of {candles_for(timeframe)} are fine enough",
         )
-    kinds = [kind for kind in KINDS if kind != PLANTED]
-    order = [(kinds[i % len(kinds)], seed + i // len(kinds)) for i in range(null)]
-    order += [(PLANTED, seed + i) for i in range(planted)]
+    order = [(NULL[i % len(NULL)], seed + i // len(NULL)) for i in range(null)]
+    order += [(PLANTED, seed + i) for i in range(planted)] + [(REVERTING, seed + i) for i in range(reverting)]
     return [World(kind, number, days, timeframe, tuple(sides), candles, edge or EDGE) for kind, number in order]
 
 

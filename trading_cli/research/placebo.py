@@ -27,6 +27,9 @@ def placebo(
     model: Annotated[str | None, typer.Option(help="Whose windows, learner and threshold. Default: the first.")] = None,
     null: Annotated[int, typer.Option(min=0, help="Worlds with nothing to find.")] = 60,
     planted: Annotated[int, typer.Option(min=0, help="Worlds with a planted edge.")] = 10,
+    reverting: Annotated[
+        int, typer.Option(min=0, help="Worlds that give back a share of each move (--edge): for rules that fade moves.")
+    ] = 0,
     days: Annotated[
         int | None,
         typer.Option(min=30, help="Length of each world's history. Default: enough for eight test windows."),
@@ -54,7 +57,11 @@ def placebo(
     ] = None,
     edge: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Strength of the planted edge, in deviations of a return. Default: the sample's."),
+        typer.Option(
+            min=0.01,
+            help="Strength of the planted edge, in deviations of a return; of reverting worlds the share of a move "
+            "that is given back, at most 1. Default: 0.75, the sample's.",
+        ),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")] = None,
 ) -> None:
@@ -84,6 +91,7 @@ def placebo(
         worlds=worlds(
             null=null,
             planted=planted,
+            reverting=reverting,
             days=days,
             seed=seed,
             timeframe=settings.labels[spec.label].timeframe,

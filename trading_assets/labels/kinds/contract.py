@@ -34,12 +34,16 @@ class Known:
         The finest ones, from the first bar that is labelled on.
     until
         Up to when bars and candles are complete.
+    turn
+        By how many bars what a label says of where it decides is moved in time, the end of it to the beginning: of
+        worlds alone in which nothing may be found (:mod:`trading_assets.placebo`).
     """
 
     bars: pl.DataFrame
     candles: pl.DataFrame
     candle_timeframe: str
     until: datetime
+    turn: int = 0
 
 
 class Label[S: LabelSettings](ABC):
@@ -79,6 +83,13 @@ class Label[S: LabelSettings](ABC):
         newest ``lookback_bars`` bars alone.
         """
         return None
+
+    def decided(self, known: Known) -> pl.Series | None:
+        """What :meth:`decides` says of the bars, moved in time where that is asked."""
+        said = self.decides(known.bars)
+        if said is None or not known.turn:
+            return said
+        return pl.concat([said.tail(known.turn), said.head(said.len() - known.turn)])
 
     @abstractmethod
     def rows(self, known: Known, sides: Sequence[Side]) -> pl.DataFrame:

@@ -20,7 +20,7 @@ class FirstTouch[S: LabelSettings](Label[S]):
 
     def rows(self, known: Known, sides: Sequence[Side]) -> pl.DataFrame:
         """Ambiguous ones among them, whatever the policy."""
-        bars, wanted = known.bars, self.decides(known.bars)
+        bars, wanted = known.bars, self.decided(known)
         if wanted is not None:
             asked = wanted.is_in([int(side) for side in sides])
             bars = bars.with_columns(side=pl.when(asked).then(wanted).otherwise(0))

@@ -22,6 +22,12 @@ The planted edge
     over some hours of price and volume it tells. Without an edge, the same volume says nothing about the price. Buyers
     and sellers come equally often, so there is as much to find for a short position as for a long one.
 
+A planted reversion
+    A market may give back a share of each of its moves, half of that within ``REVERSION_MINUTES``, as one does whose
+    price is pushed away from its worth by who trades, and comes back. Of returns in standard deviations, the drift is
+    against their exponentially weighted sum, so that the wanted share of a move is gone in the end. No market of the
+    sample does it: worlds of the placebo do.
+
 The pace
     The sample lives at the pace of 15-minute decisions. At another pace episodes, lag and memories last that many times
     as long, and the drift is as many deviations of a return over that much more time: in bars of a timeframe that is as
@@ -45,6 +51,9 @@ EDGE: Final = 0.75
 
 LAG_MINUTES: Final = 120
 """How much later than the flow the price moves."""
+
+REVERSION_MINUTES: Final = 120
+"""Half-life of what is left of a move that is given back."""
 
 QUIET_HOURS: Final = 9.0
 EPISODE_HOURS: Final = 7.0
@@ -111,7 +120,14 @@ SAMPLE_PACE: Final = Pace()
 
 
 def simulate(
-    rows: int, *, seed: int, market: str, first_price: float, edge: float, pace: Pace = SAMPLE_PACE
+    rows: int,
+    *,
+    seed: int,
+    market: str,
+    first_price: float,
+    edge: float,
+    reversion: float = 0.0,
+    pace: Pace = SAMPLE_PACE,
 ) -> dict[str, Array]:
     """Simulate candles of one market, the first one at midnight UTC.
 
@@ -125,6 +141,8 @@ def simulate(
         Open of the first candle.
     edge
         Drift of a flow episode, in standard deviations of an hour's return, per hour; 0 for a martingale.
+    reversion
+        The share of each move that is given back.
     pace
         Length of the candles, and how long everything takes.
 
@@ -139,6 +157,7 @@ def simulate(
     flow = _flow(streams)
     lag = round(pace.candles(LAG_MINUTES))
     pull = np.concatenate((np.zeros(lag), flow))[:rows] * edge / np.sqrt(pace.candles(60))
+    pull = pull - _given_back(z, reversion, pace)
     path = np.concatenate(([0.0], np.cumsum(sigma * (z + pull - sigma / 2))))
     high, low = _bridge_extremes(streams, path[:-1], path[1:], sigma)
     prices = np.round(first_price * np.exp(path), 2)
@@ -186,6 +205,18 @@ def _smooth(shocks: Array, half_life: float) -> Array:
     scaled[0] = shocks[0]
     series: Array = np.asarray(lfilter([1.0], [1.0, -keep], scaled), dtype=np.float64)
     return series
+
+
+def _given_back(shocks: Array, share: float, pace: Pace) -> Array:
+    """What each candle takes back of the moves before it: of a unit shock, ``share`` in the end."""
+    from scipy.signal import lfilter
+
+    if not share:
+        return np.zeros_like(shocks)
+    keep = 0.5 ** (1 / pace.candles(REVERSION_MINUTES))
+    left: Array = np.asarray(lfilter([0.0, 1.0], [1.0, -keep], shocks), dtype=np.float64)
+    left *= share * (1 - keep)
+    return left
 
 
 def _volatility(streams: _Streams) -> Array:
