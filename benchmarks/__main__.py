@@ -17,6 +17,7 @@ NAMES = (
     "labels",
     "train",
     "estimators",
+    "lstm",
     "backtest",
     "journal",
     "live",

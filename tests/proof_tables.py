@@ -16,8 +16,8 @@ from trading_assets.features import compute, lookback_bars
 from trading_assets.features.framework.registry import REGISTRY
 from trading_assets.features.proofs.extremes import made_up_extremes
 from trading_assets.features.proofs.proving import PROOFS, made_up_bars, made_up_companions, prove
+from trading_assets.models.estimators import installed
 from trading_assets.models.estimators import proofs as estimators
-from trading_assets.models.estimators import registered
 from trading_assets.models.estimators.contract import Files, Fitted
 from trading_assets.models.estimators.proof_case import times
 from trading_assets.models.inputs import usable_names
@@ -50,7 +50,7 @@ def page() -> Iterable[str]:
     yield "\n## Estimators\n"
     yield "On made-up rows with a constant and an empty column, which have no timeframe (`trading prove-estimators`);"
     yield "[add an estimator](../how-to/add-an-estimator.md) says what each proof asks for.\n"
-    yield from table(("proof", *registered()), estimator_rows())
+    yield from table(("proof", *installed()), estimator_rows())
     yield "\nThose that may depend on what is learnt, on all features of a timeframe:\n"
     yield from table(("estimator", "proof", *TIMEFRAMES), estimator_rows_on_features())
     yield "\n## Rules\n"
@@ -88,7 +88,7 @@ def parity_rows() -> list[list[str]]:
 def estimator_rows() -> list[list[str]]:
     """A row for each proof, a column for each estimator."""
     columns = []
-    for estimator in registered().values():
+    for estimator in installed().values():
         wrong = estimators.prove(estimator)
         columns.append([wrong.get(proof, "passed") for proof in estimators.PROOFS])
     return rows([f"`{proof}`" for proof in estimators.PROOFS], columns)
@@ -150,7 +150,7 @@ class OnFeatures(estimators.Case):
 def estimator_rows_on_features() -> list[list[str]]:
     """A row for each estimator and proof, a column for each timeframe."""
     found = []
-    for kind, estimator in registered().items():
+    for kind, estimator in installed().items():
         cases = [OnFeatures(estimator, estimator.parameters(), timeframe) for timeframe in TIMEFRAMES]
         found += [[kind, f"`{proof.__name__}`", *(proof(case) or "passed" for case in cases)] for proof in LEARNT]
     return found

@@ -183,9 +183,7 @@ def test_a_plug_in_that_registers_nothing_is_a_warning(project) -> None:
 
 def test_an_estimator_that_no_plug_in_brings_is_named_with_those_that_are_known(project) -> None:
     file = project(plugins=["mine.py"], model={"estimator": {"kind": "mime"}}, mine=estimator())
-    with pytest.raises(
-        SettingsError, match=r"no estimator 'mime'; did you mean 'mine'\? known: lightgbm, logistic, mine"
-    ):
+    with pytest.raises(SettingsError, match=r"no estimator 'mime'; did you mean 'mine'\? known: .*logistic.*, mine"):
         load_settings(file)
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 from trading_assets.core.errors import BundleError
 from trading_assets.models.estimators.contract import FILE_NAME
 from trading_assets.settings import AnyLabels, AnyStrategy
+from trading_assets.settings.sections.kinds import TRAINED
 
 CONTENT: Final = ("features.json", "settings.json", "metrics.json")
 """The hashed files beside the model's own: the features with their fingerprint, what the model was specified and
@@ -111,7 +112,7 @@ def read_bytes(path: Path) -> bytes:
 def parse[M: BaseModel](kind: type[M], content: bytes, path: Path) -> M:
     """The content of a file as its type; one that is not of that form is a ``BundleError`` that names it."""
     try:
-        return kind.model_validate_json(content)
+        return kind.model_validate_json(content, context={TRAINED: True})
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])

@@ -1,8 +1,8 @@
 """Estimators: what learns a probability from rows. One file each; importing this loads no library of theirs."""
 
-from trading_assets.models.estimators import lightgbm, logistic, xgboost
+from trading_assets.models.estimators import lightgbm, logistic, lstm, xgboost
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
-from trading_assets.models.estimators.registry import estimator_of, register, registered
+from trading_assets.models.estimators.registry import estimator_of, installed, register, registered
 
 __all__ = [
     "Array",
@@ -10,8 +10,10 @@ __all__ = [
     "Files",
     "Fitted",
     "estimator_of",
+    "installed",
     "lightgbm",
     "logistic",
+    "lstm",
     "register",
     "registered",
     "xgboost",

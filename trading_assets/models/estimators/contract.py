@@ -134,7 +134,8 @@ class Estimator[P: EstimatorSettings](ABC):
 
     def version(self) -> str:
         """What it trains with, as part of where a bundle comes from: its packages, and of a plug-in its file's hash."""
-        parts = [f"{package} {metadata.version(package)}" for package in self.parameters.requires.values()]
+        packages = (*self.parameters.requires.values(), *self.parameters.trains_with.values())
+        parts = [f"{package} {metadata.version(package)}" for package in packages]
         source = inspect.getsourcefile(type(self))
         if source is not None and not type(self).__module__.startswith("trading_assets."):
             parts.append(f"{Path(source).name} {version_of(type(self), ESTIMATORS.owner_of(self.parameters))}")

@@ -40,3 +40,8 @@ def estimator_of(parameters: EstimatorSettings) -> Estimator[Any]:
 def registered() -> Mapping[str, Estimator[Any]]:
     """Estimators by kind: those of the project and of the plug-ins in force."""
     return _ESTIMATORS.known()
+
+
+def installed() -> Mapping[str, Estimator[Any]]:
+    """Those of :func:`registered` that can be trained here: what they train with is installed."""
+    return {kind: one for kind, one in registered().items() if one.parameters.lacks() is None}

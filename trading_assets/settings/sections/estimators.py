@@ -120,7 +120,56 @@ class LogisticSettings(ClassWeighted):
     max_iterations: int = Field(100, ge=1, description="Newton steps; training that needs more is refused.")
 
 
-ESTIMATORS = Kinds(EstimatorSettings, "an estimator", LightGBMSettings, LogisticSettings, XGBoostSettings)
+class LSTMSettings(ClassWeighted):
+    """A long short-term memory network over the newest rows of a market: trained by JAX, predicted by NumPy alone.
+
+    Mean and deviation are those of the training rows. A missing value counts as the training mean, and of a feature
+    that is now there and now not, its absence is an input too. A column that is constant or missing in all training
+    rows counts nothing. Windows of all rows are held in memory: ``window`` times as much as the rows alone.
+    """
+
+    trains_with: ClassVar[Mapping[str, str]] = {"jax": "jax", "equinox": "equinox", "optax": "optax"}
+    extra: ClassVar[str] = "deep"
+    search: ClassVar[Mapping[str, Searched] | None] = {
+        "window": Range(low=4, high=64, log=True),
+        "hidden": Range(low=8, high=128, log=True),
+        "learning_rate": Range(low=0.0003, high=0.01, log=True),
+        "dropout": Range(low=0.0, high=0.5),
+        "weight_decay": Range(low=0.001, high=0.1, log=True),
+    }
+
+    kind: Literal["lstm"] = "lstm"
+    window: int = Field(16, ge=2, le=1_000, description="Rows of a market that a prediction reads, its own included.")
+    hidden: int = Field(32, ge=1, le=1_024, description="Units of the state.")
+    epochs: int = Field(40, ge=1, description="Passes over the training rows, at most.")
+    patience: int = Field(5, ge=1, description="Epochs without a better validation loss after which training stops.")
+    validation_share: float = Field(
+        0.15,
+        ge=0,
+        le=0.5,
+        description="Of the rows, the newest: they choose the epoch. Rows whose outcome was not known before them are "
+        "left out. 0 trains for all epochs on all rows.",
+    )
+    batch: int = Field(256, ge=1, description="Rows of a step.")
+    learning_rate: Positive = Field(0.003, description="Of Adam.")
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="Share of the state that is hidden from the output in training."
+    )
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled, of the weights.")
+    clip_deviations: Positive = Field(5.0, description="Standard deviations from the mean at which a value is cut.")
+    class_weight: Literal["none", "balanced"] = Field(
+        "none",
+        description="`balanced` counts both outcomes the same in all, however rare one is. The odds are corrected for "
+        "it after training, so that a probability stays one.",
+    )
+    device: Device = Field(
+        "cpu",
+        description="What trains it; predictions are made by the CPU either way. `cuda` needs a build of JAX for it, "
+        "and does not repeat itself to the last bit.",
+    )
+
+
+ESTIMATORS = Kinds(EstimatorSettings, "an estimator", LightGBMSettings, LogisticSettings, LSTMSettings, XGBoostSettings)
 
 add_estimator_settings = ESTIMATORS.add
 estimator_kinds = ESTIMATORS.names

@@ -29,7 +29,32 @@ class KindSection(Section):
     search: ClassVar[Mapping[str, Searched] | None] = None
     """Setting -> what a search tries of it; None derives it from the settings' own values and bounds."""
 
+    trains_with: ClassVar[Mapping[str, str]] = {}
+    """The same of what only training imports: what was trained is asked without."""
+
+    extra: ClassVar[str] = ""
+    """The project's optional dependencies that bring them, where they are none of its own."""
+
     kind: str
+
+    @classmethod
+    def lacks(cls, *, trained: bool = False) -> str | None:
+        """Which package is not installed, and the command that installs it; None where all are.
+
+        Parameters
+        ----------
+        trained
+            Only to ask what was trained.
+        """
+        for module, package in {**cls.requires, **({} if trained else cls.trains_with)}.items():
+            if find_spec(module) is None:
+                how = f"uv sync --inexact --extra {cls.extra}" if cls.extra else f"uv pip install {package}"
+                return f"needs {package}, which is not installed: install it ({how})"
+        return None
+
+
+TRAINED: Final = "trained"
+"""Key of the validation context, true where a section describes what was trained already: it need not train again."""
 
 
 class Kinds[S: KindSection]:
@@ -97,8 +122,15 @@ class Kinds[S: KindSection]:
         """The kinds that settings may name, sorted."""
         return tuple(sorted(self.sections))
 
-    def read(self, values: object) -> S:
+    def read(self, values: object, context: Mapping[str, Any] | None = None) -> S:
         """The parameters from a section of the settings.
+
+        Parameters
+        ----------
+        values
+            The section.
+        context
+            With :data:`TRAINED`, what only training needs may be absent.
 
         Raises
         ------
@@ -115,18 +147,15 @@ class Kinds[S: KindSection]:
         section = self.sections.get(str(kind))
         if section is None:
             raise Misfit(f"no {self.noun} {kind!r}; {instead(str(kind), self.names())}", "kind")
-        for module, package in section.requires.items():
-            if find_spec(module) is None:
-                raise Misfit(
-                    f"the {self.noun} {kind} needs {package}, which is not installed: install it "
-                    f"(uv pip install {package}), or choose another kind",
-                    "kind",
-                )
-        return section.model_validate(dict(values))
+        if lacking := section.lacks(trained=bool((context or {}).get(TRAINED))):
+            raise Misfit(f"the {self.noun} {kind} {lacking}, or choose another kind", "kind")
+        return section.model_validate(dict(values), context=dict(context or {}))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate with the section that ``kind`` names, also one that was added later."""
-        return core_schema.no_info_before_validator_function(self.read, handler(source))
+        return core_schema.with_info_before_validator_function(
+            lambda values, info: self.read(values, info.context), handler(source)
+        )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """One table per kind in the reference."""
