@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from trading_assets.models.confidence import Confidence
 from trading_assets.models.estimators import Estimator, Fitted, estimator_of
 from trading_assets.models.windows import Matrix, inputs, matrix
 from trading_assets.settings import EstimatorSettings
@@ -33,11 +34,14 @@ class Classifier:
         Of the estimator, whose kind they name.
     files
         What the fitted estimator saved: name -> content.
+    confidence
+        What turns its scores into probabilities and prediction sets; None where they stay as they are.
     """
 
     features: tuple[str, ...]
     parameters: EstimatorSettings
     files: Mapping[str, bytes]
+    confidence: Confidence | None = None
 
     @property
     def estimator(self) -> Estimator[Any]:
@@ -47,7 +51,8 @@ class Classifier:
     @property
     def tolerance(self) -> float:
         """How far apart two probabilities of one row may be; 0 promises equality to the last bit."""
-        return self.estimator.tolerance
+        own = self.estimator.tolerance
+        return own if self.confidence is None else self.confidence.reach(own)
 
     @cached_property
     def _fitted(self) -> Fitted:
@@ -79,24 +84,52 @@ class Classifier:
         ModelError
             If a feature column is missing or not numeric.
         """
+        scores = self.scores(frame, history)
+        known = scores if self.confidence is None else self.confidence.probabilities(scores)
+        return pl.Series("probability", known, pl.Float64)
+
+    def answers(self, frame: pl.DataFrame, history: pl.DataFrame | None = None) -> pl.DataFrame:
+        """What :meth:`predict` says, with what it comes from.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``probability``; ``raw_probability``, the estimator's own; ``prediction_set`` (Int8, see
+            :mod:`trading_assets.models.confidence.conformal`), null where none are made.
+        """
+        scores = self.scores(frame, history)
+        own = self.confidence or Confidence()
+        sets = own.sets(scores)
+        return pl.DataFrame(
+            {
+                "probability": pl.Series(own.probabilities(scores), dtype=pl.Float64),
+                "raw_probability": pl.Series(scores, dtype=pl.Float64),
+                "prediction_set": pl.repeat(None, len(scores), dtype=pl.Int8, eager=True)
+                if sets is None
+                else pl.Series(sets, dtype=pl.Int8),
+            }
+        )
+
+    def scores(self, frame: pl.DataFrame, history: pl.DataFrame | None = None) -> Matrix:
+        """The estimator's own probability for each row, before calibration; parameters as :meth:`predict`."""
         back = self.lookback_rows
         if frame.is_empty():
-            return pl.Series("probability", [], pl.Float64)
+            return np.empty(0)
         if back == 1:
-            return pl.Series("probability", self.probabilities(matrix(frame, self.features)), pl.Float64)
+            return self.probabilities(matrix(frame, self.features))
         known = _before(frame, history, back)
         parts = [
             self.probabilities(inputs(frame[begin : begin + BATCH], self.features, back, known))
             for begin in range(0, frame.height, BATCH)
         ]
-        return pl.Series("probability", np.concatenate(parts), pl.Float64)
+        return np.concatenate(parts)
 
     def inputs(self, frame: pl.DataFrame, history: pl.DataFrame | None = None) -> Matrix:
         """What the model reads of rows of the ``features`` table; see :func:`trading_assets.models.windows.inputs`."""
         return inputs(frame, self.features, self.lookback_rows, _before(frame, history, self.lookback_rows))
 
     def probabilities(self, values: Matrix) -> Matrix:
-        """The probability of each row of :meth:`inputs`."""
+        """What the estimator says of each row of :meth:`inputs`, before calibration."""
         return self._fitted.predict_proba(values)
 
     def contributions(self, values: Matrix) -> Matrix | None:

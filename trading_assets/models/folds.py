@@ -21,10 +21,10 @@ from trading_assets.models.dataset import OUTCOME, Dataset
 from trading_assets.models.importance import Explanation, explain
 from trading_assets.models.record import Record
 from trading_assets.models.scores import score
-from trading_assets.models.training import fit_side, seen
+from trading_assets.models.training import Learnt, fit_side, seen
 from trading_assets.settings import ModelSettings, StrategySettings
 from trading_assets.store.tables import FOLDS, PREDICTIONS
-from trading_assets.validation import Fold, WalkForward
+from trading_assets.validation import Fold, WalkForward, coverage
 
 Progress = Callable[[int, int], None]
 """Called with the folds done and the folds in all."""
@@ -151,11 +151,12 @@ def _test_side(
     learnt = fit_side(train, side, dataset, spec)
     if isinstance(learnt, Record) and not learnt.signals:
         test = test.clear()  # nothing is known of its signals, so that none of these bars could be taken
-    probability = learnt.predict(test, dataset.history)
+    answers = learnt.answers(test, dataset.history)
+    probability = answers["probability"]
     predictions = _typed(
         PREDICTIONS.columns,
         test.select("market", "ts", "known_at", "side", *OUTCOME).with_columns(
-            probability, timeframe=pl.lit(dataset.timeframe.name), fold=pl.lit(fold.number)
+            *answers, timeframe=pl.lit(dataset.timeframe.name), fold=pl.lit(fold.number)
         ),
     )
     report = pl.DataFrame(
@@ -169,12 +170,35 @@ def _test_side(
             "train_rows": train.filter(side=int(side)).height,
             "test_rows": test.height,
             **score(probability, test["label"]),
+            **_of_confidence(learnt, answers, test["label"]),
         }
     )
     told = []
     if explained and isinstance(spec, ModelSettings) and isinstance(learnt, Classifier):
         told = [explain(learnt, test, dataset.history, fold=fold.number, seed=spec.estimator.seed)]
     return predictions, _typed(FOLDS.columns, report), told
+
+
+def _of_confidence(learnt: Learnt, answers: pl.DataFrame, label: pl.Series) -> dict[str, float | str | bool | None]:
+    """What became of calibration and prediction sets in a fold; null where there are none."""
+    own = learnt.confidence if isinstance(learnt, Classifier) else None
+    found = None if own is None else own.calibration
+    covered = coverage(answers["prediction_set"], label)
+    return {
+        "raw_brier": _brier(answers["raw_probability"], label),
+        "calibration": None if found is None else found.asked,
+        "calibrated": None if found is None else found.kept,
+        "gain": None if found is None else found.gain,
+        "gain_low": None if found is None else found.gain_low,
+        "gain_high": None if found is None else found.gain_high,
+        "coverage": covered.share,
+        "certain_share": covered.certain_share,
+    }
+
+
+def _brier(probability: pl.Series, label: pl.Series) -> float | None:
+    missed = pl.select(((probability - (label == 1).cast(pl.Float64)) ** 2).mean()).item()
+    return None if missed is None else float(missed)
 
 
 def _typed(columns: dict[str, Any], frame: pl.DataFrame) -> pl.DataFrame:

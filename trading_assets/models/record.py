@@ -72,6 +72,12 @@ class Record(BaseModel):
         said = pl.when(pl.col(WANTED) == int(self.side)).then(pl.lit(self.probability, pl.Float64))
         return rows.select(probability=said)["probability"]
 
+    def answers(self, rows: pl.DataFrame, history: pl.DataFrame | None = None) -> pl.DataFrame:
+        """What :meth:`predict` says, in a trained model's columns: a rule has no score and makes no sets."""
+        return pl.DataFrame(self.predict(rows, history)).with_columns(
+            raw_probability=pl.lit(None, pl.Float64), prediction_set=pl.lit(None, pl.Int8)
+        )
+
     @property
     def files(self) -> Mapping[str, bytes]:
         """As it stands in a bundle."""

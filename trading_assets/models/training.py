@@ -6,8 +6,8 @@ bit for bit, whatever the number of cores.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -17,6 +17,7 @@ from trading_assets.core.errors import ModelError
 from trading_assets.core.sides import Side
 from trading_assets.labels import sample_weights
 from trading_assets.models.classifier import Classifier
+from trading_assets.models.confidence import Confidence, measure, out_of_fold
 from trading_assets.models.dataset import Dataset
 from trading_assets.models.estimators import estimator_of
 from trading_assets.models.record import Record
@@ -186,7 +187,31 @@ def fit_side(rows: pl.DataFrame, side: Side, dataset: Dataset, spec: StrategySet
             where=f"training window up to {_newest(rows):%Y-%m-%d}",
             remedy=f"take {side.word} out of the model's sides, or let the label set's rule or clock speak more often",
         )
-    return fit(own, dataset.features, spec.estimator, weights(own, spec, dataset.prices), dataset.history)
+
+    def learn(part: pl.DataFrame) -> Classifier:
+        return fit(part, dataset.features, spec.estimator, weights(part, spec, dataset.prices), dataset.history)
+
+    learnt = learn(own)
+    if not spec.confidence.asked:
+        return learnt
+    return replace(learnt, confidence=_confidence(own, learn, dataset, spec))
+
+
+def _confidence(
+    rows: pl.DataFrame, learn: Callable[[pl.DataFrame], Classifier], dataset: Dataset, spec: ModelSettings
+) -> Confidence:
+    """What the scores of a training window are worth, by the same training on parts of it."""
+    embargo = timedelta(days=spec.walk_forward.embargo_days)
+    try:
+        found = out_of_fold(
+            rows,
+            lambda part: lambda unseen: learn(part).scores(unseen, dataset.history),
+            folds=spec.confidence.folds,
+            embargo=embargo,
+        )
+    except ModelError as error:
+        return measure(error, spec.confidence)
+    return measure(found, spec.confidence)
 
 
 def seen(rows: pl.DataFrame, spec: StrategySettings) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from trading_assets.settings.origin import carry
 from trading_assets.settings.paths import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, settings_file
 from trading_assets.settings.reading import load_settings
 from trading_assets.settings.root import LogSettings, MlflowSettings, Settings
+from trading_assets.settings.sections.confidence import ConfidenceSettings
 from trading_assets.settings.sections.data import (
     FetchSettings,
     History,
@@ -101,6 +102,7 @@ __all__ = [
     "CostSettings",
     "DonchianSettings",
     "EmaCrossRsiSettings",
+    "ConfidenceSettings",
     "EstimatorSettings",
     "FeatureSettings",
     "FetchSettings",

@@ -6,6 +6,7 @@ Importing this loads neither SciPy nor pandas.
 from trading_assets.validation.bootstrap import OF_DAILY_RETURNS, OF_TRADES, Interval, confidence_intervals
 from trading_assets.validation.calibration import BrierScore, brier_score, expected_calibration_error, reliability
 from trading_assets.validation.combinatorial import CombinatorialFold, CombinatorialPurged
+from trading_assets.validation.coverage import Coverage, coverage, coverage_by, live_coverage
 from trading_assets.validation.credibility import credibility
 from trading_assets.validation.gain import Gain, beats
 from trading_assets.validation.overfitting import Overfitting, cross_validate_choice
@@ -26,6 +27,7 @@ __all__ = [
     "BrierScore",
     "CombinatorialFold",
     "CombinatorialPurged",
+    "Coverage",
     "Fold",
     "Gain",
     "Interval",
@@ -39,6 +41,8 @@ __all__ = [
     "WalkForwardSplitter",
     "beats",
     "brier_score",
+    "coverage",
+    "coverage_by",
     "confidence_intervals",
     "credibility",
     "cross_validate_choice",
@@ -47,6 +51,7 @@ __all__ = [
     "expected_max_sharpe",
     "independent_trials",
     "information_coefficient",
+    "live_coverage",
     "min_track_record_length",
     "probabilistic_sharpe_ratio",
     "reliability",

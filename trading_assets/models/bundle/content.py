@@ -23,7 +23,12 @@ labelled with, and its out-of-sample scores."""
 
 INDEX: Final = "bundle.json"
 
-NAME: Final = re.compile(rf"features\.json|settings\.json|metrics\.json|(long|short)/{FILE_NAME.pattern}")
+NAME: Final = re.compile(
+    rf"features\.json|settings\.json|metrics\.json|confidence/(long|short)\.json|(long|short)/{FILE_NAME.pattern}"
+)
+
+CONFIDENCE: Final = "confidence/{side}.json"
+"""What turns a side's scores into probabilities: beside the estimator's files, whose names are its own."""
 
 REMEDY: Final = "materialize candidate again, or deploy another version (trading models lists them)"
 

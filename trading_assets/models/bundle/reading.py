@@ -14,6 +14,7 @@ from trading_assets.labels import decides_by
 from trading_assets.models.bundle import format_1
 from trading_assets.models.bundle.bundle import Bundle
 from trading_assets.models.bundle.content import (
+    CONFIDENCE,
     CONTENT,
     INDEX,
     NAME,
@@ -28,6 +29,7 @@ from trading_assets.models.bundle.content import (
 )
 from trading_assets.models.bundle.plugins import MadeWith, check_plugins
 from trading_assets.models.classifier import Classifier
+from trading_assets.models.confidence import Confidence
 from trading_assets.models.record import Record
 from trading_assets.settings import ModelSettings
 
@@ -81,7 +83,9 @@ def load(
         folder=folder,
         model=settings.model,
         bundle_hash=index.bundle_hash,
-        classifiers={side: _learnt(settings, features, side, files, folder) for side, files in models.items()},
+        classifiers={
+            side: _learnt(settings, features, side, files, contents, folder) for side, files in models.items()
+        },
         model_folders={side: folder if index.format == 1 else folder / side.word for side in models},
         feature_fingerprint=features.fingerprint,
         spec=settings.spec,
@@ -96,11 +100,18 @@ def load(
 
 
 def _learnt(
-    settings: Described, features: Features, side: Side, files: Mapping[str, bytes], folder: Path
+    settings: Described,
+    features: Features,
+    side: Side,
+    files: Mapping[str, bytes],
+    contents: Mapping[str, bytes],
+    folder: Path,
 ) -> Classifier | Record:
-    if isinstance(settings.spec, ModelSettings):
-        return Classifier(features.features, settings.spec.estimator, files)
+    name = CONFIDENCE.format(side=side.word)
     try:
+        if isinstance(settings.spec, ModelSettings):
+            known = Confidence.load(contents[name], name) if name in contents else None
+            return Classifier(features.features, settings.spec.estimator, files, known)
         return Record.load(files, side)
     except ModelError as error:
         raise BundleError(error.what, where=f"{folder}: {error.where}", remedy=REMEDY) from None

@@ -12,7 +12,16 @@ from trading_assets.core.atomic_files import write_folder
 from trading_assets.core.errors import BundleError
 from trading_assets.labels import decides_by
 from trading_assets.models.bundle.bundle import Bundle
-from trading_assets.models.bundle.content import INDEX, Described, Features, Index, Provenance, as_json, combined
+from trading_assets.models.bundle.content import (
+    CONFIDENCE,
+    INDEX,
+    Described,
+    Features,
+    Index,
+    Provenance,
+    as_json,
+    combined,
+)
 from trading_assets.models.bundle.plugins import made_with
 from trading_assets.models.bundle.reading import load
 from trading_assets.models.classifier import Classifier
@@ -70,6 +79,11 @@ def write(
             f"{side.word}/{name}": content
             for side, classifier in trained.classifiers.items()
             for name, content in classifier.files.items()
+        },
+        **{
+            CONFIDENCE.format(side=side.word): classifier.confidence.save()
+            for side, classifier in trained.classifiers.items()
+            if isinstance(classifier, Classifier) and classifier.confidence is not None
         },
     }
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from trading_assets.core.sides import Side
+from trading_assets.settings.sections.confidence import ConfidenceSettings
 from trading_assets.settings.sections.estimators import AnyEstimator, LightGBMSettings
 from trading_assets.settings.sections.kinds import Kinds, KindSection
 from trading_assets.settings.sections.labels import DEFAULT_LABELS
@@ -79,6 +80,9 @@ class ModelSettings(StrategySettings):
         [], description="Names, families or patterns (`rsi_*`) of the features that it learns from. Empty: all."
     )
     estimator: AnyEstimator = Field(LightGBMSettings(), description="What learns, by `kind`, and its parameters.")
+    confidence: ConfidenceSettings = Field(
+        ConfidenceSettings(), exclude_if=lambda value: value == ConfidenceSettings()
+    )  # a model that asks for nothing says nothing of it: its bundle's hash is that of before
     sample_weights: Literal["none", "uniqueness", "attribution"] = Field(
         "none", description="What a row counts in training: outcomes that overlap tell the same story."
     )
@@ -103,7 +107,7 @@ class RuleStrategySettings(StrategySettings):
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         key: f"a rule has no {key}, which are of models that are trained; take it out, or write `kind: model`"
-        for key in ("estimator", "features", "sample_weights", "oldest_weight", "companions")
+        for key in ("estimator", "confidence", "features", "sample_weights", "oldest_weight", "companions")
     }
 
     kind: Literal["rule"] = Field("rule", description="What decides: a rule.")
