@@ -54,6 +54,28 @@ def test_what_is_entered_earns_more_than_was_asked_even_if_all_else_is_stopped(
     assert rule.edge_bps(rule.break_even(target, stop), target, stop) == pytest.approx(0, abs=1e-6)
 
 
+@given(
+    SHARES, WIDTHS, WIDTHS, COSTS, st.floats(0, 50), st.none() | SHARES, st.booleans(), st.none() | st.integers(0, 3)
+)
+def test_no_setting_lets_a_trade_through_that_is_expected_to_lose_unless_it_says_so(
+    p: float,
+    target: float,
+    stop: float,
+    cost: float,
+    least: float,
+    threshold: float | None,
+    only: bool,
+    held: int | None,
+) -> None:
+    rule = EntryRule(cost, least, threshold, only)
+    if rule.enters(p, target, stop, held):
+        assert rule.edge_bps(p, target, stop) > 0
+        assert p > rule.break_even(target, stop) - 1e-9
+    assert ModelSettings(markets=["x:A/B"], threshold=threshold).min_edge_bps == 0, (
+        "without a word it may not be below 0"
+    )
+
+
 def test_the_kelly_stake_of_an_even_bet_is_the_edge_and_of_a_losing_one_nothing() -> None:
     rule = EntryRule()
     assert rule.kelly_share(0.6, 100, 100) == pytest.approx(0.2), "Kelly's own example: p - q"

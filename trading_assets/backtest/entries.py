@@ -46,7 +46,7 @@ def entries(predictions: pl.DataFrame, rule: EntryRule, labels: LabelSettings) -
     target, stop = barrier_percent(labels)
     said = pl.col("probability")
     predictions = predictions.with_columns(
-        entered=rule.enters(said, target, stop), edge=rule.edge_bps(said, target, stop)
+        entered=rule.entered(target, stop), edge=rule.edge_bps(said, target, stop)
     ).with_columns(better=_is_better_side(predictions))
     rows = predictions.select(
         "known_at",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import polars as pl
@@ -32,12 +32,15 @@ class Decision:
         Of each side that the model trades and its label set decides on at this bar: of its take-profit first.
     take_profit, stop_loss
         The barriers' distances as fractions of the entry price; None where the market stood still.
+    sets
+        The prediction set of each side, where the model makes them; see :mod:`trading_assets.validation.coverage`.
     """
 
     features: pl.DataFrame
     probabilities: Mapping[Side, float]
     take_profit: float | None
     stop_loss: float | None
+    sets: Mapping[Side, int] = field(default_factory=dict)
 
 
 def features_of(
@@ -86,8 +89,15 @@ def decide(
     rows = compute(held, companions or {}).tail(bundle.lookback_rows)
     row = rows.tail(1)
     target, stop = widths(held.tail(scale_lookback(bundle.labels)), bundle.labels).row(-1)
-    said = {side: float(bundle.predict(row, side, history=rows)[0]) for side in sides_decided(bundle, held)}
-    return Decision(row, said, target, stop)
+    answers = {side: bundle.answers(row, side, history=rows) for side in sides_decided(bundle, held)}
+    said = {side: float(answer["probability"][0]) for side, answer in answers.items()}
+    return Decision(row, said, target, stop, sets_of(answers, 0))
+
+
+def sets_of(answers: Mapping[Side, pl.DataFrame], row: int) -> dict[Side, int]:
+    """The prediction sets in a row of each side's answers; none where none are made."""
+    found = {side: answer["prediction_set"][row] for side, answer in answers.items()}
+    return {side: int(one) for side, one in found.items() if one is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,7 @@ def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Q
     for number, one in enumerate(questions):
         asked.setdefault(one.bundle.bundle_hash, []).append(number)
     said: list[dict[Side, float]] = [{} for _ in questions]
+    sets: list[dict[Side, int]] = [{} for _ in questions]
     barriers: dict[int, tuple[float | None, float | None]] = {}
     for numbers in asked.values():
         bundle = questions[numbers[0]].bundle
@@ -133,13 +144,17 @@ def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Q
         for side in bundle.sides:
             if not (decided := [number for number in numbers if side in wanted[number]]):
                 continue
-            answers = bundle.predict(rows[decided], side, history=before).to_list()
-            for number, answer in zip(decided, answers, strict=True):
-                said[number][side] = answer
+            answers = bundle.answers(rows[decided], side, history=before)
+            for place, number in enumerate(decided):
+                said[number][side] = answers["probability"][place]
+                sets[number] |= sets_of({side: answers}, place)
         labels = bundle.labels
         of = newest_widths([held[number].tail(scale_lookback(labels)) for number in numbers], labels)
         barriers |= zip(numbers, of, strict=True)
-    return [Decision(rows[number : number + 1], said[number], *barriers[number]) for number in range(len(questions))]
+    return [
+        Decision(rows[number : number + 1], said[number], *barriers[number], sets[number])
+        for number in range(len(questions))
+    ]
 
 
 def _history(lookback_rows: int, questions: Sequence[Question]) -> pl.DataFrame | None:

@@ -13,7 +13,8 @@ from typing import Self
 
 import polars as pl
 
-from trading_assets.settings import StrategySettings
+from trading_assets.settings import ModelSettings, StrategySettings
+from trading_assets.validation.coverage import CERTAIN, NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +31,20 @@ class EntryRule:
         What the expected net return must exceed, in basis points of the notional.
     threshold
         A probability that must be reached besides; None where the expected return alone decides.
+    only_certain
+        Whether the prediction set must besides hold take-profit alone.
     """
 
     cost_bps: float = 0.0
     min_edge_bps: float = 0.0
     threshold: float | None = None
+    only_certain: bool = False
 
     @classmethod
     def of(cls, model: StrategySettings, *, cost_bps: float) -> Self:
         """The rule of a model, at the costs of an account."""
-        return cls(cost_bps, model.min_edge_bps, model.threshold)
+        only_certain = isinstance(model, ModelSettings) and model.confidence.enter_only_when_certain
+        return cls(cost_bps, model.min_edge_bps, model.threshold, only_certain)
 
     def edge_bps[Number: (float, pl.Expr)](
         self, probability: Number, take_profit_pct: Number, stop_loss_pct: Number
@@ -69,13 +74,28 @@ class EntryRule:
         return max(probability / loss - (1 - probability) / gain, 0.0) if gain > 0 else 0.0
 
     def enters[Number: (float, pl.Expr)](
-        self, probability: Number, take_profit_pct: Number, stop_loss_pct: Number
+        self,
+        probability: Number,
+        take_profit_pct: Number,
+        stop_loss_pct: Number,
+        prediction_set: int | pl.Expr | None = None,
     ) -> bool | pl.Expr:
-        """Whether a prediction is entered on; a missing number is not."""
+        """Whether a prediction is entered on; one with a missing number is not."""
         worth = self.edge_bps(probability, take_profit_pct, stop_loss_pct) > self.min_edge_bps
-        return worth if self.threshold is None else worth & (probability >= self.threshold)
+        if self.threshold is not None:
+            worth = worth & (probability >= self.threshold)
+        return worth & (prediction_set == CERTAIN) if self.only_certain else worth
 
-    def reason(self, probability: float, take_profit_pct: float, stop_loss_pct: float) -> str:
+    def entered(self, take_profit_pct: pl.Expr, stop_loss_pct: pl.Expr) -> pl.Expr:
+        """The same of rows of the table ``predictions``, by their columns."""
+        known = pl.col("prediction_set") if self.only_certain else None
+        said = self.enters(pl.col("probability"), take_profit_pct, stop_loss_pct, known)
+        assert isinstance(said, pl.Expr)
+        return said
+
+    def reason(
+        self, probability: float, take_profit_pct: float, stop_loss_pct: float, prediction_set: int | None = None
+    ) -> str:
         """Why a prediction is entered on, or not, in one line."""
         edge = self.edge_bps(probability, take_profit_pct, stop_loss_pct)
         even = self.break_even(take_profit_pct, stop_loss_pct)
@@ -84,4 +104,7 @@ class EntryRule:
             return f"{said}; more than {self.min_edge_bps:g} bps are wanted"
         if self.threshold is not None and not probability >= self.threshold:
             return f"below the threshold of {self.threshold:.4f}; {said}"
+        if self.only_certain and prediction_set != CERTAIN:
+            held = "unknown" if prediction_set is None else NAMES[prediction_set]
+            return f"not certain, the prediction set is {held}; {said}"
         return said

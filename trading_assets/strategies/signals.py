@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import polars as pl
@@ -73,6 +74,9 @@ class Signal:
         What an entry on it buys or sells.
     veto
         Why it is not entered on although the rule would; empty where nothing speaks against it.
+    prediction_set
+        The outcomes that the model cannot rule out (:mod:`trading_assets.validation.coverage`); None where it does not
+        say.
     """
 
     market: str
@@ -88,11 +92,14 @@ class Signal:
     bundle_hash: str = ""
     side: Side = Side.LONG
     veto: str = ""
+    prediction_set: int | None = None
 
     @property
     def enters(self) -> bool:
         """Whether the model wants this trade."""
-        return not self.veto and bool(self.rule.enters(self.probability, self.take_profit_pct, self.stop_loss_pct))
+        return not self.veto and bool(
+            self.rule.enters(self.probability, self.take_profit_pct, self.stop_loss_pct, self.prediction_set)
+        )
 
     @property
     def edge_bps(self) -> float:
@@ -112,7 +119,7 @@ class Signal:
     @property
     def reason(self) -> str:
         """Why the model wants this trade, or not."""
-        said = self.rule.reason(self.probability, self.take_profit_pct, self.stop_loss_pct)
+        said = self.rule.reason(self.probability, self.take_profit_pct, self.stop_loss_pct, self.prediction_set)
         return f"{self.veto}; {said}" if self.veto else said
 
     @property
@@ -127,6 +134,7 @@ def answer_on(
     bar: ClosedBar,
     probabilities: Mapping[Side, float],
     *,
+    sets: Mapping[Side, int] = MappingProxyType({}),
     rule: EntryRule,
     take_profit_pct: float,
     stop_loss_pct: float,
@@ -137,7 +145,7 @@ def answer_on(
 ) -> Signal | None:
     """What is said on a bar, of the better one of the sides that have a probability; None where there is none.
 
-    The rest is as in :class:`Signal`.
+    ``sets`` are the prediction sets of sides that have one. The rest is as in :class:`Signal`.
     """
     signals = [
         Signal(
@@ -153,6 +161,7 @@ def answer_on(
             model_version=model_version,
             bundle_hash=bundle_hash,
             side=side,
+            prediction_set=sets.get(side),
         )
         for side, probability in probabilities.items()
     ]
@@ -237,7 +246,8 @@ class StoredSignals:
     predictions
         Columns ``market``, ``ts``, ``known_at``, ``probability`` and ``side`` (without it, long); one row per market,
         bar and side. One without a probability says nothing: a rule that wants no such trade there. Where barriers are
-        not fixed, also ``take_profit`` and ``stop_loss``: each label's own distances.
+        not fixed, also ``take_profit`` and ``stop_loss``: each label's own distances. ``prediction_set`` where the rule
+        of entry asks for it.
     rule, labels
         The model's rule of entry and the barriers that its labels were made with.
     model, model_version, bundle_hash
@@ -255,17 +265,18 @@ class StoredSignals:
         bundle_hash: str = "",
     ) -> None:
         widths = barrier_percent(labels)
-        rows: Sequence[tuple[str, datetime, int, float, float, float]] = (
+        known = pl.col("prediction_set") if rule.only_certain else pl.lit(None, pl.Int8).alias("prediction_set")
+        rows: Sequence[tuple[str, datetime, int, float, float, float, int | None]] = (
             with_side(predictions)
             .filter(pl.col("probability").is_not_null())
-            .select("market", "ts", "side", "probability", *widths)
+            .select("market", "ts", "side", "probability", *widths, known)
             .rows()
         )
-        self._said: dict[tuple[str, datetime], list[tuple[int, float, float, float]]] = {}
+        self._said: dict[tuple[str, datetime], list[tuple[int, float, float, float, int | None]]] = {}
         for market, ts, *said in rows:
             self._said.setdefault((market, ts), []).append(said)  # type: ignore[arg-type]
-        self._make: Callable[[ClosedBar, int, float, float, float], Signal] = (
-            lambda bar, side, probability, target, stop: Signal(
+        self._make: Callable[[ClosedBar, int, float, float, float, int | None], Signal] = (
+            lambda bar, side, probability, target, stop, prediction_set: Signal(
                 market=bar.market,
                 ts=bar.ts,
                 known_at=bar.known_at,
@@ -278,6 +289,7 @@ class StoredSignals:
                 model_version=model_version,
                 bundle_hash=bundle_hash,
                 side=Side(side),
+                prediction_set=prediction_set,
             )
         )
 

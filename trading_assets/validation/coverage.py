@@ -21,7 +21,7 @@ OTHER: Final = 2
 CERTAIN: Final = TAKE_PROFIT
 """The set that holds take-profit alone."""
 
-NAMES: Final = ("none", "take-profit", "not", "either")
+NAMES: Final = ("empty", "take-profit alone", "not take-profit", "either")
 """Of the sets, for people."""
 
 _KEYS: Final = ("market", "ts", "side")

@@ -43,7 +43,7 @@ def wanted_sides(predictions: pl.DataFrame, rule: EntryRule, barriers: tuple[pl.
         Take-profit and stop-loss in percent.
     """
     said = pl.col("probability")
-    entered = predictions.filter(rule.enters(said, *barriers))
+    entered = predictions.filter(rule.entered(*barriers))
     better = entered.sort("known_at", rule.edge_bps(said, *barriers))
     return better.unique(["market", "known_at"], keep="last", maintain_order=True).select("market", "known_at", "side")
 

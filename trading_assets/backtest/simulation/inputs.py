@@ -114,7 +114,7 @@ def wanted(predictions: pl.DataFrame, rule: EntryRule, labels: LabelSettings) ->
     A strategy that is told of these alone trades as if told of all: on every other bar it would have held. Most
     predictions are of that kind, and each would cost as much as an entry.
     """
-    return predictions.filter(rule.enters(pl.col("probability"), *barrier_percent(labels)))
+    return predictions.filter(rule.entered(*barrier_percent(labels)))
 
 
 def narrowest(predictions: pl.DataFrame, labels: LabelSettings) -> float:

@@ -92,11 +92,26 @@ class Bundle:
         ModelError
             If the model has no such side, or as :meth:`Classifier.predict`.
         """
+        return self._of(side).predict(features, history)
+
+    def answers(
+        self, features: pl.DataFrame, side: Side = Side.LONG, *, history: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
+        """The probability with what it comes from, and the prediction set; see :meth:`Classifier.answers`.
+
+        Raises
+        ------
+        ModelError
+            As :meth:`predict`.
+        """
+        return self._of(side).answers(features, history)
+
+    def _of(self, side: Side) -> Learnt:
         if side not in self.classifiers:
             raise ModelError(
                 f"the model has no {side.word} side", where=f"model {self.model}", remedy="train it with that side"
             )
-        return self.classifiers[side].predict(features, history)
+        return self.classifiers[side]
 
     def check_code(self, fingerprint: str) -> None:
         """Refuse a bundle whose features, or whose rule, other code computes than the one that is running.

@@ -20,8 +20,8 @@ from pydantic import Field
 from trading_assets.models.confidence.curve import Array, Curve, register
 
 _STEPS: Final = 100
-_TINY: Final = 1e-12
-"""Scores are taken to be this far from 0 and 1."""
+_TINY: Final = 1e-5
+"""Scores are taken to be this far from 0 and 1, where log-odds have no end and the smallest difference counts."""
 
 
 @register

@@ -26,10 +26,13 @@ SIGNALS: Final = Table(
         "model": pl.String,
         "model_version": pl.Int32,
         "bundle_hash": pl.String,
+        "prediction_set": pl.Int8,
     },
     ("node", "seq"),
     joined={"timeframe": "15m", "side": 1},
     notes={
+        "prediction_set": "what the model cannot rule out: 0 nothing, 1 take-profit alone, 2 not alone, 3 both; null "
+        "where it makes no sets",
         "timeframe": "of the bar that was decided on",
         "action": "enter, hold or refuse",
         "bar_ts": "the feature row's ts",

@@ -42,6 +42,7 @@ def signal_row(signal: Signal, action: str, reason: str, *, ts: datetime) -> tup
         "model": signal.model,
         "model_version": signal.model_version,
         "bundle_hash": signal.bundle_hash,
+        "prediction_set": signal.prediction_set,
     }
 
 

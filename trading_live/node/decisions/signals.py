@@ -286,6 +286,7 @@ class LiveSignals:
         return answer_on(
             bar,
             decision.probabilities,
+            sets=decision.sets,
             rule=EntryRule.of(bundle.spec, cost_bps=self._cost_bps),
             take_profit_pct=decision.take_profit * 100,
             stop_loss_pct=decision.stop_loss * 100,
