@@ -54,7 +54,7 @@ def events(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 def rows(**loaded: int) -> dict[str, int]:
     """What a load says: rows by table."""
-    return dict.fromkeys(TABLES, 0) | loaded
+    return dict.fromkeys((*TABLES, "shadow_signals"), 0) | loaded
 
 
 def signal_event(number: int) -> dict[str, Any]:

@@ -9,12 +9,13 @@ clock goes back.
 """
 
 from trading_assets.journal.buffered import BufferedJournal
-from trading_assets.journal.events import EVENT_ID, KINDS, NODE, PLANS, TABLES
+from trading_assets.journal.events import EVENT_ID, KINDS, NODE, PLANS, SHADOW, TABLES
 from trading_assets.journal.file import JOURNAL_FILE
 from trading_assets.journal.holdings import Fill, Holding, nothing
 from trading_assets.journal.loading import load_journal
 from trading_assets.journal.packed_rows import pack, unpack
 from trading_assets.journal.reader import cursor, newest_events, newest_seq, read_session, read_since
+from trading_assets.journal.shadow import Answer, shadow_event, shadow_signals
 from trading_assets.journal.state import JournalState, MarketState, read_state
 from trading_assets.journal.upkeep import JournalReport, check_journal, export_journal
 from trading_assets.journal.writer import Journal
@@ -25,7 +26,9 @@ __all__ = [
     "KINDS",
     "NODE",
     "PLANS",
+    "SHADOW",
     "TABLES",
+    "Answer",
     "BufferedJournal",
     "Fill",
     "Holding",
@@ -44,5 +47,7 @@ __all__ = [
     "read_session",
     "read_since",
     "read_state",
+    "shadow_event",
+    "shadow_signals",
     "unpack",
 ]

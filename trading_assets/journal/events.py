@@ -23,12 +23,23 @@ NODE: Final = "node"
 PLANS: Final = "plans"
 """What the strategy intends with a trade (stop, target, expiry); a restarted node goes on from the newest one."""
 
+SHADOW: Final = "shadow"
+"""What challengers, and the model that trades, said on one bar; see :mod:`trading_assets.journal.shadow`."""
+
 EVENT_ID: Final = "event_id"
 """An event may bring its id under this key; else it is the hash of what the event says."""
 
 _LOCAL: Final[dict[str, Schema]] = {
     NODE: {"ts": TS, "event": pl.String, "detail": pl.String},
     PLANS: {"ts": TS, "market": pl.String, "signal_id": pl.String, "plan": pl.String},
+    SHADOW: {
+        "ts": TS,
+        "market": pl.String,
+        "timeframe": pl.String,
+        "bar_ts": TS,
+        "champion": pl.String,
+        "challengers": pl.List(pl.String),
+    },
 }
 _ASSIGNED: Final = ("node", "seq")
 _BEFORE: Final[Mapping[str, Mapping[str, Any]]] = {SIGNALS.name: SIGNALS.joined}

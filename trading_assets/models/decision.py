@@ -102,11 +102,19 @@ def sets_of(answers: Mapping[Side, pl.DataFrame], row: int) -> dict[Side, int]:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a decision is made from: a model, the bars held of one market, and what else features read."""
+    """What a decision is made from: a model, the bars held of one market, and what else features read.
+
+    Attributes
+    ----------
+    row
+        The newest bar's features, where they were computed already; of the model's and maybe further ones. Questions
+        on the same bars that are asked together have the same columns.
+    """
 
     bundle: Bundle
     held: pl.DataFrame
     companions: Companions
+    row: pl.DataFrame | None = None
 
 
 def decide_together(questions: Sequence[Question]) -> list[Decision]:
@@ -128,9 +136,13 @@ def decide_together(questions: Sequence[Question]) -> list[Decision]:
 def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Question]) -> list[Decision]:
     """Answer on bars of one timeframe, by models of the same features."""
     held, companions = [one.held for one in questions], [one.companions for one in questions]
-    rows = features.compute_newest(
-        held, companions, timeframe=timeframe, features=names, plugins=questions[0].bundle.plugins
-    )
+    known = [one.row for one in questions if one.row is not None]
+    if len(known) == len(questions):
+        rows = known[0] if len(known) == 1 else pl.concat(known)
+    else:
+        rows = features.compute_newest(
+            held, companions, timeframe=timeframe, features=names, plugins=questions[0].bundle.plugins
+        )
     asked: dict[str, list[int]] = {}
     for number, one in enumerate(questions):
         asked.setdefault(one.bundle.bundle_hash, []).append(number)

@@ -19,6 +19,7 @@ from trading_cli.console import console, named, progress
 
 if TYPE_CHECKING:
     from trading_assets.settings import Settings
+    from trading_live.operations.heartbeat import Heartbeat
     from trading_live.operations.status import NodeStatus
 
 _NEWEST_SIGNALS = 5
@@ -162,6 +163,7 @@ def _status_lines(now: NodeStatus) -> list[str]:
             f"venue        {beat.venue} {beat.environment}, {beat.mode}",
             f"market time  {beat.market_time or '-'}",
         ]
+        lines += _challenger_lines(beat)
         lines += [f"waiting      {named(market)}: {reason}" for market, reason in beat.waiting.items()]
         lines += [f"[red]halted       {beat.halted}[/]"] if beat.halted else []
         if beat.journal:
@@ -172,6 +174,16 @@ def _status_lines(now: NodeStatus) -> list[str]:
     if now.journal_error:
         return [*lines, f"[red]journal      what is open is not known: {now.journal_error}[/]"]
     return [*lines, f"journal      {now.journal_events:,} events, {now.journal_bytes / 1e6:.1f} MB"]
+
+
+def _challenger_lines(beat: Heartbeat) -> list[str]:
+    """What decides in shadow, and why a challenger does not."""
+    versions: dict[str, list[str]] = {}
+    for one in beat.challengers:
+        versions.setdefault(one.model, []).append(f"v{one.version}")
+    told = "; ".join(f"{model} {', '.join(those)}" for model, those in versions.items())
+    aside = [f"[yellow]set aside[/]    {name}: {why}" for name, why in beat.challengers_aside.items()]
+    return [*([f"challengers  {told} in shadow"] if told else []), *aside]
 
 
 def instant(text: str | None) -> datetime | None:

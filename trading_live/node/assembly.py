@@ -22,9 +22,12 @@ from trading_assets.strategies.signals import Signal, Stream
 from trading_live.execution.contract import Execution
 from trading_live.execution.recovery import Recovered
 from trading_live.node.bars.fatal_requests import FatalRequests
+from trading_live.node.decisions.challengers import Challengers
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.reach import bars_to_hold
+from trading_live.node.decisions.shadow import ShadowDecisions
 from trading_live.node.decisions.signals import LiveSignals
+from trading_live.node.decisions.steps import PriceSteps
 from trading_live.node.engine import build_engine
 from trading_live.node.history_loader import HistoryLoader
 from trading_live.node.journal.feature_rows import FeatureRows
@@ -53,8 +56,8 @@ class Process:
         Where bars come from, and who fills orders.
     journal, pulse
         What happened, and what is said of it.
-    models
-        In use.
+    models, challengers
+        In use: what trades, and what decides in shadow.
     fatal
         Requests for history that a process before died of.
     stop
@@ -71,6 +74,7 @@ class Process:
     journal: BufferedJournal
     pulse: Pulse
     models: DeployedModels
+    challengers: Challengers
     fatal: FatalRequests
     stop: Callable[[NodeError | None], None]
     on_decision: OnDecision | None
@@ -109,16 +113,24 @@ def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, 
     loader = HistoryLoader(feed, pulse.tell, process.fatal, historic=venue.historic)
     keep = timedelta(days=settings.node.keep_feature_rows_days)
     rows = FeatureRows(process.journal, keep=keep) if settings.node.journal_features else None
+    journal = StrategyJournal(process.journal, market_time=glance.now)
+    shadow = ShadowDecisions(
+        process.challengers,
+        journal.keep_all,
+        journal_trouble=lambda: process.journal.trouble,
+        cost_bps=settings.trading.costs.round_trip_bps,
+        steps=PriceSteps(settings.event_times, settings.quality.level_step.min_factor),
+    )
     signals = LiveSignals(
-        bars_to_hold(streams, settings, process.models),
+        bars_to_hold(streams, settings, process.models, process.challengers.look_backs()),
         process.models,
         loader.missing,
         cost_bps=settings.trading.costs.round_trip_bps,
         events=settings.event_times,
         min_step=settings.quality.level_step.min_factor,
         on_decided=None if rows is None else rows.add,
+        shadow=shadow,
     )
-    journal = StrategyJournal(process.journal, market_time=glance.now)
     strategy = StrategyHost(
         _host_config(settings, venue, streams),
         signals,
@@ -132,12 +144,14 @@ def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, 
     )
     strategy.on_decision = process.on_decision
     journal.follow(strategy)
+    shadow.follow(strategy)
     supervisor = Supervisor(
         instruments,
         strategy,
         signals,
         loader,
         process.models,
+        process.challengers,
         feed,
         Shutdown(settings.live_dir, strategy, pulse.tell, close_only=process.close_only),
         Hooks(pulse.tell, pulse.beat, process.stop),

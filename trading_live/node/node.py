@@ -20,6 +20,7 @@ from trading_live.execution.recovery import STARTED, Recovered
 from trading_live.execution.registry import execution_of
 from trading_live.node.assembly import OnDecision, Process, assemble
 from trading_live.node.bars.fatal_requests import FatalRequests
+from trading_live.node.decisions.challengers import Challengers
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.engine import VenueUnreachable, explain
 from trading_live.node.journal.late_journal import open_journal
@@ -87,7 +88,8 @@ class _Run:
         former = read_heartbeat(settings.live_dir)
         pulse = Pulse(settings.node, lock, journal, former.open_markets if former is not None else ())
         models, venue = DeployedModels(settings, pulse.tell), venue_of(settings)
-        pulse.follow(models)
+        challengers = Challengers(settings, pulse.tell, historic=venue.historic)
+        pulse.follow(models, challengers)
         self.process = Process(
             settings=settings,
             venue=venue,
@@ -95,6 +97,7 @@ class _Run:
             journal=journal,
             pulse=pulse,
             models=models,
+            challengers=challengers,
             fatal=FatalRequests(settings.live_dir),
             stop=self.stop,
             on_decision=on_decision,
@@ -140,6 +143,7 @@ class _Run:
         load_models(process, recovered)
         streams = streams_to_listen_to(process, recovered, glance)
         process.models.listen_to(streams)
+        process.challengers.listen_to(streams)
         pulse.tell(STARTED, process.venue.place)
         parts = assemble(process, streams, recovered, glance)
         self.engine = parts.engine

@@ -24,6 +24,7 @@ from trading_assets.strategies.instruments import bar_type, close_time, exact
 from trading_assets.strategies.signals import ClosedBar, Stream
 from trading_live.node.bars.listening import SUBSCRIBE_EVERY, CatchUp, Listening, hold_steps
 from trading_live.node.bars.requests import BarRequest
+from trading_live.node.decisions.challengers import Challengers
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.signals import LiveSignals
 from trading_live.node.engine import VenueUnreachable
@@ -76,7 +77,7 @@ class Supervisor(DataActor):
         Which markets wait for bars, and for what.
     loader
         Asks for history and missing bars; the supervisor sends its requests.
-    models
+    models, challengers
         Asked to follow the deployment manifest.
     feed
         Which markets' bars can be believed.
@@ -103,6 +104,7 @@ class Supervisor(DataActor):
         signals: LiveSignals,
         loader: HistoryLoader,
         models: DeployedModels,
+        challengers: Challengers,
         feed: FeedQuarantine,
         shutdown: Shutdown,
         hooks: Hooks,
@@ -122,6 +124,7 @@ class Supervisor(DataActor):
         self._signals = signals
         self._loader = loader
         self._models = models
+        self._challengers = challengers
         self._feed = feed
         self._shutdown = shutdown
         self._hooks = hooks
@@ -286,6 +289,7 @@ class Supervisor(DataActor):
     def _follow(self) -> None:
         try:
             self._models.refresh(wait=False)
+            self._challengers.refresh()
         except Exception as error:
             _LOG.exception("deployments")
             self._hooks.tell("deployments unreadable", f"{type(error).__name__}: {error}")

@@ -59,6 +59,8 @@ class Heartbeat(BaseModel):
         Where a trade is open or on its way, by the node's own memory.
     refused
         Model (or the manifest) -> why it is not in use.
+    challengers, challengers_aside
+        What decides in shadow; and challenger -> why it is set aside.
     detail
         What the state waits for, where there is more to say.
     """
@@ -75,6 +77,8 @@ class Heartbeat(BaseModel):
     beat_at: AwareDatetime
     market_time: AwareDatetime | None = None
     models: tuple[RunningModel, ...] = ()
+    challengers: tuple[RunningModel, ...] = ()
+    challengers_aside: dict[str, str] = {}
     last_bars: dict[str, AwareDatetime] = {}
     next_bars: dict[str, AwareDatetime] = {}
     waiting: dict[str, str] = {}

@@ -21,7 +21,8 @@ from trading_assets.models.decision import bars_needed
 from trading_assets.settings import LabelSettings, Settings
 from trading_assets.strategies.signals import ClosedBar, Stream
 from trading_live.node.bars.history import BarHistory, bar_rows
-from trading_live.node.decisions.deployed_models import DeployedModels, ModelInUse
+from trading_live.node.decisions.admission import ModelInUse
+from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.signals import LiveSignals
 from trading_live.node.node import kept_objects
 

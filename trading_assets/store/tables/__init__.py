@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from trading_assets.store.tables.live import FILLS, LIVE_FEATURES, ORDERS, PERFORMANCE_SUMMARY, POSITIONS, SIGNALS
+from trading_assets.store.tables.live import (
+    CHALLENGERS,
+    FILLS,
+    LIVE_FEATURES,
+    ORDERS,
+    PERFORMANCE_SUMMARY,
+    POSITIONS,
+    SHADOW_EQUITY,
+    SHADOW_SIGNALS,
+    SHADOW_TRADES,
+    SIGNALS,
+)
 from trading_assets.store.tables.market_data import (
     BARS,
     BOOK_SNAPSHOTS,
@@ -71,6 +82,10 @@ TABLES: Final[dict[str, Table]] = {
         POSITIONS,
         LIVE_FEATURES,
         PERFORMANCE_SUMMARY,
+        SHADOW_SIGNALS,
+        SHADOW_TRADES,
+        SHADOW_EQUITY,
+        CHALLENGERS,
     )
 }
 
@@ -106,6 +121,9 @@ __all__ = [
     "PERFORMANCE_SUMMARY",
     "POSITIONS",
     "PREDICTIONS",
+    "SHADOW_EQUITY",
+    "SHADOW_SIGNALS",
+    "SHADOW_TRADES",
     "SIGNALS",
     "TABLES",
     "TRADES",

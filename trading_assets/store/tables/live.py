@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from trading_assets.core.candles import TS
+from trading_assets.store.tables.research import EQUITY, TRADES
 from trading_assets.store.tables.table import Schema, Table
 
 _EVENT: Schema = {"node": pl.String, "seq": pl.Int64, "ts": TS, "market": pl.String}
@@ -37,6 +38,91 @@ SIGNALS: Final = Table(
         "action": "enter, hold or refuse",
         "bar_ts": "the feature row's ts",
         "side": "1 long, -1 short",
+    },
+)
+SHADOW_SIGNALS: Final = Table(
+    "shadow_signals",
+    "What one version said on one bar while challengers decided in shadow: nothing is ordered on it.",
+    {
+        **_EVENT,
+        "timeframe": pl.String,
+        "bar_ts": TS,
+        "model": pl.String,
+        "model_version": pl.Int32,
+        "bundle_hash": pl.String,
+        "role": pl.String,
+        "side": pl.Int8,
+        "probability": pl.Float64,
+        "threshold": pl.Float64,
+        "take_profit": pl.Float64,
+        "stop_loss": pl.Float64,
+        "action": pl.String,
+    },
+    ("node", "seq", "model", "model_version"),
+    notes={
+        "bundle_hash": "its first 16 digits, as its folder is named",
+        "role": "champion for the version that traded, else challenger",
+        "side": "1 long, -1 short",
+        "threshold": "the probability that the trade needs, four digits",
+        "take_profit": "the barrier's distance as a fraction of the entry price",
+        "stop_loss": "likewise",
+        "action": "enter or hold: what the version wanted; no account stands behind it",
+    },
+)
+SHADOW_TRADES: Final = Table(
+    "shadow_trades",
+    "One round trip that a version's shadow signals would have made, by the backtest's own engine.",
+    dict(TRADES.columns),
+    TRADES.key,
+    time=TRADES.time,
+    notes=TRADES.notes,
+)
+SHADOW_EQUITY: Final = Table(
+    "shadow_equity",
+    "The account that a version's shadow signals alone would have led, at the end of one UTC day.",
+    dict(EQUITY.columns),
+    EQUITY.key,
+    time=EQUITY.time,
+    notes=EQUITY.notes,
+)
+CHALLENGERS: Final = Table(
+    "challengers",
+    "One version that decided in shadow, beside the version that trades.",
+    {
+        "model": pl.String,
+        "version": pl.Int32,
+        "champion": pl.Int32,
+        "first_ts": TS,
+        "last_ts": TS,
+        "days": pl.Float64,
+        "decisions": pl.Int64,
+        "entries": pl.Int64,
+        "trades": pl.Int64,
+        "net_return": pl.Float64,
+        "sharpe": pl.Float64,
+        "sharpe_low": pl.Float64,
+        "sharpe_high": pl.Float64,
+        "common_days": pl.Int64,
+        "champion_return": pl.Float64,
+        "better": pl.Float64,
+        "note": pl.String,
+    },
+    ("model", "version"),
+    time="last_ts",
+    notes={
+        "champion": "the version that trades; the row of it compares it with nothing",
+        "first_ts": "the first and the last bar that it decided on",
+        "days": "from the first bar to the end of the last one",
+        "decisions": "bars that it answered on",
+        "entries": "answers that it would have entered on",
+        "net_return": "of its hypothetical account, after costs, as a fraction",
+        "sharpe": "annualised, of its account's daily returns; null below two days",
+        "sharpe_low": "bounds of the 95 % interval (block bootstrap); null below ten days",
+        "common_days": "UTC days on which both accounts are compared, from the bars that both answered on",
+        "champion_return": "of the champion's signals on those bars, by the same engine",
+        "better": "probability that its mean daily return is the higher one (paired block bootstrap); null where it "
+        "cannot be measured",
+        "note": "why nothing could be measured; empty otherwise",
     },
 )
 ORDERS: Final = Table(

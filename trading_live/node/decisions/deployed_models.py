@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cached_property, partial
+from pathlib import Path
 from typing import Final
 
 import structlog
 
-from trading_assets import features
-from trading_assets.core.errors import BundleError, ModelError
-from trading_assets.models import Bundle, certificates, load
-from trading_assets.models.trial import Trial
+from trading_assets.core.errors import ModelError
 from trading_assets.registry.deployment import MANIFEST, DeployedModel, Manifest, read_manifest
 from trading_assets.settings import Settings
-from trading_assets.strategies.decisions import check_rule_code
 from trading_assets.strategies.signals import Stream
-from trading_live.venues.registry import venue_of
+from trading_live.node.decisions.admission import Admission, ModelInUse
 
 _LOG: Final = structlog.get_logger(__name__)
 
 Tell = Callable[[str, str], None]
 """(event, detail): into the node's journal."""
-
-
-@dataclass(frozen=True)
-class ModelInUse:
-    """A deployed version and its verified bundle."""
-
-    deployed: DeployedModel
-    bundle: Bundle
-
-    @property
-    def name(self) -> str:
-        """Model and version, as a person says it."""
-        return f"{self.deployed.model} v{self.deployed.version}"
-
-    @cached_property
-    def streams(self) -> tuple[Stream, ...]:
-        """The bars that it decides on."""
-        timeframe = self.bundle.labels.timeframe.name
-        return tuple(Stream(market, timeframe) for market in self.deployed.markets)
-
-    @cached_property
-    def follows(self) -> bool:
-        """Whether it reads features of a leading market."""
-        return "leader" in features.required_companions(self.bundle.features, self.bundle.plugins)
 
 
 class DeployedModels:
@@ -64,15 +35,13 @@ class DeployedModels:
     """
 
     def __init__(self, settings: Settings, tell: Tell) -> None:
+        self.admission = Admission(settings)
         self._settings = settings
         self._tell = tell
         self._models: dict[str, ModelInUse] = {}
         self._streams: dict[Stream, ModelInUse] = {}
         self._refused: dict[str, str] = {}
         self._failed: dict[str, DeployedModel] = {}
-        self._listened: frozenset[Stream] | None = None
-        self._trials: dict[str, Trial] = {}
-        self._crashed: dict[str, BundleError] = {}
         self._seen: tuple[int, int] | None = None
         self._broken = ""
         self._aside: dict[str, str] = {}
@@ -85,8 +54,7 @@ class DeployedModels:
     @property
     def leader(self) -> str | None:
         """The leading market of the settings, where the node's venue has it."""
-        leader = self._settings.features.leader
-        return leader if leader is not None and venue_of(self._settings).carries(leader) else None
+        return self.admission.leader
 
     def leader_of(self, stream: Stream) -> str | None:
         """The market whose bars of the same timeframe a decision reads beside its own."""
@@ -119,7 +87,7 @@ class DeployedModels:
 
     def listen_to(self, streams: Iterable[Stream]) -> None:
         """Refuse models of other bars from now on."""
-        self._listened = frozenset(streams)
+        self.admission.listen_to(streams)
 
     def refresh(self, *, wait: bool = True) -> bool:
         """Look at the manifest; whether a model changed.
@@ -129,8 +97,8 @@ class DeployedModels:
         wait
             Whether to wait for the trials of new bundles; else they are taken at a later call.
         """
-        stamp = self._stamp()
-        if stamp == self._seen and not self._refused and not self._trials:
+        stamp = manifest_stamp(self._settings.live_dir)
+        if stamp == self._seen and not self._refused and not self.admission.trying:
             return False
         manifest = self._read()
         if manifest is None:
@@ -165,13 +133,6 @@ class DeployedModels:
         bars = (f"{asked.name} decides on {stream.market} {stream.timeframe}" for stream, asked in lost)
         return " and ".join(bars)
 
-    def _stamp(self) -> tuple[int, int] | None:
-        try:
-            stat = (self._settings.live_dir / MANIFEST).stat()
-        except OSError:
-            return None
-        return stat.st_mtime_ns, stat.st_ino
-
     def _read(self) -> Manifest | None:
         try:
             manifest = read_manifest(self._settings.live_dir)
@@ -195,78 +156,16 @@ class DeployedModels:
         if self._failed.get(deployed.model) == deployed:
             return False
         try:
-            bundle = load(
-                deployed.folder(self._settings.data_dir),
-                expected_hash=deployed.bundle_hash,
-                feature_fingerprint=partial(features.fingerprint, plugins=self._settings.plugged),
-                plugins=self._settings.plugged,
-            )
-            check_rule_code(bundle)
-            self._check_companions(bundle)
-            self._check_streams(ModelInUse(deployed, bundle))
-            if not self._is_tried(bundle, wait=wait):
-                return False
-            bundle.warm()
+            model = self.admission.admit(deployed, wait=wait)
         except ModelError as error:
             self._refuse(deployed, str(error), present)
             return False
+        if model is None:
+            return False
         self._refused.pop(deployed.model, None)
-        self._models[deployed.model] = ModelInUse(deployed, bundle)
-        self._say("model deployed", f"{self._models[deployed.model].name}, bundle {deployed.bundle_hash[:16]}")
+        self._models[deployed.model] = model
+        self._say("model deployed", f"{model.name}, bundle {deployed.bundle_hash[:16]}")
         return True
-
-    def _is_tried(self, bundle: Bundle, *, wait: bool) -> bool:
-        """Whether the model has answered in a process of its own; False while that is under way."""
-        name = bundle.bundle_hash
-        if name in self._crashed:
-            raise self._crashed[name]
-        trial = self._trials.pop(name, None) or Trial(bundle)
-        try:
-            if wait:
-                trial.wait()
-            elif not trial.finished():
-                self._trials[name] = trial
-                return False
-        except BundleError as error:
-            self._crashed[name] = error
-            raise
-        return True
-
-    def _check_streams(self, model: ModelInUse) -> None:
-        """Refuse a model of bars that do not come: from the venue, or to this node. It would look in use."""
-        venue = venue_of(self._settings)
-        if refusals := [why for one in model.streams if (why := venue.refusal(one.market, one.timeframe)) is not None]:
-            raise ModelError(
-                "; ".join(refusals),
-                where=f"model {model.deployed.model}",
-                remedy="let it learn a label set of such a timeframe, or trade it on another venue",
-            )
-        missing = sorted(set(model.streams) - self._listened) if self._listened is not None else []
-        if missing:
-            heard = {stream.market for stream in self._listened or ()}
-            names = [one.market if one.market not in heard else f"{one.market} on {one.timeframe}" for one in missing]
-            raise ModelError(
-                f"it trades {', '.join(names)}, which this node does not listen to",
-                where=f"model {model.deployed.model}",
-                remedy="start the node again: it listens to what is deployed then",
-            )
-
-    def _check_companions(self, bundle: Bundle) -> None:
-        """Refuse a model that reads what the node does not hold, or another leader than the one it was made with."""
-        needed = features.required_companions(bundle.features, bundle.plugins)
-        leader = self.leader
-        if further := [name for name in needed if name != "leader" or leader is None]:
-            raise ModelError(
-                f"it reads features of {', '.join(further)}, which the node does not hold",
-                where=f"model {bundle.model}",
-                remedy="train it without these `companions`; for leader, name a market of the venue as features.leader",
-            )
-        if needed and (known := certificates.check(bundle).leader) != leader:
-            raise ModelError(
-                f"it was made with the leader {known}, and features.leader is {leader}",
-                where=f"model {bundle.model}",
-                remedy="set features.leader as it was, or materialize features and retrain",
-            )
 
     def _refuse(self, deployed: DeployedModel, why: str, present: ModelInUse | None) -> None:
         keeps = f"keeping {present.name}" if present else "nothing trades in its place"
@@ -278,3 +177,12 @@ class DeployedModels:
     def _say(self, event: str, detail: str, *, warning: bool = False) -> None:
         (_LOG.warning if warning else _LOG.info)(event, detail=detail)
         self._tell(event, detail)
+
+
+def manifest_stamp(live_dir: Path) -> tuple[int, int] | None:
+    """Changes whenever the manifest is swapped; None where there is none."""
+    try:
+        stat = (live_dir / MANIFEST).stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino

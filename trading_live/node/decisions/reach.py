@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from trading_assets.core.timeframes import Timeframe
@@ -12,7 +13,6 @@ from trading_assets.labels import lookback_bars as label_lookback
 from trading_assets.models.inputs import usable_names
 from trading_assets.quality.steps import SIDE_BARS
 from trading_assets.settings import ModelSettings, RuleStrategySettings, Settings
-from trading_assets.strategies.decisions import bars_needed
 from trading_assets.strategies.rules import rule_of
 from trading_assets.strategies.signals import Stream
 from trading_live.node.decisions.deployed_models import DeployedModels
@@ -21,15 +21,20 @@ LEAST: Final = 2 * SIDE_BARS + 1
 """So many bars tell a lasting step of the price level from a spike, whatever else reads them."""
 
 
-def bars_to_hold(streams: Iterable[Stream], settings: Settings, models: DeployedModels) -> dict[Stream, int]:
-    """Stream -> how many of its bars the models in use look back on, and those that the settings expect.
+def bars_to_hold(
+    streams: Iterable[Stream],
+    settings: Settings,
+    models: DeployedModels,
+    challengers: Mapping[Stream, int] = MappingProxyType({}),
+) -> dict[Stream, int]:
+    """Stream -> how many of its bars the models in use look back on, challengers, and those that the settings expect.
 
     A later version of a model that looks back further has what it lacks loaded when it comes into use. A leader's bars
     reach as far back as those of the markets that follow it.
     """
-    needed: dict[Stream, int] = {}
+    needed = dict(challengers)
     for model in models.models:
-        _add(needed, model.streams, bars_needed(model.bundle), models.leader if model.follows else None)
+        _add(needed, model.streams, model.look_back, models.leader if model.follows else None)
     for name, one in settings.models.items():
         timeframe = settings.timeframe_of(name)
         own = [Stream(market, timeframe.name) for market in one.markets]

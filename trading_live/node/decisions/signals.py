@@ -12,16 +12,17 @@ from typing import Final
 import polars as pl
 import structlog
 
-from trading_assets.core.precision import significant
 from trading_assets.features import warm_up
 from trading_assets.models.decision import Decision, Question
-from trading_assets.quality.steps import level_steps
 from trading_assets.strategies.decisions import bars_needed, decide, decide_together
-from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.signals import ClosedBar, Signal, Stream, answer_on
+from trading_assets.strategies.signals import ClosedBar, Signal, Stream
 from trading_live.node.bars.history import BarHistory, bar_rows
-from trading_live.node.decisions.deployed_models import DeployedModels, ModelInUse
+from trading_live.node.decisions.admission import ModelInUse
+from trading_live.node.decisions.answers import signal_on
+from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.reach import late_bars
+from trading_live.node.decisions.shadow import Heard, ShadowDecisions
+from trading_live.node.decisions.steps import PriceSteps
 
 _LOG: Final = structlog.get_logger(__name__)
 
@@ -63,6 +64,8 @@ class LiveSignals:
         The least factor of a lasting step of the price; see :func:`trading_assets.quality.steps.level_steps`.
     on_decided
         Told of each decision; None where nobody asks.
+    shadow
+        Told of each bar that was decided on, and of what was said; deals with it later.
 
     Notes
     -----
@@ -80,12 +83,13 @@ class LiveSignals:
         events: Mapping[str, Sequence[datetime]] = MappingProxyType({}),
         min_step: float = 1.5,
         on_decided: OnDecided | None = None,
+        shadow: ShadowDecisions | None = None,
     ) -> None:
         self.histories = {stream: BarHistory(stream, rows=rows) for stream, rows in streams.items()}
         self.stepped: dict[Stream, str] = {}
-        self._events = events
-        self._min_step = min_step
+        self._steps = PriceSteps(events, min_step)
         self._on_decided = on_decided
+        self._shadow = shadow
         self.waiting: dict[Stream, str] = {}
         self.refused: dict[str, str] = {}
         self.decisions = 0
@@ -109,7 +113,22 @@ class LiveSignals:
         asked = [self._asked(bar) if kept else None for bar, kept in zip(bars, fresh, strict=True)]
         decisions = iter(self._decide([one for one in asked if one is not None]))
         answers = [None if one is None else (one, next(decisions)) for one in asked]
-        return [None if answer is None else self._signal(*answer) for answer in answers]
+        signals = [None if answer is None else self._signal(*answer) for answer in answers]
+        if self._shadow is not None and self._shadow.asks:
+            decided = (None if answer is None else answer[1] for answer in answers)
+            every = zip(bars, fresh, decided, signals, strict=True)
+            told = [(bar, one, signal) for bar, kept, one, signal in every if kept and not self._idle(bar.stream)]
+            self._shadow.hear([self._heard(*one) for one in told])
+        return signals
+
+    def _heard(self, bar: ClosedBar, decision: Decision | None, signal: Signal | None) -> Heard:
+        """A bar as challengers are told of it; from now on what they look back on is held."""
+        assert self._shadow is not None
+        self.histories[bar.stream].reach_back(self._shadow.bars_needed(bar.stream))
+        leader = self._shelf.leader
+        leading = None if leader in (None, bar.market) else self.histories.get(Stream(leader, bar.timeframe))
+        row = None if decision is None else decision.features
+        return Heard(bar, self.histories[bar.stream].frame, leading, row, signal)
 
     def _keep(self, bar: ClosedBar, row: pl.DataFrame) -> bool:
         """Add a bar to its market's history, and ask for those missing before it; False for one seen before."""
@@ -263,35 +282,13 @@ class LiveSignals:
     def _step(self, stream: Stream, reach: timedelta) -> str | None:
         """The event or step that a stream's bars reach across, or whose time comes within ``reach``."""
         bars = self.histories[stream].frame
-        if bars.is_empty():
-            return None
-        first, known = bars["ts"][-min(self.bars_needed(stream), bars.height)], bars["known_at"][-1]
-        for at in self._events.get(stream.market, ()):
-            if first < at < known + reach:
-                return f"an event at {at:%Y-%m-%d %H:%M} lies within look-back or horizon"
-        found = level_steps(bars, timeframe=stream.timeframe, min_factor=self._min_step, least_after=1)
-        if found.is_empty() or not found["ts"][-1] > first:
-            return None
-        at, before, after = found.select("ts", "before", "after").row(-1)
-        levels = f"{significant(before, 4)} to {significant(after, 4)}"
-        return f"the price stepped from {levels} at {at:%Y-%m-%d %H:%M}, within the look-back"
+        return self._steps.crossed(stream, bars, look_back=self.bars_needed(stream), reach=reach)
 
     def _signal(self, asked: _Asked, decision: Decision | None) -> Signal | None:
-        if decision is not None and self._on_decided is not None:
+        if decision is None:
+            return None  # the model failed
+        if self._on_decided is not None:
             self._on_decided(asked.bar, asked.model, decision)
-        if decision is None or decision.take_profit is None or decision.stop_loss is None:
-            return None  # the model failed, or the market stood still: barriers would be nowhere
-        bar, bundle, deployed = asked.bar, asked.model.bundle, asked.model.deployed
-        self.decisions += 1
-        return answer_on(
-            bar,
-            decision.probabilities,
-            sets=decision.sets,
-            rule=EntryRule.of(bundle.spec, cost_bps=self._cost_bps),
-            take_profit_pct=decision.take_profit * 100,
-            stop_loss_pct=decision.stop_loss * 100,
-            horizon_bars=bundle.labels.horizon_bars,
-            model=deployed.model,
-            model_version=deployed.version,
-            bundle_hash=deployed.bundle_hash,
-        )
+        signal = signal_on(asked.bar, asked.model, decision, cost_bps=self._cost_bps)
+        self.decisions += signal is not None
+        return signal

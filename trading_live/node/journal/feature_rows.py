@@ -10,7 +10,7 @@ from trading_assets.journal import EVENT_ID, BufferedJournal, pack
 from trading_assets.models.decision import Decision
 from trading_assets.store.tables import LIVE_FEATURES
 from trading_assets.strategies.signals import ClosedBar
-from trading_live.node.decisions.deployed_models import ModelInUse
+from trading_live.node.decisions.admission import ModelInUse
 
 
 class FeatureRows:

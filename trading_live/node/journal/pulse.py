@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from trading_assets.journal import NODE, BufferedJournal
 from trading_assets.settings import NodeSettings
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.host import StrategyHost
+from trading_live.node.decisions.admission import ModelInUse
+from trading_live.node.decisions.challengers import Challengers
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.signals import LiveSignals
 from trading_live.node.journal.feature_rows import FeatureRows
@@ -53,6 +56,7 @@ class Pulse:
         self._journal = journal
         self._started_at = datetime.now(UTC)
         self._models: DeployedModels | None = None
+        self._challengers: Challengers | None = None
         self._running: tuple[StrategyHost, LiveSignals, FeedQuarantine] | None = None
         self._rows: FeatureRows | None = None
 
@@ -65,9 +69,9 @@ class Pulse:
         _LOG.warning(event, detail=detail)
         self.tell(event, detail)
 
-    def follow(self, models: DeployedModels) -> None:
+    def follow(self, models: DeployedModels, challengers: Challengers) -> None:
         """Speak of these models from now on."""
-        self._models = models
+        self._models, self._challengers = models, challengers
 
     def run_with(
         self, strategy: StrategyHost, signals: LiveSignals, feed: FeedQuarantine, rows: FeatureRows | None = None
@@ -101,15 +105,9 @@ class Pulse:
             mode=self._settings.mode,
             started_at=self._started_at,
             beat_at=datetime.now(UTC),
-            models=tuple(
-                RunningModel(
-                    model=one.deployed.model,
-                    version=one.deployed.version,
-                    bundle_hash=one.deployed.bundle_hash,
-                    markets=one.deployed.markets,
-                )
-                for one in models
-            ),
+            models=_running(models),
+            challengers=_running(self._challengers.models if self._challengers is not None else ()),
+            challengers_aside=self._challengers.refusals if self._challengers is not None else {},
             refused=self._models.refusals if self._models is not None else {},
             detail=self.detail,
             journal=self._journal.complaint,
@@ -143,6 +141,18 @@ class Pulse:
         _, signals, feed = self._running
         traded = {market for model in self._models.models for market in model.deployed.markets} - set(signals.refused)
         return bool(traded) and all(feed.is_silent(market) for market in traded)
+
+
+def _running(models: Iterable[ModelInUse]) -> tuple[RunningModel, ...]:
+    return tuple(
+        RunningModel(
+            model=one.deployed.model,
+            version=one.deployed.version,
+            bundle_hash=one.deployed.bundle_hash,
+            markets=one.deployed.markets,
+        )
+        for one in models
+    )
 
 
 class _Ends(NamedTuple):
