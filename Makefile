@@ -57,6 +57,7 @@ bench: setup ## Time the hot paths beside a peer and print a table
 
 soak: setup ## The long proofs (half an hour on two idle cores): placebo tables, and all proofs on four timeframes
 	$(BIN)/python -m tests.proof_tables
+	$(BIN)/python -m tests.models.bundle_fuzz 400
 	$(BIN)/trading placebo
 	$(BIN)/trading placebo --side short
 	$(BIN)/trading placebo --timeframe 1h

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -107,11 +110,24 @@ def as_json(content: BaseModel | dict[str, Any]) -> bytes:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file of a bundle; one that cannot be read is a ``BundleError``."""
+    """A file of a bundle; one that cannot be read is a ``BundleError``, and so is a link, a pipe or a device.
+
+    A link may lead out of the folder: what it leads to can be exchanged later, and nothing of the bundle would change.
+    """
     try:
-        return path.read_bytes()
+        if path.parent.is_symlink() and NAME.fullmatch(f"{path.parent.name}/{path.name}"):
+            raise OSError(errno.ELOOP, "")
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise OSError(errno.EINVAL, "it is no file")
+            with open(handle, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(handle)
     except OSError as error:
-        raise BundleError(f"cannot read {path.name}: {error.strerror}", where=str(path.parent), remedy=REMEDY) from None
+        why = "it lies elsewhere, behind a link" if error.errno == errno.ELOOP else error.strerror
+        raise BundleError(f"cannot read {path.name}: {why}", where=str(path.parent), remedy=REMEDY) from None
 
 
 def parse[M: BaseModel](kind: type[M], content: bytes, path: Path) -> M:

@@ -143,9 +143,20 @@ def _verified(index: Index, folder: Path) -> dict[str, bytes]:
             raise BundleError(
                 f"{name} is not the file that was written: its SHA-256 differs", where=where, remedy=REMEDY
             )
+    if added := _added(folder, names):
+        raise BundleError(f"{added} is no file of this bundle", where=where, remedy=f"delete it, or {REMEDY}")
     if combined(index.sha256, names) != index.bundle_hash:
         raise BundleError("the bundle hash does not belong to these files", where=where, remedy=REMEDY)
     return contents
+
+
+def _added(folder: Path, names: Collection[str]) -> str | None:
+    """A file beside those of a side's model, which its reader would be given; None where there is none."""
+    for side in {name.split("/")[0] for name in names if "/" in name}:
+        for found in sorted((folder / side).iterdir()):
+            if f"{side}/{found.name}" not in names:
+                return f"{side}/{found.name}"
+    return None
 
 
 def _models(index: Index, contents: Mapping[str, bytes]) -> dict[Side, dict[str, bytes]]:

@@ -97,7 +97,7 @@ class LightGBM(Estimator[LightGBMSettings]):
             booster = Booster(model_str=text)
         except KeyError:
             raise ModelError("the model has no such file", where=FILE, remedy="train it again") from None
-        except (LightGBMError, UnicodeDecodeError) as error:
+        except (LightGBMError, ValueError, RecursionError) as error:  # it reads a line of JSON too
             raise ModelError(f"not a LightGBM model: {error}", where=FILE, remedy="train it again") from None
         if booster.num_feature() != len(features):
             raise ModelError(
