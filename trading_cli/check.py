@@ -25,7 +25,7 @@ from trading_assets.settings import (
     settings_file,
 )
 from trading_assets.settings.origin import origins
-from trading_assets.settings.survey import addresses, unused
+from trading_assets.settings.survey import addresses, below_break_even, unused
 from trading_cli.console import console, synthetic_note
 
 _PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443, "postgresql": 5432, "postgres": 5432}
@@ -56,7 +56,15 @@ def check() -> None:
     node = settings.node
     console.print(f"node      {node.mode} on {node.venue} ({node.environment})")
     idle = [f"{one} ({origins(one.key, {}, settings_file())[0].place})" for one in unused(settings)]
-    warnings = [*idle, *_too_short(settings), *_set_aside(settings), *_not_streamed(settings), *_silent(settings)]
+    losing = [f"{one} ({origins(one.key, {}, settings_file())[0].place})" for one in below_break_even(settings)]
+    warnings = [
+        *idle,
+        *losing,
+        *_too_short(settings),
+        *_set_aside(settings),
+        *_not_streamed(settings),
+        *_silent(settings),
+    ]
     for line in warnings:
         console.print(f"[yellow]warning[/]   {line}", soft_wrap=True)
     if warnings:

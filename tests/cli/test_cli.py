@@ -223,6 +223,14 @@ def test_check_counts_the_folds_that_features_leave_and_warns_where_none_is(
     assert "leave nothing to test" not in trading("--settings", str(file), "check")[1]
 
 
+def test_check_warns_of_a_threshold_below_break_even(trading, tmp_path: Path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(SETTINGS.replace("label: swing", "label: swing, threshold: 0.1"))
+    code, out, _ = trading("--settings", str(file), "check")
+    assert code == 1
+    assert "models.one.threshold: 0.1 is below break-even" in " ".join(out.split())
+
+
 def test_check_warns_of_two_models_on_the_same_bars(trading, tmp_path: Path):
     file = tmp_path / "mine.yaml"
     rule = '  three: {kind: rule, rule: {kind: ema_cross_rsi}, markets: ["sample:SYNA/USDT"], label: swing}\n'

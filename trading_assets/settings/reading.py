@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -23,6 +24,9 @@ from trading_assets.settings.plugins import load_plugins
 from trading_assets.settings.root import FILE_KEY, Settings
 from trading_assets.settings.sections.labels import LabelSettings
 from trading_assets.settings.sections.section import Misfit
+from trading_assets.settings.survey import below_break_even
+
+_LOG = logging.getLogger(__name__)
 
 
 def load_settings(file: Path | None = None, /, **overrides: Any) -> Settings:
@@ -65,7 +69,15 @@ def load_settings(file: Path | None = None, /, **overrides: Any) -> Settings:
         origin = origins(("data_dir",), overrides, file)[0]
         raise SettingsError(f"data_dir: {settings.data_dir} is no folder", where=origin.place, remedy=origin.remedy)
     put_in_force(owners(plugins))
+    for doubtful in below_break_even(settings):
+        _warn_once(f"{doubtful} ({origins(doubtful.key, overrides, file)[0].place})")
     return settings
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """A process reads its settings many times."""
+    _LOG.warning("%s", text)
 
 
 def _net(settings: Settings) -> dict[str, LabelSettings]:

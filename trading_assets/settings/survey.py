@@ -51,6 +51,35 @@ def unused(settings: Settings) -> list[Unused]:
     return found
 
 
+def below_break_even(settings: Settings) -> list[Unused]:
+    """Each `threshold` below the probability at which a trade of its model earns its costs and no more.
+
+    Where barriers are scaled, their distances are not known beforehand: then the probability at no costs counts.
+    """
+    found = []
+    for name, model in settings.models.items():
+        labels, costs = settings.labels[model.label], settings.trading.costs.round_trip_bps
+        if labels.barriers == "fixed":
+            target, stop, cost = labels.take_profit_pct, labels.stop_loss_pct, costs / 100
+            said = (
+                f"a target of {target:g} % and a stop of {stop:g} % ask for {{even:.3f}} after costs of {costs:g} bps"
+            )
+        else:
+            target, stop, cost = labels.take_profit_multiple, labels.stop_loss_multiple, 0.0
+            said = f"{target:g} and {stop:g} times the scale ask for {{even:.3f}} before costs"
+        even = (stop + cost) / (target + stop)
+        if model.threshold is None or model.threshold >= even:
+            continue
+        then = (
+            "it decides nothing, the expected return asks for more; raise it, or leave it out"
+            if model.min_edge_bps >= 0
+            else f"trades that are expected to lose are let through (min_edge_bps {model.min_edge_bps:g}); raise either"
+        )
+        why = f"{model.threshold:g} is below break-even: {said.format(even=even)}; {then}"
+        found.append(Unused(("models", name, "threshold"), why))
+    return found
+
+
 def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield key, value
