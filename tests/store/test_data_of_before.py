@@ -8,10 +8,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from trading_assets.backtest.approval import predictions_hash
+from trading_assets.backtest.confidence import measure
+from trading_assets.core.content_hash import frame_hash
 from trading_assets.journal import load_journal
 from trading_assets.store import open_store
 from trading_assets.store.migration import LAYOUT, layout_of, migrate
-from trading_assets.store.tables import FEATURES, LABELS, PREDICTIONS, SIGNALS
+from trading_assets.store.tables import FEATURES, FOLDS, LABELS, PREDICTIONS, SIGNALS
 
 WRITTEN = Path(__file__).parent / "fixtures" / "data_of_layout_2.tar.xz"
 """Made by `trading demo` with the settings that lie in it; most of the candles and what came of them are left out."""
@@ -34,6 +37,10 @@ def test_a_store_of_before_is_migrated_with_its_rows_and_what_they_mean(before: 
     assert features["timeframe"].unique().to_list() == ["15m"]
     assert labels.select("label_set", "timeframe", "side").unique().rows() == [("default", "15m", 1)]
     assert predictions.select("timeframe", "side").unique().rows() == [("15m", 1)]
+    assert predictions.select(pl.col("raw_probability", "prediction_set").is_null().all()).row(0) == (True, True)
+    assert measure(predictions, store.read(FOLDS)) == {}
+    old = predictions.drop("raw_probability", "prediction_set")
+    assert predictions_hash(predictions) == frame_hash(old), "what was traded before is still the same"
     later = predictions.head(3).with_columns(side=pl.lit(-1, pl.Int8))
     store.upsert(PREDICTIONS, later)
     assert store.read(PREDICTIONS).height == 1085, "the other side is another row"

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+import polars as pl
+
 from trading_assets.core.content_hash import frame_hash
 from trading_assets.core.errors import ModelError
 from trading_assets.models import Bundle, bundle
@@ -16,6 +18,9 @@ from trading_assets.store.tables import PREDICTIONS
 
 Said = Mapping[str, Any]
 """What the newest walk-forward, candidate or backtest of a model said of itself."""
+
+_LATER = ("raw_probability", "prediction_set")
+"""Columns of predictions that those of before do not have."""
 
 _AGAIN = "run the whole job retrain for it"
 
@@ -29,6 +34,12 @@ def traded_with(settings: Settings, model: str) -> str:
         settings.trading.risk,
     )
     return hashlib.sha256("\n".join(part.model_dump_json() for part in parts).encode()).hexdigest()
+
+
+def predictions_hash(predictions: pl.DataFrame) -> str:
+    """Identify what a backtest traded; columns that came later and say nothing of these rows do not count."""
+    silent = [name for name in _LATER if name in predictions.columns and predictions[name].is_null().all()]
+    return frame_hash(predictions.drop(silent))
 
 
 def check_same_data(model: str, *, walked: Said, trained: Said, traded: Said) -> None:
@@ -68,7 +79,7 @@ def check_same_research(candidate: Bundle, settings: Settings, store: Store, *, 
     tried = configuration(
         candidate.spec, candidate.labels, features=candidate.features, fingerprint=candidate.feature_fingerprint
     )
-    predicted = frame_hash(store.read(PREDICTIONS, where={"model": model}))
+    predicted = predictions_hash(store.read(PREDICTIONS, where={"model": model}))
     for found, wanted, problem in (
         (traded.get("traded_with"), traded_with(settings, model), "the newest backtest was traded with other settings"),
         (

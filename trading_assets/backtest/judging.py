@@ -9,8 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
-from trading_assets.backtest import gates
+from trading_assets.backtest import confidence, gates
 from trading_assets.backtest.entries import remarks
+from trading_assets.backtest.regimes import lookback_of, regimes
 from trading_assets.backtest.report.files import report_file
 from trading_assets.backtest.report.page import Provenance, render
 from trading_assets.backtest.significance import trial_rows
@@ -18,11 +19,12 @@ from trading_assets.backtest.simulation.result import BacktestResult
 from trading_assets.backtest.stored import judge, trade
 from trading_assets.core.candles import Market
 from trading_assets.registry import Registry
-from trading_assets.settings import Settings
+from trading_assets.settings import ModelSettings, Settings, StrategySettings
 from trading_assets.store.contract import Store
 from trading_assets.store.migration import up_to_date
 from trading_assets.store.tables import (
     BACKTEST_METRICS,
+    BARS,
     EQUITY,
     FEATURE_IMPORTANCE,
     FOLDS,
@@ -47,6 +49,8 @@ class Judgement:
         What was traded.
     remarks
         Sentences for people on what the metrics do not say.
+    moods
+        The market's mood at each bar, where prediction sets are measured by it.
     """
 
     model: str
@@ -54,6 +58,7 @@ class Judgement:
     result: BacktestResult
     predictions: pl.DataFrame
     remarks: Sequence[str]
+    moods: pl.DataFrame | None = None
 
 
 def judge_candidate(settings: Settings, store: Store, model: str, version: int) -> Judgement:
@@ -73,7 +78,10 @@ def judge_candidate(settings: Settings, store: Store, model: str, version: int) 
     result = trade(predictions, settings, store, model=model, version=version, spec=spec)
     registry = Registry(settings)
     registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
+    moods = _moods(predictions, settings, store, model)
     further = judge(result, predictions, settings, store, model=model, version=version, spec=spec)
+    folds = store.read(FOLDS, where={"model": model})
+    further |= confidence.measure(predictions, folds, moods, promised_coverage(spec))
     registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in further.items()})
     result = replace(result, metrics=result.metrics | further)
     metrics = result.metrics_frame(model, version)
@@ -83,8 +91,27 @@ def judge_candidate(settings: Settings, store: Store, model: str, version: int) 
     )
     trial = trial_rows(result.equity, model=model, version=version, markets=spec.markets, balance=balance)
     store.upsert(TRIAL_RETURNS, trial)
-    said = remarks(result.metrics, _rule(settings, model), result.refusals)
-    return Judgement(model, version, result, predictions, said)
+    said = remarks(result.metrics, _rule(settings, model), result.refusals) + confidence.remarks(result.metrics)
+    return Judgement(model, version, result, predictions, said, moods)
+
+
+def promised_coverage(spec: StrategySettings) -> float | None:
+    """What a model's prediction sets promise; None where it makes none."""
+    return spec.confidence.conformal if isinstance(spec, ModelSettings) else None
+
+
+def _moods(predictions: pl.DataFrame, settings: Settings, store: Store, model: str) -> pl.DataFrame | None:
+    """The market's mood at each prediction's bar; None where no sets are made, which alone are measured by it."""
+    if not confidence.has_sets(predictions):
+        return None
+    timeframe = settings.timeframe_of(model)
+    first = predictions.select(pl.col("ts").min()).item() - lookback_of(timeframe.length) * timeframe.length
+    bars = [
+        store.read(BARS[timeframe.name], where={"market": market}, start=first, columns=["market", "ts", "close"])
+        for market in settings.models[model].markets
+    ]
+    tested = predictions.select("market", "ts").unique()
+    return regimes(pl.concat(bars), timeframe.length, tested)
 
 
 def write_report(
@@ -107,6 +134,7 @@ def write_report(
         predictions=judgement.predictions,
         folds=store.read(FOLDS, where={"model": model}),
         weights=store.read(FEATURE_IMPORTANCE, where={"model": model}),
+        moods=judgement.moods,
         provenance=provenance,
         created_at=created_at,
         file=report_file(settings.reports_dir, model, version),

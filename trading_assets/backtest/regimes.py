@@ -22,7 +22,7 @@ def lookback_of(timeframe: timedelta) -> int:
     return max(_FEWEST, _DAY // timeframe)
 
 
-def regimes(bars: pl.DataFrame, timeframe: timedelta) -> pl.DataFrame:
+def regimes(bars: pl.DataFrame, timeframe: timedelta, wanted: pl.DataFrame | None = None) -> pl.DataFrame:
     """The mood at each bar of some markets.
 
     Parameters
@@ -31,6 +31,8 @@ def regimes(bars: pl.DataFrame, timeframe: timedelta) -> pl.DataFrame:
         ``market``, ``ts``, ``close``; in any order.
     timeframe
         Of the bars.
+    wanted
+        ``market``, ``ts``: the bars whose thirds are meant; all where not given.
 
     Returns
     -------
@@ -50,6 +52,8 @@ def regimes(bars: pl.DataFrame, timeframe: timedelta) -> pl.DataFrame:
         .filter(pl.col("spread").is_finite())
         .with_columns(drift=pl.when(pl.col("spread") > 0).then(pl.col("drift") / pl.col("spread")).otherwise(0.0))
     )
+    if wanted is not None:
+        moods = moods.join(wanted, on=["market", "ts"], how="semi")
     return moods.select("market", "ts", volatility=_third("spread", VOLATILITY), trend=_third("drift", TREND))
 
 

@@ -196,3 +196,30 @@ def test_reliability_of_a_calibrated_model_lies_on_the_diagonal() -> None:
     assert table["rows"].to_list() == [2000.0] * 10
     inside = (table["low"] <= table["predicted"]) & (table["predicted"] <= table["high"])
     assert inside.sum() >= 8
+
+
+def test_the_page_shows_calibration_before_and_after_and_the_coverage_of_sets(
+    result: BacktestResult, tmp_path: Path
+) -> None:
+    calibrated = PREDICTIONS.with_columns(
+        raw_probability=pl.col("probability") ** 2,
+        prediction_set=pl.lit(3, pl.Int8),
+        side=pl.lit(1, pl.Int8),
+        fold=pl.lit(2, pl.Int32),
+    )
+    metrics = {
+        "calibrators": 4.0, "calibrators_kept": 3.0, "brier_raw": 0.2512, "brier_calibrated": 0.2401,
+        "brier_gain": 0.0111, "brier_gain_low": 0.004, "brier_gain_high": 0.02, "coverage_promised": 0.9,
+    }  # fmt: skip
+    text = page(replace(result, metrics=result.metrics | metrics), tmp_path, predictions=calibrated)
+    for said in (
+        "0.2512 and 0.2401",
+        "kept in 3 of 4 trainings",
+        "(90.0% promised)",
+        "fold 2",
+        "Break-even probability",
+    ):
+        assert said in text, said
+    assert "Prediction sets" not in page(result, tmp_path)
+    with_raw, without = (plots.calibration(one) for one in (calibrated, calibrated.drop("raw_probability")))
+    assert len(with_raw) > len(without)

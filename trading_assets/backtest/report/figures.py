@@ -106,6 +106,7 @@ def belief_rows(metrics: Mapping[str, float], predictions: pl.DataFrame) -> list
             "correlation of the probability's rank with the return, all predictions; error of whole days",
         ),
         ("Brier score", score, skill),
+        *_calibrated(metrics),
         ("Calibration error", error, "mean distance of predicted and observed frequency"),
         (
             "Targets among the entries",
@@ -119,6 +120,22 @@ def belief_rows(metrics: Mapping[str, float], predictions: pl.DataFrame) -> list
             f"expected and found; a trade breaks even at a probability of {metrics.get('break_even', math.nan):.3f}",
         ),
         ("With stressed fills", _stressed(metrics), "targets one tick through; market orders slip by a tick and more"),
+    ]
+
+
+def _calibrated(metrics: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """The Brier score before and after calibration, where it was asked for."""
+    if "calibrators" not in metrics:
+        return []
+    low, high = metrics["brier_gain_low"], metrics["brier_gain_high"]
+    gain = f"{metrics['brier_gain']:+.5f}"
+    return [
+        (
+            "Brier score, raw and calibrated",
+            f"{metrics['brier_raw']:.4f} and {metrics['brier_calibrated']:.4f}",
+            f"gain {gain} ({low:+.5f} to {high:+.5f}, 95 % interval); the calibrator was kept in "
+            f"{metrics['calibrators_kept']:.0f} of {metrics['calibrators']:.0f} trainings",
+        )
     ]
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from trading_assets.backtest.confidence import coverage_rows
 from trading_assets.backtest.gates import GateResult
 from trading_assets.backtest.report import feature_plots, plots
 from trading_assets.backtest.report.figures import METRICS, belief_rows, format_metric, metric_row, side_rows
@@ -53,6 +54,7 @@ def render(
     predictions: pl.DataFrame,
     folds: pl.DataFrame | None,
     weights: pl.DataFrame | None = None,
+    moods: pl.DataFrame | None = None,
     provenance: Provenance,
     created_at: datetime,
     file: Path,
@@ -73,6 +75,8 @@ def render(
         The ``folds`` table of the model, for the AUC plot.
     weights
         The ``feature_importance`` table of the model.
+    moods
+        The market's mood at each bar, for the coverage of prediction sets in each.
     created_at
         Printed; UTC.
     file
@@ -108,6 +112,9 @@ def render(
         sides=side_rows(result.metrics),
         belief=belief_rows(result.metrics, predictions.drop_nulls("probability")),
         refusals=result.refusals,
+        coverage=coverage_rows(predictions, moods) if "prediction_set" in predictions.columns else [],
+        promised=result.metrics.get("coverage_promised"),
+        break_even=_finite(result.metrics.get("break_even")),
         plots=_plots(
             result,
             predictions,
@@ -158,6 +165,10 @@ def _plots(
         {"title": title, "wide": wide, "source": f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"}
         for title, wide, svg in pictures
     ]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _provenance(provenance: Provenance) -> list[tuple[str, str]]:

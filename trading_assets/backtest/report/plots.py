@@ -150,7 +150,8 @@ def calibration(
     Parameters
     ----------
     predictions
-        ``probability`` and ``label`` (1 is a hit) of the ``predictions`` table.
+        ``probability`` and ``label`` (1 is a hit) of the ``predictions`` table; ``raw_probability``, which is drawn
+        too where calibration made another one of it.
     required
         From which probability on trades are entered.
     tail
@@ -167,6 +168,9 @@ def calibration(
                 min(predicted.min(), table["low"].min()),
                 max(predicted.max(), table["high"].max(), required or 0.0, *(tail or ())),
             ]
+            if (raw := _raw_points(predictions, bins)) is not None:
+                upper.plot(*raw, "x", color=GREY, markersize=5, label="before calibration")
+                ends = [min(ends[0], *raw[0], *raw[1]), max(ends[1], *raw[0], *raw[1])]
             upper.plot(ends, ends, color=GREY, linewidth=0.9, linestyle="--", label="perfect")
             lower.hist(predictions["probability"].to_numpy(), bins=40, color=BLUE, alpha=0.75)
         if tail is not None:
@@ -188,6 +192,17 @@ def calibration(
         lower.set_title("Predictions", fontsize=9)
         lower.set_xlabel("predicted probability of take-profit")
         return save()
+
+
+def _raw_points(predictions: pl.DataFrame, bins: int) -> tuple[list[float], list[float]] | None:
+    """Predicted and observed before calibration; None where nothing was calibrated."""
+    if "raw_probability" not in predictions.columns:
+        return None
+    told = predictions.drop_nulls("raw_probability")
+    if told.is_empty() or told["raw_probability"].equals(told["probability"].alias("raw_probability")):
+        return None
+    table = reliability(told["raw_probability"], told["label"], bins=bins)
+    return table["predicted"].to_list(), table["observed"].to_list()
 
 
 def fold_aucs(folds: pl.DataFrame, *, fmt: Format = "svg") -> bytes:

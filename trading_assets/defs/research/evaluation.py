@@ -69,12 +69,11 @@ def backtest(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
     """The walk-forward's predictions traded by the live strategy class with fees, slippage and latency."""
-    from trading_assets.backtest.approval import traded_with
+    from trading_assets.backtest.approval import predictions_hash, traded_with
     from trading_assets.backtest.judging import judge_candidate, write_report
     from trading_assets.backtest.report import plots
     from trading_assets.backtest.report.files import report_address
     from trading_assets.backtest.report.page import Provenance
-    from trading_assets.core.content_hash import frame_hash
     from trading_assets.models.code_version import code_version
 
     name, spec = context.partition_key, settings.models[context.partition_key]
@@ -103,7 +102,7 @@ def backtest(
             "traded_with": traded_with(settings, name),
             "remarks": dg.MetadataValue.json(list(judgement.remarks)),
             "refused_by": dg.MetadataValue.json(result.refusals),
-            "predictions_hash": frame_hash(judgement.predictions),
+            "predictions_hash": predictions_hash(judgement.predictions),
             **describe_frame(result.trades, TRADES),
             **measured(result.metrics),
         }
