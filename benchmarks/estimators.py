@@ -98,9 +98,20 @@ def _xgboost(values: Any, hit: Any, parameters: Any) -> Callable[[Any], object]:
     return XGBClassifier(n_estimators=parameters.num_boost_round, **shape, **chosen).fit(values, hit).predict_proba
 
 
+def _hist_gradient_boosting(values: Any, hit: Any, parameters: Any) -> Callable[[Any], object]:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
+    chosen = parameters.model_dump(exclude={"kind", "seed", "class_weight"})
+    with threadpool_limits(1):
+        model = HistGradientBoostingClassifier(early_stopping=False, random_state=parameters.seed, **chosen)
+        return model.fit(values, hit).predict_proba
+
+
 PEERS: dict[str, tuple[str, Callable[[Any, Any, Any], Callable[[Any], object]]]] = {
     "lightgbm": ("lightgbm, Booster", _lightgbm),
     "logistic": ("scikit-learn, LogisticRegression", _logistic),
+    "hist_gradient_boosting": ("scikit-learn, HistGradientBoosting", _hist_gradient_boosting),
     "xgboost": ("xgboost, XGBClassifier", _xgboost),
 }
 

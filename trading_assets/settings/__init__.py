@@ -20,6 +20,7 @@ from trading_assets.settings.sections.data import (
 )
 from trading_assets.settings.sections.estimators import (
     EstimatorSettings,
+    HistGradientBoostingSettings,
     LightGBMSettings,
     LogisticSettings,
     LSTMSettings,
@@ -114,6 +115,7 @@ __all__ = [
     "LabelSettings",
     "LightGBMSettings",
     "LogSettings",
+    "HistGradientBoostingSettings",
     "LogisticSettings",
     "MacdBollingerSettings",
     "LSTMSettings",

@@ -8,13 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trading_assets.models.estimators import Estimator, registered
+from trading_assets.models.estimators import Estimator, installed, registered
 from trading_assets.models.estimators.class_weights import class_weighted
 from trading_assets.models.estimators.proof_case import ROWS, Case
 from trading_assets.settings import LightGBMSettings
 from trading_assets.settings.sections.estimators import ClassWeighted
 
-KINDS = sorted(kind for kind, one in registered().items() if issubclass(one.parameters, ClassWeighted))
+DECLARED = ClassWeighted.model_fields["class_weight"].description
+KINDS = sorted(
+    kind
+    for kind, one in installed().items()
+    if issubclass(one.parameters, ClassWeighted) and one.parameters.model_fields["class_weight"].description == DECLARED
+)
+"""Others say what else they do."""
 
 
 @pytest.fixture(params=KINDS)

@@ -77,6 +77,15 @@ class XGBoostSettings(ClassWeighted):
     """
 
     requires: ClassVar[Mapping[str, str]] = {"xgboost": "xgboost-cpu"}
+    search: ClassVar[Mapping[str, Searched] | None] = {
+        "num_boost_round": Range(low=100, high=800, log=True),
+        "learning_rate": Range(low=0.01, high=0.1, log=True),
+        "max_leaves": Range(low=2, high=16, log=True),
+        "min_child_weight": Range(low=10.0, high=200.0, log=True),
+        "colsample_bytree": Range(low=0.2, high=1.0),
+        "subsample": Range(low=0.3, high=1.0),
+        "reg_lambda": Range(low=1.0, high=500.0, log=True),
+    }
 
     kind: Literal["xgboost"] = "xgboost"
     num_boost_round: int = Field(400, ge=1, description="Trees.")
@@ -92,6 +101,35 @@ class XGBoostSettings(ClassWeighted):
     subsample: float = Field(0.5, gt=0, le=1, description="Of the rows, drawn for each tree.")
     reg_lambda: float = Field(50.0, ge=0, description="Pulls the leaves' values towards 0.")
     device: Device = Field("cpu", description=TRAINS_ON)
+
+
+class HistGradientBoostingSettings(ClassWeighted):
+    """Gradient boosted trees of scikit-learn; training is deterministic. Missing values take a branch of each split.
+
+    Half as many trees as the other boosters', each taken twice as much of: its training draws no rows, and is the
+    slowest of them in one thread. The defaults are as cautious: few leaves of many rows, each pulled towards 0.
+    """
+
+    requires: ClassVar[Mapping[str, str]] = {"sklearn": "scikit-learn"}
+    search: ClassVar[Mapping[str, Searched] | None] = {
+        "max_iter": Range(low=50, high=400, log=True),
+        "learning_rate": Range(low=0.02, high=0.2, log=True),
+        "max_leaf_nodes": Range(low=2, high=16, log=True),
+        "min_samples_leaf": Range(low=50, high=1000, log=True),
+        "max_features": Range(low=0.2, high=1.0),
+        "l2_regularization": Range(low=1.0, high=500.0, log=True),
+    }
+
+    kind: Literal["hist_gradient_boosting"] = "hist_gradient_boosting"
+    max_iter: int = Field(200, ge=1, description="Trees.")
+    learning_rate: Positive = Field(0.06, description="Share of a tree's answer that is taken.")
+    max_leaf_nodes: int = Field(4, ge=2, description="Of a tree, at most.")
+    min_samples_leaf: int = Field(300, ge=1, description="Rows.")
+    max_bins: int = Field(
+        64, ge=2, le=255, description="Steps that a feature is cut into: fewer are faster and fit less noise."
+    )
+    max_features: float = Field(0.5, gt=0, le=1, description="Share of the features, drawn for each split.")
+    l2_regularization: float = Field(50.0, ge=0, description="Pulls the leaves' values towards 0.")
 
 
 class LogisticSettings(ClassWeighted):
@@ -169,7 +207,15 @@ class LSTMSettings(ClassWeighted):
     )
 
 
-ESTIMATORS = Kinds(EstimatorSettings, "an estimator", LightGBMSettings, LogisticSettings, LSTMSettings, XGBoostSettings)
+ESTIMATORS = Kinds(
+    EstimatorSettings,
+    "an estimator",
+    LightGBMSettings,
+    XGBoostSettings,
+    HistGradientBoostingSettings,
+    LogisticSettings,
+    LSTMSettings,
+)
 
 add_estimator_settings = ESTIMATORS.add
 estimator_kinds = ESTIMATORS.names
