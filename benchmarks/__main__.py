@@ -16,6 +16,7 @@ NAMES = (
     "features",
     "labels",
     "train",
+    "learners",
     "estimators",
     "lstm",
     "backtest",

@@ -34,9 +34,9 @@ CERTIFIED = 1_000
 
 def run() -> list[Measurement]:
     """Time six folds, and the certificate of a thousand bars."""
-    bars = {market: _walk(market, seed) for seed, market in enumerate(MARKETS)}
+    bars = {market: year_of(market, seed) for seed, market in enumerate(MARKETS)}
     rows = {market: features.compute(frame, timeframe=M15) for market, frame in bars.items()}
-    data = _dataset(bars, rows)
+    data = labelled(bars, rows)
     folds = WalkForward(SPEC.walk_forward).split(data.frame["known_at"], data.frame["label_end"])
     trained_on = sum(len(fold.train) for fold in folds)
     seconds = best_of(lambda: folds.walk_forward(data, SPEC, explained=True), repeat=1)
@@ -48,18 +48,24 @@ def run() -> list[Measurement]:
     ]
 
 
-def _walk(market: str, seed: int) -> pl.DataFrame:
+def year_of(market: str, seed: int) -> pl.DataFrame:
+    """Made-up bars of a market, with those before them that features look back on."""
     bars = walk(YEAR + LOOKBACK_BARS - 1, seed=seed, scale=2e-3)
     return bars.with_columns(market=pl.lit(market))
 
 
-def _dataset(bars: dict[str, pl.DataFrame], rows: dict[str, pl.DataFrame]) -> models.Dataset:
+def labelled(
+    bars: dict[str, pl.DataFrame], rows: dict[str, pl.DataFrame], names: list[str] | None = None
+) -> models.Dataset:
+    """Feature rows of the markets with their outcomes; all features where none are named."""
     labels = [
         triple_barrier(frame, frame, candle_timeframe="15m", settings=LabelSettings(), until=frame["known_at"][-1])
         for frame in bars.values()
     ]
     table = pl.concat(rows.values())
-    return models.join(table, pl.concat(labels), names=usable_names(timeframe=M15), fingerprint=features.fingerprint())
+    return models.join(
+        table, pl.concat(labels), names=names or usable_names(timeframe=M15), fingerprint=features.fingerprint()
+    )
 
 
 def _plain(data: models.Dataset, fold: Fold) -> None:

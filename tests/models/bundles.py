@@ -25,7 +25,16 @@ ESTIMATORS: Final = sorted(installed())
 KINDS: Final = [*ESTIMATORS, *(f"rule {kind}" for kind in sorted(rules()))]
 """Found in the registries: a further estimator or rule is tampered with without a line here."""
 
-_SMALL: Final = {"num_boost_round": 8, "iterations": 8, "max_iter": 8, "epochs": 2, "window": 3, "hidden": 4}
+_SMALL: Final = {
+    "num_boost_round": 8,
+    "iterations": 8,
+    "max_iter": 8,
+    "epochs": 2,
+    "window": 3,
+    "hidden": 4,
+    "min_data_in_leaf": 20,
+    "min_child_weight": 1.0,
+}
 _ROWS: Final = 900
 _MARKET: Final = "sample:A/USDT"
 

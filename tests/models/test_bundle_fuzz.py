@@ -20,6 +20,7 @@ from tests.models.bundles import ESTIMATORS, Content, made
 from trading_assets.core.errors import BundleError
 from trading_assets.models import load
 from trading_assets.models.bundle import CONTENT, INDEX
+from trading_assets.models.trial import Trial
 from trading_assets.strategies.rules import registered as rules
 
 RULE = f"rule {next(iter(sorted(rules())))}"
@@ -98,3 +99,12 @@ def test_a_pickle_in_the_place_of_any_file_is_never_read(sentinel: Path) -> None
     assert not sentinel.exists()
     pickle.loads(pickle.dumps(Payload()))
     assert sentinel.exists(), "what the payload does where it is unpickled"
+
+
+def test_a_parameter_of_lightgbm_that_would_end_the_node_is_refused_by_the_trial(tmp_path: Path) -> None:
+    """The Python package asks the library for the parameters, which reads beyond a line without a colon."""
+    content = content_of("lightgbm")
+    bad = content.files["long/model.txt"].replace(b"[eval_at: ]", b"[eval_at; ]")
+    bundle = load(content.written(tmp_path, {"long/model.txt": bad}))
+    with pytest.raises(BundleError, match=r"its parameters are malformed: '\[eval_at; \]'"):
+        Trial(bundle).wait()

@@ -8,6 +8,7 @@ through the library's C interface and predicts. It imports the standard library 
 from __future__ import annotations
 
 import ctypes
+import json
 import random
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ def problem(text: str, features: int) -> str | None:
         return "it has no trees"
     if not _whole(text, len(trees)):
         return "it was cut off: it has other trees than its head says, or ends too early"
+    if strange := _strange_parameter(text):
+        return f"its parameters are malformed: {strange!r}"
     for number, tree in enumerate(trees):
         try:
             wrong = _problem_of(tree, features)
@@ -38,6 +41,12 @@ def problem(text: str, features: int) -> str | None:
 def _whole(text: str, trees: int) -> bool:
     sizes = next((line for line in text.splitlines() if line.startswith("tree_sizes=")), "")
     return len(sizes.removeprefix("tree_sizes=").split()) == trees and "\nend of parameters" in text
+
+
+def _strange_parameter(text: str) -> str:
+    """A line of the parameters that is not ``[name: value]``: the Python package's question for them would crash."""
+    lines = text.partition("\nparameters:")[2].partition("\nend of parameters")[0].split("\n")
+    return next((one for one in lines if one and not (one[0] == "[" and one[-1] == "]" and ": " in one)), "")
 
 
 def _trees(text: str) -> Iterator[dict[str, str]]:
@@ -85,6 +94,8 @@ def ask(library: str, text: str, features: int) -> str | None:
         return str(lightgbm.LGBM_GetLastError().decode())
     if lightgbm.LGBM_BoosterGetNumFeature(handle, ctypes.byref(count)) or count.value != features:
         return f"it was trained on {count.value} features, not on {features}"
+    if wrong := _parameters(lightgbm, handle):
+        return wrong
     draw = random.Random(0)
     values = [draw.choice((float("nan"), draw.gauss(0, 1), draw.gauss(0, 1e6))) for _ in range(_ROWS * features)]
     rows, answers = (ctypes.c_double * len(values))(*values), (ctypes.c_double * _ROWS)()
@@ -95,6 +106,18 @@ def ask(library: str, text: str, features: int) -> str | None:
         return str(lightgbm.LGBM_GetLastError().decode())
     strange = [answer for answer in answers if not 0 <= answer <= 1]
     return f"it answers {strange[0]:g}, which is no probability" if strange else None
+
+
+def _parameters(lightgbm: ctypes.CDLL, handle: ctypes.c_void_p) -> str | None:
+    """Ask for the parameters in the text, as the Python package does: a line without a colon ends the process."""
+    length, room = ctypes.c_int64(), ctypes.create_string_buffer(1 << 20)
+    if lightgbm.LGBM_BoosterGetLoadedParam(handle, ctypes.c_int64(len(room)), ctypes.byref(length), room):
+        return str(lightgbm.LGBM_GetLastError().decode())
+    try:
+        json.loads(room.value)
+    except ValueError as error:
+        return f"its parameters are malformed: {error}"
+    return None
 
 
 def main(library: str, file: str, features: str) -> int:
