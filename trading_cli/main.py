@@ -20,7 +20,7 @@ from trading_assets.settings import SETTINGS_FILE_VARIABLE, carry
 from trading_cli import check, demo, ui
 from trading_cli.live import journal, kill, node
 from trading_cli.market_data import backfill, gaps, quarantine, record, sql, store
-from trading_cli.research import estimators, features, lifecycle, models, placebo, report, rules
+from trading_cli.research import estimators, features, lifecycle, models, placebo, report, rules, search
 
 app = typer.Typer(
     help="Candles to features, labels, models, backtests and a paper-trading node: one asset graph.",
@@ -69,6 +69,7 @@ app.command()(check.check)
 app.command()(ui.ui)
 app.command()(models.models)
 app.command()(lifecycle.train)
+app.command()(search.search)
 app.command()(lifecycle.backtest)
 app.command()(lifecycle.approve)
 app.command()(lifecycle.promote)

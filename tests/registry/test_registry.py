@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
 
 from trading_assets.core.errors import ModelError
 from trading_assets.models import Bundle, Dataset, TrainedModel, join, load, train, write
 from trading_assets.registry import CHAMPION, Registry, Tried, configuration
+from trading_assets.registry.searches import open_searches, searched
 from trading_assets.settings import (
     LabelSettings,
     LightGBMSettings,
@@ -314,3 +317,42 @@ def test_a_walk_forward_is_a_trial_once_and_no_further_one_where_a_version_is_ma
     assert tries(SPEC.model_copy(update={"markets": ["sample:Z/USDT"]})) == 3, "elsewhere"
     assert desk.registry.trials(["sample:Z/USDT"]).count == 1
     assert [version.version for version in desk.registry.list()] == [1]
+
+
+def test_the_trials_of_searches_count_on_their_markets_beside_what_the_registry_knows(
+    desk: Desk, tmp_path: Path
+) -> None:
+    storage = open_searches(desk.settings)
+    told: list[tuple[str | None, float | None, TrialState]] = [
+        ("one", 1.5, TrialState.COMPLETE),
+        ("two", None, TrialState.PRUNED),
+        ("three", None, TrialState.FAIL),
+        ("three", 0.5, TrialState.COMPLETE),
+        ("four", None, TrialState.RUNNING),
+        (None, None, TrialState.FAIL),
+    ]
+    for market in ("sample:A/USDT", "sample:Z/USDT"):
+        study = storage.create_new_study([StudyDirection.MAXIMIZE], market)
+        storage.set_study_user_attr(study, "markets", [market])
+        for configured, sharpe, state in told:
+            number = storage.create_new_trial(study)
+            if configured is not None:
+                storage.set_trial_user_attr(number, "configuration", f"{configured} {market}")
+            if sharpe is not None:
+                storage.set_trial_user_attr(number, "sharpe", sharpe)
+            if state is not TrialState.RUNNING:
+                storage.set_trial_state_values(number, state, [1.0] if sharpe else None)
+    assert desk.registry.trials(["sample:A/USDT"]).count == 0, "no registry, no count, no approval"
+    desk.registry.log_metrics("a", desk.register(), {"backtest_sharpe": 2.5})
+    found = desk.registry.trials(["sample:A/USDT"])
+    assert found == Tried(1, (2.5,)).beside(Tried(4, (1.5, 0.5)))
+    assert found.apart == (Tried(1, (2.5,)), Tried(4, (1.5, 0.5)))
+    assert desk.registry.trials(["sample:A/USDT", "sample:Z/USDT"]).count == 1 + 8
+    assert desk.registry.trials(["sample:B/USDT"]).count == 0
+
+
+def test_a_database_of_searches_that_does_not_open_is_one_clear_message(desk: Desk) -> None:
+    desk.settings.data_dir.mkdir(parents=True)
+    (desk.settings.data_dir / "search.db").write_bytes(b"no database, but long enough to be taken for one" * 100)
+    with pytest.raises(ModelError, match=r"the database of searches does not open: .*not a database"):
+        searched(desk.settings, ["sample:A/USDT"])

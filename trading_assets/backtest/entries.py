@@ -47,7 +47,7 @@ def entries(predictions: pl.DataFrame, rule: EntryRule, labels: LabelSettings) -
     said = pl.col("probability")
     predictions = predictions.with_columns(
         entered=rule.entered(target, stop), edge=rule.edge_bps(said, target, stop)
-    ).with_columns(better=_is_better_side(predictions))
+    ).with_columns(better=is_better_side(predictions))
     rows = predictions.select(
         "known_at",
         "probability",
@@ -75,7 +75,7 @@ def entries(predictions: pl.DataFrame, rule: EntryRule, labels: LabelSettings) -
     return found | dict(zip(_TAIL, (predicted, observed, low, high, edge, net), strict=True))
 
 
-def _is_better_side(predictions: pl.DataFrame) -> pl.Expr:
+def is_better_side(predictions: pl.DataFrame) -> pl.Expr:
     """Of rows with ``entered`` and ``edge``: whether no other side of their bar is entered on that promises as much."""
     if "side" not in predictions.columns:
         return pl.lit(value=True)

@@ -103,10 +103,11 @@ def remembered(tried: Tried, other_trials: pl.DataFrame) -> Tried:
         As for :func:`measure_significance`.
     """
     kept = other_trials.group_by("model", "version", maintain_order=True).agg("return")
-    if not tried.count or kept.height < len(tried.sharpes):
+    own, searches = tried.apart
+    if not own.count or kept.height < len(own.sharpes):
         return tried
     sharpes = (sharpe(np.array(returns)) for returns in kept["return"])
-    return Tried(max(tried.count, kept.height + 1), (*tried.sharpes, *sharpes))
+    return Tried(max(own.count, kept.height + 1), (*own.sharpes, *sharpes)).beside(searches)
 
 
 def choice(

@@ -7,6 +7,7 @@ import dagster as dg
 from trading_assets.definitions import build_definitions
 from trading_assets.defs.lib.progress import Event, Listener
 from trading_assets.defs.lib.versions import VERSION_TAG
+from trading_assets.defs.research.search import ANEW_TAG
 from trading_assets.launch.instance import open_instance
 from trading_assets.launch.markets import materialize_markets, repair_gaps
 from trading_assets.launch.runs import CheckOutcome, LaunchResult, run
@@ -24,6 +25,7 @@ __all__ = [
     "open_instance",
     "promote",
     "repair_gaps",
+    "search_model",
     "tick_promotion_sensor",
 ]
 
@@ -45,6 +47,26 @@ def materialize_model(
     """
     check_known(model, settings.models, "model")
     return run(settings, job, model, partition=model, on_event=on_event)
+
+
+def search_model(
+    settings: Settings, model: str, on_event: Listener | None = None, *, anew: bool = False
+) -> LaunchResult:
+    """Search a model's parameters, by the budget and space of the settings.
+
+    Parameters
+    ----------
+    anew
+        Begin a search instead of going on with an earlier one of the same settings and data.
+
+    Raises
+    ------
+    SettingsError
+        If the settings have no such model.
+    """
+    check_known(model, settings.models, "model")
+    tags = {ANEW_TAG: "anew"} if anew else {}
+    return run(settings, "search", model, partition=model, tags=tags, on_event=on_event)
 
 
 def promote(

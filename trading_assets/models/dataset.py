@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -228,13 +228,21 @@ def without_steps(
     steps = stored_steps(store, markets, events, min_factor=min_step)
     if not steps:
         return dataset
+    return apart_from(dataset, steps, stored_bars(store, steps, dataset.timeframe), lookback=lookback(), leader=leader)
+
+
+def apart_from(
+    dataset: Dataset, steps: Steps, bars: Mapping[str, pl.Series], *, lookback: int, leader: str | None = None
+) -> Dataset:
+    """A data set without the rows that look across these steps; ``bars`` are the opens of their markets' bars.
+
+    Raises
+    ------
+    ModelError
+        If no row is left.
+    """
     frame, crossings = without_crossings(
-        dataset.frame,
-        steps,
-        stored_bars(store, steps, dataset.timeframe),
-        lookback=lookback(),
-        horizon=dataset.horizon,
-        leader=leader,
+        dataset.frame, steps, bars, lookback=lookback, horizon=dataset.horizon, leader=leader
     )
     if frame.is_empty():
         raise ModelError(

@@ -5,7 +5,7 @@ The same data and settings give the same predictions, bit for bit, whatever the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -108,6 +108,24 @@ def walk_forward(
         pl.concat(reports),
         explanations,
     )
+
+
+def fold_by_fold(dataset: Dataset, spec: StrategySettings) -> Iterator[tuple[Fold, pl.DataFrame]]:
+    """The same fold by fold in the caller's thread, the oldest first: who sees enough need not ask for the next.
+
+    Yields
+    ------
+    tuple
+        The fold, and its rows of the ``predictions`` table without ``model``.
+
+    Raises
+    ------
+    ModelError
+        If the history is too short, or a training window has only one outcome.
+    """
+    known = dataset.without_newest(spec.holdout_days)
+    for fold in WalkForward(spec.walk_forward).split(known.frame["known_at"], known.frame["label_end"]):
+        yield fold, _run_fold(known, fold, spec, explained=False)[0]
 
 
 def _check_tested(dataset: Dataset, known: Dataset, folds: Sequence[Fold]) -> None:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from trading_assets.core.errors import SettingsError
 from trading_assets.placebo.rearranging import MARKET
-from trading_assets.placebo.worlds import World, until
+from trading_assets.placebo.research import Research
+from trading_assets.placebo.worlds import World
 from trading_assets.registry import Tried
-from trading_assets.store import open_store
-from trading_assets.store.tables import BARS, CANDLES, TRIAL_RETURNS
+from trading_assets.store.tables import TRIAL_RETURNS
 
 if TYPE_CHECKING:
-    from trading_assets.models import Dataset
     from trading_assets.settings import Settings, StrategySettings
-    from trading_assets.store import Store
+    from trading_assets.settings.sections.ranges import Searched
+
+_NAME: Final = "placebo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,16 @@ class Verdict:
     stream: str
 
 
-def judge(world: World, settings: Settings, spec: StrategySettings, source: pl.DataFrame | None = None) -> Verdict:
-    """Put a world through the research and its gates; it is the only trial on its market.
+def judge(
+    world: World,
+    settings: Settings,
+    spec: StrategySettings,
+    source: pl.DataFrame | None = None,
+    *,
+    asked: Mapping[str, Searched | None] | None = None,
+    trials: int = 0,
+) -> Verdict:
+    """Put a world through the research and its gates; what is tried here are the only trials on its market.
 
     Parameters
     ----------
@@ -65,6 +72,10 @@ def judge(world: World, settings: Settings, spec: StrategySettings, source: pl.D
         Windows, learner and threshold; its markets are replaced by the world's.
     source
         Candles of a real market that null worlds are made from, of the timeframe that its column says.
+    trials
+        With some, the world's older part is searched by so many, and what is found is judged on the rest.
+    asked
+        What the settings say of the space that is searched.
 
     Raises
     ------
@@ -74,55 +85,32 @@ def judge(world: World, settings: Settings, spec: StrategySettings, source: pl.D
     from trading_assets.backtest import gates
     from trading_assets.backtest.significance import measure_significance
     from trading_assets.backtest.simulation.engine import run_backtest
-    from trading_assets.labels import label
     from trading_assets.models import folds
     from trading_assets.models.scores import summary
 
-    candles = world.candles(source)
-    timeframe = str(candles["timeframe"][0])
-    end = until(candles, timeframe)
+    research, tried = Research(world, settings, source), Tried(0, ())
     spec = spec.model_copy(update={"markets": [MARKET], "holdout_days": 0})
-    chosen = settings.labels[spec.label]
-    if not chosen.timeframe.is_built_from(timeframe):
-        raise SettingsError(
-            f"{chosen.timeframe} bars cannot be built from candles of {timeframe}",
-            where=f"label set {spec.label}",
-            remedy="give finer candles, or a set of a coarser timeframe",
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        bars = _bars(
-            open_store(f"duckdb:///{Path(folder) / 'world.duckdb'}"), candles, timeframe, bar=chosen.timeframe.name
-        )
-    labels = label(
-        bars,
-        candles,
-        label_set=spec.label,
-        settings=chosen,
-        sides=spec.sides,
-        candle_timeframe=timeframe,
-        until=end,
-        turn=world.turn(bars.height),
-    )
-    data = _dataset(world, bars, labels, spec, settings)
-    predictions = folds.walk_forward(replace(data, prices=bars), spec).predictions
+    if trials:
+        spec, tried = _searched(research, spec, asked or {}, trials)
+    predictions = folds.walk_forward(research.dataset(spec), spec).predictions
     result = run_backtest(
         predictions,
-        {MARKET: candles},
-        candle_timeframe=timeframe,
+        {MARKET: research.candles},
+        candle_timeframe=research.timeframe,
         model=spec,
-        labels=chosen,
+        labels=settings.labels[spec.label],
         settings=settings.simulation,
         risk=settings.trading.risk,
-        name="placebo",
+        name=_NAME,
     )
     metrics = result.metrics | measure_significance(
         result.trades,
         result.equity,
         predictions,
-        tried=Tried(1, (result.metrics["sharpe"],)),
+        tried=Tried(1, (result.metrics["sharpe"],)).beside(tried),
         other_trials=pl.DataFrame(schema=TRIAL_RETURNS.columns),
         model=spec,
-        labels=chosen,
+        labels=settings.labels[spec.label],
         settings=settings.simulation,
     )
     judged = gates.evaluate(metrics, settings.gates.of(spec.gates))
@@ -138,38 +126,16 @@ def judge(world: World, settings: Settings, spec: StrategySettings, source: pl.D
     )
 
 
-def _dataset(
-    world: World, bars: pl.DataFrame, labels: pl.DataFrame, spec: StrategySettings, settings: Settings
-) -> Dataset:
-    """What a model learns from, or what a rule wants."""
-    from trading_assets.features import compute, fingerprint
-    from trading_assets.models import dataset, inputs
-    from trading_assets.models.record import WANTED
-    from trading_assets.settings import ModelSettings, RuleStrategySettings
-    from trading_assets.strategies.rules import rows
+def _searched(
+    research: Research, spec: StrategySettings, asked: Mapping[str, Searched | None], trials: int
+) -> tuple[StrategySettings, Tried]:
+    """The model as a search of the world's older part finds it, and all that it tried."""
+    from trading_assets.search import look
+    from trading_assets.settings.sections.search import SearchSettings
 
-    chosen = settings.labels[spec.label]
-    drop = chosen.ambiguous == "drop"
-    if isinstance(spec, RuleStrategySettings):
-        made = rows.join([bars], labels, spec, drop=drop)
-        return replace(made, frame=world.wanted(made.frame, WANTED))
-    assert isinstance(spec, ModelSettings)
-    labels = pl.concat(world.labels(labels.filter(side=int(side))) for side in spec.sides)
-    names = inputs.usable_names(timeframe=chosen.timeframe, chosen=spec.features, plugins=settings.plugged)
-    return dataset.join(
-        compute(bars, timeframe=chosen.timeframe, features=spec.features or None, plugins=settings.plugged),
-        labels,
-        names=names,
-        fingerprint=fingerprint(names, settings.plugged),
-        drop_ambiguous=drop,
+    search = SearchSettings(trials=trials, workers=1, seed=research.world.seed, space={_NAME: dict(asked)}).model_copy(
+        update={"unseen_share": research.settings.search.unseen_share}
     )
-
-
-def _bars(store: Store, candles: pl.DataFrame, timeframe: str, *, bar: str) -> pl.DataFrame:
-    """The bars of a timeframe, built of the candles by the SQL model."""
-    from trading_assets.sql import build_bars, load_models
-
-    store.upsert(CANDLES, candles)
-    start, end = candles["ts"][0], until(candles, timeframe)
-    model = load_models()[BARS[bar].name]
-    return build_bars(store, model, market=MARKET, timeframe=timeframe, start=start, end=end)
+    settings = research.settings.model_copy(update={"models": {_NAME: spec}, "search": search})
+    found = look(settings, _NAME, research.dataset, storage=None)
+    return found.after, found.tried

@@ -15,6 +15,7 @@ from trading_assets.core.errors import ModelError
 from trading_assets.core.locks import locked
 from trading_assets.models.bundle import Bundle, markets_on_disk
 from trading_assets.registry.events import Cause, line_of_champions
+from trading_assets.registry.searches import searched
 from trading_assets.registry.stored import event_rows, version_rows
 from trading_assets.registry.tracking import ARTIFACTS, Tracking
 from trading_assets.registry.trials import MARKETS_TAG, WALK_FORWARD_TAG, Tried
@@ -45,6 +46,7 @@ class Registry:
 
     def __init__(self, settings: Settings) -> None:
         self._tracking = Tracking(settings.mlflow.tracking_uri, settings.data_dir)
+        self._settings = settings
         self._data_dir = settings.data_dir
         self._bundles_dir = settings.bundles_dir
 
@@ -217,6 +219,8 @@ class Registry:
     def trials(self, markets: Sequence[str]) -> Tried:
         """Everything that was tried on any of these markets, whatever the model was called and became of it.
 
+        The trials of searches are among them, those that were pruned, failed or killed too.
+
         Bundles stay on disk when a registry is moved away, so there are at least as many trials as bundles; a registry
         that knows of none counts none.
         """
@@ -225,7 +229,9 @@ class Registry:
         with self._tracking.answering():
             tried = Tried.of(self._tracking.runs(), markets, self._tracking.backtests)
         kept = sum(1 for own in markets_on_disk(self._bundles_dir) if own is None or not set(own).isdisjoint(markets))
-        return replace(tried, count=max(tried.count, kept)) if tried.count else tried
+        if not tried.count:
+            return tried
+        return replace(tried, count=max(tried.count, kept)).beside(searched(self._settings, markets))
 
     def versions_frame(self) -> pl.DataFrame:
         """All versions as rows of the table ``model_versions``."""

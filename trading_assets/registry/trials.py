@@ -37,10 +37,31 @@ class Tried:
         configurations a walk-forward tried of which no version was made.
     sharpes
         Annualised Sharpe ratios of all backtests that differ.
+    searched
+        How many of the count are trials of searches.
+    searched_sharpes
+        How many of the Sharpe ratios, the last ones, are theirs: of the part of the history that they saw.
     """
 
     count: int
     sharpes: tuple[float, ...]
+    searched: int = 0
+    searched_sharpes: int = 0
+
+    def beside(self, searches: Tried) -> Tried:
+        """The same with what searches tried."""
+        return Tried(
+            self.count + searches.count,
+            (*self.sharpes, *searches.sharpes),
+            self.searched + searches.count,
+            self.searched_sharpes + len(searches.sharpes),
+        )
+
+    @property
+    def apart(self) -> tuple[Tried, Tried]:
+        """What versions and walk-forwards tried, and what searches did."""
+        own = len(self.sharpes) - self.searched_sharpes
+        return Tried(self.count - self.searched, self.sharpes[:own]), Tried(self.searched, self.sharpes[own:])
 
     @classmethod
     def of(cls, runs: Iterable[Run], markets: Sequence[str], history: Callable[[str], Sequence[float]]) -> Self:

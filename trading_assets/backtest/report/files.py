@@ -28,9 +28,19 @@ def report_file(folder: Path, model: str, version: int) -> Path:
 
 def report_address(model: str, version: int) -> str:
     """Where the Dagster UI serves it: see :mod:`trading_assets.defs.lib.compute_logs`."""
+    return page_address(model, str(version))
+
+
+def page_address(model: str, name: str) -> str:
+    """Where the Dagster UI serves any page of a model's: a version's, or that of a search."""
     from urllib.parse import quote
 
-    return f"/logs/reports/{quote(model, safe='')}/{version}/html"
+    return f"/logs/reports/{quote(model, safe='')}/{quote(name, safe='')}/html"
+
+
+def pages(folder: Path) -> dict[tuple[str, str], Path]:
+    """(model, name) -> page, of all pages: those of versions, which are numbers, and those of searches."""
+    return {(page.parent.name, page.stem): page for page in folder.glob(f"*/*{_SUFFIX}")}
 
 
 def reports(folder: Path) -> list[Report]:

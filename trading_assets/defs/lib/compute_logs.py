@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from dagster import Field, StringSource
 
-from trading_assets.backtest.report.files import reports
+from trading_assets.backtest.report.files import pages
 from trading_assets.defs.lib.dagster_internals import ConfigurableClassData, LocalComputeLogManager
 
 _REPORTS: Final = "reports"
@@ -78,9 +78,9 @@ class LogsAndReports(LocalComputeLogManager):
         raise HTTPException(404, f"no report at {'/'.join(log_key[1:])}")
 
     def _page(self, model: str, version: str) -> str | None:
-        """The page of a version, if it lies where reports do."""
-        for report in reports(self._reports):
-            if (report.model, str(report.version)) == (model, version):
-                file = report.file.resolve()
-                return file.read_text("utf-8") if self._reports in file.parents else None
-        return None
+        """The page of a version, or of a search, if it lies where reports do."""
+        page = pages(self._reports).get((model, version))
+        if page is None:
+            return None
+        file = page.resolve()
+        return file.read_text("utf-8") if self._reports in file.parents else None

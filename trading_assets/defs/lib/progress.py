@@ -15,7 +15,7 @@ from trading_assets.defs.lib.check_states import passed_here
 from trading_assets.defs.lib.failures import failure_reason
 from trading_assets.sources.ingest.fetch_progress import Fetched
 
-Kind = Literal["started", "finished", "failed", "materialized", "check", "log", "fetching"]
+Kind = Literal["started", "finished", "failed", "materialized", "check", "log", "fetching", "searching"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Event:
     ----------
     kind
         ``started``, ``finished`` and ``failed`` are of a step, ``materialized`` and ``check`` of an asset;
-        ``fetching`` says how far the candles are.
+        ``fetching`` says how far the candles are, ``searching`` how many trials have ended.
     subject
         What the run is about: a market, a model, or the journal.
     step
@@ -39,6 +39,8 @@ class Event:
         How far the run is.
     fetched
         How far the fetch is; only with ``fetching``.
+    trials
+        How many trials have ended, and of how many; only with ``searching``.
     """
 
     kind: Kind
@@ -49,6 +51,7 @@ class Event:
     steps_done: int
     steps_total: int
     fetched: Fetched | None = None
+    trials: tuple[int, int] | None = None
 
 
 Listener = Callable[[Event], None]
@@ -85,6 +88,10 @@ class Translator:
         """Tell the listener how far the candles are."""
         self._tell("fetching", "candles", str(fetched), fetched=fetched)
 
+    def searching(self, done: int, total: int, said: str) -> None:
+        """Tell the listener how many trials have ended, and how the newest one did."""
+        self._tell("searching", "parameter_search", said, trials=(done, total))
+
     def _tell(
         self,
         kind: Kind,
@@ -93,8 +100,9 @@ class Translator:
         *,
         passed: bool | None = None,
         fetched: Fetched | None = None,
+        trials: tuple[int, int] | None = None,
     ) -> None:
-        event = Event(kind, self._subject, step or "", message or "", passed, self._done, self._steps, fetched)
+        event = Event(kind, self._subject, step or "", message or "", passed, self._done, self._steps, fetched, trials)
         self._listener(event)
 
 
@@ -122,6 +130,12 @@ def let_fetches_go_on() -> None:
 def ask_fetches_to_stop() -> None:
     """Have the fetches of this process end at their next page, in whatever thread they are."""
     _stop.set()
+
+
+def tell_searched(done: int, total: int, said: str) -> None:
+    """Tell the listener of this run how far a search is; without one, in the daemon's runs, do nothing."""
+    if (translator := _translator.get()) is not None:
+        translator.searching(done, total, said)
 
 
 def tell_fetched(fetched: Fetched) -> None:

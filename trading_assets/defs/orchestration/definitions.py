@@ -15,6 +15,7 @@ def orchestration(settings: Settings) -> dg.Definitions:
             jobs.recompute_features,
             jobs.retrain,
             jobs.train,
+            jobs.search,
             jobs.evaluate,
             jobs.approve,
             jobs.promote,

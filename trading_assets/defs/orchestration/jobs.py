@@ -41,6 +41,12 @@ train = dg.define_asset_job(
     selection=["walk_forward", "candidate"],
     description="Walk-forward and candidate alone: a draft in the registry.",
 )
+search = dg.define_asset_job(
+    "search",
+    selection=["parameter_search"],
+    description="Searches a model's parameters in the older part of its history, and judges what is found on the rest. "
+    "It goes on where an earlier one stopped, unless the tag `trading/search` is `anew`.",
+)
 evaluate = dg.define_asset_job(
     "evaluate",
     selection=["backtest"],

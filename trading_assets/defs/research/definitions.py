@@ -7,6 +7,7 @@ from trading_assets.defs.research.evaluation import backtest_asset, gate_checks
 from trading_assets.defs.research.features import features_asset
 from trading_assets.defs.research.labels import labels_asset
 from trading_assets.defs.research.models import candidate_asset, walk_forward_asset
+from trading_assets.defs.research.search import search_asset
 from trading_assets.settings import Settings
 
 
@@ -19,6 +20,7 @@ def research(settings: Settings) -> dg.Definitions:
             walk_forward_asset(settings),
             candidate_asset(settings),
             backtest_asset(settings),
+            search_asset(settings),
         ],
         asset_checks=[finite_after_warmup, label_balance, gate_checks],
     )

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
-from trading_assets import quality
-from trading_assets.core.errors import ModelError
 from trading_assets.defs.lib.causes import cause_of
 from trading_assets.defs.lib.metadata import (
     RESEARCH_TEAM,
@@ -17,10 +15,10 @@ from trading_assets.defs.lib.metadata import (
     picture,
     preview,
 )
-from trading_assets.defs.lib.partitions import Partitions, history_end
+from trading_assets.defs.lib.partitions import Partitions
 from trading_assets.defs.lib.versions import refuse_outdated
 from trading_assets.defs.research import features, labels
-from trading_assets.settings import ModelSettings, RuleStrategySettings, Settings
+from trading_assets.settings import ModelSettings, Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import FEATURE_IMPORTANCE, FEATURES, FOLDS, LABELS, MODEL_VERSIONS, PREDICTIONS
 
@@ -55,7 +53,7 @@ def walk_forward(
     from trading_assets.registry.runs import learner
 
     name, spec = context.partition_key, settings.models[context.partition_key]
-    data = _dataset(context.instance, store, name, settings)
+    data = checked_dataset(context.instance, store, name, settings)
     for partly in data.missing:
         context.log.warning(str(partly))
     for crossing in data.crossings:
@@ -120,7 +118,7 @@ def candidate(
     from trading_assets.strategies import certifying
 
     name, spec = context.partition_key, settings.models[context.partition_key]
-    data = _dataset(context.instance, store, name, settings)
+    data = checked_dataset(context.instance, store, name, settings)
     trained = training.train(data, spec)
     written = bundle.write(
         settings.bundles_dir,
@@ -173,60 +171,20 @@ def _rows_by_market(data: "Dataset") -> dg.MarkdownMetadataValue:
     return preview(rows.sort("market"), rows=rows.height)
 
 
-def _dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: Settings) -> "Dataset":
+def checked_dataset(instance: dg.DagsterInstance, store: Store, model: str, settings: Settings) -> "Dataset":
     """The features and labels of a model's markets, if they are of this code and finite; of a rule, what it wants.
 
     The check on `features` says the latter too, but its verdict belongs to another run.
     """
-    from trading_assets.features import nullable_features
-    from trading_assets.labels import lookback_bars
-    from trading_assets.models import dataset
-    from trading_assets.models.estimators import estimator_of
+    from trading_assets.strategies.stored_data import stored_dataset
 
+    refuse_other_code(instance, model, settings)
+    return stored_dataset(store, settings.models[model], settings, name=model)
+
+
+def refuse_other_code(instance: dg.DagsterInstance, model: str, settings: Settings) -> None:
+    """Refuse labels, and features where the model reads any, that other code or settings made."""
     spec = settings.models[model]
     refuse_outdated(instance, LABELS.name, spec.markets, code_version=labels.code_version(settings))
-    if isinstance(spec, RuleStrategySettings):
-        return _rule_dataset(store, spec, settings)
-    assert isinstance(spec, ModelSettings)
-    refuse_outdated(instance, FEATURES.name, spec.markets, code_version=features.code_version(settings))
-    data = dataset.build(
-        store,
-        spec.markets,
-        label_set=spec.label,
-        timeframe=settings.timeframe_of(model),
-        sides=spec.sides,
-        chosen=spec.features,
-        since=settings.history_start,
-        until=history_end(settings.history),
-        companions=spec.companions,
-        leader=settings.features.leader,
-        priced=spec.sample_weights == "attribution",
-        drop_ambiguous=settings.labels_of(model).ambiguous == "drop",
-        events=settings.event_times,
-        min_step=settings.quality.level_step.min_factor,
-        lookback_rows=estimator_of(spec.estimator).lookback_rows(spec.estimator),
-        decision_bars=lookback_bars(settings.labels_of(model)),
-        plugins=settings.plugged,
-    )
-    bad = quality.not_finite(data.frame, nullable=nullable_features(settings.plugged))
-    if bad:
-        raise ModelError(
-            f"features are not finite: {', '.join(bad)}",
-            where=f"data set of model {model}",
-            remedy="see the check finite_after_warmup on the asset features and materialize features again",
-        )
-    return data
-
-
-def _rule_dataset(store: Store, spec: RuleStrategySettings, settings: Settings) -> "Dataset":
-    from trading_assets.strategies.rules import rows
-
-    return rows.build(
-        store,
-        spec,
-        settings.labels[spec.label],
-        since=settings.history_start,
-        until=history_end(settings.history),
-        events=settings.event_times,
-        min_step=settings.quality.level_step.min_factor,
-    )
+    if isinstance(spec, ModelSettings):
+        refuse_outdated(instance, FEATURES.name, spec.markets, code_version=features.code_version(settings))

@@ -26,6 +26,9 @@ SECTIONS: Final[Mapping[str, tuple[str, ...] | None]] = {
 _EDGE_BPS: Final = Range(low=0.0, high=40.0)
 _THRESHOLD: Final = 0.1
 
+SIGNIFICANT: Final = 4
+"""Digits of a number that is tried: more are noise, and nobody would write them down."""
+
 type Space = dict[str, Searched]
 """Setting, as `estimator.num_leaves`, -> what is tried of it."""
 
@@ -119,6 +122,11 @@ def applied(spec: StrategySettings, values: Mapping[str, Any]) -> StrategySettin
             section: Section = getattr(spec, name)
             own[name] = type(section).model_validate(dict(section) | changed)
     return type(spec).model_validate(dict(spec) | own)
+
+
+def rounded(value: Choice) -> Choice:
+    """A number as it is tried and written down."""
+    return float(f"{value:.{SIGNIFICANT}g}") if isinstance(value, float) else value
 
 
 def _get(spec: StrategySettings, key: str) -> Choice:

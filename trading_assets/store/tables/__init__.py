@@ -40,6 +40,7 @@ from trading_assets.store.tables.research import (
     MODEL_EVENTS,
     MODEL_VERSIONS,
     PREDICTIONS,
+    SEARCH_TRIALS,
     TRADES,
     TRIAL_RETURNS,
 )
@@ -74,6 +75,7 @@ TABLES: Final[dict[str, Table]] = {
         EQUITY,
         BACKTEST_METRICS,
         TRIAL_RETURNS,
+        SEARCH_TRIALS,
         MODEL_VERSIONS,
         MODEL_EVENTS,
         SIGNALS,
@@ -127,6 +129,7 @@ __all__ = [
     "SIGNALS",
     "TABLES",
     "TRADES",
+    "SEARCH_TRIALS",
     "TRIAL_RETURNS",
     "Schema",
     "Table",

@@ -201,6 +201,37 @@ TRIAL_RETURNS: Final = Table(
     ("model", "version", "ts"),
     notes={"ts": "the day's open (UTC)", "markets": "comma-separated", "return": "of the account, flat days included"},
 )
+SEARCH_TRIALS: Final = Table(
+    "search_trials",
+    "One trial of the newest search of a model's parameters, whatever became of it.",
+    {
+        "model": pl.String,
+        "trial": pl.Int32,
+        "state": pl.String,
+        "value": pl.Float64,
+        "sharpe": pl.Float64,
+        "trades": pl.Int64,
+        "seconds": pl.Float64,
+        "tried": pl.String,
+        "reason": pl.String,
+        "tested_from": TS,
+        "unseen_from": TS,
+    },
+    ("model", "trial"),
+    time="",
+    notes={
+        "trial": "1, 2, 3 ...",
+        "state": "complete, pruned, fail, or running where it was stopped",
+        "value": "what is searched for: the Sharpe ratio less its error; of a pruned one the last week's",
+        "sharpe": "annualised, of daily net returns on the searched part; of trials that were measured to the end",
+        "trades": "on the searched part, as far as it was measured",
+        "seconds": "that it took",
+        "tried": "setting -> value, as JSON",
+        "reason": "why it failed",
+        "tested_from": "from when on trials were measured",
+        "unseen_from": "up to when: from there on no trial saw anything",
+    },
+)
 MODEL_VERSIONS: Final = Table(
     "model_versions",
     "One version of a model in the registry and its status: draft, approved, challenger, active, archived or rejected.",

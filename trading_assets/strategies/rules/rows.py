@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,7 +14,7 @@ from trading_assets.labels import lookback_bars
 from trading_assets.models import dataset
 from trading_assets.models.dataset import OUTCOME, Dataset
 from trading_assets.models.record import WANTED
-from trading_assets.models.steps import Steps
+from trading_assets.models.steps import Steps, stored_bars, stored_steps
 from trading_assets.settings import LabelSettings, RuleStrategySettings
 from trading_assets.store import Store
 from trading_assets.store.tables import BARS, LABELS
@@ -64,7 +65,47 @@ def join(bars: Sequence[pl.DataFrame], labels: pl.DataFrame, spec: RuleStrategyS
     )
 
 
-def build(
+@dataclass(frozen=True, slots=True)
+class StoredRows:
+    """What is stored of a rule's markets, whatever the rule's parameters: a search joins it again and again.
+
+    Attributes
+    ----------
+    bars
+        Of one market each.
+    labels
+        Of the rule's label set and sides.
+    steps, opens
+        Steps of the price level, and the opens of the bars of the markets that have any.
+    until
+        Nothing that was not known then is taken.
+    settings
+        The label set.
+    """
+
+    bars: Sequence[pl.DataFrame]
+    labels: pl.DataFrame
+    steps: Steps
+    opens: Mapping[str, pl.Series]
+    until: datetime | None
+    settings: LabelSettings
+
+    def of(self, spec: RuleStrategySettings) -> Dataset:
+        """The data set of the rule with the parameters that a model gives it.
+
+        Raises
+        ------
+        ModelError
+            If a market has no labelled rows, or all look across a step.
+        """
+        made = join(self.bars, self.labels, spec, drop=self.settings.ambiguous == "drop")
+        if self.steps:
+            reach = max(rule_of(spec.rule).lookback_bars, lookback_bars(self.settings))
+            made = dataset.apart_from(made, self.steps, self.opens, lookback=reach)
+        return made if self.until is None else made.known_by(self.until)
+
+
+def read(
     store: Store,
     spec: RuleStrategySettings,
     labels: LabelSettings,
@@ -73,14 +114,8 @@ def build(
     until: datetime | None = None,
     events: Steps = MappingProxyType({}),
     min_step: float = 1.5,
-) -> Dataset:
-    """Join what a rule wants on stored bars with the stored labels; see :func:`trading_assets.models.dataset.build`.
-
-    Raises
-    ------
-    ModelError
-        If a market has no labelled rows, or all look across a step.
-    """
+) -> StoredRows:
+    """Read what the data sets of a rule are made of; see :func:`trading_assets.models.dataset.build`."""
     timeframe = labels.timeframe
     bars = [store.read(BARS[timeframe.name], where={"market": market}, start=since) for market in spec.markets]
     if until is not None:
@@ -88,10 +123,10 @@ def build(
     where = {"market": spec.markets, "label_set": spec.label, "timeframe": timeframe.name}
     stored = store.read(LABELS, where=where, start=since, columns=[*_KEYS, "side", *OUTCOME, *_DOUBTS])
     stored = stored.filter(pl.col("side").is_in([int(side) for side in spec.sides]))
+    steps = stored_steps(store, spec.markets, events, min_factor=min_step)
+    return StoredRows(bars, stored, steps, stored_bars(store, steps, timeframe), until, labels)
 
-    def reach() -> int:
-        return max(rule_of(spec.rule).lookback_bars, lookback_bars(labels))
 
-    made = join(bars, stored, spec, drop=labels.ambiguous == "drop")
-    made = dataset.without_steps(made, store, events, min_step, lookback=reach)
-    return made if until is None else made.known_by(until)
+def build(store: Store, spec: RuleStrategySettings, labels: LabelSettings, *, since: datetime | None = None) -> Dataset:
+    """Join what a rule wants on stored bars with the stored labels; see :meth:`StoredRows.of`."""
+    return read(store, spec, labels, since=since).of(spec)
