@@ -20,7 +20,17 @@ from trading_assets.settings import SETTINGS_FILE_VARIABLE, carry
 from trading_cli import check, demo, ui
 from trading_cli.live import journal, kill, node
 from trading_cli.market_data import backfill, gaps, quarantine, record, sql, store
-from trading_cli.research import estimators, features, lifecycle, models, placebo, report, rules, search
+from trading_cli.research import (
+    challengers,
+    estimators,
+    features,
+    lifecycle,
+    models,
+    placebo,
+    report,
+    rules,
+    search,
+)
 
 app = typer.Typer(
     help="Candles to features, labels, models, backtests and a paper-trading node: one asset graph.",
@@ -75,6 +85,7 @@ app.command()(lifecycle.approve)
 app.command()(lifecycle.promote)
 app.command()(lifecycle.rollback)
 app.command()(lifecycle.reject)
+app.command()(challengers.challengers)
 app.command()(report.report)
 app.command()(sql.sql)
 app.add_typer(store.app, name="store")

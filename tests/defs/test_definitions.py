@@ -32,7 +32,18 @@ GROUPS = {
     "evaluation": {"backtest"},
     "deployment": {"approved", "deployment"},
     "recordings": {"book_snapshots", "public_trades", "recording_gaps"},
-    "live": {"signals", "orders", "fills", "positions", "live_features", "performance_summary"},
+    "live": {
+        "signals",
+        "orders",
+        "fills",
+        "positions",
+        "live_features",
+        "performance_summary",
+        "shadow_signals",
+        "shadow_trades",
+        "shadow_equity",
+        "challengers",
+    },
 }
 HEAVY = ("pandera", "lightgbm", "sklearn", "nautilus_trader", "ccxt", "mlflow", "matplotlib", "pandas")
 
@@ -121,11 +132,12 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
         "approve",
         "promote",
         "load_journal",
+        "compare_challengers",
         "across_markets",
         "load_recordings",
     }
     statuses = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
-    names = ("hourly_market_data", "hourly_sentiment", "daily_retrain", "daily_comparison")
+    names = ("hourly_market_data", "hourly_sentiment", "daily_retrain", "daily_comparison", "daily_challengers")
     assert statuses == dict.fromkeys(names, dg.DefaultScheduleStatus.STOPPED)
     sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
     assert sensors == {

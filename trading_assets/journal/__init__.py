@@ -15,13 +15,14 @@ from trading_assets.journal.holdings import Fill, Holding, nothing
 from trading_assets.journal.loading import load_journal
 from trading_assets.journal.packed_rows import pack, unpack
 from trading_assets.journal.reader import cursor, newest_events, newest_seq, read_session, read_since
-from trading_assets.journal.shadow import Answer, shadow_event, shadow_signals
+from trading_assets.journal.shadow import HASH_DIGITS, Answer, shadow_event, shadow_signals
 from trading_assets.journal.state import JournalState, MarketState, read_state
 from trading_assets.journal.upkeep import JournalReport, check_journal, export_journal
 from trading_assets.journal.writer import Journal
 
 __all__ = [
     "EVENT_ID",
+    "HASH_DIGITS",
     "JOURNAL_FILE",
     "KINDS",
     "NODE",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
@@ -20,6 +20,9 @@ from trading_assets.backtest.report.figures import METRICS, belief_rows, format_
 from trading_assets.backtest.simulation.engine import BacktestResult
 from trading_assets.settings import BacktestSettings, LabelSettings
 from trading_assets.strategies.entry_rule import EntryRule
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TEMPLATE: Final = "report.html.j2"
 MAX_TRADES: Final = 15
@@ -87,13 +90,7 @@ def render(
     Path
         The page.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("trading_assets.backtest.report", "."), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters |= {"number": format_metric}
-    page = environment.get_template(TEMPLATE).render(
+    page = page_template(TEMPLATE).render(
         model=model,
         markets=markets,
         synthetic=synthetic,
@@ -129,7 +126,18 @@ def render(
         provenance=_provenance(provenance),
         created_at=created_at,
     )
-    return _write(file, page)
+    return write_page(file, page)
+
+
+def page_template(name: str) -> Template:
+    """A template of this folder; a name that it is not given is an error, and text is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("trading_assets.backtest.report", "."), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters |= {"number": format_metric}
+    return environment.get_template(name)
 
 
 def _plots(
@@ -182,7 +190,8 @@ def _provenance(provenance: Provenance) -> list[tuple[str, str]]:
     return [(label, value or "not recorded") for label, value in rows]
 
 
-def _write(path: Path, text: str) -> Path:
+def write_page(path: Path, text: str) -> Path:
+    """Write a page; a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".html.part")
     draft.write_text(text, encoding="utf-8")

@@ -71,7 +71,7 @@ def equity_and_drawdown(equity: pl.DataFrame, *, starting_balance: float, fmt: F
         upper.yaxis.set_major_formatter(_thousands)
         lower.fill_between(days, 0, -100 * equity["drawdown"].to_numpy(), color=VERMILION, alpha=0.55, linewidth=0)
         lower.set_title("Drawdown (%)")
-        _date_axis(lower)
+        date_axis(lower)
         return save()
 
 
@@ -232,7 +232,7 @@ def summary_png(equity: pl.DataFrame, *, starting_balance: float, title: str) ->
         axes.yaxis.set_major_formatter(_thousands)
         axes.legend(fontsize=8, loc="best")
         axes.set_title(title, fontsize=9)
-        _date_axis(axes)
+        date_axis(axes)
         return save()
 
 
@@ -240,7 +240,8 @@ def _thousands(value: float, _: float) -> str:
     return significant(value, 4)
 
 
-def _date_axis(axes: Axes) -> None:
+def date_axis(axes: Axes) -> None:
+    """Dates along the bottom, as few words as they need."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]

@@ -2,10 +2,11 @@
 
 import dagster as dg
 
+from trading_assets.defs.live.challengers import shadow_accounts
 from trading_assets.defs.live.journal import journal
 from trading_assets.settings import Settings
 
 
 def live(_settings: Settings) -> dg.Definitions:
     """What the node did."""
-    return dg.Definitions(assets=[journal])
+    return dg.Definitions(assets=[journal, shadow_accounts])

@@ -8,7 +8,7 @@ from trading_assets.defs.lib.metadata import TRADING_TEAM, Metadata, asset_metad
 from trading_assets.journal import JOURNAL_FILE, cursor, load_journal
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import FILLS, LIVE_FEATURES, ORDERS, POSITIONS, SIGNALS, Table
+from trading_assets.store.tables import FILLS, LIVE_FEATURES, ORDERS, POSITIONS, SHADOW_SIGNALS, SIGNALS, Table
 
 GROUP = "live"
 _JOURNALLED = (  # each with what it follows from
@@ -17,7 +17,9 @@ _JOURNALLED = (  # each with what it follows from
     (FILLS, ORDERS.name, "Each fill of the node's orders, with the signal that caused it."),
     (POSITIONS, FILLS.name, "The node's position in a market after each change."),
     (LIVE_FEATURES, "deployment", "The feature row that each decision was made from, and each side's probability."),
+    (SHADOW_SIGNALS, "deployment", "What challengers, and the model that trades, said on each bar while in shadow."),
 )
+_LONG = (LIVE_FEATURES, SHADOW_SIGNALS)
 
 
 @dg.multi_asset(
@@ -43,14 +45,14 @@ def journal(
     position = cursor(path)
     new = load_journal(store, path)
     for table, _, _ in _JOURNALLED:
-        described = _described(store, table) if table is LIVE_FEATURES else describe_frame(store.read(table), table)
+        described = _described(store, table) if table in _LONG else describe_frame(store.read(table), table)
         yield dg.MaterializeResult(
             asset_key=table.name, metadata={**described, "new_rows": new[table.name], "journal_cursor": position}
         )
 
 
 def _described(store: Store, table: Table) -> Metadata:
-    """Row count and range, without reading the rows: they are packed, and many."""
+    """Row count and range, without reading the rows: they are many."""
     rows = int(store.query(f"SELECT count(*) AS rows FROM {table.name}")["rows"][0])
     first, last = store.bounds(table) or (None, None)
     return {"dagster/row_count": rows} | ({} if first is None else {"first": str(first), "last": str(last)})

@@ -20,8 +20,13 @@ def orchestration(settings: Settings) -> dg.Definitions:
             jobs.approve,
             jobs.promote,
             jobs.load_journal,
+            jobs.compare_challengers,
         ],
-        schedules=[schedules.market_data_schedule(settings), schedules.retrain_schedule(settings)],
+        schedules=[
+            schedules.market_data_schedule(settings),
+            schedules.retrain_schedule(settings),
+            schedules.challengers_schedule(settings),
+        ],
         sensors=[
             sensors.promotion,
             sensors.journal_ingest,

@@ -65,8 +65,13 @@ promote = dg.define_asset_job(
 )
 load_journal = dg.define_asset_job(
     "load_journal",
-    selection=["signals", "orders", "fills", "positions", "live_features", "performance_summary"],
+    selection=["signals", "orders", "fills", "positions", "live_features", "shadow_signals", "performance_summary"],
     description="Brings the node's journal into the tables and sums it up.",
+)
+compare_challengers = dg.define_asset_job(
+    "compare_challengers",
+    selection=["shadow_trades", "shadow_equity", "challengers"],
+    description="Trades what champion and challengers said in shadow by the backtest's engine, and compares them.",
 )
 
 

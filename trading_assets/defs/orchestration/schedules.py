@@ -8,7 +8,8 @@ import dagster as dg
 
 from trading_assets.defs.lib.partitions import history_end, partition_key, range_tags
 from trading_assets.defs.lib.schedules import by_the_clock
-from trading_assets.defs.orchestration.jobs import market_data, retrain
+from trading_assets.defs.orchestration.jobs import compare_challengers, market_data, retrain
+from trading_assets.registry import read_manifest
 from trading_assets.settings import Settings
 from trading_assets.settings.days import MONTH_FORMAT
 from trading_assets.store.tables import CANDLES
@@ -120,3 +121,21 @@ def daily_retrain(
         return
     for model in settings.models:
         yield dg.RunRequest(run_key=f"{model}@{now:%Y-%m-%d}", partition_key=model)
+
+
+def challengers_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """The schedule, at a project's `schedules.challengers`."""
+    return by_the_clock(
+        compare_challengers,
+        settings.schedules.challengers,
+        "At `schedules.challengers`: champion and challengers by what they said in shadow so far.",
+    )(daily_challengers)
+
+
+def daily_challengers(
+    context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
+) -> dg.RunRequest | dg.SkipReason:
+    """Compare champion and challengers, where there are any."""
+    if not read_manifest(settings.live_dir).challengers:
+        return dg.SkipReason("no challenger is in shadow")
+    return dg.RunRequest(run_key=f"challengers@{context.scheduled_execution_time:%Y-%m-%dT%H:%M}")

@@ -110,6 +110,7 @@ class ScheduleSettings(Section):
     sentiment: str = "10 * * * *"
     retrain: str = "30 2 * * *"
     comparison: str = Field("40 0 * * *", description="Exchanges side by side: the month of the day before.")
+    challengers: str = Field("50 0 * * *", description="Champion and challengers by what they said in shadow.")
     late_after_hours: Positive = Field(2.0, description="Candles, bars and features older than this are late.")
     stale_after_hours: Positive = Field(6.0, description="Older than this they are stale.")
 
@@ -119,7 +120,7 @@ class ScheduleSettings(Section):
             raise ValueError(f"late_after_hours {self.late_after_hours:g} is not below {self.stale_after_hours:g}")
         return self
 
-    @field_validator("candles", "sentiment", "retrain", "comparison")
+    @field_validator("candles", "sentiment", "retrain", "comparison", "challengers")
     @classmethod
     def _is_cron(cls, value: str) -> str:
         fields = value.split()

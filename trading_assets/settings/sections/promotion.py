@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from trading_assets.settings.sections.section import Fraction, Section
+from trading_assets.settings.sections.section import Fraction, Positive, Section
 
 
 class PromotionSettings(Section):
@@ -24,4 +24,9 @@ class PromotionSettings(Section):
     resamples: int = Field(2000, ge=100, description="Series that the bootstrap draws.")
     max_challengers: int = Field(
         8, ge=0, description="Of one model in shadow; the oldest is archived where there are more. 0: none is kept."
+    )
+    challenger_days: Positive | None = Field(
+        None,
+        description="After so many days in common with the champion in shadow, a challenger that is better with a "
+        "probability of `min_better` is promoted. Empty: by hand only.",
     )

@@ -105,6 +105,7 @@ __all__ = [
     "BACKTEST_METRICS",
     "BARS",
     "CANDLES",
+    "CHALLENGERS",
     "CANDLES_QUARANTINE",
     "DAILY_QUALITY",
     "EQUITY",

@@ -60,6 +60,8 @@ SHADOW_SIGNALS: Final = Table(
     },
     ("node", "seq", "model", "model_version"),
     notes={
+        "timeframe": "of the bar that was decided on",
+        "bar_ts": "the feature row's ts",
         "bundle_hash": "its first 16 digits, as its folder is named",
         "role": "champion for the version that traded, else challenger",
         "side": "1 long, -1 short",
@@ -111,13 +113,16 @@ CHALLENGERS: Final = Table(
     time="last_ts",
     notes={
         "champion": "the version that trades; the row of it compares it with nothing",
-        "first_ts": "the first and the last bar that it decided on",
+        "first_ts": "the first bar that it decided on",
+        "last_ts": "the end of the last one",
         "days": "from the first bar to the end of the last one",
         "decisions": "bars that it answered on",
         "entries": "answers that it would have entered on",
         "net_return": "of its hypothetical account, after costs, as a fraction",
         "sharpe": "annualised, of its account's daily returns; null below two days",
-        "sharpe_low": "bounds of the 95 % interval (block bootstrap); null below ten days",
+        "trades": "round trips of its hypothetical account",
+        "sharpe_low": "lower bound of the 95 % interval (block bootstrap); null below ten days",
+        "sharpe_high": "upper bound likewise",
         "common_days": "UTC days on which both accounts are compared, from the bars that both answered on",
         "champion_return": "of the champion's signals on those bars, by the same engine",
         "better": "probability that its mean daily return is the higher one (paired block bootstrap); null where it "
