@@ -108,10 +108,19 @@ def _hist_gradient_boosting(values: Any, hit: Any, parameters: Any) -> Callable[
         return model.fit(values, hit).predict_proba
 
 
+def _catboost(values: Any, hit: Any, parameters: Any) -> Callable[[Any], object]:
+    from catboost import CatBoostClassifier
+
+    chosen = parameters.model_dump(exclude={"kind", "seed", "class_weight", "device"})
+    shape = {"bootstrap_type": "Bernoulli", "boosting_type": "Plain", "thread_count": 1, "verbose": False}
+    return CatBoostClassifier(allow_writing_files=False, **shape, **chosen).fit(values, hit).predict_proba
+
+
 PEERS: dict[str, tuple[str, Callable[[Any, Any, Any], Callable[[Any], object]]]] = {
     "lightgbm": ("lightgbm, Booster", _lightgbm),
     "logistic": ("scikit-learn, LogisticRegression", _logistic),
     "hist_gradient_boosting": ("scikit-learn, HistGradientBoosting", _hist_gradient_boosting),
+    "catboost": ("catboost, CatBoostClassifier", _catboost),
     "xgboost": ("xgboost, XGBClassifier", _xgboost),
 }
 

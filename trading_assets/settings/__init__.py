@@ -19,6 +19,7 @@ from trading_assets.settings.sections.data import (
     StoreSettings,
 )
 from trading_assets.settings.sections.estimators import (
+    CatBoostSettings,
     EstimatorSettings,
     HistGradientBoostingSettings,
     LightGBMSettings,
@@ -99,6 +100,7 @@ __all__ = [
     "AnyRule",
     "AnyStrategy",
     "BacktestSettings",
+    "CatBoostSettings",
     "CcxtSource",
     "CostSettings",
     "DonchianSettings",

@@ -199,7 +199,7 @@ class Forest(Fitted):
                     yield float(self.value[node]), path
                     continue
                 for child, is_left in ((int(self.left[node]), True), (int(self.right[node]), False)):
-                    share = float(self.cover[child] / self.cover[node])
+                    share = float(self.cover[child] / self.cover[node]) if self.cover[node] else 0.5
                     open_nodes.append((child, [*path, (int(self.feature[node]), node, is_left, share)]))
 
 
@@ -222,7 +222,7 @@ def _problem(saved: _Saved) -> str | None:
         if min(pair) <= node or max(pair) >= ends[node]:
             return "its nodes are not trees: a branch leads up, or into another tree"
         parts = [saved.cover[child] for child in pair]
-        if min(parts) <= 0 or abs(sum(parts) - saved.cover[node]) > 1e-6 * saved.cover[node]:
+        if min(parts) < 0 or abs(sum(parts) - saved.cover[node]) > 1e-6 * saved.cover[node]:
             return "the rows of a node are not those of its branches"
         children += pair
     if sorted(children) != [node for node in range(nodes) if node not in roots]:

@@ -132,6 +132,40 @@ class HistGradientBoostingSettings(ClassWeighted):
     l2_regularization: float = Field(50.0, ge=0, description="Pulls the leaves' values towards 0.")
 
 
+class CatBoostSettings(ClassWeighted):
+    """Gradient boosted symmetric trees (CatBoost); training is deterministic on the CPU.
+
+    A missing value goes where the smallest one would. Inputs are read in single precision (seven digits). The defaults
+    are as cautious as LightGBM's: trees of two questions, each answer pulled towards 0. What was trained is asked
+    without the library.
+    """
+
+    trains_with: ClassVar[Mapping[str, str]] = {"catboost": "catboost"}
+    extra: ClassVar[str] = "catboost"
+    search: ClassVar[Mapping[str, Searched] | None] = {
+        "iterations": Range(low=100, high=800, log=True),
+        "learning_rate": Range(low=0.01, high=0.1, log=True),
+        "depth": Range(low=1, high=4),
+        "rsm": Range(low=0.2, high=1.0),
+        "subsample": Range(low=0.3, high=1.0),
+        "l2_leaf_reg": Range(low=1.0, high=500.0, log=True),
+    }
+
+    kind: Literal["catboost"] = "catboost"
+    iterations: int = Field(400, ge=1, description="Trees.")
+    learning_rate: Positive = Field(0.03, le=1, description="Share of a tree's answer that is taken.")
+    depth: int = Field(2, ge=1, le=10, description="Questions of a tree: all rows are asked the same ones.")
+    border_count: int = Field(
+        64, ge=1, le=255, description="Steps that a feature is cut into: fewer are faster and fit less noise."
+    )
+    rsm: float = Field(
+        0.5, gt=0, le=1, description="Share of the features, drawn for each tree; on CUDA all are taken."
+    )
+    subsample: float = Field(0.5, gt=0, le=1, description="Share of the rows, drawn for each tree.")
+    l2_leaf_reg: float = Field(50.0, ge=0, description="Pulls the leaves' values towards 0.")
+    device: Device = Field("cpu", description=TRAINS_ON + " Training on CUDA does not repeat itself to the last bit.")
+
+
 class LogisticSettings(ClassWeighted):
     """Logistic regression on scaled features (scikit-learn): a linear baseline that trains in seconds.
 
@@ -213,6 +247,7 @@ ESTIMATORS = Kinds(
     LightGBMSettings,
     XGBoostSettings,
     HistGradientBoostingSettings,
+    CatBoostSettings,
     LogisticSettings,
     LSTMSettings,
 )
