@@ -18,7 +18,7 @@ from trading_assets.core.errors import TradingError
 from trading_assets.core.secrets import without_secrets
 from trading_assets.settings import SETTINGS_FILE_VARIABLE, carry
 from trading_cli import check, demo, ui
-from trading_cli.live import journal, kill, node
+from trading_cli.live import explain, journal, kill, node
 from trading_cli.market_data import backfill, gaps, quarantine, record, sql, store
 from trading_cli.research import (
     challengers,
@@ -99,6 +99,7 @@ app.command()(node.paper)
 app.command()(node.replay)
 app.command()(record.record)
 app.command()(node.status)
+app.command()(explain.explain)
 app.command()(kill.kill)
 
 

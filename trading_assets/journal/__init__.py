@@ -14,7 +14,7 @@ from trading_assets.journal.file import JOURNAL_FILE
 from trading_assets.journal.holdings import Fill, Holding, nothing
 from trading_assets.journal.loading import load_journal
 from trading_assets.journal.packed_rows import pack, unpack
-from trading_assets.journal.reader import cursor, newest_events, newest_seq, read_session, read_since
+from trading_assets.journal.reader import cursor, find_events, newest_events, newest_seq, read_session, read_since
 from trading_assets.journal.shadow import HASH_DIGITS, Answer, shadow_event, shadow_signals
 from trading_assets.journal.state import JournalState, MarketState, read_state
 from trading_assets.journal.upkeep import JournalReport, check_journal, export_journal
@@ -40,6 +40,7 @@ __all__ = [
     "check_journal",
     "cursor",
     "export_journal",
+    "find_events",
     "load_journal",
     "newest_events",
     "newest_seq",

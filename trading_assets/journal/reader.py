@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,18 @@ def newest_events(path: Path, kind: str, count: int) -> pl.DataFrame:
         newest = "SELECT seq, payload FROM journal WHERE kind = ? ORDER BY seq DESC LIMIT ?"
         rows = connection.execute(newest, (kind, count)).fetchall()
         return frame(kind, node_name(connection), [(seq, decode(seq, payload)) for seq, payload in reversed(rows)])
+
+
+def find_events(path: Path, kind: str, column: str, value: str | datetime) -> pl.DataFrame:
+    """The events of a kind whose column says a value, in the order of writing; damaged ones are passed over."""
+    with reading(path) as connection:
+        if connection is None:
+            return frame(kind, "", [])
+        said = "CASE WHEN json_valid(payload) THEN json_extract(payload, '$.' || ?) END"
+        sought = value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+        matching = f"SELECT seq, payload FROM journal WHERE kind = ? AND {said} = ? ORDER BY seq"
+        rows = connection.execute(matching, (kind, column, sought)).fetchall()
+        return frame(kind, node_name(connection), [(seq, decode(seq, payload)) for seq, payload in rows])
 
 
 def events_after(connection: sqlite3.Connection, kind: str, seq: int, count: int) -> pl.DataFrame:

@@ -14,8 +14,10 @@ from tests.live.conftest import MARKET, OTHER, OTHER_STREAM, START, STREAM, bars
 from tests.live.desk import desk, finish, wait_for
 from tests.live.node.test_parts import _Gaps, closed_bars
 from trading_assets import features, models
+from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import lookback_bars
+from trading_assets.lineage import rebuild
 from trading_assets.models import certificates, parity
 from trading_assets.models.inputs import usable_names
 from trading_assets.models.training import TrainedModel
@@ -135,6 +137,15 @@ def test_a_leader_on_another_exchange_than_the_nodes_is_not_held(led: World, set
     shelf = DeployedModels(with_leader(settings.model_copy(update={"node": node}), MARKET), lambda *_: None)
     assert not shelf.refresh()
     assert "which the node does not hold" in shelf.refusals["led"]
+
+
+def test_a_led_decision_is_rebuilt_with_its_leaders_bars(
+    led: World, live_settings: Settings, live_store: Store, tmp_path: Path
+) -> None:
+    bundle, row = led.bundle(tmp_path), led.rows[-20:-19]
+    again = rebuild(bundle, OTHER, row["ts"][0], store=live_store, settings=with_leader(live_settings, MARKET))
+    assert again.decision.probabilities[Side.LONG] == led.said(bundle, row)[0]
+    assert again.companions["leader"]["known_at"][-1] == row["known_at"][0]
 
 
 def test_decisions_are_those_of_the_stored_rows_with_and_without_the_leaders_newest_bar(

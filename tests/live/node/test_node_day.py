@@ -16,6 +16,7 @@ from trading_assets import features
 from trading_assets.core.errors import NodeError
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.journal import JOURNAL_FILE, load_journal, read_since, unpack
+from trading_assets.lineage import JournalEvents, explain
 from trading_assets.store import open_store
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_live.node.node import run_node
@@ -97,6 +98,18 @@ def test_every_decision_is_what_the_model_says_of_the_stored_bars(
         assert mine["bundle_hash"].unique().to_list() == [bundle.bundle_hash]
         assert expected["probability"].to_list() == bundle.predict(expected).to_list()
     assert signals["bar_ts"].is_unique().all()
+
+
+def test_every_entry_is_rebuilt_from_the_candles_to_the_last_bit(day: Desk, live_store_file: Path) -> None:
+    store = open_store(f"duckdb:///{live_store_file}")
+    events = JournalEvents(day.settings.live_dir / JOURNAL_FILE)
+    bought = day.journal()["fills"].filter(pl.col("side") == "buy", pl.col("signal_id") != "")["order_id"]
+    for order_id in bought.unique(maintain_order=True).head(4):
+        found = explain(order_id, events=events, store=store, settings=day.settings)
+        assert (found.equal, found.apart, found.differing) == (True, 0.0, ())
+        assert found.trail.plan is not None
+        assert found.trail.fills["order_id"][0] == order_id
+        assert found.trail.orders.height >= 3
 
 
 def test_orders_fills_and_positions_of_the_journal_fit_together(day: Desk) -> None:

@@ -17,6 +17,8 @@ from trading_assets.core.candles import timeframe_delta
 from trading_assets.core.errors import BundleError, ModelError
 from trading_assets.core.sides import Side
 from trading_assets.labels import label
+from trading_assets.lineage import rebuild
+from trading_assets.lineage.contributions import contributions
 from trading_assets.models import Dataset, bundle, folds, training
 from trading_assets.models.certificates import write as write_certificate
 from trading_assets.models.record import Record
@@ -176,6 +178,20 @@ def made(world: World, folder: Path, rule: RuleSettings) -> bundle.Bundle:
     return bundle.write(
         folder, model="drift", trained=training.train(data, spec), dataset=data, spec=spec, labels=LABELS_OF, metrics={}
     )
+
+
+def test_its_decision_is_rebuilt_from_stored_bars_with_what_it_wanted(
+    world: World, settings: Settings, tmp_path: Path
+) -> None:
+    kept, data = made(world, tmp_path, DriftSettings()), world.data(DriftSettings())
+    ts = data.frame.filter(pl.col("wanted") == 1)["ts"][-1]
+    again = rebuild(kept, MARKET, ts, store=world.store, settings=settings)
+    record = kept.classifiers[Side.LONG]
+    assert isinstance(record, Record)
+    assert again.decision.probabilities == {Side.LONG: record.probability}
+    assert (again.wanted, again.raw(Side.LONG), again.calibrator(Side.LONG)) == (1, None, "")
+    assert contributions(again, Side.LONG) == ("none", [])
+    assert again.held.source == "bars", "of 15m candles, where the settings name those of a minute"
 
 
 def test_its_bundle_holds_json_alone_is_certified_and_a_tampered_one_is_refused(world: World, tmp_path: Path) -> None:
