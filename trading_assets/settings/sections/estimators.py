@@ -192,7 +192,7 @@ class LogisticSettings(ClassWeighted):
     max_iterations: int = Field(100, ge=1, description="Newton steps; training that needs more is refused.")
 
 
-class LSTMSettings(ClassWeighted):
+class LSTMSettings(EstimatorSettings):
     """A long short-term memory network over the newest rows of a market: trained by JAX, predicted by NumPy alone.
 
     Mean and deviation are those of the training rows. A missing value counts as the training mean, and of a feature
