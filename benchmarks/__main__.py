@@ -17,6 +17,7 @@ NAMES = (
     "labels",
     "train",
     "learners",
+    "search",
     "estimators",
     "lstm",
     "backtest",
