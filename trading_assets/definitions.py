@@ -11,13 +11,14 @@ from trading_assets.defs.deployment.definitions import deployment
 from trading_assets.defs.lib.resources import resources
 from trading_assets.defs.live.definitions import live
 from trading_assets.defs.market_data.definitions import market_data
+from trading_assets.defs.monitoring.definitions import monitoring
 from trading_assets.defs.orchestration.definitions import orchestration
 from trading_assets.defs.research.definitions import research
 from trading_assets.defs.sql_models.definitions import sql_models
 from trading_assets.features.chosen import check_chosen
 from trading_assets.settings import Settings, load_settings
 
-ROOMS: Final = (market_data, sql_models, research, deployment, live, orchestration)
+ROOMS: Final = (market_data, sql_models, research, deployment, live, monitoring, orchestration)
 """Each makes its part of a code location from the settings."""
 
 

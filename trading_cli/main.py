@@ -18,7 +18,7 @@ from trading_assets.core.errors import TradingError
 from trading_assets.core.secrets import without_secrets
 from trading_assets.settings import SETTINGS_FILE_VARIABLE, carry
 from trading_cli import check, demo, ui
-from trading_cli.live import explain, journal, kill, node
+from trading_cli.live import drift, explain, journal, kill, node
 from trading_cli.market_data import backfill, gaps, quarantine, record, sql, store
 from trading_cli.research import (
     challengers,
@@ -87,6 +87,7 @@ app.command()(lifecycle.rollback)
 app.command()(lifecycle.reject)
 app.command()(challengers.challengers)
 app.command()(report.report)
+app.command()(drift.drift)
 app.command()(sql.sql)
 app.add_typer(store.app, name="store")
 app.add_typer(quarantine.app, name="quarantine")

@@ -16,7 +16,7 @@ from trading_assets.settings.dagster_home import POSTGRES_VARIABLE, dagster_envi
 
 GRAPH_GROUPS: Final = (
     *("market_data", "bars", "quality", "features", "labels", "models"),
-    *("evaluation", "deployment", "live", "recordings"),
+    *("evaluation", "deployment", "live", "monitoring", "recordings"),
 )
 """Groups of the assets; written down here because loading the assets takes seconds."""
 

@@ -44,6 +44,7 @@ GROUPS = {
         "shadow_equity",
         "challengers",
     },
+    "monitoring": {"drift"},
 }
 HEAVY = ("pandera", "lightgbm", "sklearn", "nautilus_trader", "ccxt", "mlflow", "matplotlib", "pandas")
 
@@ -133,11 +134,13 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
         "promote",
         "load_journal",
         "compare_challengers",
+        "measure_drift",
         "across_markets",
         "load_recordings",
     }
     statuses = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
     names = ("hourly_market_data", "hourly_sentiment", "daily_retrain", "daily_comparison", "daily_challengers")
+    names = (*names, "daily_drift")
     assert statuses == dict.fromkeys(names, dg.DefaultScheduleStatus.STOPPED)
     sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
     assert sensors == {
@@ -146,6 +149,7 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
             dg.DefaultSensorStatus.RUNNING,
         ),
         "follow_data": dg.DefaultSensorStatus.STOPPED,
+        "retrain_on_drift": dg.DefaultSensorStatus.STOPPED,
     }
 
 
@@ -158,6 +162,7 @@ def test_gates_block_what_follows_them(location: Location) -> None:
     }
     warnings = ("frozen_prices", "outliers", "level_step", "zero_volume", "volume_unit", "second_exchange", "freshness")
     advisory = [("candles", name) for name in warnings] + [("funding_rates", "funding_gaps")]
+    advisory += [("drift", f"{kind}_drift") for kind in ("feature", "prediction", "calibration", "outcome")]
     assert checks == dict.fromkeys(advisory, False) | dict.fromkeys(
         [("candles", name) for name in CANDLE_CHECKS if name not in warnings]
         + [("features", "finite_after_warmup"), ("labels", "label_balance")]

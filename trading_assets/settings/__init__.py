@@ -18,6 +18,7 @@ from trading_assets.settings.sections.data import (
     ScheduleSettings,
     StoreSettings,
 )
+from trading_assets.settings.sections.drift import DriftSettings
 from trading_assets.settings.sections.estimators import (
     CatBoostSettings,
     EstimatorSettings,
@@ -104,6 +105,7 @@ __all__ = [
     "CcxtSource",
     "CostSettings",
     "DonchianSettings",
+    "DriftSettings",
     "EmaCrossRsiSettings",
     "ConfidenceSettings",
     "EstimatorSettings",

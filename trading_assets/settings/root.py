@@ -33,6 +33,7 @@ from trading_assets.settings.sections.data import (
     ScheduleSettings,
     StoreSettings,
 )
+from trading_assets.settings.sections.drift import DriftSettings
 from trading_assets.settings.sections.features import FeatureSettings
 from trading_assets.settings.sections.labels import DEFAULT_LABELS, AnyLabels, LabelSettings
 from trading_assets.settings.sections.live import NodeSettings, RecordSettings, ReplaySettings
@@ -110,6 +111,7 @@ class Settings(ProjectSettings):
     features: FeatureSettings = FeatureSettings()
     gates: GateSettings = GateSettings()
     promotion: PromotionSettings = PromotionSettings()
+    drift: DriftSettings = DriftSettings()
     trading: TradingSettings = TradingSettings()
     backtest: SimulationSettings = SimulationSettings()
     node: NodeSettings = NodeSettings()

@@ -4,6 +4,7 @@ import dagster as dg
 
 from trading_assets.defs.orchestration import jobs, schedules, sensors
 from trading_assets.defs.orchestration.automation import follow_data
+from trading_assets.defs.orchestration.drift_retraining import retrain_on_drift
 from trading_assets.settings import Settings
 
 
@@ -21,17 +22,20 @@ def orchestration(settings: Settings) -> dg.Definitions:
             jobs.promote,
             jobs.load_journal,
             jobs.compare_challengers,
+            jobs.measure_drift,
         ],
         schedules=[
             schedules.market_data_schedule(settings),
             schedules.retrain_schedule(settings),
             schedules.challengers_schedule(settings),
+            schedules.drift_schedule(settings),
         ],
         sensors=[
             sensors.promotion,
             sensors.journal_ingest,
             sensors.run_failure_alert,
             sensors.other_months,
+            retrain_on_drift,
             follow_data,
         ],
     )

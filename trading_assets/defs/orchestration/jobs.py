@@ -74,6 +74,12 @@ compare_challengers = dg.define_asset_job(
     description="Trades what champion and challengers said in shadow by the backtest's engine, and compares them.",
 )
 
+measure_drift = dg.define_asset_job(
+    "measure_drift",
+    selection=["drift"],
+    description="Compares each day since a model's training window with it, and checks the newest one.",
+)
+
 
 def assets_asked(instance: dg.DagsterInstance, run: dg.DagsterRun, settings: Settings) -> list[dg.AssetKey]:
     """The assets, up to the labels, that a run or the backfill that it belongs to was asked for."""

@@ -8,11 +8,12 @@ import dagster as dg
 
 from trading_assets.defs.lib.partitions import history_end, partition_key, range_tags
 from trading_assets.defs.lib.schedules import by_the_clock
-from trading_assets.defs.orchestration.jobs import compare_challengers, market_data, retrain
+from trading_assets.defs.orchestration.jobs import compare_challengers, market_data, measure_drift, retrain
 from trading_assets.registry import read_manifest
 from trading_assets.settings import Settings
 from trading_assets.settings.days import MONTH_FORMAT
-from trading_assets.store.tables import CANDLES
+from trading_assets.store.contract import Store
+from trading_assets.store.tables import CANDLES, MODEL_VERSIONS
 
 CATCH_UP: Final = timedelta(days=1)
 """A tick also covers the month in which this much earlier lies: the last candles of a month come in after its end."""
@@ -139,3 +140,24 @@ def daily_challengers(
     if not read_manifest(settings.live_dir).challengers:
         return dg.SkipReason("no challenger is in shadow")
     return dg.RunRequest(run_key=f"challengers@{context.scheduled_execution_time:%Y-%m-%dT%H:%M}")
+
+
+def drift_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """The schedule, at a project's `schedules.drift`."""
+    return by_the_clock(
+        measure_drift,
+        settings.schedules.drift,
+        "At `schedules.drift`, after the day's candles and journal: a look at each model that has a version.",
+    )(daily_drift)
+
+
+def daily_drift(
+    context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A look at each model that has a version, one run each."""
+    known = set(store.read(MODEL_VERSIONS, columns=["model"])["model"])
+    models = [model for model in settings.models if model in known]
+    if not models:
+        yield dg.SkipReason("no model has a version yet")
+    for model in models:
+        yield dg.RunRequest(run_key=f"{model}@{context.scheduled_execution_time:%Y-%m-%d}", partition_key=model)

@@ -113,6 +113,7 @@ def candidate(
 ) -> dg.MaterializeResult[None]:
     """The model trained on the newest window, as a hashed bundle with a parity certificate, registered as a draft."""
     from trading_assets.models import bundle, certificates, scores, training
+    from trading_assets.monitoring import profile, stored
     from trading_assets.registry import Registry
     from trading_assets.registry.runs import learner
     from trading_assets.strategies import certifying
@@ -134,6 +135,7 @@ def candidate(
         written, store, bars=settings.gates_of(name).parity_bars, leader=settings.features.leader
     )
     kept = certificates.write(written, certificate)
+    profile.write(written, stored.made_profile(store, written))
     registry, made_with = Registry(settings), written.provenance.estimator
     version = registry.register(written, name, cause_of(context.run, "trained on the newest window"))
     registry.write_to(store)

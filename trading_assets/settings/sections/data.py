@@ -109,6 +109,7 @@ class ScheduleSettings(Section):
     candles: str = "5 * * * *"
     sentiment: str = "10 * * * *"
     retrain: str = "30 2 * * *"
+    drift: str = "50 1 * * *"
     comparison: str = Field("40 0 * * *", description="Exchanges side by side: the month of the day before.")
     challengers: str = Field("50 0 * * *", description="Champion and challengers by what they said in shadow.")
     late_after_hours: Positive = Field(2.0, description="Candles, bars and features older than this are late.")
@@ -120,7 +121,7 @@ class ScheduleSettings(Section):
             raise ValueError(f"late_after_hours {self.late_after_hours:g} is not below {self.stale_after_hours:g}")
         return self
 
-    @field_validator("candles", "sentiment", "retrain", "comparison", "challengers")
+    @field_validator("candles", "sentiment", "retrain", "drift", "comparison", "challengers")
     @classmethod
     def _is_cron(cls, value: str) -> str:
         fields = value.split()

@@ -4,6 +4,7 @@ from typing import Final
 
 from trading_assets.store.tables.live import (
     CHALLENGERS,
+    DRIFT,
     FILLS,
     LIVE_FEATURES,
     ORDERS,
@@ -83,6 +84,7 @@ TABLES: Final[dict[str, Table]] = {
         FILLS,
         POSITIONS,
         LIVE_FEATURES,
+        DRIFT,
         PERFORMANCE_SUMMARY,
         SHADOW_SIGNALS,
         SHADOW_TRADES,
@@ -108,6 +110,7 @@ __all__ = [
     "CHALLENGERS",
     "CANDLES_QUARANTINE",
     "DAILY_QUALITY",
+    "DRIFT",
     "EQUITY",
     "EXCHANGE_COMPARISON",
     "FEATURES",

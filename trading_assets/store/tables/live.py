@@ -202,6 +202,35 @@ LIVE_FEATURES: Final = Table(
         "packed": "the features in the order of the bundle: little-endian float32 in base64, NaN for null",
     },
 )
+DRIFT: Final = Table(
+    "drift",
+    "How far one day's window lies from the training window of a model version: one subject, by one test.",
+    {
+        "model": pl.String,
+        "version": pl.Int32,
+        "ts": TS,
+        "source": pl.String,
+        "kind": pl.String,
+        "name": pl.String,
+        "test": pl.String,
+        "value": pl.Float64,
+        "threshold": pl.Float64,
+        "effective_n": pl.Float64,
+        "alarmed": pl.Boolean,
+    },
+    ("model", "version", "ts", "source", "kind", "name", "test"),
+    notes={
+        "ts": "open of the window's last day (UTC)",
+        "source": "stored: rows as the assets computed them; live: rows that a node decided on",
+        "kind": "feature, prediction, calibration or outcome",
+        "name": "the feature; else the side, and hit or return",
+        "test": "a drift test: psi, ks, adwin, or one of a plug-in",
+        "value": "the distance",
+        "threshold": "null where the subject remembers too long to be judged, and for adwin, which cuts by itself",
+        "effective_n": "independent rows that the window is worth; of adwin, the days or blocks that it looks back on",
+        "alarmed": "whether that is drift",
+    },
+)
 PERFORMANCE_SUMMARY: Final = Table(
     "performance_summary",
     "How one model did on one node so far, from what the node journalled.",

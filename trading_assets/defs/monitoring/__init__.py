@@ -1,0 +1,1 @@
+"""Whether the models still meet what they were trained on, as assets."""
