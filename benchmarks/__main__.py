@@ -19,6 +19,7 @@ NAMES = (
     "learners",
     "search",
     "estimators",
+    "confidence",
     "lstm",
     "backtest",
     "journal",

@@ -110,6 +110,14 @@ class Classifier:
             }
         )
 
+    def said(self, frame: pl.DataFrame, history: pl.DataFrame | None = None) -> tuple[list[float], list[int] | None]:
+        """Probabilities and prediction sets alone, as a decision needs them; see :meth:`answers`."""
+        scores = self.scores(frame, history)
+        if self.confidence is None:
+            return scores.tolist(), None
+        sets = self.confidence.sets(scores)
+        return self.confidence.probabilities(scores).tolist(), None if sets is None else sets.tolist()
+
     def scores(self, frame: pl.DataFrame, history: pl.DataFrame | None = None) -> Matrix:
         """The estimator's own probability for each row, before calibration; parameters as :meth:`predict`."""
         back = self.lookback_rows

@@ -89,15 +89,9 @@ def decide(
     rows = compute(held, companions or {}).tail(bundle.lookback_rows)
     row = rows.tail(1)
     target, stop = widths(held.tail(scale_lookback(bundle.labels)), bundle.labels).row(-1)
-    answers = {side: bundle.answers(row, side, history=rows) for side in sides_decided(bundle, held)}
-    said = {side: float(answer["probability"][0]) for side, answer in answers.items()}
-    return Decision(row, said, target, stop, sets_of(answers, 0))
-
-
-def sets_of(answers: Mapping[Side, pl.DataFrame], row: int) -> dict[Side, int]:
-    """The prediction sets in a row of each side's answers; none where none are made."""
-    found = {side: answer["prediction_set"][row] for side, answer in answers.items()}
-    return {side: int(one) for side, one in found.items() if one is not None}
+    answers = {side: bundle.said(row, side, history=rows) for side in sides_decided(bundle, held)}
+    said = {side: probability for side, ((probability,), _) in answers.items()}
+    return Decision(row, said, target, stop, {side: sets[0] for side, (_, sets) in answers.items() if sets is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +150,11 @@ def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Q
         for side in bundle.sides:
             if not (decided := [number for number in numbers if side in wanted[number]]):
                 continue
-            answers = bundle.answers(rows[decided], side, history=before)
+            answers, held_by = bundle.said(rows[decided], side, history=before)
             for place, number in enumerate(decided):
-                said[number][side] = answers["probability"][place]
-                sets[number] |= sets_of({side: answers}, place)
+                said[number][side] = answers[place]
+                if held_by is not None:
+                    sets[number][side] = held_by[place]
         labels = bundle.labels
         of = newest_widths([held[number].tail(scale_lookback(labels)) for number in numbers], labels)
         barriers |= zip(numbers, of, strict=True)

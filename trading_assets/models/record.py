@@ -78,6 +78,10 @@ class Record(BaseModel):
             raw_probability=pl.lit(None, pl.Float64), prediction_set=pl.lit(None, pl.Int8)
         )
 
+    def said(self, rows: pl.DataFrame, history: pl.DataFrame | None = None) -> tuple[list[float], list[int] | None]:
+        """Probabilities alone, as a rule makes no sets."""
+        return self.predict(rows, history).to_list(), None
+
     @property
     def files(self) -> Mapping[str, bytes]:
         """As it stands in a bundle."""

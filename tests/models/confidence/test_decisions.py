@@ -70,7 +70,7 @@ def test_a_decision_says_the_set_and_the_journal_keeps_it(world: World) -> None:
     held = world.bars.filter(pl.col("market") == A)
     decision = decide(bundle, held, compute=world.compute)
     row = world.stored.filter(pl.col("market") == A).tail(1)
-    answer = bundle.answers(row)
+    answer = bundle.classifiers[Side.LONG].answers(row)
     assert decision.probabilities == {Side.LONG: answer["probability"][0]}
     assert decision.sets == {Side.LONG: answer["prediction_set"][0]}
     assert decide(world.bundle, held, compute=world.compute).sets == {}

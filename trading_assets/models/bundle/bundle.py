@@ -94,17 +94,17 @@ class Bundle:
         """
         return self._of(side).predict(features, history)
 
-    def answers(
+    def said(
         self, features: pl.DataFrame, side: Side = Side.LONG, *, history: pl.DataFrame | None = None
-    ) -> pl.DataFrame:
-        """The probability with what it comes from, and the prediction set; see :meth:`Classifier.answers`.
+    ) -> tuple[list[float], list[int] | None]:
+        """The probabilities, and the prediction sets where the model makes them; see :meth:`Classifier.said`.
 
         Raises
         ------
         ModelError
             As :meth:`predict`.
         """
-        return self._of(side).answers(features, history)
+        return self._of(side).said(features, history)
 
     def _of(self, side: Side) -> Learnt:
         if side not in self.classifiers:
