@@ -108,13 +108,12 @@ class Rule[P: RuleSettings](ABC):
 
 def _indicators(rule: type[Rule[Any]]) -> set[Path]:
     """The files of the project that a rule takes indicators from, those that they take from, and so on."""
-    found, pending = dict[str, Path](), [rule.__module__]
+    found, pending = dict[str, Path](), [rule.sides.__globals__]
     while pending:
-        module = sys.modules.get(pending.pop())
-        taken = vars(module).values() if module is not None else ()
+        taken = pending.pop().values()
         names = {one.__name__ if isinstance(one, ModuleType) else getattr(one, "__module__", "") for one in taken}
         own = {one for one in names if str(one).startswith(_OWN) and not one.endswith(".registry")}
         for name in own - {*found}:
             found[name] = Path(str(sys.modules[name].__file__))
-            pending.append(name)
+            pending.append(vars(sys.modules[name]))
     return {*found.values()}

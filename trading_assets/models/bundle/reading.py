@@ -153,9 +153,12 @@ def _verified(index: Index, folder: Path) -> dict[str, bytes]:
 def _added(folder: Path, names: Collection[str]) -> str | None:
     """A file beside those of a side's model, which its reader would be given; None where there is none."""
     for side in {name.split("/")[0] for name in names if "/" in name}:
-        for found in sorted((folder / side).iterdir()):
-            if f"{side}/{found.name}" not in names:
-                return f"{side}/{found.name}"
+        try:
+            found = sorted(f"{side}/{file.name}" for file in (folder / side).iterdir())
+        except OSError as error:
+            raise BundleError(f"cannot list {side}: {error.strerror}", where=str(folder), remedy=REMEDY) from None
+        if strange := [name for name in found if name not in names]:
+            return strange[0]
     return None
 
 
