@@ -14,6 +14,15 @@ from trading_assets.settings import Settings
 def bundle_of(settings: Settings, model: str, bundle_hash: str) -> Bundle:
     """Read the bundle of a journalled decision, and verify it.
 
+    Parameters
+    ----------
+    settings
+        Where bundles are.
+    model
+        Its name.
+    bundle_hash
+        In full, or its first 16 digits as challengers journal them.
+
     Raises
     ------
     ModelError
@@ -23,7 +32,9 @@ def bundle_of(settings: Settings, model: str, bundle_hash: str) -> Bundle:
     """
     for folder in _places(settings, model, bundle_hash):
         if folder.is_dir():
-            return load(folder, expected_hash=bundle_hash, plugins=settings.plugged)
+            found = load(folder, plugins=settings.plugged)
+            if found.bundle_hash.startswith(bundle_hash):
+                return found
     raise ModelError(
         f"the bundle {bundle_hash[:16]} that decided is not there",
         where=str(settings.bundles_dir / model),
@@ -35,6 +46,6 @@ def _places(settings: Settings, model: str, bundle_hash: str) -> Iterator[Path]:
     yield settings.bundles_dir / model / bundle_hash[:16]
     manifest = read_manifest(settings.live_dir)
     for deployed in (*manifest.models.values(), *(one for several in manifest.challengers.values() for one in several)):
-        if deployed.bundle_hash == bundle_hash:
+        if deployed.bundle_hash.startswith(bundle_hash):
             yield deployed.folder(settings.data_dir)
     yield from settings.bundles_dir.glob(f"*/{bundle_hash[:16]}")

@@ -71,7 +71,7 @@ class Explanation:
     def equal(self) -> bool:
         """Whether they are equal, up to what the estimator declares, and the prediction sets too."""
         near = self.apart is not None and self.apart <= self.bundle.tolerance
-        return near and self.prediction_set == self.trail.signal.get("prediction_set")
+        return near and self.prediction_set == self.trail.signal.get("prediction_set", self.prediction_set)
 
     def as_dict(self, top: int | None = None) -> dict[str, Any]:
         """All of it as plain values for JSON; with the ``top`` largest contributions."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -12,13 +13,14 @@ import polars as pl
 
 from trading_assets.core.errors import NodeError
 from trading_assets.core.sides import Side
-from trading_assets.journal import PLANS, TABLES, find_events, newest_events
+from trading_assets.journal import PLANS, SHADOW, TABLES, find_events, newest_events, shadow_signals
 from trading_assets.store import Store
-from trading_assets.store.tables import FILLS, LIVE_FEATURES, ORDERS, POSITIONS, SIGNALS
+from trading_assets.store.tables import FILLS, LIVE_FEATURES, ORDERS, POSITIONS, SHADOW_SIGNALS, SIGNALS
 from trading_assets.strategies.orders.plans import TradePlan
 
 _NAMED: Final = ((ORDERS.name, "order_id"), (FILLS.name, "trade_id"), (POSITIONS.name, "position_id"))
 _OFFERED: Final = 3
+_SIGNAL: Final = re.compile(r"(?P<model>.+)-v(?P<version>\d+)-(?P<market>[^-]+:.+)-(?P<bar>\d{8}T\d{4})")
 
 
 class Events(Protocol):
@@ -30,6 +32,10 @@ class Events(Protocol):
 
     def newest(self, kind: str, count: int) -> pl.DataFrame:
         """The last events of a kind."""
+        ...
+
+    def shadow(self, bar_ts: datetime) -> pl.DataFrame:
+        """What champions and challengers said in shadow on bars that opened then: rows of ``shadow_signals``."""
         ...
 
 
@@ -47,6 +53,10 @@ class JournalEvents:
         """The last events of a kind."""
         return newest_events(self.path, kind, count)
 
+    def shadow(self, bar_ts: datetime) -> pl.DataFrame:
+        """What was said in shadow on bars that opened then."""
+        return shadow_signals(find_events(self.path, SHADOW, "bar_ts", bar_ts))
+
 
 @dataclass(frozen=True, slots=True)
 class StoredEvents:
@@ -56,7 +66,7 @@ class StoredEvents:
 
     def of(self, kind: str, column: str, value: str | datetime) -> pl.DataFrame:
         """The events of a kind whose column says a value, in the order of writing."""
-        if kind not in TABLES:
+        if kind not in TABLES and kind != SHADOW_SIGNALS.name:
             return pl.DataFrame()
         query = f"SELECT * FROM {kind} WHERE {column} = $value ORDER BY node, seq"  # both are names of the project
         return self.store.query(query, {"value": value})
@@ -64,6 +74,10 @@ class StoredEvents:
     def newest(self, kind: str, count: int) -> pl.DataFrame:
         """The last events of a kind."""
         return self.store.query(f"SELECT * FROM {kind} ORDER BY ts DESC, seq DESC LIMIT {count:d}").reverse()
+
+    def shadow(self, bar_ts: datetime) -> pl.DataFrame:
+        """What was said in shadow on bars that opened then."""
+        return self.of(SHADOW_SIGNALS.name, "bar_ts", bar_ts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +166,32 @@ def _signal(reference: str, events: Events) -> dict[str, Any]:
                 remedy="only decisions can be rebuilt; name a signal or an order of a trade",
             )
         return _signal(signal_id, events)
+    if (said := _in_shadow(reference, events)) is not None:
+        return said
     newest = events.newest(SIGNALS.name, _OFFERED)["signal_id"].to_list()
     raise NodeError(
         f"no signal, order, trade or position {reference!r} is journalled",
         remedy=f"the newest signals are {', '.join(reversed(newest))}" if newest else "the journal has no signal yet",
     )
+
+
+def _in_shadow(reference: str, events: Events) -> dict[str, Any] | None:
+    """What a challenger said, as the signal that it would have been; its journal keeps no prediction set."""
+    if (named := _SIGNAL.fullmatch(reference)) is None:
+        return None
+    try:
+        bar_ts = datetime.strptime(named["bar"], "%Y%m%dT%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    rows = events.shadow(bar_ts)
+    if rows.is_empty():
+        return None
+    own = rows.filter(market=named["market"], model=named["model"], model_version=int(named["version"]))
+    if own.is_empty():
+        return None
+    row = own.row(-1, named=True)
+    needs = f"in shadow, nothing is ordered on it: probability {row['probability']:.4f}, needed {row['threshold']:.4g}"
+    return {**row, "signal_id": reference, "reason": needs}
 
 
 def _what(row: Mapping[str, Any]) -> str:

@@ -16,7 +16,9 @@ import pytest
 from tests.live.conftest import MARKET, MakeBundle, put_live, rewrite_model
 from tests.live.desk import Desk, desk, finish, wait_for
 from trading_assets import models
+from trading_assets.core.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, load_journal, shadow_signals
+from trading_assets.lineage import JournalEvents, explain
 from trading_assets.registry.deployment import DeployedModel, shadow, unshadow
 from trading_assets.store import open_store
 from trading_assets.store.tables import SHADOW_SIGNALS
@@ -136,6 +138,20 @@ def test_the_status_shows_them(desks: tuple[Desk, Desk], monkeypatch: pytest.Mon
         node.status()
     (line,) = [line for line in printed.get().splitlines() if line.startswith("challengers")]
     assert line == "challengers  syna v2, v3, v4, v5, v6, v7, v8, v9 in shadow"
+
+
+def test_a_challengers_answer_is_rebuilt_from_the_candles(desks: tuple[Desk, Desk], live_store_file: Path) -> None:
+    _, beside = desks
+    settings, path = beside.settings, beside.settings.live_dir / JOURNAL_FILE
+    row = shadow_signals(beside.journal()["shadow"]).filter(model_version=4).row(-1, named=True)
+    reference = f"syna-v4-{MARKET}-{row['bar_ts']:%Y%m%dT%H%M}"
+    store = open_store(f"duckdb:///{live_store_file}")
+    found = explain(reference, events=JournalEvents(path), store=store, settings=settings)
+    assert (found.equal, found.apart, found.trail.signal["model_version"]) == (True, 0.0, 4)
+    assert found.bundle.bundle_hash.startswith(row["bundle_hash"])
+    assert found.trail.orders.is_empty()
+    with pytest.raises(NodeError, match="is journalled; the newest signals are"):
+        explain(reference.replace("-v4-", "-v44-"), events=JournalEvents(path), store=store, settings=settings)
 
 
 def test_their_answers_go_into_the_store_once(desks: tuple[Desk, Desk], tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.live.conftest import MARKET, START, MakeBundle
 from trading_assets import models
 from trading_assets.core.errors import ModelError, NodeError
 from trading_assets.core.sides import Side
-from trading_assets.journal import JOURNAL_FILE, PLANS, Journal, load_journal, pack
+from trading_assets.journal import JOURNAL_FILE, PLANS, Answer, Journal, load_journal, pack, shadow_event
 from trading_assets.lineage import JournalEvents, StoredEvents, explain
 from trading_assets.lineage.contributions import log_odds
 from trading_assets.models import Classifier
@@ -206,6 +206,30 @@ def test_what_was_loaded_into_the_store_is_explained_without_the_journals_file(
         found = explain(reference, events=StoredEvents(store), store=store, settings=live_settings)
         assert (found.equal, found.differing, found.trail.plan) == (True, (), None)
         assert found.trail.fills.height == 2
+
+
+def test_what_a_challenger_said_in_shadow_is_rebuilt_too(
+    live_settings: Settings, live_store_file: Path, bundle: models.Bundle, decision_bars: pl.DataFrame, tmp_path: Path
+) -> None:
+    made = decide(bundle, decision_bars.filter(pl.col("ts") <= BAR).tail(bars_needed(bundle)))
+    said = Answer("syna", 4, bundle.bundle_hash, 1, made.probabilities[Side.LONG], 0.3, 0.8, 0.4, "enter")
+    journal = Journal(live_settings.live_dir / JOURNAL_FILE, "here")
+    event = shadow_event(MARKET, "15m", BAR, ts=BAR + M15, champion=None, others=[said])
+    journal.write([journal_event(*event)])
+    journal.close()
+    shutil.copy(live_store_file, tmp_path / "own.duckdb")
+    store = open_store(f"duckdb:///{tmp_path / 'own.duckdb'}")
+    load_journal(store, journal.path)
+    reference = f"syna-v4-{MARKET}-{BAR:%Y%m%dT%H%M}"
+    for events in (JournalEvents(journal.path), StoredEvents(store)):
+        found = explain(reference, events=events, store=store, settings=live_settings)
+        assert (found.equal, found.apart, found.bundle.bundle_hash) == (True, 0.0, bundle.bundle_hash)
+        assert (found.trail.plan, found.trail.orders.height, found.differing) == (None, 0, None)
+        assert found.trail.signal["reason"].startswith("in shadow, nothing is ordered on it")
+        json.dumps(found.as_dict(3), allow_nan=False)
+        for other in (reference.replace("v4", "v5"), reference[:-13] + "20259999T9999"):
+            with pytest.raises(NodeError, match="is journalled; the journal has no signal yet"):
+                explain(other, events=events, store=store, settings=live_settings)
 
 
 # what cannot be explained
