@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -143,6 +144,24 @@ def test_the_how_to_of_an_estimator_gives_a_certified_model_of_it(own: tuple[Set
     assert written.provenance.estimator.startswith("my_estimator.py ")
     assert parity.certify_stored(written, store, bars=20).divergence is None
     Trial(written).wait()  # in a process of its own
+    (settings.file.parent / "my_estimator.py").write_text("# other code\n")
+    with pytest.raises(ModelError, match=r"plug-in my_estimator\.py has changed since this process read it"):
+        Trial(written)
+
+
+def test_a_stack_takes_a_plug_ins_estimator_as_a_member(own: tuple[Settings, Store]) -> None:
+    before, store = own
+    values = yaml.safe_load(before.file.read_text())
+    members = [{"kind": "naive_bayes"}, {"kind": "logistic"}]
+    values["models"]["bayes"]["estimator"] = {"kind": "stack", "members": members, "folds": 2}
+    before.file.write_text(yaml.safe_dump(values, sort_keys=False))
+    settings = load_settings(before.file, data_dir=before.data_dir)
+    written = made(settings, "bayes", store)
+    assert "my_estimator.py " in written.provenance.estimator
+    assert "scikit-learn " in written.provenance.estimator
+    assert json.loads((written.folder / "settings.json").read_text())["plugins"].keys() == {"my_estimator.py"}
+    again = bundle.load(written.folder, expected_hash=written.bundle_hash, plugins=settings.plugged)
+    Trial(again).wait()  # in a process that loads the plug-in
     (settings.file.parent / "my_estimator.py").write_text("# other code\n")
     with pytest.raises(ModelError, match=r"plug-in my_estimator\.py has changed since this process read it"):
         Trial(written)

@@ -51,7 +51,7 @@ class Classifier:
     @property
     def tolerance(self) -> float:
         """How far apart two probabilities of one row may be; 0 promises equality to the last bit."""
-        own = self.estimator.tolerance
+        own = self.estimator.tolerance_of(self.parameters)
         return own if self.confidence is None else self.confidence.reach(own)
 
     @cached_property

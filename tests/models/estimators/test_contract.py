@@ -42,7 +42,10 @@ def quick(estimator: Estimator[Any]) -> EstimatorSettings:
     return estimator.parameters.model_validate(_QUICK.get(estimator.kind, {}))
 
 
-_QUICK = {"lstm": {"epochs": 6, "window": 4, "hidden": 16}}
+_QUICK = {
+    "lstm": {"epochs": 6, "window": 4, "hidden": 16},
+    "stack": {"members": [{"kind": "lightgbm", "num_boost_round": 100}, {"kind": "logistic"}], "folds": 2},
+}
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -161,7 +164,7 @@ def test_a_bundle_holds_a_model_for_each_side_and_comes_back(bundle: Bundle, est
     assert again == bundle
     assert again.sides == (Side.LONG, Side.SHORT)
     assert again.spec.estimator == quick(estimator)
-    assert estimator.version() == again.provenance.estimator
+    assert estimator.version(again.spec.estimator) == again.provenance.estimator
     for side in again.sides:
         kept = {file.name: file.read_bytes() for file in (bundle.folder / side.word).iterdir()}
         assert kept == again.classifiers[side].files

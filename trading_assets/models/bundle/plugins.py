@@ -73,3 +73,6 @@ def _parts(value: Any) -> Iterable[BaseModel]:
         yield value
         for name in type(value).model_fields:
             yield from _parts(getattr(value, name))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _parts(one)

@@ -99,7 +99,7 @@ def write(
         code_version=code_version(),
         run_id=run_id,
         created_at=datetime.now(UTC),
-        estimator=learnt.estimator.version() if isinstance(learnt, Classifier) else "",
+        estimator=learnt.estimator.version(learnt.parameters) if isinstance(learnt, Classifier) else "",
     )
     bundle_hash = combined(hashes, sorted(hashes))
     folder = bundles_dir / model / bundle_hash[:16]

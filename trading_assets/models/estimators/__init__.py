@@ -1,6 +1,6 @@
 """Estimators: what learns a probability from rows. One file each; importing this loads no library of theirs."""
 
-from trading_assets.models.estimators import catboost, hist_gradient_boosting, lightgbm, logistic, lstm, xgboost
+from trading_assets.models.estimators import catboost, hist_gradient_boosting, lightgbm, logistic, lstm, stack, xgboost
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
 from trading_assets.models.estimators.registry import estimator_of, installed, register, registered
 
@@ -18,5 +18,6 @@ __all__ = [
     "lstm",
     "register",
     "registered",
+    "stack",
     "xgboost",
 ]

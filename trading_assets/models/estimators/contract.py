@@ -67,6 +67,11 @@ class Estimator[P: EstimatorSettings](ABC):
     """How far apart two probabilities of one row may be, in another batch or read back from files. At 0 they are equal
     to the last bit: the parity certificate asks for no less than is promised here."""
 
+    def tolerance_of(self, parameters: P) -> float:
+        """The ``tolerance`` with these parameters."""
+        del parameters
+        return self.tolerance
+
     @property
     def kind(self) -> str:
         """The name by which settings choose it."""
@@ -132,8 +137,9 @@ class Estimator[P: EstimatorSettings](ABC):
 
         return command(self, folder, parameters, features)
 
-    def version(self) -> str:
+    def version(self, parameters: P) -> str:
         """What it trains with, as part of where a bundle comes from: its packages, and of a plug-in its file's hash."""
+        del parameters
         packages = (*self.parameters.requires.values(), *self.parameters.trains_with.values())
         parts = [f"{package} {metadata.version(package)}" for package in packages]
         source = inspect.getsourcefile(type(self))

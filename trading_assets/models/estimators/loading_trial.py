@@ -26,6 +26,7 @@ from trading_assets.models.estimators.contract import Estimator
 from trading_assets.models.estimators.registry import registered
 from trading_assets.settings import EstimatorSettings
 from trading_assets.settings.sections.estimators import ESTIMATORS
+from trading_assets.settings.sections.kinds import TRAINED
 
 ROWS: Final = 64
 
@@ -68,11 +69,13 @@ def command(
     ModelError
         The estimator's plug-in has changed since this process read it: another one would load other code.
     """
-    plugin = plugin_of(ESTIMATORS.owner_of(estimator.parameters))
-    if plugin is not None:
+    owners = {ESTIMATORS.owner_of(type(one)) for one in parameters.sections()}
+    plugins = [one for one in map(plugin_of, sorted(owners)) if one is not None]
+    for plugin in plugins:
         _check_unchanged(plugin)
     request = {
-        "plugin": None if plugin is None else [plugin.name, str(plugin.folder), estimator.kind],
+        "plugins": [[plugin.name, str(plugin.folder)] for plugin in plugins],
+        "kind": estimator.kind if plugin_of(ESTIMATORS.owner_of(estimator.parameters)) else None,
         "module": type(estimator).__module__,
         "name": type(estimator).__qualname__,
         "source": inspect.getsourcefile(type(estimator)),
@@ -109,9 +112,12 @@ def main(words: str) -> int:
     """Print what is wrong, and return 3; 0 where nothing is."""
     request = json.loads(words)
     sys.path += [folder for folder in request["path"] if folder not in sys.path]
-    estimator = _own(*request["plugin"]) if request["plugin"] else _loaded(*(request[one] for one in _CLASS))()
-    parameters = estimator.parameters.model_validate(request["parameters"])
-    wrong = problem(estimator, Path(request["folder"]), parameters, request["features"])
+    plugins = tuple(load(name, Path(folder)).owner for name, folder in request["plugins"])
+    with using(plugins):
+        kind = request["kind"]
+        estimator = registered()[kind] if kind else _loaded(*(request[one] for one in _CLASS))()
+        parameters = estimator.parameters.model_validate(request["parameters"], context={TRAINED: True})
+        wrong = problem(estimator, Path(request["folder"]), parameters, request["features"])
     if wrong is not None:
         sys.stdout.write(wrong)
     return 0 if wrong is None else FOUND
@@ -125,12 +131,6 @@ def _check_unchanged(plugin: Plugin) -> None:
 
 
 _CLASS: Final = ("module", "source", "name")
-
-
-def _own(name: str, folder: str, kind: str) -> Estimator[Any]:
-    """An estimator of a plug-in."""
-    with using((load(name, Path(folder)).owner,)):
-        return registered()[kind]
 
 
 def _loaded(module: str, source: str, name: str) -> type[Estimator[Any]]:

@@ -83,7 +83,7 @@ class Case:
         if np.array_equal(one, other, equal_nan=True):
             return None
         far = float(np.abs(one - other).max())
-        allowed = self.estimator.tolerance
+        allowed = self.estimator.tolerance_of(self.parameters)
         return None if far <= allowed else f"by {far:.3g}, {allowed:g} is declared"
 
 

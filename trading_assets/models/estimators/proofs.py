@@ -120,7 +120,7 @@ def weights(case: Case) -> str | None:
     """Equal weights are no weights; rows that count more pull."""
     plain_answers = case.fitted.predict_proba(case.unseen)
     ones = case.fit(case.rows, np.ones(ROWS)).predict_proba(case.unseen)
-    if np.abs(ones - plain_answers).max() > max(case.estimator.tolerance, 1e-9):
+    if np.abs(ones - plain_answers).max() > max(case.estimator.tolerance_of(case.parameters), 1e-9):
         return f"equal weights change the answers by {np.abs(ones - plain_answers).max():.3g}"
     three = np.where(case.target == 1, 3.0, 1.0)
     pulled = case.fit(case.rows, three / three.mean()).predict_proba(case.unseen).mean() - plain_answers.mean()

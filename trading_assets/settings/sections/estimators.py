@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, SerializeAsAny, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    Field,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    field_validator,
+    model_serializer,
+)
 
 from trading_assets.settings.sections.kinds import Kinds, KindSection
 from trading_assets.settings.sections.ranges import Range, Searched
@@ -22,6 +29,10 @@ class EstimatorSettings(KindSection):
     """What every estimator has: a kind, and one seed for all that is drawn at random."""
 
     seed: int = Field(7, description="Of all that is drawn at random in training.")
+
+    def sections(self) -> tuple[EstimatorSettings, ...]:
+        """Its own, and those of the estimators that it is made of."""
+        return (self,)
 
 
 class ClassWeighted(EstimatorSettings):
@@ -257,3 +268,47 @@ estimator_kinds = ESTIMATORS.names
 
 AnyEstimator = Annotated[SerializeAsAny[EstimatorSettings], ESTIMATORS]
 """The section ``estimator`` of a model: parameters by ``kind``."""
+
+
+class StackSettings(EstimatorSettings):
+    """Several estimators as one: the mean of their log-odds, by learnt weights where these beat the plain average.
+
+    Learnt on predictions of rows that no member had seen, and kept where their Brier score beats the average's by more
+    than its noise; `stack.json` in the bundle says which. It trains each member once more for every fold.
+    """
+
+    search: ClassVar[Mapping[str, Searched] | None] = {}
+
+    kind: Literal["stack"] = "stack"
+    members: Annotated[
+        tuple[AnyEstimator, ...],
+        WithJsonSchema({"type": "array", "items": {"type": "string", "format": "sections of estimators"}}),
+    ] = Field(
+        default_factory=lambda: (LightGBMSettings(), LogisticSettings()),
+        min_length=2,
+        max_length=20,
+        description="Sections as `estimator` has them, also of plug-ins. Empty: `lightgbm` and `logistic` with their "
+        "defaults, which differ most in what they can learn.",
+    )
+    folds: int = Field(
+        3, ge=2, description="Spans of equal time that the training window is cut into, each held out once."
+    )
+    embargo_days: float = Field(
+        1.0,
+        ge=0,
+        description="Time beside a held-out span in which nothing of the training happens, as in walk-forward.",
+    )
+
+    @field_validator("members")
+    @classmethod
+    def _are_no_stacks(cls, members: tuple[EstimatorSettings, ...]) -> tuple[EstimatorSettings, ...]:
+        if any(one.kind == "stack" for one in members):
+            raise ValueError("a stack is no member of a stack; name its members instead")
+        return members
+
+    def sections(self) -> tuple[EstimatorSettings, ...]:
+        """Its own and its members'."""
+        return (self, *(section for one in self.members for section in one.sections()))
+
+
+ESTIMATORS.add(StackSettings)
