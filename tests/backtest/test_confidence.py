@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from trading_assets.backtest.confidence import coverage_rows, measure, remarks
+from trading_assets.backtest.judging import _moods
 from trading_assets.backtest.regimes import lookback_of, regimes
 from trading_assets.core.candles import TS
 from trading_assets.core.errors import InvalidFrame
-from trading_assets.store.tables import FOLDS
+from trading_assets.settings import load_settings
+from trading_assets.store import open_store
+from trading_assets.store.tables import BARS, FOLDS
 from trading_assets.validation import coverage, live_coverage
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -161,3 +165,26 @@ def test_live_coverage_joins_what_was_decided_with_what_happened() -> None:
 
 def test_no_sets_have_no_coverage() -> None:
     assert coverage(pl.Series([None], dtype=pl.Int8), pl.Series([1])).share is None
+
+
+def test_the_moods_of_a_candidates_predictions_come_from_its_stored_bars(tmp_path: Path) -> None:
+    settings = load_settings()
+    name = next(iter(settings.models))
+    market, timeframe = settings.models[name].markets[0], settings.timeframe_of(name)
+    table = BARS[timeframe.name]
+    rng = np.random.default_rng(1)
+    ts = pl.Series([START + number * timeframe.length for number in range(400)], dtype=TS)
+    close = 100 * np.exp(np.cumsum(rng.normal(size=400) * 1e-3))
+    known = {"market": pl.lit(market), "ts": ts, "known_at": ts + timeframe.length, "close": pl.Series(close)}
+    rows = pl.select(
+        **{column: known.get(column, pl.lit(1, kind)) for column, kind in table.columns.items()}  # type: ignore[arg-type]
+    )
+    store = open_store(f"duckdb:///{tmp_path / 'store.duckdb'}")
+    store.upsert(table, rows)
+    told = pl.DataFrame({"market": market, "ts": ts[200:300], "prediction_set": pl.Series([3] * 100, dtype=pl.Int8)})
+    found = _moods(told, settings, store, name)
+    assert found is not None
+    assert found["ts"].equals(told["ts"])
+    assert sorted(found["volatility"].value_counts()["count"]) == [33, 33, 34]
+    silent = told.with_columns(prediction_set=pl.lit(None, pl.Int8))
+    assert _moods(silent, settings, store, name) is None
