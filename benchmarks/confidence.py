@@ -11,7 +11,6 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from benchmarks.table import Measurement, best_of, print_table
 from trading_assets.backtest.confidence import measure as measured
 from trading_assets.backtest.regimes import regimes
 from trading_assets.core.candles import TS
-from trading_assets.models import Classifier, Dataset, folds
+from trading_assets.models import Classifier, folds
 from trading_assets.models.confidence import Confidence, Conformal, curve_of, measure, out_of_fold, registered
 from trading_assets.models.estimators import estimator_of
 from trading_assets.settings import (
@@ -121,14 +120,18 @@ def _world(seed: int, rows: int, edge: float) -> pl.DataFrame:
 
 def markets(count: int) -> Iterator[tuple[str, ...]]:
     """World, calibrator; kept, Brier before and after with the interval of the gain, coverage, worst mood."""
+    from trading_assets.placebo.judging import MARKET
+    from trading_assets.placebo.research import Research
     from trading_assets.placebo.worlds import PLANTED, RANDOM_WALK, World
 
     settings = load_settings()
-    spec = next(one for one in settings.models.values() if isinstance(one, ModelSettings))
+    first = next(one for one in settings.models.values() if isinstance(one, ModelSettings))
+    spec = first.model_copy(update={"markets": [MARKET], "holdout_days": 0})
     for kind in (PLANTED, RANDOM_WALK):
         for seed in range(count):
-            data, bars = _data(World(kind, seed, 150), settings, spec)
-            moods = regimes(bars, data.timeframe.length)
+            research = Research(World(kind, seed, 150), settings, None)
+            data, timeframe = research.dataset(spec), settings.labels[spec.label].timeframe
+            moods = regimes(research.bars(timeframe), timeframe.length)
             for calibrator in registered():
                 asked = ConfidenceSettings(calibration=calibrator, conformal=0.9)  # type: ignore[arg-type]
                 result = folds.walk_forward(data, spec.model_copy(update={"confidence": asked}))
@@ -146,29 +149,6 @@ def _told(found: dict[str, float]) -> tuple[str, ...]:
         f"{found['certain_share']:.2f}",
         " ".join(f"{found[f'coverage_{mood}']:.3f}" for mood in moods),
     )
-
-
-def _data(world: Any, settings: Any, spec: ModelSettings) -> tuple[Dataset, pl.DataFrame]:
-    from trading_assets.labels import label
-    from trading_assets.placebo import judging
-    from trading_assets.placebo.worlds import until
-    from trading_assets.store import open_store
-
-    candles, chosen = world.candles(), settings.labels[spec.label]
-    timeframe = str(candles["timeframe"][0])
-    with TemporaryDirectory() as folder:
-        store = open_store(f"duckdb:///{folder}/world.duckdb")
-        bars = judging._bars(store, candles, timeframe, bar=chosen.timeframe.name)
-    labels = label(
-        bars,
-        candles,
-        label_set=spec.label,
-        settings=chosen,
-        sides=spec.sides,
-        candle_timeframe=timeframe,
-        until=until(candles, timeframe),
-    )
-    return judging._dataset(world, bars, labels, spec, settings), bars
 
 
 def _print(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> None:
