@@ -8,6 +8,7 @@ import sys
 from trading_assets.core.errors import TradingError
 from trading_assets.features import LIVE_ENVIRONMENT
 from trading_assets.settings import load_settings, logs
+from trading_assets.settings.sections.kinds import only_asked
 from trading_live.operations.interrupts import ends_quietly
 
 
@@ -15,7 +16,8 @@ def main() -> int:
     """Run the node with the settings in force; 2 after a problem that the user can mend."""
     os.environ.update(LIVE_ENVIRONMENT)
     try:
-        settings = load_settings()
+        with only_asked():
+            settings = load_settings()
         logs.configure(settings, "node")
         from trading_live.node.node import run_node
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from tests.seats import registered_here
 from trading_assets.core.errors import SettingsError
@@ -20,14 +21,17 @@ from trading_assets.settings import (
     GateOverrides,
     GateSettings,
     LogisticSettings,
+    LSTMSettings,
     ModelSettings,
     add_estimator_settings,
     estimator_kinds,
     from_root,
     load_settings,
 )
+from trading_assets.settings.sections.kinds import only_asked
 from trading_assets.sql import load_models
 from trading_assets.store.tables import BARS
+from trading_cli.main import app
 
 
 @pytest.fixture
@@ -355,6 +359,24 @@ def test_an_estimator_that_is_not_installed_is_one_message_with_its_line(written
     needs = "the estimator deep needs no-such-package, which is not installed: install it"
     with pytest.raises(SettingsError, match=rf"{file}:{line}: models.syna.estimator: {needs}"):
         load_settings()
+
+
+def test_a_node_reads_settings_of_an_estimator_that_only_training_needs_more_for(
+    written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    written({"models.syna.estimator": {"kind": "lstm"}})
+    monkeypatch.setenv("TRADING_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(
+        "trading_assets.settings.sections.kinds.find_spec", lambda name: None if name == "jax" else object()
+    )
+    with pytest.raises(SettingsError, match=r"needs jax, .*uv sync --inexact --extra deep"):
+        load_settings()
+    with only_asked():
+        assert load_settings().models["syna"].estimator == LSTMSettings()
+    with pytest.raises(SettingsError, match="needs jax"):
+        load_settings()
+    assert CliRunner().invoke(app, ["status"]).exit_code == 0
+    assert isinstance(CliRunner().invoke(app, ["models"]).exception, SettingsError)
 
 
 def test_a_variable_sets_one_parameter_of_the_estimator_that_the_file_names(written, monkeypatch: pytest.MonkeyPatch):

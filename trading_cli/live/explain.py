@@ -15,6 +15,7 @@ from rich.table import Table
 from trading_assets.core.precision import significant
 from trading_assets.core.sides import Side
 from trading_assets.settings import load_settings
+from trading_assets.settings.sections.kinds import only_asked
 from trading_cli.console import console, named
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def explain(
     Then what moved it, the plan, the orders, the fills and what they were made with. Without a journal on this machine,
     the store's tables are read.
     """
-    settings = load_settings()
+    with only_asked():
+        settings = load_settings()
     from trading_assets.journal import JOURNAL_FILE
     from trading_assets.lineage import JournalEvents, StoredEvents, explain
     from trading_assets.store import configured_store

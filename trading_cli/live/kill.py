@@ -9,6 +9,7 @@ import typer
 from trading_assets.core.candles import Market
 from trading_assets.core.errors import NodeError
 from trading_assets.settings import Settings, load_settings
+from trading_assets.settings.sections.kinds import only_asked
 from trading_cli.console import console, named
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def kill(
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the node's end.")] = _PATIENCE_S,
 ) -> None:
     """Close all positions, stop the node, and keep it stopped until --reset; exit code 1 if anything stays open."""
-    settings = load_settings()
+    with only_asked():
+        settings = load_settings()
     if reset:
         _reset(settings, keep_positions=keep_positions)
         return

@@ -15,6 +15,7 @@ from trading_assets.core.errors import SettingsError
 from trading_assets.core.precision import significant
 from trading_assets.core.sides import Side
 from trading_assets.settings import load_settings, logs
+from trading_assets.settings.sections.kinds import only_asked
 from trading_cli.console import console, named, progress
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def paper(
 
     os.environ.update(LIVE_ENVIRONMENT)
     with ends_quietly():
-        settings = load_settings()
+        with only_asked():
+            settings = load_settings()
         if port is not None:
             settings = settings.model_copy(update={"replay": settings.replay.model_copy(update={"port": port})})
         logs.configure(settings, "node-supervisor" if supervised else "node")
@@ -75,7 +77,8 @@ def replay(
     faults: Annotated[Path | None, typer.Option(help="A script of faults (YAML) that its REST side commits.")] = None,
 ) -> None:
     """Serve stored candles as a local exchange that speaks Binance USD-M's protocol; waits for its first subscriber."""
-    settings = load_settings()
+    with only_asked():
+        settings = load_settings()
     logs.configure(settings, "replay")
     from trading_live.replay import Faults, Progress, open_replay, serve
 
@@ -109,7 +112,8 @@ def status(
     ] = False,
 ) -> None:
     """Show the node, its models, open positions, newest signals and the kill switch."""
-    settings = load_settings()
+    with only_asked():
+        settings = load_settings()
     if check:
         _check(settings)
         return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.util import find_spec
 from typing import Any, ClassVar, Final
 
@@ -55,6 +57,19 @@ class KindSection(Section):
 
 TRAINED: Final = "trained"
 """Key of the validation context, true where a section describes what was trained already: it need not train again."""
+
+
+_asked_alone = ContextVar("asked_alone", default=False)
+
+
+@contextmanager
+def only_asked() -> Iterator[None]:
+    """Read settings in a process that trains nothing: what only training needs may be absent."""
+    token = _asked_alone.set(True)
+    try:
+        yield
+    finally:
+        _asked_alone.reset(token)
 
 
 class Kinds[S: KindSection]:
@@ -147,7 +162,8 @@ class Kinds[S: KindSection]:
         section = self.sections.get(str(kind))
         if section is None:
             raise Misfit(f"no {self.noun} {kind!r}; {instead(str(kind), self.names())}", "kind")
-        if lacking := section.lacks(trained=bool((context or {}).get(TRAINED))):
+        trained = _asked_alone.get() or bool((context or {}).get(TRAINED))
+        if lacking := section.lacks(trained=trained):
             raise Misfit(f"the {self.noun} {kind} {lacking}, or choose another kind", "kind")
         return section.model_validate(dict(values), context=dict(context or {}))
 
