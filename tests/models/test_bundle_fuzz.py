@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -105,6 +106,10 @@ def test_a_parameter_of_lightgbm_that_would_end_the_node_is_refused_by_the_trial
     """The Python package asks the library for the parameters, which reads beyond a line without a colon."""
     content = content_of("lightgbm")
     bad = content.files["long/model.txt"].replace(b"[eval_at: ]", b"[eval_at; ]")
-    bundle = load(content.written(tmp_path, {"long/model.txt": bad}))
+    bundle = load(content.written(tmp_path / "colon", {"long/model.txt": bad}))
     with pytest.raises(BundleError, match=r"its parameters are malformed: '\[eval_at; \]'"):
+        Trial(bundle).wait()
+    bad = re.sub(rb"split_feature=\d", b"split_feature=inf", content.files["long/model.txt"], count=1)
+    bundle = load(content.written(tmp_path / "infinite", {"long/model.txt": bad}))
+    with pytest.raises(BundleError, match="is malformed: tree 0: cannot convert float infinity"):
         Trial(bundle).wait()

@@ -31,7 +31,7 @@ def problem(text: str, features: int) -> str | None:
     for number, tree in enumerate(trees):
         try:
             wrong = _problem_of(tree, features)
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, OverflowError) as error:  # the last of an infinite number
             wrong = f"{error} is missing or no list of numbers"
         if wrong is not None:
             return f"tree {number}: {wrong}"
