@@ -64,11 +64,20 @@ def carried_over(
     return settings.model_copy(update=changed)
 
 
-def history_days(spec: StrategySettings) -> int:
-    """How long a history gives a model its first training window and so many test windows."""
+def history_days(spec: StrategySettings, *, unseen_share: float | None = None) -> int:
+    """How long a history gives a model its first training window and so many test windows.
+
+    Parameters
+    ----------
+    unseen_share
+        Where it is searched: the share that no trial sees has so many test windows, and the older part no fewer.
+    """
     windows = spec.walk_forward
     first = windows.train_days + windows.purge_days + windows.embargo_days
-    return math.ceil(first + TEST_WINDOWS * windows.test_days)
+    tested = TEST_WINDOWS * windows.test_days
+    if unseen_share is None:
+        return math.ceil(first + tested)
+    return math.ceil(max(tested / unseen_share, (first + tested) / (1 - unseen_share)))
 
 
 def _widened(labels: LabelSettings, factor: float) -> LabelSettings:

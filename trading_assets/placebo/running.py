@@ -56,6 +56,8 @@ class Plan:
         Where verdicts are kept, a file for each set of rules.
     workers
         Processes.
+    trials
+        With some, the older part of each world is searched by so many, and what is found is judged on the rest.
     """
 
     worlds: Sequence[World]
@@ -64,6 +66,7 @@ class Plan:
     source: pl.DataFrame | None
     folder: Path
     workers: int
+    trials: int = 0
 
     @property
     def spec(self) -> StrategySettings:
@@ -85,6 +88,9 @@ class Plan:
             "code": _code_hash(),
             "source": None if self.source is None else frame_hash(self.source),
         }
+        if self.trials:
+            space = {name: repr(one) for name, one in settings.search.of(self.model).items()}
+            rules["search"] = [self.trials, settings.search.unseen_share, space]
         if settings.loaded_plugins:
             rules["plugins"] = [one.digest for one in settings.loaded_plugins]
         name = hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:16]
@@ -193,7 +199,8 @@ def _code_hash() -> str:
 
 
 def _judge(world: World) -> Verdict:
-    return judge(world, _plan.settings, _plan.spec, _plan.source)
+    asked = _plan.settings.search.of(_plan.model)
+    return judge(world, _plan.settings, _plan.spec, _plan.source, asked=asked, trials=_plan.trials)
 
 
 def _read(file: Path) -> Iterable[Verdict]:

@@ -63,6 +63,14 @@ def placebo(
             "that is given back, at most 1. Default: 0.75, the sample's.",
         ),
     ] = None,
+    search: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Search the older part of each world by so many trials first, and judge what is found on the rest, "
+            "with all trials counted.",
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")] = None,
 ) -> None:
     """Judge worlds whose truth is known by the gates in force; exit code 1 where they err.
@@ -86,7 +94,7 @@ def placebo(
         estimator=_estimator(estimator) if estimator else None,
     )
     spec = settings.models[name]
-    days = days or history_days(spec)
+    days = days or history_days(spec, unseen_share=settings.search.unseen_share if search else None)
     plan = Plan(
         worlds=worlds(
             null=null,
@@ -104,6 +112,7 @@ def placebo(
         source=_candles(settings, market) if market else None,
         folder=settings.data_dir / "placebo",
         workers=workers or cores(),
+        trials=search or 0,
     )
     with _bar() as bar:
         task = bar.add_task("worlds", total=len(plan.worlds), note="")
