@@ -38,6 +38,7 @@ def test_the_models_own_timeframe_and_sides_change_nothing(settings: Settings) -
     assert carried_over(settings, "syna") == settings
     assert carried_over(settings, "syna", sides=[Side.SHORT, Side.LONG]).models["syna"].sides == [Side.LONG, Side.SHORT]
     assert history_days(settings.models["syna"]) == 60 + 1 + 1 + 8 * 15
+    assert history_days(settings.models["syna"], unseen_share=0.35) == 343, "eight windows that no trial sees"
 
 
 def test_short_on_hours_the_planted_world_alone_is_approved(settings: Settings) -> None:

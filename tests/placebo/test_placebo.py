@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import polars as pl
@@ -22,7 +22,14 @@ from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.placebo import Plan, Verdict, World, judge, outcomes, run_worlds, running
 from trading_assets.placebo.worlds import PERMUTED, PLANTED, RANDOM_WALK, REVERTING, SHIFTED
-from trading_assets.settings import LogisticSettings, MeanReversionSettings, RuleStrategySettings, Settings, read_labels
+from trading_assets.settings import (
+    LogisticSettings,
+    MeanReversionSettings,
+    Range,
+    RuleStrategySettings,
+    Settings,
+    read_labels,
+)
 
 DAYS = 120
 
@@ -235,3 +242,21 @@ def wait_for(happened: Callable[[], bool], *, seconds: float) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def test_a_world_is_searched_in_its_older_part_and_judged_on_the_rest_among_all_trials(settings: Settings) -> None:
+    spec = settings.models["syna"].model_copy(
+        update={"estimator": LogisticSettings(), "features": ["momentum", "flow"]}
+    )
+    asked = {"estimator.clip_deviations": None, "estimator.l2": Range(low=0.03, high=3.0, log=True)}
+    world = World(PLANTED, 1, 240)
+    alone, searched = judge(world, settings, spec), judge(world, settings, spec, asked=asked, trials=4)
+    assert searched.metrics["trades"] < alone.metrics["trades"]
+    assert searched == judge(world, settings, spec, asked=asked, trials=4)
+
+
+def test_a_plan_that_searches_has_verdicts_of_its_own(settings: Settings, tmp_path: Path) -> None:
+    plain = plan(settings, tmp_path, World(PLANTED, 1, DAYS))
+    files = {replace(plain, trials=trials).file for trials in (0, 50, 100)}
+    assert len(files) == 3
+    assert plain.file in files

@@ -21,11 +21,15 @@ from tests.examples import examples
 from tests.search.toys import BEST, FAST, MARKET, builder, found_in, history, project, tried
 from trading_assets.core.errors import ModelError, TradingError
 from trading_assets.models import Dataset
+from trading_assets.placebo.rearranging import MARKET as PLACEBO
+from trading_assets.placebo.research import Research
+from trading_assets.placebo.worlds import PLANTED, World
 from trading_assets.registry.searches import open_searches, searched
 from trading_assets.search import Step, look, search
 from trading_assets.search.fragment import fragment
 from trading_assets.search.material import Material, older
-from trading_assets.settings import StrategySettings, WalkForwardSettings
+from trading_assets.settings import LogisticSettings, Settings, StrategySettings, WalkForwardSettings
+from trading_assets.settings.sections.search import SearchSettings
 from trading_assets.settings.sections.strategies import STRATEGIES
 from trading_assets.validation import WalkForward
 
@@ -293,3 +297,24 @@ def test_importing_the_search_loads_neither_optuna_nor_mlflow() -> None:
     code = "import sys, trading_assets.search.stored; print({'optuna', 'mlflow', 'lightgbm'} & set(sys.modules))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "set()"
+
+
+def test_candles_after_the_split_tell_on_no_trial_of_a_model(settings: Settings) -> None:
+    """From candles on: bars, features, labels and level steps are made of what is altered."""
+    asked = SearchSettings(trials=3, workers=1, space={"toy": {"estimator.l2": {"low": 0.01, "high": 1, "log": True}}})
+    model = settings.models["syna"].model_copy(
+        update={"markets": [PLACEBO], "holdout_days": 0, "estimator": LogisticSettings(), "features": ["momentum"]}
+    )
+    windows = WalkForwardSettings(train_days=10, purge_days=1, embargo_days=1, test_days=5)
+    model = model.model_copy(update={"walk_forward": windows})
+    known = settings.model_copy(update={"models": {"toy": model}, "search": asked})
+    honest = Research(World(PLANTED, 1, 60, candle_timeframe="15m"), known)
+    found = look(known, "toy", honest.dataset, storage=None)
+    later = pl.col("ts") >= found.cut.known_by
+    altered = Research(honest.world, known)
+    altered.candles = honest.candles.with_columns(
+        pl.when(later).then(pl.col(name) * 1.7).otherwise(name).alias(name) for name in ("open", "high", "low", "close")
+    )
+    other = look(known, "toy", altered.dataset, storage=None)
+    assert not altered.dataset(model).frame.equals(honest.dataset(model).frame)
+    assert tried(other) == tried(found)

@@ -6,7 +6,6 @@ could disagree: the trials of a search are counted where they are kept.
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -124,9 +123,3 @@ def quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", module="optuna")
         warnings.filterwarnings("ignore", message=".*is experimental.*")
         yield
-
-
-def written(markets: Sequence[str]) -> list[str]:
-    """The markets as a study keeps them."""
-    kept: list[str] = json.loads(json.dumps(sorted(markets)))
-    return kept

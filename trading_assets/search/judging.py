@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -82,8 +82,8 @@ def judge_found(found: Found, settings: Settings, store: Store, build: Build) ->
         labels=settings.labels[found.after.label],
         settings=settings.simulation,
     )
-    verdict = gates.evaluate(result.metrics | further, settings.gates_of(found.model))
-    result.metrics.update(further)
+    result = replace(result, metrics=result.metrics | further)
+    verdict = gates.evaluate(result.metrics, settings.gates_of(found.model))
     returns = daily_returns(result.equity["equity"].to_list(), settings.simulation.starting_balance)
     return Judged(present, after, result, verdict, deflated_by_trials(returns, tried))
 
