@@ -79,7 +79,8 @@ def autocorrelation_time(series: npt.ArrayLike) -> Floats:
     values = np.asarray(series, np.float64)
     length = values.shape[0]
     with np.errstate(invalid="ignore"):
-        centred = np.nan_to_num(values - np.nanmean(values, axis=0))
+        means = np.nansum(values, axis=0) / (~np.isnan(values)).sum(axis=0)
+    centred = np.nan_to_num(values - means)
     size = 1 << (2 * length - 1).bit_length()
     power = np.abs(np.fft.rfft(centred, size, axis=0)) ** 2
     found = np.fft.irfft(power, size, axis=0)[:length]

@@ -77,7 +77,7 @@ def measure(
     days = window_days(bundle.labels.timeframe.minutes, settings.drift.window_bars)
     parts = []
     for source in sources:
-        rows = _stored_rows(store, bundle) if source == "stored" else _live_rows(store, bundle, version)
+        rows = _stored_rows(store, bundle) if source == "stored" else live_rows(store, bundle, version)
         new = _new(store, bundle, references, rows)
         counted = {kind: references[kind].count(sample) for kind, sample in new.items()}
         found = judge(references, counted, settings.drift, window_days=days)
@@ -144,7 +144,7 @@ def _stored_rows(store: Store, bundle: Bundle) -> pl.DataFrame:
     return rows.with_columns(**said)
 
 
-def _live_rows(store: Store, bundle: Bundle, version: int) -> pl.DataFrame:
+def live_rows(store: Store, bundle: Bundle, version: int) -> pl.DataFrame:
     """What nodes decided on with the version, each bar once; with its features."""
     where: Where = {"model": bundle.model, "model_version": version, "bundle_hash": bundle.bundle_hash}
     told = store.read(LIVE_FEATURES, where=where).sort("ts", "seq").unique(["market", "bar_ts"], keep="last")

@@ -63,11 +63,12 @@ def _show(settings: Settings, name: str, frame: pl.DataFrame, rows: int) -> None
     if frame.is_empty():
         console.print(f"{name}{note}: no whole day is stored or was decided on after the training window")
         return
-    columns = ("kind", "name", "test", "value", "threshold", "effective n", "source", "")
+    columns = ("kind", "name", "test", "value", "threshold", "eff. n", "source", "")
     first, alarms = frame.row(0, named=True), int(frame["alarmed"].sum())
     told = f"on {first['ts']:%Y-%m-%d}: {alarms} alarms of {frame.height:,} looks"
     title = f"{name} {first['version']}{note} {told}"
-    table = Table(*columns, title=title, title_justify="left")
+    table = Table(*columns, title=title, title_justify="left", pad_edge=False, collapse_padding=True)
+    table.columns[1].overflow = "fold"
     for row in summary.worst(frame, rows).iter_rows(named=True):
         numbers = ("-" if row[key] is None else f"{row[key]:.3g}" for key in ("value", "threshold", "effective_n"))
         alarm = "[red]DRIFT[/]" if row["alarmed"] else ""

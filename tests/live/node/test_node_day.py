@@ -17,6 +17,7 @@ from trading_assets.core.errors import NodeError
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.journal import JOURNAL_FILE, load_journal, read_since, unpack
 from trading_assets.lineage import JournalEvents, explain
+from trading_assets.monitoring.stored import live_rows
 from trading_assets.store import open_store
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_live.node.node import run_node
@@ -83,6 +84,17 @@ def test_the_feature_row_of_every_decision_is_journalled_and_is_the_stored_one(
     rows = features.compute(decision_bars, timeframe=M15).join(journalled, left_on="ts", right_on="bar_ts").sort("ts")
     expected = rows.select(names).cast(pl.Float32)
     assert_frame_equal(unpack(rows["packed"], names), expected, check_exact=True)
+
+    store = open_store(f"duckdb:///{tmp_path / 'loaded.duckdb'}")
+    assert load_journal(store, path)["live_features"] == journalled.height
+    loaded = live_rows(store, make_bundle(tmp_path), 1)
+    assert_frame_equal(
+        loaded.select("ts", *names),
+        rows.filter(model_version=1).select("ts", *expected.columns),
+        check_dtypes=False,
+        rel_tol=1e-6,
+    )
+    assert loaded["probability_long"].null_count() == 0
 
 
 def test_every_decision_is_what_the_model_says_of_the_stored_bars(

@@ -43,4 +43,5 @@ class Ks:
         noise = np.fmax(kolmogorov, np.sqrt(quantile(trained**2, compared.alpha, compared.doubt)))
         farthest = np.sqrt(beyond(trained**2, compared.alpha, compared.independent))
         threshold = np.maximum(least, np.fmax(noise, farthest))
+        threshold[threshold >= 1] = np.inf  # no distance reaches it
         return Measured(value, threshold, size, value > threshold)
