@@ -54,7 +54,7 @@ def test_what_is_not_kept_says_what_was_measured() -> None:
     found = measure(scored(1, 1.0), ConfidenceSettings(calibration="isotonic")).calibration
     assert found is not None
     assert (found.asked, found.kept, found.rows) == ("isotonic", False, 2000)
-    assert "no more than noise" in found.why
+    assert found.why.endswith(("no more than noise", "worse"))
     assert found.gain_low is not None
     assert found.gain_low < 0
 

@@ -57,7 +57,7 @@ class Calibration(Frozen):
         return cls(
             asked=asked,
             kept=bool(gain),
-            why=f"{gain}: {'more' if gain else 'no more'} than noise",
+            why=f"{gain}: {'more than noise' if gain else 'worse' if gain.high < 0 else 'no more than noise'}",
             brier_plain=gain.before,
             brier_calibrated=gain.after,
             gain_low=None if math.isnan(gain.low) else gain.low,
