@@ -18,6 +18,7 @@ from tests.seats import registered_here
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators import Array, Estimator, Files, Fitted, register, registered, registry
 from trading_assets.models.estimators.proof_case import NAMES, Case, times
+from trading_assets.models.estimators.proofs import spoilt
 from trading_assets.models.estimators.stack import FILE, _Training
 from trading_assets.models.estimators.stack_weights import Weighing, learn, weigh
 from trading_assets.settings import EstimatorSettings, LightGBMSettings, LogisticSettings, StackSettings
@@ -274,6 +275,14 @@ def test_weights_that_are_none_are_refused(case: Case, how: str) -> None:
 def test_what_is_wrong_with_a_members_file_is_told_by_its_name_in_the_stack(case: Case) -> None:
     files = {**case.fitted.save(), "m1_logistic.json": b"{}"}
     with pytest.raises(ModelError, match=r"m1_logistic\.json"):
+        case.load(files)
+
+
+@pytest.mark.parametrize("how", ["empty", "a pickle", "cut off", "with numbers that are none"])
+def test_a_members_text_that_would_end_the_process_is_refused_in_it(case: Case, how: str) -> None:
+    files = dict(case.fitted.save())
+    files["m0_model.txt"] = spoilt(files["m0_model.txt"])[how]
+    with pytest.raises(ModelError, match=r"m0_model\.txt: not a LightGBM model"):
         case.load(files)
 
 

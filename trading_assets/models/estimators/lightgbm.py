@@ -87,18 +87,21 @@ class LightGBM(Estimator[LightGBMSettings]):
         return Trees(booster, booster.model_to_string())
 
     def load(self, files: Files, *, parameters: LightGBMSettings, features: Sequence[str]) -> Fitted:
-        """Read the text. A malformed one may end the process: :meth:`trial` reads it elsewhere first."""
-        from lightgbm import Booster
-        from lightgbm.basic import LightGBMError
+        """Check that the text is of trees, then let the library read it.
 
+        What else is malformed may end the process: :meth:`trial` reads it elsewhere first.
+        """
         del parameters
+        if FILE not in files:
+            raise ModelError("the model has no such file", where=FILE, remedy="train it again")
         try:
             text = files[FILE].decode()
-            booster = Booster(model_str=text)
-        except KeyError:
-            raise ModelError("the model has no such file", where=FILE, remedy="train it again") from None
-        except (LightGBMError, ValueError, RecursionError) as error:  # it reads a line of JSON too
-            raise ModelError(f"not a LightGBM model: {error}", where=FILE, remedy="train it again") from None
+            wrong = lightgbm_text.problem(text, lightgbm_text.trained_on(text) or len(features))
+        except UnicodeDecodeError as error:
+            wrong = str(error)
+        if wrong is not None:
+            raise ModelError(f"not a LightGBM model: {wrong}", where=FILE, remedy="train it again")
+        booster = _read(text)
         if booster.num_feature() != len(features):
             raise ModelError(
                 f"the model was trained on {booster.num_feature()} features, not on {len(features)}",
@@ -112,6 +115,16 @@ class LightGBM(Estimator[LightGBMSettings]):
         del parameters
         library, script = _shared_library(), lightgbm_text.__file__
         return [sys.executable, "-I", script, library, str(folder / FILE), str(len(features))]
+
+
+def _read(text: str) -> Any:
+    from lightgbm import Booster
+    from lightgbm.basic import LightGBMError
+
+    try:
+        return Booster(model_str=text)
+    except (LightGBMError, ValueError, RecursionError) as error:  # it reads a line of JSON too
+        raise ModelError(f"not a LightGBM model: {error}", where=FILE, remedy="train it again") from None
 
 
 def _library(settings: LightGBMSettings, seed: int) -> dict[str, Any]:

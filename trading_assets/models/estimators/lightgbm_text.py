@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import random
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,12 @@ def problem(text: str, features: int) -> str | None:
         if wrong is not None:
             return f"tree {number}: {wrong}"
     return None
+
+
+def trained_on(text: str) -> int | None:
+    """The number of features that a model was trained on; None where it does not say."""
+    said = next((line for line in text.splitlines() if line.startswith("max_feature_idx=")), "").partition("=")[2]
+    return int(said) + 1 if re.fullmatch("[0-9]{1,9}", said) else None
 
 
 def _whole(text: str, trees: int) -> bool:
