@@ -13,20 +13,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
 from benchmarks.table import Measurement, Target, print_table
 from trading_assets import features, models
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import LIVE_ENVIRONMENT
 from trading_assets.models.inputs import usable_names
-from trading_assets.registry.deployment import DeployedModel, deploy
+from trading_assets.registry.deployment import DeployedModel, deploy, shadow
 from trading_assets.settings import (
     LabelSettings,
     LightGBMSettings,
@@ -40,6 +43,8 @@ from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLES, LABELS
 from trading_assets.strategies.instruments import raw_symbol
 from trading_assets.strategies.signals import Signal
+from trading_live.node.decisions.shadow import ShadowDecisions
+from trading_live.operations.heartbeat import read_heartbeat
 from trading_live.replay import ReplayServer, read_tape
 from trading_live.replay.tape import Kline
 
@@ -47,6 +52,8 @@ M15 = Timeframe.parse("15m")
 
 MARKETS = tuple(f"sample:{first}{second}X/USDT:USDT" for first in "ABCD" for second in "ABCDEFGHIJ")
 START = datetime(2025, 5, 20, tzinfo=UTC)
+_MOST_MORE_S = 1e-3
+"""What eight challengers of a market may add to a decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ class Case:
         Between two of them.
     warm_up
         How many pass until everything is subscribed to; they do not count.
+    challengers
+        That decide in shadow beside the model that trades.
     """
 
     markets: int
@@ -69,6 +78,7 @@ class Case:
     warm_up: int
     max_p99: float
     timeframes: tuple[Timeframe, ...] = (M15,)
+    challengers: int = 0
 
     @property
     def longest(self) -> Timeframe:
@@ -93,11 +103,13 @@ class Case:
 
     def __str__(self) -> str:
         several = f" x {len(self.timeframes)} timeframes" if len(self.timeframes) > 1 else ""
-        return f"{self.markets} market{'s' * (self.markets > 1)}{several}"
+        beside = f", {self.challengers} challengers" if self.challengers else ""
+        return f"{self.markets} market{'s' * (self.markets > 1)}{several}{beside}"
 
 
 CASES = (
     Case(markets=1, closes=300, seconds=0.1, warm_up=10, max_p99=0.050),
+    Case(markets=1, closes=300, seconds=0.1, warm_up=10, max_p99=0.050, challengers=8),
     Case(markets=40, closes=80, seconds=1.0, warm_up=35, max_p99=0.150),
     Case(
         markets=20,
@@ -113,20 +125,28 @@ CASES = (
 
 def run() -> list[Measurement]:
     """Quantiles of the latency over some hundred decisions, of one market and of many that close together."""
-    found = []
+    found: list[Measurement] = []
+    alone: dict[str, float] = {}
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:
-            latencies = measure(Path(folder), case)
+            latencies, work_s = measure(Path(folder), case)
         name = f"last bar of a close to decisions in the journal, {case}"
+        p50, p99 = (float(np.quantile(latencies, one)) for one in (0.5, 0.99))
+        without = str(replace(case, challengers=0)) if case.challengers else ""
         found += [
-            Measurement(f"{name}, p50", float(np.quantile(latencies, 0.5))),
-            Measurement(f"{name}, p99", float(np.quantile(latencies, 0.99)), target=Target(max_seconds=case.max_p99)),
+            Measurement(f"{name}, p50", p50, 0, without, alone.get(without)),
+            Measurement(f"{name}, p99", p99, target=Target(max_seconds=case.max_p99)),
         ]
+        alone[str(case)] = p50
+        if case.challengers:
+            more, limit = max(p50 - alone[without], 0.0), Target(max_seconds=_MOST_MORE_S)
+            found.append(Measurement(f"what {case.challengers} challengers add to that, p50", more, target=limit))
+            found.append(Measurement(f"their own work after it, {case}, a bar", work_s))
     return found
 
 
-def measure(folder: Path, case: Case) -> list[float]:
-    """Seconds of each decision after the first few: from the bar that completes the close.
+def measure(folder: Path, case: Case) -> tuple[list[float], float]:
+    """Seconds of each decision after the first few: from the bar that completes the close; and of challengers' work.
 
     A decision that was made before the last market's bar was sent counts from its own bar. Of several timeframes, only
     the closes count at which bars of all of them end.
@@ -158,11 +178,17 @@ def measure(folder: Path, case: Case) -> list[float]:
             [sys.executable, "-m", "benchmarks.live", str(decided)],
             env=os.environ | environment | LIVE_ENVIRONMENT | {"TRADING_LOGS__LEVEL": "ERROR"},
         )
+        if case.challengers:
+            server.pause()
+            while (beat := read_heartbeat(settings.live_dir)) is None or len(beat.challengers) < case.challengers:
+                time.sleep(0.1)
+            server.go_on()
         server.wait()
         time.sleep(1)
         node.send_signal(signal.SIGTERM)
         node.wait()
-    return _latencies(case, sent, json.loads(decided.read_text()))
+    noted = json.loads(decided.read_text())
+    return _latencies(case, sent, noted["decided"]), noted["work_s"]
 
 
 def _key(symbol: str, open_ms: int, timeframe: Timeframe) -> str:
@@ -195,8 +221,25 @@ def run_noting(target: Path) -> None:
         timeframe = Timeframe((one.known_at - one.ts) // timedelta(minutes=1))
         decided.setdefault(_key(raw_symbol(one.market), round(one.ts.timestamp() * 1000), timeframe), time.time_ns())
 
-    run_node(load_settings(), on_decision=note)
-    target.write_text(json.dumps(decided))
+    with _timed() as pieces:
+        run_node(load_settings(), on_decision=note)
+    target.write_text(json.dumps({"decided": decided, "work_s": sum(pieces) / max(len(decided), 1)}))
+
+
+@contextmanager
+def _timed() -> Iterator[list[float]]:
+    """Seconds of each piece of work on challengers."""
+    pieces: list[float] = []
+    do = ShadowDecisions._go_on
+
+    def timed(self: ShadowDecisions, event: object) -> None:
+        began = time.perf_counter()
+        do(self, event)
+        pieces.append(time.perf_counter() - began)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ShadowDecisions, "_go_on", timed)
+        yield pieces
 
 
 def _prepare(settings: Settings, case: Case) -> None:
@@ -238,15 +281,8 @@ def _prepare(settings: Settings, case: Case) -> None:
     )
     trained = models.train(dataset, spec)
     for timeframe in case.timeframes:
-        bundle = models.write(
-            settings.bundles_dir,
-            model=f"syna_{timeframe}",
-            trained=trained,
-            dataset=dataset,
-            spec=spec,
-            labels=LabelSettings(timeframe=timeframe, take_profit_pct=0.8, stop_loss_pct=0.4, horizon_bars=4),
-            metrics={},
-        )
+        write = partial(_write, settings, timeframe, trained, dataset, spec)
+        bundle = write(threshold=None)
         deployed = DeployedModel(
             model=bundle.model,
             version=1,
@@ -256,6 +292,29 @@ def _prepare(settings: Settings, case: Case) -> None:
             deployed_at=datetime.now(UTC),
         )
         deploy(settings.live_dir, deployed)
+        for number in range(case.challengers):
+            other = write(threshold=0.001 * (number + 1))
+            shadow(settings.live_dir, DeployedModel.of(other, number + 2, settings.data_dir, datetime.now(UTC)))
+
+
+def _write(
+    settings: Settings,
+    timeframe: Timeframe,
+    trained: models.TrainedModel,
+    dataset: models.Dataset,
+    spec: ModelSettings,
+    *,
+    threshold: float | None,
+) -> models.Bundle:
+    return models.write(
+        settings.bundles_dir,
+        model=f"syna_{timeframe}",
+        trained=trained,
+        dataset=dataset,
+        spec=spec.model_copy(update={"threshold": threshold}),
+        labels=LabelSettings(timeframe=timeframe, take_profit_pct=0.8, stop_loss_pct=0.4, horizon_bars=4),
+        metrics={},
+    )
 
 
 def _candles(market: str, begin: datetime, end: datetime, *, seed: int) -> pl.DataFrame:

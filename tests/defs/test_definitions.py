@@ -145,7 +145,14 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
     sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
     assert sensors == {
         **dict.fromkeys(
-            ("promotion", "journal_ingest", "recordings_ingest", "run_failure_alert", "other_months"),
+            (
+                "promotion",
+                "challenger_promotion",
+                "journal_ingest",
+                "recordings_ingest",
+                "run_failure_alert",
+                "other_months",
+            ),
             dg.DefaultSensorStatus.RUNNING,
         ),
         "follow_data": dg.DefaultSensorStatus.STOPPED,

@@ -104,9 +104,7 @@ class Classifier:
             {
                 "probability": pl.Series(own.probabilities(scores), dtype=pl.Float64),
                 "raw_probability": pl.Series(scores, dtype=pl.Float64),
-                "prediction_set": pl.repeat(None, len(scores), dtype=pl.Int8, eager=True)
-                if sets is None
-                else pl.Series(sets, dtype=pl.Int8),
+                "prediction_set": pl.Series([None] * len(scores) if sets is None else sets, dtype=pl.Int8),
             }
         )
 

@@ -150,7 +150,10 @@ def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Q
         for side in bundle.sides:
             if not (decided := [number for number in numbers if side in wanted[number]]):
                 continue
-            answers, held_by = bundle.said(rows[decided], side, history=before)
+            mine = (
+                rows if len(decided) == rows.height else rows[decided]
+            )  # the rows of a few are another thread's query
+            answers, held_by = bundle.said(mine, side, history=before)
             for place, number in enumerate(decided):
                 said[number][side] = answers[place]
                 if held_by is not None:

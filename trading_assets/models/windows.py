@@ -26,7 +26,7 @@ def matrix(frame: pl.DataFrame, features: tuple[str, ...]) -> Matrix:
             f"the frame lacks the features {', '.join(missing[:5])}{' ...' if missing[5:] else ''}",
             remedy="compute features with the code that the model was trained with",
         )
-    chosen = frame[list(features)]
+    chosen = pl.DataFrame([frame.get_column(name) for name in features])  # a selection would be another thread's query
     if set(chosen.dtypes) != {pl.Float64}:
         try:
             chosen = chosen.cast(pl.Float64)
