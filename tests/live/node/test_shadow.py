@@ -232,14 +232,14 @@ def test_one_that_fails_is_set_aside_and_the_others_go_on(
     node = warmed(settings, bundles[0], bars)
     node.challenge(*bundles[1:])
     first = node.hear(bars[LOOKBACK_BARS : LOOKBACK_BARS + 2])
-    broken, answers = node.challengers.models[0].bundle, models.Bundle.answers
+    broken, said_by = node.challengers.models[0].bundle, models.Bundle.said
 
-    def failing(self: models.Bundle, *arguments: Any, **options: Any) -> pl.DataFrame:
+    def failing(self: models.Bundle, *arguments: Any, **options: Any) -> Any:
         if self is broken:
             raise RuntimeError("no memory")
-        return answers(self, *arguments, **options)
+        return said_by(self, *arguments, **options)
 
-    monkeypatch.setattr(models.Bundle, "answers", failing)
+    monkeypatch.setattr(models.Bundle, "said", failing)
     second = node.hear(bars[LOOKBACK_BARS + 2 :])
     assert all(first)
     assert all(second)
@@ -275,7 +275,7 @@ def test_nothing_is_asked_inside_a_pass_and_one_challenger_at_a_time_after_it(
     for bar in bars[LOOKBACK_BARS + 1 : LOOKBACK_BARS + 4]:
         node.signals.on_bar(bar)
     assert len(node.engine.alerts) == 1
-    node.engine.rest()
+    assert node.engine.rest() == 2 + 5  # what others wait behind is done in one go
     assert [event["bar_ts"] for _, event in node.written] == [bar.ts for bar in bars[LOOKBACK_BARS : LOOKBACK_BARS + 4]]
 
 
@@ -373,3 +373,15 @@ def test_a_bundle_is_read_between_closes_where_bars_come_by_the_clock(
     assert begun == []
     challengers.refresh()
     assert begun == ["syna"]
+
+
+def test_bars_that_come_faster_than_challengers_can_be_asked_are_left_out_and_told_once(
+    settings: Settings, make_bundle: MakeBundle, bars: list[ClosedBar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shadow_module, "_MOST_WAITING", 2)
+    node = warmed(settings, make_bundle(settings.bundles_dir), bars)
+    node.challenge(make_bundle(settings.bundles_dir, threshold=0.2))
+    assert all(node.signals.on_bar(bar) for bar in bars[LOOKBACK_BARS : LOOKBACK_BARS + 4])
+    node.engine.rest()
+    assert [event["bar_ts"] for _, event in node.written] == [bar.ts for bar in bars[LOOKBACK_BARS + 2 :][:2]]
+    assert [event for event, _ in node.told].count("challengers fall behind") == 1

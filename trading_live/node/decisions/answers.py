@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trading_assets.journal import Answer
 from trading_assets.models.decision import Decision
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.signals import ClosedBar, Signal, answer_on
@@ -34,4 +35,19 @@ def signal_on(bar: ClosedBar, model: ModelInUse, decision: Decision, *, cost_bps
         model=deployed.model,
         model_version=deployed.version,
         bundle_hash=deployed.bundle_hash,
+    )
+
+
+def answer_of(signal: Signal) -> Answer:
+    """A signal as it is journalled of a challenger, and of the model that trades beside it."""
+    return Answer(
+        model=signal.model,
+        model_version=signal.model_version,
+        bundle_hash=signal.bundle_hash,
+        side=signal.side.value,
+        probability=signal.probability,
+        threshold=signal.threshold,
+        take_profit_pct=signal.take_profit_pct,
+        stop_loss_pct=signal.stop_loss_pct,
+        action="enter" if signal.enters else "hold",
     )

@@ -62,6 +62,7 @@ class Challengers:
         self._needed: dict[Stream, int] = {}
         self._aside: dict[_Key, tuple[DeployedModel, str]] = {}
         self._short: set[str] = set()
+        self._behind = False
 
     @property
     def models(self) -> tuple[ModelInUse, ...]:
@@ -115,6 +116,12 @@ class Challengers:
             self._short.add(model.name)
             self._say("challenger waits", f"{model.name}: {held:,} of {needed:,} bars; a node started anew loads them")
         return True
+
+    def fall_behind(self, waiting: int) -> None:
+        """Tell once that bars come faster than challengers can be asked."""
+        if not self._behind:
+            self._behind = True
+            self._say("challengers fall behind", f"{waiting:,} closes wait: the oldest are left out", warning=True)
 
     def fail(self, model: ModelInUse, why: str) -> None:
         """Set a challenger aside that cannot answer any more."""

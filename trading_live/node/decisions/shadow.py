@@ -23,7 +23,7 @@ from trading_assets.strategies.instruments import event_time
 from trading_assets.strategies.signals import ClosedBar, Signal, Stream
 from trading_live.node.bars.history import BarHistory
 from trading_live.node.decisions.admission import ModelInUse
-from trading_live.node.decisions.answers import signal_on
+from trading_live.node.decisions.answers import answer_of, signal_on
 from trading_live.node.decisions.challengers import Challengers
 from trading_live.node.decisions.steps import PriceSteps
 
@@ -34,8 +34,8 @@ _AFTER: Final = timedelta(milliseconds=25)
 _NEXT: Final = timedelta(milliseconds=1)
 """From one challenger to the next: a bar that came meanwhile goes first."""
 
-_MOST_WAITING: Final = 100
-"""Passes that may wait for their challengers; the oldest is left out where they fall behind."""
+_MOST_WAITING: Final = 1_000
+"""Passes that may wait for their challengers; beyond, the oldest is left out: each holds its bars in memory."""
 
 _SLOW_S: Final = 0.5
 _SLOW_TIMES: Final = 3
@@ -143,6 +143,8 @@ class ShadowDecisions:
             if not heard:
                 return
             idle = not self._waiting
+            if len(self._waiting) == _MOST_WAITING:
+                self._challengers.fall_behind(_MOST_WAITING)
             self._waiting.append(self._work(heard))
             if idle:
                 self._ask_in(_AFTER)
@@ -158,9 +160,13 @@ class ShadowDecisions:
         clock.set_time_alert(f"challengers {self._turn}", clock.utc_now() + wait, callback=self._go_on)
 
     def _go_on(self, _: object) -> None:
-        """Do the next piece of the oldest pass."""
+        """Do the next piece of the oldest pass; all of it where another one waits, as in a replay that hurries."""
         try:
-            next(self._waiting[0])
+            hurries = len(self._waiting) > 1
+            while True:
+                next(self._waiting[0])
+                if not hurries:
+                    break
         except StopIteration:
             self._waiting.popleft()
         except Exception:
@@ -186,7 +192,7 @@ class ShadowDecisions:
                 self._challengers.fail(model, f"it failed on {where}: {type(error).__name__}: {error}")
             else:
                 for number, signal in zip(numbers, signals, strict=True):
-                    said[number] += [] if signal is None else [_answer(signal)]
+                    said[number] += [] if signal is None else [answer_of(signal)]
                 self._mind_time(model, time.perf_counter() - began)
             yield
         self._write(heard, said)
@@ -242,7 +248,7 @@ class ShadowDecisions:
                 one.bar.timeframe,
                 one.bar.ts,
                 ts=now,
-                champion=None if one.signal is None else _answer(one.signal),
+                champion=None if one.signal is None else answer_of(one.signal),
                 others=others,
             )
             for one, others in zip(heard, said, strict=True)
@@ -283,17 +289,3 @@ def _computed(
     companions: list[Companions] = [(heard[number].leading or {}) if leads else {} for number in numbers]
     rows = features.compute_newest(held, companions, timeframe=timeframe, features=names, plugins=plugins)
     return {number: rows[position : position + 1] for position, number in enumerate(numbers)}
-
-
-def _answer(signal: Signal) -> Answer:
-    return Answer(
-        model=signal.model,
-        model_version=signal.model_version,
-        bundle_hash=signal.bundle_hash,
-        side=signal.side.value,
-        probability=signal.probability,
-        threshold=signal.threshold,
-        take_profit_pct=signal.take_profit_pct,
-        stop_loss_pct=signal.stop_loss_pct,
-        action="enter" if signal.enters else "hold",
-    )
