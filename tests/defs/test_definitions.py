@@ -147,6 +147,7 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
         **dict.fromkeys(
             (
                 "promotion",
+                "challenger_promotion",
                 "journal_ingest",
                 "recordings_ingest",
                 "run_failure_alert",

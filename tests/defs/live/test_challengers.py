@@ -81,3 +81,36 @@ def test_the_schedule_skips_without_challengers(location: Location, tmp_path: Pa
     assert skipped.skip_message == "no challenger is in shadow"
     name_in_manifest(settings, 2)
     assert schedules.daily_challengers(context, settings).run_key == "challengers@2025-03-01T12:00"
+
+
+def tick(location: Location, settings: Settings) -> dg.SensorExecutionData:
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("challengers"))
+        store = open_store(settings.store_url)
+        context = dg.build_sensor_context(
+            instance=instance, definitions=location.defs, resources={"settings": settings, "store": store}
+        )
+        sensor = location.module("orchestration.challengers").challenger_promotion
+        data: dg.SensorExecutionData = sensor.evaluate_tick(context)
+        return data
+
+
+def test_a_challenger_is_promoted_by_rule_only_where_one_is_set_and_only_while_it_is_in_shadow(
+    location: Location, tmp_path: Path
+) -> None:
+    settings = location.settings(tmp_path)
+    open_store(settings.store_url).upsert(CHALLENGERS, rows((1, 40, None), (2, 40, 0.93), (3, 40, 0.7)))
+    name_in_manifest(settings, 2, 3)
+    data = tick(location, settings)
+    assert not data.run_requests
+    assert "promotion.challenger_days is not set" in str(data.skip_message)
+
+    by_rule = settings.model_copy(
+        update={"promotion": settings.promotion.model_copy(update={"challenger_days": 30.0, "min_better": 0.9})}
+    )
+    (request,) = tick(location, by_rule).run_requests or []
+    assert (request.run_key, request.partition_key) == ("syna@2", "syna")
+    chosen = request.tags.get("trading/version") or request.run_config["ops"]["deployment"]["config"]["version"]
+    assert str(chosen) == "2"
+    name_in_manifest(settings, 3)
+    assert "no challenger has shown enough yet" in str(tick(location, by_rule).skip_message)

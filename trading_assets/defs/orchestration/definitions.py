@@ -4,6 +4,7 @@ import dagster as dg
 
 from trading_assets.defs.orchestration import jobs, schedules, sensors
 from trading_assets.defs.orchestration.automation import follow_data
+from trading_assets.defs.orchestration.challengers import challenger_promotion
 from trading_assets.defs.orchestration.drift_retraining import retrain_on_drift
 from trading_assets.settings import Settings
 
@@ -32,6 +33,7 @@ def orchestration(settings: Settings) -> dg.Definitions:
         ],
         sensors=[
             sensors.promotion,
+            challenger_promotion,
             sensors.journal_ingest,
             sensors.run_failure_alert,
             sensors.other_months,
