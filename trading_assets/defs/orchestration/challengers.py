@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from trading_assets.backtest.challengers import to_promote
 from trading_assets.defs.lib import versions
 from trading_assets.defs.orchestration.jobs import promote
 from trading_assets.registry import read_manifest
@@ -29,6 +28,8 @@ def challenger_promotion(
     if settings.promotion.challenger_days is None:
         yield dg.SkipReason("promotion.challenger_days is not set: challengers are promoted by hand")
         return
+    from trading_assets.backtest.challengers import to_promote
+
     named = read_manifest(settings.live_dir).challengers
     due = {
         model: (version, why)
