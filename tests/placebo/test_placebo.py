@@ -246,7 +246,7 @@ def wait_for(happened: Callable[[], bool], *, seconds: float) -> bool:
 
 def test_a_world_is_searched_in_its_older_part_and_judged_on_the_rest_among_all_trials(settings: Settings) -> None:
     spec = settings.models["syna"].model_copy(
-        update={"estimator": LogisticSettings(), "features": ["momentum", "flow"]}
+        update={"estimator": LogisticSettings(), "features": ["momentum", "volume"]}
     )
     asked = {"estimator.clip_deviations": None, "estimator.l2": Range(low=0.03, high=3.0, log=True)}
     world = World(PLANTED, 1, 240)
