@@ -30,6 +30,7 @@ from trading_cli.research import (
     report,
     rules,
     search,
+    versions,
 )
 
 app = typer.Typer(
@@ -77,14 +78,13 @@ app.command()(backfill.backfill)
 app.command()(gaps.gaps)
 app.command()(check.check)
 app.command()(ui.ui)
-app.command()(models.models)
+app.add_typer(models.app, name="models")
 app.command()(lifecycle.train)
 app.command()(search.search)
 app.command()(lifecycle.backtest)
 app.command()(lifecycle.approve)
-app.command()(lifecycle.promote)
-app.command()(lifecycle.rollback)
-app.command()(lifecycle.reject)
+for verb in (versions.promote, versions.rollback, versions.reject):
+    app.command(hidden=True)(verb)  # as they were called before they stood below `models`
 app.command()(challengers.challengers)
 app.command()(report.report)
 app.command()(drift.drift)

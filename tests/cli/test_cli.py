@@ -18,7 +18,11 @@ from trading_assets.store import TABLES, open_store
 from trading_cli import main
 from trading_cli.console import console
 
-COMMANDS = [command.callback.__name__.replace("_", "-") for command in main.app.registered_commands if command.callback]
+COMMANDS = [
+    command.callback.__name__.replace("_", "-")
+    for command in main.app.registered_commands
+    if command.callback and not command.hidden
+]
 SETTINGS = """\
 sources: {sample: {kind: sample}}
 history: {start: 2025-01-01, end: 2025-03-01}

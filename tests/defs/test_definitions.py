@@ -132,6 +132,7 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
         "evaluate",
         "approve",
         "promote",
+        "rollback",
         "load_journal",
         "compare_challengers",
         "measure_drift",

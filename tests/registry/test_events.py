@@ -32,7 +32,7 @@ def test_every_change_of_status_says_who_when_and_why(desk: Desk) -> None:
     desk.registry.set_status("a", 1, "approved", RUN)
     desk.registry.promote("a", 1, Cause("me@home", "no champion"))
     desk.registry.set_status("a", 1, "archived")
-    desk.registry.reject("a", 1, "a broken feed")
+    desk.registry.reject("a", 1, Cause(reason="a broken feed"))
     assert told(desk) == [
         ("", "draft", this_user(), ""),
         ("draft", "approved", "dagster run 4f", "all gates passed"),

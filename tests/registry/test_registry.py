@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from trading_assets.core.errors import ModelError
 from trading_assets.models import Bundle, Dataset, TrainedModel, join, load, train, write
-from trading_assets.registry import CHAMPION, Registry, Tried, configuration
+from trading_assets.registry import CHAMPION, Cause, Registry, Tried, configuration
 from trading_assets.registry.searches import open_searches, searched
 from trading_assets.settings import (
     LabelSettings,
@@ -148,12 +148,14 @@ def test_what_was_rejected_by_hand_stays_so_and_a_rollback_goes_to_the_newest_be
         desk.registry.set_status("a", desk.register(auc), "approved")
         desk.registry.promote("a", version)
     assert desk.registry.before("a").version == 2
-    assert desk.registry.reject("a", 2, "it learnt from a broken feed").status == "rejected"
+    assert desk.registry.reject("a", 2, Cause(reason="it learnt from a broken feed")).status == "rejected"
     assert desk.registry._tracking.client.get_model_version("a", "2").tags["reason"] == "it learnt from a broken feed"
     assert desk.registry.before("a").version == 1
     for version, said in ((2, "rejected cannot become active; it stays so"), (3, "active cannot become rejected")):
         with pytest.raises(ModelError, match=said):
-            desk.registry.promote("a", version) if version == 2 else desk.registry.reject("a", version, "")
+            desk.registry.promote("a", version) if version == 2 else desk.registry.reject(
+                "a", version, Cause(reason="")
+            )
 
 
 def test_promoting_again_finishes_what_a_killed_promotion_left(desk: Desk) -> None:

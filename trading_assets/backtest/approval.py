@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
+from pydantic import BaseModel
 
 from trading_assets.core.content_hash import frame_hash
 from trading_assets.core.errors import ModelError
@@ -27,12 +28,17 @@ _AGAIN = "run the whole job retrain for it"
 
 def traded_with(settings: Settings, model: str) -> str:
     """Identify the settings that a backtest depends on: the model's, its labels', costs and capital, risk limits."""
-    parts = (
-        settings.models[model].ungated(),
-        settings.labels_of(model),
-        settings.simulation,
-        settings.trading.risk,
+    return _hash_of(
+        settings.models[model].ungated(), settings.labels_of(model), settings.simulation, settings.trading.risk
     )
+
+
+def conditions(settings: Settings) -> str:
+    """Identify what backtests of any model are traded under: costs and capital, risk limits."""
+    return _hash_of(settings.simulation, settings.trading.risk)
+
+
+def _hash_of(*parts: BaseModel) -> str:
     return hashlib.sha256("\n".join(part.model_dump_json() for part in parts).encode()).hexdigest()
 
 

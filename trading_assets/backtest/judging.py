@@ -10,8 +10,10 @@ from pathlib import Path
 import polars as pl
 
 from trading_assets.backtest import confidence, gates
+from trading_assets.backtest.approval import conditions
 from trading_assets.backtest.entries import remarks
 from trading_assets.backtest.regimes import lookback_of, regimes
+from trading_assets.backtest.report import plots
 from trading_assets.backtest.report.files import report_file
 from trading_assets.backtest.report.page import Provenance, render
 from trading_assets.backtest.significance import trial_rows
@@ -77,6 +79,7 @@ def judge_candidate(settings: Settings, store: Store, model: str, version: int) 
     predictions = up_to_date(store).read(PREDICTIONS, where={"model": model})
     result = trade(predictions, settings, store, model=model, version=version, spec=spec)
     registry = Registry(settings)
+    registry.note_conditions(model, version, conditions(settings))
     registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
     moods = _moods(predictions, settings, store, model)
     further = judge(result, predictions, settings, store, model=model, version=version, spec=spec)
@@ -91,6 +94,7 @@ def judge_candidate(settings: Settings, store: Store, model: str, version: int) 
     )
     trial = trial_rows(result.equity, model=model, version=version, markets=spec.markets, balance=balance)
     store.upsert(TRIAL_RETURNS, trial)
+    registry.write_to(store)
     said = remarks(result.metrics, _rule(settings, model), result.refusals) + confidence.remarks(result.metrics)
     return Judgement(model, version, result, predictions, said, moods)
 
@@ -117,10 +121,17 @@ def _moods(predictions: pl.DataFrame, settings: Settings, store: Store, model: s
 def write_report(
     judgement: Judgement, settings: Settings, store: Store, *, provenance: Provenance, created_at: datetime
 ) -> Path:
-    """Write the report page of a judged candidate; returns where it is."""
+    """Write the report page of a judged candidate, and put it with its pictures into the registry.
+
+    Returns
+    -------
+    pathlib.Path
+        Where the page is.
+    """
     model, version = judgement.model, judgement.version
     spec = settings.models[model]
-    return render(
+    folds = store.read(FOLDS, where={"model": model})
+    page = render(
         judgement.result,
         model=model,
         markets=spec.markets,
@@ -132,13 +143,28 @@ def write_report(
         settings=settings.simulation,
         gates=gates.evaluate(judgement.result.metrics, settings.gates_of(model)),
         predictions=judgement.predictions,
-        folds=store.read(FOLDS, where={"model": model}),
+        folds=folds,
         weights=store.read(FEATURE_IMPORTANCE, where={"model": model}),
         moods=judgement.moods,
         provenance=provenance,
         created_at=created_at,
         file=report_file(settings.reports_dir, model, version),
     )
+    pictures = _pictures(judgement, folds, balance=settings.simulation.starting_balance)
+    Registry(settings).log_files(model, version, {**pictures, "report/report.html": page.read_bytes()})
+    return page
+
+
+def _pictures(judgement: Judgement, folds: pl.DataFrame, *, balance: float) -> dict[str, bytes]:
+    """What MLflow's page shows of a version."""
+    equity, told = judgement.result.equity, judgement.predictions.drop_nulls("probability")
+    return {
+        "plots/equity.png": plots.equity_and_drawdown(equity, starting_balance=balance, fmt="png"),
+        "plots/monthly_returns.png": plots.monthly_returns(equity, starting_balance=balance, fmt="png"),
+        "plots/trades.png": plots.trade_distribution(judgement.result.trades, fmt="png"),
+        "plots/calibration.png": plots.calibration(told, fmt="png"),
+        **({} if folds.is_empty() else {"plots/auc_by_fold.png": plots.fold_aucs(folds, fmt="png")}),
+    }
 
 
 def _rule(settings: Settings, model: str) -> EntryRule:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 
 from trading_assets.definitions import build_definitions
 from trading_assets.defs.lib.progress import Event, Listener
-from trading_assets.defs.lib.versions import VERSION_TAG
 from trading_assets.defs.research.search import ANEW_TAG
 from trading_assets.launch.instance import open_instance
 from trading_assets.launch.markets import materialize_markets, repair_gaps
@@ -25,6 +26,7 @@ __all__ = [
     "open_instance",
     "promote",
     "repair_gaps",
+    "roll_back",
     "search_model",
     "tick_promotion_sensor",
 ]
@@ -70,9 +72,14 @@ def search_model(
 
 
 def promote(
-    settings: Settings, model: str, on_event: Listener | None = None, *, version: int | None = None
+    settings: Settings,
+    model: str,
+    on_event: Listener | None = None,
+    *,
+    version: int | None = None,
+    reason: str = "",
 ) -> LaunchResult:
-    """Make a model's approved version, or an earlier one, the active one and name it in the node's manifest.
+    """Make a model's approved version the active one, if it is better than the champion or ``reason`` says why.
 
     Raises
     ------
@@ -80,8 +87,26 @@ def promote(
         If the settings have no such model.
     """
     check_known(model, settings.models, "model")
-    tags = {} if version is None else {VERSION_TAG: str(version)}
-    return run(settings, "promote", model, partition=model, tags=tags, on_event=on_event)
+    return run(
+        settings, "promote", model, partition=model, on_event=on_event, config=_deployment(version, reason, back=False)
+    )
+
+
+def roll_back(settings: Settings, model: str, *, version: int | None = None, reason: str = "") -> LaunchResult:
+    """Go back to the version that was active before, or to another one that was.
+
+    Raises
+    ------
+    SettingsError
+        If the settings have no such model.
+    """
+    check_known(model, settings.models, "model")
+    return run(settings, "rollback", model, partition=model, config=_deployment(version, reason, back=True))
+
+
+def _deployment(version: int | None, reason: str, *, back: bool) -> dict[str, Any]:
+    told = {"reason": reason, "rollback": back, **({} if version is None else {"version": version})}
+    return {"ops": {"deployment": {"config": told}}}
 
 
 def tick_promotion_sensor(settings: Settings, on_event: Listener | None = None) -> list[LaunchResult]:

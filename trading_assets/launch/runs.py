@@ -84,6 +84,7 @@ def run(
     tags: Mapping[str, str] | None = None,
     on_event: Listener | None = None,
     definitions: dg.Definitions | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> LaunchResult:
     """Run a job and wait for it.
 
@@ -97,6 +98,8 @@ def run(
         Called for each step, materialization, check and log line.
     definitions
         Where the job is, if not in those of the settings.
+    config
+        Of its assets: ``{"ops": {asset: {"config": ...}}}``.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def run(
         instance.add_event_listener(run_id, translator)
     with told_to(translator), held_open(run_id):
         result = job.execute_in_process(
-            run_config=_QUIET,
+            run_config=_QUIET | dict(config or {}),
             instance=instance,
             partition_key=partition,
             tags=run_tags() | dict(tags or {}),

@@ -31,7 +31,7 @@ def approved_version(registry: Registry, name: str, version: int, bundle_hash: s
     return known
 
 
-def chosen_version(registry: Registry, name: str, number: str) -> ModelVersion:
+def chosen_version(registry: Registry, name: str, number: int) -> ModelVersion:
     """A version that somebody chose; it must have been approved once.
 
     Raises
@@ -39,9 +39,7 @@ def chosen_version(registry: Registry, name: str, number: str) -> ModelVersion:
     ModelError
         If there is none of that number, or it was never approved.
     """
-    if not number.isdigit():
-        raise ModelError(f"{number!r} is no version", where=f"model {name}", remedy="trading models lists them")
-    version = registry.get(name, int(number))
+    version = registry.get(name, number)
     if version.status in ("draft", "rejected"):
         raise ModelError(
             f"a version that is {version.status} is not deployed",

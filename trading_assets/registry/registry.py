@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 
 import polars as pl
@@ -15,6 +16,7 @@ from trading_assets.core.errors import ModelError
 from trading_assets.core.locks import locked
 from trading_assets.models.bundle import Bundle, markets_on_disk
 from trading_assets.registry.events import Cause, line_of_champions
+from trading_assets.registry.runs import MadeOf, parameters
 from trading_assets.registry.searches import searched
 from trading_assets.registry.stored import event_rows, version_rows
 from trading_assets.registry.tracking import ARTIFACTS, Tracking
@@ -152,7 +154,7 @@ class Registry:
                     self._tag(other, "archived", replace(cause, reason=followed, evidence={}))
         return self.get(name, version)
 
-    def reject(self, name: str, version: int, reason: str, by: str | None = None) -> ModelVersion:
+    def reject(self, name: str, version: int, cause: Cause) -> ModelVersion:
         """Rule a version out by hand: it can no longer be approved or promoted, nor rolled back to.
 
         Raises
@@ -163,8 +165,8 @@ class Registry:
         with self._changing():
             known = self.get(name, version)
             check_change(name, version, known.status, "rejected")
-            self._tracking.client.set_model_version_tag(name, str(version), "reason", reason)
-            self._tag(known, "rejected", Cause(by, reason) if by else Cause(reason=reason))
+            self._tracking.client.set_model_version_tag(name, str(version), "reason", cause.reason)
+            self._tag(known, "rejected", cause)
         return self.get(name, version)
 
     def before(self, name: str) -> ModelVersion:
@@ -193,8 +195,21 @@ class Registry:
         with self._tracking.answering():
             self._tracking.add_metrics(name, run_id, metrics)
 
+    def log_files(self, name: str, version: int, files: Mapping[str, bytes]) -> None:
+        """Add files to a version, e.g. the pictures of its backtest: path within the run -> content."""
+        run_id = self.get(name, version).mlflow_run_id
+        with self._tracking.answering():
+            self._tracking.add_files(name, run_id, files)
+
     def count_walk_forward(
-        self, name: str, markets: Sequence[str], configuration: str, metrics: Mapping[str, float]
+        self,
+        name: str,
+        markets: Sequence[str],
+        configuration: str,
+        metrics: Mapping[str, float],
+        *,
+        made_of: MadeOf | None = None,
+        files: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
         """Make a walk-forward a trial, registered or not; one of a configuration that was tried already is none.
 
@@ -208,13 +223,19 @@ class Registry:
             Of :func:`trading_assets.registry.trials.configuration`.
         metrics
             Its scores.
+        made_of
+            Its specification and data, for those who look at the run.
+        files
+            Pictures: path within the run -> content.
         """
         with self._changing():
             if any(run.data.tags.get(WALK_FORWARD_TAG) == configuration for run in self._tracking.runs()):
                 return
             tags = {WALK_FORWARD_TAG: configuration, MARKETS_TAG: json.dumps(sorted(markets))}
+            params = parameters(made_of.spec, made_of.labels, made_of.features) if made_of else ()
             title = f"walk-forward, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, configuration {configuration[:8]}"
-            self._tracking.log_run(name, title, tags=tags, metrics=metrics)
+            tags |= made_of.tags if made_of else {}
+            self._tracking.log_run(name, title, tags=tags, metrics=metrics, params=params, files=files)
 
     def trials(self, markets: Sequence[str]) -> Tried:
         """Everything that was tried on any of these markets, whatever the model was called and became of it.

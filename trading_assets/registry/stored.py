@@ -28,6 +28,7 @@ def version_rows(versions: Iterable[ModelVersion], bundles_dir: Path) -> pl.Data
             "created_at": known.created_at,
             "changed_at": known.changed_at,
             "run_id": known.run_id,
+            "traded_under": known.traded_under,
         }
         for known in versions
     ]

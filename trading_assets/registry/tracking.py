@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from trading_assets.models.bundle import Bundle
@@ -16,7 +18,7 @@ from trading_assets.registry.trials import SHARPE_METRIC
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Param, Run
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 
 _LOG: Final = logging.getLogger(__name__)
@@ -92,21 +94,47 @@ class Tracking:
         """Record a bundle with its files as a run, and return the run's id."""
         run = self.client.create_run(self._experiment(name), run_name=bundle.bundle_hash[:16], tags=lineage(bundle))
         run_id: str = run.info.run_id
-        self.client.log_batch(run_id, metrics=measured(bundle.metrics), params=parameters(bundle))
+        of = parameters(bundle.spec, bundle.labels, bundle.features)
+        self.client.log_batch(run_id, metrics=measured(bundle.metrics), params=of)
         self.client.log_artifacts(run_id, str(bundle.folder), ARTIFACTS)
         self.client.set_terminated(run_id)
         return run_id
 
-    def log_run(self, name: str, title: str, *, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
-        """Record a run that has no files."""
-        run = self.client.create_run(self._experiment(name), run_name=title, tags=dict(tags))
-        self.client.log_batch(run.info.run_id, metrics=measured(metrics))
-        self.client.set_terminated(run.info.run_id)
+    def log_run(
+        self,
+        name: str,
+        title: str,
+        *,
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float],
+        params: Sequence[Param] = (),
+        files: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
+        """Record a run of its own, with what it was made of and its files."""
+        run_id = self.client.create_run(self._experiment(name), run_name=title, tags=dict(tags)).info.run_id
+        self.client.log_batch(run_id, metrics=measured(metrics), params=params)
+        self._log_files(run_id, files)
+        self.client.set_terminated(run_id)
+
+    def add_files(self, name: str, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Add files to a run, in place of those of the same names."""
+        self._restore(name, run_id)
+        self._log_files(run_id, files)
 
     def add_metrics(self, name: str, run_id: str, metrics: Mapping[str, float]) -> None:
         """Add metrics to a run."""
         self._restore(name, run_id)
         self.client.log_batch(run_id, metrics=measured(metrics))
+
+    def _log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        if not files:
+            return
+        with tempfile.TemporaryDirectory(prefix="trading-files-") as folder:
+            for name, content in files.items():
+                file = Path(folder) / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            self.client.log_artifacts(run_id, folder)
 
     def _experiment(self, name: str) -> str:
         if experiment := self.client.get_experiment_by_name(name):

@@ -1,4 +1,4 @@
-"""`trading train`, `backtest`, `approve`, `promote`, `rollback` and `reject`: one step of a model's life each."""
+"""`trading train`, `backtest` and `approve`: the steps up to a version that may be promoted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from trading_assets.core.errors import ModelError, TradingError
+from trading_assets.core.errors import ModelError
 from trading_assets.settings import Settings, load_settings, logs
 from trading_assets.settings.names import check_known
 from trading_assets.store import configured_store
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from trading_assets.launch import LaunchResult
 
 Model = Annotated[str, typer.Argument(help="A model of the settings.")]
-Version = Annotated[int | None, typer.Option(min=1, help="A version; `trading models` lists them.")]
 
 
 def train(model: Model) -> None:
@@ -72,38 +71,6 @@ def approve(model: Model) -> None:
     _say(settings, model, int(result.materialized["approved"]["version"]))
 
 
-def promote(model: Model, version: Version = None) -> None:
-    """Make a model's approved version the one that the node trades."""
-    _deploy(_begin("promote"), model, version)
-
-
-def rollback(
-    model: Model, to: Annotated[int | None, typer.Option(min=1, help="A version; default: the one before.")] = None
-) -> None:
-    """Go back to the version that was active before; a running node follows within seconds."""
-    settings = _begin("rollback")
-    from trading_assets.registry import Registry
-
-    _deploy(settings, model, to or Registry(settings).before(model).version)
-
-
-def reject(
-    model: Model,
-    version: Annotated[int, typer.Option(min=1, help="A version; `trading models` lists them.")],
-    reason: Annotated[str, typer.Option(help="Why; it is kept in the registry.")],
-) -> None:
-    """Rule a version out: it can no longer be approved, promoted or rolled back to."""
-    settings = _begin("reject")
-    from trading_assets.registry import Registry
-
-    if not reason.strip():
-        raise TradingError("a rejection needs a reason", where="--reason")
-    registry = Registry(settings)
-    registry.reject(model, version, reason)
-    registry.write_to(configured_store(settings))
-    _say(settings, model, version)
-
-
 def _show(settings: Settings, title: str, metrics: Mapping[str, float], gates: Sequence[GateResult]) -> None:
     table = Table("gate", "value", "asked", "", title=title + _note(settings, title.split()[0]), title_justify="left")
     for gate in gates:
@@ -128,14 +95,6 @@ def _run(settings: Settings, model: str, job: str) -> LaunchResult:
         follow.end(result, job)
     _refuse(result)
     return result
-
-
-def _deploy(settings: Settings, model: str, version: int | None) -> None:
-    with console.status("loading the asset graph"):
-        from trading_assets.launch import promote as promote_run
-    result = promote_run(settings, model, version=version)
-    _refuse(result)
-    _say(settings, model, int(result.materialized["deployment"]["version"]))
 
 
 def _refuse(result: LaunchResult) -> None:

@@ -1,20 +1,24 @@
 """Deployment: an approved version becomes the active one, and the node's manifest is swapped."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from functools import partial
+from typing import TYPE_CHECKING
 
 import dagster as dg
+import polars as pl
+from pydantic import Field
 
 from trading_assets.core.errors import ModelError
 from trading_assets.defs.lib.causes import cause_of
 from trading_assets.defs.lib.check_states import refused_by_checks
-from trading_assets.defs.lib.metadata import TRADING_TEAM, asset_metadata, origin, origin_tags
+from trading_assets.defs.lib.metadata import TRADING_TEAM, asset_metadata, origin, origin_tags, preview
 from trading_assets.defs.lib.partitions import Partitions
-from trading_assets.defs.lib.versions import VERSION_TAG, required
+from trading_assets.defs.lib.versions import required
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import MODEL_VERSIONS
+from trading_assets.store.tables import MODEL_EVENTS, MODEL_VERSIONS
+
+if TYPE_CHECKING:
+    from trading_assets.lifecycle import Outcome
 
 GROUP = "deployment"
 
@@ -90,44 +94,78 @@ def deployment_asset(settings: Settings) -> dg.AssetsDefinition:
     )(deployment)
 
 
+class DeploymentConfig(dg.Config):
+    """What a run of `promote` or `rollback` may be told."""
+
+    version: int | None = Field(None, description="Which; empty: the newest approved, or the one that traded before.")
+    reason: str = Field("", description="Why. A promotion with a reason happens whatever the comparison says.")
+    rollback: bool = Field(False, description="Go back to a version that traded before, without a comparison.")
+
+
 def deployment(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+    context: dg.AssetExecutionContext,
+    config: DeploymentConfig,
+    settings: dg.ResourceParam[Settings],
+    store: dg.ResourceParam[Store],
 ) -> dg.MaterializeResult[None]:
     """The version that the node trades: champion in the registry, and named in the node's manifest.
 
-    The newest approved one, or the one that the run's tag `trading/version` names: a rollback.
+    The newest approved one, if there is no champion or it is better on the same out-of-sample days; else that is kept
+    as a challenger, and the champion trades on. A run of `rollback` goes back to the version before.
     """
-    from trading_assets.features import fingerprint
-    from trading_assets.models import bundle, certificates
-    from trading_assets.registry import DeployedModel, Registry, approved_version, chosen_version, deploy
-    from trading_assets.strategies.decisions import check_rule_code
+    from trading_assets import lifecycle
+    from trading_assets.registry import Registry, approved_version, chosen_version, read_manifest
 
-    name, registry = context.partition_key, Registry(settings)
-    chosen = context.run.tags.get(VERSION_TAG)
-    if chosen is None:
-        passed = required(context.instance, "approved", name)
-        version = approved_version(registry, name, passed.version, passed.metadata["bundle_hash"])
+    name, cause = context.partition_key, cause_of(context.run, config.reason)
+    if config.rollback:
+        outcome = lifecycle.roll_back(settings, store, name, config.version, cause)
     else:
-        version = chosen_version(registry, name, chosen)
-    verified = bundle.load(
-        version.bundle_path,
-        expected_hash=version.bundle_hash,
-        feature_fingerprint=partial(fingerprint, plugins=settings.plugged),
-        plugins=settings.plugged,
-    )
-    check_rule_code(verified)
-    certificate = certificates.check(verified)
-    version = registry.promote(name, version.version, cause_of(context.run, "promoted"))
-    deployed = DeployedModel.of(verified, version.version, settings.data_dir, datetime.now(UTC))
-    manifest = deploy(settings.live_dir, deployed)
-    registry.write_to(store)
+        registry = Registry(settings)
+        if config.version is None:
+            passed = required(context.instance, "approved", name)
+            version = approved_version(registry, name, passed.version, passed.metadata["bundle_hash"])
+        else:
+            version = chosen_version(registry, name, config.version)
+        outcome = lifecycle.promote(
+            settings, store, name, version.version, cause, regardless=bool(config.reason.strip())
+        )
+    if not outcome.is_deployed:
+        context.log.warning(f"model {name} version {outcome.version.version} {outcome.reason}")
+    manifest = read_manifest(settings.live_dir)
     return dg.MaterializeResult(
         metadata={
-            "version": version.version,
-            "status": version.status,
-            "bundle_hash": verified.bundle_hash,
-            "parity": str(certificate),
+            "version": outcome.trades,
+            "candidate": outcome.version.version,
+            "status": outcome.version.status,
+            "decision": outcome.reason,
+            "bundle_hash": manifest.models[name].bundle_hash,
+            "parity": outcome.parity,
             "manifest": dg.MetadataValue.json(manifest.model_dump(mode="json")),
-            **origin(verified.markets),
+            **_compared(outcome),
+            "changes": _changes(store, name),
+            **origin(outcome.bundle.markets),
         }
+    )
+
+
+def _compared(outcome: "Outcome") -> dict[str, dg.MetadataValue]:
+    """The candidate and the champion side by side, where they were compared."""
+    if outcome.comparison is None:
+        return {}
+    rows = [
+        (name, one.first, one.second, one.interval.estimate, one.interval.low, one.interval.high, one.better)
+        for name, one in outcome.comparison.found.items()
+    ]
+    columns = ["measure", "candidate", "champion", "difference", "low", "high", "better"]
+    return {
+        "comparison": preview(pl.DataFrame(rows, schema=columns, orient="row")),
+        "evidence": dg.MetadataValue.json(outcome.comparison.evidence),
+    }
+
+
+def _changes(store: Store, model: str) -> dg.MarkdownMetadataValue:
+    """The newest changes of status, the last one first."""
+    columns = ["ts", "version", "old_status", "new_status", "changed_by", "reason"]
+    return preview(
+        store.read(MODEL_EVENTS, where={"model": model}).sort("ts", descending=True).select(columns), rows=10
     )

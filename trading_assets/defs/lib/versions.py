@@ -12,9 +12,6 @@ from trading_assets.core.errors import ModelError
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BACKTEST_METRICS
 
-VERSION_TAG = "trading/version"
-"""On a run of the job promote: which version becomes the active one, if not the newest approved one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Materialized:

@@ -21,6 +21,7 @@ def orchestration(settings: Settings) -> dg.Definitions:
             jobs.evaluate,
             jobs.approve,
             jobs.promote,
+            jobs.rollback,
             jobs.load_journal,
             jobs.compare_challengers,
             jobs.measure_drift,

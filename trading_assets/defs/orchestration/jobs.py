@@ -60,8 +60,14 @@ approve = dg.define_asset_job(
 promote = dg.define_asset_job(
     "promote",
     selection=["deployment"],
-    description="Makes an approved version the active one: registry, alias and the node's deployment manifest. The tag "
-    "`trading/version` chooses another version, e.g. for a rollback.",
+    description="Makes an approved version the active one if it is better than the champion on the same out-of-sample "
+    "days, else a challenger. The run's config may choose a version; with a reason it is promoted anyway.",
+)
+rollback = dg.define_asset_job(
+    "rollback",
+    selection=["deployment"],
+    config={"ops": {"deployment": {"config": {"rollback": True}}}},
+    description="Goes back to the version that traded before, or to the one that the run's config names.",
 )
 load_journal = dg.define_asset_job(
     "load_journal",

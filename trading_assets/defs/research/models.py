@@ -49,8 +49,9 @@ def walk_forward(
     from trading_assets.backtest.report.feature_plots import shap_summary
     from trading_assets.backtest.report.plots import fold_aucs
     from trading_assets.models import folds, importance, scores
+    from trading_assets.models.code_version import code_version
     from trading_assets.registry import Registry, configuration
-    from trading_assets.registry.runs import learner
+    from trading_assets.registry.runs import MadeOf, learner
 
     name, spec = context.partition_key, settings.models[context.partition_key]
     data = checked_dataset(context.instance, store, name, settings)
@@ -63,10 +64,21 @@ def walk_forward(
     )
     summary = scores.summary(result.predictions)
     tried = configuration(spec, settings.labels_of(name), features=data.features, fingerprint=data.fingerprint)
-    Registry(settings).count_walk_forward(name, spec.markets, tried, summary)
     empty = pl.DataFrame(schema={name: kind for name, kind in FEATURE_IMPORTANCE.columns.items() if name != "model"})
     weights = pl.concat([empty, *(part.importance for part in result.explanations)])
     dots = importance.beeswarm(result.explanations, data.features) if result.explanations else pl.DataFrame()
+    drawn = {"auc_by_fold.png": fold_aucs(result.folds, fmt="png")}
+    drawn |= {"shap_summary.png": shap_summary(dots, fmt="png")} if dots.height else {}
+    made_of = MadeOf(
+        spec=spec,
+        labels=settings.labels_of(name),
+        features=data.features,
+        dataset_hash=data.content_hash,
+        dataset_rows=data.frame.height,
+        code_version=code_version(),
+        run_id=context.run.run_id,
+    )
+    Registry(settings).count_walk_forward(name, spec.markets, tried, summary, made_of=made_of, files=drawn)
     named = [
         (table, frame.with_columns(model=pl.lit(name)))
         for table, frame in ((PREDICTIONS, result.predictions), (FOLDS, result.folds), (FEATURE_IMPORTANCE, weights))
@@ -85,8 +97,10 @@ def walk_forward(
             "decides": learner(spec),
             "configuration": tried,
             "folds": describe_frame(result.folds, FOLDS)["preview"],
-            **({"shap_summary": picture(shap_summary(dots, fmt="png"), "SHAP summary")} if dots.height else {}),
-            "auc_by_fold": picture(fold_aucs(result.folds, fmt="png"), "AUC by fold"),
+            **{
+                name.removesuffix(".png"): picture(image, name.removesuffix(".png").replace("_", " "))
+                for name, image in drawn.items()
+            },
         }
     )
 

@@ -247,10 +247,15 @@ MODEL_VERSIONS: Final = Table(
         "created_at": TS,
         "changed_at": TS,
         "run_id": pl.String,
+        "traded_under": pl.String,
     },
     ("model", "version"),
     time="created_at",
-    notes={"bundle": "folder below data/bundles"},
+    joined={"traded_under": ""},
+    notes={
+        "bundle": "folder below data/bundles",
+        "traded_under": "hash of the costs, capital and limits of its backtest; empty where it is not known",
+    },
 )
 MODEL_EVENTS: Final = Table(
     "model_events",
