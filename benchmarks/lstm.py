@@ -18,7 +18,7 @@ from benchmarks.estimators import p99
 from benchmarks.table import Measurement, Target, print_table
 from trading_assets.models import Classifier
 from trading_assets.models.estimators import registered
-from trading_assets.models.estimators.lstm import Network
+from trading_assets.models.estimators.deep.lstm import Network
 from trading_assets.models.estimators.proof_case import times
 from trading_assets.settings import LSTMSettings
 
@@ -72,7 +72,7 @@ def jitted(fitted: Network) -> Callable[[Any], object]:
     import equinox as eqx
     import jax
 
-    from trading_assets.models.estimators import lstm_training
+    from trading_assets.models.estimators.deep import lstm_training
 
     one = fitted.weights
     cell = eqx.nn.LSTMCell(one.entry.shape[1], HIDDEN, key=jax.random.key(0))

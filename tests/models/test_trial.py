@@ -16,7 +16,7 @@ import pytest
 from trading_assets.core.errors import BundleError
 from trading_assets.core.sides import Side
 from trading_assets.models import Bundle, Classifier
-from trading_assets.models.estimators.lightgbm_text import problem
+from trading_assets.models.estimators.trees.lightgbm_text import problem
 from trading_assets.models.trial import Trial
 from trading_assets.settings import LightGBMSettings
 

@@ -25,7 +25,7 @@ from trading_assets.models import Classifier
 from trading_assets.models.confidence import Confidence
 from trading_assets.models.confidence.conformal import Conformal
 from trading_assets.models.confidence.sigmoid import Sigmoid
-from trading_assets.models.estimators.lstm import Network, Scaling, Weights
+from trading_assets.models.estimators.deep.lstm import Network, Scaling, Weights
 from trading_assets.models.training import TrainedModel
 from trading_assets.settings import LabelSettings, LSTMSettings, ModelSettings, Settings
 from trading_assets.store import Store, open_store
@@ -353,7 +353,7 @@ def test_a_model_that_reads_windows_is_rebuilt_and_explained_by_what_is_missing(
     assert fitted.scaling.inputs == inputs
     classifier = Classifier(names, spec.estimator, fitted.save())
     trained = TrainedModel({Side.LONG: classifier}, dataset.start, dataset.end, len(rows), 0.4)
-    monkeypatch.setattr("trading_assets.models.estimators.lstm.LSTM.version", lambda *_: "jax 0")
+    monkeypatch.setattr("trading_assets.models.estimators.deep.lstm.LSTM.version", lambda *_: "jax 0")
     bundle = models.write(
         live_settings.bundles_dir,
         model="syna",

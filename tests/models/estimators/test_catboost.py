@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators import registered
-from trading_assets.models.estimators.catboost import _threshold
 from trading_assets.models.estimators.proof_case import Case
+from trading_assets.models.estimators.trees.catboost import _threshold
 from trading_assets.settings import CatBoostSettings
 from trading_assets.settings.sections.estimators import ESTIMATORS
 from trading_assets.settings.sections.kinds import TRAINED

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from trading_assets.core.errors import ModelError
-from trading_assets.models.estimators.forest import LEAF, Forest
+from trading_assets.models.estimators.trees.forest import LEAF, Forest
 
 FEATURES = 4
 NAMES = ("a", "b", "c", "d")

@@ -23,7 +23,7 @@ from tests.examples import examples
 from trading_assets.core.errors import ModelError
 from trading_assets.models.bundle.content import Described, as_json, parse
 from trading_assets.models.estimators import Array, Files, registered
-from trading_assets.models.estimators.lstm import AGREEMENT, FILE, Network, Scaling, Weights, held_out, vars_of
+from trading_assets.models.estimators.deep.lstm import AGREEMENT, FILE, Network, Scaling, Weights, held_out, vars_of
 from trading_assets.models.estimators.proof_case import BEGIN, times
 from trading_assets.settings import LabelSettings, LSTMSettings, ModelSettings
 from trading_assets.settings.sections.estimators import ESTIMATORS

@@ -19,8 +19,8 @@ from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators import Array, Estimator, Files, Fitted, register, registered, registry
 from trading_assets.models.estimators.proof_case import NAMES, Case, times
 from trading_assets.models.estimators.proofs import spoilt
-from trading_assets.models.estimators.stack import FILE, _Training
-from trading_assets.models.estimators.stack_weights import Weighing, learn, weigh
+from trading_assets.models.estimators.stacking.stack import FILE, _Training
+from trading_assets.models.estimators.stacking.stack_weights import Weighing, learn, weigh
 from trading_assets.settings import EstimatorSettings, LightGBMSettings, LogisticSettings, StackSettings
 from trading_assets.settings.sections.estimators import ESTIMATORS
 from trading_assets.validation import CombinatorialPurged

@@ -15,7 +15,7 @@ import xgboost
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators import registered
 from trading_assets.models.estimators.proof_case import NAMES, Case
-from trading_assets.models.estimators.xgboost import FILE
+from trading_assets.models.estimators.trees.xgboost import FILE
 from trading_assets.settings import XGBoostSettings
 
 SMALL = XGBoostSettings(num_boost_round=20, learning_rate=0.3)

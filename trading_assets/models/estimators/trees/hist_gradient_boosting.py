@@ -14,8 +14,8 @@ import polars as pl
 
 from trading_assets.models.estimators.class_weights import class_weighted
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
-from trading_assets.models.estimators.forest import LEAF, Forest
 from trading_assets.models.estimators.registry import register
+from trading_assets.models.estimators.trees.forest import LEAF, Forest
 from trading_assets.settings import HistGradientBoostingSettings
 
 FILE: Final = "hist_gradient_boosting.json"

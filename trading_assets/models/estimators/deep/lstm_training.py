@@ -78,7 +78,7 @@ def train(
     Returns
     -------
     dict
-        The arrays of :class:`trading_assets.models.estimators.lstm.Weights`.
+        The arrays of :class:`trading_assets.models.estimators.deep.lstm.Weights`.
 
     Raises
     ------

@@ -17,10 +17,10 @@ from typing import Any, Final
 import polars as pl
 
 from trading_assets.core.errors import ModelError
-from trading_assets.models.estimators import lightgbm_text
 from trading_assets.models.estimators.class_weights import class_weighted
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
 from trading_assets.models.estimators.registry import register
+from trading_assets.models.estimators.trees import lightgbm_text
 from trading_assets.settings import LightGBMSettings
 
 FILE: Final = "model.txt"

@@ -19,8 +19,8 @@ import numpy.typing as npt
 import polars as pl
 
 from trading_assets.core.errors import ModelError
-from trading_assets.models.estimators.arrays import AnyArray, packed, unpacked
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
+from trading_assets.models.estimators.deep.arrays import AnyArray, packed, unpacked
 from trading_assets.models.estimators.registry import register
 from trading_assets.settings import LSTMSettings
 
@@ -233,10 +233,10 @@ def _training(parameters: LSTMSettings) -> ModuleType:
     """What knows JAX, imported when it is needed."""
     if lacking := parameters.lacks():
         raise ModelError(f"training {lacking}", where="estimator lstm", remedy="or choose another kind")
-    from trading_assets.models.estimators import jax_flags
+    from trading_assets.models.estimators.deep import jax_flags
 
     with jax_flags.one_thread():
-        from trading_assets.models.estimators import lstm_training
+        from trading_assets.models.estimators.deep import lstm_training
     return lstm_training
 
 

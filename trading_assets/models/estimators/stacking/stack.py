@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
 from trading_assets.models.estimators.registry import estimator_of, register
-from trading_assets.models.estimators.stack_weights import Weighing, weigh
+from trading_assets.models.estimators.stacking.stack_weights import Weighing, weigh
 from trading_assets.settings import EstimatorSettings, StackSettings
 from trading_assets.validation import CombinatorialFold, CombinatorialPurged
 

@@ -20,8 +20,8 @@ import polars as pl
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators.class_weights import class_weighted
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
-from trading_assets.models.estimators.forest import LEAF, Forest
 from trading_assets.models.estimators.registry import register
+from trading_assets.models.estimators.trees.forest import LEAF, Forest
 from trading_assets.settings import CatBoostSettings
 
 FILE: Final = "catboost.json"

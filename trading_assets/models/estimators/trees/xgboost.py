@@ -16,10 +16,10 @@ import numpy.typing as npt
 import polars as pl
 
 from trading_assets.core.errors import ModelError
-from trading_assets.models.estimators import xgboost_json
 from trading_assets.models.estimators.class_weights import class_weighted
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
 from trading_assets.models.estimators.registry import register
+from trading_assets.models.estimators.trees import xgboost_json
 from trading_assets.settings import XGBoostSettings
 
 FILE: Final = "xgboost.json"

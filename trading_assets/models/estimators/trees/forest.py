@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators.contract import Array, Files, Fitted
-from trading_assets.models.estimators.forest_shap import Paths, shap_values
+from trading_assets.models.estimators.trees.forest_shap import Paths, shap_values
 
 Nodes = npt.NDArray[np.intp]
 

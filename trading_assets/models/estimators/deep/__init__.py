@@ -1,0 +1,1 @@
+"""Networks: trained where their extra is installed, asked by NumPy."""

@@ -1,0 +1,1 @@
+"""Several estimators as one."""
