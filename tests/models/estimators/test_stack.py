@@ -142,6 +142,20 @@ def test_what_only_remembers_its_training_rows_counts_nothing(memory: MemorySett
     assert alone["learnt"] < alone["average"]
 
 
+@pytest.mark.parametrize("folds", [3, 4, 6])
+def test_a_hole_in_the_rows_as_calibration_makes_one_changes_no_kind_of_weights(
+    memory: MemorySettings, folds: int
+) -> None:
+    whole = Case(registered()["stack"], StackSettings(members=(memory, LogisticSettings()), folds=folds))
+    moments = times(ROWS)
+    for held_out in CombinatorialPurged(folds, 1, timedelta(days=1)).folds(moments["known_at"], moments["label_end"]):
+        part = held_out.train
+        given: dict[str, Any] = {"parameters": whole.parameters, "features": NAMES, "seed": 7}
+        fitted = whole.estimator.fit(whole.rows[part], whole.target[part], None, times=moments[part], **given)
+        said = read(fitted.save())
+        assert (said["chosen"], said["rows"]) == ("learnt", len(part)), f"beside span {held_out.number}"
+
+
 # the weights themselves
 
 

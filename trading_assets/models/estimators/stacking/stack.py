@@ -15,6 +15,7 @@ Pooled are log-odds (the logarithmic pool: C. Genest and J. V. Zidek, "Combining
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -217,14 +218,26 @@ class _Training:
     names: Sequence[str]
 
     def folds(self, parameters: StackSettings) -> list[CombinatorialFold]:
-        """The spans that are held out in turn.
+        """The spans that are held out in turn: as many as are asked for, or fewer where one of so many has no rows.
+
+        Rows have a hole where one part of them is held out to calibrate the stack, or the venue was silent. Were the
+        members averaged for that, a calibrator would learn what the scores of another model are worth.
 
         Raises
         ------
         ModelError
-            A span has no rows, or beside one there is nothing to train on, or one outcome only.
+            A span has no rows, or beside one there is nothing to train on, or one outcome only, however few there are.
         """
-        splitter = CombinatorialPurged(parameters.folds, 1, timedelta(days=parameters.embargo_days))
+        try:
+            return self._cut(parameters.folds, parameters)
+        except ModelError:
+            for number in range(parameters.folds - 1, 1, -1):
+                with suppress(ModelError):
+                    return self._cut(number, parameters)
+            raise
+
+    def _cut(self, number: int, parameters: StackSettings) -> list[CombinatorialFold]:
+        splitter = CombinatorialPurged(number, 1, timedelta(days=parameters.embargo_days))
         folds = splitter.folds(self.times["known_at"], self.times["label_end"])
         for fold in folds:
             if not 0 < self.target[fold.train].mean() < 1:
