@@ -120,7 +120,7 @@ def _world(seed: int, rows: int, edge: float) -> pl.DataFrame:
 
 def markets(count: int) -> Iterator[tuple[str, ...]]:
     """World, calibrator; kept, Brier before and after with the interval of the gain, coverage, worst mood."""
-    from trading_assets.placebo.judging import MARKET
+    from trading_assets.placebo.rearranging import MARKET
     from trading_assets.placebo.research import Research
     from trading_assets.placebo.worlds import PLANTED, RANDOM_WALK, World
 

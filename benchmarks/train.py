@@ -21,6 +21,7 @@ from trading_assets.labels import triple_barrier
 from trading_assets.models import parity
 from trading_assets.models.inputs import usable_names
 from trading_assets.settings import LabelSettings, ModelSettings
+from trading_assets.settings.sections.estimators import LightGBMSettings
 from trading_assets.validation import Fold, WalkForward
 
 M15 = Timeframe.parse("15m")
@@ -39,7 +40,7 @@ def run() -> list[Measurement]:
     data = labelled(bars, rows)
     folds = WalkForward(SPEC.walk_forward).split(data.frame["known_at"], data.frame["label_end"])
     trained_on = sum(len(fold.train) for fold in folds)
-    seconds = best_of(lambda: folds.walk_forward(data, SPEC, explained=True), repeat=1)
+    seconds = best_of(lambda: models.walk_forward(data, SPEC, explained=True), repeat=1)
     plain = best_of(lambda: _plain(data, folds[0]), repeat=1) * len(folds)  # where cores are taken, all last minutes
     name = f"walk-forward: {len(folds)} folds, {len(MARKETS)} markets, {len(data.features)} features"
     return [
@@ -72,7 +73,7 @@ def _plain(data: models.Dataset, fold: Fold) -> None:
     """One fold with the same learner and LightGBM's own choice of threads and memory."""
     from lightgbm import LGBMClassifier
 
-    learner = SPEC.estimator
+    learner = LightGBMSettings()  # what SPEC has, as its own type
     model = LGBMClassifier(
         n_estimators=learner.num_boost_round,
         learning_rate=learner.learning_rate,
