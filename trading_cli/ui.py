@@ -1,4 +1,4 @@
-"""`trading ui`: the Dagster UI and daemon on the same data."""
+"""`trading ui`: the Dagster UI and daemon on the same data, or MLflow's page of the experiments."""
 
 from __future__ import annotations
 
@@ -23,11 +23,31 @@ GRAPH_GROUPS: Final = (
 
 def ui(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port to listen on: 3000, or 5000 of MLflow.", show_default=False),
+    ] = None,
+    mlflow: Annotated[bool, typer.Option("--mlflow", help="MLflow's page of all trials and versions instead.")] = False,
 ) -> None:
-    """Open the Dagster UI (webserver and daemon: schedules, sensors, backfills)."""
+    """Open the Dagster UI (webserver and daemon: schedules, sensors, backfills), or MLflow's page."""
     settings = load_settings()
+    port = port or (5000 if mlflow else 3000)
+    _check_free(host, port)
+    if mlflow:
+        from trading_cli.experiments import serve
+
+        serve(settings, host, port)
+        return
     environment = {**os.environ, **dagster_environment(settings)}
+    _make_tables(settings, environment)
+    typer.echo(f"Dagster UI: http://{host}:{port} (Ctrl-C stops it)")
+    typer.echo(f"The asset graph with every group open: http://{host}:{port}{graph_address()}")
+    os.chdir(PROJECT_ROOT)
+    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]
+    os.execve(sys.executable, command, environment)
+
+
+def _check_free(host: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -36,12 +56,6 @@ def ui(
             raise TradingError(
                 f"cannot listen on {host}:{port}: {error.strerror}", remedy="choose another with --port"
             ) from None
-    _make_tables(settings, environment)
-    typer.echo(f"Dagster UI: http://{host}:{port} (Ctrl-C stops it)")
-    typer.echo(f"The asset graph with every group open: http://{host}:{port}{graph_address()}")
-    os.chdir(PROJECT_ROOT)
-    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]
-    os.execve(sys.executable, command, environment)
 
 
 def graph_address() -> str:
