@@ -29,6 +29,19 @@ def test_failed_trials_count_too() -> None:
     assert credibility(RETURNS, tried, trials=1)["trials"] == 3
 
 
+def test_trials_that_nobody_measured_are_not_free_where_the_measured_ones_are_much_alike() -> None:
+    alike = [sharpe(RETURNS)] * 4  # what pruning leaves of 40 trials: all near the best
+    got = credibility(RETURNS, alike, trials=40)
+    chance = math.sqrt(365 / (RETURNS.size - 1))
+    assert 1.8 * chance < got["expected_max_sharpe"] < 2.3 * chance
+    assert got["dsr"] < got["psr"] - 0.1
+    assert credibility(RETURNS, alike, trials=4)["expected_max_sharpe"] == 0
+    apart = [sharpe(RETURNS), 3.3, -4.2, 2.8]
+    assert credibility(RETURNS, apart, trials=40)["expected_max_sharpe"] == pytest.approx(
+        Trials(40, Trials.of(apart).variance).expected_max_sharpe
+    ), "never less than the variance of those that are known"
+
+
 def test_trials_that_never_traded_do_not_make_the_others_look_more_credible() -> None:
     tried = [sharpe(RETURNS), 0.3, -1.2, 2.6, 0.9]
     alone = credibility(RETURNS, tried)

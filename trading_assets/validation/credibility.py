@@ -31,10 +31,11 @@ def credibility(daily_returns: npt.ArrayLike, trial_sharpes: Sequence[float], *,
     trial_sharpes
         Annualised daily Sharpe ratios (365 days) of every trial, the chosen one included.
     trials
-        How many trials there were where some have no Sharpe ratio, e.g. because they failed; never less than
-        ``trial_sharpes`` has. Where fewer than two have one, their variance is taken to be that of the estimate of a
-        Sharpe ratio of 0, ``1 / (n - 1)``: many trials that nobody measured must not be free. Nor must those that never
-        traded, whose ratios of 0 would only narrow the variance: it is not less than that of the others.
+        How many trials there were where some have no Sharpe ratio, e.g. because they failed or a search ended them
+        early; never less than ``trial_sharpes`` has. Those without one are taken to vary as the estimate of a Sharpe
+        ratio of 0 does, ``1 / (n - 1)``: many trials that nobody measured must not be free, and those that a search
+        leaves are much alike. Nor must those that never traded be, whose ratios of 0 would only narrow the variance. It
+        is not less than that of the ones that are known.
 
     Returns
     -------
@@ -51,10 +52,12 @@ def credibility(daily_returns: npt.ArrayLike, trial_sharpes: Sequence[float], *,
     year = math.sqrt(DAYS_PER_YEAR)
     estimate = SharpeEstimate.of(daily_returns)
     known = Trials.of([sharpe / year for sharpe in trial_sharpes])
-    variance = known.variance if len(trial_sharpes) > 1 else 1 / (estimate.observations - 1)
+    count, by_chance = max(known.count, trials), 1 / (estimate.observations - 1)
+    variance = known.variance if known.count > 1 else by_chance
+    variance = max(variance, by_chance + (variance - by_chance) * known.count / count)
     if traded := [sharpe / year for sharpe in trial_sharpes if sharpe != 0]:
         variance = max(variance, Trials.of(traded).variance)
-    tried = Trials(max(known.count, trials), variance)
+    tried = Trials(count, variance)
     return {
         "psr": probabilistic_sharpe_ratio(estimate),
         "dsr": deflated_sharpe_ratio(estimate, tried),
