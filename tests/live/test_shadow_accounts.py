@@ -138,6 +138,20 @@ def test_versions_are_compared_on_the_bars_that_both_answered_on(
     assert own_store.read(SHADOW_TRADES).height == rows["trades"].sum()
 
 
+def test_days_on_which_nobody_answered_are_no_days_in_shadow(
+    spoken: Settings, own_store: Store, records: list[ShadowRecord], tmp_path: Path
+) -> None:
+    store = open_store(f"duckdb:///{tmp_path / 'stood.duckdb'}")
+    store.upsert(CANDLES, own_store.read(CANDLES))
+    silent = pl.col("bar_ts").is_between(SINCE + timedelta(days=3), START, closed="left")
+    store.upsert(SHADOW_SIGNALS, own_store.read(SHADOW_SIGNALS).filter(~silent))
+    _, picky, late = compare_in_shadow(spoken, store, "syna")
+    assert picky.days == pytest.approx(records[1].days)
+    assert picky.common_days == 3 + late.common_days < 10 <= records[1].common_days
+    assert picky.better is None, "it stood still for the rest"
+    assert picky.note == f"{picky.common_days} days in common, 10 are needed to compare"
+
+
 def test_what_cannot_be_measured_says_why(
     spoken: Settings, own_store: Store, make_bundle: MakeBundle, tmp_path: Path
 ) -> None:

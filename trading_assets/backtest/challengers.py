@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import numpy as np
 import polars as pl
 
 from trading_assets.backtest.metrics import daily_returns
@@ -41,8 +40,8 @@ class ShadowRecord:
     result
         Its hypothetical account on all of its bars; None where it could not be traded.
     common_days, champion_return, better
-        UTC days on which it is compared with the champion, on the bars that both answered on; the champion's return on
-        them; and the probability that this version is the better one, None below ten days or for the champion.
+        UTC days on which both it and the champion answered; the champion's return on the bars that both did; and the
+        probability that this version is the better one, None below ten days or for the champion.
     note
         Why something is missing.
     """
@@ -197,14 +196,32 @@ def _against(accounts: _Accounts, record: ShadowRecord, champion: Contender) -> 
         mine, its = (accounts.trade(*one) for one in zip(both, (record.contender, champion), strict=True))
     except TradingError as error:
         return replace(record, note=f"not compared: {error}")
-    days = mine.equity.join(its.equity, on="ts", suffix="_champion").sort("ts")
-    balance = accounts.settings.simulation.starting_balance
-    one, other = (daily_returns(days[name].to_list(), balance) for name in ("equity", "equity_champion"))
-    compared = replace(record, common_days=days.height, champion_return=float(np.prod(1 + other) - 1))
-    if days.height < MIN_OBSERVATIONS:
-        return replace(compared, note=f"{days.height} days in common, {MIN_OBSERVATIONS} are needed to compare")
+    spoken, days = _days_of(both[0], mine, its, accounts.settings.simulation.starting_balance)
+    growth = days.select((pl.col("champion") + 1).product()).item()
+    compared = replace(record, common_days=spoken, champion_return=float(growth - 1))
+    if spoken < MIN_OBSERVATIONS:
+        return replace(compared, note=f"{spoken} days in common, {MIN_OBSERVATIONS} are needed to compare")
     asked = accounts.settings.promotion
-    return replace(compared, better=compare_returns(one, other, resamples=asked.resamples)[asked.measure].better)
+    found = compare_returns(days["mine"], days["champion"], resamples=asked.resamples)
+    return replace(compared, better=found[asked.measure].better)
+
+
+def _days_of(
+    answers: pl.DataFrame, mine: BacktestResult, its: BacktestResult, balance: float
+) -> tuple[int, pl.DataFrame]:
+    """How many days both answered on; and the returns of these days and of those on which a trade of theirs went on.
+
+    An account stands still while the node does, or while the challenger is withdrawn: such days show nothing.
+    """
+    days = mine.equity.join(its.equity, on="ts", suffix="_champion").sort("ts")
+    returns = days.select(
+        "ts",
+        mine=pl.Series(daily_returns(days["equity"].to_list(), balance)),
+        champion=pl.Series(daily_returns(days["equity_champion"].to_list(), balance)),
+        spoken=pl.col("ts").is_in(answers["bar_ts"].dt.truncate("1d").unique().implode()),
+    )
+    live = pl.col("spoken") | (pl.col("mine") != 0) | (pl.col("champion") != 0)
+    return int(returns["spoken"].sum()), returns.filter(live)
 
 
 def _rows(settings: Settings, records: Iterable[ShadowRecord]) -> pl.DataFrame:

@@ -123,7 +123,7 @@ CHALLENGERS: Final = Table(
         "trades": "round trips of its hypothetical account",
         "sharpe_low": "lower bound of the 95 % interval (block bootstrap); null below ten days",
         "sharpe_high": "upper bound likewise",
-        "common_days": "UTC days on which both accounts are compared, from the bars that both answered on",
+        "common_days": "UTC days on which both answered, hence days that they are compared on",
         "champion_return": "of the champion's signals on those bars, by the same engine",
         "better": "probability that its mean daily return is the higher one (paired block bootstrap); null where it "
         "cannot be measured",
