@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import polars as pl
 import pytest
 
 from tests.lifecycle.shelf import BEGIN, DAYS, MODEL, Shelf
@@ -14,7 +15,7 @@ from trading_assets.core.errors import ModelError
 from trading_assets.registry import Cause, read_manifest
 from trading_assets.registry.deployment import MANIFEST
 from trading_assets.settings import Settings
-from trading_assets.store.tables import MODEL_EVENTS, MODEL_VERSIONS
+from trading_assets.store.tables import CHALLENGERS, MODEL_EVENTS, MODEL_VERSIONS
 
 CAUSE = Cause("dagster run 1")
 
@@ -222,3 +223,60 @@ def test_a_bundle_without_a_certificate_is_not_promoted(shelf: Shelf) -> None:
     with pytest.raises(ModelError, match="no parity certificate"):
         promote(shelf, 1)
     assert (shelf.statuses(), trading(shelf.settings)) == (["approved"], None)
+
+
+def show_in_shadow(shelf: Shelf, version: int, *, champion: int = 1, trades: int = 20, days: int = 40) -> None:
+    row = dict.fromkeys(CHALLENGERS.columns, None) | {"model": MODEL, "version": version, "champion": champion}
+    row |= {"first_ts": BEGIN, "common_days": days, "better": 0.93, "trades": trades, "net_return": 0.04, "note": ""}
+    shelf.store.upsert(CHALLENGERS, pl.DataFrame([row], schema=CHALLENGERS.columns))
+
+
+def test_a_promotion_by_rule_keeps_what_the_challenger_showed_in_shadow(shelf: Shelf) -> None:
+    shelf = with_promotion(shelf, challenger_days=30.0)
+    promote(shelf, shelf.approve(edge=0.5, seed=5))
+    promote(shelf, shelf.approve(edge=0.0, seed=5))
+    show_in_shadow(shelf, 2)
+    outcome = lifecycle.promote_by_rule(shelf.settings, shelf.store, MODEL, 2, CAUSE)
+    assert outcome.is_deployed, "whatever their walk-forwards say"
+    last = changed(shelf, 2)
+    why = "by rule: better than version 1 with a probability of 93% after 40 days and 20 trades in shadow"
+    assert str(last["reason"]).startswith(f"{why}; better than the champion, version 1, with a probability of 0%")
+    evidence = last["evidence"]
+    assert isinstance(evidence, dict)
+    figures = {name: evidence["shadow"][name] for name in ("first_ts", "common_days", "trades", "better", "net_return")}
+    assert figures == {
+        "first_ts": "2025-03-01T00:00Z",
+        "common_days": 40,
+        "trades": 20,
+        "better": 0.93,
+        "net_return": 0.04,
+    }
+    assert evidence["shadow"]["asked"] == {
+        "challenger_days": 30.0,
+        "min_trades": 10,
+        "min_better": 0.6,
+        "measure": "sharpe",
+    }
+    assert evidence["probability"] < 0.05, "the comparison of their walk-forwards beside it"
+
+
+@pytest.mark.parametrize(
+    ("showed", "rule"),
+    [
+        ({"trades": 0}, {"challenger_days": 30.0}),
+        ({"days": 29}, {"challenger_days": 30.0}),
+        ({"champion": 7}, {"challenger_days": 30.0}),
+        ({}, {}),
+    ],
+    ids=["no trade", "too few days", "beside another champion", "no rule"],
+)
+def test_a_challenger_that_has_not_shown_enough_is_not_promoted_by_rule(
+    shelf: Shelf, showed: dict[str, int], rule: dict[str, float]
+) -> None:
+    shelf = with_promotion(shelf, **rule)
+    promote(shelf, shelf.approve(edge=0.5, seed=5))
+    promote(shelf, shelf.approve(edge=0.0, seed=5))
+    show_in_shadow(shelf, 2, **showed)
+    with pytest.raises(ModelError, match="model syna version 2: it has not shown enough in shadow"):
+        lifecycle.promote_by_rule(shelf.settings, shelf.store, MODEL, 2, CAUSE)
+    assert (shelf.statuses(), trading(shelf.settings)) == (["active", "challenger"], 1)

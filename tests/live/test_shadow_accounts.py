@@ -187,15 +187,23 @@ def test_the_page_shows_every_version_and_its_equity(
 
 def test_a_challenger_is_due_after_its_days_where_it_is_surely_enough_better() -> None:
     row = dict.fromkeys(CHALLENGERS.columns, None) | {"model": "m", "champion": 1, "note": ""}
-    shown = [(1, 40, None), (2, 40, 0.7), (3, 40, 0.95), (4, 29, 0.99), (5, 40, 0.59), (6, 40, None)]
+    shown = [
+        *((1, 40, None, 50), (2, 40, 0.7, 50), (3, 40, 0.95, 10), (4, 29, 0.99, 50), (5, 40, 0.59, 50)),
+        *((6, 40, None, 50), (7, 40, 0.99, 9), (8, 40, 0.99, 0), (9, 40, 0.99, None)),
+    ]
     rows = pl.DataFrame(
-        [row | {"version": version, "common_days": days, "better": better} for version, days, better in shown],
+        [
+            row | {"version": version, "common_days": days, "better": better, "trades": trades}
+            for version, days, better, trades in shown
+        ],
         schema=CHALLENGERS.columns,
     )
     assert to_promote(rows, PromotionSettings()) == {}
     due = to_promote(rows, PromotionSettings(challenger_days=30))
-    assert due == {"m": (3, "better than version 1 with a probability of 95% after 40 days in shadow")}
-    assert to_promote(rows, PromotionSettings(challenger_days=30, min_better=0.96)) == {}
+    why = "better than version 1 with a probability of 95% after 40 days and 10 trades in shadow"
+    assert {model: (one.version, one.champion, one.reason) for model, one in due.items()} == {"m": (3, 1, why)}
+    assert to_promote(rows, PromotionSettings(challenger_days=30, min_better=0.96)) == {}, "7 to 9 hardly traded"
+    assert to_promote(rows, PromotionSettings(challenger_days=30, min_trades=9))["m"].version == 7
     assert to_promote(rows.clear(), PromotionSettings(challenger_days=30)) == {}
 
 

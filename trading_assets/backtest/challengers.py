@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -100,15 +101,50 @@ def keep(settings: Settings, store: Store, model: str, records: Iterable[ShadowR
     return rows
 
 
-def to_promote(challengers: pl.DataFrame, asked: PromotionSettings) -> dict[str, tuple[int, str]]:
-    """Model -> the challenger that has shown enough to take the champion's place, and why; none where no rule is set.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A challenger that has shown enough in shadow to take the champion's place.
+
+    Attributes
+    ----------
+    version, champion
+        Which, and whose place.
+    reason
+        Why, in words.
+    evidence
+        Its row of the table ``challengers``, and what the settings ask, as JSON knows it.
+    """
+
+    version: int
+    champion: int
+    reason: str
+    evidence: dict[str, Any]
+
+
+def due_for_promotion(settings: Settings, store: Store) -> dict[str, Shown]:
+    """Model -> the challenger to be promoted by rule: still in shadow, beside the champion that it was better than."""
+    manifest = read_manifest(settings.live_dir)
+    named = {(model, one.version) for model, all_of in manifest.challengers.items() for one in all_of}
+    champions = {model: one.version for model, one in manifest.models.items()}
+    rows = store.read(CHALLENGERS)
+    still = [
+        (row["model"], row["version"]) in named and champions.get(row["model"]) == row["champion"]
+        for row in rows.iter_rows(named=True)
+    ]
+    return to_promote(rows.filter(pl.Series(still, dtype=pl.Boolean)), settings.promotion)
+
+
+def to_promote(challengers: pl.DataFrame, asked: PromotionSettings) -> dict[str, Shown]:
+    """Model -> the challenger that has shown enough to take the champion's place; none where no rule is set.
+
+    One that hardly trades has shown nothing: beside a champion that loses it looks better by doing nothing.
 
     Parameters
     ----------
     challengers
         Rows of the table of this name.
     asked
-        The days, and how sure it must be.
+        The days, the trades, and how sure it must be.
     """
     if asked.challenger_days is None:
         return {}
@@ -116,16 +152,22 @@ def to_promote(challengers: pl.DataFrame, asked: PromotionSettings) -> dict[str,
         (pl.col("version") != pl.col("champion"))
         & (pl.col("common_days") >= asked.challenger_days)
         & (pl.col("better") >= asked.min_better)
+        & (pl.col("trades") >= asked.min_trades)
     )
     best = shown.sort("better", "version").unique("model", keep="last", maintain_order=True)
-    return {
-        row["model"]: (
-            row["version"],
-            f"better than version {row['champion']} with a probability of {row['better']:.0%} after "
-            f"{row['common_days']} days in shadow",
-        )
-        for row in best.iter_rows(named=True)
+    return {row["model"]: _shown(row, asked) for row in best.iter_rows(named=True)}
+
+
+def _shown(row: Mapping[str, Any], asked: PromotionSettings) -> Shown:
+    reason = (
+        f"better than version {row['champion']} with a probability of {row['better']:.0%} after "
+        f"{row['common_days']} days and {row['trades']} trades in shadow"
+    )
+    figures = {
+        name: f"{value:%Y-%m-%dT%H:%MZ}" if isinstance(value, datetime) else value for name, value in row.items()
     }
+    rule = asked.model_dump(mode="json", include={"challenger_days", "min_trades", "min_better", "measure"})
+    return Shown(row["version"], row["champion"], reason, {**figures, "asked": rule})
 
 
 def _named(settings: Settings, model: str) -> tuple[Contender | None, list[Contender]]:

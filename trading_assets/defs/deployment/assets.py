@@ -99,6 +99,7 @@ class DeploymentConfig(dg.Config):
 
     version: int | None = Field(None, description="Which; empty: the newest approved, or the one that traded before.")
     reason: str = Field("", description="Why. A promotion with a reason happens whatever the comparison says.")
+    by_rule: bool = Field(False, description="Promote for what a challenger showed in shadow, if it still is enough.")
     rollback: bool = Field(False, description="Go back to a version that traded before, without a comparison.")
 
 
@@ -119,6 +120,8 @@ def deployment(
     name, cause = context.partition_key, cause_of(context.run, config.reason)
     if config.rollback:
         outcome = lifecycle.roll_back(settings, store, name, config.version, cause)
+    elif config.by_rule:
+        outcome = lifecycle.promote_by_rule(settings, store, name, config.version, cause)
     else:
         registry = Registry(settings)
         if config.version is None:

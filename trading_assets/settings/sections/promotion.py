@@ -30,3 +30,8 @@ class PromotionSettings(Section):
         description="After so many days in common with the champion in shadow, a challenger that is better with a "
         "probability of `min_better` is promoted. Empty: by hand only.",
     )
+    min_trades: int = Field(
+        10,
+        ge=1,
+        description="Trades that a challenger needs in shadow to be promoted by the rule of `challenger_days`.",
+    )
