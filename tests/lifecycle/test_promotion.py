@@ -15,7 +15,7 @@ from trading_assets.core.errors import ModelError
 from trading_assets.registry import Cause, read_manifest
 from trading_assets.registry.deployment import MANIFEST
 from trading_assets.settings import Settings
-from trading_assets.store.tables import CHALLENGERS, MODEL_EVENTS, MODEL_VERSIONS
+from trading_assets.store.tables import CHALLENGERS, MODEL_EVENTS, MODEL_VERSIONS, TRIAL_RETURNS
 
 CAUSE = Cause("dagster run 1")
 
@@ -100,6 +100,18 @@ def test_too_little_evidence_deploys_nothing(shelf: Shelf, candidate: dict[str, 
     assert said in outcome.reason
     if "under" in candidate:
         assert any("costs, capital or limits" in note for note in outcome.comparison.notes)
+
+
+@pytest.mark.parametrize("lucky", [1, 29])
+def test_records_that_are_alike_up_to_yesterday_are_a_day_of_evidence(shelf: Shelf, lucky: int) -> None:
+    promote(shelf, shelf.approve(seed=5))
+    again = shelf.approve(seed=5)
+    own = shelf.store.read(TRIAL_RETURNS, where={"model": MODEL, "version": again}).sort("ts").tail(lucky)
+    shelf.store.upsert(TRIAL_RETURNS, own.with_columns(pl.col("return") + 0.01))
+    outcome = promote(shelf, again)
+    assert (outcome.is_deployed, trading(shelf.settings)) == (False, 1)
+    assert f"with the champion, version 1, alike but for the newest {lucky}: 30 are needed" in outcome.reason
+    assert promote(with_promotion(shelf, min_common_days=lucky), again).is_deployed
 
 
 def test_a_reason_by_hand_promotes_against_the_comparison_which_is_recorded(shelf: Shelf) -> None:

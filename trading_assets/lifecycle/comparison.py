@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -18,6 +18,9 @@ from trading_assets.settings.sections.promotion import PromotionSettings
 from trading_assets.store.contract import Store
 from trading_assets.validation.paired import Difference, compare_returns
 
+_ALIKE: Final = 1e-12
+"""Of a day's return: what two accounts that trade the same may differ by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -29,8 +32,9 @@ class Comparison:
         The versions.
     asked
         What it takes.
-    days, since_training
-        The days that both have; of these, those on which the champion's own bundle was traded after its training.
+    days, since_training, telling
+        The days that both have; of these, those on which the champion's own bundle was traded after its training, and
+        those from the first on that they did not end alike, or all of them where there is none.
     first, last
         The first and the last day; None without one.
     found
@@ -44,6 +48,7 @@ class Comparison:
     asked: PromotionSettings
     days: int
     since_training: int
+    telling: int
     first: datetime | None
     last: datetime | None
     found: dict[str, Difference]
@@ -66,7 +71,8 @@ class Comparison:
             return f"no day in common with the champion, version {self.champion}"
         days = f"{self.days} common out-of-sample days ({self.first:%Y-%m-%d} to {self.last:%Y-%m-%d})"
         if self.probability is None:
-            few = f"{days} with the champion, version {self.champion}: {self.asked.min_common_days} are needed"
+            alike = f", alike but for the newest {self.telling}" if self.telling < self.days else ""
+            few = f"{days} with the champion, version {self.champion}{alike}: {self.asked.min_common_days} are needed"
             return f"{few} to say which is better"
         one = self.found[self.asked.measure]
         figures = f"{self.asked.measure} {one.first:.4g} against {one.second:.4g}"
@@ -84,6 +90,7 @@ class Comparison:
             "measure": self.asked.measure,
             "days": self.days,
             "days_since_training": self.since_training,
+            "days_telling": self.telling,
             "min_common_days": self.asked.min_common_days,
             "first": self.first and f"{self.first:%Y-%m-%d}",
             "last": self.last and f"{self.last:%Y-%m-%d}",
@@ -101,7 +108,9 @@ def compare_with_champion(
     its walk-forward, as far as that goes, and from its training on those that its own bundle decides on: on them a
     fresh candidate of the same settings can be better, or not. The candidate's days are those of its walk-forward.
 
-    Days that were traded under other costs, capital or limits are not compared.
+    Days that were traded under other costs, capital or limits are not compared. Windows that had ended before the
+    champion's training are the same to the last digit in both records where their settings are: these days are no
+    evidence, however many they are, or the first day or two of a difference would decide.
     """
     asked, notes = settings.promotion, []
     ours = walk_forward_returns(store, candidate.name, candidate.version)
@@ -121,7 +130,9 @@ def compare_with_champion(
     else:
         notes.append("the candidate was traded under other costs than today's: the champion is not traded anew")
     days = ours.join(pl.concat([theirs, newer]), on="ts", suffix="_champion").sort("ts")
-    enough = days.height >= asked.min_common_days
+    apart = ((days["return"] - days["return_champion"]).abs() > _ALIKE).arg_true()
+    telling = days.height - int(apart[0]) if len(apart) else days.height  # alike to the end: neither is better
+    enough = telling >= asked.min_common_days
     found = compare_returns(days["return"], days["return_champion"], resamples=asked.resamples) if enough else {}
     return Comparison(
         champion.version,
@@ -129,6 +140,7 @@ def compare_with_champion(
         asked,
         days.height,
         days.join(newer, on="ts", how="semi").height,
+        telling,
         days["ts"].min() if days.height else None,  # type: ignore[arg-type]
         days["ts"].max() if days.height else None,  # type: ignore[arg-type]
         found,
