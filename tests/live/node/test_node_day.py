@@ -1,4 +1,4 @@
-"""One working day of a node: it trades, swaps the model, refuses a broken one, loses the venue, is killed."""
+"""A working day of a node: it trades, follows promotion and rollback, refuses a model, loses the venue, is killed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from polars.testing import assert_frame_equal
 
 from tests.live.conftest import MARKET, START, MakeBundle, put_live
 from tests.live.desk import Desk, desk, finish, wait_for
-from trading_assets import features
+from trading_assets import features, lifecycle
 from trading_assets.core.errors import NodeError
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.journal import JOURNAL_FILE, load_journal, read_since, unpack
 from trading_assets.lineage import JournalEvents, explain
+from trading_assets.models import Bundle, certificates
+from trading_assets.models.certificates import Certificate, Compared
 from trading_assets.monitoring.stored import live_rows
+from trading_assets.registry import Cause, Registry
+from trading_assets.settings import Settings
 from trading_assets.store import open_store
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_live.node.node import run_node
@@ -39,7 +43,8 @@ def live(one: Desk, make_bundle: MakeBundle) -> None:
     first, second = make_bundle(bundles), make_bundle(bundles, threshold=0.01)
     broken = make_bundle(bundles, threshold=0.02)
     (broken.folder / "long" / "model.txt").write_text((broken.folder / "long" / "model.txt").read_text() + "\n")
-    put_live(one.settings, first)
+    versions = Versions(one.settings, first, second)
+    versions.promote(1)
     process = one.start()
     try:
         wait_for(lambda: one.signals().height >= 6, while_alive=process)
@@ -48,9 +53,13 @@ def live(one: Desk, make_bundle: MakeBundle) -> None:
             run_node(one.settings)
         one.notes["second node"] = str(error.value)
 
-        put_live(one.settings, second, version=2)
+        versions.promote(2)
         wait_for(lambda: any("v2" in detail for detail in one.told("model deployed")), while_alive=process)
         wait_for(lambda: (one.signals()["model_version"] == 2).sum() >= 2, while_alive=process)
+
+        versions.roll_back()
+        wait_for(lambda: one.told("model deployed")[2:], while_alive=process)
+        wait_for(lambda: (one.signals()["model_version"][-2:] == 1).all(), while_alive=process)
 
         put_live(one.settings, broken, version=3)
         wait_for(lambda: one.told("model refused"), while_alive=process)
@@ -69,6 +78,27 @@ def live(one: Desk, make_bundle: MakeBundle) -> None:
         one.notes["start while killed"] = finish(one.start())
     finally:
         process.kill()
+
+
+class Versions:
+    """Two bundles as versions of a registry, which change by way of the life cycle alone."""
+
+    def __init__(self, settings: Settings, *bundles: Bundle) -> None:
+        self._settings = settings
+        self._store = open_store(f"duckdb:///{settings.data_dir / 'versions.duckdb'}")
+        registry, bars = Registry(settings), Compared(bars=100, first=START, last=START)
+        for one in bundles:
+            proof = {"columns": 5, "divergence": None, "made_at": START}
+            certificates.write(one, Certificate(bundle_hash=one.bundle_hash, markets={MARKET: bars}, **proof))
+            registry.set_status("syna", registry.register(one, "syna"), "approved", Cause("test"))
+
+    def promote(self, version: int) -> None:
+        cause = Cause("test", "of two of one kind")
+        lifecycle.promote(self._settings, self._store, "syna", version, cause, regardless=True)
+
+    def roll_back(self) -> None:
+        outcome = lifecycle.roll_back(self._settings, self._store, "syna", None, Cause("test"))
+        assert (outcome.is_deployed, outcome.version.version) == (True, 1)
 
 
 def test_the_feature_row_of_every_decision_is_journalled_and_is_the_stored_one(
@@ -157,15 +187,21 @@ def test_a_second_node_on_the_same_folder_is_refused(day: Desk) -> None:
     assert "a node is running here already (process " in day.notes["second node"]
 
 
-def test_a_new_deployment_is_in_use_without_a_restart(day: Desk) -> None:
-    assert day.signals()["model_version"].unique().to_list() == [1, 2]
+def test_promotion_and_rollback_are_in_use_with_the_next_decision_without_a_restart(day: Desk) -> None:
+    events, signals = day.journal()["node"], day.signals()
+    used = events.filter(pl.col("event") == "model deployed").select("seq", "detail")
+    assert [detail.split(",")[0] for detail in used["detail"]] == ["syna v1", "syna v2", "syna v1"]
+    assert signals["model_version"].rle().struct.field("value").to_list() == [1, 2, 1]
+    back = used["seq"][2]
+    assert set(signals.filter(pl.col("seq") > back)["model_version"]) == {1}
+    assert signals.filter(pl.col("seq") < back)["model_version"][-1] == 2
 
 
 def test_a_broken_bundle_is_refused_and_the_old_model_trades_on(day: Desk) -> None:
     (refusal,) = day.told("model refused")
     assert "syna v3" in refusal
     assert "SHA-256 differs" in refusal
-    assert "keeping syna v2" in refusal
+    assert "keeping syna v1" in refusal
     assert set(day.signals()["model_version"]) == {1, 2}
 
 
