@@ -260,3 +260,5 @@ def test_a_plan_that_searches_has_verdicts_of_its_own(settings: Settings, tmp_pa
     files = {replace(plain, trials=trials).file for trials in (0, 50, 100)}
     assert len(files) == 3
     assert plain.file in files
+    unpruned = settings.model_copy(update={"search": settings.search.model_copy(update={"prune": False})})
+    assert replace(plain, settings=unpruned, trials=50).file not in files, "it searches as the settings say"

@@ -134,7 +134,7 @@ def _searched(
     from trading_assets.settings.sections.search import SearchSettings
 
     search = SearchSettings(trials=trials, workers=1, seed=research.world.seed, space={_NAME: dict(asked)}).model_copy(
-        update={"unseen_share": research.settings.search.unseen_share}
+        update=research.settings.search.model_dump(include={"unseen_share", "prune"})
     )
     settings = research.settings.model_copy(update={"models": {_NAME: spec}, "search": search})
     found = look(settings, _NAME, research.dataset, storage=None)

@@ -90,7 +90,7 @@ class Plan:
         }
         if self.trials:
             space = {name: repr(one) for name, one in settings.search.of(self.model).items()}
-            rules["search"] = [self.trials, settings.search.unseen_share, space]
+            rules["search"] = [self.trials, settings.search.unseen_share, settings.search.prune, space]
         if settings.loaded_plugins:
             rules["plugins"] = [one.digest for one in settings.loaded_plugins]
         name = hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:16]
