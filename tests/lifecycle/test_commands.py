@@ -45,6 +45,20 @@ def trading(shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return run
 
 
+def test_events_of_a_name_that_nothing_has_are_refused(trading: Trading) -> None:
+    code, _, err = trading("models", "events", "nosuch")
+    assert code == 2
+    assert "no model 'nosuch' in the settings; known: " in err
+    assert trading("models", "events", MODEL)[0] == 0  # it has none yet
+
+
+def test_what_is_no_journal_cannot_be_explained(trading: Trading, tmp_path: Path) -> None:
+    code, _, err = trading("explain", "--file", str(tmp_path / "gone.sqlite"))
+    assert code == 2
+    assert "gone.sqlite" in err.replace("\n", "")
+    assert "the journal has no entry yet; trading paper or trading demo makes some" in trading("explain")[2]
+
+
 def test_two_versions_are_compared_put_away_and_told_of(shelf: Shelf, trading: Trading) -> None:
     lifecycle.promote(shelf.settings, shelf.store, MODEL, shelf.approve(edge=0.5), Cause("dagster run 7"))
     lifecycle.promote(shelf.settings, shelf.store, MODEL, shelf.approve(edge=-0.5), Cause("dagster run 8"))

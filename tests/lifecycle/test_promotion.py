@@ -86,8 +86,11 @@ def test_a_candidate_that_is_no_better_is_a_challenger_and_the_champion_trades_o
     [
         ({"begin": BEGIN + timedelta(days=100)}, "20 common out-of-sample days (2025-06-09 to 2025-06-28)"),
         ({"begin": BEGIN + timedelta(days=400)}, "no day in common with the champion, version 1"),
-        ({"under": "other costs"}, "no day in common with the champion, version 1"),
-        ({"under": ""}, "no day in common with the champion, version 1"),
+        (
+            {"under": "other costs"},
+            "version 1; the champion's backtest was traded under other costs, capital or limits",
+        ),
+        ({"under": ""}, "version 1; the champion's backtest was traded under other costs, capital or limits"),
     ],
     ids=["few common days", "none", "other costs", "unknown costs"],
 )

@@ -41,6 +41,8 @@ class Comparison:
         Every measure of both, and of their difference; empty where there are too few days.
     notes
         What the figures do not say: what could not be compared, and why.
+    left_out
+        Of the notes, those that tell of days that were left out.
     """
 
     champion: int
@@ -53,6 +55,7 @@ class Comparison:
     last: datetime | None
     found: dict[str, Difference]
     notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def probability(self) -> float | None:
@@ -68,12 +71,12 @@ class Comparison:
     def text(self) -> str:
         """The verdict in one line."""
         if self.first is None or self.last is None:
-            return f"no day in common with the champion, version {self.champion}"
+            return "; ".join((f"no day in common with the champion, version {self.champion}", *self.left_out))
         days = f"{self.days} common out-of-sample days ({self.first:%Y-%m-%d} to {self.last:%Y-%m-%d})"
         if self.probability is None:
             alike = f", alike but for the newest {self.telling}" if self.telling < self.days else ""
             few = f"{days} with the champion, version {self.champion}{alike}: {self.asked.min_common_days} are needed"
-            return f"{few} to say which is better"
+            return "; ".join((f"{few} to say which is better", *self.left_out))
         one = self.found[self.asked.measure]
         figures = f"{self.asked.measure} {one.first:.4g} against {one.second:.4g}"
         said = f"better than the champion, version {self.champion}, with a probability of {self.probability:.0%}"
@@ -145,6 +148,7 @@ def compare_with_champion(
         days["ts"].max() if days.height else None,  # type: ignore[arg-type]
         found,
         (*notes, *_failed_gates(settings, store, champion)),
+        tuple(notes),
     )
 
 

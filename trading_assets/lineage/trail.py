@@ -152,7 +152,9 @@ def _signal(reference: str, events: Events) -> dict[str, Any]:
     if not reference:
         entered = events.newest(SIGNALS.name, 10_000).filter(pl.col("action") == "enter")
         if entered.is_empty():
-            raise NodeError("the journal has no entry yet", remedy="name a signal: trading status shows the newest")
+            raise NodeError(
+                "the journal has no entry yet", remedy=_offered(events) or "trading paper or trading demo makes some"
+            )
         return entered.row(-1, named=True)
     for kind, column in ((SIGNALS.name, "signal_id"), *_NAMED):
         found = events.of(kind, column, reference)
@@ -168,11 +170,16 @@ def _signal(reference: str, events: Events) -> dict[str, Any]:
         return _signal(signal_id, events)
     if (said := _in_shadow(reference, events)) is not None:
         return said
-    newest = events.newest(SIGNALS.name, _OFFERED)["signal_id"].to_list()
     raise NodeError(
         f"no signal, order, trade or position {reference!r} is journalled",
-        remedy=f"the newest signals are {', '.join(reversed(newest))}" if newest else "the journal has no signal yet",
+        remedy=_offered(events) or "the journal has no signal yet",
     )
+
+
+def _offered(events: Events) -> str:
+    """What can be asked for instead."""
+    newest = events.newest(SIGNALS.name, _OFFERED)["signal_id"].to_list()
+    return f"the newest signals are {', '.join(reversed(newest))}" if newest else ""
 
 
 def _in_shadow(reference: str, events: Events) -> dict[str, Any] | None:

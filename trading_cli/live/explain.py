@@ -42,7 +42,13 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
     file: Annotated[
         Path | None,
-        typer.Option("--file", help="Another journal than the node's, or an export of one.", show_default=False),
+        typer.Option(
+            "--file",
+            help="Another journal than the node's, or an export of one.",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Rebuild a decision from candles and bundle, and show that it is the journalled one; exit code 1 where it is not.

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from trading_assets.core.errors import ModelError, TradingError
 from trading_assets.settings import Settings, load_settings, logs
+from trading_assets.settings.names import check_known
 from trading_assets.store import configured_store
 from trading_assets.store.tables import MODEL_EVENTS
 from trading_cli.console import console, synthetic_note
@@ -97,8 +98,11 @@ def events(
     as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON, with the evidence.")] = False,
 ) -> None:
     """List who changed the status of which version, when and why; the newest last."""
-    store = configured_store(load_settings())
-    rows = store.read(MODEL_EVENTS, where={} if model is None else {"model": model}).sort("ts", "model", "version")
+    settings = load_settings()
+    rows = configured_store(settings).read(MODEL_EVENTS, where={} if model is None else {"model": model})
+    if model is not None and rows.is_empty():
+        check_known(model, settings.models, "model")  # one that was taken out of the settings has its events still
+    rows = rows.sort("ts", "model", "version")
     if as_json:
         typer.echo(
             json.dumps([{**row, "evidence": json.loads(row["evidence"])} for row in rows.to_dicts()], default=str)

@@ -354,7 +354,7 @@ def test_a_draft_is_not_deployed(location: Location, undisturbed: Undisturbed, t
     settings = copy_of(undisturbed, location, tmp_path, gates=LENIENT)
     with dg.DagsterInstance.ephemeral() as instance:
         result = location.run(settings, "promote", instance=instance, partition="syna")
-        assert "no approved of this model" in reason(result, location)
+        assert "the asset approved has none of it yet" in reason(result, location)
     assert read_manifest(settings.live_dir).models == {}
 
 

@@ -47,7 +47,12 @@ def required(instance: dg.DagsterInstance, asset: str, model: str) -> Materializ
     """
     found = newest(instance, asset, model)
     if found is None:
-        raise ModelError(f"no {asset} of this model", where=f"model {model}", remedy="run the job retrain for it")
+        raise ModelError(
+            f"the asset {asset} has none of it yet",
+            where=f"model {model}",
+            remedy="trading models shows how far it came; trading train, backtest and approve come first, or the job "
+            "retrain",
+        )
     return found
 
 
