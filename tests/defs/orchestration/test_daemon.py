@@ -149,6 +149,8 @@ def test_a_backfill_of_two_markets_and_three_months_makes_at_most_two_runs_per_m
         "other_months": "RUNNING",
         "recordings_ingest": "RUNNING",
         "promotion": "RUNNING",
+        "challenger_promotion": "RUNNING",
+        "retrain_on_drift": "STOPPED",
         "run_failure_alert": "RUNNING",
     }
     params = {
