@@ -120,7 +120,9 @@ def roll_back(settings: Settings, store: Store, model: str, version: int | None,
             raise ModelError(
                 f"it never traded, it is {known.status}",
                 where=f"model {model} version {known.version}",
-                remedy=f"trading models promote {model} {known.version} makes a version trade for the first time",
+                remedy="its gates come first: trading approve"
+                if known.status == "draft"
+                else f"trading models promote {model} {known.version} makes a version trade for the first time",
             )
         check_change(model, known.version, known.status, "active")
         verified, parity = _verified(settings, known)
