@@ -173,10 +173,10 @@ def test_a_model_that_fails_decides_nothing_more_until_another_version_comes(
     in_use = shelf.of(STREAM)
     assert in_use is not None
 
-    def cannot(*_: object) -> pl.Series:
+    def cannot(*_: object, **__: object) -> object:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(Classifier, "predict", cannot)
+    monkeypatch.setattr(Classifier, "scores", cannot)
     assert signals.on_bar(bars[LOOKBACK_BARS]) is None
     assert shelf.models == ()
     assert f"it failed on {MARKET}: RuntimeError: out of memory" in shelf.refusals["syna"]

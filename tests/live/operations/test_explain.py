@@ -35,6 +35,7 @@ from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.orders.journal_rows import plan_row, signal_row
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_assets.strategies.signals import Signal
+from trading_cli.console import console
 from trading_cli.main import app
 
 BAR = START + timedelta(hours=5)
@@ -171,7 +172,7 @@ def test_a_probability_that_is_not_the_rebuilt_one_is_said_with_how_far_and_exit
 def test_the_command_shows_it_all_and_gives_it_as_json(
     live_settings: Settings, bundle: models.Bundle, decision_bars: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console, "width", 200)
     signal = journalled(live_settings, bundle, decision_bars)
     shown = CliRunner().invoke(app, ["explain", "T-1", "--top", "3"])
     assert shown.exit_code == 0, shown.output
