@@ -29,6 +29,16 @@ PROCESSES = ("cli", "defs", "docs", "faults", "live", "placebo", "plugins", "reg
 """Folders whose tests start nodes, servers or Dagster runs: `make check` leaves them out."""
 
 
+@pytest.fixture(autouse=True)
+def environment_of_before() -> Iterator[None]:
+    """What a command carries to its children by the environment ends with the test."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
+
+
 def _in_the_loop(config: pytest.Config) -> bool:
     return bool(config.option.markexpr == "not slow")
 
