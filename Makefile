@@ -4,6 +4,8 @@ BIN := .venv/bin
 # Dagster's home is this folder, where dagster.yaml stands; what it stores goes below data/.
 export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_STORAGE_DIR := $(or $(TRADING_DATA_DIR),$(CURDIR)/data)/dagster
+# What several processes import is compiled by the first of them, also where the shell says otherwise.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo check fast test lint types definitions unit coverage ui bench soak docs clean
 
@@ -42,11 +44,11 @@ types: setup ## Strict type check
 definitions: setup ## Load the Dagster code location as the UI does
 	$(BIN)/python -c "import dagster; from trading_assets.definitions import defs; dagster.Definitions.validate_loadable(defs())"
 
-unit: setup ## The tests; in three processes, as many tests wait for nodes and servers
-	$(BIN)/pytest -n 3 --dist worksteal --durations=10
+unit: setup ## The tests; in four processes, as many tests wait for nodes and servers
+	$(BIN)/pytest -n 4 --dist worksteal --durations=10
 
 coverage: setup ## The tests with the share of lines that they run
-	$(BIN)/pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n 4 --dist worksteal --cov --cov-report=term:skip-covered
 
 ui: .venv/.demo ## Open the Dagster UI on http://localhost:3000
 	$(BIN)/trading ui
@@ -55,19 +57,24 @@ bench: setup ## Time the hot paths beside a peer and print a table
 	@.ci/setup --group bench
 	$(BIN)/python -m benchmarks
 
-soak: setup ## The long proofs (half an hour on two idle cores): placebo tables, and all proofs on four timeframes
+soak: setup ## The long proofs (half an hour on two idle cores, and an hour or two of faults): placebo, timeframes, real orders
 	$(BIN)/python -m tests.proof_tables
 	$(BIN)/python -m tests.models.bundle_fuzz 400
+	$(BIN)/python -m tests.screening.agreeing
 	$(BIN)/trading placebo
 	$(BIN)/trading placebo --side short
 	$(BIN)/trading placebo --timeframe 1h
 	$(BIN)/trading placebo --timeframe 1h --side short
 	$(BIN)/trading placebo --estimator logistic
+	$(BIN)/python -m benchmarks.memory --hours 48 --speed 120
+	$(BIN)/python -m tests.live.soak 1000
 
 docs: setup ## Generate the reference pages from the code
 	$(BIN)/python -m trading_assets.settings.describe > docs/reference/settings.md
 	$(BIN)/python -m trading_assets.store.describe > docs/reference/tables.md
 	$(BIN)/python -m trading_assets.sql.describe > docs/reference/sql-models.md
+	$(BIN)/python -m trading_live.metrics.describe > docs/reference/metrics-exported.md
+	$(BIN)/python -m deploy.grafana.dashboards
 	$(BIN)/python -m trading_assets.features.reference > docs/features.md
 	$(BIN)/python -m trading_assets.features.pictures docs/images/features
 
