@@ -129,3 +129,19 @@ def test_a_log_file_on_a_full_disk_prints_no_traceback(
     shown = capsys.readouterr().err
     assert "said all the same" in shown
     assert "Traceback" not in shown
+
+
+@pytest.mark.usefixtures("_own_handlers")
+@pytest.mark.parametrize(
+    ("level", "form", "shown"), [("INFO", "human", False), ("DEBUG", "human", True), ("INFO", "json", True)]
+)
+def test_as_text_the_terminal_shows_no_line_of_trades_but_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], level: str, form: str, shown: bool
+) -> None:
+    logs.configure(Settings.model_validate({"data_dir": tmp_path, "logs": {"level": level, "format": form}}), "node")
+    trades = logging.getLogger(logs.TRADES)
+    trades.info("order accepted")
+    trades.warning("order lost")
+    told = capsys.readouterr().err
+    assert ("order accepted" in told, "order lost" in told) == (shown, True)
+    assert "order accepted" in (tmp_path / "logs" / "node.log").read_text()

@@ -33,6 +33,24 @@ def lock_now(file: int | _Open, *, shared: bool = False) -> bool:
 
 
 @contextmanager
+def held_alone(file: Path, otherwise: Exception) -> Iterator[None]:
+    """Hold an exclusive lock, or raise at once what is to be said where another process has it.
+
+    Parameters
+    ----------
+    file
+        As for :func:`locked`.
+    otherwise
+        What is raised.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as handle:
+        if not lock_now(handle):
+            raise otherwise
+        yield
+
+
+@contextmanager
 def locked(file: Path) -> Iterator[None]:
     """Hold an exclusive lock; the system frees it when a process dies.
 

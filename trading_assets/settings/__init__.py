@@ -9,6 +9,12 @@ from trading_assets.settings.origin import carry
 from trading_assets.settings.paths import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, from_root, settings_file
 from trading_assets.settings.reading import load_settings
 from trading_assets.settings.root import LogSettings, MlflowSettings, Settings
+from trading_assets.settings.sections.alerts import (
+    AlertSettings,
+    ChannelSettings,
+    EscalationSettings,
+    QuietHours,
+)
 from trading_assets.settings.sections.confidence import ConfidenceSettings
 from trading_assets.settings.sections.data import (
     FetchSettings,
@@ -45,18 +51,22 @@ from trading_assets.settings.sections.labels import (
     read_labels,
 )
 from trading_assets.settings.sections.live import FeedSettings, NodeSettings, RecordSettings, ReplaySettings
+from trading_assets.settings.sections.portfolio import PortfolioSettings
 from trading_assets.settings.sections.promotion import PromotionSettings
+from trading_assets.settings.sections.protections import ProtectionLimit, ProtectionSettings
 from trading_assets.settings.sections.quality import QualitySettings, Severity
 from trading_assets.settings.sections.ranges import Range
 from trading_assets.settings.sections.research import (
     GateOverrides,
     GateSettings,
+    MetricLimit,
     WalkForwardSettings,
 )
 from trading_assets.settings.sections.rules import (
     AnyRule,
     DonchianSettings,
     EmaCrossRsiSettings,
+    GridSettings,
     MacdBollingerSettings,
     MeanReversionSettings,
     MomentumSettings,
@@ -66,6 +76,14 @@ from trading_assets.settings.sections.rules import (
 )
 from trading_assets.settings.sections.search import SearchSettings
 from trading_assets.settings.sections.sentiment import SentimentFiles, SentimentHttp, SentimentPlugin
+from trading_assets.settings.sections.sizing import (
+    AnySizing,
+    EquityShareSettings,
+    KellySettings,
+    RiskPerTradeSettings,
+    SizingSettings,
+    VolatilityTargetSettings,
+)
 from trading_assets.settings.sections.sources import (
     CcxtSource,
     FilesSource,
@@ -85,7 +103,6 @@ from trading_assets.settings.sections.trading import (
     CostSettings,
     RiskSettings,
     SimulationSettings,
-    SizingSettings,
     TradingSettings,
 )
 
@@ -97,18 +114,28 @@ __all__ = [
     "TradingSettings",
     "KEYS_PREFIX",
     "PROJECT_ROOT",
+    "ProtectionLimit",
+    "ProtectionSettings",
     "SETTINGS_FILE_VARIABLE",
+    "AlertSettings",
     "AnyLabels",
     "AnyRule",
+    "AnySizing",
+    "EquityShareSettings",
+    "KellySettings",
+    "RiskPerTradeSettings",
+    "VolatilityTargetSettings",
     "AnyStrategy",
     "BacktestSettings",
     "CatBoostSettings",
     "CcxtSource",
+    "ChannelSettings",
     "CostSettings",
     "DonchianSettings",
     "DriftSettings",
     "EmaCrossRsiSettings",
     "ConfidenceSettings",
+    "EscalationSettings",
     "EstimatorSettings",
     "FeatureSettings",
     "FetchSettings",
@@ -116,6 +143,7 @@ __all__ = [
     "FeedSettings",
     "ForwardReturnSettings",
     "GateSettings",
+    "GridSettings",
     "History",
     "LabelSettings",
     "LightGBMSettings",
@@ -129,12 +157,15 @@ __all__ = [
     "MeanReversionSettings",
     "MetaLabelSettings",
     "MlflowSettings",
+    "MetricLimit",
     "ModelSettings",
     "MomentumSettings",
     "NodeSettings",
     "PolygonSource",
+    "PortfolioSettings",
     "PromotionSettings",
     "QualitySettings",
+    "QuietHours",
     "Range",
     "RecordSettings",
     "ReplaySettings",

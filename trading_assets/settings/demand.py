@@ -63,12 +63,29 @@ def asked_timeframes(settings: Settings) -> list[Timeframe]:
 
 
 def bars_of(settings: Settings, market: str) -> list[Timeframe]:
-    """The timeframes that a market's bars are built for: its own, and of the leading market those of all others too."""
+    """The timeframes that a market's bars are built for: its own, and those of the markets whose features read them."""
     own = set(timeframes_of(settings, market))
     if market == settings.features.leader:
         candles = settings.markets[market].timeframe
         own |= {timeframe for timeframe in asked_timeframes(settings) if timeframe.is_built_from(candles)}
+    for follower in settings.markets:
+        if second_exchange_of(settings, follower) == market:
+            own |= set(timeframes_of(settings, follower))
     return sorted(own)
+
+
+def second_exchange_of(settings: Settings, market: str) -> str | None:
+    """The same coin on another exchange, where a model of the market reads it."""
+    read = any(
+        isinstance(one, ModelSettings) and "second_exchange" in one.companions for one in _models_of(settings, market)
+    )
+    return settings.markets[market].second_exchange if read else None
+
+
+def read_beside(settings: Settings) -> list[str]:
+    """The markets whose bars features of others read, the leader first: theirs must be there before."""
+    seconds = (second_exchange_of(settings, market) for market in settings.markets)
+    return list(dict.fromkeys(one for one in (settings.features.leader, *seconds) if one is not None))
 
 
 def _models_of(settings: Settings, market: str) -> list[StrategySettings]:

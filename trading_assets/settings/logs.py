@@ -15,6 +15,10 @@ from trading_assets.settings import Settings
 _CHATTY = ("alembic", "mlflow", "matplotlib", "asyncio")
 """Libraries whose INFO is about themselves."""
 
+TRADES = "trading.trades"
+"""The logger of trades: some thirty lines for each. As text the terminal shows its warnings alone, unless the level is
+DEBUG: the file has them all, and so has a terminal that writes JSON for a collector."""
+
 _ROTATE_BYTES = 10_000_000
 _ROTATE_FILES = 5
 
@@ -37,7 +41,7 @@ def configure(settings: Settings, name: str) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         mask_secrets,
     ]
@@ -51,6 +55,8 @@ def configure(settings: Settings, name: str) -> None:
     human = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     terminal = _Terminal()
     terminal.setFormatter(_formatter(shared, json if settings.logs.format == "json" else human))
+    if settings.logs.format == "human" and settings.logs.level != "DEBUG":
+        terminal.addFilter(lambda record: record.name != TRADES or record.levelno >= logging.WARNING)
     file = logging.handlers.RotatingFileHandler(
         folder / f"{name}.log", maxBytes=_ROTATE_BYTES, backupCount=_ROTATE_FILES, encoding="utf-8"
     )
@@ -64,6 +70,11 @@ def configure(settings: Settings, name: str) -> None:
     root.setLevel(settings.logs.level)
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(settings.logs.level)))
+
+
+def dropped(words: str) -> None:
+    """Say in the logs that output is dropped: the files have each line all the same."""
+    logging.getLogger(__name__).warning(words)
 
 
 class _Terminal(logging.StreamHandler[TextIO]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -21,9 +21,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def instead(name: str, known: Iterable[str]) -> str:
     """The nearest known name, and the known ones; a long list is cut."""
     names = list(known)
-    hint = nearest(name, names)
+    return f"{nearest(name, names)} known: {listed(names)}".strip() if names else "none is defined yet"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names with commas; a long list is cut."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{hint} known: {', '.join(names[:_SHOWN])}{more}".strip()
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def check_known(name: str, known: Collection[str], what: str) -> None:

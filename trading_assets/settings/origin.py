@@ -62,7 +62,7 @@ def origins(key: Key, overrides: Mapping[str, Any], file: Path) -> list[Origin]:
 
 def repeated(file: Path) -> tuple[Key, int, int] | None:
     """The first key that stands twice in one mapping of the file, with the lines of both; None where none does."""
-    todo: list[tuple[Key, yaml.Node | None]] = [((), yaml.compose(file.read_text("utf-8"), Loader=yaml.SafeLoader))]
+    todo: list[tuple[Key, yaml.Node | None]] = [((), yaml.compose(file.read_text("utf-8"), Loader=yaml.CSafeLoader))]
     while todo:
         path, node = todo.pop()
         if isinstance(node, yaml.SequenceNode):
@@ -118,7 +118,7 @@ def _concerns(path: Key, key: Key) -> bool:
 
 def _line(file: Path, key: Sequence[str]) -> tuple[int, bool]:
     """The line of a key, or of what is nearest to it above; and whether the file has the key itself."""
-    node: Any = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    node: Any = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     line, there = 1, True
     for part in key:
         child = _children(node).get(part)

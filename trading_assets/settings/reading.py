@@ -17,7 +17,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 from trading_assets.core.errors import SettingsError
 from trading_assets.core.plugins import owners
 from trading_assets.core.plugins.seats import put_in_force, using
-from trading_assets.settings.names import nearest
+from trading_assets.settings.names import listed, nearest
 from trading_assets.settings.origin import PREFIX, Key, Origin, origins, repeated, variable_origin
 from trading_assets.settings.paths import SETTINGS_FILE_VARIABLE, from_root, settings_file
 from trading_assets.settings.plugins import load_plugins
@@ -82,9 +82,13 @@ def _warn_once(text: str) -> None:
 
 def _net(settings: Settings) -> dict[str, LabelSettings]:
     """The label sets with the costs that they are net of."""
-    costs = {"cost_bps": settings.trading.costs.round_trip_bps}
+    learnt: dict[str, list[str]] = {name: [] for name in settings.labels}
+    for model in settings.models.values():
+        learnt[model.label] += model.markets
+    costs = {name: settings.trading.costs.of_markets(markets).round_trip_bps for name, markets in learnt.items()}
     return {
-        name: one.model_copy(update=costs) if one.cost_bps is None else one for name, one in settings.labels.items()
+        name: one.model_copy(update={"cost_bps": costs[name]}) if one.cost_bps is None else one
+        for name, one in settings.labels.items()
     }
 
 
@@ -146,10 +150,34 @@ def _explain(item: Any) -> tuple[Key, str]:
 
 def _hint(key: Key) -> str:
     """The name that was probably meant; of a name that is right elsewhere, the kinds that have it."""
-    if key[-1] not in _names():
-        return nearest(key[-1], _names())
-    kinds = _kinds_with(key[0], key[-1])
-    return f"{key[-1]!r} is of the kind {' or '.join(kinds)}" if kinds else f"{key[-1]!r} belongs elsewhere"
+    name, elsewhere = key[-1], key[-1] in _names()
+    if elsewhere and (kinds := _kinds_with(key[0], name)):
+        return f"{name!r} is of the kind {' or '.join(kinds)}"
+    here = _names_in(key[:-1])
+    meant = nearest(name, here) or ("" if here else nearest(name, _names()))
+    if meant:
+        return meant
+    belongs = f"{name!r} belongs elsewhere; " if elsewhere else ""
+    return belongs + (f"here stand {listed(here)}" if here else "")
+
+
+@cache
+def _names_in(key: Key) -> tuple[str, ...]:
+    """The keys that the section of a key may have, whatever its kind; none where there is no such section."""
+    schema = Settings.model_json_schema()
+
+    def sections(part: Any) -> list[Any]:
+        if "$ref" in part:
+            return sections(schema["$defs"][part["$ref"].rpartition("/")[2]])
+        return [one for each in part["anyOf"] for one in sections(each)] if "anyOf" in part else [part]
+
+    found = [schema]
+    for name in key:
+        below = [
+            one.get("properties", {}).get(name) or one.get("items") or one.get("additionalProperties") for one in found
+        ]
+        found = [one for part in below if isinstance(part, dict) for one in sections(part)]
+    return tuple(dict.fromkeys(name for one in found for name in one.get("properties", ())))
 
 
 @cache

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+import yaml
 from pydantic import Field, PrivateAttr, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
 from trading_assets.core.candles import Market
-from trading_assets.core.errors import SettingsError
 from trading_assets.core.plugins import Plugins, owners
 from trading_assets.core.plugins.seats import Owners
-from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.settings import fitting
+from trading_assets.settings.days import midnight
 from trading_assets.settings.names import instead
 from trading_assets.settings.paths import settings_file
-from trading_assets.settings.sections import space
+from trading_assets.settings.sections.alerts import AlertSettings
 from trading_assets.settings.sections.data import (
     FetchSettings,
     History,
@@ -33,10 +32,13 @@ from trading_assets.settings.sections.data import (
     ScheduleSettings,
     StoreSettings,
 )
+from trading_assets.settings.sections.divergence import DivergenceSettings
 from trading_assets.settings.sections.drift import DriftSettings
+from trading_assets.settings.sections.exits import ExitSettings
 from trading_assets.settings.sections.features import FeatureSettings
 from trading_assets.settings.sections.labels import DEFAULT_LABELS, AnyLabels, LabelSettings
 from trading_assets.settings.sections.live import NodeSettings, RecordSettings, ReplaySettings
+from trading_assets.settings.sections.portfolio import PortfolioSettings
 from trading_assets.settings.sections.promotion import PromotionSettings
 from trading_assets.settings.sections.quality import QualitySettings
 from trading_assets.settings.sections.research import GateSettings
@@ -44,7 +46,7 @@ from trading_assets.settings.sections.search import SearchSettings
 from trading_assets.settings.sections.section import Misfit, Section
 from trading_assets.settings.sections.sentiment import SentimentSettings
 from trading_assets.settings.sections.sources import CcxtSource, FilesSource, SampleSource, Source
-from trading_assets.settings.sections.strategies import AnyStrategy, ModelSettings, StrategySettings
+from trading_assets.settings.sections.strategies import AnyStrategy
 from trading_assets.settings.sections.trading import BacktestSettings, SimulationSettings, TradingSettings
 
 FILE_KEY: Final = "settings_file"
@@ -79,7 +81,15 @@ class ProjectSettings(BaseSettings):
         """Flags over environment over file; which file, :func:`load_settings` says."""
         given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
         file = given.pop(FILE_KEY, None) or settings_file()
-        return (init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=file))
+        return (init_settings, env_settings, InitSettingsSource(settings_cls, _said(file)))
+
+
+def _said(file: Path) -> dict[str, Any]:
+    """What a file says; by the parser in C, as a process reads its settings many times."""
+    if not file.is_file():
+        return {}
+    with file.open(encoding="utf-8") as opened:  # a file, not its text: errors name it
+        return dict(yaml.load(opened, Loader=yaml.CSafeLoader) or {})
 
 
 class Settings(ProjectSettings):
@@ -103,6 +113,7 @@ class Settings(ProjectSettings):
     sources: dict[str, Source]
     markets: dict[str, MarketSettings] = Field(min_length=1)
     labels: dict[str, AnyLabels] = Field({DEFAULT_LABELS: LabelSettings()}, min_length=1)
+    exits: dict[str, ExitSettings] = Field({}, description="Exit plans that models and label sets name.")
     models: dict[str, AnyStrategy] = {}
     sentiment: dict[str, SentimentSettings] = {}
     store: StoreSettings = StoreSettings()
@@ -111,8 +122,12 @@ class Settings(ProjectSettings):
     features: FeatureSettings = FeatureSettings()
     gates: GateSettings = GateSettings()
     promotion: PromotionSettings = PromotionSettings()
+    portfolio: PortfolioSettings | None = Field(
+        None, description="Approved models as sleeves of one account. Empty: each sizes its trades on all of equity."
+    )
     drift: DriftSettings = DriftSettings()
-    trading: TradingSettings = TradingSettings()
+    divergence: DivergenceSettings = DivergenceSettings()
+    trading: TradingSettings = Field(default_factory=TradingSettings)  # merged with a default, a kind would have two
     backtest: SimulationSettings = SimulationSettings()
     node: NodeSettings = NodeSettings()
     record: RecordSettings = RecordSettings()
@@ -121,6 +136,7 @@ class Settings(ProjectSettings):
     mlflow: MlflowSettings = MlflowSettings()
     search: SearchSettings = SearchSettings()
     logs: LogSettings = LogSettings()
+    alerts: AlertSettings = AlertSettings()
 
     _loaded: Plugins | None = PrivateAttr(None)
     _file: Path | None = PrivateAttr(None)
@@ -147,12 +163,14 @@ class Settings(ProjectSettings):
         return told
 
     def markets_of(self, models: Iterable[str]) -> set[str]:
-        """The markets of some models, and the leader where one of them reads it."""
+        """The markets of some models, the leader where one of them reads it, and likewise their second exchanges."""
         chosen = [self.models[name] for name in models]
         found = {market for model in chosen for market in model.markets}
-        if self.features.leader and any("leader" in _companions(model) for model in chosen):
+        if self.features.leader and any("leader" in fitting.companions(model) for model in chosen):
             found.add(self.features.leader)
-        return found
+        beside = [model.markets for model in chosen if "second_exchange" in fitting.companions(model)]
+        seconds = {self.markets[market].second_exchange for markets in beside for market in markets}
+        return found | {second for second in seconds if second is not None}
 
     def labels_of(self, model: str) -> LabelSettings:
         """The label set that a model learns."""
@@ -195,121 +213,24 @@ class Settings(ProjectSettings):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         for name in self.labels:
-            _check_name("label set", name, "labels")
+            fitting.check_name("label set", name, "labels")
+        for name in self.exits:
+            fitting.check_name("exit plan", name, "exits")
+        for name, labels in self.labels.items():
+            self.labels[name] = fitting.with_learnt_plan(self, name, labels)
         for name, market in self.markets.items():
-            self._check_market(name, market)
+            fitting.check_market(self, name, market)
         leader = self.features.leader
         if leader is not None and leader not in self.markets:
             what = f"features.leader: no market {leader!r}; {instead(leader, self.markets)}"
             raise Misfit(what, "features", "leader")
         for name, model in self.models.items():
-            _check_name("model", name, "models")
-            for wanted in model.markets:
-                if wanted not in self.markets:
-                    what = f"model {name}: no market {wanted!r}; {instead(wanted, self.markets)}"
-                    raise Misfit(what, "models", name, "markets")
-            self._check_label(name, model)
-            self._check_candles(name, model)
-            self._check_sides(name, model)
-            if isinstance(model, ModelSettings):
-                self._check_companions(name, model)
+            fitting.check_model(self, name, model)
+            self.models[name] = fitting.with_exit_plan(self, name, model)
         for name in self.search.space:
-            self._check_search(name)
+            fitting.check_search(self, name)
+        fitting.check_budgets(self)
         return self
-
-    def _check_search(self, name: str) -> None:
-        """What is to be tried must be something that the model may have."""
-        if name not in self.models:
-            raise Misfit(f"search.space: no model {name!r}; {instead(name, self.models)}", "search", "space", name)
-        try:
-            space.check(self.models[name], self.search.of(name))
-        except Misfit as misfit:
-            raise Misfit(f"search of {name}: {misfit}", "search", "space", name, *misfit.key) from None
-        for label in self.search.labels_of(name):
-            key = ("search", "space", name, "label")
-            if label not in self.labels:
-                raise Misfit(f"search of {name}: no label set {label!r}; {instead(label, self.labels)}", *key)
-            self._check_candles(name, self.models[name].model_copy(update={"label": label}))
-
-    def _check_market(self, name: str, market: MarketSettings) -> None:
-        try:
-            Market.parse(name)
-        except SettingsError as error:
-            raise Misfit(f"{error.what}; {error.remedy}", "markets", name) from None
-        for key, source in (("source", market.source), ("funding", market.funding)):
-            if source not in self.sources and (key == "source" or source not in (None, "none")):
-                raise Misfit(
-                    f"market {name}: no source {source!r}; {instead(source or '', self.sources)}", "markets", name, key
-                )
-        self._check_second_exchange(name, market)
-
-    def _check_second_exchange(self, name: str, market: MarketSettings) -> None:
-        second, key = market.second_exchange, ("markets", name, "second_exchange")
-        if second is None:
-            return
-        if second not in self.markets or second == name:
-            others = sorted(set(self.markets) - {name})
-            raise Misfit(f"market {name}: no second_exchange {second!r}; other markets: {others}", *key)
-        if self.markets[second].timeframe != market.timeframe:
-            raise Misfit(
-                f"market {name} has {market.timeframe} candles, its second_exchange {second} "
-                f"{self.markets[second].timeframe}: only equal ones can be compared",
-                *key,
-            )
-
-    def _check_candles(self, name: str, model: StrategySettings) -> None:
-        timeframes = sorted({self.markets[market].timeframe for market in model.markets})
-        key = ("models", name, "markets")
-        if len(timeframes) > 1:
-            raise Misfit(
-                f"model {name}: its markets have candles of {', '.join(timeframes)}; give it one timeframe", *key
-            )
-        wanted = self.labels[model.label].timeframe
-        if not wanted.is_built_from(timeframes[0]):
-            raise Misfit(
-                f"model {name}: {wanted} bars cannot be built from the {timeframes[0]} candles of {model.markets[0]}; "
-                f"give the label set {model.label!r} a multiple of {timeframes[0]}",
-                *("labels", model.label, "timeframe"),
-            )
-
-    def _check_label(self, name: str, model: StrategySettings) -> None:
-        if model.label in self.labels:
-            return
-        if "label" not in model.model_fields_set:
-            what = f"model {name}: which label set does it learn? write `label:` and one of {', '.join(self.labels)}"
-            raise Misfit(what, "models", name)
-        what = f"model {name}: no label set {model.label!r}; {instead(model.label, self.labels)}"
-        raise Misfit(what, "models", name, "label")
-
-    def _check_sides(self, name: str, model: StrategySettings) -> None:
-        spot = [market for market in model.markets if not Market.parse(market).is_derivative]
-        if Side.SHORT in model.sides and spot:
-            raise Misfit(
-                f"model {name}: {spot[0]} is a spot market, which cannot be sold short; "
-                "take `short` out of its sides, or trade a perpetual",
-                *("models", name, "sides"),
-            )
-
-    def _check_companions(self, name: str, model: ModelSettings) -> None:
-        """A companion that nothing in the settings can deliver would be missing in all rows."""
-        key = ("models", name, "companions")
-        leader = self.features.leader
-        if "leader" in model.companions and (leader is None or model.markets == [leader]):
-            why = "features.leader is not set" if leader is None else f"its only market {leader} does not lead itself"
-            raise Misfit(f"model {name} has the companion leader: {why}", *key)
-        if "leader" in model.companions and leader is not None:
-            timeframe, candles = self.labels[model.label].timeframe, self.markets[leader].timeframe
-            if not timeframe.is_built_from(candles):
-                what = f"its {timeframe} bars cannot be built from the {candles} candles of {leader}"
-                raise Misfit(f"model {name} has the companion leader: {what}", *key)
-        if "sentiment" in model.companions and not self.sentiment:
-            raise Misfit(f"model {name} has the companion sentiment: no provider under sentiment", *key)
-        if "funding" in model.companions:
-            for market in model.markets:
-                if not self.has_funding(market):
-                    raise Misfit(
-                        f"model {name} has the companion funding: {market} has no source of funding rates", *key
-                    )
 
     def has_funding(self, market: str) -> bool:
         """Whether a market's funding rates have a source; spot markets have none."""
@@ -324,7 +245,12 @@ class Settings(ProjectSettings):
     @property
     def history_start(self) -> datetime:
         """The first instant of the history."""
-        return datetime(self.history.start.year, self.history.start.month, self.history.start.day, tzinfo=UTC)
+        return midnight(self.history.start)
+
+    @property
+    def history_end(self) -> datetime | None:
+        """The first instant after the history; None where it goes on today."""
+        return None if self.history.end is None else midnight(self.history.end)
 
     @property
     def store_url(self) -> str:
@@ -345,12 +271,3 @@ class Settings(ProjectSettings):
     def reports_dir(self) -> Path:
         """Backtest reports."""
         return self.data_dir / "reports"
-
-
-def _companions(model: StrategySettings) -> list[str]:
-    return list(model.companions) if isinstance(model, ModelSettings) else []
-
-
-def _check_name(what: str, name: str, section: str) -> None:
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) is None:
-        raise Misfit(f"{what} {name!r}: write a name of letters, digits, - _ and . (it names folders)", section, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from trading_assets.core.candles import Market
 from trading_assets.settings.origin import Key
 from trading_assets.settings.root import Settings
 from trading_assets.settings.sections.strategies import ModelSettings
@@ -27,7 +28,7 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
 
 
 def unused(settings: Settings) -> list[Unused]:
-    """Each source, market, label set, plug-in or sentiment provider that nothing comes of."""
+    """Each source, market, label set, exit plan, venue's fees, plug-in or sentiment provider that nothing comes of."""
     markets, models = settings.markets, settings.models.values()
     sources = {market.source for market in markets.values()} | {market.funding for market in markets.values()}
     read = {market for model in models for market in model.markets} | {settings.features.leader}
@@ -37,6 +38,15 @@ def unused(settings: Settings) -> list[Unused]:
     if models:
         found += [Unused(("markets", name), "no model reads it") for name in markets if name not in read]
         found += [Unused(("labels", name), "no model learns it") for name in settings.labels if name not in learnt]
+        plans = {model.exit for model in models} | {settings.labels[name].exit for name in learnt}
+        found += [Unused(("exits", name), "no model has it") for name in settings.exits if name not in plans]
+    exchanges = {Market.parse(market).exchange for market in markets}
+    fees = settings.trading.costs.fees
+    found += [
+        Unused(("trading", "costs", "fees", name), f"no market is of it; there are {', '.join(sorted(exchanges))}")
+        for name in fees
+        if exchanges and name not in exchanges
+    ]
     found += [
         Unused(
             ("plugins", str(settings.plugins.index(one.name))),
@@ -54,11 +64,14 @@ def unused(settings: Settings) -> list[Unused]:
 def below_break_even(settings: Settings) -> list[Unused]:
     """Each `threshold` below the probability at which a trade of its model earns its costs and no more.
 
-    Where barriers are scaled, their distances are not known beforehand: then the probability at no costs counts.
+    Where barriers are scaled, their distances are not known beforehand: then the probability at no costs counts. What
+    an exit plan earns is measured on a training window, and says what its models need.
     """
     found = []
     for name, model in settings.models.items():
-        labels, costs = settings.labels[model.label], settings.trading.costs.round_trip_bps
+        labels, costs = settings.labels[model.label], settings.trading.costs.of_markets(model.markets).round_trip_bps
+        if labels.barriers == "plan":
+            continue
         if labels.barriers == "fixed":
             target, stop, cost = labels.take_profit_pct, labels.stop_loss_pct, costs / 100
             said = (

@@ -62,6 +62,8 @@ def beside(folder: Path) -> Iterator[None]:
 
     What was imported from there before is found as it was, unless a file there has changed since. Later, functions of
     such a module still find what lies beside it, as long as no other folder has a module of that name.
+
+    No bytecode is kept: Python takes it for a file's own until a second has passed or the file has another size.
     """
     own = _neighbours.setdefault(folder, {})
     if any(said_by(Path(str(one.__file__))) != said for one, said in own.values()):
@@ -75,9 +77,11 @@ def beside(folder: Path) -> Iterator[None]:
     before = set(sys.modules)
     finder = _Beside(folder)
     sys.meta_path.insert(0, finder)
+    kept, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
     finally:
+        sys.dont_write_bytecode = kept
         sys.meta_path.remove(finder)
         for name, module in list(sys.modules.items()):
             if name not in before and is_below(module, folder) and not name.startswith("own."):

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 
+from trading_assets.core.errors import SettingsError
 from trading_assets.core.plugins.modules import PACKAGES
 
 Owners = tuple[str, ...]
@@ -82,6 +83,19 @@ class Seat[T]:
                 raise ValueError(taken(self.what, name, known.place))
         self._entries.setdefault(owner, {})[name] = _Entry(thing, module, _place(module, line))
         self.version += 1
+
+    def add_made(self, name: str, kind: type[T], *, called: str = "name") -> None:
+        """Register what a class makes without arguments, under a name that the class gives.
+
+        Raises
+        ------
+        SettingsError
+            If another one has that name; ``called`` is what the class calls it.
+        """
+        try:
+            self.add(name, kind(), module=kind.__module__, line=getattr(kind, "__firstlineno__", None))
+        except ValueError as error:
+            raise SettingsError(str(error), where=kind.__qualname__, remedy=f"give it another {called}") from None
 
     def known(self, owners: Owners | None = None) -> dict[str, T]:
         """By name: the project's own, then those of plug-ins; by default of those in force."""

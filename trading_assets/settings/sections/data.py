@@ -112,6 +112,7 @@ class ScheduleSettings(Section):
     drift: str = "50 1 * * *"
     comparison: str = Field("40 0 * * *", description="Exchanges side by side: the month of the day before.")
     challengers: str = Field("50 0 * * *", description="Champion and challengers by what they said in shadow.")
+    divergence: str = Field("20 1 * * *", description="The node's newest days beside a backtest of the same bars.")
     late_after_hours: Positive = Field(2.0, description="Candles, bars and features older than this are late.")
     stale_after_hours: Positive = Field(6.0, description="Older than this they are stale.")
 
@@ -121,7 +122,7 @@ class ScheduleSettings(Section):
             raise ValueError(f"late_after_hours {self.late_after_hours:g} is not below {self.stale_after_hours:g}")
         return self
 
-    @field_validator("candles", "sentiment", "retrain", "drift", "comparison", "challengers")
+    @field_validator("candles", "sentiment", "retrain", "drift", "comparison", "challengers", "divergence")
     @classmethod
     def _is_cron(cls, value: str) -> str:
         fields = value.split()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.settings.sections.exits import ExitSettings
 from trading_assets.settings.sections.kinds import Kinds, KindSection
 from trading_assets.settings.sections.rules import AnyRule
 from trading_assets.settings.sections.section import DecisionTimeframe, Fraction, Misfit, Positive, Section
@@ -42,6 +44,9 @@ class LabelSettings(KindSection):
     has a target, a stop and the horizon in any case.
     """
 
+    follows_plans: ClassVar[bool] = True
+    """Whether an exit plan's outcome can be learnt: it follows prices from an entry on."""
+
     kind: str = Field(DEFAULT_KIND, json_schema_extra={"const": DEFAULT_KIND})
     timeframe: DecisionTimeframe = Field(
         Timeframe(15), description="Of the bars that decisions are taken on.", json_schema_extra={"default": "15m"}
@@ -49,13 +54,26 @@ class LabelSettings(KindSection):
     sampling: SamplingSettings | None = Field(
         None, description="Which of these bars are decided on, by activity; empty: every one."
     )
-    barriers: Literal["fixed", "atr", "volatility"] = Field("fixed", description="What their distances are made of.")
+    barriers: Literal["fixed", "atr", "volatility", "plan"] = Field(
+        "fixed",
+        description="What their distances are made of; plan: they are first target and stop of an exit plan, whose "
+        "outcome is learnt.",
+    )
+    exit: str = Field(
+        "",
+        description="With `barriers: plan`: a plan under `exits`, which its models trade by too.",
+        exclude_if=lambda value: not value,
+    )  # a set that names none says nothing of it: what was made of it stays what it was
+    exit_plan: SkipJsonSchema[ExitSettings | None] = Field(None, exclude_if=lambda value: value is None)
+    """The plan of that name: filled in when the whole settings are read."""
     take_profit_pct: Positive = Field(2.0, description="Of fixed barriers.")
     stop_loss_pct: Positive = Field(1.0, description="Of fixed barriers.")
     take_profit_multiple: Positive = Field(2.0, description="Of the scale, where barriers are not fixed.")
     stop_loss_multiple: Positive = Field(1.0, description="Of the scale, where barriers are not fixed.")
     scale_bars: int = Field(96, ge=2, le=2000, description="Bars that the scale is measured on.")
-    horizon_bars: int = Field(24, ge=1, description="How long an outcome is waited for.")
+    horizon_bars: int = Field(
+        24, ge=1, description="How long an outcome is waited for. With `barriers: plan`: as long as the plan holds."
+    )
     ambiguous: Literal["worst_case", "best_case", "drop"] = Field(
         "worst_case", description="Who wins where one candle touched both; drop: the worst case, which does not train."
     )
@@ -71,6 +89,22 @@ class LabelSettings(KindSection):
         return self
 
     @model_validator(mode="after")
+    def _names_the_plan_that_it_learns(self) -> Self:
+        if self.barriers != "plan":
+            if self.exit:
+                raise Misfit(f"exit: {self.exit} is learnt with `barriers: plan`; write that, or leave it out", "exit")
+            return self
+        if not self.exit:
+            raise Misfit("barriers: plan learns the outcome of an exit plan: write `exit:` and its name", "barriers")
+        if not self.follows_plans:
+            raise Misfit(
+                f"the kind {self.kind} learns a return, not an exit plan: take the kind triple_barrier or meta, or "
+                "leave `barriers: plan` out and let models name the plan",
+                "barriers",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _samples_some_bars(self) -> Self:
         bars = _DAY / self.timeframe.length
         if self.sampling is not None and not self.sampling.per_day < bars:
@@ -82,6 +116,16 @@ class LabelSettings(KindSection):
         return self
 
     @property
+    def costs(self) -> float:
+        """Of a round trip, as a fraction: what a label's return is net of."""
+        return (self.cost_bps or 0.0) / 1e4
+
+    @property
+    def plan_cost(self) -> float | None:
+        """The same where the outcome is that of an exit plan; None elsewhere."""
+        return self.costs if self.barriers == "plan" else None
+
+    @property
     def horizon(self) -> timedelta:
         """How long an outcome is waited for."""
         return self.horizon_bars * self.timeframe.length
@@ -90,11 +134,15 @@ class LabelSettings(KindSection):
 class ForwardReturnSettings(LabelSettings):
     """Whether the return over the horizon, from close to close, pays its costs."""
 
+    follows_plans: ClassVar[bool] = False
+
     kind: Literal["forward_return"] = "forward_return"
 
 
 class TrendScanningSettings(LabelSettings):
     """Whether the most significant trend that begins with the bar, of all lengths up to the horizon, pays its costs."""
+
+    follows_plans: ClassVar[bool] = False
 
     kind: Literal["trend_scanning"] = "trend_scanning"
     shortest_trend_bars: int = Field(5, ge=3, description="From so many bars up to the horizon.")

@@ -91,3 +91,13 @@ def fits(field: FieldInfo, searched: Searched) -> str | None:
         except ValidationError as error:
             return f"{one!r}: {error.errors()[0]['msg']}"
     return None
+
+
+def place(searched: Searched, value: Any) -> float:
+    """Where a value lies among those that are tried, from 0 to 1."""
+    if not isinstance(searched, Range):
+        return (list(searched).index(value) + 0.5) / len(searched)
+    low, high, at = searched.low, searched.high, float(value)
+    if searched.log:
+        low, high, at = math.log(low), math.log(high), math.log(at)
+    return min(max((at - low) / (high - low), 0.0), 1.0)

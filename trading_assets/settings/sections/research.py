@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from trading_assets.settings.sections.section import Fraction, Positive, Section
+from trading_assets.settings.metrics import METRICS
+from trading_assets.settings.names import nearest
+from trading_assets.settings.sections.section import Fraction, Misfit, Positive, Section
 
 
 class WalkForwardSettings(Section):
@@ -29,7 +32,61 @@ class WalkForwardSettings(Section):
         return told if self.tested_from is not None else {k: v for k, v in told.items() if k != "tested_from"}
 
 
-class GateOverrides(Section):
+_OWN_GATE: Final[Mapping[str, str]] = {
+    "sharpe": "min_sharpe",
+    "win_rate": "min_win_rate",
+    "profit_factor": "min_profit_factor",
+    "max_drawdown": "max_drawdown",
+    "trades": "min_trades",
+    "dsr": "min_dsr",
+    "pbo": "max_pbo",
+    "skill_low": "min_skill_low",
+}
+"""Metric -> the setting that is its gate already."""
+
+
+class MetricLimit(Section):
+    """What a metric must be: at least `min`, at most `max`, or both."""
+
+    min: float | None = Field(None, description="Empty: no lower limit. Shares are fractions: 0.4 is 40 %.")
+    max: float | None = Field(None, description="Empty: no upper limit.")
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.min is None and self.max is None:
+            raise Misfit("a gate without a limit lets everything pass: write min, max, or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise Misfit(f"min {self.min:g} is above max {self.max:g}: nothing passes", "min")
+        return self
+
+
+class _Gated(Section):
+    """Gates, with those that name their metric."""
+
+    metrics: dict[str, MetricLimit] = Field(
+        {},
+        description="Gates on any other metric of the backtest (docs/concepts/metrics.md): its name with `min`, `max`, "
+        "or both, e.g. `expectancy: {min: 0.1}`. A model's own are added to these.",
+    )
+
+    @model_validator(mode="after")
+    def _metrics_are_known(self) -> Self:
+        for name in self.metrics:
+            if name in _OWN_GATE:
+                raise Misfit(f"{name!r} has a gate of its own: write `{_OWN_GATE[name]}`", "metrics", name)
+            if name not in METRICS:
+                hint = nearest(name, METRICS) or "docs/concepts/metrics.md lists them"
+                raise Misfit(f"a backtest has no metric {name!r}; {hint}", "metrics", name)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _unset_leaves_no_trace(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Gates without named ones are what they were before there were any: in hashes of configurations too."""
+        told: dict[str, Any] = dump(self)
+        return told if self.metrics else {key: value for key, value in told.items() if key != "metrics"}
+
+
+class GateOverrides(_Gated):
     """A model's own gates; empty: that of the section `gates`."""
 
     min_sharpe: float | None = None
@@ -43,7 +100,7 @@ class GateOverrides(Section):
     parity_bars: int | None = Field(None, ge=1)
 
 
-class GateSettings(Section):
+class GateSettings(_Gated):
     """What a candidate's out-of-sample backtest must reach to be approved."""
 
     min_sharpe: float = 1.2
@@ -70,4 +127,5 @@ class GateSettings(Section):
 
     def of(self, overrides: GateOverrides) -> Self:
         """These gates with a model's own in their place."""
-        return self.model_copy(update=overrides.model_dump(exclude_none=True))
+        own = overrides.model_dump(exclude_none=True, exclude={"metrics"})
+        return self.model_copy(update={**own, "metrics": {**self.metrics, **overrides.metrics}})

@@ -121,6 +121,26 @@ class DonchianSettings(RuleSettings):
     bars: int = Field(20, ge=1, description="Bars of the channel, the present one not included.")
 
 
+class GridSettings(RuleSettings):
+    """Long where a close falls to a level below the middle of a range that holds; short where it rises to one above."""
+
+    search: ClassVar[Mapping[str, Searched] | None] = {
+        "bars": Range(low=24, high=384, log=True),
+        "levels": Range(low=1, high=8),
+        "drift": Range(low=0.1, high=1.0),
+    }
+
+    kind: Literal["grid"] = "grid"
+    bars: int = Field(96, ge=4, description="Bars of the range, the present one not included.")
+    levels: int = Field(3, ge=1, le=50, description="On either side of the middle; the last one is the range's end.")
+    drift: float = Field(
+        0.4,
+        gt=0,
+        le=1,
+        description="Way from the range's first close to its last, of its height, up to which it holds.",
+    )
+
+
 RULES = Kinds(
     RuleSettings,
     "a rule",
@@ -129,6 +149,7 @@ RULES = Kinds(
     MomentumSettings,
     MeanReversionSettings,
     DonchianSettings,
+    GridSettings,
 )
 
 add_rule_settings = RULES.add

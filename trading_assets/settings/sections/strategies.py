@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from trading_assets.core.sides import Side
 from trading_assets.settings.sections.confidence import ConfidenceSettings
 from trading_assets.settings.sections.estimators import AnyEstimator, LightGBMSettings
+from trading_assets.settings.sections.exits import ExitSettings
 from trading_assets.settings.sections.kinds import Kinds, KindSection
 from trading_assets.settings.sections.labels import DEFAULT_LABELS
 from trading_assets.settings.sections.research import GateOverrides, WalkForwardSettings
@@ -44,6 +46,20 @@ class StrategySettings(KindSection):
     )
     threshold: Fraction | None = Field(
         None, description="A probability of take-profit that a trade must reach besides. Empty: the return decides."
+    )
+    exit: str = Field(
+        "",
+        description="A plan under `exits`: what becomes of its trades. Empty: the target and stop of its label set, "
+        "and the end of the horizon.",
+        exclude_if=lambda value: not value,
+    )  # a model that names none says nothing of it: its bundle's hash is that of before
+    exit_plan: SkipJsonSchema[ExitSettings | None] = Field(None, exclude_if=lambda value: value is None)
+    """The plan of that name: filled in when the whole settings are read."""
+    min_expected_net_pct: float | None = Field(
+        None,
+        description="What a trade must be expected to earn, in percent of its notional, fees, slippage and funding "
+        "paid. Empty: min_edge_bps alone decides.",
+        exclude_if=lambda value: value is None,
     )
     gates: GateOverrides = GateOverrides()
 
@@ -89,7 +105,7 @@ class ModelSettings(StrategySettings):
     oldest_weight: float = Field(
         1.0, gt=-1, le=1, description="Time decay: the oldest row's factor; 1 none, -0.3 the oldest 30 % count nothing."
     )
-    companions: list[Literal["leader", "funding", "sentiment", "book", "trades"]] = Field(
+    companions: list[Literal["leader", "second_exchange", "funding", "sentiment", "book", "trades"]] = Field(
         [],
         description="Whose features it learns from, beside those of its own bars; refused where nothing of it is "
         "stored. The node has `leader` alone.",
