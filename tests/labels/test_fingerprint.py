@@ -17,16 +17,20 @@ HOME = Path(labels.__file__).parent
     ("module", "old", "new"),
     [
         ("kernels", "_TOUCH: Final = 1e-12", "_TOUCH: Final = 0.0"),
-        ("exits", "(settings.cost_bps or 0.0) / 1e4", "0.0"),
-        ("barrier_distances", "settings.scale_bars + 1", "settings.scale_bars"),
+        ("exits", "settings.costs", "0.0"),
+        ("barrier_distances", "settings.scale_bars) + 1", "settings.scale_bars)"),
         ("barriers", 'pl.col("side") != 0', 'pl.col("side") > 0'),
+        ("plan_exits", "named.trailing.distance", "0.5"),
+        ("plan_units", "plan.atr_bars + 1", "plan.atr_bars"),
+        ("../exits/kernel", "filled >= plan.trailing_after", "filled > plan.trailing_after"),
         ("sampling", '"imbalance": (volume * close', '"imbalance": (volume'),
         ("kinds/meta", "return self.rule.sides(bars)", "return -self.rule.sides(bars)"),
         ("kinds/contract", "earned > 0", "earned >= 0"),
     ],
 )
 def test_other_code_of_labels_is_another_version(tmp_path: Path, module: str, old: str, new: str) -> None:
-    shutil.copytree(HOME, tmp_path / "labels")
+    for room in ("labels", "exits"):
+        shutil.copytree(HOME.parent / room, tmp_path / room)
     path = tmp_path / "labels" / f"{module}.py"
     assert fingerprint(tmp_path / "labels") == fingerprint()
     source = path.read_text("utf-8")

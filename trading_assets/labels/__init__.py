@@ -7,6 +7,7 @@ from trading_assets.labels.kinds import Known, Label, label_of, paid, register, 
 from trading_assets.labels.kinds.forward_return import forward_return
 from trading_assets.labels.kinds.trend_scanning import trend_scanning
 from trading_assets.labels.label_sets import decides, decides_by, label, lookback_bars, without_entry
+from trading_assets.labels.plan_units import newest_units, unit_lookback, units
 from trading_assets.labels.primary_rule import add_primary_rule
 from trading_assets.labels.weights import average_uniqueness, return_attribution, sample_weights, time_decay
 
@@ -24,6 +25,7 @@ __all__ = [
     "label_window",
     "lookback_bars",
     "missing_entries",
+    "newest_units",
     "newest_widths",
     "paid",
     "register",
@@ -34,6 +36,8 @@ __all__ = [
     "time_decay",
     "trend_scanning",
     "triple_barrier",
+    "unit_lookback",
+    "units",
     "widths",
     "without_entry",
 ]

@@ -14,9 +14,11 @@ import polars as pl
 from trading_assets.core.candles import EPOCH, PRICES, timeframe_delta
 from trading_assets.core.errors import InvalidFrame, SettingsError
 from trading_assets.core.sides import Side
-from trading_assets.labels.barrier_distances import widths
+from trading_assets.labels.barrier_distances import learnt_plan, scale_lookback, widths
 from trading_assets.labels.checks import check_bars, check_timeframe, check_until
 from trading_assets.labels.exits import exits
+from trading_assets.labels.plan_exits import plan_exits
+from trading_assets.labels.plan_units import units
 from trading_assets.settings import DEFAULT_LABELS, LabelSettings
 from trading_assets.store.tables import LABELS
 
@@ -38,6 +40,9 @@ def triple_barrier(
     it. A candle that *opens* beyond a barrier exits at that open, so ``return`` may exceed the barrier. Without
     a touch the exit is the close of the last candle that opened within the horizon. Nothing is filled where candles are
     missing; ``missing_candles`` counts them from the entry to ``label_end``: a barrier may have been touched unseen.
+
+    With ``barriers: plan`` first target and stop are the barriers, and the trade goes on to the end of its last part,
+    when the label is known; see :mod:`trading_assets.labels.plan_exits`.
 
     Parameters
     ----------
@@ -90,8 +95,9 @@ def triple_barrier(
         bars = bars.with_columns(side=pl.lit(int(sides[0]), pl.Int8))
     check_bars(candles, ("ts", *PRICES), "candles")
     check_timeframe(candles, candle_timeframe, where="labels: candles")
+    follow = plan_exits if settings.barriers == "plan" else exits
     labels = (
-        bars.hstack(exits(bars, candles, timeframe=candle_timeframe, settings=settings))
+        bars.hstack(follow(bars, candles, timeframe=candle_timeframe, settings=settings))
         .filter(pl.col("barrier").is_not_null())
         .with_columns(
             label_set=pl.lit(label_set), timeframe=pl.lit(settings.timeframe.name), resolution=pl.lit(candle_timeframe)
@@ -131,10 +137,12 @@ def _horizon(settings: LabelSettings) -> timedelta:
 
 def _with_barriers(bars: pl.DataFrame, timeframe: str, settings: LabelSettings, until: datetime) -> pl.DataFrame:
     """The bars that can be entered on and whose horizon ends in time, with ``side`` and the barriers' distances."""
-    needed = () if settings.barriers == "fixed" else ("high", "low", "close")
+    needed = () if scale_lookback(settings) == 1 else ("high", "low", "close")
     check_bars(bars, ("market", "ts", "known_at", *needed), "bars")
     check_until(until, where="labels")
     chosen = bars.select("market", "ts", "known_at", _side(bars)).hstack(widths(bars, settings))
+    if settings.barriers == "plan":
+        chosen = chosen.hstack([units(bars, learnt_plan(settings))])
     newest = until - _horizon(settings)
     ended = chosen["known_at"].search_sorted(newest - (newest - EPOCH) % timeframe_delta(timeframe), side="right")
     return chosen.head(ended).filter(pl.col("take_profit").is_not_null(), pl.col("side") != 0)

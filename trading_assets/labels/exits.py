@@ -62,7 +62,7 @@ def exits(trades: pl.DataFrame, candles: pl.DataFrame, *, timeframe: str, settin
         bar,
         settings.horizon_bars * bar,
         settings.ambiguous == "best_case",
-        (settings.cost_bps or 0.0) / 1e4,
+        settings.costs,
     )
 
     def run(first: int, last: int) -> None:

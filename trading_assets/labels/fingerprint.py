@@ -10,7 +10,8 @@ from trading_assets.core.syntax import meaning
 
 _FOLDER: Final = Path(__file__).parent
 _MODULES: Final = (
-    *("label_sets", "sampling", "barriers", "exits", "kernels", "barrier_distances"),
+    *("label_sets", "sampling", "barriers", "exits", "kernels", "barrier_distances", "plan_exits", "plan_units"),
+    *("../exits/arrays", "../exits/kernel"),
     *("kinds/contract", "kinds/triple_barrier", "kinds/meta", "kinds/forward_return", "kinds/trend_scanning"),
 )
 """Read, not imported: the compiled loops load numba."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import polars as pl
 
+from trading_assets.core.errors import SettingsError
 from trading_assets.core.plugins import version_of
 from trading_assets.core.sides import Side
 from trading_assets.labels.barrier_distances import scale_lookback, widths
@@ -117,13 +118,19 @@ def paid(returns: pl.DataFrame, known: Known, settings: LabelSettings, sides: Se
     known, settings, sides
         As for :meth:`Label.rows`. The barriers are those that a trade on it has; a bar without them has no row.
     """
+    if settings.barriers == "plan":
+        raise SettingsError(
+            f"a return of the kind {settings.kind} is not the outcome of an exit plan",
+            where="label set",
+            remedy="leave `barriers: plan` out; models may name the plan that they trade by",
+        )
     entered = known.bars.select("ts", entry_price="close").hstack(widths(known.bars, settings))
     rows = returns.join(entered, on="ts", maintain_order="left").filter(pl.col("take_profit").is_not_null())
     return pl.concat(_of_side(rows, side, settings) for side in sides).sort("ts", maintain_order=True)
 
 
 def _of_side(rows: pl.DataFrame, side: Side, settings: LabelSettings) -> pl.DataFrame:
-    earned = pl.col("return") * int(side) - (settings.cost_bps or 0.0) / 1e4
+    earned = pl.col("return") * int(side) - settings.costs
     return rows.with_columns(
         side=pl.lit(int(side)),
         barrier=pl.lit("time"),

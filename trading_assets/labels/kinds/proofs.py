@@ -103,8 +103,17 @@ def _rows(case: Case) -> str | None:
         return "a bar has two rows of a side"
     if not set(found["label"]) <= {1, 0, -1}:
         return f"labels {sorted(set(found['label']))}: 1, 0 and -1 are known"
+    if case.label.settings.barriers == "plan":  # what follows the first target may cost more than that earned
+        return _of_plan(found)
     if found.filter(pl.col("label") == 1, pl.col("return") <= 0).height:
         return "a label of 1 has earned nothing"
+    return None
+
+
+def _of_plan(found: pl.DataFrame) -> str | None:
+    said = pl.col("barrier").replace_strict({"take_profit": 1, "time": 0, "stop_loss": -1}, return_dtype=pl.Int8)
+    if found.filter(pl.col("label") != said).height:
+        return "a label does not say which came first, target or stop"
     return None
 
 
