@@ -7,14 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.backtest.worlds import EXACT, QUARTER, START, A, backtest, candles, flat, random_signals, signals, walk
+from tests.backtest.worlds import (
+    EXACT,
+    QUARTER,
+    START,
+    A,
+    backtest,
+    candles,
+    flat,
+    random_signals,
+    share_of_equity,
+    signals,
+    walk,
+)
 from tests.examples import examples
-from tests.strategies.test_host import Desk
+from tests.strategies.desk import Desk
 from trading_assets.backtest.simulation.engine import BacktestResult
 from trading_assets.strategies.host_config import HostConfig
 
 SPOT = [f"sample:{base}/USDT" for base in ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")]
-HALF = EXACT.model_copy(update={"position_share": 0.5})
+HALF = EXACT.sized(position_share=0.5)
 
 
 def least_cash(result: BacktestResult, balance: float = EXACT.starting_balance) -> float:
@@ -36,7 +48,7 @@ def test_six_spot_markets_at_half_of_equity_hold_no_more_than_the_cash() -> None
     assert result.metrics["refused"] == 4
     assert result.metrics["capped"] == 1
     assert least_cash(result) == pytest.approx(0.0, abs=100)
-    third = backtest(entries, dict.fromkeys(SPOT, still), settings=EXACT.model_copy(update={"position_share": 0.33}))
+    third = backtest(entries, dict.fromkeys(SPOT, still), settings=EXACT.sized(position_share=0.33))
     assert third.trades.height == 3
     assert third.refusals == {"not enough cash": 3}, "what is left would be a crumb of what is wanted"
     assert least_cash(third) > 0
@@ -44,7 +56,7 @@ def test_six_spot_markets_at_half_of_equity_hold_no_more_than_the_cash() -> None
 
 @pytest.mark.parametrize("slippage_bps", [0.0, 20.0])
 def test_an_entry_with_all_of_the_cash_leaves_room_for_its_costs(slippage_bps: float) -> None:
-    whole = EXACT.model_copy(update={"position_share": 1.0, "slippage_bps": slippage_bps})
+    whole = EXACT.model_copy(update={"slippage_bps": slippage_bps}).sized(position_share=1.0)
     entries = signals((SPOT[0], 0, 0.7), (SPOT[0], 5, 0.7))
     result = backtest(entries, {SPOT[0]: candles(flat(240))}, settings=whole)
     assert result.refusals == {}
@@ -68,7 +80,7 @@ def test_cash_is_never_below_zero_by_more_than_a_candles_gap(seed: int, share: f
     minutes = 360
     frames = {market: walk(minutes, seed=seed + n) for n, market in enumerate(SPOT[:markets])}
     entries = pl.concat(random_signals(m, minutes, seed=seed + n, share=0.8) for n, m in enumerate(frames))
-    result = backtest(entries, frames, settings=EXACT.model_copy(update={"position_share": share}))
+    result = backtest(entries, frames, settings=EXACT.sized(position_share=share))
     gap = EXACT.starting_balance * 0.005  # the price moves between a decision and its fill
     assert least_cash(result) > -gap
 
@@ -76,7 +88,7 @@ def test_cash_is_never_below_zero_by_more_than_a_candles_gap(seed: int, share: f
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_a_spot_market_alone_trades_like_its_perpetual(share: float) -> None:
     frame = walk(600, seed=5)
-    settings = EXACT.model_copy(update={"position_share": share})
+    settings = EXACT.sized(position_share=share)
     spot, perpetual = (
         backtest(random_signals(market, 600, seed=5), {market: frame}, settings=settings) for market in (SPOT[0], A)
     )
@@ -88,7 +100,7 @@ def test_a_spot_market_alone_trades_like_its_perpetual(share: float) -> None:
 
 def test_a_restarted_node_knows_what_its_open_coins_cost() -> None:
     both = (SPOT[0], SPOT[1])
-    config = HostConfig(both, 0.6, dict.fromkeys(both, ("15m",)), taker_fee_bps=EXACT.taker_fee_bps)
+    config = HostConfig(both, share_of_equity(0.6), dict.fromkeys(both, ("15m",)), taker_fee_bps=EXACT.taker_fee_bps)
     desk = Desk(flat(180), markets=both, config=config)
     desk.start(signals((SPOT[0], 0, 0.7)))
     desk.run(START + 2 * QUARTER)
@@ -97,7 +109,7 @@ def test_a_restarted_node_knows_what_its_open_coins_cost() -> None:
     desk.run(START + 4 * QUARTER)
     assert [action for action, _ in desk.actions()] == ["enter", "enter"]
     assert desk.actions()[-1][1].endswith("not enough cash: 39,970.00 free, with fees enough for 399.5 of 599.82")
-    config = HostConfig(both, 0.7, dict.fromkeys(both, ("15m",)), taker_fee_bps=EXACT.taker_fee_bps)
+    config = HostConfig(both, share_of_equity(0.7), dict.fromkeys(both, ("15m",)), taker_fee_bps=EXACT.taker_fee_bps)
     desk = Desk(flat(180), markets=both, config=config)
     desk.start(signals((SPOT[0], 0, 0.7)))
     desk.run(START + 2 * QUARTER)

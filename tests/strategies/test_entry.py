@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, load_settings
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.signals import ClosedBar, StoredSignals
+from trading_assets.strategies.signals import ClosedBar
+from trading_assets.strategies.stored_signals import StoredSignals
 
 SHARES = st.floats(0, 1)
 WIDTHS = st.floats(0.05, 30)
@@ -39,6 +40,18 @@ def test_a_reason_says_return_probability_and_break_even() -> None:
     assert rule.reason(0.6, 2.0, 1.0) == "expected net return +68.0 bps: probability 0.6000, break-even 0.3733"
     assert rule.reason(0.38, 2.0, 1.0).endswith("break-even 0.3733; more than 5 bps are wanted")
     assert rule.reason(0.45, 2.0, 1.0).startswith("below the threshold of 0.5000; expected net return +23.0 bps")
+
+
+@pytest.mark.parametrize(("gain", "loss"), [(0.0, 0.0), (-0.5, 0.2), (-1.0, 1.0)])
+def test_what_an_exit_plan_never_earned_has_no_break_even_and_is_not_entered_on(gain: float, loss: float) -> None:
+    """As a rule's plan with a far target and a stop that follows from entry: no hit, and misses that lose nothing."""
+    rule = EntryRule(cost_bps=12)
+    assert not rule.enters(1.0, gain, loss)
+    assert 1 < rule.break_even(gain, loss) < math.inf
+    assert 1 < rule.required(gain, loss) < math.inf
+    assert rule.kelly_share(1.0, gain, loss) == 0
+    assert pl.select(rule.break_even(pl.lit(gain), pl.lit(loss))).item() == rule.break_even(gain, loss)
+    assert 0 < EntryRule().kelly_share(0.6, 1.0, 0.0) < math.inf, "who loses nothing bets what may be bet"
 
 
 @given(SHARES, WIDTHS, WIDTHS, COSTS, st.floats(-50, 50))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.backtest.worlds import MINUTE, START, A, flat
-from tests.strategies.test_host import ENTRIES, RISE, Desk, Rows
+from tests.strategies.desk import ENTRIES, RISE, Desk, Rows
 from trading_assets.core.errors import NodeError
 from trading_assets.journal import BufferedJournal, Journal, check_journal, read_since
 from trading_assets.journal.buffered import WRITTEN_LATE
@@ -81,7 +81,7 @@ def test_an_open_trade_keeps_stop_target_and_expiry(disk: Disk, full_after: str,
     assert disk.waiting, "the disk is full"
     plan = strategy.open_trades[A]
     resting = {order.client_order_id.value for order in desk.engine.cache.orders_open()}
-    assert resting == {plan.stop_order_id, plan.target_order_id}
+    assert resting == {plan.stop_order_id, *plan.target_order_ids}
     desk.run(END)
     assert strategy.halted is None
     assert strategy.is_flat()

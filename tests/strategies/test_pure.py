@@ -27,7 +27,8 @@ from trading_assets.strategies.instruments import (
 from trading_assets.strategies.orders.journal_rows import signal_row
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_assets.strategies.risk.gate import RiskGate
-from trading_assets.strategies.signals import ClosedBar, Signal, StoredSignals
+from trading_assets.strategies.signals import ClosedBar, Signal
+from trading_assets.strategies.stored_signals import StoredSignals
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -62,7 +63,7 @@ def test_a_decision_is_journalled_with_the_timeframe_of_its_bar(timeframe: str) 
 
 
 def test_a_plan_survives_the_journal() -> None:
-    plan = TradePlan.of(SIGNAL, bar_length=timedelta(minutes=15), quantity=0.5, entry_order_id="O-1").filled(0.4, 100.0)
+    plan = TradePlan.of(SIGNAL, quantity=0.5, entry_order_id="O-1").filled(0.4, 100.0)
     assert TradePlan.from_json(plan.to_json()) == plan
     assert (plan.stop_price, plan.target_price) == (pytest.approx(99), pytest.approx(102))
     assert plan.expires_at == SIGNAL.known_at + timedelta(hours=6)

@@ -17,13 +17,14 @@ from nautilus_trader.model import ClientOrderId
 
 from tests.backtest.worlds import MINUTE, START, A, flat, signals
 from tests.examples import examples
-from tests.strategies.test_host import BrokenJournal, Desk, Rows, newest
+from tests.strategies.desk import BrokenJournal, Desk, Rows, newest
 from tests.strategies.test_pure import NOW, SIGNAL
 from trading_assets.core.precision import MAX_PRICE
 from trading_assets.core.sides import Side
+from trading_assets.exits.plan import ExitPlan
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.orders.limits import OrderLimits
-from trading_assets.strategies.orders.plans import TradePlan, barrier_prices
+from trading_assets.strategies.orders.plans import TradePlan, farthest_prices
 from trading_assets.strategies.signals import better_side
 
 END = START + timedelta(hours=3)
@@ -170,6 +171,19 @@ def test_a_position_of_either_side_without_a_plan_is_closed(side: Side) -> None:
     )
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_what_an_exit_has_left_is_closed_too(side: Side) -> None:
+    desk = Desk(flat(200))
+    strategy = desk.start(signals((A, 0, 0.7), side=side))
+    desk.run(START + 20 * MINUTE)
+    plan = strategy.open_trades[A]
+    done = plan.entry_order_id  # an order that has filled, as an exit that was sent for less than there was
+    strategy._trades.open[A] = replace(plan, stage="exiting", exit_order_id=done, exit_reason="unprotected")
+    desk.run(START + 50 * MINUTE)  # long before its time is up
+    assert strategy.is_flat()
+    assert len(desk.journal.of("fills")) == 2
+
+
 # -- pure parts ----------------------------------------------------------------------------------------------------
 
 PERCENT = st.floats(0.01, 50)
@@ -180,7 +194,8 @@ PRICE = st.floats(1e-6, 1e6)
 def test_the_barriers_of_a_short_are_as_far_from_its_entry_on_the_other_side(
     price: float, target: float, stop: float
 ) -> None:
-    (long_stop, long_target), (short_stop, short_target) = (barrier_prices(one, price, target, stop) for one in Side)
+    exits = ExitPlan.bracket(target / 100, stop / 100, MINUTE)
+    (long_stop, long_target), (short_stop, short_target) = (farthest_prices(one, price, exits) for one in Side)
     assert long_stop < price < long_target
     assert short_target < price < short_stop
     assert long_stop + short_stop == pytest.approx(2 * price)
@@ -191,15 +206,15 @@ def test_the_barriers_of_a_short_are_as_far_from_its_entry_on_the_other_side(
 def test_a_trade_is_stopped_where_the_price_is_beyond_its_stop(
     price: float, target: float, stop: float, factor: float, side: Side
 ) -> None:
-    plan = replace(TradePlan.of(replace(SIGNAL, side=side), bar_length=MINUTE, quantity=1, entry_order_id="e"))
-    plan = replace(plan, take_profit_pct=target, stop_loss_pct=stop).filled(1.0, price)
+    plan = replace(TradePlan.of(replace(SIGNAL, side=side), quantity=1, entry_order_id="e"))
+    plan = replace(plan, exits=ExitPlan.bracket(target / 100, stop / 100, MINUTE)).filled(1.0, price)
     now = price * factor
     assert plan.is_stopped_at(now) == (now <= plan.stop_price if side is Side.LONG else now >= plan.stop_price)
     assert TradePlan.from_json(plan.to_json()) == plan
 
 
 def test_a_plan_that_was_written_before_there_were_two_sides_is_long() -> None:
-    plan = TradePlan.of(SIGNAL, bar_length=MINUTE, quantity=1, entry_order_id="e").filled(1.0, 100.0)
+    plan = TradePlan.of(SIGNAL, quantity=1, entry_order_id="e").filled(1.0, 100.0)
     assert '"side": 1' in plan.to_json()
     before = plan.to_json().replace(', "side": 1', "")
     assert "side" not in before

@@ -40,6 +40,20 @@ def guarded[F: Callable[..., None]](handler: F) -> F:
     return cast("F", one_by_one)
 
 
+def but_for[F: Callable[..., None]](kind: type[Any]) -> Callable[[F], F]:
+    """Leave events of one kind out, before anything is done for them."""
+
+    def leaving_out(handler: F) -> F:
+        @wraps(handler)
+        def told(self: Any, event: Any) -> None:
+            if type(event) is not kind:
+                handler(self, event)
+
+        return cast("F", told)
+
+    return leaving_out
+
+
 def noted[F: Callable[..., Any]](handler: F) -> F:
     """Journal what a handler did and was told (``_rows``) when the outermost one ends, however it ends.
 

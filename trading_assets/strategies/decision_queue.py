@@ -32,6 +32,10 @@ class DecisionQueue:
         self._decided: dict[Stream, datetime] = {}
         self._bars: list[ClosedBar] = []
 
+    def __len__(self) -> int:
+        """How many bars wait for their decision."""
+        return len(self._bars)
+
     def add(self, bar: ClosedBar) -> None:
         """Take a bar that is to be decided on."""
         self._bars.append(bar)

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from trading_assets.labels import lookback_bars, scale_lookback, widths
+from trading_assets.labels import lookback_bars, scale_lookback, unit_lookback, widths
 from trading_assets.models import Bundle, decision
 from trading_assets.models.decision import Companions, Decision, Question
 from trading_assets.models.record import Record
@@ -44,7 +44,7 @@ def bars_needed(bundle: Bundle) -> int:
     strategy = rule_strategy(bundle)
     if strategy is None:
         return decision.bars_needed(bundle)
-    return max(strategy.lookback_bars, lookback_bars(bundle.labels))
+    return max(strategy.lookback_bars, lookback_bars(bundle.labels), unit_lookback(bundle.spec.exit_plan))
 
 
 def decide(bundle: Bundle, held: pl.DataFrame, companions: Companions | None = None) -> Decision:
@@ -69,4 +69,5 @@ def _by_rule(strategy: RuleStrategy, bundle: Bundle, held: pl.DataFrame) -> Deci
     target, stop = widths(held.tail(scale_lookback(bundle.labels)), bundle.labels).row(-1)
     asked = decision.sides_decided(bundle, held)
     said = {side: answer[word] for word, side in ANSWERS.items() if side in asked and answer[word] is not None}
-    return Decision(newest.select(*_KEYS, wanted).tail(1), said, target, stop)
+    unit = decision.plan_units(bundle, [held])[0]
+    return Decision(newest.select(*_KEYS, wanted).tail(1), said, target, stop, unit=unit)

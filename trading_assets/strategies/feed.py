@@ -144,6 +144,18 @@ class FeedQuarantine:
         """Whether a market is set apart by :meth:`hold`."""
         return market in self._markets and self._markets[market].held is not None
 
+    def overdue_s(self) -> dict[str, float]:
+        """Market -> how long its bar is overdue: seconds where it is silent, 0 elsewhere."""
+        silent = {market: one for market, one in self._markets.items() if one.silent}
+        now = self._clock.now() if silent else None
+        found = dict.fromkeys(self._markets, 0.0)
+        if now is None:
+            return found
+        for market, one in silent.items():
+            due = min(one.ends[timeframe] + timeframe_delta(timeframe) for timeframe in one.silent)
+            found[market] = max((now - due).total_seconds(), self._limits.max_silence_s)
+        return found
+
     def end_of(self, market: str, timeframe: str) -> datetime | None:
         """When the newest bar of a market ended, or when it was first expected."""
         return self._markets[market].ends.get(timeframe) if market in self._markets else None

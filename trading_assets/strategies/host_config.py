@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from trading_assets.core.candles import timeframe_minutes
+from trading_assets.settings import SizingSettings
+from trading_assets.strategies.orders.matching import SANDBOX, Matching
+from trading_assets.strategies.orders.order_ids import DEFAULT_ACCOUNT
 from trading_assets.strategies.signals import Stream
 
 
@@ -18,12 +21,8 @@ class HostConfig:
     ----------
     markets
         Our market names.
-    position_share
-        Notional of one position as a share of the account's equity, bounded by the gate's maximum notional.
-    kelly_fraction
-        A position is at most this fraction of the signal's Kelly stake; None where all are of ``position_share``.
-    max_volume_share
-        An entry is at most this share of what its decision bar traded; None for no such cap.
+    sizing
+        How large a position is, as a share of the account's equity; bounded by the limits of risk.
     taker_fee_bps
         What the entry of a spot market costs beside its price: both must be there in cash.
     timeframes
@@ -42,20 +41,27 @@ class HostConfig:
     close_at
         From the first bar that ends then on, nothing is open any more: where a backtest ends. A stopped node leaves
         its positions to their stops.
+    matching
+        How orders are matched.
+    account
+        Our name of the account: a part of the orders' ids.
+    adopts
+        Whether a position that no plan explains is closed, as in a sandbox of our own; else it is somebody else's.
     """
 
     markets: tuple[str, ...]
-    position_share: float
+    sizing: SizingSettings
     timeframes: Mapping[str, Sequence[str]]
     execution_timeframe: str | None = None
     await_execution_bar: bool = False
     gather: timedelta | None = None
     listen_on_start: bool = True
     close_at: datetime | None = None
-    kelly_fraction: float | None = None
-    max_volume_share: float | None = None
     taker_fee_bps: float = 0.0
     strategy_id: str = "MODEL-001"
+    matching: Matching = SANDBOX
+    account: str = DEFAULT_ACCOUNT
+    adopts: bool = True
 
     @property
     def streams(self) -> tuple[Stream, ...]:

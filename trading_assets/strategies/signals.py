@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-import polars as pl
-
 from trading_assets.core.sides import Side
-from trading_assets.settings import LabelSettings
-from trading_assets.strategies.entry_rule import EntryRule
+from trading_assets.costs.outlook import FundingOutlook
+from trading_assets.exits.plan import ExitPlan
+from trading_assets.strategies.entry_rule import EntryRule, Payoff
+from trading_assets.strategies.expected_net import ExpectedNet
 
 
 class Stream(NamedTuple):
@@ -54,7 +54,7 @@ class ClosedBar:
 class Signal:
     """A model's answer on one closed bar, with everything that a trade on it needs.
 
-    The rule of entry, barriers and horizon travel with the signal, so that swapping the model swaps them together.
+    The rule of entry, barriers and exit plan travel with the signal, so that swapping the model swaps them together.
 
     Attributes
     ----------
@@ -65,9 +65,9 @@ class Signal:
     rule
         Says whether this is worth a trade.
     take_profit_pct, stop_loss_pct
-        Distances from the entry price in percent.
+        What the probability is of: distances of the first target and the stop from the entry price in percent.
     horizon_bars
-        Decision bars after which the trade is closed.
+        Decision bars after which the trade is closed, where no plan is named.
     model_version
         0 for an out-of-sample prediction, which comes from many fold models.
     side
@@ -77,6 +77,12 @@ class Signal:
     prediction_set
         The outcomes that the model cannot rule out (:mod:`trading_assets.validation.coverage`); None where it does not
         say.
+    exit_plan
+        What becomes of the trade; None where the model names no plan: see :attr:`plan`.
+    payoff
+        What the rule of entry counts with; None for the distances.
+    funding_pct
+        What it is expected to pay in funding, in percent of the notional.
     """
 
     market: str
@@ -93,33 +99,78 @@ class Signal:
     side: Side = Side.LONG
     veto: str = ""
     prediction_set: int | None = None
+    exit_plan: ExitPlan | None = None
+    payoff: Payoff | None = None
+    funding_pct: float = 0.0
+
+    @property
+    def plan(self) -> ExitPlan:
+        """What becomes of the trade: the plan that the model names, or its label set's target, stop and horizon."""
+        if self.exit_plan is not None:
+            return self.exit_plan
+        hold = self.horizon_bars * (self.known_at - self.ts)
+        return ExitPlan.bracket(self.take_profit_pct / 100, self.stop_loss_pct / 100, hold)
+
+    @property
+    def stakes(self) -> Payoff:
+        """What a right call earns and a wrong one loses, in percent of the entry price and before costs."""
+        return self.payoff or Payoff(self.take_profit_pct, self.stop_loss_pct)
 
     @property
     def enters(self) -> bool:
         """Whether the model wants this trade."""
-        return not self.veto and bool(
-            self.rule.enters(self.probability, self.take_profit_pct, self.stop_loss_pct, self.prediction_set)
+        if self.veto or not self.rule.enters(self.probability, *self.stakes, self.prediction_set):
+            return False
+        return self.nets_enough
+
+    @property
+    def nets_enough(self) -> bool:
+        """Whether the expected net profit is what is wanted of it, funding taken off."""
+        wanted = self.rule.min_net_pct
+        return wanted is None or self.expected.net_pct >= wanted
+
+    @property
+    def expected(self) -> ExpectedNet:
+        """The trade's expected net profit with its parts, in percent of the notional."""
+        gain, loss = self.stakes
+        return ExpectedNet(
+            gross_pct=self.probability * gain - (1 - self.probability) * loss,
+            fees_pct=(self.rule.cost_bps - self.rule.slippage_bps) / 100,
+            slippage_pct=self.rule.slippage_bps / 100,
+            funding_pct=self.funding_pct,
         )
+
+    def with_funding(self, outlook: FundingOutlook | None) -> Signal:
+        """The same with what its trade is expected to pay in funding."""
+        if outlook is None:
+            return self
+        pays = outlook.expected_pct(self.market, self.side, self.known_at, self.plan.hold)
+        return replace(self, funding_pct=pays) if pays else self
 
     @property
     def edge_bps(self) -> float:
         """The trade's expected net return, in basis points of the notional."""
-        return self.rule.edge_bps(self.probability, self.take_profit_pct, self.stop_loss_pct)
+        return self.rule.edge_bps(self.probability, *self.stakes)
 
     @property
     def kelly_share(self) -> float:
         """The notional, as a share of equity, with which equity grows fastest if the probability is right."""
-        return self.rule.kelly_share(self.probability, self.take_profit_pct, self.stop_loss_pct)
+        return self.rule.kelly_share(self.probability, *self.stakes)
 
     @property
     def threshold(self) -> float:
         """The probability that this trade needs: for the wanted return, or the set one where that is higher."""
-        return max(self.rule.required(self.take_profit_pct, self.stop_loss_pct), self.rule.threshold or 0.0)
+        return max(self.rule.required(*self.stakes), self.rule.threshold or 0.0)
 
     @property
     def reason(self) -> str:
         """Why the model wants this trade, or not."""
-        said = self.rule.reason(self.probability, self.take_profit_pct, self.stop_loss_pct, self.prediction_set)
+        said = self.rule.reason(self.probability, *self.stakes, self.prediction_set)
+        if self.rule.min_net_pct is not None:
+            short = "" if self.nets_enough else f", at least {self.rule.min_net_pct:g} % are wanted"
+            said = f"{said}; {self.expected}{short}"
+        elif self.funding_pct:
+            said = f"{said}; expected funding {self.funding_pct:.3f} %"
         return f"{self.veto}; {said}" if self.veto else said
 
     @property
@@ -142,10 +193,14 @@ def answer_on(
     model: str,
     model_version: int = 0,
     bundle_hash: str = "",
+    exit_plan: ExitPlan | None = None,
+    payoffs: Mapping[Side, Payoff] = MappingProxyType({}),
+    outlook: FundingOutlook | None = None,
 ) -> Signal | None:
     """What is said on a bar, of the better one of the sides that have a probability; None where there is none.
 
-    ``sets`` are the prediction sets of sides that have one. The rest is as in :class:`Signal`.
+    ``sets`` are the prediction sets of sides that have one, ``payoffs`` likewise; ``outlook`` knows what funding to
+    expect. The rest is as in :class:`Signal`.
     """
     signals = [
         Signal(
@@ -162,7 +217,9 @@ def answer_on(
             bundle_hash=bundle_hash,
             side=side,
             prediction_set=sets.get(side),
-        )
+            exit_plan=exit_plan,
+            payoff=payoffs.get(side),
+        ).with_funding(outlook)
         for side, probability in probabilities.items()
     ]
     return better_side(signals) if signals else None
@@ -236,85 +293,3 @@ class MemoryJournal:
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The events of one kind, in order."""
         return self.events.get(kind, [])
-
-
-class StoredSignals:
-    """Stored out-of-sample predictions as a signal source.
-
-    Parameters
-    ----------
-    predictions
-        Columns ``market``, ``ts``, ``known_at``, ``probability`` and ``side`` (without it, long); one row per market,
-        bar and side. One without a probability says nothing: a rule that wants no such trade there. Where barriers are
-        not fixed, also ``take_profit`` and ``stop_loss``: each label's own distances. ``prediction_set`` where the rule
-        of entry asks for it.
-    rule, labels
-        The model's rule of entry and the barriers that its labels were made with.
-    model, model_version, bundle_hash
-        What the signals are attributed to.
-    """
-
-    def __init__(
-        self,
-        predictions: pl.DataFrame,
-        *,
-        rule: EntryRule,
-        labels: LabelSettings,
-        model: str = "walk_forward",
-        model_version: int = 0,
-        bundle_hash: str = "",
-    ) -> None:
-        widths = barrier_percent(labels)
-        known = pl.col("prediction_set") if rule.only_certain else pl.lit(None, pl.Int8).alias("prediction_set")
-        rows: Sequence[tuple[str, datetime, int, float, float, float, int | None]] = (
-            with_side(predictions)
-            .filter(pl.col("probability").is_not_null())
-            .select("market", "ts", "side", "probability", *widths, known)
-            .rows()
-        )
-        self._said: dict[tuple[str, datetime], list[tuple[int, float, float, float, int | None]]] = {}
-        for market, ts, *said in rows:
-            self._said.setdefault((market, ts), []).append(said)  # type: ignore[arg-type]
-        self._make: Callable[[ClosedBar, int, float, float, float, int | None], Signal] = (
-            lambda bar, side, probability, target, stop, prediction_set: Signal(
-                market=bar.market,
-                ts=bar.ts,
-                known_at=bar.known_at,
-                probability=probability,
-                rule=rule,
-                take_profit_pct=target,
-                stop_loss_pct=stop,
-                horizon_bars=labels.horizon_bars,
-                model=model,
-                model_version=model_version,
-                bundle_hash=bundle_hash,
-                side=Side(side),
-                prediction_set=prediction_set,
-            )
-        )
-
-    def on_bars(self, bars: Sequence[ClosedBar]) -> list[Signal | None]:
-        """The stored prediction of each bar, of the better side where there are two."""
-        return [self.on_bar(bar) for bar in bars]
-
-    def on_bar(self, bar: ClosedBar) -> Signal | None:
-        """The stored prediction of this bar."""
-        said = self._said.get((bar.market, bar.ts))
-        if said is None:
-            return None
-        made = [self._make(bar, *one) for one in said]
-        return made[0] if len(made) == 1 else better_side(made)
-
-
-def with_side(predictions: pl.DataFrame) -> pl.DataFrame:
-    """Predictions with the ``side`` that they are of; those made before there were two are long."""
-    if "side" in predictions.columns:
-        return predictions
-    return predictions.with_columns(side=pl.lit(Side.LONG.value, pl.Int8))
-
-
-def barrier_percent(labels: LabelSettings) -> tuple[pl.Expr, pl.Expr]:
-    """Take-profit and stop-loss of each prediction in percent: the settings' where they are fixed, else its own."""
-    if labels.barriers == "fixed":
-        return pl.lit(labels.take_profit_pct).alias("take_profit"), pl.lit(labels.stop_loss_pct).alias("stop_loss")
-    return pl.col("take_profit") * 100, pl.col("stop_loss") * 100

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from trading_assets import quality
 from trading_assets.core.errors import ModelError
@@ -56,7 +55,7 @@ def _rule_rows(store: Store, spec: RuleStrategySettings, settings: Settings) -> 
         spec,
         settings.labels[spec.label],
         since=settings.history_start,
-        until=_end(settings),
+        until=settings.history_end,
         events=settings.event_times,
         min_step=settings.quality.level_step.min_factor,
     )
@@ -76,7 +75,7 @@ def _of_model(store: Store, spec: ModelSettings, settings: Settings, name: str) 
         sides=spec.sides,
         chosen=spec.features,
         since=settings.history_start,
-        until=_end(settings),
+        until=settings.history_end,
         companions=spec.companions,
         leader=settings.features.leader,
         priced=spec.sample_weights == "attribution",
@@ -86,6 +85,7 @@ def _of_model(store: Store, spec: ModelSettings, settings: Settings, name: str) 
         lookback_rows=estimator_of(spec.estimator).lookback_rows(spec.estimator),
         decision_bars=lookback_bars(labels),
         plugins=settings.plugged,
+        plan_cost=labels.plan_cost,
     )
     bad = quality.not_finite(data.frame, nullable=nullable_features(settings.plugged))
     if bad:
@@ -95,8 +95,3 @@ def _of_model(store: Store, spec: ModelSettings, settings: Settings, name: str) 
             remedy="see the check finite_after_warmup on the asset features and materialize features again",
         )
     return data
-
-
-def _end(settings: Settings) -> datetime | None:
-    day = settings.history.end
-    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -28,6 +28,7 @@ READ: TypeAdapter[RuleSettings] = TypeAdapter(AnyRule)
 QUICK: dict[str, dict[str, Any]] = {
     "donchian": {"bars": 5},
     "ema_cross_rsi": {"fast": 3, "slow": 6, "rsi": 4, "overbought": 95, "oversold": 5},
+    "grid": {"bars": 8, "levels": 2, "drift": 1.0},
     "macd_bollinger": {"bars": 5, "deviations": 1.5, "within": 3, "fast": 3, "slow": 6, "signal": 3, "trend": 20},
     "mean_reversion": {"bars": 8, "entry": 1.5},
     "momentum": {"bars": 3, "volatility": 12},
@@ -89,6 +90,23 @@ def test_mean_reversion_counts_deviations_from_the_mean_of_its_bars() -> None:
     assert said(rule("mean_reversion", bars=5, entry=1.99), of(close)) == [0, 0, 0, 0, 1, 0, 0, 0, 0, -1]
     assert said(rule("mean_reversion", bars=5, entry=0.5), of(close))[4:9] == [1, -1, -1, -1, -1]
     assert said(rule("mean_reversion", bars=5, entry=1), of([7.0] * 9)) == [0] * 9, "a constant price lies at its mean"
+
+
+def test_a_grid_buys_at_the_levels_below_the_middle_of_a_range_that_holds_and_sells_above() -> None:
+    def grid(*then: float, drift: float = 1, levels: int = 2) -> list[int]:
+        lead = [10, 14, 6, 10, 10]  # a range of 6 to 14, middle 10, levels 8 and 12 with its ends
+        return said(rule("grid", bars=5, levels=levels, drift=drift), of([float(price) for price in (*lead, *then)]))[
+            5:
+        ]
+
+    assert grid(9, 8, 7.5) == [0, 1, 0], "the middle is no level, and a level is bought at once"
+    assert grid(8, 9, 8) == [1, 0, 1], "a level that is reached again is bought again"
+    assert grid(12) == [-1]
+    assert grid(13.9, levels=1) == [0], "one level alone is the range's end"
+    assert grid(14, levels=1) == [-1]
+    assert grid(5.9) == [0], "below the range nothing is bought"
+    assert said(rule("grid", bars=5, levels=2, drift=0.2), of([6, 14, 6, 10, 10, 8])) == [0] * 6, "a trend is no range"
+    assert said(rule("grid", bars=5), of([7.0] * 9)) == [0] * 9, "a constant price has no range"
 
 
 def test_macd_bollinger_buys_where_a_fall_within_a_rising_trend_turns() -> None:
@@ -194,6 +212,8 @@ def test_each_has_defaults_a_source_and_a_file_that_a_screen_holds(kind: str) ->
         ({"kind": "momentum", "volatility": 1}, "greater than or equal to 2"),
         ({"kind": "mean_reversion", "bars": 5, "entry": 2}, "entry 2 is out of reach: of 5 closes none is 2.00 dev"),
         ({"kind": "donchian", "bars": 0}, "greater than or equal to 1"),
+        ({"kind": "grid", "levels": 0}, "greater than or equal to 1"),
+        ({"kind": "grid", "drift": 0}, "greater than 0"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused(wrong: dict[str, Any], why: str) -> None:

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
-from nautilus_trader.model import ClientOrderId, InstrumentId
+from nautilus_trader.model import InstrumentId
 from nautilus_trader.trading import Strategy
 
+from trading_assets.journal import PriceOf
 from trading_assets.strategies.circuit_breaker import Row, noted
 from trading_assets.strategies.instruments import event_time
 from trading_assets.strategies.orders import trade_orders
-from trading_assets.strategies.orders.journal_rows import (
-    closed_by,
-    fill_row,
-    order_columns,
-    order_row,
-    plan_row,
-    position_row,
-    status_of,
-)
-from trading_assets.strategies.orders.plans import ExitReason, Purpose, TradePlan
+from trading_assets.strategies.orders.closing_orders import ClosingOrders
+from trading_assets.strategies.orders.contracts import contracts
+from trading_assets.strategies.orders.funding_exit import NextFunding
+from trading_assets.strategies.orders.journal_rows import by_fills, fill_row, order_row, position_row, status_of
+from trading_assets.strategies.orders.limits import OrderLimits
+from trading_assets.strategies.orders.matching import SANDBOX, Matching
+from trading_assets.strategies.orders.order_ids import OrderIds
+from trading_assets.strategies.orders.parts import parts_of
+from trading_assets.strategies.orders.plans import Purpose, TradePlan
+from trading_assets.strategies.orders.stop_moves import REFUSED, Later
 from trading_assets.strategies.risk.gate import RiskGate
-from trading_assets.strategies.signals import Journal
+from trading_assets.strategies.signals import ClosedBar, Journal
 
-_REFUSED: Final = ("denied", "rejected")
-_DEAD: Final = (*_REFUSED, "canceled", "expired")
+_DEAD: Final = (*REFUSED, "canceled", "expired")
 _POSITION_EVENTS: Final = ("opened", "changed", "closed")
 
+OnRefused = Callable[[TradePlan, Purpose, Any, str], None]
 
-class BracketOrders:
-    """At most one trade a market, of either side: entry, then stop and target at the venue, one cancelling the other.
+
+class BracketOrders(ClosingOrders):
+    """At most one trade a market, of either side: entry, then the orders of its exit plan, which rest at the venue.
+
+    A stop-market for all that is left, and a limit for each target. What fills of them moves the stop, and so does the
+    end of a decision bar; where the trade is over, what is left of them is canceled.
 
     Parameters
     ----------
@@ -46,15 +50,23 @@ class BracketOrders:
         Told about orders and realised results.
     plans
         Trades that were open when the process ended.
+    matching
+        How orders are matched.
+    later
+        Runs something at a time, on the engine's thread.
+    ids
+        Makes the orders' ids.
+    next_funding
+        Asked about trades that are closed before a costly payment.
 
     Attributes
     ----------
-    open
-        Market -> the plan in force.
-    now
-        The newest bar's end; the strategy sets it.
-    closing
-        If set, an entry that still fills is closed at once, for this reason.
+    on_refused
+        If set, told of each order that was refused: plan, purpose, the engine's order, the reason.
+    price_of
+        If set, asked what a coin is worth that a fee was taken in.
+    trades
+        At a venue, the newest trade of each market by its fills; those of a process before are put there.
     """
 
     def __init__(
@@ -64,27 +76,28 @@ class BracketOrders:
         journal: Journal,
         gate: RiskGate,
         plans: Iterable[TradePlan],
+        *,
+        matching: Matching = SANDBOX,
+        later: Later | None = None,
+        ids: OrderIds | None = None,
+        next_funding: NextFunding | None = None,
     ) -> None:
-        mine = (plan for plan in plans if plan.stage != "closed" and plan.market in instruments)
-        self.open: dict[str, TradePlan] = {plan.market: plan for plan in mine}
-        self.now: datetime | None = None
-        self.closing: ExitReason = ""
-        self._strategy = strategy
-        self._instruments = instruments
+        super().__init__(
+            strategy,
+            instruments,
+            journal,
+            gate,
+            matching=matching,
+            later=later,
+            ids=ids or OrderIds(),
+            next_funding=next_funding,
+        )
+        self.open.update((plan.market, plan) for plan in plans if plan.stage != "closed" and plan.market in instruments)
+        self.on_refused: OnRefused | None = None
+        self.price_of: PriceOf | None = None
         self._markets = {instrument: market for market, instrument in instruments.items()}
-        self._journal = journal
-        self._gate = gate
-        self._orders: dict[str, tuple[TradePlan, Purpose]] = {}
-        self._rows: list[Row] = []
-        self._depth = 0
 
     # -- asked and told by the strategy ---------------------------------------------------------------------------
-
-    def position(self, market: str) -> Any | None:
-        """The engine's open position in a market."""
-        cache, instrument = self._strategy.cache, self._instruments[market]
-        positions = cache.positions_open(instrument_id=instrument, strategy_id=self._strategy.strategy_id)
-        return positions[0] if positions else None
 
     def enter(self, entries: Sequence[tuple[TradePlan, Any]], decisions: Sequence[Row]) -> None:
         """Send the entries of new trades, once the journal has them with the decisions of their pass, as one.
@@ -100,71 +113,72 @@ class BracketOrders:
             self._send(plan, [(order, "entry")])
 
     @noted
-    def manage(self, market: str, price: float, *, deciding: bool = True) -> None:
-        """On each bar: close what has expired, and see that what is open is protected.
+    def manage(self, market: str, price: float, *, bar: ClosedBar | None = None) -> None:
+        """On each bar: close what has expired, see that what is open is protected, and let its stop follow.
 
         A trade that expires at the end of a decision bar is closed on that bar, not on the finer one that ends with it
-        (``deciding`` is False): the decision on that bar finds it open, here as in a backtest.
+        (without ``bar``): the decision on that bar finds it open, here as in a backtest.
         """
         plan = self.open.get(market)
         if plan is None or self.now is None:
             return
         if plan.stage == "entering":
             entry = self._order(plan.entry_order_id)
+            if self._in_doubt(market):
+                return
             if entry is not None and entry.is_closed:  # the handler of its end failed
                 self._entered(plan, entry)
+            elif self.now > plan.expires_at and not self._matching.simulated:
+                self.exit(plan, "time")  # what has filled of it
         elif plan.stage == "exiting":
-            if not plan.exit_order_id:
-                self.exit(plan, plan.exit_reason)
-        elif self.now > plan.expires_at or (deciding and self.now == plan.expires_at):
+            self._exit_again(plan)
+        elif self.halts is not None and self.halts(plan):
+            self.exit(plan, "halted")
+        elif self.now > plan.expires_at or (bar is not None and self.now == plan.expires_at):
             self.exit(plan, "time")
-        elif not self._alive(plan.stop_order_id):
+        else:
+            self._look_after(plan, price, bar)
+
+    def _look_after(self, plan: TradePlan, price: float, bar: ClosedBar | None) -> None:
+        if not self._alive(plan.stop_order_id):
             if plan.is_stopped_at(price):
                 self.exit(plan, "unprotected")
             else:
                 self._protect(plan)
-
-    @noted
-    def exit_all(self, reason: ExitReason) -> None:
-        """Close whatever is open at the market, also what no plan names; an entry that still fills is closed then."""
-        self.closing = reason
-        self._adopt()
-        for plan in list(self.open.values()):
-            self.exit(plan, reason)
-
-    @noted
-    def exit(self, plan: TradePlan, reason: ExitReason) -> None:
-        """Cancel stop and target and close the position at the market, reduce-only."""
-        position = self.position(plan.market)
-        if position is None or (plan.stage == "exiting" and plan.exit_order_id):
-            return
-        factory, instrument = self._strategy.order_factory, self._instruments[plan.market]
-        order = trade_orders.market_exit(factory, instrument, plan, position.quantity)
-        plan = replace(plan, stage="exiting", exit_order_id=order.client_order_id.value, exit_reason=reason)
-        self._act(plan, [(order, "exit")], cancel=(plan.stop_order_id, plan.target_order_id))
+        elif not self._matching.simulated and (reached := self._reached(plan, price)):
+            self._close_parts(plan, reached)
+        elif plan.is_moving and bar is not None:
+            self._at_bar_end(plan, bar)
+        elif plan.is_moving:
+            self._sync_stop(plan)
 
     @noted
     def resume(self) -> None:
         """After a restart: compare the plans with the engine's positions and orders.
 
         A trade whose position is still there goes on with its own stop, target and expiry; one whose position is gone
-        is ended as ``lost``; a position without a plan is closed on the next bar; an order that no plan names is
-        canceled. A trade of a market that the venue does not have is left as it is: nothing is known of its position.
+        is ended as ``lost``, or left to the account where that is asked; a position without a plan is closed on the
+        next bar; an order that no plan names is canceled. A trade of a market that the venue does not have is left as
+        it is: nothing is known of its position.
         """
         for plan in list(self.open.values()):
             for order_id, purpose in plan.orders():
                 self._orders[order_id] = (plan, purpose)
+            plan = self.open[plan.market] = self._with_unwritten(self._as_filled(plan))
             if self._strategy.cache.instrument(self._instruments[plan.market]) is None:
                 continue
+            plan = self.open[plan.market] = self._in_steps(plan)
             entry = self._order(plan.entry_order_id)
             if self.position(plan.market) is None:
                 if plan.stage == "entering" and entry is not None and not entry.is_closed:
                     continue  # still on its way
-                self._end(plan, "lost", self._clock())
+                self._gone(plan, "lost", self._clock())
             elif plan.stage == "entering":
                 self._entered(plan, entry)
             elif plan.stage == "exiting" and not self._alive(plan.exit_order_id):
                 self.open[plan.market] = replace(plan, exit_order_id="")  # sent again on the next bar
+            elif plan.stage == "open" and not self._matching.simulated and not self._alive(plan.stop_order_id):
+                self._protect(plan)  # the venue has a price, and says so where the stop is beyond it
         self._adopt()
         for market in self._instruments:
             named = {order_id for order_id, _ in self.open[market].orders()} if market in self.open else set()
@@ -181,20 +195,57 @@ class BracketOrders:
         sent_for, purpose = self._orders[order_id]
         market, signal_id = sent_for.market, sent_for.signal_id
         order = self._order(order_id)
-        rows: list[Row] = [("orders", order_row(event, order, market=market, signal_id=signal_id, purpose=purpose))]
+        size = self.size(market)
+        row = order_row(event, order, market=market, signal_id=signal_id, purpose=purpose, size=size)
+        rows: list[Row] = [("orders", row)]
         if status == "filled":
-            rows.append(("fills", fill_row(event, market=market, signal_id=signal_id)))
+            filled_by = self._matching.filled_by
+            row = fill_row(
+                event, market=market, signal_id=signal_id, filled_by=filled_by, known=self.price_of, size=size
+            )
+            rows.append(("fills", row))
+            if not self._matching.simulated:
+                self.trades.add(row)
         self._rows += rows
+        if status == "rejected" and purpose != "entry":
+            self._doubt(market, order_id)
         plan = self.open.get(market)
         if plan is None or plan.purpose_of(order_id) is None:
             return
+        if status in REFUSED and purpose == "entry":
+            self._refused_entry(plan, rows[0][1]["reason"])
+        if status in REFUSED and self.on_refused is not None:
+            self.on_refused(plan, purpose, order, rows[0][1]["reason"])
+        self._order_said(plan, purpose, order, order_id, status)
+
+    def _order_said(self, plan: TradePlan, purpose: Purpose, order: Any, order_id: str, status: str) -> None:
+        """React to what became of an order of an open trade."""
         if purpose == "entry":
-            if order is not None and order.is_closed:
-                self._entered(plan, order)
+            self._entry_said(plan, order, status)
         elif status in _DEAD and purpose == "exit":
-            self.open[market] = replace(plan, exit_order_id="")  # sent again on the next bar
-        elif status in _REFUSED and purpose == "stop_loss" and plan.stage == "open":
-            self.exit(plan, "unprotected")  # one that was canceled is sent again on the next bar
+            self.open[plan.market] = replace(plan, exit_order_id="")  # sent again on the next bar
+        elif plan.stage == "exiting":
+            if self._matching.binds and status in _DEAD:
+                self._exit_again(plan)  # one less that holds the balance
+        elif purpose == "stop_loss":
+            self._stop_said(plan, order_id, status)
+        elif plan.stage == "open" and status == "filled":
+            self._target_filled(plan, order)
+
+    def _entry_said(self, plan: TradePlan, order: Any, status: str) -> None:
+        """React to an entry that has filled, wholly or in part, or has ended otherwise."""
+        if order is None:
+            return
+        if plan.stage == "exiting" and not self._matching.simulated:
+            if order.is_closed:
+                self._exit_again(plan)
+        elif status == "rejected" and self.asks and not self._matching.simulated and plan.stage == "entering":
+            self.vanished.add(plan.market)  # a venue may fill what it has rejected: the account says so
+        elif order.is_closed:
+            if plan.stage == "entering" or self._matching.simulated:
+                self._entered(plan, order)
+        elif status == "filled" and not self._matching.simulated:
+            self._part_filled(plan)
 
     @noted
     def on_position_event(self, event: Any) -> None:
@@ -203,96 +254,103 @@ class BracketOrders:
         if market is None or status not in _POSITION_EVENTS:
             return
         plan = self.open.get(market)
-        row = position_row(event, market=market, signal_id=plan.signal_id if plan else "")
+        row, over = self._position_row(event, market, plan, over=status == "closed")
         self._rows.append(("positions", row))
-        if status != "closed":
+        if not over:
+            if plan is None and event.opening_order_id.value in self._orders:  # a target met a position that was gone
+                self._adopt()
+                self.exit(self.open[market], "unprotected")
+            elif plan is not None and plan.stage == "exiting" and plan.exit_order_id:
+                self._exit_again(plan)
+            elif not self._matching.simulated:
+                self._changed(market, plan)
             return
         self._gate.realise(self.now or row["ts"], row["realized_pnl"])
         if plan is not None:
-            self._end(plan, closed_by(plan, event), row["ts"])
+            self._gone(plan, plan.closed_by(self._closing_order(event, market)), row["ts"])
+
+    def _position_row(
+        self, event: Any, market: str, plan: TradePlan | None, *, over: bool
+    ) -> tuple[dict[str, Any], bool]:
+        """The ``positions`` row of an event, and whether the position is over; at a venue by its fills."""
+        signal_id = plan.signal_id if plan else ""
+        row = position_row(event, market=market, signal_id=signal_id, size=self.size(market))
+        if self._matching.simulated:
+            return row, over
+        trade = self.trades[market]
+        over = over or (plan is not None and plan.stage in ("open", "exiting") and self.position(market) is None)
+        if trade is None or (plan is not None and trade.fills[-1].signal_id != plan.signal_id):
+            return row, over  # the engine knows more than was told
+        if over and not trade.is_flat:
+            if not self._matching.binds:
+                return row, over
+            self.trades.end(market)
+        return by_fills(row, trade, over=over), over
+
+    def _closing_order(self, event: Any, market: str) -> str | None:
+        """Which order has closed a position; of a spot balance that of the last fill, for a rest of it may be there."""
+        order = getattr(event, "closing_order_id", None)
+        trade = self.trades[market]
+        if order is None and trade is not None and self._matching.binds:
+            return trade.fills[-1].order_id
+        return order.value if order is not None else None
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _entered(self, plan: TradePlan, order: Any) -> None:
-        if order.filled_qty.as_double() <= 0:
+        if self._filled(plan.market, order) <= 0:
             self._end(plan, "unfilled", event_time(order.ts_last))
         else:
-            plan = plan.filled(order.filled_qty.as_double(), float(order.avg_px))
-            self.open[plan.market] = plan  # if protecting it fails, the next bar tries again
-            if self.closing:
-                self.exit(plan, self.closing)
-            else:
-                self._protect(plan)
+            self._opened(plan, self._filled(plan.market, order), float(order.avg_px))
+
+    def _opened(self, plan: TradePlan, quantity: float, price: float) -> None:
+        """Protect a trade that has come to be, or close it again where it must not be."""
+        self._settled(plan.market)
+        plan = self._divided(plan, quantity, price)
+        self.open[plan.market] = plan  # if protecting it fails, the next bar tries again
+        if self.closing:
+            self.exit(plan, self.closing)
+        elif self.halts is not None and self.halts(plan):
+            self.exit(plan, "halted")
+        else:
+            self._protect(plan)
+
+    def _in_steps(self, plan: TradePlan) -> TradePlan:
+        """A trade whose entry was found at the venue, with parts that the venue takes: its shares were not rounded."""
+        begun = plan.stage == "open" and plan.best_price == plan.entry_price and plan.stop_kind == "stop_loss"
+        if not begun or not plan.has_parts or any(one.order_id or one.filled for one in plan.targets):
+            return plan
+        return self._divided(plan, plan.quantity, plan.entry_price)
+
+    def _divided(self, plan: TradePlan, quantity: float, price: float) -> TradePlan:
+        """The plan of a filled entry, with what each target closes."""
+        if not plan.has_parts:
+            return plan.filled(quantity, price)
+        limits = OrderLimits.of(self._strategy.cache.instrument(self._instruments[plan.market]))
+        prices = plan.filled(quantity, price).targets
+        return plan.filled(
+            quantity, price, parts_of(quantity, plan.exits.targets, [one.price for one in prices], limits)
+        )
 
     def _protect(self, plan: TradePlan) -> None:
-        """Send stop and target for the whole position; a target that still rests is kept."""
+        """Send a stop for the whole position and the targets; those that still rest are kept."""
         position = self.position(plan.market)
         if position is None:
             return
         factory = self._strategy.order_factory
         instrument = self._strategy.cache.instrument(self._instruments[plan.market])
         assert instrument is not None  # a position exists
-        stop = trade_orders.stop_loss(factory, instrument, plan, position.quantity)
-        plan = replace(plan, stop_order_id=stop.client_order_id.value)
-        orders: list[tuple[Any, Purpose]] = [(stop, "stop_loss")]
-        if not self._alive(plan.target_order_id):
-            target = trade_orders.take_profit(factory, instrument, plan, position.quantity)
-            plan = replace(plan, target_order_id=target.client_order_id.value)
-            orders.append((target, "take_profit"))
-        self._act(plan, orders)
-
-    def _end(self, plan: TradePlan, reason: ExitReason, ts: datetime) -> None:
-        ended = replace(plan, stage="closed", exit_reason=reason)
-        self._rows.append(("plans", plan_row(ended, ts)))
-        self.open.pop(plan.market, None)
-        self._cancel(plan.stop_order_id, plan.target_order_id, plan.exit_order_id)
-
-    def _adopt(self) -> None:
-        """Plan for the engine's positions that no plan names: each has expired already."""
-        for market in self._instruments:
-            position = self.position(market)
-            if position is not None and market not in self.open:
-                self.open[market] = TradePlan.unknown(market, self._clock(), position.signed_qty)
-
-    def _act(self, plan: TradePlan, orders: Sequence[tuple[Any, Purpose]], *, cancel: Sequence[str] = ()) -> None:
-        """Send what reduces risk, and journal it with what led to it when the handler ends."""
-        self._rows += self._planned(plan, orders)
-        self._send(plan, orders, cancel=cancel)
-
-    def _planned(self, plan: TradePlan, orders: Sequence[tuple[Any, Purpose]]) -> list[Row]:
-        now = self._clock()
-        rows: list[Row] = [("plans", plan_row(plan, now))]
-        for order, purpose in orders:
-            row = order_columns(order, market=plan.market, signal_id=plan.signal_id, purpose=purpose)
-            rows.append(("orders", {"ts": now, **row, "status": "initialized", "reason": ""}))
-        return rows
-
-    def _send(self, plan: TradePlan, orders: Sequence[tuple[Any, Purpose]], *, cancel: Sequence[str] = ()) -> None:
-        """Make the plan the one in force, cancel what it replaces, then send its orders."""
-        self.open[plan.market] = plan
-        self._cancel(*cancel)
-        for order, purpose in orders:
-            self._orders[order.client_order_id.value] = (plan, purpose)
-            self._gate.order_sent(self.now or self._clock())
-            self._strategy.submit_order(order)
-
-    def _cancel(self, *order_ids: str) -> None:
-        for order_id in order_ids:
-            order = self._order(order_id)
-            if order is not None and self._alive(order_id) and not order.is_pending_cancel:
-                self._strategy.cancel_order(ClientOrderId(order_id))
-
-    def _order(self, order_id: str) -> Any | None:
-        return self._strategy.cache.order(ClientOrderId(order_id)) if order_id else None
-
-    def _resting(self, market: str) -> list[str]:
-        cache, strategy_id = self._strategy.cache, self._strategy.strategy_id
-        orders = cache.client_order_ids_open(instrument_id=self._instruments[market], strategy_id=strategy_id)
-        return [order_id.value for order_id in orders]
-
-    def _alive(self, order_id: str) -> bool:
-        order = self._order(order_id)
-        return order is not None and not order.is_closed
-
-    def _clock(self) -> datetime:
-        return event_time(self._strategy.clock.timestamp_ns())
+        whole = self._to_close(plan.market, position)
+        plan, orders = self._with_stop(plan, instrument, whole)
+        flagged, targets = not (plan.has_parts and self._matching.simulated), list(plan.targets)
+        for number, one in enumerate(targets):
+            if not self._is_due(plan, one) or self._matching.binds:
+                continue
+            quantity = instrument.make_qty(contracts(one.left, self.size(plan.market))) if plan.has_parts else whole
+            plan, order_id = self._ids.next(plan, "take_profit")
+            order = trade_orders.take_profit(
+                factory, instrument, plan, one.price, quantity, order_id, reduce_only=flagged
+            )
+            targets[number] = one._replace(order_id=order_id)
+            orders.append((order, "take_profit"))
+        self._act(replace(plan, targets=tuple(targets)), orders)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.journal import Holding, PriceOf, fee_price
 from trading_assets.strategies.instruments import event_time, exact
-from trading_assets.strategies.orders.plans import ExitReason, TradePlan
+from trading_assets.strategies.orders.contracts import in_base
+from trading_assets.strategies.orders.plans import TradePlan
 from trading_assets.strategies.signals import Signal
 
 _WORDS: Final = re.compile(r"(?<!^)(?=[A-Z])")
@@ -28,6 +31,7 @@ def _status(name: str) -> str:
 
 def signal_row(signal: Signal, action: str, reason: str, *, ts: datetime) -> tuple[str, dict[str, Any]]:
     """A decision, as a ``signals`` event."""
+    expected = signal.expected
     return "signals", {
         "ts": ts,
         "market": signal.market,
@@ -43,6 +47,11 @@ def signal_row(signal: Signal, action: str, reason: str, *, ts: datetime) -> tup
         "model_version": signal.model_version,
         "bundle_hash": signal.bundle_hash,
         "prediction_set": signal.prediction_set,
+        "expected_gross_pct": expected.gross_pct,
+        "expected_fees_pct": expected.fees_pct,
+        "expected_slippage_pct": expected.slippage_pct,
+        "expected_funding_pct": expected.funding_pct,
+        "expected_net_pct": expected.net_pct,
     }
 
 
@@ -51,18 +60,29 @@ def _timeframe(length: timedelta) -> str:
     return Timeframe(length // timedelta(minutes=1)).name
 
 
-def order_row(event: Any, order: Any, *, market: str, signal_id: str, purpose: str) -> dict[str, Any]:
-    """An ``orders`` row; ``order`` is the engine's order, for side, type, quantity and price."""
+def order_row(
+    event: Any, order: Any, *, market: str, signal_id: str, purpose: str, size: Decimal | None = None
+) -> dict[str, Any]:
+    """An ``orders`` row; ``order`` is the engine's order, for side, type, quantity and price; ``size`` a contract's."""
     return {
         "event_id": str(event.event_id),
         "ts": event_time(event.ts_event),
-        **order_columns(order, market=market, signal_id=signal_id, purpose=purpose),
+        **order_columns(order, market=market, signal_id=signal_id, purpose=purpose, size=size),
         "status": status_of(event),
         "reason": str(getattr(event, "reason", "") or ""),
+        "venue_order_id": _venue_order_id(event, order),
     }
 
 
-def order_columns(order: Any, *, market: str, signal_id: str, purpose: str) -> dict[str, Any]:
+def _venue_order_id(event: Any, order: Any) -> str | None:
+    """The venue's own id: the event's, where it brings one, or what the order has by then."""
+    found = getattr(event, "venue_order_id", None) or getattr(order, "venue_order_id", None)
+    return None if found is None else str(found.value)
+
+
+def order_columns(
+    order: Any, *, market: str, signal_id: str, purpose: str, size: Decimal | None = None
+) -> dict[str, Any]:
     """What an ``orders`` row says about the order itself."""
     price = getattr(order, "trigger_price", None) or getattr(order, "price", None)
     return {
@@ -72,15 +92,25 @@ def order_columns(order: Any, *, market: str, signal_id: str, purpose: str) -> d
         "purpose": purpose,
         "side": order.side.name.lower(),
         "order_type": order.order_type.name.lower(),
-        "quantity": exact(order.quantity),
+        "quantity": in_base(order.quantity, size),
         "price": exact(price) if price is not None else None,
     }
 
 
-def fill_row(event: Any, *, market: str, signal_id: str) -> dict[str, Any]:
-    """A ``fills`` row."""
+def fill_row(
+    event: Any,
+    *,
+    market: str,
+    signal_id: str,
+    filled_by: str,
+    known: PriceOf | None = None,
+    size: Decimal | None = None,
+) -> dict[str, Any]:
+    """A ``fills`` row; ``known`` is asked what a coin is worth that a fee was taken in."""
     order_id, trade_id = event.client_order_id.value, event.trade_id.value
     fee = event.commission
+    currency = fee.currency.code if fee is not None else event.currency.code
+    price = exact(event.last_px)
     return {
         "event_id": f"{order_id}:{trade_id}",
         "ts": event_time(event.ts_event),
@@ -89,14 +119,16 @@ def fill_row(event: Any, *, market: str, signal_id: str) -> dict[str, Any]:
         "trade_id": trade_id,
         "signal_id": signal_id,
         "side": event.order_side.name.lower(),
-        "quantity": exact(event.last_qty),
-        "price": exact(event.last_px),
+        "quantity": in_base(event.last_qty, size),
+        "price": price,
         "fee": float(fee.as_decimal()) if fee is not None else 0.0,
-        "fee_currency": fee.currency.code if fee is not None else event.currency.code,
+        "fee_currency": currency,
+        "filled_by": filled_by,
+        "fee_price": fee_price(market, currency, price, known),
     }
 
 
-def position_row(event: Any, *, market: str, signal_id: str) -> dict[str, Any]:
+def position_row(event: Any, *, market: str, signal_id: str, size: Decimal | None = None) -> dict[str, Any]:
     """A ``positions`` row."""
     pnl = event.realized_pnl
     return {
@@ -105,24 +137,22 @@ def position_row(event: Any, *, market: str, signal_id: str) -> dict[str, Any]:
         "market": market,
         "position_id": event.position_id.value,
         "event": status_of(event),
-        "quantity": math.copysign(exact(event.quantity), event.signed_qty) if event.signed_qty else 0.0,
+        "quantity": math.copysign(in_base(event.quantity, size), event.signed_qty) if event.signed_qty else 0.0,
         "average_price": event.avg_px_open,
         "realized_pnl": float(pnl.as_decimal()) if pnl is not None else 0.0,
         "signal_id": signal_id,
     }
 
 
+def by_fills(row: dict[str, Any], trade: Holding, *, over: bool) -> dict[str, Any]:
+    """A ``positions`` row with the quantity and the result that a trade's fills come to.
+
+    The engine's own leaves out fees that are not in quote currency, and those of fills that another process heard of.
+    """
+    told = {**row, "realized_pnl": trade.realized_pnl, "quantity": 0.0 if over else trade.quantity}
+    return {**told, "event": "closed"} if over else told
+
+
 def plan_row(plan: TradePlan, ts: datetime) -> dict[str, Any]:
     """A ``plans`` row."""
     return {"ts": ts, "market": plan.market, "signal_id": plan.signal_id, "plan": plan.to_json()}
-
-
-def closed_by(plan: TradePlan, event: Any) -> ExitReason:
-    """Why a trade ended, from the order that closed its position."""
-    order = event.closing_order_id
-    purpose = plan.purpose_of(order.value) if order is not None else None
-    if purpose == "take_profit":
-        return "take_profit"
-    if purpose == "stop_loss":
-        return "stop_loss"
-    return plan.exit_reason or "lost"

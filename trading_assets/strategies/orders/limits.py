@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 from trading_assets.core.precision import MAX_PRICE, MAX_QUANTITY, money
 from trading_assets.strategies.instruments import exact
+from trading_assets.strategies.orders.contracts import in_base, size_of
 
 CUT: Final = "too little volume in the bar"
 """How the reason of an entry that the volume cap made smaller begins, or that of its refusal."""
@@ -49,12 +50,17 @@ class OrderLimits:
         def amount(value: Any, otherwise: float) -> float:
             return otherwise if value is None else float(value.as_decimal())
 
-        step = exact(instrument.size_increment)
+        size = size_of(instrument)
+
+        def units(value: Any, otherwise: float) -> float:
+            return otherwise if value is None else in_base(value, size)
+
+        step = in_base(instrument.size_increment, size)
         return cls(
             step=step,
             tick=exact(instrument.price_increment),
-            min_quantity=max(said(instrument.min_quantity, step), step),
-            max_quantity=said(instrument.max_quantity, MAX_QUANTITY),
+            min_quantity=max(units(instrument.min_quantity, step), step),
+            max_quantity=units(instrument.max_quantity, MAX_QUANTITY),
             min_notional=amount(instrument.min_notional, 0.0),
             max_notional=amount(instrument.max_notional, math.inf),
             min_price=said(instrument.min_price, 0.0),

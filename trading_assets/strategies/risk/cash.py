@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from trading_assets.core.candles import Market
@@ -58,7 +59,7 @@ class SpotCash:
         balance
             Asked for the account's, with all realised results and without those of open positions.
         """
-        if Market.parse(market).is_derivative:
+        if _is_derivative(market):
             return quantity, ""
         free = balance() - self._bound()
         most = limits.whole_steps(free / self._with_costs(price))
@@ -82,7 +83,7 @@ class SpotCash:
         balance
             As for :meth:`cut`.
         """
-        if Market.parse(market).is_derivative:
+        if _is_derivative(market):
             return None
         if side is Side.SHORT:
             return f"{market} is a spot market: nothing can be sold short there"
@@ -92,7 +93,7 @@ class SpotCash:
     def order(self, market: str, worth: float) -> float:
         """Note what an entry on its way will cost; the cash that it binds."""
         cost = self._ordered[market] = self._with_costs(worth)
-        return 0.0 if Market.parse(market).is_derivative else cost
+        return 0.0 if _is_derivative(market) else cost
 
     def _with_costs(self, worth: float) -> float:
         return worth * (1 + self.taker_fee_bps / 1e4)
@@ -101,11 +102,16 @@ class SpotCash:
         return sum(self._cost(market, plan) for market, plan in self.trades.open.items())
 
     def _cost(self, market: str, plan: TradePlan) -> float:
-        if Market.parse(market).is_derivative:
+        if _is_derivative(market):
             return 0.0
         position = self.trades.position(market)
         paid = 0.0 if position is None else position.quantity.as_double() * float(position.avg_px_open)
         return max(paid, self._ordered.get(market, 0.0)) if plan.stage == "entering" else paid
+
+
+@cache
+def _is_derivative(market: str) -> bool:
+    return Market.parse(market).is_derivative
 
 
 def settled_balance(portfolio: Any, instrument: Any) -> float:

@@ -12,6 +12,9 @@ from trading_assets.settings import RiskSettings
 ROUND_TRIP_ORDERS: Final = 3
 """Entry, stop, target."""
 
+CUT_TO: Final = " cut to "
+"""What the reason of an entry says that a limit made smaller."""
+
 _MINUTE: Final = timedelta(minutes=1)
 _FEW_ORDERS: Final = 10
 """Of one market in a minute: three round trips and a close. More is a fault, not trading."""
@@ -49,6 +52,19 @@ class RiskGate:
         self._orders: deque[datetime] = deque()
         self._day: date | None = None
         self._realised = 0.0
+
+    def cut(self, notional: float) -> tuple[float, str]:
+        """A position's notional cut to the most that it may be, and the words that say so where it was cut."""
+        most = self.limits.max_position_notional
+        if notional <= most:
+            return notional, ""
+        return most, f"position notional {money(notional)}{CUT_TO}{money(most)} (trading.risk.max_position_notional)"
+
+    def too_small(self, notional: float) -> str | None:
+        """Why an entry is too small, with value and limit; None if it is not."""
+        if notional >= (least := self.limits.min_position_notional):
+            return None
+        return f"notional {money(notional)} below the minimum {money(least)} (trading.risk.min_position_notional)"
 
     def refusal(self, now: datetime, notional: float, *, orders: int = 1) -> str | None:
         """Why an entry must not be sent, with value and limit; None if it may.

@@ -34,7 +34,7 @@ class EmaCrossRsi(Rule[EmaCrossRsiSettings]):
         chosen, frame = self.settings, shown(bars)
         fast, slow = frame.ema(chosen.fast), frame.ema(chosen.slow)
         above, below = fast > slow * (1 + _ROUNDING), fast < slow * (1 - _ROUNDING)
-        index = relative_strength(frame, chosen.rsi)
+        index = frame.once(relative_strength, bars=chosen.rsi)
         long = above & ~np.roll(above, 1) & (index < chosen.overbought)
         short = below & ~np.roll(below, 1) & (index > chosen.oversold)
         return wanted(long, short, lookback_bars=self.lookback_bars)

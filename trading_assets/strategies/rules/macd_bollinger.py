@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 
 from trading_assets.features.framework.bars import ema_memory
-from trading_assets.features.framework.windows import rolling_max, rolling_mean, rolling_min, shift
+from trading_assets.features.framework.windows import rolling_max, rolling_min, shift
 from trading_assets.features.indicators.trend import convergence
 from trading_assets.settings import MacdBollingerSettings
 from trading_assets.strategies.base import Rule
-from trading_assets.strategies.rules.mean_reversion import score
+from trading_assets.strategies.rules.mean_reversion import mean, score
 from trading_assets.strategies.rules.registry import register
 from trading_assets.strategies.rules.shown import shown, wanted
 
@@ -41,8 +41,8 @@ class MacdBollinger(Rule[MacdBollingerSettings]):
         histogram = convergence(frame, chosen.fast, chosen.slow, chosen.signal)[2] * frame.close
         step, least = histogram - shift(histogram, 1), _ROUNDING * frame.close
         rises, falls = step > least, step < -least
-        ahead = rolling_mean(frame.close, chosen.bars) - rolling_mean(frame.close, chosen.trend)
-        away = score(frame, chosen.bars)
+        ahead = frame.once(mean, bars=chosen.bars) - frame.once(mean, bars=chosen.trend)
+        away = frame.once(score, bars=chosen.bars)
         low = rolling_min(away, chosen.within) <= -chosen.deviations
         high = rolling_max(away, chosen.within) >= chosen.deviations
         long = low & rises & ~np.roll(rises, 1) & (ahead > least)

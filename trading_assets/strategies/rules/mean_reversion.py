@@ -28,10 +28,15 @@ class MeanReversion(Rule[MeanReversionSettings]):
 
     def sides(self, bars: pl.DataFrame) -> pl.Series:
         """1 far below the mean, -1 far above, else 0."""
-        away, entry = score(shown(bars), self.settings.bars), self.settings.entry
+        away, entry = shown(bars).once(score, bars=self.settings.bars), self.settings.entry
         return wanted(away <= -entry, away >= entry, lookback_bars=self.lookback_bars)
 
 
 def score(frame: Bars, bars: int) -> Array:
     """How many standard deviations the close is above the mean of the last ``bars`` closes; 0 at a constant price."""
-    return ratio(frame.close - rolling_mean(frame.close, bars), np.sqrt(frame.close_variance(bars)), 0.0)
+    return ratio(frame.close - frame.once(mean, bars=bars), np.sqrt(frame.close_variance(bars)), 0.0)
+
+
+def mean(frame: Bars, bars: int) -> Array:
+    """The mean of the last ``bars`` closes."""
+    return rolling_mean(frame.close, bars)

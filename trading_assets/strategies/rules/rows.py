@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -42,7 +42,9 @@ def rule_rows(bars: pl.DataFrame, rule: Rule[Any]) -> pl.DataFrame:
     return bars.select(*_KEYS, RuleStrategy(rule, {}).wanted(bars))[rule.lookback_bars - 1 :]
 
 
-def join(bars: Sequence[pl.DataFrame], labels: pl.DataFrame, spec: RuleStrategySettings, *, drop: bool) -> Dataset:
+def join(
+    bars: Sequence[pl.DataFrame], labels: pl.DataFrame, spec: RuleStrategySettings, settings: LabelSettings
+) -> Dataset:
     """The data set of a rule: what it wants on the bars of each market, and what became of a trade.
 
     Parameters
@@ -51,18 +53,19 @@ def join(bars: Sequence[pl.DataFrame], labels: pl.DataFrame, spec: RuleStrategyS
         Of one market each.
     labels
         Rows of the table ``labels``.
-    drop
-        Whether no record is taken from ambiguous outcomes.
+    settings
+        The label set.
     """
     rule = rule_of(spec.rule)
-    return dataset.join(
+    made = dataset.join(
         pl.concat(rule_rows(one, rule) for one in bars),
         labels,
         names=[WANTED],
         fingerprint=rule.fingerprint(),
         markets=spec.markets,
-        drop_ambiguous=drop,
+        drop_ambiguous=settings.ambiguous == "drop",
     )
+    return replace(made, plan_cost=settings.plan_cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class StoredRows:
         ModelError
             If a market has no labelled rows, or all look across a step.
         """
-        made = join(self.bars, self.labels, spec, drop=self.settings.ambiguous == "drop")
+        made = join(self.bars, self.labels, spec, self.settings)
         if self.steps:
             reach = max(rule_of(spec.rule).lookback_bars, lookback_bars(self.settings))
             made = dataset.apart_from(made, self.steps, self.opens, lookback=reach)
