@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.core.sides import Side
+from trading_assets.exits.plan import ExitPlan
 from trading_assets.strategies.orders.plans import TradePlan
 
 T0 = datetime(2025, 5, 1, tzinfo=UTC)
@@ -24,8 +25,7 @@ def plan(number: int, market: str = MARKET, **changes: Any) -> TradePlan:
         "probability": 0.6,
         "known_at": T0 + timedelta(hours=number),
         "expires_at": T0 + timedelta(hours=number + 6),
-        "take_profit_pct": 2.0,
-        "stop_loss_pct": 1.0,
+        "exits": ExitPlan.bracket(0.02, 0.01, timedelta(hours=6)),
         "quantity": 3.0,
         "entry_order_id": f"e{number}",
     }

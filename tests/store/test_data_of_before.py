@@ -37,12 +37,12 @@ def test_a_store_of_before_is_migrated_with_its_rows_and_what_they_mean(before: 
     assert features["timeframe"].unique().to_list() == ["15m"]
     assert labels.select("label_set", "timeframe", "side").unique().rows() == [("default", "15m", 1)]
     assert predictions.select("timeframe", "side").unique().rows() == [("15m", 1)]
-    assert predictions.select(pl.col("raw_probability", "prediction_set").is_null().all()).row(0) == (True, True)
+    later = ("raw_probability", "prediction_set", "gain", "loss")
+    assert all(predictions.select(pl.col(later).is_null().all()).row(0))
     assert measure(predictions, store.read(FOLDS)) == {}
-    old = predictions.drop("raw_probability", "prediction_set")
+    old = predictions.drop(later)
     assert predictions_hash(predictions) == frame_hash(old), "what was traded before is still the same"
-    later = predictions.head(3).with_columns(side=pl.lit(-1, pl.Int8))
-    store.upsert(PREDICTIONS, later)
+    store.upsert(PREDICTIONS, predictions.head(3).with_columns(side=pl.lit(-1, pl.Int8)))
     assert store.read(PREDICTIONS).height == 1085, "the other side is another row"
     assert migrate(store) == []
 

@@ -10,11 +10,21 @@ clock goes back.
 
 from trading_assets.journal.buffered import BufferedJournal
 from trading_assets.journal.events import EVENT_ID, KINDS, NODE, PLANS, SHADOW, TABLES
+from trading_assets.journal.fees import PriceOf, coin_markets, fee_price, valued
 from trading_assets.journal.file import JOURNAL_FILE
-from trading_assets.journal.holdings import Fill, Holding, nothing
+from trading_assets.journal.holdings import Fill, Holding, NewestTrades, nothing
 from trading_assets.journal.loading import load_journal
-from trading_assets.journal.packed_rows import pack, unpack
-from trading_assets.journal.reader import cursor, find_events, newest_events, newest_seq, read_session, read_since
+from trading_assets.journal.packed_rows import pack, pack_values, unpack
+from trading_assets.journal.reader import (
+    cursor,
+    find_events,
+    newest_events,
+    newest_seq,
+    read_session,
+    read_sessions,
+    read_since,
+    session_events,
+)
 from trading_assets.journal.shadow import HASH_DIGITS, Answer, shadow_event, shadow_signals
 from trading_assets.journal.state import JournalState, MarketState, read_state
 from trading_assets.journal.upkeep import JournalReport, check_journal, export_journal
@@ -37,19 +47,27 @@ __all__ = [
     "JournalReport",
     "JournalState",
     "MarketState",
+    "NewestTrades",
+    "PriceOf",
     "check_journal",
+    "coin_markets",
     "cursor",
     "export_journal",
+    "fee_price",
     "find_events",
     "load_journal",
     "newest_events",
     "newest_seq",
     "nothing",
     "pack",
+    "pack_values",
     "read_session",
+    "read_sessions",
     "read_since",
     "read_state",
+    "session_events",
     "shadow_event",
     "shadow_signals",
     "unpack",
+    "valued",
 ]

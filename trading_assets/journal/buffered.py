@@ -48,10 +48,13 @@ class BufferedJournal:
     ----------
     trouble
         Why the file cannot be written; None while it can.
+    told
+        If set, given all events that were taken, to be written now or later; it must not take time, nor raise.
     """
 
     def __init__(self, journal: Writer, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.trouble: str | None = None
+        self.told: Callable[[Sequence[tuple[str, Mapping[str, Any]]]], None] | None = None
         self._journal = journal
         self._clock = clock
         self._waiting: list[Row] = []
@@ -86,7 +89,9 @@ class BufferedJournal:
             If they cannot be written; then they do not wait either.
         """
         rows = [encode(kind, event) for kind, event in events]
-        return self._write([*self._waiting, *rows])[-len(rows) :]
+        written = self._write([*self._waiting, *rows])[-len(rows) :]
+        self._tell(events)
+        return written
 
     def keep_all(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Write events as one, or keep them in memory until there is room: what happened, or was done already."""
@@ -96,6 +101,11 @@ class BufferedJournal:
     def put(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Keep events in memory; the next write or :meth:`flush` brings them to disk first."""
         self._waiting += [encode(kind, event) for kind, event in events]
+        self._tell(events)
+
+    def _tell(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        if self.told is not None:
+            self.told(events)
 
     def forget(self, kind: str, before: datetime) -> int:
         """Delete old events of a kind, as the writer does; none where the file cannot be written."""

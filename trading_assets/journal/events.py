@@ -12,9 +12,27 @@ import polars as pl
 
 from trading_assets.core.candles import TS
 from trading_assets.core.errors import NodeError
-from trading_assets.store.tables import FILLS, LIVE_FEATURES, ORDERS, POSITIONS, SIGNALS, Schema, Table
+from trading_assets.store.tables import (
+    ACCOUNT_EQUITY,
+    BALANCES,
+    FILLS,
+    LIVE_FEATURES,
+    ORDERS,
+    PAYMENTS,
+    POSITIONS,
+    RISK_STATES,
+    SIGNALS,
+    Schema,
+    Table,
+)
 
-TABLES: Final[dict[str, Table]] = {table.name: table for table in (SIGNALS, ORDERS, FILLS, POSITIONS, LIVE_FEATURES)}
+TABLES: Final[dict[str, Table]] = {
+    table.name: table
+    for table in (
+        *(SIGNALS, ORDERS, FILLS, POSITIONS, RISK_STATES, PAYMENTS, BALANCES, ACCOUNT_EQUITY),
+        LIVE_FEATURES,
+    )
+}
 """Kind -> the store's table that its events end in."""
 
 NODE: Final = "node"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from trading_assets.core.sides import Side
+from trading_assets.journal.fees import fee_price, taken_base
 
 _ROUNDING = 1e-12
 """What floating-point sums of a trade's quantities may miss, as a share of what was traded."""
@@ -20,7 +21,17 @@ def nothing(quantity: float, traded: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One journalled fill; quantity in base units, fee in quote currency."""
+    """One journalled fill; quantity in base units.
+
+    Attributes
+    ----------
+    fee, fee_currency
+        As the venue took it; None for quote currency.
+    fee_value
+        The fee in quote currency, by the price of its time; None where nobody knew one.
+    taken
+        Base units that the fee took of what was bought.
+    """
 
     seq: int
     ts: datetime
@@ -31,25 +42,49 @@ class Fill:
     quantity: float
     price: float
     fee: float
+    fee_currency: str | None = None
+    fee_value: float | None = None
+    taken: float = 0.0
 
     @property
     def signed(self) -> float:
-        """Positive for a buy."""
-        return self.quantity if self.side == "buy" else -self.quantity
+        """What is held more, base units: positive for a buy, less what its fee took."""
+        return (self.quantity if self.side == "buy" else -self.quantity) - self.taken
+
+    def names(self, other: Self) -> bool:
+        """Whether both are the same fill."""
+        return (self.order_id, self.trade_id) == (other.order_id, other.trade_id)
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         """A journalled ``fills`` event with its ``seq``."""
-        wanted = {name: row[name] for name in cls.__dataclass_fields__}
-        return cls(**wanted | {"ts": datetime.fromisoformat(row["ts"])})
+        fee, currency = row["fee"], row.get("fee_currency")
+        worth = row.get("fee_price")
+        if worth is None:
+            worth = fee_price(row["market"], currency, row["price"])
+        ts = row["ts"]
+        return cls(
+            **{name: row[name] for name in _AS_WRITTEN},
+            ts=datetime.fromisoformat(ts) if isinstance(ts, str) else ts,
+            fee_currency=currency,
+            fee_value=None if worth is None else fee if worth == 1.0 else fee * worth,
+            taken=taken_base(row["market"], currency, fee),
+        )
+
+
+_AS_WRITTEN: Final = ("seq", "order_id", "trade_id", "signal_id", "side", "quantity", "price", "fee")
 
 
 @dataclass(frozen=True)
 class Holding:
-    """The fills of one market since it was last flat, at least one; the open position is their sum."""
+    """The fills of one market since it was last flat, at least one; the open position is their sum.
+
+    ``ended`` where the trade is over by its plan, and what is left of it on spot is less than can be sold.
+    """
 
     market: str
     fills: tuple[Fill, ...]
+    ended: bool = False
 
     @property
     def quantity(self) -> float:
@@ -64,7 +99,7 @@ class Holding:
     @property
     def is_flat(self) -> bool:
         """Whether buys and sells cancel out."""
-        return nothing(self.quantity, self.traded)
+        return self.ended or nothing(self.quantity, self.traded)
 
     @property
     def side(self) -> Side:
@@ -80,7 +115,55 @@ class Holding:
 
     @property
     def realized_pnl(self) -> float:
-        """Quote currency, fees taken off: what the price did for its side between opening and closing fills."""
+        """Quote currency, fees taken off: what the price did for its side between opening and closing fills.
+
+        Fees in another coin count what they were worth then; see :attr:`unvalued` for those that nobody knew it of.
+        """
+        average = self.average_price
         closing = (fill for fill in self.fills if fill.side != self.fills[0].side)
-        gained = sum(fill.quantity * (fill.price - self.average_price) for fill in closing)
-        return self.side * gained - sum(fill.fee for fill in self.fills)
+        gained = sum(fill.quantity * (fill.price - average) for fill in closing)
+        return self.side * gained - self.fees
+
+    @property
+    def fees(self) -> float:
+        """Quote currency, as far as their worth is known."""
+        return sum(fill.fee_value or 0.0 for fill in self.fills)
+
+    @property
+    def unvalued(self) -> dict[str, float]:
+        """Coin -> fees that no result holds, for nobody knew what the coin was worth."""
+        found: dict[str, float] = {}
+        for fill in self.fills:
+            if fill.fee_value is None and fill.fee:
+                found[fill.fee_currency or ""] = found.get(fill.fee_currency or "", 0.0) + fill.fee
+        return found
+
+
+class NewestTrades:
+    """The newest trade of each market by its fills, each counted once: what the journal adds them up to.
+
+    Parameters
+    ----------
+    holdings
+        What is open already.
+    """
+
+    def __init__(self, holdings: Iterable[Holding] = ()) -> None:
+        self._trades = {one.market: one for one in holdings}
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take in a ``fills`` row."""
+        market, fill = row["market"], Fill.of({**row, "seq": 0})
+        trade = self._trades.get(market)
+        if trade is not None and any(fill.names(one) for one in trade.fills):
+            return
+        before = () if trade is None or trade.is_flat else trade.fills
+        self._trades[market] = Holding(market, (*before, fill))
+
+    def end(self, market: str) -> None:
+        """End a trade of which less is left than can be sold."""
+        if (trade := self._trades.get(market)) is not None:
+            self._trades[market] = replace(trade, ended=True)
+
+    def __getitem__(self, market: str) -> Holding | None:
+        return self._trades.get(market)

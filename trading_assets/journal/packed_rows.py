@@ -13,7 +13,12 @@ from trading_assets.core.errors import InvalidFrame
 
 def pack(row: pl.DataFrame) -> str:
     """One row of numbers as little-endian float32 in base64; null becomes NaN."""
-    return base64.b64encode(np.array(row.row(0), dtype="<f4").tobytes()).decode()  # None is NaN
+    return pack_values(row.row(0))
+
+
+def pack_values(values: Sequence[float | None]) -> str:
+    """What :func:`pack` makes of a row with these values."""
+    return base64.b64encode(np.array(values, dtype="<f4").tobytes()).decode()  # None is NaN
 
 
 def unpack(packed: pl.Series, names: Sequence[str]) -> pl.DataFrame:

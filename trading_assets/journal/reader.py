@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from trading_assets.core.errors import NodeError
 from trading_assets.journal.events import KINDS, decode, frame
 from trading_assets.journal.file import last_seq, node_name, reading
 
@@ -41,12 +42,57 @@ def read_session(path: Path) -> dict[str, pl.DataFrame]:
     return read_since(path, begin - 1)
 
 
-def newest_events(path: Path, kind: str, count: int) -> pl.DataFrame:
-    """The last ``count`` events of a kind, the newest last."""
+def read_sessions(path: Path, kinds: Sequence[str]) -> list[dict[str, pl.DataFrame]]:
+    """The events of some kinds of each session, the oldest session first, as :func:`read_since` gives them."""
+    with reading(path) as connection:
+        if connection is None:
+            return []
+        node, marks = node_name(connection), ", ".join("?" * len(kinds))
+        found: list[dict[str, pl.DataFrame]] = []
+        for (session,) in connection.execute("SELECT DISTINCT session FROM journal ORDER BY session").fetchall():
+            chosen = f"SELECT seq, kind, payload FROM journal WHERE session = ? AND kind IN ({marks}) ORDER BY seq"
+            found.append(_frames(node, connection.execute(chosen, (session, *kinds))))
+        return found
+
+
+def session_events(path: Path, kinds: Sequence[str], *, newest: int | None = None) -> list[tuple[str, dict[str, Any]]]:
+    """Kind and row of the newest session's events of some kinds, in the order of writing; damaged ones are passed over.
+
+    Parameters
+    ----------
+    path
+        The journal.
+    kinds
+        Which.
+    newest
+        So many of each at most, the last ones; None for all.
+
+    Raises
+    ------
+    NodeError
+        If the file is not a journal.
+    """
+    with reading(path) as connection:
+        if connection is None:
+            return []
+        wanted = (
+            "SELECT seq, payload FROM journal WHERE kind = ? AND session = (SELECT max(session) FROM journal) "
+            "ORDER BY seq DESC LIMIT ?"
+        )
+        found: list[tuple[str, dict[str, Any]]] = []
+        for kind in kinds:
+            rows = connection.execute(wanted, (kind, -1 if newest is None else newest)).fetchall()
+            found += [(kind, row) for row in _readable(kind, node_name(connection), rows)]
+    return sorted(found, key=lambda one: int(one[1]["seq"]))
+
+
+def newest_events(path: Path, kind: str, count: int, *, of_session: bool = False) -> pl.DataFrame:
+    """The last ``count`` events of a kind, the newest last; only those of the newest session where that is asked."""
     with reading(path) as connection:
         if connection is None:
             return frame(kind, "", [])
-        newest = "SELECT seq, payload FROM journal WHERE kind = ? ORDER BY seq DESC LIMIT ?"
+        of = "AND session = (SELECT max(session) FROM journal) " if of_session else ""
+        newest = f"SELECT seq, payload FROM journal WHERE kind = ? {of}ORDER BY seq DESC LIMIT ?"
         rows = connection.execute(newest, (kind, count)).fetchall()
         return frame(kind, node_name(connection), [(seq, decode(seq, payload)) for seq, payload in reversed(rows)])
 
@@ -80,6 +126,15 @@ def cursor(path: Path) -> str:
     """A text that changes whenever the journal grows or is replaced; empty where there is none. Compare with ``!=``."""
     with reading(path) as connection:
         return "" if connection is None else f"{node_name(connection)}:{last_seq(connection)}"
+
+
+def _readable(kind: str, node: str, rows: Sequence[tuple[int, str]]) -> Iterator[dict[str, Any]]:
+    """The rows of the events that can be understood: all at once where every one can."""
+    try:
+        yield from list(frame(kind, node, [(seq, decode(seq, payload)) for seq, payload in rows]).iter_rows(named=True))
+    except NodeError:
+        for row in rows if len(rows) > 1 else ():
+            yield from _readable(kind, node, [row])
 
 
 def _frames(node: str, events: Iterable[tuple[int, str, str]]) -> dict[str, pl.DataFrame]:

@@ -10,11 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
+from trading_assets.core.candles import Market
 from trading_assets.core.errors import NodeError
 from trading_assets.journal.events import NODE, PLANS, damaged, decode
 from trading_assets.journal.file import reading
 from trading_assets.journal.holdings import Fill, Holding, nothing
-from trading_assets.store.tables import FILLS, LIVE_FEATURES, ORDERS, POSITIONS
+from trading_assets.store.tables import ACCOUNT_EQUITY, BALANCES, FILLS, LIVE_FEATURES, ORDERS, PAYMENTS, POSITIONS
 
 STARTED: Final = "started"
 """The node event of every start; its detail names venue and environment."""
@@ -25,10 +26,13 @@ KILL: Final = "kill"
 KILL_WITHDRAWN: Final = "kill withdrawn"
 """The node event that lets the trades of a kill that was not carried out go on."""
 
-SUM_TO_NOTHING: Final = (LIVE_FEATURES.name,)
+SUM_TO_NOTHING: Final = (LIVE_FEATURES.name, PAYMENTS.name, BALANCES.name, ACCOUNT_EQUITY.name)
 """Kinds that say nothing of what is open; they need not be read to know it."""
 
-_VERSION: Final = 1
+_VERSION: Final = 2
+_DUST: Final = 0.25
+"""Of what was traded: more than this is no rest of rounding, and stays open whatever a plan says."""
+
 _ENDED: Final = ("canceled", "rejected", "denied", "expired")
 
 
@@ -48,6 +52,8 @@ class MarketState:
         The newest event of the kind, or None.
     kill
         The trade (its signal) that a kill was to close.
+    ended
+        Whether the newest trade is over by its plan, with less left of it on spot than can be sold.
     """
 
     fills: list[dict[str, Any]] = field(default_factory=list)
@@ -57,18 +63,20 @@ class MarketState:
     position: dict[str, Any] | None = None
     plan: dict[str, Any] | None = None
     kill: str | None = None
+    ended: bool = False
 
     def holding(self, market: str) -> Holding | None:
         """The newest trade, open or closed; None before the first fill."""
-        return Holding(market, tuple(map(Fill.of, self.fills))) if self.fills else None
+        return Holding(market, tuple(map(Fill.of, self.fills)), self.ended) if self.fills else None
 
 
 @dataclass(slots=True)
 class OrderState:
-    """An order that may still rest: its newest event, and how much of it was filled in base units."""
+    """An order that may still rest: its newest event, how much of it was filled in base units, and since when it is."""
 
     row: dict[str, Any]
     filled: float = 0.0
+    since: str = ""
 
 
 @dataclass(slots=True)
@@ -139,6 +147,7 @@ class JournalState:
             state.plan = row
             if state.kill is not None and state.kill != row["signal_id"]:
                 state.kill = None
+            self._leave_dust(row["market"], state, row)
 
     def _market(self, market: str) -> MarketState:
         return self.markets.setdefault(market, MarketState())
@@ -154,7 +163,7 @@ class JournalState:
     def _fill(self, row: dict[str, Any]) -> None:
         fill, state = Fill.of(row), self._market(row["market"])
         if nothing(state.held, state.traded):
-            state.fills, state.held, state.traded = [], 0.0, 0.0
+            state.fills, state.held, state.traded, state.ended = [], 0.0, 0.0, False
         state.fills.append(row)
         state.held += fill.signed
         state.traded += fill.quantity
@@ -164,6 +173,19 @@ class JournalState:
             self._forget_filled(fill.order_id, order)
         if nothing(state.held, state.traded):
             self._closed(state, Holding(row["market"], tuple(map(Fill.of, state.fills))).realized_pnl, fill.ts)
+
+    def _leave_dust(self, market: str, state: MarketState, row: Mapping[str, Any]) -> None:
+        """End a spot trade whose plan is closed: its fees in coins leave less than a step, which nobody can sell."""
+        if not state.fills or nothing(state.held, state.traded) or Market.parse(market).is_derivative:
+            return
+        if state.fills[-1]["signal_id"] != row["signal_id"] or json.loads(row["plan"]).get("stage") != "closed":
+            return
+        if abs(state.held) > _DUST * state.traded:
+            return
+        state.ended, state.held = True, 0.0
+        holding = state.holding(market)
+        assert holding is not None
+        self._closed(state, holding.realized_pnl, holding.fills[-1].ts)
 
     def _closed(self, state: MarketState, pnl: float, ts: datetime) -> None:
         state.realized += pnl
@@ -176,7 +198,7 @@ class JournalState:
     def _order(self, row: dict[str, Any]) -> None:
         order_id, status = row["order_id"], row["status"]
         if status == "initialized":
-            self.orders[order_id] = OrderState(row)
+            self.orders[order_id] = OrderState(row, since=row["ts"])
         elif status in _ENDED:
             self.orders.pop(order_id, None)
         elif (order := self.orders.get(order_id)) is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from trading_assets import features
 from trading_assets.core.sides import Side
 from trading_assets.lineage.rebuilding import Rebuilt
+from trading_assets.models.estimators.odds import log_odds
 from trading_assets.models.record import Record
 
 type How = Literal["shap", "without", "none"]
@@ -72,9 +73,3 @@ def contributions(rebuilt: Rebuilt, side: Side) -> tuple[How, list[Contribution]
         for name, value, added in zip(classifier.features, newest, shap[0], strict=True)
     ]
     return how, sorted(found, key=lambda one: abs(one.log_odds), reverse=True)
-
-
-def log_odds(chance: np.ndarray | float) -> np.ndarray:
-    """Of a probability; finite also at 0 and 1."""
-    kept = np.clip(np.asarray(chance, float), 1e-15, 1 - 1e-15)
-    return np.asarray(np.log(kept / (1 - kept)))

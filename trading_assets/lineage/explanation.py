@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -78,6 +79,7 @@ class Explanation:
         trail, held = self.trail, self.rebuilt.held
         return {
             "signal": _plain(dict(trail.signal)),
+            "correlation_id": trail.correlation_id,
             "rebuilt": {
                 "probability": self.probability,
                 "raw_probability": self.rebuilt.raw(trail.side),
@@ -97,7 +99,7 @@ class Explanation:
                 "changed_bars": held.changed,
             },
             "contributions": {"how": self.how, "of": [asdict(one) for one in self.contributions[:top]]},
-            "plan": None if trail.plan is None else _plain(asdict(trail.plan)),
+            "plan": None if trail.plan is None else json.loads(trail.plan.to_json()),
             "orders": _rows(trail.orders),
             "fills": _rows(trail.fills),
             "positions": _rows(trail.positions),
@@ -179,7 +181,7 @@ def _doubts(rebuilt: Rebuilt, differing: tuple[str, ...] | None, side: Side) -> 
         )
     if held.source == "bars":
         found.append("candles of the look-back are not stored any more: rebuilt from the stored bars")
-    if "leader" in features.required_companions(bundle.features, bundle.plugins) and not rebuilt.companions:
+    if "leader" in features.required_companions(bundle.features, bundle.plugins) and "leader" not in rebuilt.companions:
         found.append(
             "it reads a leading market, of which no bars are stored: set features.leader to the market that it was "
             "certified with, and backfill it"

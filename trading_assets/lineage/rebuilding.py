@@ -15,7 +15,7 @@ from trading_assets.core.errors import ModelError
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework.auxiliary_series import COMPANIONS
-from trading_assets.features.framework.stored_series import read_leader
+from trading_assets.features.framework.stored_series import read_companions
 from trading_assets.models import Bundle
 from trading_assets.models.decision import Companions, Decision, features_of
 from trading_assets.models.record import WANTED, Record
@@ -191,15 +191,24 @@ def _too_few(bars: pl.DataFrame, market: str, timeframe: Timeframe, bar_ts: date
 def _companions(
     store: Store, settings: Settings, bundle: Bundle, market: str, held: pl.DataFrame
 ) -> Mapping[str, pl.DataFrame]:
-    """What the node holds beside a market's bars: its leader's, up to the decision."""
+    """What the node held beside a market's bars, up to the decision: from the tables, a leader's bars from candles."""
     leader = settings.features.leader
     wanted = features.required_companions(bundle.features, bundle.plugins)
-    if "leader" not in wanted or leader in (None, market):
-        return {}
     timeframe, first, last = bundle.labels.timeframe, held["ts"][0], held["ts"][-1]
-    begin = first - COMPANIONS["leader"].max_age - timeframe.length
+    found = read_companions(
+        store,
+        market,
+        timeframe=timeframe,
+        start=first,
+        end=last + timeframe.length,
+        leader=leader,
+        names=[name for name in wanted if name != "second_exchange"],
+    )
+    if "leader" not in wanted or leader in (None, market):
+        return found
     candles = _candles(settings, leader)
+    begin = first - COMPANIONS["leader"].max_age - timeframe.length
     built = _between(store, leader, timeframe, candles, begin, last) if candles else None
     if built is None or built.is_empty():
-        built = read_leader(store, leader, timeframe, first, last + timeframe.length)
-    return {} if built is None or built.is_empty() else {"leader": built.select("known_at", "close").sort("known_at")}
+        return found
+    return {**found, "leader": built.select("known_at", "close").sort("known_at")}

@@ -16,6 +16,7 @@ from trading_assets.core.sides import Side
 from trading_assets.journal import PLANS, SHADOW, TABLES, find_events, newest_events, shadow_signals
 from trading_assets.store import Store
 from trading_assets.store.tables import FILLS, LIVE_FEATURES, ORDERS, POSITIONS, SHADOW_SIGNALS, SIGNALS
+from trading_assets.strategies.orders.order_ids import LENGTH, OrderIds
 from trading_assets.strategies.orders.plans import TradePlan
 
 _NAMED: Final = ((ORDERS.name, "order_id"), (FILLS.name, "trade_id"), (POSITIONS.name, "position_id"))
@@ -109,6 +110,12 @@ class Trail:
         return Side(self.signal["side"])
 
     @property
+    def correlation_id(self) -> str:
+        """What the ids of its orders begin with, and the log's lines about it hold; empty where nothing was ordered."""
+        first = self.orders["order_id"][0] if self.orders.height else ""
+        return OrderIds.trade_of(first) if len(first) == LENGTH else ""
+
+    @property
     def closed(self) -> Mapping[str, Any] | None:
         """The position's last row where the trade has ended."""
         ended = self.positions.filter(pl.col("event") == "closed")
@@ -123,7 +130,8 @@ def find(reference: str, events: Events) -> Trail:
     Parameters
     ----------
     reference
-        ``signal_id``, ``order_id``, ``trade_id`` or ``position_id``; empty for the newest entry.
+        ``signal_id``, ``order_id``, ``trade_id``, ``position_id``, or what the log calls ``correlation_id``; empty for
+        the newest entry.
 
     Raises
     ------
@@ -170,6 +178,11 @@ def _signal(reference: str, events: Events) -> dict[str, Any]:
         return _signal(signal_id, events)
     if (said := _in_shadow(reference, events)) is not None:
         return said
+    if (
+        len(entry := OrderIds.entry_of(reference)) == LENGTH
+        and not events.of(ORDERS.name, "order_id", entry).is_empty()
+    ):
+        return _signal(entry, events)
     raise NodeError(
         f"no signal, order, trade or position {reference!r} is journalled",
         remedy=_offered(events) or "the journal has no signal yet",

@@ -48,7 +48,7 @@ def test_processes_and_threads_that_write_at_once_lose_nothing(url: str, store: 
     processes = [start_worker("append", f"x:P{i}/B", 8) for i in range(2)]
 
     def append(name: str) -> int:
-        other = open_store(url, lock_timeout_s=60)
+        other = open_store(url, lock_timeout_s=300)
         for step in range(4):
             other.upsert(CANDLES, worker.candles(name, max(step * 100 - 10, 0), 110, 1.0))
             other.read(CANDLES, where={"market": name})
@@ -87,7 +87,7 @@ def test_a_dashboard_that_reads_meanwhile_sees_whole_writes_only(
     store: Store, start_worker: Start, rows: int, url: str
 ) -> None:
     writer = start_worker("rewrite", "x:A/B", 6)
-    dashboard = open_store(url, lock_timeout_s=60)
+    dashboard = open_store(url, lock_timeout_s=300)
     seen = [0.0]
     while writer.poll() is None:
         stored = dashboard.read(CANDLES, columns=["ts", "close"])

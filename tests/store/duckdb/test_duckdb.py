@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -97,8 +96,9 @@ def test_a_file_held_for_too_long_is_named_with_its_holder(store: DuckDBStore, m
     tried: list[object] = []
     connect = duckdb.connect
     monkeypatch.setattr(duckdb, "connect", lambda *how, **more: tried.append(how) or connect(*how, **more))
+    patient = replace(store, lock_timeout_s=1.0)
     with held_by_another_process(store.path) as process:
-        for call in (lambda: store.read(BACKTEST_METRICS), lambda: store.upsert(BACKTEST_METRICS, metrics(2.0))):
+        for call in (lambda: patient.read(BACKTEST_METRICS), lambda: patient.upsert(BACKTEST_METRICS, metrics(2.0))):
             with pytest.raises(StoreError) as caught:
                 call()
             assert str(store.path) in str(caught.value)
@@ -119,12 +119,12 @@ def test_a_call_waits_until_the_holder_lets_go(store: DuckDBStore) -> None:
 
 def test_readers_of_several_processes_share_the_file(store: DuckDBStore) -> None:
     store.upsert(BACKTEST_METRICS, metrics())
-    with opened(store.path, write=False, timeout_s=1):
+    with opened(store.path, write=False, timeout_s=60):
         script = (
             "import sys; from pathlib import Path; from trading_assets.store.duckdb.store import DuckDBStore as S; "
         )
         script += "from trading_assets.store.tables import BACKTEST_METRICS as T; "
-        script += "print(len(S(Path(sys.argv[1]), 5).read(T)))"
+        script += "print(len(S(Path(sys.argv[1]), 300).read(T)))"
         command = [sys.executable, "-c", script, str(store.path)]
         assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1\n"
 
@@ -196,7 +196,7 @@ def test_a_failed_write_changes_nothing(store: DuckDBStore) -> None:
     store.upsert(BACKTEST_METRICS, metrics())
 
     def fail_halfway() -> None:
-        with opened(store.path, write=True, timeout_s=1) as connection:
+        with opened(store.path, write=True, timeout_s=60) as connection:
             connection.begin()
             connection.execute("DELETE FROM backtest_metrics")
             raise ZeroDivisionError
@@ -227,16 +227,17 @@ def test_a_waiting_writer_goes_before_new_readers() -> None:
     order: list[str] = []
 
     def write() -> None:
-        with lock.write(5):
+        with lock.write(300):
             order.append("writer")
 
     with lock.read(1):
         writer = threading.Thread(target=write)
         writer.start()
-        time.sleep(0.05)
-        with lock.read(0.05) as late:
-            assert not late
-    with lock.read(5):
+        is_let_in = True
+        while is_let_in:  # until the writer waits
+            with lock.read(0.01) as is_let_in:
+                assert not order
+    with lock.read(300):
         order.append("reader")
     writer.join()
     assert order == ["writer", "reader"]

@@ -22,7 +22,7 @@ def candles(market: str, first: int, minutes: int, value: float) -> pl.DataFrame
 
 
 def main(url: str, mode: str, name: str, count: int, rows: int) -> None:
-    store = open_store(url, lock_timeout_s=60)
+    store = open_store(url, lock_timeout_s=300)
     print("ready", flush=True)  # noqa: T201
     for step in range(count):
         if mode == "append":  # a page of its own each time, overlapping the last

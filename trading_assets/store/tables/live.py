@@ -28,12 +28,22 @@ SIGNALS: Final = Table(
         "model_version": pl.Int32,
         "bundle_hash": pl.String,
         "prediction_set": pl.Int8,
+        "expected_gross_pct": pl.Float64,
+        "expected_fees_pct": pl.Float64,
+        "expected_slippage_pct": pl.Float64,
+        "expected_funding_pct": pl.Float64,
+        "expected_net_pct": pl.Float64,
     },
     ("node", "seq"),
     joined={"timeframe": "15m", "side": 1},
     notes={
         "prediction_set": "what the model cannot rule out: 0 nothing, 1 take-profit alone, 2 not alone, 3 both; null "
         "where it makes no sets",
+        "expected_gross_pct": "expected profit before costs in percent of the notional; null where it was not reckoned",
+        "expected_fees_pct": "what of it fees take, in and out at the market",
+        "expected_slippage_pct": "likewise slippage",
+        "expected_funding_pct": "likewise funding, as far as it may have to be paid until the end of the horizon",
+        "expected_net_pct": "what is left",
         "timeframe": "of the bar that was decided on",
         "action": "enter, hold or refuse",
         "bar_ts": "the feature row's ts",
@@ -144,8 +154,13 @@ ORDERS: Final = Table(
         "price": pl.Float64,
         "status": pl.String,
         "reason": pl.String,
+        "venue_order_id": pl.String,
     },
     ("node", "seq"),
+    notes={
+        "order_id": "ours: the venue knows the order by it, too",
+        "venue_order_id": "the venue's own id; null before it gave one; a stop that triggers gets another",
+    },
 )
 FILLS: Final = Table(
     "fills",
@@ -160,8 +175,17 @@ FILLS: Final = Table(
         "price": pl.Float64,
         "fee": pl.Float64,
         "fee_currency": pl.String,
+        "filled_by": pl.String,
+        "fee_price": pl.Float64,
     },
     ("node", "seq"),
+    notes={
+        "fee": "what the fill cost, in `fee_currency`",
+        "fee_price": "quote currency for one unit of `fee_currency` at the fill: 1 for the quote currency, the fill's "
+        "price for the base currency, what the venue last said for another coin; null where nobody knew it",
+        "filled_by": "paper (the node's sandbox), shadow (nobody: hypothetical) or live (the venue); null in rows from "
+        "before it was said: paper",
+    },
 )
 POSITIONS: Final = Table(
     "positions",
@@ -177,6 +201,63 @@ POSITIONS: Final = Table(
     },
     ("node", "seq"),
     notes={"quantity": "signed: positive is long, negative short", "realized_pnl": "quote currency, after fees"},
+)
+RISK_STATES: Final = Table(
+    "risk_states",
+    "One change of what holds trading back: a scope is held back for a cause from then on, or no longer.",
+    {
+        "node": pl.String,
+        "seq": pl.Int64,
+        "ts": TS,
+        "scope_kind": pl.String,
+        "scope": pl.String,
+        "state": pl.String,
+        "cause": pl.String,
+        "value": pl.Float64,
+        "limit_value": pl.Float64,
+        "held_until": TS,
+        "reset_by": pl.String,
+        "request": pl.String,
+    },
+    ("node", "seq"),
+    notes={
+        "ts": "when, by the market's time",
+        "scope_kind": "node, model or market",
+        "scope": "the model's or the market's name; empty for the node",
+        "state": "reducing: nothing is entered; halted: what is open is closed, too; running: the cause holds no "
+        "longer. Of all causes that hold a scope, the strictest counts",
+        "cause": "the key of `trading.protections`, or paused; equity_peak and equity_of_day hold nothing back: they "
+        "are what drawdown and daily loss are measured from",
+        "value": "what was measured, in the unit of the limit",
+        "limit_value": "the limit that it reached; null where a person paused",
+        "held_until": "when it may end by itself at the earliest; null where a person ends it",
+        "reset_by": "who is to end it, auto or person; of an end, who did",
+        "request": "the person's request that asked for it",
+    },
+)
+LIVE_FUNDING: Final = Table(
+    "live_funding",
+    "One funding payment on one of the node's positions, by its fills and the stored rates.",
+    {
+        "node": pl.String,
+        "market": pl.String,
+        "ts": TS,
+        "signal_id": pl.String,
+        "quantity": pl.Float64,
+        "price": pl.Float64,
+        "rate": pl.Float64,
+        "amount": pl.Float64,
+        "assumed": pl.Boolean,
+    },
+    ("node", "market", "ts"),
+    notes={
+        "ts": "when it was due",
+        "quantity": "held then: positive is long, negative short",
+        "price": "the stored mark price, or else the last close before",
+        "rate": "of the payment, or the assumed one",
+        "amount": "quote currency, received where positive, paid where negative",
+        "assumed": "whether no payment is stored and `trading.costs.assumed_funding_bps` stands for it",
+    },
 )
 LIVE_FEATURES: Final = Table(
     "live_features",
@@ -245,6 +326,8 @@ PERFORMANCE_SUMMARY: Final = Table(
         "signals_refused": pl.Int64,
         "fills": pl.Int64,
         "fees": pl.Float64,
+        "fees_unvalued": pl.Int64,
+        "funding": pl.Float64,
         "trades_closed": pl.Int64,
         "trades_won": pl.Int64,
         "win_rate": pl.Float64,
@@ -261,9 +344,11 @@ PERFORMANCE_SUMMARY: Final = Table(
         "model_version": "the newest version that decided",
         "first_ts": "first and last journal entry",
         "decisions": "signals of any action: enter, hold, refuse",
-        "fees": "quote currency",
+        "fees": "quote currency; fees in a coin at its price of their time",
+        "fees_unvalued": "fills whose fee counts nothing, for nobody knew what its coin was worth",
+        "funding": "quote currency, received where positive, also of open trades",
         "win_rate": "fraction of the closed trades with a realized profit; null before the first",
-        "realized_pnl": "quote currency, after fees, closed trades only",
+        "realized_pnl": "quote currency, after fees and funding, closed trades only",
         "profit_factor": "profit of the winners over loss of the losers; null without a loser",
         "best_trade": "quote currency",
         "worst_trade": "quote currency",

@@ -66,6 +66,16 @@ CANDLES_QUARANTINE: Final = Table(
         "note": "why",
     },
 )
+STREAMED_CANDLES: Final = Table(
+    "streamed_candles",
+    "One stored candle that the venue streamed and whose history has not been read since, as it was streamed.",
+    {**CANDLE_COLUMNS, "known_at": TS, "source": pl.String},
+    ("market", "timeframe", "ts"),
+    notes={
+        "known_at": "when the recorder received it",
+        "source": "venue and environment",
+    },
+)
 BARS: Final = {timeframe.name: _bars(timeframe) for timeframe in TIMEFRAMES}
 """By timeframe. Bars of a minute are the candles of a minute, and not stored again."""
 
@@ -101,7 +111,10 @@ CANDLE_REVISIONS: Final = Table(
         **{f"{when}_{column}": pl.Float64 for when in ("old", "new") for column in OHLCV},
     },
     ("market", "timeframe", "ts", "seen_at"),
-    notes={"seen_at": "when the new values were fetched; `candles` holds the newest"},
+    notes={
+        "seen_at": "when the new values were fetched; `candles` holds the newest",
+        "new_close": "null, as all new values, where it had been streamed and the venue's history does not have it",
+    },
 )
 CANDLE_GAPS: Final = Table(
     "candle_gaps",

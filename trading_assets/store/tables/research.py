@@ -46,12 +46,14 @@ LABELS: Final = Table(
         "timeframe": "of the bar",
         "label_end": "when the outcome became known; purging works on it",
         "entry_price": "open of the first candle that opens from known_at on",
-        "barrier": "what ended it: take_profit, stop_loss, or time where neither was touched in time, or asked for",
+        "barrier": "what ended it: take_profit, stop_loss, or time where neither was touched in time, or asked for; of "
+        "an exit plan what came first, its first target, its stop or time",
         "bars_to_hit": "bars of the timeframe from the entry to label_end, rounded up",
         "side": "1 long, -1 short",
-        "take_profit": "the barrier's distance as a fraction of entry_price",
+        "take_profit": "the barrier's distance as a fraction of entry_price; of an exit plan its first target's",
         "stop_loss": "the barrier's distance as a fraction of entry_price",
-        "return": "fraction of entry_price that the side earned, after the label set's `cost_bps`",
+        "return": "fraction of entry_price that the side earned, after the label set's `cost_bps`; of an exit plan all "
+        "parts, weighted with their quantities",
         "label": "of the row's side: 1 target first, -1 stop first, 0 neither in time, or a target that costs ate; of "
         "a return or a trend 1 where it paid, else -1",
         "ambiguous": "a candle touched both barriers; its set's `ambiguous` decided (`drop`: worst, not trained on)",
@@ -78,6 +80,8 @@ PREDICTIONS: Final = Table(
         "stop_loss": pl.Float64,
         "raw_probability": pl.Float64,
         "prediction_set": pl.Int8,
+        "gain": pl.Float64,
+        "loss": pl.Float64,
     },
     ("model", "market", "timeframe", "ts", "side"),
     joined={"timeframe": "15m", "side": 1},
@@ -87,8 +91,11 @@ PREDICTIONS: Final = Table(
         "prediction_set": "what it cannot rule out: 0 nothing, 1 take-profit alone, 2 not alone, 3 both; null "
         "where no sets are made",
         "side": "1 long, -1 short: what the probability is of, and what the label and the return are of",
-        "take_profit": "the label's barrier, which the trade has too",
+        "take_profit": "the label's barrier, which the trade has too; of an exit plan its first target's distance",
         "stop_loss": "likewise",
+        "gain": "of an exit plan: what a right call earns before costs, by the fold's training window, as a fraction "
+        "of the entry price; null where it is take_profit",
+        "loss": "likewise what a wrong one loses; null where it is stop_loss",
     },
 )
 FOLDS: Final = Table(
@@ -169,14 +176,29 @@ TRADES: Final = Table(
         "exit_price": pl.Float64,
         "quantity": pl.Float64,
         "fees": pl.Float64,
+        "funding": pl.Float64,
         "pnl": pl.Float64,
         "return": pl.Float64,
         "exit_reason": pl.String,  # take_profit | stop_loss | time | end
+        "targets": pl.Int32,
+        "targets_filled": pl.Int32,
+        "mae": pl.Float64,
+        "mfe": pl.Float64,
+        "signal_id": pl.String,
     },
     ("model", "version", "trade"),
     time="entry_ts",
     joined={"version": 0},
-    notes={"pnl": "quote currency, after fees", "return": "pnl over entry notional"},
+    notes={
+        "fees": "quote currency, paid, with slippage in basis points",
+        "funding": "quote currency, received where positive, paid where negative; null where none was charged yet",
+        "pnl": "quote currency, after fees and funding",
+        "return": "pnl over entry notional",
+        "targets": "how many its exit plan had",
+        "targets_filled": "of these, from the nearest on",
+        "mae": "maximum adverse excursion: the farthest move against the trade, a fraction >= 0 of the entry price",
+        "mfe": "maximum favourable excursion: the farthest move for it, likewise",
+    },
 )
 EQUITY: Final = Table(
     "equity",
@@ -230,6 +252,75 @@ SEARCH_TRIALS: Final = Table(
         "reason": "why it failed",
         "tested_from": "from when on trials were measured",
         "unseen_from": "up to when: from there on no trial saw anything",
+    },
+)
+SCREENED_SETS: Final = Table(
+    "screened_sets",
+    "One parameter set of the newest screening of a model's rule, traded by arithmetic on older history.",
+    {
+        "model": pl.String,
+        "set": pl.Int32,
+        "tried": pl.String,
+        "trades": pl.Int64,
+        "net": pl.Float64,
+        "sharpe": pl.Float64,
+        "value": pl.Float64,
+        "max_drawdown": pl.Float64,
+        "win_rate": pl.Float64,
+        "profit_factor": pl.Float64,
+        "exposure": pl.Float64,
+        "unseen_from": TS,
+    },
+    ("model", "set"),
+    time="",
+    notes={
+        "set": "1 is the rule as it is",
+        "tried": "parameter -> value, as JSON",
+        "trades": "closed trades",
+        "net": "return of the account, after costs",
+        "sharpe": "annualised, of daily net returns",
+        "value": "what sets are ranked by: the Sharpe ratio less its error",
+        "max_drawdown": "of the account at the days' ends, as a fraction",
+        "win_rate": "share of trades with a profit after costs",
+        "profit_factor": "gross profit over gross loss, after costs",
+        "exposure": "share of market time with an open position",
+        "unseen_from": "from there on no set saw anything",
+    },
+)
+PORTFOLIO_WEIGHTS: Final = Table(
+    "portfolio_weights",
+    "The share of the account's equity that one model's trades are sized on from a day on.",
+    {
+        "source": pl.String,
+        "ts": TS,
+        "model": pl.String,
+        "version": pl.Int32,
+        "weight": pl.Float64,
+        "target": pl.Float64,
+        "method": pl.String,
+        "reason": pl.String,
+    },
+    ("source", "ts", "model"),
+    notes={
+        "source": "walk_forward: what would have been decided, newest walk-forward; in_force: what the node was given",
+        "ts": "the day (UTC) from whose begin on it holds",
+        "version": "whose out-of-sample record speaks for the model",
+        "weight": "0 to 1; those of a day make at most 1",
+        "target": "what was aimed at; the weight stays while none is off its target beyond the band",
+        "method": "that it was found by: equal where the one asked for does not earn its place",
+        "reason": "why this much, or nothing",
+    },
+)
+PORTFOLIO_EQUITY: Final = Table(
+    "portfolio_equity",
+    "An account at the end of one day (UTC) of the portfolio's walk-forward.",
+    {"kind": pl.String, "model": pl.String, "ts": TS, "equity": pl.Float64, "drawdown": pl.Float64},
+    ("kind", "model", "ts"),
+    notes={
+        "kind": "portfolio: by the weights that are used; equal: by equal weights; sleeve: one model on all of it",
+        "model": "empty where it is no sleeve",
+        "ts": "the day's open; equity is taken at its close",
+        "drawdown": "fraction below the running peak, >= 0",
     },
 )
 MODEL_VERSIONS: Final = Table(
