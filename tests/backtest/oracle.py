@@ -94,7 +94,7 @@ class Desk:
             self.close(price, "time", self.settings.taker_fee_bps)
         elif self.decision == "enter" and self.decided_on is not None:
             bar, last = self.decided_on
-            quantity = floor(self.settings.position_share * self.equity / last / self.lot + 1e-9) * self.lot
+            quantity = floor(self.settings.sizing.most * self.equity / last / self.lot + 1e-9) * self.lot
             expires = bar + self.labels.timeframe.length * (self.labels.horizon_bars + 1)
             fee = price * quantity * self.settings.taker_fee_bps / 1e4
             self.trade = Trade(self.market, bar, ts, price, quantity, expires, self.wanted[bar], fees=fee)

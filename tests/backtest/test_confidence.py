@@ -187,4 +187,4 @@ def test_the_moods_of_a_candidates_predictions_come_from_its_stored_bars(tmp_pat
     assert found["ts"].equals(told["ts"])
     assert sorted(found["volatility"].value_counts()["count"]) == [33, 33, 34]
     silent = told.with_columns(prediction_set=pl.lit(None, pl.Int8))
-    assert _moods(silent, settings, store, name) is None
+    assert found.equals(_moods(silent, settings, store, name))

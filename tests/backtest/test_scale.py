@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.backtest.worlds import EXACT, A, backtest, candles, random_signals, walk
+from tests.backtest.worlds import EXACT, A, backtest, candles, engine_bars, random_signals, walk
 from tests.examples import examples
 from tests.scaling import rescaled
 from trading_assets.backtest.simulation import venue
@@ -82,5 +82,5 @@ def test_what_the_engine_gets_are_the_frames_prices_at_any_scale() -> None:
     for power in (-12, -7, 0, 6):
         frame = rescaled(market().head(200), power, 0)
         feed = venue.Feed(A, "1m", MarketRules.of(frame), frame.rename({"ts": "at"}))
-        bars = venue.to_bars(feed, venue="binance")
+        bars = engine_bars(feed)
         assert [float(str(bar.close)) for bar in bars] == frame["close"].to_list()

@@ -169,8 +169,9 @@ def test_a_mirrored_world_has_the_mirrored_trades(
 
 
 @examples(8)
-@given(seed=st.integers(0, 10_000), fraction=st.sampled_from([0.02, 0.004]))
+@given(seed=st.integers(0, 10_000), fraction=st.sampled_from([0.02003, 0.00407]))
 def test_in_a_world_of_reciprocal_prices_fixed_percents_mirror_too(seed: int, fraction: float) -> None:
+    # no stop lies on a whole tick: a candle that touches it to the last digit need not do so in reciprocals
     target, stop = 2 * fraction, fraction
     frame = walk(1200, seed=seed, volatility=1e-3)
     turned = frame.with_columns((1e4 / pl.col(name)).round(9).alias(name) for name in OHLC)

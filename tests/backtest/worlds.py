@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from trading_assets.backtest.simulation.engine import BacktestResult, run_backtest
+from trading_assets.backtest.simulation.venue import EngineBars, Feed
 from trading_assets.core.sides import Side
-from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
+from trading_assets.settings import BacktestSettings, EquityShareSettings, LabelSettings, ModelSettings, RiskSettings
 
 A = "sample:AAA/USDT:USDT"
 B = "sample:BBB/USDT:USDT"
@@ -22,6 +25,13 @@ EXACT = BacktestSettings(
     slippage_probability=0.0, slippage_bps=0.0, maker_fee_bps=2.0, taker_fee_bps=5.0, latency_ms=100.0
 )
 FREE = EXACT.model_copy(update={"maker_fee_bps": 0.0, "taker_fee_bps": 0.0})
+
+
+def share_of_equity(share: float) -> EquityShareSettings:
+    """All positions the same share of equity, whatever the volume."""
+    return EquityShareSettings(position_share=share, max_volume_share=None)
+
+
 ANY_EDGE = -1e6
 """With it the threshold alone decides."""
 
@@ -77,6 +87,11 @@ def walk(minutes: int, *, seed: int, volatility: float = 1e-3, gap_share: float 
     return frame.filter(pl.Series(keep))
 
 
+def engine_bars(feed: Feed) -> list[Any]:
+    """All of a feed as the engine gets it."""
+    return EngineBars(feed)(0, feed.bars.height)
+
+
 def random_signals(
     market: str,
     minutes: int,
@@ -107,6 +122,7 @@ def backtest(
     risk: RiskSettings = GENEROUS,
     timeframe: str = "1m",
     reckoned_bps: float | None = None,
+    funding: Mapping[str, pl.DataFrame] = MappingProxyType({}),
 ) -> BacktestResult:
     """Run with exact settings, threshold 0.55."""
     return run_backtest(
@@ -119,4 +135,5 @@ def backtest(
         risk=risk,
         name="test",
         reckoned_bps=reckoned_bps,
+        funding=funding,
     )

@@ -20,7 +20,7 @@ from trading_assets.store.tables import PREDICTIONS
 Said = Mapping[str, Any]
 """What the newest walk-forward, candidate or backtest of a model said of itself."""
 
-_LATER = ("raw_probability", "prediction_set")
+_LATER = ("raw_probability", "prediction_set", "gain", "loss")
 """Columns of predictions that those of before do not have."""
 
 _AGAIN = "run the whole job retrain for it"

@@ -14,13 +14,16 @@ from trading_assets.backtest.shadow import KEY, Contender, answers_of, hypotheti
 from trading_assets.backtest.simulation.result import BacktestResult
 from trading_assets.core.candles import timeframe_delta
 from trading_assets.core.errors import TradingError
+from trading_assets.costs.funding import stored_payments
 from trading_assets.journal import HASH_DIGITS
+from trading_assets.labels import unit_lookback
 from trading_assets.models import bundle
 from trading_assets.registry import DeployedModel, read_manifest
 from trading_assets.settings import Settings
 from trading_assets.settings.sections.promotion import PromotionSettings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CHALLENGERS, SHADOW_EQUITY, SHADOW_SIGNALS, SHADOW_TRADES
+from trading_assets.strategies.risk.past import past_needed
 from trading_assets.validation import OF_DAILY_RETURNS, confidence_intervals
 from trading_assets.validation.bootstrap import MIN_OBSERVATIONS
 from trading_assets.validation.paired import compare_returns
@@ -203,10 +206,16 @@ class _Accounts:
         """The account that some of its answers would have led."""
         bars = answers.height, int(answers.select(KEY).hash_rows().sum())
         if (contender, *bars) not in self._done:
-            covered, candles = with_candles(answers, self._store, self.settings)
             folder = self.settings.bundles_dir / contender.model / contender.bundle_hash
             held = bundle.load(folder, plugins=self.settings.plugged)
-            self._done[contender, *bars] = hypothetical(covered, candles, held, self.settings, contender)
+            trading, timeframe = self.settings.trading, held.labels.timeframe
+            before = (unit_lookback(held.spec.exit_plan) - 1) * timeframe.length
+            before = max(before, past_needed(trading.sizing, trading.risk, timeframe))
+            covered, candles = with_candles(answers, self._store, self.settings, before=before)
+            funding = stored_payments(self._store, list(candles), covered["bar_ts"].min())  # type: ignore[arg-type]
+            self._done[contender, *bars] = hypothetical(
+                covered, candles, held, self.settings, contender, funding=funding
+            )
         return self._done[contender, *bars]
 
 

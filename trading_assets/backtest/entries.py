@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from trading_assets.backtest.stress import EDGE_GONE, MULTIPLES, edge_text
 from trading_assets.settings import LabelSettings
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.signals import barrier_percent
+from trading_assets.strategies.stored_signals import stakes_percent
 from trading_assets.validation.bootstrap import MIN_OBSERVATIONS, optimal_block_length, resample
 
 _RESAMPLES: Final = 2000
@@ -43,7 +44,7 @@ def entries(predictions: pl.DataFrame, rule: EntryRule, labels: LabelSettings) -
         and ``edge_observed_bps``, their expected and their mean net return. NaN where nothing is entered on, and the
         interval below ten days.
     """
-    target, stop = barrier_percent(labels)
+    target, stop = stakes_percent(predictions, labels)
     said = pl.col("probability")
     predictions = predictions.with_columns(
         entered=rule.entered(target, stop), edge=rule.edge_bps(said, target, stop)
@@ -145,9 +146,12 @@ def _of_refusals(metrics: Mapping[str, float], refusals: Mapping[str, int]) -> l
 
 def _of_stress(metrics: Mapping[str, float]) -> list[str]:
     usual, stressed = metrics.get("total_return", math.nan), metrics.get("stress_total_return", math.nan)
-    if not usual > 0 or not stressed <= 0:
-        return []
-    return [f"the profit is one of the fills: {usual:+.1%} becomes {stressed:+.1%} where fills are stressed"]
+    said = []
+    if usual > 0 and stressed <= 0:
+        said.append(f"the profit is one of the fills: {usual:+.1%} becomes {stressed:+.1%} where fills are stressed")
+    if usual > 0 and metrics.get(EDGE_GONE, math.inf) < MULTIPLES[-1]:
+        said.append(edge_text(metrics))
+    return said
 
 
 def _interval(rows: pl.DataFrame) -> tuple[float, float]:

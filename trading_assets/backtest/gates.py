@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from trading_assets.core.errors import InvalidFrame
+from trading_assets.core.precision import money
 from trading_assets.settings import GateSettings
-
-_DECIMALS: Final = {"trades": 0, "skill_low": 3}
+from trading_assets.settings.metrics import METRICS, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +52,13 @@ class GateResult:
         return f"{line}: passed" if self.passed else f"{line}: FAILED; {self.advice}"
 
     def _show(self, value: float) -> str:
-        if math.isnan(value):
-            return "not measurable"
-        if self.name in ("win_rate", "max_drawdown", "dsr", "pbo"):
-            return f"{value:.1%}"
-        return f"{value:.{_DECIMALS.get(self.name, 2)}f}"
+        return "not measurable" if math.isnan(value) else _written(value, METRICS[self.name].kind)
 
 
 def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateResult]:
-    """Every gate, in the order of the settings.
+    """Every gate, in the order of the settings; then those on metrics that the settings name.
+
+    A named metric that could not be measured, or is not there, lets nothing pass.
 
     Parameters
     ----------
@@ -94,7 +91,7 @@ def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateR
             "max_drawdown",
             settings.max_drawdown,
             False,
-            "look at the drawdown plot; lower trading.sizing.position_share",
+            "look at the drawdown plot; lower the shares of trading.sizing",
         ),
         (
             "trades",
@@ -129,11 +126,38 @@ def evaluate(metrics: Mapping[str, float], settings: GateSettings) -> list[GateR
         raise InvalidFrame(f"no metric {missing}", where="gates", remedy="run the backtest again")
     return [
         GateResult(name, value, limit, value >= limit if at_least else value <= limit, at_least, advice)
-        for name, limit, at_least, advice in gates
-        for value in (float(metrics[name]),)
+        for name, limit, at_least, advice in (*gates, *_named(settings))
+        for value in (float(metrics.get(name, math.nan)),)
+    ]
+
+
+def _named(settings: GateSettings) -> list[tuple[str, float, bool, str]]:
+    """The gates on metrics that the settings name: two of one that has both limits."""
+    return [
+        (name, limit, at_least, f"it is {METRICS[name].label.lower()}: {METRICS[name].meaning}")
+        for name, asked in settings.metrics.items()
+        for limit, at_least in ((asked.min, True), (asked.max, False))
+        if limit is not None
     ]
 
 
 def all_passed(results: list[GateResult]) -> bool:
     """Whether the candidate may be approved."""
     return all(result.passed for result in results)
+
+
+def _written(value: float, kind: Kind) -> str:
+    """A value as a gate shows it: shares in percent."""
+    match kind:
+        case "percent":
+            return f"{value:.1%}"
+        case "fine percent":
+            return f"{value:.3%}"
+        case "count":
+            return f"{value:.0f}"
+        case "fine ratio":
+            return f"{value:.3f}"
+        case "money":
+            return money(value)
+        case _:
+            return f"{value:.2f}"

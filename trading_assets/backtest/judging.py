@@ -9,11 +9,12 @@ from pathlib import Path
 
 import polars as pl
 
-from trading_assets.backtest import confidence, gates
+from trading_assets.backtest import confidence, costs, gates
 from trading_assets.backtest.approval import conditions
+from trading_assets.backtest.charting import write_chart
 from trading_assets.backtest.entries import remarks
 from trading_assets.backtest.regimes import lookback_of, regimes
-from trading_assets.backtest.report import plots
+from trading_assets.backtest.report import pictures
 from trading_assets.backtest.report.files import report_file
 from trading_assets.backtest.report.page import Provenance, render
 from trading_assets.backtest.significance import trial_rows
@@ -81,7 +82,7 @@ def judge_candidate(settings: Settings, store: Store, model: str, version: int) 
     registry = Registry(settings)
     registry.note_conditions(model, version, conditions(settings))
     registry.log_metrics(model, version, {f"backtest_{key}": value for key, value in result.metrics.items()})
-    moods = _moods(predictions, settings, store, model)
+    moods = _moods(predictions, settings, store, model) if confidence.has_sets(predictions) else None
     further = judge(result, predictions, settings, store, model=model, version=version, spec=spec)
     folds = store.read(FOLDS, where={"model": model})
     further |= confidence.measure(predictions, folds, moods, promised_coverage(spec))
@@ -95,7 +96,11 @@ def judge_candidate(settings: Settings, store: Store, model: str, version: int) 
     trial = trial_rows(result.equity, model=model, version=version, markets=spec.markets, balance=balance)
     store.upsert(TRIAL_RETURNS, trial)
     registry.write_to(store)
-    said = remarks(result.metrics, _rule(settings, model), result.refusals) + confidence.remarks(result.metrics)
+    said = [
+        *remarks(result.metrics, _rule(settings, model), result.refusals),
+        *costs.remarks(result.metrics, spec.markets, settings.trading.costs),
+        *confidence.remarks(result.metrics),
+    ]
     return Judgement(model, version, result, predictions, said, moods)
 
 
@@ -104,10 +109,8 @@ def promised_coverage(spec: StrategySettings) -> float | None:
     return spec.confidence.conformal if isinstance(spec, ModelSettings) else None
 
 
-def _moods(predictions: pl.DataFrame, settings: Settings, store: Store, model: str) -> pl.DataFrame | None:
-    """The market's mood at each prediction's bar; None where no sets are made, which alone are measured by it."""
-    if not confidence.has_sets(predictions):
-        return None
+def _moods(predictions: pl.DataFrame, settings: Settings, store: Store, model: str) -> pl.DataFrame:
+    """The market's mood at each prediction's bar."""
     timeframe = settings.timeframe_of(model)
     first = predictions.select(pl.col("ts").min()).item() - lookback_of(timeframe.length) * timeframe.length
     bars = [
@@ -123,6 +126,8 @@ def write_report(
 ) -> Path:
     """Write the report page of a judged candidate, and put it with its pictures into the registry.
 
+    Beside it goes the interactive page, :func:`trading_assets.backtest.charting.write_chart`.
+
     Returns
     -------
     pathlib.Path
@@ -130,42 +135,40 @@ def write_report(
     """
     model, version = judgement.model, judgement.version
     spec = settings.models[model]
-    folds = store.read(FOLDS, where={"model": model})
+    moods = _moods(judgement.predictions, settings, store, model) if judgement.moods is None else judgement.moods
+    write_chart(judgement.result, settings, store, model=model, version=version, created_at=created_at)
+    rule = _rule(settings, model)
+    drawn = pictures.draw(
+        judgement.result,
+        judgement.predictions,
+        folds=store.read(FOLDS, where={"model": model}),
+        weights=store.read(FEATURE_IMPORTANCE, where={"model": model}),
+        rule=rule,
+        starting_balance=settings.simulation.starting_balance,
+    )
     page = render(
         judgement.result,
         model=model,
         markets=spec.markets,
         synthetic=[market for market in spec.markets if Market.parse(market).is_synthetic],
         candle_timeframe=settings.markets[spec.markets[0]].timeframe,
-        rule=_rule(settings, model),
+        rule=rule,
         remarks=judgement.remarks,
         labels=settings.labels_of(model),
         settings=settings.simulation,
         gates=gates.evaluate(judgement.result.metrics, settings.gates_of(model)),
         predictions=judgement.predictions,
-        folds=folds,
-        weights=store.read(FEATURE_IMPORTANCE, where={"model": model}),
-        moods=judgement.moods,
+        pictures=drawn,
+        moods=moods,
         provenance=provenance,
         created_at=created_at,
         file=report_file(settings.reports_dir, model, version),
     )
-    pictures = _pictures(judgement, folds, balance=settings.simulation.starting_balance)
-    Registry(settings).log_files(model, version, {**pictures, "report/report.html": page.read_bytes()})
+    files = {f"plots/{picture.name}.svg": picture.svg for picture in drawn}
+    Registry(settings).log_files(model, version, {**files, "report/report.html": page.read_bytes()})
     return page
 
 
-def _pictures(judgement: Judgement, folds: pl.DataFrame, *, balance: float) -> dict[str, bytes]:
-    """What MLflow's page shows of a version."""
-    equity, told = judgement.result.equity, judgement.predictions.drop_nulls("probability")
-    return {
-        "plots/equity.png": plots.equity_and_drawdown(equity, starting_balance=balance, fmt="png"),
-        "plots/monthly_returns.png": plots.monthly_returns(equity, starting_balance=balance, fmt="png"),
-        "plots/trades.png": plots.trade_distribution(judgement.result.trades, fmt="png"),
-        "plots/calibration.png": plots.calibration(told, fmt="png"),
-        **({} if folds.is_empty() else {"plots/auc_by_fold.png": plots.fold_aucs(folds, fmt="png")}),
-    }
-
-
 def _rule(settings: Settings, model: str) -> EntryRule:
-    return EntryRule.of(settings.models[model], cost_bps=settings.trading.costs.round_trip_bps)
+    spec = settings.models[model]
+    return EntryRule.of(spec, cost_bps=settings.trading.costs.of_markets(spec.markets).round_trip_bps)

@@ -9,7 +9,8 @@ like; the fills of the node's own account are another thing, and stand in ``fill
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
@@ -54,7 +55,13 @@ def answers_of(signals: pl.DataFrame, contender: Contender) -> pl.DataFrame:
 
 
 def hypothetical(
-    answers: pl.DataFrame, candles: Mapping[str, pl.DataFrame], bundle: Bundle, settings: Settings, contender: Contender
+    answers: pl.DataFrame,
+    candles: Mapping[str, pl.DataFrame],
+    bundle: Bundle,
+    settings: Settings,
+    contender: Contender,
+    *,
+    funding: Mapping[str, pl.DataFrame] = MappingProxyType({}),
 ) -> BacktestResult:
     """The account that a version's answers would have led.
 
@@ -72,6 +79,8 @@ def hypothetical(
         Costs, capital, sizes and limits.
     contender
         Names trades and equity.
+    funding
+        Perpetual -> its stored payments.
 
     Raises
     ------
@@ -89,14 +98,15 @@ def hypothetical(
         risk=settings.trading.risk,
         name=contender.model,
         version=contender.version,
-        reckoned_bps=settings.trading.costs.round_trip_bps,
+        reckoned_bps=settings.trading.costs.of_markets(markets).round_trip_bps,
+        funding=funding,
     )
 
 
 def with_candles(
-    answers: pl.DataFrame, store: Store, settings: Settings
+    answers: pl.DataFrame, store: Store, settings: Settings, *, before: timedelta = timedelta(0)
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
-    """The answers on bars that the stored candles reach beyond, and these candles, from the first answer on.
+    """The answers on bars that the stored candles reach beyond, and these candles, from ``before`` the first answer on.
 
     Raises
     ------
@@ -107,7 +117,7 @@ def with_candles(
     spoken = [market for market in answers["market"].unique().sort() if market in settings.markets]
     finest = {market: settings.markets[market].timeframe for market in spoken}
     candles = {
-        market: store.read(CANDLES, where={"market": market, "timeframe": timeframe}, start=start)
+        market: store.read(CANDLES, where={"market": market, "timeframe": timeframe}, start=start - before)
         for market, timeframe in finest.items()
     }
     ends = [(market, frame["ts"][-1]) for market, frame in candles.items() if frame.height]
@@ -140,6 +150,7 @@ def _as_predictions(answers: pl.DataFrame) -> pl.DataFrame:
 def _said_so(spec: StrategySettings, markets: list[str]) -> StrategySettings:
     """The version's settings with a rule of entry that takes it at its word."""
     changes: dict[str, object] = {"markets": markets, "min_edge_bps": -1e9, "threshold": None}
+    changes["min_expected_net_pct"] = None
     if isinstance(spec, ModelSettings):
         changes["confidence"] = spec.confidence.model_copy(update={"enter_only_when_certain": False})
     return spec.model_copy(update=changes)

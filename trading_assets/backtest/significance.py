@@ -10,13 +10,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trading_assets.backtest import monte_carlo
 from trading_assets.backtest.entries import entries
 from trading_assets.backtest.metrics import daily_returns, sharpe
 from trading_assets.registry import Tried
 from trading_assets.settings import BacktestSettings, LabelSettings, RuleStrategySettings, StrategySettings
 from trading_assets.store.tables import TRIAL_RETURNS
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.signals import with_side
+from trading_assets.strategies.stored_signals import with_side
 from trading_assets.validation import (
     OF_DAILY_RETURNS,
     OF_TRADES,
@@ -27,6 +28,7 @@ from trading_assets.validation import (
 )
 from trading_assets.validation.bootstrap import MIN_OBSERVATIONS
 from trading_assets.validation.skill import decision_days
+from trading_assets.validation.superiority import superior_ability
 
 BANDS: Final = 10
 """Equally many predictions each, from the least to the most probable: each might have been chosen to trade."""
@@ -69,7 +71,8 @@ def measure_significance(
         ``psr``, ``dsr``, ``trials``, ``expected_max_sharpe``, ``min_track_record_days`` (see
         :func:`trading_assets.validation.credibility`), ``pbo`` and ``choices`` (see :func:`choice`), ``skill``,
         ``skill_low`` and ``skill_high`` (see :func:`trading_assets.validation.information_coefficient`), those of
-        :func:`trading_assets.backtest.entries.entries`, and ``<metric>_low``, ``<metric>_high``: the 95 % intervals of
+        :func:`trading_assets.backtest.entries.entries`, those of :mod:`trading_assets.backtest.monte_carlo`, and
+        ``<metric>_low``, ``<metric>_high``: the 95 % intervals of
         sharpe, max_drawdown, profit_factor and win_rate, where there are ten days or trades. A number that cannot be
         measured is NaN, which no gate lets pass.
     """
@@ -80,8 +83,9 @@ def measure_significance(
         deflated(returns, remembered(tried, other_trials))
         | choice(equity, returns, forecasts, other_trials=other_trials, bands=2 if by_rule else BANDS)
         | (skill_of_rule(forecasts) if by_rule else skill(forecasts))
-        | entries(predictions, EntryRule.of(model, cost_bps=settings.round_trip_bps), labels)
+        | entries(predictions, EntryRule.of(model, cost_bps=settings.of_markets(model.markets).round_trip_bps), labels)
         | _intervals(returns, trades.sort("exit_ts")["pnl"].to_numpy())
+        | monte_carlo.figures(monte_carlo.simulate(trades, returns, starting_balance=settings.starting_balance))
     )
 
 
@@ -131,13 +135,21 @@ def choice(
     -------
     dict
         ``pbo`` and ``choices``, the number of bands; ``pbo_trials`` and ``trials_compared``, the same among this
-        backtest and the other trials that cover its days. NaN below four days or two configurations.
+        backtest and the other trials that cover its days. NaN below four days or two configurations. Over all of these
+        together, the accounts and the bands, ``spa_p``, ``spa_variants`` and ``spa_superior`` of
+        :func:`trading_assets.validation.superiority.superior_ability`: what a band earns is above its side's mean.
     """
     days = equity.select("ts")
     found_bands = _of_bands(days, predictions, bands)
     accounts = np.column_stack([returns, *(trial.to_numpy() for trial in _of_trials(days, other_trials))])
     found = {"pbo": math.nan, "choices": float(len(found_bands)), "pbo_trials": math.nan}
     found["trials_compared"] = float(accounts.shape[1])
+    tested = superior_ability(np.column_stack([accounts, *(band.to_numpy() for band in found_bands)]))
+    found |= {
+        "spa_p": tested.p_value,
+        "spa_variants": float(tested.variants),
+        "spa_superior": float(len(tested.superior)) if math.isfinite(tested.p_value) else math.nan,
+    }
     blocks = min(MAX_BLOCKS, len(returns) // 2) // 2 * 2
     if blocks < MIN_BLOCKS:
         return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import polars as pl
 
@@ -11,20 +12,24 @@ from trading_assets.backtest import gates
 from trading_assets.backtest.metrics import daily_returns
 from trading_assets.backtest.significance import deflated, measure_significance, others, remembered
 from trading_assets.backtest.simulation.engine import BacktestResult, run_backtest
-from trading_assets.backtest.stress import stress
+from trading_assets.backtest.stress import stress, stress_table
 from trading_assets.core.errors import ModelError
+from trading_assets.costs.funding import stored_payments
+from trading_assets.labels import unit_lookback
 from trading_assets.registry import Registry
 from trading_assets.registry.trials import SHARPE_METRIC
 from trading_assets.settings import BacktestSettings, Settings, StrategySettings
+from trading_assets.settings.sections.slippage import MeasuredSlippageSettings
 from trading_assets.store.contract import Store
 from trading_assets.store.migration import up_to_date
-from trading_assets.store.tables import BACKTEST_METRICS, CANDLES, EQUITY, PREDICTIONS, TRIAL_RETURNS
+from trading_assets.store.tables import BACKTEST_METRICS, BOOK_SNAPSHOTS, CANDLES, EQUITY, PREDICTIONS, TRIAL_RETURNS
+from trading_assets.strategies.risk.past import past_needed
 
 
 def trade(
     predictions: pl.DataFrame, settings: Settings, store: Store, *, model: str, version: int, spec: StrategySettings
 ) -> BacktestResult:
-    """Run the backtest over the candles from the first prediction on, and once more with stressed fills.
+    """Run the backtest over the candles from the first prediction on, and measure what it can bear.
 
     Parameters
     ----------
@@ -36,11 +41,18 @@ def trade(
         The rule of entry among others; the settings' own, or one to try.
     """
     timeframe = settings.markets[spec.markets[0]].timeframe
-    start = predictions.select(pl.col("ts").min()).item()
+    labels = settings.labels[spec.label]
+    slippage = settings.simulation.slippage
+    measured = slippage.bars + 1 if isinstance(slippage, MeasuredSlippageSettings) else 0
+    before = max(unit_lookback(spec.exit_plan) - 1, measured) * labels.timeframe.length
+    before = max(before, past_needed(settings.trading.sizing, settings.trading.risk, labels.timeframe))
+    start = predictions.select(pl.col("ts").min()).item() - before
     candles = {
         market: store.read(CANDLES, where={"market": market, "timeframe": timeframe}, start=start)
         for market in spec.markets
     }
+    funding = stored_payments(store, spec.markets, start)
+    books = best_prices(store, spec.markets, start) if slippage.kind == "spread" else {}
 
     def run(costs: BacktestSettings) -> BacktestResult:
         return run_backtest(
@@ -48,16 +60,29 @@ def trade(
             candles,
             candle_timeframe=timeframe,
             model=spec,
-            labels=settings.labels[spec.label],
+            labels=labels,
             settings=costs,
             risk=settings.trading.risk,
             name=model,
             version=version,
-            reckoned_bps=settings.trading.costs.round_trip_bps,
+            reckoned_bps=settings.trading.costs.of_markets(spec.markets).round_trip_bps,
+            funding=funding,
+            books=books,
         )
 
     result = run(settings.simulation)
-    return replace(result, metrics=result.metrics | stress(run, settings.simulation))
+    worse = stress(run, settings.simulation) | stress_table(run, result, settings.simulation, candles)
+    return replace(result, metrics=result.metrics | worse)
+
+
+def best_prices(store: Store, markets: Sequence[str], start: datetime) -> dict[str, pl.DataFrame]:
+    """Market -> the best prices of its recorded order books: ``known_at``, ``bid``, ``ask``, ascending."""
+    best = {"bid": pl.col("bid_prices").list.first(), "ask": pl.col("ask_prices").list.first()}
+    columns = ["known_at", "bid_prices", "ask_prices"]
+    read = {
+        market: store.read(BOOK_SNAPSHOTS, where={"market": market}, start=start, columns=columns) for market in markets
+    }
+    return {market: frame.select("known_at", **best).drop_nulls().sort("known_at") for market, frame in read.items()}
 
 
 def judge(

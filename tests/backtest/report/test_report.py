@@ -14,11 +14,14 @@ import pytest
 
 from tests.backtest.worlds import EXACT, LABELS, A, backtest, candles, flat, random_signals, signals, walk
 from trading_assets.backtest.gates import evaluate
+from trading_assets.backtest.metrics import drawdowns
 from trading_assets.backtest.report import plots
 from trading_assets.backtest.report.figures import side_rows
 from trading_assets.backtest.report.page import MAX_TRADES, Provenance, render
+from trading_assets.backtest.report.pictures import draw
 from trading_assets.backtest.simulation.engine import BacktestResult
 from trading_assets.settings import GateSettings
+from trading_assets.settings.sections.sizing import RiskPerTradeSettings
 from trading_assets.store.tables import FOLDS
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.validation import reliability
@@ -47,7 +50,7 @@ SCRUTINY = {
 }  # fmt: skip
 
 
-def page(result: BacktestResult, folder: Path, **changes: Any) -> str:
+def page(result: BacktestResult, folder: Path, folds: pl.DataFrame | None = None, **changes: Any) -> str:
     arguments: dict[str, Any] = {
         "model": "test",
         "markets": [A],
@@ -59,12 +62,18 @@ def page(result: BacktestResult, folder: Path, **changes: Any) -> str:
         "settings": EXACT,
         "gates": evaluate(result.metrics, GateSettings()),
         "predictions": PREDICTIONS,
-        "folds": None,
         "provenance": Provenance("d" * 64, "0.1.0", "run-1"),
         "created_at": NOW,
         "file": folder / "test.html",
     }
-    return render(result, **(arguments | changes)).read_text(encoding="utf-8")
+    drawn = draw(
+        result,
+        PREDICTIONS,
+        folds=folds,
+        rule=arguments["rule"],
+        starting_balance=arguments["settings"].starting_balance,
+    )
+    return render(result, **(arguments | changes), pictures=drawn).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +103,11 @@ def test_the_page_says_how_much_to_believe(result: BacktestResult, text: str, tm
     assert "-0.012 to 0.107" in text, "skill"
     for name in ("Brier score", "Calibration error"):
         assert name in text
-    unmeasured = replace(result, metrics=result.metrics | {"pbo": float("nan")})
-    assert "not measurable" in page(unmeasured, tmp_path)
+    nothing = float("nan")
+    unmeasured = replace(result, metrics=result.metrics | {"pbo": nothing, "spa_p": nothing, "spa_superior": nothing})
+    shown = page(unmeasured, tmp_path)
+    assert "not measurable" in shown
+    assert not re.search(r"\bnan\b", re.sub('data:image[^"]*', "", shown))
 
 
 def test_the_page_says_whether_the_entries_come_true_and_what_stress_leaves(text: str) -> None:
@@ -143,6 +155,31 @@ def test_the_page_tells_long_and_short_apart(result: BacktestResult, text: str) 
     rows = dict(side_rows(result.metrics))
     assert rows["Trades"] == [f"{result.metrics[f'{side}_trades']:,.0f}" for side in ("long", "short")]
     assert text.count("<td>long</td>") == min(result.trades.height, 2 * MAX_TRADES)
+
+
+def test_the_page_says_how_large_a_position_is_whatever_sizes_it(
+    result: BacktestResult, text: str, tmp_path: Path
+) -> None:
+    assert "10.0% of equity" in text
+    risky = EXACT.model_copy(update={"sizing": RiskPerTradeSettings()})
+    assert "risk per trade: max position share 1.0, profile normal" in page(result, tmp_path, settings=risky)
+
+
+def test_the_page_tells_groups_drawdowns_and_the_bands_of_luck(result: BacktestResult, text: str) -> None:
+    for title in ("Trades in groups", "Drawdowns", "Monte Carlo"):
+        assert f"<h2>{title}</h2>" in text
+    for label in (
+        "Expectancy",
+        "Buy and hold",
+        "First target reached",
+        "Mean adverse excursion",
+        "weekday",
+        "Best of all",
+    ):
+        assert label in text, label
+    deepest = drawdowns(result.equity, starting_balance=EXACT.starting_balance).row(0, named=True)
+    assert f"{deepest['start']:%Y-%m-%d}" in text
+    assert f"{100 * deepest['depth']:.1f}%" in text
 
 
 def test_names_are_escaped(result: BacktestResult, tmp_path: Path) -> None:

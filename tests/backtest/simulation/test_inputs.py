@@ -13,7 +13,8 @@ from trading_assets.backtest.simulation.slices import MarketRules
 from trading_assets.core.precision import price_decimals
 from trading_assets.settings import LabelSettings
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.signals import ClosedBar, StoredSignals
+from trading_assets.strategies.signals import ClosedBar
+from trading_assets.strategies.stored_signals import StoredSignals
 
 MARKET = "sample:SYNA/USDT:USDT"
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Candles as a price path: order, times, exact numbers, and chunks that change nothing."""
+"""Candles as a price path: order, times, exact numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.backtest.worlds import GENEROUS, MINUTE, QUARTER, START, A, B, backtest, candles, random_signals, walk
+from tests.backtest.worlds import MINUTE, QUARTER, START, A, candles, engine_bars, walk
 from tests.examples import examples
 from trading_assets.backtest.simulation import venue
 from trading_assets.backtest.simulation.slices import MarketRules, decision_bars, price_path
@@ -81,20 +81,9 @@ def test_a_market_has_as_many_decimals_as_its_prices(price: float, decimals: int
 def test_the_engine_gets_exactly_the_numbers_of_the_frame() -> None:
     frame = walk(500, seed=3)
     path = price_path(frame, **PATH).with_columns(volume=pl.Series(np.round(np.linspace(0, 1e9, 1068), 3)).head(1068))
-    bars = venue.to_bars(venue.Feed(A, "1m", MarketRules(2, 3), path), venue="binance")
+    bars = engine_bars(venue.Feed(A, "1m", MarketRules(2, 3), path))
     assert len(bars) == path.height
     for bar, row in zip(bars, path.iter_rows(named=True), strict=True):
         for name in ("open", "high", "low", "close", "volume"):
             assert float(str(getattr(bar, name))) == row[name]
         assert bar.ts_event == int(row["at"].timestamp() * 1e6) * 1000
-
-
-def test_chunks_of_time_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    predictions = pl.concat([random_signals(m, 4000, seed=n) for n, m in enumerate((A, B))])
-    frames = {A: walk(4000, seed=1), B: walk(4000, seed=2, gap_share=0.2)}
-    whole = backtest(predictions, frames, risk=GENEROUS)
-    monkeypatch.setattr(venue, "CHUNK_ROWS", 700)
-    chunked = backtest(predictions, frames, risk=GENEROUS)
-    assert whole.trades.height > 30
-    assert whole.trades.equals(chunked.trades)
-    assert whole.bars == chunked.bars

@@ -50,7 +50,7 @@ def render_challengers(
         measure=settings.promotion.measure.replace("_", " "),
         picture=_address(equity_curves(records, settings.simulation.starting_balance)),
         costs=settings.simulation,
-        round_trip_bps=settings.trading.costs.round_trip_bps,
+        round_trip_bps=settings.trading.costs.of_markets(markets).round_trip_bps,
         created_at=created_at,
     )
     return write_page(page_of(settings.reports_dir, model), text)

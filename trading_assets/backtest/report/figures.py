@@ -4,35 +4,57 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from trading_assets.backtest.simulation.result import BacktestResult
+from trading_assets.backtest.stress import stress_rows
 from trading_assets.core.precision import money
 from trading_assets.core.sides import Side
+from trading_assets.settings.metrics import METRICS
+from trading_assets.settings.sections.sizing import EquityShareSettings, SizingSettings
 from trading_assets.validation import brier_score, expected_calibration_error
 
 _PERCENT: Final = "percent"
-METRICS: Final = (
-    ("total_return", "Total return", _PERCENT, "final equity over starting balance"),
-    ("cagr", "CAGR", _PERCENT, "compound annual growth"),
-    ("sharpe", "Sharpe", "ratio", "daily returns, flat days included, times the root of 365"),
-    ("sortino", "Sortino", "ratio", "only falling days count as risk"),
-    ("max_drawdown", "Max drawdown", _PERCENT, "deepest fall below the peak, at day ends"),
-    ("calmar", "Calmar", "ratio", "CAGR over max drawdown"),
-    ("volatility", "Volatility", _PERCENT, "annualised, of daily returns"),
-    ("trades", "Trades", "count", "round trips"),
-    ("win_rate", "Win rate", _PERCENT, "trades with a profit after costs"),
-    ("profit_factor", "Profit factor", "ratio", "gross profit over gross loss, after costs"),
-    ("avg_trade_return", "Average trade", "fine percent", "of its notional, after costs"),
-    ("exposure", "Exposure", _PERCENT, "share of market time with an open position"),
-    ("turnover", "Turnover", "ratio", "notional traded over mean equity"),
-    ("total_fees", "Fees and slippage", "money", "quote currency; slippage in basis points, not in ticks"),
-    ("total_pnl", "Profit and loss", "money", "quote currency, after costs"),
-    ("refused", "Entries refused", "count", "by the limits of risk, venue and volume"),
-    ("capped", "Entries made smaller", "count", "by the share of the bar's volume, or by the cash"),
+SHOWN: Final = (
+    "total_return",
+    "cagr",
+    "buy_hold_return",
+    "excess_return",
+    "alpha",
+    "beta",
+    "sharpe",
+    "sortino",
+    "max_drawdown",
+    "max_drawdown_days",
+    "calmar",
+    "volatility",
+    "trades",
+    "win_rate",
+    "payoff",
+    "expectancy",
+    "profit_factor",
+    "hit_tp1",
+    "hit_tp2",
+    "hit_tp3",
+    "avg_trade_return",
+    "avg_trade_pnl",
+    "avg_mae",
+    "avg_mfe",
+    "avg_hold_hours",
+    "losing_streak",
+    "exposure",
+    "turnover",
+    "total_fees",
+    "total_funding",
+    "costs_bps",
+    "total_pnl",
+    "refused",
+    "capped",
 )
+"""The metrics of the page, in its order; what each is, the settings' catalogue says."""
+
 _OF_SIDES: Final = (
     ("trades", "Trades", "count"),
     ("win_rate", "Win rate", _PERCENT),
@@ -43,8 +65,70 @@ _OF_SIDES: Final = (
 
 def metric_row(result: BacktestResult, name: str) -> dict[str, str]:
     """A metric for people: label, value, what it means."""
-    label, kind, meaning = next((label, kind, meaning) for key, label, kind, meaning in METRICS if key == name)
-    return {"name": name, "label": label, "value": format_metric(result.metrics[name], kind), "meaning": meaning}
+    label, kind, meaning = METRICS[name]
+    value = result.metrics.get(name, math.nan)
+    told = format_metric(value, kind) if math.isfinite(value) else "not measurable"
+    return {"name": name, "label": label, "value": told, "meaning": meaning}
+
+
+def group_rows(groups: pl.DataFrame) -> list[tuple[str, list[tuple[str, list[str]]]]]:
+    """What the trades of each group did: by what they are grouped, and for each group its name and values."""
+
+    def shown(row: dict[str, Any]) -> list[str]:
+        return [
+            f"{row['trades']:,}",
+            format_metric(row["win_rate"], "percent"),
+            format_metric(row["payoff"], "ratio"),
+            format_metric(row["expectancy"], "ratio"),
+            format_metric(row["avg_return"], "fine percent"),
+            *("" if row[name] is None else format_metric(row[name], "fine percent") for name in ("avg_mae", "avg_mfe")),
+            money(row["pnl"]),
+        ]
+
+    return [
+        (str(by), [(row["group"].replace("_", " "), shown(row)) for row in part.iter_rows(named=True)])
+        for (by,), part in groups.group_by("by", maintain_order=True)
+    ]
+
+
+def drawdown_rows(falls: pl.DataFrame, most: int = 5) -> list[list[str]]:
+    """The deepest drawdowns: start, trough, end, depth, days."""
+    return [
+        [
+            f"{row['start']:%Y-%m-%d}",
+            f"{row['trough']:%Y-%m-%d}",
+            f"{row['end']:%Y-%m-%d}" if row["end"] is not None else "not over",
+            format_metric(row["depth"], "percent"),
+            f"{row['days']:,}",
+        ]
+        for row in falls.head(most).iter_rows(named=True)
+    ]
+
+
+def sizing_text(sizing: SizingSettings) -> str:
+    """How large a position is, for people: its kind and what is set of it."""
+    if isinstance(sizing, EquityShareSettings) and sizing.kelly_fraction is None:
+        return f"{format_metric(sizing.position_share, 'percent')} of equity"
+    told = sizing.model_dump(exclude={"kind", "max_volume_share"}, exclude_none=True)
+    return f"{sizing.kind.replace('_', ' ')}: " + ", ".join(
+        f"{key.replace('_', ' ')} {one}" for key, one in told.items()
+    )
+
+
+def luck_rows(metrics: Mapping[str, float]) -> list[tuple[str, list[str]]]:
+    """The bands of the Monte Carlo: what was drawn, and 5, 50 and 95 % of the draws."""
+
+    def shown(name: str) -> list[str]:
+        values = [metrics.get(f"mc_{name}_{percent}", math.nan) for percent in (5, 50, 95)]
+        return [format_metric(value, "percent") if math.isfinite(value) else "not measurable" for value in values]
+
+    return [
+        ("Max drawdown, the same trades in other orders", shown("order_drawdown")),
+        ("Total return, trades drawn with replacement", shown("trades_return")),
+        ("Max drawdown, trades drawn with replacement", shown("trades_drawdown")),
+        ("Total return, days drawn in blocks", shown("days_return")),
+        ("Max drawdown, days drawn in blocks", shown("days_drawdown")),
+    ]
 
 
 def side_rows(metrics: Mapping[str, float]) -> list[tuple[str, list[str]]]:
@@ -52,6 +136,14 @@ def side_rows(metrics: Mapping[str, float]) -> list[tuple[str, list[str]]]:
     return [
         (label, [format_metric(metrics[f"{side.word}_{name}"], kind) for side in Side])
         for name, label, kind in _OF_SIDES
+    ]
+
+
+def stress_figures(metrics: Mapping[str, float]) -> list[tuple[str, list[str]]]:
+    """What a backtest comes to where it is made worse: what was done, and return, Sharpe, profit factor, drawdown."""
+    shown = (("total_return", _PERCENT), ("sharpe", "ratio"), ("profit_factor", "ratio"), ("max_drawdown", _PERCENT))
+    return [
+        (row.label, [format_metric(row.figures[name], kind) for name, kind in shown]) for row in stress_rows(metrics)
     ]
 
 
@@ -101,6 +193,12 @@ def belief_rows(metrics: Mapping[str, float], predictions: pl.DataFrame) -> list
             f"this backtest and {max(metrics.get('trials_compared', 1) - 1, 0):.0f} others of its days",
         ),
         (
+            "Best of all variants (SPA)",
+            share("spa_p"),
+            f"probability of so good a best of {metrics.get('spa_variants', 0.0):.0f} accounts and bands if none earns "
+            f"anything{_superior(metrics)}",
+        ),
+        (
             "Skill, 95 % interval",
             interval("skill", ".3f"),
             "correlation of the probability's rank with the return, all predictions; error of whole days",
@@ -121,6 +219,11 @@ def belief_rows(metrics: Mapping[str, float], predictions: pl.DataFrame) -> list
         ),
         ("With stressed fills", _stressed(metrics), "targets one tick through; market orders slip by a tick and more"),
     ]
+
+
+def _superior(metrics: Mapping[str, float]) -> str:
+    count = metrics.get("spa_superior", math.nan)
+    return f"; {count:.0f} of them do (StepM, 5 %)" if math.isfinite(count) else ""
 
 
 def _calibrated(metrics: Mapping[str, float]) -> list[tuple[str, str, str]]:
@@ -154,7 +257,7 @@ def _stressed(metrics: Mapping[str, float]) -> str:
 
 
 def format_metric(value: float, kind: str) -> str:
-    """A value as text; ``kind`` is percent, fine percent, ratio, count or money."""
+    """A value as text; ``kind`` is that of the settings' catalogue."""
     match kind:
         case "percent":
             return f"{100 * value:.1f}%"
@@ -162,6 +265,14 @@ def format_metric(value: float, kind: str) -> str:
             return f"{100 * value:+.3f}%"
         case "count":
             return f"{value:,.0f}"
+        case "fine ratio":
+            return f"{value:,.3f}"
+        case "hours":
+            return f"{value:,.1f} h"
+        case "days":
+            return f"{value:,.0f} days"
+        case "bps":
+            return f"{value:,.1f} bps"
         case "money":
             return money(value)
         case _:

@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Final
 
 _SUFFIX: Final = ".html"
+CHART: Final = "-chart"
+"""Behind a version, or a node, in the name of an interactive page."""
+
+NODES: Final = "nodes"
+"""The folder of what nodes traded."""
 _TRADED: Final = ("active", "approved")
 """The statuses of versions that trade, or may; of what else was tried, the newest is shown only where none does."""
 
@@ -24,6 +29,26 @@ class Report:
 def report_file(folder: Path, model: str, version: int) -> Path:
     """Where the page of a version is, or will be."""
     return folder / model / f"{version}{_SUFFIX}"
+
+
+def chart_file(folder: Path, model: str, version: int) -> Path:
+    """Where the interactive page of a version is, or will be: beside its report."""
+    return folder / model / f"{version}{CHART}{_SUFFIX}"
+
+
+def node_chart_file(folder: Path, node: str) -> Path:
+    """Where the interactive page of what a node traded is, or will be."""
+    return folder / NODES / f"{node}{CHART}{_SUFFIX}"
+
+
+def chart_address(model: str, version: int) -> str:
+    """Where the Dagster UI serves the interactive page of a version."""
+    return page_address(model, f"{version}{CHART}")
+
+
+def runs_scripts(name: str) -> bool:
+    """Whether a page of this name is an interactive one."""
+    return name.endswith(CHART)
 
 
 def report_address(model: str, version: int) -> str:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from trading_assets.backtest.confidence import coverage_rows
 from trading_assets.backtest.gates import GateResult
-from trading_assets.backtest.report import feature_plots, plots
-from trading_assets.backtest.report.figures import METRICS, belief_rows, format_metric, metric_row, side_rows
+from trading_assets.backtest.metrics import breakdown, drawdowns
+from trading_assets.backtest.report.figures import (
+    SHOWN,
+    belief_rows,
+    drawdown_rows,
+    format_metric,
+    group_rows,
+    luck_rows,
+    metric_row,
+    side_rows,
+    sizing_text,
+    stress_figures,
+)
+from trading_assets.backtest.report.pictures import Picture
 from trading_assets.backtest.simulation.engine import BacktestResult
+from trading_assets.backtest.stress import edge_text
 from trading_assets.settings import BacktestSettings, LabelSettings
 from trading_assets.strategies.entry_rule import EntryRule
 
@@ -55,8 +67,7 @@ def render(
     settings: BacktestSettings,
     gates: Sequence[GateResult],
     predictions: pl.DataFrame,
-    folds: pl.DataFrame | None,
-    weights: pl.DataFrame | None = None,
+    pictures: Sequence[Picture],
     moods: pl.DataFrame | None = None,
     provenance: Provenance,
     created_at: datetime,
@@ -73,13 +84,11 @@ def render(
     remarks
         Sentences of :func:`trading_assets.backtest.entries.remarks`, shown with the verdict.
     predictions
-        ``probability`` and ``label``, for the calibration plot.
-    folds
-        The ``folds`` table of the model, for the AUC plot.
-    weights
-        The ``feature_importance`` table of the model.
+        What was traded, of the table of this name.
+    pictures
+        Of :func:`trading_assets.backtest.report.pictures.draw`.
     moods
-        The market's mood at each bar, for the coverage of prediction sets in each.
+        The market's mood at each bar, for what trades did and prediction sets held in each.
     created_at
         Printed; UTC.
     file
@@ -105,21 +114,20 @@ def render(
         gates=gates,
         failed=[gate for gate in gates if not gate.passed],
         tiles=[metric_row(result, name) for name in _TILES],
-        metrics=[metric_row(result, name) for name, *_ in METRICS],
+        metrics=[metric_row(result, name) for name in SHOWN],
         sides=side_rows(result.metrics),
+        groups=group_rows(breakdown(result.trades, moods)),
+        sizing=sizing_text(settings.sizing),
+        falls=drawdown_rows(drawdowns(result.equity, starting_balance=settings.starting_balance)),
+        luck=luck_rows(result.metrics),
         belief=belief_rows(result.metrics, predictions.drop_nulls("probability")),
         refusals=result.refusals,
+        stressed=stress_figures(result.metrics),
+        edge=edge_text(result.metrics),
         coverage=coverage_rows(predictions, moods) if "prediction_set" in predictions.columns else [],
         promised=result.metrics.get("coverage_promised"),
         break_even=_finite(result.metrics.get("break_even")),
-        plots=_plots(
-            result,
-            predictions,
-            folds,
-            weights,
-            rule=rule,
-            starting_balance=settings.starting_balance,
-        ),
+        plots=pictures,
         first_trades=result.trades.head(MAX_TRADES).rows(named=True),
         last_trades=result.trades.slice(MAX_TRADES).tail(MAX_TRADES).rows(named=True),
         hidden_trades=max(result.trades.height - 2 * MAX_TRADES, 0),
@@ -138,41 +146,6 @@ def page_template(name: str) -> Template:
     )
     environment.filters |= {"number": format_metric}
     return environment.get_template(name)
-
-
-def _plots(
-    result: BacktestResult,
-    predictions: pl.DataFrame,
-    folds: pl.DataFrame | None,
-    weights: pl.DataFrame | None,
-    *,
-    rule: EntryRule,
-    starting_balance: float,
-) -> list[dict[str, Any]]:
-    """The pictures in the page's order, as data addresses; ``wide`` ones take a row of their own."""
-    equity, balance = result.equity, starting_balance
-    asked = [wanted for wanted in (result.metrics.get("required"), rule.threshold) if wanted is not None]
-    points = [result.metrics.get(f"tail_{name}", math.nan) for name in ("predicted", "observed", "low", "high")]
-    tail = (points[0], points[1], points[2], points[3]) if all(map(math.isfinite, points)) else None
-    told = predictions.drop_nulls("probability")
-    pictures = [
-        ("Equity and drawdown", True, plots.equity_and_drawdown(equity, starting_balance=balance)),
-        ("Monthly returns", True, plots.monthly_returns(equity, starting_balance=balance)),
-        ("Trade distribution", True, plots.trade_distribution(result.trades)),
-        (
-            "Calibration",
-            False,
-            plots.calibration(told, required=max(asked, default=None), tail=tail),
-        ),
-    ]
-    if folds is not None and not folds.is_empty():
-        pictures.append(("AUC by fold", False, plots.fold_aucs(folds)))
-    if weights is not None and not weights.is_empty():
-        pictures.append(("What the models lean on", True, feature_plots.importance(weights)))
-    return [
-        {"title": title, "wide": wide, "source": f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"}
-        for title, wide, svg in pictures
-    ]
 
 
 def _finite(value: float | None) -> float | None:

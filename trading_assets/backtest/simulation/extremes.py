@@ -58,10 +58,7 @@ def traded_sides(plans: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """
     newest = {row["signal_id"]: row for row in plans}
     ended = [(row["ts"], TradePlan.from_json(row["plan"])) for row in newest.values()]
-    rows = [
-        (plan.market, plan.known_at, ts, plan.side.value, *sorted((plan.stop_price, plan.target_price)))
-        for ts, plan in ended
-    ]
+    rows = [(plan.market, plan.known_at, ts, plan.side.value, *_between(plan)) for ts, plan in ended]
     return pl.DataFrame(rows, schema=_TRADED, orient="row").sort("known_at")
 
 
@@ -97,6 +94,14 @@ def undecided(candles: pl.DataFrame, market: str, trades: pl.DataFrame, used: pl
     both = (pl.col("low") <= pl.col("lower")) & (pl.col("high") >= pl.col("upper"))
     wrong = ((pl.col("side") > 0) == worst_case) != pl.col("used")
     return not met.filter((pl.col("ts") <= pl.col("until")) & both & wrong).is_empty()
+
+
+def _between(plan: TradePlan) -> tuple[float, float]:
+    """The stop where it lay last and the nearest target: what a candle must reach beyond to touch both, or more."""
+    if not plan.targets:
+        return 0.0, 0.0
+    lower, upper = sorted((plan.stop_price, plan.targets[0].price))
+    return lower, upper
 
 
 def is_mixed(predictions: pl.DataFrame) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -20,9 +21,11 @@ from trading_assets.core.candles import (
 from trading_assets.core.errors import InvalidFrame, MissingCandles, SettingsError
 from trading_assets.core.precision import MAX_QUANTITY
 from trading_assets.core.sides import Side
+from trading_assets.exits.plan import ExitPlan
 from trading_assets.settings import BacktestSettings, LabelSettings, RiskSettings
+from trading_assets.settings.sections.exits import ExitSettings
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.signals import barrier_percent, with_side
+from trading_assets.strategies.stored_signals import barrier_percent, stakes_percent, with_side
 
 _ROOM: Final = 1.25
 """Positions grow with the account; the engine's largest quantity must hold those of an account larger by so much."""
@@ -92,7 +95,11 @@ def _sound(columns: tuple[str, ...]) -> pl.Expr:
 
 
 def period(
-    predictions: pl.DataFrame, candles: Mapping[str, pl.DataFrame], timeframe: str, labels: LabelSettings
+    predictions: pl.DataFrame,
+    candles: Mapping[str, pl.DataFrame],
+    timeframe: str,
+    labels: LabelSettings,
+    plan: ExitSettings | None = None,
 ) -> tuple[datetime, datetime]:
     """From the first prediction's bar to the end of the decision bar in which the last trade's horizon has passed.
 
@@ -100,7 +107,7 @@ def period(
     """
     start, known = predictions.select(pl.col("ts").min(), pl.col("known_at").max()).row(0)
     bar = labels.timeframe.length
-    horizon = known + labels.horizon_bars * bar
+    horizon = known + (labels.horizon if plan is None else plan.hold)
     filled = [frame["ts"] for frame in candles.values() if not frame.is_empty()]
     covered = max((ts[-1] for ts in filled), default=start) + timeframe_delta(timeframe)
     ends: list[list[datetime]] = [(ts.dt.truncate(bar) + bar).unique().sort().to_list() for ts in filled]
@@ -114,11 +121,24 @@ def wanted(predictions: pl.DataFrame, rule: EntryRule, labels: LabelSettings) ->
     A strategy that is told of these alone trades as if told of all: on every other bar it would have held. Most
     predictions are of that kind, and each would cost as much as an entry.
     """
-    return predictions.filter(rule.entered(*barrier_percent(labels)))
+    return predictions.filter(rule.entered(*stakes_percent(predictions, labels)))
 
 
-def narrowest(predictions: pl.DataFrame, labels: LabelSettings) -> float:
-    """The higher barrier's price over the lower one's, of the trade whose barriers are closest together."""
+def narrowest(predictions: pl.DataFrame, labels: LabelSettings, plan: ExitSettings | None, cost: float) -> float:
+    """The higher price over the lower one of the stop and the target that are ever closest together in a trade.
+
+    Parameters
+    ----------
+    predictions
+        That may be traded; with ``unit`` where a plan is named.
+    labels, plan
+        The barriers, or the exit plan that takes their place.
+    cost
+        What break-even is beyond the entry price, as a fraction of it.
+    """
+    if plan is not None:
+        unit = predictions["unit"].min()
+        return 1.0 if unit is None else min(_narrowest_of(ExitPlan.of(plan, float(unit)), cost, side) for side in Side)  # type: ignore[arg-type]
     target, stop = (percent / 100 for percent in barrier_percent(labels))
     is_long = pl.col("side") == Side.LONG
     above, below = pl.when(is_long).then(target).otherwise(stop), pl.when(is_long).then(stop).otherwise(target)
@@ -126,17 +146,34 @@ def narrowest(predictions: pl.DataFrame, labels: LabelSettings) -> float:
     return ratio
 
 
+def _narrowest_of(plan: ExitPlan, cost: float, side: Side) -> float:
+    """Of one trade, whatever becomes of it: its stop lies where it was first, at break-even, or behind the price."""
+    ratios = [math.inf]
+    for number, target in enumerate(plan.targets):
+        stops = [-plan.stop]
+        if (
+            plan.break_even_after is not None and number >= plan.break_even_after - 1
+        ):  # also in the candle that moves it
+            stops.append(cost)
+        if plan.trailing is not None:
+            stops.append(target.distance - plan.trailing)
+        for stop in stops:
+            ends = sorted((1 + side * target.distance, 1 + side * stop))
+            ratios.append(ends[1] / ends[0] if ends[0] > 0 else math.inf)
+    return min(ratios)
+
+
 def market_rules(market: str, candles: pl.DataFrame, settings: BacktestSettings, risk: RiskSettings) -> MarketRules:
     """The market's steps; refuses it where a position, with room for some profit, is more than a bar can fill."""
-    notional = min(_ROOM * settings.starting_balance * settings.position_share, risk.max_position_notional)
+    notional = min(_ROOM * settings.starting_balance * settings.sizing.most, risk.max_position_notional)
     lowest = float(candles["low"].min())  # type: ignore[arg-type]
     quantity, limit = notional / lowest, MAX_QUANTITY / TICKS_PER_BAR
     if quantity > limit:
         raise SettingsError(
             f"{notional:,g} at a price of {lowest:.6g} are {quantity:.3g} coins; the engine holds {limit:.3g}",
             where=market,
-            remedy="lower backtest.starting_balance or trading.sizing.position_share, or use a market quoted in larger "
-            "units",
+            remedy="lower backtest.starting_balance or the largest share of trading.sizing, or use a market quoted in "
+            "larger units",
         )
     try:
         return MarketRules.of(candles, capital=settings.starting_balance)

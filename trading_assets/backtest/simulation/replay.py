@@ -11,11 +11,15 @@ from typing import Final
 import polars as pl
 
 from trading_assets.backtest.simulation.slices import MarketRules, closing_slices, decision_bars, price_path
+from trading_assets.core.candles import timeframe_delta
 from trading_assets.core.errors import TradingError
 from trading_assets.core.precision import MAX_QUANTITY
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.costs.slippage import Slippage
 from trading_assets.settings import BacktestSettings, RiskSettings
-from trading_assets.strategies.signals import MemoryJournal, StoredSignals
+from trading_assets.strategies.risk.closes import Closes
+from trading_assets.strategies.signals import MemoryJournal
+from trading_assets.strategies.stored_signals import StoredSignals
 
 _VENUE: Final = "binance"
 _SELDOM: Final = 100_000
@@ -47,8 +51,12 @@ def replay(
     timeframe: Timeframe,
     end: datetime,
     barrier_ratio: float,
+    stops_move: bool = False,
     settings: BacktestSettings,
     risk: RiskSettings,
+    funding: pl.DataFrame,
+    slippage: Slippage | None = None,
+    closes: Closes | None,
 ) -> tuple[dict[str, float], int]:
     """Run the engine once.
 
@@ -64,8 +72,14 @@ def replay(
         Of the candles, and of the bars that are decided on.
     end
         When what is open is closed.
-    barrier_ratio
+    barrier_ratio, stops_move
         See :func:`trading_assets.backtest.simulation.slices.price_path`.
+    funding
+        The payments that are due on the markets: columns of :data:`trading_assets.costs.funding.PAYMENTS`.
+    slippage
+        What orders at the market lose; None for `slippage_bps`.
+    closes
+        The past of prices, where sizes or limits ask for it.
 
     Returns
     -------
@@ -77,9 +91,20 @@ def replay(
     TradingError
         If the strategy halted or something is open after the end.
     """
-    from trading_assets.backtest.simulation.venue import SLICES, Feed, final_statistics, make_engine, run_chunks
+    from trading_assets.backtest.simulation.funding_ahead import next_funding
+    from trading_assets.backtest.simulation.protections import protections_of
+    from trading_assets.backtest.simulation.venue import (
+        SLICES,
+        Feed,
+        final_statistics,
+        funding_updates,
+        make_engine,
+    )
+    from trading_assets.backtest.simulation.walk import MarketFeed, Walk
     from trading_assets.strategies.host import StrategyHost
     from trading_assets.strategies.host_config import HostConfig
+    from trading_assets.strategies.orders.matching import Matching
+    from trading_assets.strategies.protections.watch import HeardJournal
     from trading_assets.strategies.risk.gate import RiskGate
 
     latency = timedelta(milliseconds=settings.latency_ms)
@@ -88,32 +113,53 @@ def replay(
     for market, stored in candles.items():
         whole = settings.max_volume_share is not None
         frame = stored if whole else stored.with_columns(volume=pl.lit(MAX_QUANTITY))  # volume is not looked at
-        path = price_path(
+        slices = price_path(
             frame,
             **frames,
             latency=latency,
             low_first=low_first[market],
             barrier_ratio=barrier_ratio,
             lot=rules[market].lot,
+            stops_move=stops_move,
         )
         closing = closing_slices(frame, at=end, latency=latency)
         decisions = decision_bars(frame, **frames, until=end).rename({"known_at": "at"})
-        feeds.append(Feed(market, SLICES, rules[market], pl.concat([path, closing])))
-        feeds.append(Feed(market, timeframe.name, rules[market], decisions.drop("ts")))
+        path = Feed(market, SLICES, rules[market], pl.concat([slices, closing]))
+        feeds.append(MarketFeed(path, Feed(market, timeframe.name, rules[market], decisions)))
     config = HostConfig(
         tuple(candles),
-        settings.position_share,
+        settings.sizing,
         dict.fromkeys(candles, (timeframe.name,)),
         close_at=end,
-        kelly_fraction=settings.kelly_fraction,
-        max_volume_share=settings.max_volume_share,
-        taker_fee_bps=settings.market_order_bps,
+        taker_fee_bps=settings.of_markets(candles).market_order_bps,
+        matching=Matching(simulated=True, candle=timeframe_delta(candle_timeframe), latency=latency),
     )
-    strategy = StrategyHost(config, signals, journal, RiskGate(risk, markets=len(candles)))
-    engine = make_engine(settings, rules, venue=_VENUE)
+    gate = RiskGate(risk, markets=len(candles))
+    protections = protections_of(settings, journal, funding)
+    heard = journal if protections is None else HeardJournal(journal, protections.hear)
+    strategy = StrategyHost(
+        config,
+        signals,
+        heard,
+        gate,
+        closes=closes,
+        next_funding=next_funding(funding),
+        entry_veto=None if protections is None else protections.refusal,
+        protections=protections,
+    )
+    engine = make_engine(settings, rules, venue=_VENUE, slippage=slippage)
     try:
         engine.add_strategy(strategy)
-        bars = run_chunks(engine, feeds, venue=_VENUE)
+        walk = Walk(
+            engine,
+            strategy,
+            journal,
+            feeds,
+            told=signals.told,
+            funding=funding_updates(funding),
+            each=protections is not None,
+        )
+        bars = walk.run()
         if strategy.errors:
             raise TradingError(f"the strategy halted: {strategy.halted}", where="backtest") from strategy.errors[0]
         if not strategy.is_flat():

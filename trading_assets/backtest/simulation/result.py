@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
+from trading_assets.costs.funding import CHARGES
 from trading_assets.store.tables import BACKTEST_METRICS
 from trading_assets.strategies.orders.limits import CUT
 from trading_assets.strategies.risk.cash import NO_CASH
+from trading_assets.strategies.risk.gate import CUT_TO
 from trading_assets.strategies.signals import MemoryJournal
 
 
@@ -26,7 +29,8 @@ class BacktestResult:
         Frames of the tables of these names.
     metrics
         Of :func:`trading_assets.backtest.metrics.compute`, ``refused``: entries that the limits of risk, venue,
-        volume and cash refused, and ``capped``: those that volume or cash made smaller.
+        volume and cash refused, ``capped``: those that they made smaller, ``total_funding`` and, of it,
+        ``assumed_funding``; ``payments``, those due on the markets, and how many are assumed, ``assumed_payments``.
     start, end
         The period: from the first prediction's bar to the last one's horizon, or the last candle.
     refusals
@@ -35,6 +39,12 @@ class BacktestResult:
         NautilusTrader's own figures, for comparison.
     candles, bars
         Candles replayed, and bars that the engine got for them.
+    funding
+        What trades paid and received: columns of :data:`trading_assets.costs.funding.CHARGES`.
+    benchmark
+        Buy and hold of the same markets: ``ts``, ``equity``.
+    orders, fills
+        What the journal says of them: how each trade was entered, protected and left.
     """
 
     trades: pl.DataFrame
@@ -46,6 +56,10 @@ class BacktestResult:
     engine_statistics: dict[str, float] = field(default_factory=dict)
     candles: int = 0
     bars: int = 0
+    funding: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CHARGES))
+    benchmark: pl.DataFrame = field(default_factory=pl.DataFrame)
+    orders: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    fills: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
 
     def metrics_frame(self, model: str, version: int) -> pl.DataFrame:
         """The metrics as rows of the ``backtest_metrics`` table."""
@@ -54,8 +68,8 @@ class BacktestResult:
 
 
 def is_cut(reason: str) -> bool:
-    """Whether an entry was made smaller, by the volume or by the cash."""
-    return CUT in reason or NO_CASH in reason
+    """Whether an entry was made smaller, by a limit of risk, by the volume or by the cash."""
+    return CUT_TO in reason or CUT in reason or NO_CASH in reason
 
 
 def refusals(journal: MemoryJournal) -> dict[str, int]:

@@ -6,6 +6,8 @@ over in slices, which say when the price was where:
 
 - where a decision bar ends, the next candle's open, as soon as an order can have arrived, and once more one latency
   later, when the stop and target that follow the fill have arrived;
+- after a split candle, where a target that fills moves the stop, the next one's open likewise: the stop may lie beyond
+  it;
 - a candle wide enough to touch both barriers of one trade goes from open to one of its extremes in its first half, and
   over the other one to close in its second. Which extreme comes first is said candle by candle, see
   :mod:`trading_assets.backtest.simulation.extremes`. In a narrower one the order cannot matter, so it stays one bar.
@@ -144,6 +146,7 @@ def price_path(
     low_first: pl.Series | bool = True,
     barrier_ratio: float = 1.0,
     lot: float = 0.0,
+    stops_move: bool = False,
 ) -> pl.DataFrame:
     """The slices of one market's candles, ascending.
 
@@ -158,6 +161,8 @@ def price_path(
         not split.
     lot
         The least volume of a slice: the engine passes over one without volume, and its price with it.
+    stops_move
+        Whether a target that fills moves the stop: then what follows a split candle begins with its open too.
 
     Returns
     -------
@@ -175,9 +180,10 @@ def price_path(
     candles = candles.with_columns(low_first=pl.lit(low_first) if isinstance(low_first, bool) else low_first)
     first = pl.when("low_first").then("low").otherwise("high")
     second = pl.when("low_first").then("high").otherwise("low")
-    opening = candles.filter(pl.col("ts").dt.truncate(decision).diff().fill_null(decision) > timedelta(0))
     flat = [pl.col("open").alias(name) for name in _OHLC]
     wide = pl.col("high") >= pl.col("low") * (1 + (barrier_ratio - 1) * _ROUNDING)
+    begins = pl.col("ts").dt.truncate(decision).diff().fill_null(decision) > timedelta(0)
+    opening = candles.filter(begins | wide.shift(1, fill_value=False) if stops_move else begins)
     end = pl.col("ts") + candle - _END
     parts = [
         opening.select(pl.col("ts") + latency, *flat, volume),

@@ -30,7 +30,10 @@ def trades(*pnl: float, hours: float = 6.0) -> pl.DataFrame:
          100.0, 100.0 + p, 1.0, 0.25, p, p / 100, "time")
         for n, p in enumerate(pnl)
     ]  # fmt: skip
-    return pl.DataFrame(rows, schema=TRADES.columns, orient="row")
+    names = ("model", "version", "trade", "market", "side", "signal_ts", "probability", "entry_ts", "exit_ts",
+             "entry_price", "exit_price", "quantity", "fees", "pnl", "return", "exit_reason")  # fmt: skip
+    told = pl.DataFrame(rows, schema={name: TRADES.columns[name] for name in names}, orient="row")
+    return pl.concat([pl.DataFrame(schema=TRADES.columns), told], how="diagonal")
 
 
 def compute(t: pl.DataFrame, e: pl.DataFrame, *, balance: float = 100.0) -> dict[str, float]:
