@@ -20,10 +20,7 @@ def register[T: DriftTest](test: type[T]) -> type[T]:
     SettingsError
         If another one has that name.
     """
-    try:
-        _TESTS.add(test.name, test(), module=test.__module__, line=getattr(test, "__firstlineno__", None))
-    except ValueError as error:
-        raise SettingsError(str(error), where=test.__qualname__, remedy="give it another name") from None
+    _TESTS.add_made(test.name, test)
     return test
 
 

@@ -1,0 +1,1 @@
+"""Live beside a backtest of the same bars."""
