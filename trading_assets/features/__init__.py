@@ -30,7 +30,7 @@ from trading_assets.features.indicators import (
     volatility,
     volume,
 )
-from trading_assets.features.indicators.context import calendar, higher, leader, stored
+from trading_assets.features.indicators.context import calendar, higher, leader, second_exchange, stored
 from trading_assets.features.indicators.patterns import double, multiple, single, triple
 
 __all__ = [
@@ -54,7 +54,7 @@ __all__ = [
 
 _MODULES: Final = (
     (trend, averages, channels, momentum, oscillators, volatility, volume, levels, microstructure, regime, statistics),
-    (calendar, higher, single, double, triple, multiple, leader, stored),
+    (calendar, higher, single, double, triple, multiple, leader, second_exchange, stored),
 )
 
 LIVE_ENVIRONMENT: Final = MappingProxyType({"POLARS_MAX_THREADS": "1"})

@@ -25,8 +25,10 @@ __all__ = [
     "materialize_model",
     "open_instance",
     "promote",
+    "rebalance",
     "repair_gaps",
     "roll_back",
+    "screen_model",
     "search_model",
     "tick_promotion_sensor",
 ]
@@ -71,6 +73,26 @@ def search_model(
     return run(settings, "search", model, partition=model, tags=tags, on_event=on_event)
 
 
+def screen_model(
+    settings: Settings, model: str, on_event: Listener | None = None, *, sets: int, grid: bool, top: int
+) -> LaunchResult:
+    """Screen parameter sets of a model's rule, by the space of the settings.
+
+    Parameters
+    ----------
+    sets, grid, top
+        How many are tried, whether they are a grid, and how many of the best are told.
+
+    Raises
+    ------
+    SettingsError
+        If the settings have no such model.
+    """
+    check_known(model, settings.models, "model")
+    told = {"ops": {"screening": {"config": {"sets": sets, "grid": grid, "top": top}}}}
+    return run(settings, "screen", model, partition=model, on_event=on_event, config=told)
+
+
 def promote(
     settings: Settings,
     model: str,
@@ -90,6 +112,20 @@ def promote(
     return run(
         settings, "promote", model, partition=model, on_event=on_event, config=_deployment(version, reason, back=False)
     )
+
+
+def rebalance(settings: Settings, on_event: Listener | None = None) -> LaunchResult:
+    """Decide the weights of the portfolio's sleeves; they come into force where they pass their gates.
+
+    Raises
+    ------
+    SettingsError
+        If the settings ask for no portfolio.
+    """
+    from trading_assets.portfolio.stored import section_of
+
+    section_of(settings)
+    return run(settings, "rebalance", "portfolio", on_event=on_event)
 
 
 def roll_back(settings: Settings, model: str, *, version: int | None = None, reason: str = "") -> LaunchResult:

@@ -90,11 +90,15 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 def _instance(home: str, storage: str) -> dg.DagsterInstance:
     ours = {"module": CommandLineInstance.__module__, "class": CommandLineInstance.__name__}
     overrides: dict[str, Any] = {**_NO_CAPTURE, "instance_class": ours}
-    if not os.environ.get(POSTGRES_VARIABLE):
-        from trading_assets.launch.sqlite_files import held_storage
+    if os.environ.get(POSTGRES_VARIABLE):
+        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=overrides))
+    from trading_assets.launch.sqlite_files import held_storage, made_at_once
 
-        overrides["storage"] = held_storage(Path(storage))
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=overrides))
+    overrides["storage"] = held_storage(Path(storage))
+    with made_at_once(Path(storage)):
+        instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides=overrides))
+        assert instance.event_log_storage is not None  # the storages are opened when they are first asked for
+    return instance
 
 
 def _bury_killed_runs(instance: dg.DagsterInstance) -> None:

@@ -19,6 +19,7 @@ from trading_assets.launch.runs import LaunchResult, run
 from trading_assets.launch.side_by_side import side_by_side
 from trading_assets.launch.stopping import cancel_left
 from trading_assets.settings import FilesSource, Settings
+from trading_assets.settings.demand import read_beside
 from trading_assets.settings.names import check_known
 from trading_assets.sources.gaps.gap_report import gaps_of
 from trading_assets.sources.gaps.repair import pending
@@ -133,8 +134,9 @@ def _runs(
     works = {market: partial(_market_runs, settings, market, days, fetch, on_event) for market, days in ranges.items()}
     leader = settings.features.leader
     try:
-        if leader is not None and leader in works:
-            yield from works.pop(leader)()
+        for first in read_beside(settings):
+            if first in works:
+                yield from works.pop(first)()
         ended = side_by_side(works, group=lambda market: exchange_of(settings, market), stop=ask_fetches_to_stop)
         yield from chain.from_iterable(ended)
     except KeyboardInterrupt:

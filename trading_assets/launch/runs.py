@@ -14,7 +14,7 @@ from trading_assets.defs.lib.check_states import bad_parts, passed_here
 from trading_assets.defs.lib.failures import failure_reason
 from trading_assets.defs.lib.progress import Listener, Translator, told_to
 from trading_assets.launch.instance import open_instance, run_tags
-from trading_assets.launch.stopping import canceling, refuse_stopped
+from trading_assets.launch.stopping import canceling, interrupts, refuse_stopped
 from trading_assets.settings import Settings
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -111,19 +111,20 @@ def run(
     instance, definitions = open_instance(settings), definitions or build_definitions(settings)
     job, run_id = definitions.resolve_job_def(job_name), str(uuid.uuid4())
     translator = None if on_event is None else Translator(subject, len(job.nodes), on_event)
-    instance.add_event_listener(run_id, canceling(instance))
-    if translator is not None:
-        instance.add_event_listener(run_id, translator)
-    with told_to(translator), held_open(run_id):
-        result = job.execute_in_process(
-            run_config=_QUIET | dict(config or {}),
-            instance=instance,
-            partition_key=partition,
-            tags=run_tags() | dict(tags or {}),
-            run_id=run_id,
-            raise_on_error=False,
-        )
-    refuse_stopped(instance, result)
+    with interrupts() as noted:
+        instance.add_event_listener(run_id, canceling(instance, noted))
+        if translator is not None:
+            instance.add_event_listener(run_id, translator)
+        with told_to(translator), held_open(run_id):
+            result = job.execute_in_process(
+                run_config=_QUIET | dict(config or {}),
+                instance=instance,
+                partition_key=partition,
+                tags=run_tags() | dict(tags or {}),
+                run_id=run_id,
+                raise_on_error=False,
+            )
+        refuse_stopped(instance, result, noted)
     return _result(result, subject, job_name)
 
 

@@ -1,4 +1,4 @@
-"""Dagster's SQLite files, opened once for the length of a run.
+"""Dagster's SQLite files, made in one piece and opened once for the length of a run.
 
 Dagster opens and closes a file for every event, plans each of its statements anew, and waits for the disk at every
 commit. A day of three markets has a hundred events, a year a thousand: they took longer than the candles. These
@@ -10,12 +10,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import yaml
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy.pool import NullPool
 
+from trading_assets.core.atomic_files import write_file
 from trading_assets.defs.lib.dagster_internals import (
     INDEX_SHARD_NAME,
     CompositeStorage,
@@ -25,6 +29,7 @@ from trading_assets.defs.lib.dagster_internals import (
     SqliteScheduleStorage,
 )
 
+_RUNS: Final = "history"
 _BUSY_S: Final = 30.0
 """How long a statement waits for another process's lock, as with Dagster's own connections."""
 
@@ -77,9 +82,30 @@ def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
+def _never_wait_for_the_disk(connection: Any, _record: object) -> None:
+    """For files that are made anew."""
+    connection.execute("PRAGMA synchronous=OFF")
+
+
+@contextmanager
+def made_at_once(folder: Path) -> Iterator[None]:
+    """Within the block, storages of a folder that has none yet make their files without waiting for the disk.
+
+    A process killed meanwhile leaves files that the next one completes.
+    """
+    if (folder / _RUNS).exists():
+        yield
+        return
+    event.listen(Engine, "connect", _never_wait_for_the_disk)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", _never_wait_for_the_disk)
+
+
 def held_storage(folder: Path) -> dict[str, Any]:
     """The entry ``storage`` of an instance's settings that has it use the classes below for the files in a folder."""
-    runs = folder / "history"
+    runs = folder / _RUNS
     storages = {
         "run_storage": (HeldRunStorage, runs),
         "event_log_storage": (HeldEventStorage, runs / "runs"),
@@ -116,6 +142,25 @@ class HeldEventStorage(SqliteEventLogStorage):
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> HeldEventStorage:
         """Open, and make where it is not there."""
         return cls(config_value["base_dir"], inst_data)
+
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        """Copy a run's new file to its place: Dagster makes its tables one by one, and waits for the disk each time."""
+        file = Path(str(engine.url.database))
+        if for_index_shard or file.exists():
+            super()._initdb(engine, for_index_shard)
+        else:
+            write_file(file, self._tables)
+
+    @cached_property
+    def _tables(self) -> bytes:
+        """A file of a run without events."""
+        with TemporaryDirectory(prefix="trading-events-") as folder:
+            file = Path(folder) / "events.db"
+            engine = create_engine(f"sqlite:///{file}", poolclass=NullPool)
+            event.listen(engine, "connect", _never_wait_for_the_disk)
+            super()._initdb(engine)
+            engine.dispose()
+            return file.read_bytes()
 
     def run_connection(self, run_id: str | None = None) -> AbstractContextManager[Connection]:
         """A transaction on a run's file."""

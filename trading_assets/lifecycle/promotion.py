@@ -11,6 +11,7 @@ from functools import partial
 from trading_assets.core.errors import ModelError, TradingError
 from trading_assets.core.locks import locked
 from trading_assets.lifecycle.comparison import Comparison, compare_with_champion
+from trading_assets.lifecycle.one_of_a_market import check_alone
 from trading_assets.models import Bundle, bundle, certificates
 from trading_assets.registry import (
     Cause,
@@ -79,7 +80,8 @@ def promote(
     Raises
     ------
     ModelError
-        If the version may not be promoted, its bundle is not intact or of other code, or has no certificate.
+        If the version may not be promoted, its bundle is not intact or of other code, or has no certificate, or another
+        model decides on bars that it would decide on.
     """
     with _changing(settings, store) as registry:
         known = registry.get(model, version)
@@ -191,6 +193,7 @@ def _verified(settings: Settings, known: ModelVersion) -> tuple[Bundle, str]:
 
 
 def _activate(settings: Settings, registry: Registry, held: Bundle, version: int, cause: Cause) -> None:
+    check_alone(settings, held)
     registry.promote(held.model, version, cause)
     deploy(settings.live_dir, DeployedModel.of(held, version, settings.data_dir, datetime.now(UTC)))
 

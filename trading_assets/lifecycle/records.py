@@ -13,6 +13,7 @@ from trading_assets.core.errors import ModelError
 from trading_assets.models import Bundle, bundle
 from trading_assets.registry import ModelVersion
 from trading_assets.settings import ModelSettings, Settings
+from trading_assets.settings.days import midnight
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import FEATURES, PREDICTIONS, TRIAL_RETURNS
 
@@ -89,5 +90,6 @@ def _predicted(held: Bundle, rows: pl.DataFrame, store: Store) -> pl.DataFrame:
 
 
 def _next_midnight(moment: datetime) -> datetime:
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight if midnight == moment else midnight + _DAY
+    """The moment itself, where it is one."""
+    begin = midnight(moment.date())
+    return begin if begin == moment else begin + _DAY

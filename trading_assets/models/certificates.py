@@ -18,6 +18,8 @@ FILE: Final = "certificate.json"
 """Beside the bundle's hashed files: it tells of a bundle and is not part of it."""
 
 BARRIERS: Final = ("take_profit", "stop_loss")
+UNIT: Final = "unit"
+"""Of the distances of a named exit plan."""
 _AGAIN: Final = "run the job retrain for it"
 
 
@@ -33,7 +35,8 @@ class Divergence(_Frozen):
     market, ts
         The bar; ``ts`` is its open.
     column
-        A feature, ``probability`` (of a short trade ``probability_short``), ``take_profit`` or ``stop_loss``.
+        A feature, ``probability`` (of a short trade ``probability_short``), ``take_profit`` or ``stop_loss``;
+        ``unit``, of the distances of an exit plan.
     stored, live
         The value that research saw, and the node's; None stands for null.
     """
@@ -135,6 +138,6 @@ def check(bundle: Bundle) -> Certificate:
 
 def _remedy(one: Divergence) -> str:
     first = f"materialize bars, features and labels of {one.market} from {one.ts:%Y-%m} on, then retrain"
-    if one.column in BARRIERS:
-        return f"{first}; if it stays, choose smaller scale_bars: the node holds what the features look back on"
+    if one.column in (*BARRIERS, UNIT):
+        return f"{first}; if it stays, choose smaller scale_bars or atr_bars: the node holds what features read"
     return f"{first}; if it stays, {one.column} sees more than the node knows: trading prove-features"

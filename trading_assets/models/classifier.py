@@ -12,6 +12,7 @@ import polars as pl
 
 from trading_assets.models.confidence import Confidence
 from trading_assets.models.estimators import Estimator, Fitted, estimator_of
+from trading_assets.models.estimators.contract import Replaced
 from trading_assets.models.windows import Matrix, inputs, matrix
 from trading_assets.settings import EstimatorSettings
 
@@ -137,6 +138,10 @@ class Classifier:
     def probabilities(self, values: Matrix) -> Matrix:
         """What the estimator says of each row of :meth:`inputs`, before calibration."""
         return self._fitted.predict_proba(values)
+
+    def replacing(self, values: Matrix) -> Replaced:
+        """The same with one input replaced by other values, for who asks of many inputs."""
+        return self._fitted.replacing(values)
 
     def contributions(self, values: Matrix) -> Matrix | None:
         """SHAP values, ``(rows, features)``: what each input adds to the log-odds; None where it cannot be said."""

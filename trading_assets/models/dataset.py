@@ -55,6 +55,9 @@ class Dataset:
         What was asked for beside bars and is not known in all rows.
     crossings
         Rows that were left out, since they look across a step of the price level.
+    plan_cost
+        Costs of a round trip that the returns are net of, as a fraction, where outcomes are those of an exit plan; None
+        elsewhere.
     history
         ``market, ts`` and the features of all stored rows, with or without an outcome, where an estimator looks back.
     plugins
@@ -72,6 +75,7 @@ class Dataset:
     crossings: tuple[Crossing, ...] = ()
     history: pl.DataFrame | None = None
     plugins: Owners | None = None
+    plan_cost: float | None = None
 
     @property
     def markets(self) -> tuple[str, ...]:
@@ -126,6 +130,7 @@ def build(
     lookback_rows: int = 1,
     decision_bars: int = 1,
     plugins: Owners | None = None,
+    plan_cost: float | None = None,
 ) -> Dataset:
     """Join stored features and labels by market and ts.
 
@@ -163,6 +168,8 @@ def build(
         Bars that the label set looks back on, to say whether it decides and how far its barriers are.
     plugins
         Whose features there are beside the project's own: ``settings.plugged``.
+    plan_cost
+        As of :class:`Dataset`: ``labels.plan_cost``.
 
     Raises
     ------
@@ -189,7 +196,7 @@ def build(
         markets=markets,
         drop_ambiguous=drop_ambiguous,
     )
-    dataset = replace(dataset, missing=missing, plugins=plugins)
+    dataset = replace(dataset, missing=missing, plugins=plugins, plan_cost=plan_cost)
     if lookback_rows > 1:
         dataset = replace(dataset, history=features.select("market", "ts", *dataset.features))
     led = leader if "leader" in companions else None

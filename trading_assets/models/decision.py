@@ -12,7 +12,15 @@ from trading_assets import features
 from trading_assets.core.plugins.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
-from trading_assets.labels import decides, lookback_bars, newest_widths, scale_lookback, widths
+from trading_assets.labels import (
+    decides,
+    lookback_bars,
+    newest_units,
+    newest_widths,
+    scale_lookback,
+    unit_lookback,
+    widths,
+)
 from trading_assets.models.bundle import Bundle
 
 type Companions = Mapping[str, pl.DataFrame]
@@ -34,6 +42,9 @@ class Decision:
         The barriers' distances as fractions of the entry price; None where the market stood still.
     sets
         The prediction set of each side, where the model makes them; see :mod:`trading_assets.validation.coverage`.
+    unit
+        What a distance of the model's exit plan is worth, as a fraction of the price; None where the market stood
+        still, and where the model names no plan.
     """
 
     features: pl.DataFrame
@@ -41,6 +52,7 @@ class Decision:
     take_profit: float | None
     stop_loss: float | None
     sets: Mapping[Side, int] = field(default_factory=dict)
+    unit: float | None = None
 
 
 def features_of(
@@ -58,7 +70,13 @@ def features_of(
 def bars_needed(bundle: Bundle) -> int:
     """How many bars a decision is made from: what the features of each row read look back on, and the label set."""
     read = features.lookback_bars(bundle.labels.timeframe, bundle.features, bundle.plugins) + bundle.lookback_rows - 1
-    return max(read, lookback_bars(bundle.labels))
+    return max(read, lookback_bars(bundle.labels), unit_lookback(bundle.spec.exit_plan))
+
+
+def plan_units(bundle: Bundle, held: Sequence[pl.DataFrame]) -> Sequence[float | None]:
+    """The unit of the model's exit plan at the last bar held of each market; None where it names no plan."""
+    plan = bundle.spec.exit_plan
+    return [None] * len(held) if plan is None else newest_units(held, plan)
 
 
 def sides_decided(bundle: Bundle, held: pl.DataFrame) -> tuple[Side, ...]:
@@ -91,7 +109,8 @@ def decide(
     target, stop = widths(held.tail(scale_lookback(bundle.labels)), bundle.labels).row(-1)
     answers = {side: bundle.said(row, side, history=rows) for side in sides_decided(bundle, held)}
     said = {side: probability for side, ((probability,), _) in answers.items()}
-    return Decision(row, said, target, stop, {side: sets[0] for side, (_, sets) in answers.items() if sets is not None})
+    known = {side: sets[0] for side, (_, sets) in answers.items() if sets is not None}
+    return Decision(row, said, target, stop, known, plan_units(bundle, [held])[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +162,7 @@ def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Q
     said: list[dict[Side, float]] = [{} for _ in questions]
     sets: list[dict[Side, int]] = [{} for _ in questions]
     barriers: dict[int, tuple[float | None, float | None]] = {}
+    units: dict[int, float | None] = {}
     for numbers in asked.values():
         bundle = questions[numbers[0]].bundle
         wanted = {number: sides_decided(bundle, held[number]) for number in numbers}
@@ -161,8 +181,9 @@ def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Q
         labels = bundle.labels
         of = newest_widths([held[number].tail(scale_lookback(labels)) for number in numbers], labels)
         barriers |= zip(numbers, of, strict=True)
+        units |= zip(numbers, plan_units(bundle, [held[number] for number in numbers]), strict=True)
     return [
-        Decision(rows[number : number + 1], said[number], *barriers[number], sets[number])
+        Decision(rows[number : number + 1], said[number], *barriers[number], sets[number], units[number])
         for number in range(len(questions))
     ]
 

@@ -19,9 +19,10 @@ from trading_assets.core.sides import Side
 from trading_assets.models.classifier import Classifier
 from trading_assets.models.dataset import OUTCOME, Dataset
 from trading_assets.models.importance import Explanation, explain
+from trading_assets.models.payoffs import PlanPayoff
 from trading_assets.models.record import Record
 from trading_assets.models.scores import score
-from trading_assets.models.training import Learnt, fit_side, seen
+from trading_assets.models.training import Learnt, fit_side, payoff, seen
 from trading_assets.settings import ModelSettings, StrategySettings
 from trading_assets.store.tables import FOLDS, PREDICTIONS
 from trading_assets.validation import Fold, WalkForward, coverage
@@ -174,7 +175,10 @@ def _test_side(
     predictions = _typed(
         PREDICTIONS.columns,
         test.select("market", "ts", "known_at", "side", *OUTCOME).with_columns(
-            *answers, timeframe=pl.lit(dataset.timeframe.name), fold=pl.lit(fold.number)
+            *answers,
+            *_stakes(payoff(train, side, dataset)),
+            timeframe=pl.lit(dataset.timeframe.name),
+            fold=pl.lit(fold.number),
         ),
     )
     report = pl.DataFrame(
@@ -195,6 +199,13 @@ def _test_side(
     if explained and isinstance(spec, ModelSettings) and isinstance(learnt, Classifier):
         told = [explain(learnt, test, dataset.history, fold=fold.number, seed=spec.estimator.seed)]
     return predictions, _typed(FOLDS.columns, report), told
+
+
+def _stakes(known: PlanPayoff | None) -> tuple[pl.Expr, pl.Expr]:
+    """What a right call earns and a wrong one loses, by the training window; null where the barriers say it."""
+    times = (None, None) if known is None else (known.gain, known.loss)
+    gain, loss = (pl.col("stop_loss") * pl.lit(one, pl.Float64) for one in times)
+    return gain.alias("gain"), loss.alias("loss")
 
 
 def _of_confidence(learnt: Learnt, answers: pl.DataFrame, label: pl.Series) -> dict[str, float | str | bool | None]:

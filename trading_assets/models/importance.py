@@ -68,11 +68,10 @@ def explain(
     base = _log_loss(classifier.probabilities(values), hit)
     used = range(values.shape[-1]) if shap is None else np.flatnonzero(np.abs(shap).max(axis=0) > 0)
     loss = np.zeros(values.shape[-1])
+    replaced = classifier.replacing(values)
     for column in used:  # a feature that adds nothing to any row cannot matter
-        kept = values[..., column].copy()
-        values[..., column] = rng.permutation(kept)
-        loss[column] = _log_loss(classifier.probabilities(values), hit) - base
-        values[..., column] = kept
+        shuffled = rng.permutation(values[..., column])
+        loss[column] = _log_loss(replaced(int(column), shuffled), hit) - base
     importance = pl.DataFrame(
         {
             "fold": pl.repeat(fold, len(loss), dtype=pl.Int32, eager=True),

@@ -14,6 +14,7 @@ from trading_assets.core.timeframes import Timeframe
 
 _REMEDIES: Final = {
     "leader": "run trading backfill of the leader and of this market",
+    "second_exchange": "run trading backfill of the market's `second_exchange`, then of this market",
     "funding": "check `funding` of the market in the settings and run trading backfill of it",
     "sentiment": "materialize sentiment, then features of this market",
     "book": "record order books (trading record), load them, and materialize features of this market",

@@ -17,12 +17,11 @@ import polars as pl
 from trading_assets import features
 from trading_assets.core.errors import ModelError
 from trading_assets.core.sides import Side
-from trading_assets.core.timeframes import Timeframe
-from trading_assets.features.framework.stored_series import read_leader
+from trading_assets.features.framework.stored_series import read_companions
 from trading_assets.features.proofs import divergences
-from trading_assets.labels import decides, lookback_bars
+from trading_assets.labels import decides, lookback_bars, unit_lookback, units
 from trading_assets.models.bundle import Bundle
-from trading_assets.models.certificates import BARRIERS, Certificate, Compared, Divergence
+from trading_assets.models.certificates import BARRIERS, UNIT, Certificate, Compared, Divergence
 from trading_assets.models.decision import Companions, Compute, Decision, bars_needed, decide
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, FEATURES, LABELS
@@ -85,7 +84,8 @@ def certify(
         live = _replayed(bundle, rows, held, (companions or {}).get(market, {}), ask, lookback)
         found += _differences(market, _as_researched(bundle, rows, held, labels, live), live, bundle)
         compared[market] = Compared(bars=live.height, first=live["ts"][0], last=live["ts"][-1])
-    order = {name: place for place, name in enumerate((*bundle.features, *_probabilities(bundle), *BARRIERS))}
+    further = (*_probabilities(bundle), *BARRIERS, *_unit(bundle))
+    order = {name: place for place, name in enumerate((*bundle.features, *further))}
     return Certificate(
         bundle_hash=bundle.bundle_hash,
         markets=compared,
@@ -99,12 +99,26 @@ def certify(
 def certify_stored(bundle: Bundle, store: Store, *, bars: int, leader: str | None = None) -> Certificate:
     """Certify a model on the newest ``bars`` stored feature rows of each of its markets; see :func:`certify`.
 
-    Of companions the node holds the bars of ``leader`` alone, so the certificate gives the model no others.
+    The certificate gives the model what a node holds beside bars, from the tables: the bars of ``leader``, funding,
+    sentiment, order books and trades; of a second exchange a node holds nothing.
     """
-    led = leader if "leader" in features.required_companions(bundle.features, bundle.plugins) else None
+    read = features.required_companions(bundle.features, bundle.plugins)
+    led = leader if "leader" in read else None
     tails = [_tail(store, bundle, market, bars + bundle.lookback_rows - 1) for market in bundle.markets]
     rows, held, labels = (pl.concat(parts) for parts in zip(*tails, strict=True))
-    companions = {one["market"][0]: _led(store, led, one, bundle.labels.timeframe) for _, one, _ in tails}
+    held_beside = [name for name in read if name != "second_exchange"]
+    companions = {
+        one["market"][0]: read_companions(
+            store,
+            one["market"][0],
+            timeframe=bundle.labels.timeframe,
+            start=one["ts"][0],
+            end=one["known_at"][-1],
+            leader=led,
+            names=held_beside,
+        )
+        for _, one, _ in tails
+    }
     return certify(bundle, rows, held, labels, companions=companions).model_copy(update={"leader": led})
 
 
@@ -118,7 +132,8 @@ def _tail(store: Store, bundle: Bundle, market: str, rows: int) -> tuple[pl.Data
         raise ModelError("no features are stored", where=market, remedy="materialize features of this market")
     stored = store.tail(FEATURES, where=made, before=known[1] + timedelta(days=1), rows=rows)
     within = store.read(table, where=where, start=stored["ts"][0]).filter(pl.col("ts") <= known[1])
-    held = max(features.lookback_bars(timeframe, plugins=bundle.plugins), lookback_bars(bundle.labels))
+    read = features.lookback_bars(timeframe, plugins=bundle.plugins)
+    held = max(read, lookback_bars(bundle.labels), unit_lookback(bundle.spec.exit_plan))
     before = store.tail(table, where=where, before=stored["ts"][0], rows=held - 1)
     labelled: dict[str, str | int] = {
         **made,
@@ -127,14 +142,6 @@ def _tail(store: Store, bundle: Bundle, market: str, rows: int) -> tuple[pl.Data
     }  # all sides have the same
     labels = store.read(LABELS, where=labelled, start=stored["ts"][0], columns=["market", "ts", *BARRIERS])
     return stored, pl.concat([before, within]), labels
-
-
-def _led(store: Store, leader: str | None, held: pl.DataFrame, timeframe: Timeframe) -> Companions:
-    """The leader's bars beside those of a market."""
-    if leader in (None, held["market"][0]):
-        return {}
-    frame = read_leader(store, leader, timeframe, held["ts"][0], held["known_at"][-1])
-    return {} if frame is None or frame.is_empty() else {"leader": frame.sort("known_at")}
 
 
 def _check_complete(market: str, rows: pl.DataFrame, held: pl.DataFrame, lookback: int, further: int) -> None:
@@ -179,6 +186,7 @@ def _replayed(
         },
         take_profit=pl.Series([one.take_profit for one in decisions], dtype=pl.Float64),
         stop_loss=pl.Series([one.stop_loss for one in decisions], dtype=pl.Float64),
+        **{name: pl.Series([one.unit for one in decisions], dtype=pl.Float64) for name in _unit(bundle)},
     )
 
 
@@ -197,9 +205,17 @@ def _as_researched(
             pl.when(decided[side.word]).then(pl.col(name)).alias(name) for name, side in _probabilities(bundle).items()
         )
     frame = frame.hstack([*said, *live.select(BARRIERS)])
+    if bundle.spec.exit_plan is not None:
+        known = bars.select("ts", units(bars, bundle.spec.exit_plan))
+        frame = frame.join(known, on="ts", how="left", maintain_order="left")
     if labels is None or labels.is_empty():
         return frame
     return frame.update(labels.select("market", "ts", *BARRIERS), on=["market", "ts"], how="left")
+
+
+def _unit(bundle: Bundle) -> tuple[str, ...]:
+    """The column of what the exit plan's distances are worth, where the model names one."""
+    return () if bundle.spec.exit_plan is None else (UNIT,)
 
 
 def _probabilities(bundle: Bundle) -> dict[str, Side]:

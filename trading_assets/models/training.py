@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import polars as pl
 
@@ -20,6 +21,7 @@ from trading_assets.models.classifier import Classifier
 from trading_assets.models.confidence import Confidence, measure, out_of_fold
 from trading_assets.models.dataset import Dataset
 from trading_assets.models.estimators import estimator_of
+from trading_assets.models.payoffs import PlanPayoff
 from trading_assets.models.record import Record
 from trading_assets.models.windows import inputs
 from trading_assets.settings import EstimatorSettings, ModelSettings, StrategySettings
@@ -42,6 +44,8 @@ class TrainedModel:
         How many rows that was.
     base_rate
         The share of take-profits among them.
+    payoffs
+        What each side's trades earn and lose, where they are of an exit plan.
     """
 
     classifiers: Mapping[Side, Learnt]
@@ -49,6 +53,7 @@ class TrainedModel:
     train_end: datetime
     rows: int
     base_rate: float
+    payoffs: Mapping[Side, PlanPayoff] = MappingProxyType({})
 
     @property
     def classifier(self) -> Learnt:
@@ -86,7 +91,8 @@ def train(dataset: Dataset, spec: StrategySettings) -> TrainedModel:
         )
     oldest = window["known_at"].min()
     assert isinstance(oldest, datetime)
-    return TrainedModel(classifiers, oldest, newest, window.height, _share_of_hits(window))
+    payoffs = {side: found for side in spec.sides if (found := payoff(window, side, known)) is not None}
+    return TrainedModel(classifiers, oldest, newest, window.height, _share_of_hits(window), payoffs)
 
 
 def weights(rows: pl.DataFrame, spec: ModelSettings, prices: pl.DataFrame | None = None) -> pl.Series | None:
@@ -195,6 +201,15 @@ def fit_side(rows: pl.DataFrame, side: Side, dataset: Dataset, spec: StrategySet
     if not spec.confidence.asked:
         return learnt
     return replace(learnt, confidence=_confidence(own, learn, dataset, spec))
+
+
+def payoff(rows: pl.DataFrame, side: Side, dataset: Dataset) -> PlanPayoff | None:
+    """What the trades of one side earned and lost on a training window; None where barriers say it beforehand.
+
+    Of all bars that the label set decides on, also of a rule that wants few of them: an outcome of its trades is that
+    of a plan whose distances are in the market's own measure, and a few signals say little of a mean.
+    """
+    return None if dataset.plan_cost is None else PlanPayoff.of(rows.filter(side=int(side)), cost=dataset.plan_cost)
 
 
 def _confidence(

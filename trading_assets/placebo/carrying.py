@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from trading_assets.core.errors import SettingsError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         StrategySettings,
         WalkForwardSettings,
     )
+    from trading_assets.settings.sections.exits import ExitSettings
 
 TEST_WINDOWS: Final = 8
 """Of a world's history, after the first training window: the sample's 60 and 15 days make half a year."""
@@ -35,7 +36,8 @@ def carried_over(
 
     It keeps its bars: the walk-forward's windows last as many times as long as a bar does, and so hold as many rows, of
     which an estimator may ask for some in each leaf. Fixed barriers widen by the root of that, as a price wanders with
-    the root of time; those that are scaled follow the bars by themselves.
+    the root of time; those that are scaled follow the bars by themselves. An exit plan holds for as many bars, and its
+    distances widen likewise where they are in percent.
 
     Parameters
     ----------
@@ -52,8 +54,10 @@ def carried_over(
     labels = settings.labels[spec.label]
     if timeframe is not None and timeframe != labels.timeframe:
         ratio = timeframe.minutes / labels.timeframe.minutes
-        labels = _widened(labels, math.sqrt(ratio)).model_copy(update={"timeframe": timeframe})
-        spec = spec.model_copy(update={"walk_forward": _stretched(spec.walk_forward, ratio)})
+        plans = {"exit_plan": _carried(labels.exit_plan, ratio)}
+        labels = _widened(labels, math.sqrt(ratio)).model_copy(update={"timeframe": timeframe} | plans)
+        plans = {"exit_plan": _carried(spec.exit_plan, ratio)}
+        spec = spec.model_copy(update={"walk_forward": _stretched(spec.walk_forward, ratio)} | plans)
     if sides:
         spec = spec.model_copy(update={"sides": sorted(set(sides), reverse=True)})
     if estimator is not None:
@@ -83,6 +87,20 @@ def history_days(spec: StrategySettings, *, unseen_share: float | None = None) -
 def _widened(labels: LabelSettings, factor: float) -> LabelSettings:
     names = ("take_profit_pct", "stop_loss_pct")
     return labels.model_copy(update={name: getattr(labels, name) * factor for name in names})
+
+
+def _carried(plan: ExitSettings | None, ratio: float) -> ExitSettings | None:
+    """An exit plan that holds for as many bars of another timeframe."""
+    if plan is None:
+        return None
+    changed: dict[str, Any] = {"hold_hours": plan.hold_hours * ratio}
+    if plan.unit == "percent":
+        factor, trailing = math.sqrt(ratio), plan.trailing
+        changed["stop"] = plan.stop * factor
+        changed["targets"] = [one.model_copy(update={"at": one.at * factor}) for one in plan.targets]
+        if trailing is not None:
+            changed["trailing"] = trailing.model_copy(update={"distance": trailing.distance * factor})
+    return plan.model_copy(update=changed)
 
 
 def _stretched(windows: WalkForwardSettings, factor: float) -> WalkForwardSettings:

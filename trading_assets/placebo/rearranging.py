@@ -72,24 +72,30 @@ def excerpt(source: pl.DataFrame, timeframe: str, rng: np.random.Generator, *, d
     return frame_of({name: stretch[name].to_numpy() for name in OHLCV}, timeframe)
 
 
-def shifted(labels: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+def shifted(labels: pl.DataFrame, rng: np.random.Generator, *, in_stops: bool = False) -> pl.DataFrame:
     """Labels whose outcomes belong to another time, turned by between a fifth and four fifths of the history.
 
     Keys, ``known_at`` and how long an outcome took (of the row that it came from) stay together as they must for
     purging.
+
+    Parameters
+    ----------
+    in_stops
+        Whether what is moved is how many times the stop's distance a trade earned, and not the return: what an exit
+        plan earns is measured in that, and its stop is as wide as the market moves.
     """
     rows = labels.height
     turn = turn_of(rows, rng)
+    earned = pl.col("return") / pl.col("stop_loss") if in_stops else pl.col("return")
     moved = labels.select(
-        pl.col("label", "return", "barrier", "bars_to_hit"), (pl.col("label_end") - pl.col("known_at")).alias("lasted")
+        *(pl.col("label"), earned, pl.col("barrier", "bars_to_hit")),
+        (pl.col("label_end") - pl.col("known_at")).alias("lasted"),
     )
     moved = pl.concat([moved.tail(turn), moved.head(rows - turn)])
-    return (
-        labels.drop("label", "return", "barrier", "bars_to_hit", "label_end")
-        .hstack(moved)
-        .with_columns(label_end=pl.col("known_at") + pl.col("lasted"))
-        .select(labels.columns)
-    )
+    made = labels.drop("label", "return", "barrier", "bars_to_hit", "label_end").hstack(moved)
+    if in_stops:
+        made = made.with_columns((pl.col("return") * pl.col("stop_loss")).alias("return"))
+    return made.with_columns(label_end=pl.col("known_at") + pl.col("lasted")).select(labels.columns)
 
 
 def turn_of(rows: int, rng: np.random.Generator) -> int:

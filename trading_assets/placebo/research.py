@@ -105,7 +105,7 @@ class Research:
         from trading_assets.strategies.rules import rows
 
         chosen = self.settings.labels[spec.label]
-        made = rows.join([self.bars(chosen.timeframe)], self.labels(spec), spec, drop=chosen.ambiguous == "drop")
+        made = rows.join([self.bars(chosen.timeframe)], self.labels(spec), spec, chosen)
         return replace(made, frame=self.world.wanted(made.frame, WANTED))
 
     def _of_model(self, spec: ModelSettings) -> Dataset:
@@ -123,13 +123,17 @@ class Research:
             )
         true = self.labels(spec)
         names = inputs.usable_names(timeframe=chosen.timeframe, chosen=spec.features, plugins=plugins)
-        return dataset.join(
+        made = dataset.join(
             self._features[key],
-            pl.concat(self.world.labels(true.filter(side=int(side))) for side in spec.sides),
+            pl.concat(
+                self.world.labels(true.filter(side=int(side)), in_stops=chosen.barriers == "plan")
+                for side in spec.sides
+            ),
             names=names,
             fingerprint=fingerprint(names, plugins),
             drop_ambiguous=chosen.ambiguous == "drop",
         )
+        return replace(made, plan_cost=chosen.plan_cost)
 
     def _built(self, address: str, timeframe: Timeframe) -> pl.DataFrame:
         from trading_assets.sql import build_bars, load_models

@@ -7,9 +7,8 @@ import json
 import os
 import pickle
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from multiprocessing import active_children, get_context, parent_process
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from trading_assets.core.errors import TradingError
-from trading_assets.core.locks import lock_now
+from trading_assets.core.locks import held_alone
 from trading_assets.core.plugins import Plugins, check_unchanged, load_again, owners
 from trading_assets.core.plugins.seats import put_in_force
 from trading_assets.placebo.judging import Verdict, judge
@@ -108,7 +107,9 @@ def run_worlds(plan: Plan, progress: Progress) -> list[Verdict]:
         Of the first world that could not be judged, or where another process judges by the same rules.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
-    with _alone(plan.file):
+    # Two runs would judge the same worlds twice.
+    busy = TradingError("another process is judging by the same rules", where="placebo", remedy="wait until it is done")
+    with held_alone(plan.file.with_suffix(".lock"), busy):
         return _run(plan, progress)
 
 
@@ -174,17 +175,6 @@ def _leave_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
-
-
-@contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """One run at a time for one set of rules: two would judge the same worlds twice."""
-    with file.with_suffix(".lock").open("a") as handle:
-        if not lock_now(handle):
-            raise TradingError(
-                "another process is judging by the same rules", where="placebo", remedy="wait until it is done"
-            )
-        yield
 
 
 def _code_hash() -> str:

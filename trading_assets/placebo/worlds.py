@@ -124,11 +124,14 @@ class World:
         stretch = excerpt(source, timeframe, rng, days=self.days)
         return mirrored(stretch, timeframe, rng) if self.kind == RANDOM_WALK else stretch
 
-    def labels(self, labels: pl.DataFrame) -> pl.DataFrame:
-        """The labels that its model learns from: the true ones, except where they are moved in time."""
+    def labels(self, labels: pl.DataFrame, *, in_stops: bool = False) -> pl.DataFrame:
+        """The labels that its model learns from: the true ones, except where they are moved in time.
+
+        ``in_stops`` as for :func:`trading_assets.placebo.rearranging.shifted`.
+        """
         if self.kind != SHIFTED:
             return labels
-        return shifted(labels, self._rng())
+        return shifted(labels, self._rng(), in_stops=in_stops)
 
     def turn(self, bars: int) -> int:
         """By how many of so many bars that is moved which a label set says of where it decides: 0 where none is.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,9 +13,11 @@ import polars as pl
 
 from trading_assets.core.errors import NodeError
 from trading_assets.recordings.spool import (
+    CANDLES_FOLDER,
     KINDS,
     RECORDER_LOCK,
     SEALED,
+    Segment,
     folders,
     read_segment,
     seal_leftovers,
@@ -23,6 +25,9 @@ from trading_assets.recordings.spool import (
 )
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import Table
+
+RECORDED: Final = KINDS[:3]
+"""Books, trades and gaps: rows of which the first reception counts."""
 
 LOADED: Final = "loaded"
 TORN: Final = ".torn"
@@ -79,25 +84,67 @@ def load_recordings(store: Store, root: Path, *, keep: bool = False, wait_s: flo
     StoreError
         If the store is held by others for too long; the segments stay.
     """
-    rows, repeated = ({table.name: 0 for table in KINDS} for _ in range(2))
+    rows, repeated = ({table.name: 0 for table in RECORDED} for _ in range(2))
     segments = torn = 0
-    for folder in folders(root):
+
+    def take(found: Sequence[Segment]) -> None:
+        nonlocal segments, torn
+        for table in RECORDED:
+            frames = [one.frames[table.name] for one in found if table.name in one.frames]
+            if not frames:
+                continue
+            given = pl.concat(frames)
+            fresh = unseen(store, table, given)
+            repeated[table.name] += given.height - fresh.height
+            rows[table.name] += store.upsert(table, fresh) if fresh.height else 0
+        segments += len(found)
+        torn += sum(one.torn_bytes for one in found)
+
+    _load_each((one for one in folders(root) if not one.name.endswith(CANDLES_FOLDER)), take, keep=keep, wait_s=wait_s)
+    return LoadReport(rows, repeated, segments, torn)
+
+
+def load_streamed(root: Path, take: Callable[[pl.DataFrame], int], *, wait_s: float = 60.0) -> int:
+    """Give the streamed candles that wait below a folder to who stores them; returns how many were new.
+
+    A segment is removed only after its candles are stored; loading one again changes nothing.
+
+    Parameters
+    ----------
+    root
+        The spool's folder.
+    take
+        Stores rows of ``streamed_candles`` by key, and says how many are new.
+    wait_s
+        How long to wait while another process loads.
+
+    Raises
+    ------
+    NodeError
+        If another process loads for longer than that.
+    StoreError
+        If the store is held by others for too long; the segments stay.
+    """
+    added = 0
+
+    def store(found: Sequence[Segment]) -> None:
+        nonlocal added
+        frames = [frame for one in found for frame in one.frames.values()]
+        added += take(pl.concat(frames)) if frames else 0
+
+    _load_each((one for one in folders(root) if one.name.endswith(CANDLES_FOLDER)), store, keep=False, wait_s=wait_s)
+    return added
+
+
+def _load_each(places: Iterable[Path], take: Callable[[Sequence[Segment]], None], *, keep: bool, wait_s: float) -> None:
+    """Give what waits in folders to who stores it, a batch at a time; segments go when what they hold is stored."""
+    for folder in places:
         with _alone(folder, wait_s):
             for batch in _batches(folder):
                 found = [read_segment(path) for path in batch]
-                for table in KINDS:
-                    frames = [one.frames[table.name] for one in found if table.name in one.frames]
-                    if not frames:
-                        continue
-                    given = pl.concat(frames)
-                    fresh = unseen(store, table, given)
-                    repeated[table.name] += given.height - fresh.height
-                    rows[table.name] += store.upsert(table, fresh) if fresh.height else 0
+                take(found)
                 for path, one in zip(batch, found, strict=True):
-                    torn += one.torn_bytes
                     _remove(path, keep=keep, torn=one.torn_bytes > 0)
-                segments += len(batch)
-    return LoadReport(rows, repeated, segments, torn)
 
 
 def unseen(store: Store, table: Table, frame: pl.DataFrame) -> pl.DataFrame:

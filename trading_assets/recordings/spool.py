@@ -25,10 +25,13 @@ import polars as pl
 from trading_assets.core.errors import NodeError
 from trading_assets.core.locks import lock_now
 from trading_assets.settings import Settings
-from trading_assets.store.tables import BOOK_SNAPSHOTS, PUBLIC_TRADES, RECORDING_GAPS, Table
+from trading_assets.store.tables import BOOK_SNAPSHOTS, PUBLIC_TRADES, RECORDING_GAPS, STREAMED_CANDLES, Table
 
-KINDS: Final[tuple[Table, ...]] = (BOOK_SNAPSHOTS, PUBLIC_TRADES, RECORDING_GAPS)
+KINDS: Final[tuple[Table, ...]] = (BOOK_SNAPSHOTS, PUBLIC_TRADES, RECORDING_GAPS, STREAMED_CANDLES)
 """The tables that recordings end in; a record says which by its position here. Add at the end only."""
+
+CANDLES_FOLDER: Final = "-candles"
+"""How the name of a folder ends in which nothing but streamed candles waits."""
 
 SEALED: Final = ".segment"
 OPEN: Final = ".part"

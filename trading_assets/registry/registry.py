@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
-import polars as pl
-
 from trading_assets.core.errors import ModelError
 from trading_assets.core.locks import locked
 from trading_assets.models.bundle import Bundle, markets_on_disk
@@ -20,7 +18,7 @@ from trading_assets.registry.runs import MadeOf, parameters
 from trading_assets.registry.searches import searched
 from trading_assets.registry.stored import event_rows, version_rows
 from trading_assets.registry.tracking import ARTIFACTS, Tracking
-from trading_assets.registry.trials import MARKETS_TAG, WALK_FORWARD_TAG, Tried
+from trading_assets.registry.trials import CONFIGURATION_TAG, MARKETS_TAG, SHARPE_METRIC, WALK_FORWARD_TAG, Tried
 from trading_assets.registry.version_tags import TRADED_UNDER, tags_of_change, tags_of_draft, version_of
 from trading_assets.registry.versions import ModelVersion, Status, check_change
 from trading_assets.settings import Settings
@@ -237,6 +235,27 @@ class Registry:
             tags |= made_of.tags if made_of else {}
             self._tracking.log_run(name, title, tags=tags, metrics=metrics, params=params, files=files)
 
+    def count_backtest(self, name: str, markets: Sequence[str], sharpe: float, *, configuration: str = "") -> None:
+        """Make a backtest of which no version is made a trial; one that came out the same as another is none.
+
+        Parameters
+        ----------
+        name, markets
+            As of :meth:`count_walk_forward`.
+        sharpe
+            Its Sharpe ratio, annualised.
+        configuration
+            What its walk-forward tried, which is no further trial then; empty where that is a version's, or not known.
+        """
+        with self._changing():
+            asked = {MARKETS_TAG: json.dumps(sorted(markets))}
+            same = [run for run in self._tracking.runs() if run.data.tags.get(MARKETS_TAG) == asked[MARKETS_TAG]]
+            if any(sharpe in self._tracking.backtests(run.info.run_id) for run in same):
+                return
+            tags = asked | ({CONFIGURATION_TAG: configuration} if configuration else {})
+            title = f"backtest, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+            self._tracking.log_run(name, title, tags=tags, metrics={SHARPE_METRIC: sharpe})
+
     def trials(self, markets: Sequence[str]) -> Tried:
         """Everything that was tried on any of these markets, whatever the model was called and became of it.
 
@@ -253,10 +272,6 @@ class Registry:
         if not tried.count:
             return tried
         return replace(tried, count=max(tried.count, kept)).beside(searched(self._settings, markets))
-
-    def versions_frame(self) -> pl.DataFrame:
-        """All versions as rows of the table ``model_versions``."""
-        return version_rows(self.list(), self._bundles_dir)
 
     def write_to(self, store: Store) -> None:
         """Bring the store's tables of versions and of their events up to what the registry knows, in one write."""

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from trading_assets.core.errors import ModelError
 from trading_assets.core.locks import locked
+from trading_assets.registry.screenings import screened_sets
 from trading_assets.registry.trials import Tried
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
+    from sqlalchemy import Engine
 
     from trading_assets.settings import Settings
 
@@ -57,7 +59,7 @@ def open_searches(settings: Settings) -> BaseStorage:
 
 
 def searched(settings: Settings, markets: Sequence[str]) -> Tried:
-    """All that searches tried on any of these markets; a configuration that was tried twice counts once."""
+    """All that searches and screenings tried on any of these markets; what was tried twice counts once."""
     if settings.search.storage is None and not search_file(settings).exists():
         return Tried(0, ())
     storage = open_searches(settings)
@@ -66,7 +68,14 @@ def searched(settings: Settings, markets: Sequence[str]) -> Tried:
         if set(study.user_attrs.get(MARKETS, markets)).isdisjoint(markets):
             continue
         found |= _by_configuration(storage.get_all_trials(study._study_id, deepcopy=False), found)
+    found |= screened_sets(engine_of(storage), markets)
     return Tried(len(found), tuple(value for value in found.values() if value is not None))
+
+
+def engine_of(storage: BaseStorage) -> Engine:
+    """The database itself."""
+    engine: Engine = storage.engine
+    return engine
 
 
 def tried_in(trials: Sequence[FrozenTrial]) -> Tried:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from trading_assets.core.cores import cores
 from trading_assets.core.errors import ModelError, TradingError
-from trading_assets.core.locks import lock_now
+from trading_assets.core.locks import held_alone
 from trading_assets.models import Dataset
 from trading_assets.registry.searches import open_searches, tried_in
 from trading_assets.registry.trials import Tried
@@ -153,7 +151,7 @@ def look(
         material=Material(build, labels, at.known_by),
         cut=at,
         labels=labels,
-        cost_bps=settings.trading.costs.round_trip_bps,
+        cost_bps=settings.trading.costs.of_markets(spec.markets).round_trip_bps,
         needed=settings.gates_of(model).min_trades * at.searched_days / at.unseen_days,
     )
     budget = Budget(asked.trials, asked.minutes, asked.workers or cores())
@@ -171,7 +169,11 @@ def search(
     clock: Callable[[], float] = time.monotonic,
 ) -> Found:
     """Search, one process at a time for a model, with trials in the project's database; see :func:`look`."""
-    with _alone(settings.data_dir / f"search-{model}.lock", model):
+    # Another search would take its open trials for those of a killed process.
+    busy = TradingError(
+        "another process is searching for it", where=f"model {model}", remedy="wait until it is done, or stop it"
+    )
+    with held_alone(settings.data_dir / f"search-{model}.lock", busy):
         return look(settings, model, build, storage=open_searches(settings), anew=anew, progress=progress, clock=clock)
 
 
@@ -233,17 +235,3 @@ def judged_from(spec: StrategySettings, day: date) -> StrategySettings:
 
 def _silent(_: Step) -> None:
     pass
-
-
-@contextmanager
-def _alone(file: Path, model: str) -> Iterator[None]:
-    """One search at a time for a model: another one would take its open trials for those of a killed process."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a") as handle:
-        if not lock_now(handle):
-            raise TradingError(
-                "another process is searching for it",
-                where=f"model {model}",
-                remedy="wait until it is done, or stop it",
-            )
-        yield

@@ -122,5 +122,5 @@ def _walked(
         predictions = folds.walk_forward(build(spec), spec).predictions
     except ModelError as error:
         return None, str(error)
-    rule = EntryRule.of(spec, cost_bps=settings.trading.costs.round_trip_bps)
+    rule = EntryRule.of(spec, cost_bps=settings.trading.costs.of_markets(spec.markets).round_trip_bps)
     return worth(predictions, rule, labels, Period(found.cut.split, found.cut.end)), predictions

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -15,6 +15,7 @@ from trading_assets.core.content_hash import frame_hash
 from trading_assets.core.errors import ModelError
 from trading_assets.models import Dataset
 from trading_assets.settings import LabelSettings, ModelSettings, Range, StrategySettings
+from trading_assets.settings.days import midnight
 from trading_assets.settings.sections.space import Space
 
 Build = Callable[[StrategySettings], Dataset]
@@ -85,11 +86,11 @@ def cut(data: Dataset, spec: StrategySettings, space: Space, unseen_share: float
     else:
         train = max(float(one or 0) for one in longest) if isinstance(longest, tuple) else longest
     first, end = data.start, data.end - timedelta(days=spec.holdout_days)
-    split = _midnight(first + (end - first) * (1 - unseen_share))
+    split = midnight((first + (end - first) * (1 - unseen_share)).date())
     if at is not None:
-        split = datetime(at.year, at.month, at.day, tzinfo=UTC)
+        split = midnight(at)
     gap = timedelta(days=windows.purge_days + windows.embargo_days)
-    tested = _midnight(first + timedelta(days=train) + gap) + timedelta(days=1)
+    tested = midnight((first + timedelta(days=train) + gap).date()) + timedelta(days=1)
     found = Cut(first, tested, split, end, split - timedelta(days=windows.embargo_days))
     least = max(timedelta(days=windows.test_days), MIN_TESTED)
     if found.split - found.tested < least or found.end - found.split < least:
@@ -168,7 +169,3 @@ def _read_by(spec: ModelSettings) -> str:
 
     parts = [spec.label, spec.features, spec.companions, spec.sample_weights == "attribution"]
     return json.dumps([*parts, estimator_of(spec.estimator).lookback_rows(spec.estimator)])
-
-
-def _midnight(moment: datetime) -> datetime:
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -26,7 +26,7 @@ import polars as pl
 from trading_assets.backtest.entries import is_better_side
 from trading_assets.settings import LabelSettings
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.signals import barrier_percent
+from trading_assets.strategies.stored_signals import stakes_percent
 from trading_assets.validation.performance import DAYS_PER_YEAR, FLAT
 from trading_assets.validation.sharpe import SharpeEstimate
 
@@ -129,7 +129,7 @@ def trades(predictions: pl.DataFrame, rule: EntryRule, labels: LabelSettings) ->
     polars.DataFrame
         ``market``, ``known_at``, ``label_end``, ``net``: the return as a fraction, after the rule's costs.
     """
-    target, stop = barrier_percent(labels)
+    target, stop = stakes_percent(predictions, labels)
     said = pl.col("probability")
     entered = (
         predictions.filter(said.is_not_null())

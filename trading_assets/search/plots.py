@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from trading_assets.backtest.report.plots import BLUE, GREY, INK, ORANGE, VERMILION, Format, figure_of
 from trading_assets.settings import Range
-from trading_assets.settings.sections.ranges import Searched
+from trading_assets.settings.sections.ranges import Searched, place
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -98,16 +98,6 @@ def deflated(by_trials: Sequence[tuple[int, float]], required: float, *, fmt: Fo
         axes.set_title("Deflated Sharpe on the unseen windows")
         axes.legend(fontsize=8, loc="lower left")
         return save()
-
-
-def place(searched: Searched, value: Any) -> float:
-    """Where a value lies among those that are tried, from 0 to 1."""
-    if not isinstance(searched, Range):
-        return (list(searched).index(value) + 0.5) / len(searched)
-    low, high, at = searched.low, searched.high, float(value)
-    if searched.log:
-        low, high, at = math.log(low), math.log(high), math.log(at)
-    return min(max((at - low) / (high - low), 0.0), 1.0)
 
 
 def _cells(searched: Searched) -> int:

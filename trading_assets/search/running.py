@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
 from pydantic import ValidationError
 
 from trading_assets.core.errors import ModelError, TradingError
@@ -110,8 +111,6 @@ class Evaluation:
 
     def steps(self, spec: StrategySettings) -> Iterator[tuple[Worth, bool]]:
         """The worth after each fold, on the days up to its end; and whether another one follows."""
-        import polars as pl
-
         rule, labels = EntryRule.of(spec, cost_bps=self.cost_bps), self.labels[spec.label]
         data, parts = self.material.of(spec), []
         newest = data.frame["known_at"][-1]
@@ -169,8 +168,9 @@ def _try(trial: Trial, trials: Trials, evaluation: Evaluation, lock: threading.L
             trials.end(trial, None, {"reason": reason})
         return f"does not go together: {reason}"
     with lock:
-        known = _known(trials, evaluation.identity(spec))
-        trials.begin(trial, evaluation.identity(spec))
+        identity = evaluation.identity(spec)
+        known = _known(trials, identity)
+        trials.begin(trial, identity)
         if known is not None:
             trials.end(trial, known.value, dict(known.user_attrs), pruned=known.state.name == "PRUNED")
             return "tried before"

@@ -23,25 +23,30 @@ class Text(str):
     line: int
 
 
-class _Loader(yaml.SafeLoader):
-    """Makes the two of them."""
+class _Loader(yaml.CSafeLoader):
+    """Makes the two of them; the parser in C is eight times as fast as the one in Python."""
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> Lined:
+class _Explaining(yaml.SafeLoader):
+    """The one in Python: it knows better on which line something is wrong."""
+
+
+def _mapping(loader: _Loader | _Explaining, node: yaml.MappingNode) -> Lined:
     loader.flatten_mapping(node)
     found = Lined(loader.construct_mapping(node, deep=True))
     found.line = node.start_mark.line + 1
     return found
 
 
-def _text(loader: _Loader, node: yaml.ScalarNode) -> Text:
+def _text(loader: _Loader | _Explaining, node: yaml.ScalarNode) -> Text:
     found = Text(loader.construct_scalar(node))
     found.line = node.start_mark.line + 1
     return found
 
 
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-_Loader.add_constructor("tag:yaml.org,2002:str", _text)
+for _one in (_Loader, _Explaining):
+    _one.add_constructor("tag:yaml.org,2002:map", _mapping)
+    _one.add_constructor("tag:yaml.org,2002:str", _text)
 
 
 def read_yaml(path: Path) -> Any:
@@ -52,8 +57,12 @@ def read_yaml(path: Path) -> Any:
     SqlModelError
         With file and line, if it is no YAML.
     """
+    text = path.read_text(encoding="utf-8")
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        try:
+            return yaml.load(text, Loader=_Loader)
+        except yaml.MarkedYAMLError:
+            return yaml.load(text, Loader=_Explaining)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = mark.line + 1 if mark else 1

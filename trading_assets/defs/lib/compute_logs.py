@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from dagster import Field, StringSource
 
-from trading_assets.backtest.report.files import pages
+from trading_assets.backtest.report.files import pages, runs_scripts
 from trading_assets.defs.lib.dagster_internals import ConfigurableClassData, LocalComputeLogManager
 
 _REPORTS: Final = "reports"
@@ -18,6 +18,13 @@ _AS_A_PAGE: Final = {
     "x-content-type-options": "nosniff",
 }
 """A report is shown, not saved; it may run nothing and ask for nothing, since the UI has the same origin."""
+
+_AS_A_CHART: Final = {
+    **_AS_A_PAGE,
+    "content-security-policy": "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data: blob:",
+}
+"""An interactive page runs what is on it, in an origin of its own: it reaches neither the UI nor any other address."""
 
 
 class LogsAndReports(LocalComputeLogManager):
@@ -74,7 +81,7 @@ class LogsAndReports(LocalComputeLogManager):
 
         match log_key[1:]:
             case [model, version] if (page := self._page(model, version)) is not None:
-                raise HTTPException(200, page, _AS_A_PAGE)
+                raise HTTPException(200, page, _AS_A_CHART if runs_scripts(version) else _AS_A_PAGE)
         raise HTTPException(404, f"no report at {'/'.join(log_key[1:])}")
 
     def _page(self, model: str, version: str) -> str | None:

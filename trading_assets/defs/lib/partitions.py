@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 import dagster as dg
@@ -27,14 +28,13 @@ LAUNCHED_BY_TAG: Final = "launched_by"
 """The tag of a run inside a process that waits for it, as the command line does."""
 
 
+ALL_PARTITIONS: Final = dg.AllPartitionMapping()
+"""What a model reads of its markets: all of their months."""
+
+
 def next_month(day: date) -> date:
     """The first day of the month after ``day``'s."""
     return date(day.year + day.month // 12, day.month % 12 + 1, 1)
-
-
-def history_end(history: History) -> datetime | None:
-    """The first instant after the history; None where it goes on today."""
-    return None if history.end is None else midnight(history.end)
 
 
 def _months(history: History) -> dg.MonthlyPartitionsDefinition:
@@ -93,7 +93,11 @@ def look_back_months(settings: Settings) -> int:
 
 
 def look_back(
-    reach: timedelta, *, leader: str | None = None, markets: Collection[str] = ()
+    reach: timedelta,
+    *,
+    leader: str | None = None,
+    markets: Collection[str] = (),
+    beside: Mapping[str, str] = MappingProxyType({}),
 ) -> dg.MultiPartitionMapping:
     """A month needs as many months before it as ``reach`` may touch; those before the history do not exist.
 
@@ -104,13 +108,19 @@ def look_back(
     leader
         A market that all others read beside themselves.
     markets
-        All of them; only asked for with a leader.
+        All of them; only asked for with a leader, or with ``beside``.
+    beside
+        Market -> another one that it reads beside itself.
     """
     months = months_of(reach)
     across: dg.PartitionMapping = dg.IdentityPartitionMapping()
-    if leader is not None:
-        own: dict[str, str | Collection[str]] = {market: [market] for market in markets}
-        across = dg.StaticPartitionMapping({**own, leader: list(markets)})
+    if leader is not None or beside:
+        readers: dict[str, list[str]] = {market: [market] for market in markets}
+        if leader is not None:
+            readers[leader] = list(markets)
+        for market, other in beside.items():
+            readers[other] = list(dict.fromkeys((*readers[other], market)))
+        across = dg.StaticPartitionMapping({**readers})
     return dg.MultiPartitionMapping(
         {
             "market": dg.DimensionPartitionMapping("market", across),
@@ -158,11 +168,11 @@ def partition_key(market: str, month: str) -> dg.MultiPartitionKey:
     return dg.MultiPartitionKey({"market": market, "month": month})
 
 
-def _month(key: str, name: str, history: History) -> Month:
+def _month(key: str, name: str, settings: Settings) -> Month:
     first = datetime.strptime(name, MONTH_FORMAT).replace(tzinfo=UTC)
-    start = max(first, midnight(history.start))
+    start = max(first, settings.history_start)
     end = midnight(next_month(first.date()))
-    last = history_end(history)
+    last = settings.history_end
     return Month(key, start, end if last is None else min(end, last))
 
 
@@ -184,7 +194,7 @@ def windows(keys: Iterable[str], settings: Settings) -> list[Window]:
     by_market: dict[str, list[Month]] = {}
     for key in sorted(set(keys)):
         market, name = key.rsplit("|", 1)
-        by_market.setdefault(market, []).append(_month(key, name, settings.history))
+        by_market.setdefault(market, []).append(_month(key, name, settings))
     found = []
     for market, months in by_market.items():
         group: list[Month] = []

@@ -88,9 +88,9 @@ class Translator:
         """Tell the listener how far the candles are."""
         self._tell("fetching", "candles", str(fetched), fetched=fetched)
 
-    def searching(self, done: int, total: int, said: str) -> None:
+    def searching(self, asset: str, done: int, total: int, said: str) -> None:
         """Tell the listener how many trials have ended, and how the newest one did."""
-        self._tell("searching", "parameter_search", said, trials=(done, total))
+        self._tell("searching", asset, said, trials=(done, total))
 
     def _tell(
         self,
@@ -132,10 +132,10 @@ def ask_fetches_to_stop() -> None:
     _stop.set()
 
 
-def tell_searched(done: int, total: int, said: str) -> None:
+def tell_searched(done: int, total: int, said: str, *, asset: str = "parameter_search") -> None:
     """Tell the listener of this run how far a search is; without one, in the daemon's runs, do nothing."""
     if (translator := _translator.get()) is not None:
-        translator.searching(done, total, said)
+        translator.searching(asset, done, total, said)
 
 
 def tell_fetched(fetched: Fetched) -> None:

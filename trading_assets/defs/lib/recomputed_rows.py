@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from trading_assets.core.candles import timeframe_delta
-from trading_assets.defs.lib.partitions import Window, history_end
+from trading_assets.defs.lib.partitions import Window
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import CANDLES
@@ -46,7 +46,7 @@ def made_anew(
         Start and end; None where the window is the first or the last of the history.
     """
     first = None if window.start <= settings.history_start else start
-    return first, None if window.end == history_end(settings.history) else end
+    return first, None if window.end == settings.history_end else end
 
 
 def known_until(store: Store, market: str, timeframe: str, end: datetime) -> datetime | None:

@@ -111,6 +111,8 @@ def _facts(reports: list[IngestReport]) -> dict[str, Metadata]:
         CANDLES.name: {
             "fetched": sum(report.rows for report in reports),
             "repeated_requests": sum(report.retries for report in reports),
+            "streamed": sum(report.streamed for report in reports),
+            "streamed_differed": sum(report.streamed_differed for report in reports),
             "missing": sum(report.missing for report in reports),
             "longest_gaps": [f"{report.market} {gap}" for report in reports for gap in report.gaps],
         },

@@ -21,6 +21,7 @@ from trading_assets.sources.gaps.coverage import Coverage
 from trading_assets.sources.gaps.repair import peers_of, repair
 from trading_assets.sources.ingest.fetch_progress import Fetched, FetchProgress
 from trading_assets.sources.ingest.renewal import set_broken_apart
+from trading_assets.sources.ingest.streamed import Streamed
 from trading_assets.sources.transport.exchange_lock import exchange_lock
 from trading_assets.store.contract import Store
 
@@ -80,7 +81,8 @@ def fetch_window(
     source = open_source(settings, market)
     what: _What = {"market": market, "timeframe": timeframe, "start": window.start, "end": window.end, "now": now}
     coverage = Coverage(store, market, timeframe, window.start, window.end)
-    parts = _parts(coverage, source, window, settings, kind, now)
+    streamed = Streamed(store, market=market, timeframe=timeframe, start=window.start, end=window.end)
+    parts = _parts(coverage, source, window, settings, kind, now, streamed.first)
     meter = FetchProgress(market, timeframe, [(start, min(end, now)) for start, end in parts], source, _teller(log))
     filled = 0
     with _turn(settings, market) if parts else nullcontext():
@@ -91,8 +93,9 @@ def fetch_window(
             found = repair(store, source, **what, peers=peers, again=again, progress=meter, coverage=coverage)
             log(str(found))
             parts, filled = [], found.filled
-        report = ingest(store, source, **what, parts=parts, progress=meter, coverage=coverage)
-    return replace(report, rows=report.rows + filled)
+        report = ingest(store, source, **what, parts=parts, progress=meter, coverage=coverage, on_good=streamed.hear)
+        settled = streamed.settle(parts, source.name, now)
+    return replace(report, rows=report.rows + filled, streamed=settled.settled, streamed_differed=settled.differed)
 
 
 class _What(TypedDict):
@@ -104,7 +107,13 @@ class _What(TypedDict):
 
 
 def _parts(
-    coverage: Coverage, source: CandleSource, window: Window, settings: Settings, kind: Fetch, now: datetime
+    coverage: Coverage,
+    source: CandleSource,
+    window: Window,
+    settings: Settings,
+    kind: Fetch,
+    now: datetime,
+    streamed_from: datetime | None,
 ) -> list[Span]:
     """The parts of a window to ask for; of files month by month, so that a bad one stops no other."""
     recorded = isinstance(source, Recorded)
@@ -120,6 +129,7 @@ def _parts(
         reread_bars=settings.fetch.reread_bars,
         recorded=recorded,
         coverage=coverage,
+        streamed_from=streamed_from,
     )
     if not recorded:
         return parts

@@ -7,8 +7,9 @@ from typing import Final
 import dagster as dg
 
 from trading_assets.defs.lib.metadata import DATA_TEAM, Metadata, asset_metadata, preview
-from trading_assets.recordings import load_recordings, pending, spool_folder
+from trading_assets.recordings import load_recordings, load_streamed, pending, spool_folder
 from trading_assets.settings import Settings
+from trading_assets.sources.ingest.streamed import take_streamed
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BOOK_SNAPSHOTS, PUBLIC_TRADES, RECORDING_GAPS, Table
 
@@ -40,6 +41,9 @@ def recordings(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Bring new segments into their tables; a segment is removed only after its rows are stored."""
     report = load_recordings(store, spool_folder(settings), keep=settings.record.keep_segments)
+    added = load_streamed(spool_folder(settings), lambda rows: take_streamed(store, rows, now=datetime.now(UTC)))
+    if added:
+        context.log.info(f"{added:,} streamed candles that waited are stored")
     if report.torn_bytes:
         context.log.warning(f"a recorder was killed: {report.torn_bytes:,} bytes of an unfinished write are left out")
     for table, _ in _ASSETS:
@@ -67,7 +71,7 @@ def _describe(store: Store, table: Table) -> Metadata:
 
 load_recorded = dg.define_asset_job(
     "load_recordings",
-    selection=[table.name for table, _ in _ASSETS],
+    selection=dg.AssetSelection.assets(*(table.name for table, _ in _ASSETS)),
     description="Brings what the recorder wrote into the tables.",
 )
 

@@ -49,7 +49,9 @@ def sentiment(
 
 
 load_sentiment = dg.define_asset_job(
-    "load_sentiment", selection=[SENTIMENT.name], description="Asks every provider of sentiment for new scores."
+    "load_sentiment",
+    selection=dg.AssetSelection.assets(SENTIMENT.name),
+    description="Asks every provider of sentiment for new scores.",
 )
 
 

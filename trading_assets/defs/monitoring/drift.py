@@ -16,12 +16,11 @@ from trading_assets.defs.lib.metadata import (
     picture,
     preview,
 )
-from trading_assets.defs.lib.partitions import Partitions, keys_of_run
+from trading_assets.defs.lib.partitions import ALL_PARTITIONS, Partitions, keys_of_run
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import DRIFT, FEATURES, LABELS, LIVE_FEATURES
 
-ALL: Final = dg.AllPartitionMapping()
 ALARMED: Final = "alarmed"
 """The metadata that says about how many subjects the newest day alarms."""
 NEWEST_DAY: Final = "newest_day"
@@ -39,8 +38,8 @@ def drift_asset(settings: Settings) -> dg.AssetsDefinition:
     return dg.asset(
         deps=[
             "deployment",
-            dg.AssetDep(FEATURES.name, partition_mapping=ALL),
-            dg.AssetDep(LABELS.name, partition_mapping=ALL),
+            dg.AssetDep(FEATURES.name, partition_mapping=ALL_PARTITIONS),
+            dg.AssetDep(LABELS.name, partition_mapping=ALL_PARTITIONS),
             LIVE_FEATURES.name,
         ],
         group_name="monitoring",
@@ -57,11 +56,13 @@ def drift(
 ) -> dg.MaterializeResult[None]:
     """PSI, KS and ADWIN of features, predictions, calibration and outcomes against the training window, day by day."""
     from trading_assets.monitoring import stored, summary, versions
+    from trading_assets.monitoring.coverage_gap import tell_coverage_gap
 
     name = context.partition_key
     bundle, version = versions.required(store, settings, name)
     found = stored.measure(store, settings, bundle, version)
     store.replace(DRIFT, found, where={"model": name, "version": version})
+    gap = tell_coverage_gap(store, settings, name, version)
     today = summary.newest(found)
     shown = {"heat_map": picture(summary.heat_map(found, f"Drift of {name} {version}"), "drift by day")}
     return dg.MaterializeResult(
@@ -70,6 +71,7 @@ def drift(
             "version": version,
             "bundle_hash": bundle.bundle_hash,
             ALARMED: today.filter("alarmed").height,
+            **({} if gap is None else {"coverage_gap_pct": gap}),
             NEWEST_DAY: str(today["ts"].max()) if today.height else "",
             **describe_frame(found, DRIFT),
             "worst": preview(summary.worst(today, 20).drop("model", "version"), rows=20),

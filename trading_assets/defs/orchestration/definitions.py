@@ -3,6 +3,7 @@
 import dagster as dg
 
 from trading_assets.defs.orchestration import jobs, schedules, sensors
+from trading_assets.defs.orchestration.alerts import alert_watch
 from trading_assets.defs.orchestration.automation import follow_data
 from trading_assets.defs.orchestration.challengers import challenger_promotion
 from trading_assets.defs.orchestration.drift_retraining import retrain_on_drift
@@ -18,6 +19,7 @@ def orchestration(settings: Settings) -> dg.Definitions:
             jobs.retrain,
             jobs.train,
             jobs.search,
+            jobs.screen,
             jobs.evaluate,
             jobs.approve,
             jobs.promote,
@@ -25,18 +27,21 @@ def orchestration(settings: Settings) -> dg.Definitions:
             jobs.load_journal,
             jobs.compare_challengers,
             jobs.measure_drift,
+            jobs.compare_live,
         ],
         schedules=[
             schedules.market_data_schedule(settings),
             schedules.retrain_schedule(settings),
             schedules.challengers_schedule(settings),
             schedules.drift_schedule(settings),
+            schedules.divergence_schedule(settings),
         ],
         sensors=[
             sensors.promotion,
             challenger_promotion,
             sensors.journal_ingest,
             sensors.run_failure_alert,
+            alert_watch,
             sensors.other_months,
             retrain_on_drift,
             follow_data,

@@ -28,61 +28,87 @@ market_data = dg.define_asset_job(
 )
 recompute_features = dg.define_asset_job(
     "recompute_features",
-    selection=["features"],
+    selection=dg.AssetSelection.assets("features"),
     description="Features alone, from stored bars: of the other markets where bars of their leader came later.",
 )
 retrain = dg.define_asset_job(
     "retrain",
-    selection=["walk_forward", "candidate", "backtest", "approved"],
+    selection=dg.AssetSelection.assets("walk_forward", "candidate", "backtest", "approved"),
     description="Walk-forward, candidate, backtest and its gates; approves the candidate where all gates pass.",
 )
 train = dg.define_asset_job(
     "train",
-    selection=["walk_forward", "candidate"],
+    selection=dg.AssetSelection.assets("walk_forward", "candidate"),
     description="Walk-forward and candidate alone: a draft in the registry.",
 )
 search = dg.define_asset_job(
     "search",
-    selection=["parameter_search"],
+    selection=dg.AssetSelection.assets("parameter_search"),
     description="Searches a model's parameters in the older part of its history, and judges what is found on the rest. "
     "It goes on where an earlier one stopped, unless the tag `trading/search` is `anew`.",
 )
+screen = dg.define_asset_job(
+    "screen",
+    selection=["screening"],
+    description="Trades many parameter sets of a rule by arithmetic in the older part of its history, each a trial.",
+)
 evaluate = dg.define_asset_job(
     "evaluate",
-    selection=["backtest"],
+    selection=dg.AssetSelection.assets("backtest"),
     description="Backtest and its gates alone, on the stored predictions.",
 )
 approve = dg.define_asset_job(
     "approve",
-    selection=["approved"],
+    selection=dg.AssetSelection.assets("approved"),
     description="Approval alone, of the newest candidate whose backtest passes all gates.",
 )
 promote = dg.define_asset_job(
     "promote",
-    selection=["deployment"],
+    selection=dg.AssetSelection.assets("deployment"),
     description="Makes an approved version the active one if it is better than the champion on the same out-of-sample "
     "days, else a challenger. The run's config may choose a version; with a reason it is promoted anyway.",
 )
 rollback = dg.define_asset_job(
     "rollback",
-    selection=["deployment"],
+    selection=dg.AssetSelection.assets("deployment"),
     config={"ops": {"deployment": {"config": {"rollback": True}}}},
     description="Goes back to the version that traded before, or to the one that the run's config names.",
 )
 load_journal = dg.define_asset_job(
     "load_journal",
-    selection=["signals", "orders", "fills", "positions", "live_features", "shadow_signals", "performance_summary"],
-    description="Brings the node's journal into the tables and sums it up.",
+    selection=dg.AssetSelection.assets(
+        "signals",
+        "orders",
+        "fills",
+        "positions",
+        "risk_states",
+        "payments",
+        "balances",
+        "account_equity",
+        "live_features",
+        "live_funding",
+        "shadow_signals",
+        "live_trades",
+        "performance",
+        "performance_summary",
+    ),
+    description="Brings the node's journal into the tables, reckons its funding, and sums it up.",
 )
 compare_challengers = dg.define_asset_job(
     "compare_challengers",
-    selection=["shadow_trades", "shadow_equity", "challengers"],
+    selection=dg.AssetSelection.assets("shadow_trades", "shadow_equity", "challengers"),
     description="Trades what champion and challengers said in shadow by the backtest's engine, and compares them.",
+)
+compare_live = dg.define_asset_job(
+    "compare_live",
+    selection=dg.AssetSelection.assets("divergence", "divergence_days"),
+    description="Trades the newest days' signals again by the backtest's engine, and says how far the node's trades "
+    "are from that, and why.",
 )
 
 measure_drift = dg.define_asset_job(
     "measure_drift",
-    selection=["drift"],
+    selection=dg.AssetSelection.assets("drift"),
     description="Compares each day since a model's training window with it, and checks the newest one.",
 )
 

@@ -6,14 +6,21 @@ from typing import Final
 
 import dagster as dg
 
-from trading_assets.defs.lib.partitions import history_end, partition_key, range_tags
+from trading_assets.defs.lib.partitions import partition_key, range_tags
 from trading_assets.defs.lib.schedules import by_the_clock
-from trading_assets.defs.orchestration.jobs import compare_challengers, market_data, measure_drift, retrain
+from trading_assets.defs.orchestration.jobs import (
+    compare_challengers,
+    compare_live,
+    market_data,
+    measure_drift,
+    retrain,
+)
 from trading_assets.registry import read_manifest
 from trading_assets.settings import Settings
 from trading_assets.settings.days import MONTH_FORMAT
+from trading_assets.settings.demand import read_beside
 from trading_assets.store.contract import Store
-from trading_assets.store.tables import CANDLES, MODEL_VERSIONS
+from trading_assets.store.tables import CANDLES, MODEL_VERSIONS, SIGNALS
 
 CATCH_UP: Final = timedelta(days=1)
 """A tick also covers the month in which this much earlier lies: the last candles of a month come in after its end."""
@@ -34,7 +41,7 @@ def months_to_refresh(now: datetime, settings: Settings, fetched_at: FetchedAt) 
     """
     if now < settings.history_start:
         return None
-    end = history_end(settings.history) or datetime.max.replace(tzinfo=UTC)
+    end = settings.history_end or datetime.max.replace(tzinfo=UTC)
     newest = _month_of(min(now, end - timedelta(seconds=1)))
     recent = _month_of(max(now - CATCH_UP, settings.history_start))
     first = recent if now - CATCH_UP < end else None
@@ -92,7 +99,8 @@ def hourly_market_data(
     """
     now = context.scheduled_execution_time
     ended = True
-    for market in sorted(settings.markets, key=lambda one: one != settings.features.leader):
+    read = read_beside(settings)
+    for market in sorted(settings.markets, key=lambda one: read.index(one) if one in read else len(read)):
         months = months_to_refresh(now, settings, candles_fetched_at(context.instance, market))
         if months is None:
             continue
@@ -140,6 +148,24 @@ def daily_challengers(
     if not read_manifest(settings.live_dir).challengers:
         return dg.SkipReason("no challenger is in shadow")
     return dg.RunRequest(run_key=f"challengers@{context.scheduled_execution_time:%Y-%m-%dT%H:%M}")
+
+
+def divergence_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """The schedule, at a project's `schedules.divergence`."""
+    return by_the_clock(
+        compare_live,
+        settings.schedules.divergence,
+        "At `schedules.divergence`, after the day's candles and journal: the node beside its backtest.",
+    )(daily_divergence)
+
+
+def daily_divergence(
+    context: dg.ScheduleEvaluationContext, store: dg.ResourceParam[Store]
+) -> dg.RunRequest | dg.SkipReason:
+    """The node's newest days beside a backtest, where its journal was loaded once."""
+    if store.read(SIGNALS, columns=["node"]).is_empty():
+        return dg.SkipReason("no node has decided anything yet")
+    return dg.RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%d}")
 
 
 def drift_schedule(settings: Settings) -> dg.ScheduleDefinition:

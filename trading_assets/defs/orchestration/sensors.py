@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from trading_assets.alerts.desk import send
 from trading_assets.defs.lib.failures import failure_reason
 from trading_assets.defs.lib.other_months import months_left
 from trading_assets.defs.lib.partitions import FIRST_DAY_TAG, LAST_DAY_TAG, PARTITION_TAG, RANGE_START_TAG, range_tags
 from trading_assets.defs.lib.versions import Materialized, newest
+from trading_assets.defs.orchestration.alerts import alert_of_run
 from trading_assets.defs.orchestration.jobs import assets_asked, load_journal, market_data, promote
 from trading_assets.journal import JOURNAL_FILE, cursor
 from trading_assets.registry import read_manifest
@@ -81,12 +83,13 @@ def journal_ingest(
 
 @dg.run_failure_sensor(
     name="run_failure_alert",
-    description="Logs an alert for each failed run, the command line's too: what failed, and where to look.",
+    description="Tells of each failed run, the command line's too, in the log and by the alert channels of the "
+    "settings: what failed, and where to look.",
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
-def run_failure_alert(context: dg.RunFailureSensorContext) -> None:
-    """Log an alert for each failed run: what failed and where to look."""
+def run_failure_alert(context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]) -> None:
+    """Tell of each failed run: what failed and where to look."""
     run = context.dagster_run
     reasons = [
         f"{event.step_key}: {failure_reason(event) or 'a blocking check failed, see the asset checks of the run'}"
@@ -97,6 +100,7 @@ def run_failure_alert(context: dg.RunFailureSensorContext) -> None:
     message = f"run {run.run_id} of {run.job_name} {partition} failed: {reason}"
     ALERTS.error(message)
     context.log.error(message)
+    send(settings, alert_of_run(run.job_name, partition, message))
 
 
 @dg.run_failure_sensor(

@@ -7,6 +7,7 @@ from trading_assets.defs.research.evaluation import backtest_asset, gate_checks
 from trading_assets.defs.research.features import features_asset
 from trading_assets.defs.research.labels import labels_asset
 from trading_assets.defs.research.models import candidate_asset, walk_forward_asset
+from trading_assets.defs.research.screening import screening_asset
 from trading_assets.defs.research.search import search_asset
 from trading_assets.settings import Settings
 
@@ -21,6 +22,7 @@ def research(settings: Settings) -> dg.Definitions:
             candidate_asset(settings),
             backtest_asset(settings),
             search_asset(settings),
+            screening_asset(settings),
         ],
-        asset_checks=[finite_after_warmup, label_balance, gate_checks],
+        asset_checks=[finite_after_warmup, label_balance, gate_checks(settings)],
     )

@@ -20,15 +20,15 @@ from trading_assets.defs.lib.metadata import (
     preview,
     synthetic_markets,
 )
-from trading_assets.defs.lib.partitions import Partitions, keys_of_run
+from trading_assets.defs.lib.partitions import ALL_PARTITIONS, Partitions, keys_of_run
 from trading_assets.defs.lib.versions import backtested, required
-from trading_assets.defs.research.models import ALL
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.migration import up_to_date
 from trading_assets.store.tables import (
     BACKTEST_METRICS,
     CANDLES,
+    FUNDING_RATES,
     TRADES,
 )
 
@@ -51,7 +51,12 @@ GATES = {
 def backtest_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset, for the models of a project."""
     return dg.asset(
-        deps=["walk_forward", "candidate", dg.AssetDep(CANDLES.name, partition_mapping=ALL)],
+        deps=[
+            "walk_forward",
+            "candidate",
+            dg.AssetDep(CANDLES.name, partition_mapping=ALL_PARTITIONS),
+            dg.AssetDep(FUNDING_RATES.name, partition_mapping=ALL_PARTITIONS),
+        ],
         group_name="evaluation",
         owners=[RESEARCH_TEAM],
         kinds={"python", "polars", "duckdb"},
@@ -68,11 +73,11 @@ def backtest_asset(settings: Settings) -> dg.AssetsDefinition:
 def backtest(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
 ) -> dg.MaterializeResult[None]:
-    """The walk-forward's predictions traded by the live strategy class with fees, slippage and latency."""
+    """The walk-forward's predictions traded by the live strategy class with fees, slippage, funding and latency."""
     from trading_assets.backtest.approval import predictions_hash, traded_with
     from trading_assets.backtest.judging import judge_candidate, write_report
     from trading_assets.backtest.report import plots
-    from trading_assets.backtest.report.files import report_address
+    from trading_assets.backtest.report.files import chart_address, report_address
     from trading_assets.backtest.report.page import Provenance
     from trading_assets.models.code_version import code_version
 
@@ -96,6 +101,7 @@ def backtest(
         metadata={
             **origin(spec.markets),
             "report": dg.MetadataValue.url(report_address(name, trained.version)),
+            "chart": dg.MetadataValue.url(chart_address(name, trained.version)),
             "report_file": dg.MetadataValue.path(str(page)),
             "equity": picture(curve, "equity and drawdown"),
             "version": trained.version,
@@ -109,48 +115,83 @@ def backtest(
     )
 
 
-@dg.multi_asset_check(
-    name="gates",
-    specs=[dg.AssetCheckSpec(name, asset=BACKTEST, description=text, blocking=True) for name, text in GATES.items()],
-    can_subset=True,
-)
-def gate_checks(
-    context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+def gate_checks(settings: Settings) -> dg.AssetChecksDefinition:
+    """A check for each gate: the eight that every model has, and those on metrics that the settings name."""
+    asked = GATES | {name: _asked_for(name, settings) for name in named_gates(settings)}
+
+    @dg.multi_asset_check(
+        name="gates",
+        specs=[
+            dg.AssetCheckSpec(name, asset=BACKTEST, description=text, blocking=True) for name, text in asked.items()
+        ],
+        can_subset=True,
+    )
+    def checks(
+        context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings], store: dg.ResourceParam[Store]
+    ) -> Iterator[dg.AssetCheckResult]:
+        """Measure the newest backtest of the run's model, or of every model, against the gates in the settings."""
+        yield from _measured(context, settings, store)
+
+    return checks
+
+
+def named_gates(settings: Settings) -> list[str]:
+    """The metrics that the section `gates` or a model's own gates name, in the order of the settings."""
+    return list(dict.fromkeys(name for model in settings.models for name in settings.gates_of(model).metrics))
+
+
+def _asked_for(name: str, settings: Settings) -> str:
+    """What a gate on a named metric asks: its description in the UI."""
+    from trading_assets.settings.metrics import METRICS
+
+    metric = METRICS[name]
+    asked = "of every model" if name in settings.gates.metrics else "of the models whose `gates` name it"
+    return f"{metric.label} ({metric.meaning}) is within `gates.metrics.{name}`, {asked}."
+
+
+def _measured(
+    context: dg.AssetCheckExecutionContext, settings: Settings, store: Store
 ) -> Iterator[dg.AssetCheckResult]:
-    """Measure the newest backtest of the run's model, or of every model, against the gates in the settings."""
     from trading_assets.backtest.gates import evaluate
 
     names = selected(context)
-    found: dict[str, list[tuple[str, GateResult]]] = {name: [] for name in GATES}
+    found: dict[str, list[tuple[str, GateResult]]] = {name: [] for name in (*GATES, *named_gates(settings))}
+    backtests = 0
     for model in keys_of_run(context.run.tags, Partitions.of(settings).models):
         version = backtested(context.instance, up_to_date(store), model)
         if version is not None:
+            backtests += 1
             frame = store.read(BACKTEST_METRICS, where={"model": model, "version": version})
             for gate in evaluate(dict(frame.select("metric", "value").iter_rows()), settings.gates_of(model)):
                 found[gate.name].append((model, gate))
     judged = {name: [Judged(model, "" if gate.passed else gate.text) for model, gate in found[name]] for name in names}
     others = remember(store, context, BACKTEST, judged, known=settings.models)
     for name in names:
-        yield _gate(name, found[name], others[name])
+        yield _gate(name, found[name], others[name], unasked=bool(backtests) and not found[name])
 
 
-def _gate(name: str, found: "Sequence[tuple[str, GateResult]]", others: Mapping[str, str]) -> dg.AssetCheckResult:
+def _gate(
+    name: str, found: "Sequence[tuple[str, GateResult]]", others: Mapping[str, str], *, unasked: bool
+) -> dg.AssetCheckResult:
     """The gate's verdict on the run's models: a refusal is a warning, since nothing went wrong.
+
+    ``unasked``: none of them has this gate, which other models of the settings have; so nothing speaks against them.
 
     Also where the run's own pass, as long as another model of the settings is refused: the page shows the newest alone.
     """
     refused = [model for model, gate in found if not gate.passed]
     told = [f"{model}: {gate.text}" for model, gate in found if not refused or not gate.passed]
     rows = [(model, gate.value, gate.threshold, gate.passed) for model, gate in found]
+    nothing = "not a gate of the run's models" if unasked else "no backtest yet: run the job retrain"
     others_told = f". Other runs found: {'; '.join(f'{one}: {text}' for one, text in others.items())}" if others else ""
     return dg.AssetCheckResult(
         asset_key=BACKTEST,
         check_name=name,
-        passed=bool(found) and not refused and not others,
+        passed=(bool(found) or unasked) and not refused and not others,
         severity=dg.AssetCheckSeverity.WARN,
-        description=("; ".join(told) or "no backtest yet: run the job retrain") + others_told,
+        description=("; ".join(told) or nothing) + others_told,
         metadata={
-            PASSED_HERE: bool(found) and not refused,
+            PASSED_HERE: (bool(found) or unasked) and not refused,
             "refused_models": refused,
             "refused_elsewhere": list(others),
             "gates": preview(

@@ -20,7 +20,12 @@ from trading_assets.features import FeatureSet, compute, feature_names, fingerpr
 from trading_assets.features.framework.auxiliary_series import COMPANIONS, join
 from trading_assets.features.framework.stored_series import read_companions
 from trading_assets.settings import Settings
-from trading_assets.settings.demand import asked_timeframes, feature_timeframes_of, features_of
+from trading_assets.settings.demand import (
+    asked_timeframes,
+    feature_timeframes_of,
+    features_of,
+    second_exchange_of,
+)
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import BARS, FEATURES, FUNDING_RATES, Table
 
@@ -49,12 +54,20 @@ def code_version(settings: Settings) -> str:
         for name in feature_names(one, asked[market][one.name], settings.plugged)
     }
     led = f" led by {settings.features.leader}" if settings.features.leader else ""
-    return f"{fingerprint(names, settings.plugged)[:12]} for {digest}{led}"
+    beside = "".join(f" {one} beside {other}" for one, other in _beside(settings).items())
+    return f"{fingerprint(names, settings.plugged)[:12]} for {digest}{led}{beside}"
+
+
+def _beside(settings: Settings) -> dict[str, str]:
+    """Market -> its second exchange, of the markets whose features read it."""
+    seconds = {market: second_exchange_of(settings, market) for market in settings.markets}
+    return {market: second for market, second in seconds.items() if second is not None}
 
 
 def features_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset, for the markets, months and timeframes of a project."""
     leader, plugins = settings.features.leader, settings.plugged
+    beside = _beside(settings)
     chosen = {one: sets for one in asked_timeframes(settings) if (sets := _chosen(one, settings))}
     timeframes = list(chosen)  # none where rules alone trade
     reaches = {one: max(each.lookback for each in sets) for one, sets in chosen.items()}
@@ -67,7 +80,10 @@ def features_asset(settings: Settings) -> dg.AssetsDefinition:
                 dg.AssetDep(
                     BARS[one.name].name,
                     partition_mapping=look_back(
-                        reaches[one], leader=leader if "leader" in read[one] else None, markets=settings.markets
+                        reaches[one],
+                        leader=leader if "leader" in read[one] else None,
+                        markets=settings.markets,
+                        beside=beside,
                     ),
                 )
                 for one in timeframes
@@ -133,28 +149,41 @@ def _write(store: Store, window: Window, settings: Settings, timeframe: Timefram
     first = bars["ts"][0] if bars.height else start
     read = select(chosen, timeframe, settings.plugged).companions
     leader = settings.features.leader if "leader" in read else None
-    known = read_companions(store, market, timeframe=timeframe, start=first, end=window.end, leader=leader, names=read)
+    second = second_exchange_of(settings, market)
+    known = read_companions(
+        store,
+        market,
+        timeframe=timeframe,
+        start=first,
+        end=window.end,
+        leader=leader,
+        second_exchange=second,
+        names=read,
+    )
     share = _without_leader(store, window, own, known, leader, table)
+    if second is not None and "second_exchange" not in known and own.height:
+        _refuse_absent(store, window, own, second, table, "second_exchange")
     rows = compute(bars, known, timeframe=timeframe, features=chosen, plugins=settings.plugged).filter(
         pl.col("ts") >= start
     )
-    if (awaited := _leader_behind(store, own, market, leader, table)) is not None:
-        rows = rows.filter(pl.col("known_at") <= awaited)
+    for other in (leader, second):
+        if (awaited := _behind(store, own, market, other, table)) is not None:
+            rows = rows.filter(pl.col("known_at") <= awaited)
     since, until = made_anew(window, settings, start, window.end)
     rows = rows.with_columns(timeframe=pl.lit(timeframe.name))
     store.replace(FEATURES, rows, where={**where, "timeframe": timeframe.name}, start=since, end=until)
     return rows, share
 
 
-def _leader_behind(store: Store, bars: pl.DataFrame, market: str, leader: str | None, table: Table) -> datetime | None:
-    """The end of the leader's newest bar where those beside the market's newest ones are still on their way.
+def _behind(store: Store, bars: pl.DataFrame, market: str, other: str | None, table: Table) -> datetime | None:
+    """The end of another market's newest bar where those beside the market's newest ones are still on their way.
 
     Two runs of one hour promise no order. A row whose leader is to come would say that it stood still; it is written by
-    the next run. Where the leader is behind for longer, what is missing is null.
+    the next run. Where the other is behind for longer, what is missing is null.
     """
-    if leader in (None, market) or bars.is_empty():
+    if other in (None, market) or bars.is_empty():
         return None
-    newest = store.tail(table, where={"market": str(leader)}, before=bars["known_at"][-1], rows=1)
+    newest = store.tail(table, where={"market": str(other)}, before=bars["known_at"][-1], rows=1)
     if newest.is_empty():
         return None
     known: datetime = newest["known_at"][0]
@@ -181,11 +210,16 @@ def _without_leader(
         return 0.0
     if "leader" in known:
         return float(np.isnan(join(bars, {"leader": known["leader"]})["leader.close"]).mean())
-    stored = store.bounds(table, where={"market": leader})
+    _refuse_absent(store, window, bars, str(leader), table, "leader")
+    return 1.0  # the leader was listed later
+
+
+def _refuse_absent(store: Store, window: Window, bars: pl.DataFrame, other: str, table: Table, what: str) -> None:
+    """Refuse a window beside which another market has no bars, although it traded before its end."""
+    stored = store.bounds(table, where={"market": other})
     if stored is None or stored[0] < window.end:
         raise MissingCandles(
-            f"its leader {leader} has no bars from {bars['ts'][0]:%Y-%m-%d} to {bars['ts'][-1]:%Y-%m-%d}",
+            f"its {what} {other} has no bars from {bars['ts'][0]:%Y-%m-%d} to {bars['ts'][-1]:%Y-%m-%d}",
             where=window.market,
-            remedy=f"run trading backfill --market {leader} for these months first",
+            remedy=f"run trading backfill --market {other} for these months first",
         )
-    return 1.0  # the leader was listed later

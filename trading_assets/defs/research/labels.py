@@ -14,7 +14,7 @@ from trading_assets.defs.lib.metadata import (
     picture,
     preview,
 )
-from trading_assets.defs.lib.partitions import Partitions, Window, history_end, label_reach, look_back, windows
+from trading_assets.defs.lib.partitions import Partitions, Window, label_reach, look_back, windows
 from trading_assets.defs.lib.recomputed_rows import bar_start, known_until, made_anew, resume_at
 from trading_assets.defs.research.label_picture import label_distribution
 from trading_assets.defs.sql_models.bars import FOLLOWS_DATA
@@ -116,7 +116,7 @@ def _write(
     first, last = label_window(since, window.end, settings=chosen)
     first = max(first, settings.history_start)
     complete = window.end + (window.end - last)
-    complete = min(complete, history_end(settings.history) or complete)
+    complete = min(complete, settings.history_end or complete)
     until = known_until(store, window.market, finest, complete) or since
     # close to close, an outcome is read from bars, which reach as far as the candles do
     end = window.end if label_of(chosen).follows_candles else max(window.end, until)

@@ -15,7 +15,7 @@ from trading_assets.defs.lib.metadata import (
     picture,
     preview,
 )
-from trading_assets.defs.lib.partitions import Partitions
+from trading_assets.defs.lib.partitions import ALL_PARTITIONS, Partitions
 from trading_assets.defs.lib.versions import refuse_outdated
 from trading_assets.defs.research import features, labels
 from trading_assets.settings import ModelSettings, Settings
@@ -25,14 +25,16 @@ from trading_assets.store.tables import FEATURE_IMPORTANCE, FEATURES, FOLDS, LAB
 if TYPE_CHECKING:
     from trading_assets.models import Dataset
 
-ALL = dg.AllPartitionMapping()
 GROUP = "models"
 
 
 def walk_forward_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset, for the models of a project."""
     return dg.asset(
-        deps=[dg.AssetDep("features", partition_mapping=ALL), dg.AssetDep("labels", partition_mapping=ALL)],
+        deps=[
+            dg.AssetDep("features", partition_mapping=ALL_PARTITIONS),
+            dg.AssetDep("labels", partition_mapping=ALL_PARTITIONS),
+        ],
         group_name=GROUP,
         owners=[RESEARCH_TEAM],
         kinds={"polars", "duckdb"},
@@ -110,8 +112,8 @@ def candidate_asset(settings: Settings) -> dg.AssetsDefinition:
     return dg.asset(
         deps=[
             "walk_forward",
-            dg.AssetDep("features", partition_mapping=ALL),
-            dg.AssetDep("labels", partition_mapping=ALL),
+            dg.AssetDep("features", partition_mapping=ALL_PARTITIONS),
+            dg.AssetDep("labels", partition_mapping=ALL_PARTITIONS),
         ],
         group_name=GROUP,
         owners=[RESEARCH_TEAM],

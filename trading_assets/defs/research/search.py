@@ -12,9 +12,9 @@ from trading_assets.defs.lib.metadata import (
     origin,
     origin_tags,
 )
-from trading_assets.defs.lib.partitions import Partitions
+from trading_assets.defs.lib.partitions import ALL_PARTITIONS, Partitions
 from trading_assets.defs.lib.progress import tell_searched
-from trading_assets.defs.research.models import ALL, refuse_other_code
+from trading_assets.defs.research.models import refuse_other_code
 from trading_assets.settings import Settings
 from trading_assets.store.contract import Store
 from trading_assets.store.migration import up_to_date
@@ -28,7 +28,10 @@ def search_asset(settings: Settings) -> dg.AssetsDefinition:
     """The asset, for the models of a project."""
     return dg.asset(
         name="parameter_search",
-        deps=[dg.AssetDep("features", partition_mapping=ALL), dg.AssetDep("labels", partition_mapping=ALL)],
+        deps=[
+            dg.AssetDep("features", partition_mapping=ALL_PARTITIONS),
+            dg.AssetDep("labels", partition_mapping=ALL_PARTITIONS),
+        ],
         group_name="models",
         owners=[RESEARCH_TEAM],
         kinds={"python", "polars"},

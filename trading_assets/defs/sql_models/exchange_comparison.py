@@ -11,11 +11,13 @@ from trading_assets.sql import load_models
 
 across_markets = dg.define_asset_job(
     "across_markets",
-    selection=[
-        model.name
-        for model in load_models().values()
-        if "start" in model.parameters and "market" not in model.parameters
-    ],
+    selection=dg.AssetSelection.assets(
+        *(
+            model.name
+            for model in load_models().values()
+            if "start" in model.parameters and "market" not in model.parameters
+        )
+    ),
     description="Markets side by side, a month at a time: the same symbol on different exchanges.",
 )
 

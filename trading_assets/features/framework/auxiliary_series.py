@@ -48,6 +48,12 @@ COMPANIONS: Final[Mapping[str, Companion]] = {
     "leader": Companion(
         ("close",), timedelta(hours=1), "one closed bar of the leading market (`features.leader`)", at_close=True
     ),
+    "second_exchange": Companion(
+        ("close",),
+        timedelta(0),
+        "the bar of the same close of the market named as `second_exchange`: the same coin elsewhere",
+        at_close=True,
+    ),
     "funding": Companion(("rate",), timedelta(days=1), "one settled funding payment of the market"),
     "sentiment": Companion(("score",), timedelta(days=3), "one published score, -1 (fear) to 1 (greed)"),
     "book": Companion(

@@ -248,6 +248,9 @@ def made_up_companions(bars: pl.DataFrame, timeframe: Timeframe, *, seed: int = 
 
     leader = bars["close"].to_numpy() ** 0.7 * np.exp(np.cumsum(rng.normal(0, 1e-3, rows)))
     found = {"leader": pl.DataFrame({"known_at": known_at, "close": leader}).filter(pl.Series(rng.random(rows) > 0.01))}
+    other = np.random.default_rng(seed + 1)
+    elsewhere = pl.DataFrame({"known_at": known_at, "close": bars["close"] * np.exp(other.normal(0, 1e-3, rows))})
+    found["second_exchange"] = elsewhere.filter(pl.Series(other.random(rows) > 0.01))
     within("funding", ("rate",), low=-1e-4, high=3e-4, every=Span("8h"), late_s=0)
     within("sentiment", ("score",), low=-1, high=1, every=DAY, late_s=1_234)
     within("trades", ("sign_imbalance", "volume_imbalance"), low=-1, high=1, every=1, late_s=0)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from trading_assets.core.errors import BundleError, ModelError
 from trading_assets.core.plugins.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.models.bundle.content import Provenance
+from trading_assets.models.payoffs import PlanPayoff
 from trading_assets.models.training import Learnt
 from trading_assets.settings import LabelSettings, RuleStrategySettings, StrategySettings
 
@@ -43,6 +45,8 @@ class Bundle:
         Data set, training window, code version and run.
     plugins
         Those of the project that reads it; None for those of the settings read last.
+    payoffs
+        What each side's trades earn and lose, where the label set is the outcome of an exit plan.
     """
 
     folder: Path
@@ -56,6 +60,7 @@ class Bundle:
     metrics: dict[str, float]
     provenance: Provenance
     plugins: Owners | None = None
+    payoffs: Mapping[Side, PlanPayoff] = MappingProxyType({})
 
     @property
     def features(self) -> tuple[str, ...]:

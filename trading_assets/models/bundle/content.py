@@ -27,11 +27,14 @@ labelled with, and its out-of-sample scores."""
 INDEX: Final = "bundle.json"
 
 NAME: Final = re.compile(
-    rf"features\.json|settings\.json|metrics\.json|confidence/(long|short)\.json|(long|short)/{FILE_NAME.pattern}"
+    rf"features\.json|settings\.json|metrics\.json|(confidence|payoff)/(long|short)\.json|(long|short)/{FILE_NAME.pattern}"
 )
 
 CONFIDENCE: Final = "confidence/{side}.json"
 """What turns a side's scores into probabilities: beside the estimator's files, whose names are its own."""
+
+PAYOFF: Final = "payoff/{side}.json"
+"""What a side's trades by an exit plan earn and lose."""
 
 REMEDY: Final = "materialize candidate again, or deploy another version (trading models lists them)"
 

@@ -18,6 +18,7 @@ from trading_assets.models.bundle.content import (
     CONTENT,
     INDEX,
     NAME,
+    PAYOFF,
     REMEDY,
     Described,
     Features,
@@ -30,6 +31,7 @@ from trading_assets.models.bundle.content import (
 from trading_assets.models.bundle.plugins import MadeWith, check_plugins
 from trading_assets.models.classifier import Classifier
 from trading_assets.models.confidence import Confidence
+from trading_assets.models.payoffs import PlanPayoff
 from trading_assets.models.record import Record
 from trading_assets.settings import ModelSettings
 
@@ -93,6 +95,7 @@ def load(
         metrics=parse(Metrics, contents["metrics.json"], folder / "metrics.json").root,
         provenance=index.provenance,
         plugins=plugins,
+        payoffs=_payoffs(settings, tuple(models), contents, folder),
     )
     if feature_fingerprint is not None and isinstance(settings.spec, ModelSettings):
         bundle.check_code(feature_fingerprint(features.features))
@@ -113,6 +116,19 @@ def _learnt(
             known = Confidence.load(contents[name], name) if name in contents else None
             return Classifier(features.features, settings.spec.estimator, files, known)
         return Record.load(files, side)
+    except ModelError as error:
+        raise BundleError(error.what, where=f"{folder}: {error.where}", remedy=REMEDY) from None
+
+
+def _payoffs(
+    described: Described, sides: Collection[Side], contents: Mapping[str, bytes], folder: Path
+) -> dict[Side, PlanPayoff]:
+    """What each side's trades earn and lose; of a plan that is learnt, it is there for each."""
+    names = {side: PAYOFF.format(side=side.word) for side in sides}
+    if described.labels.barriers == "plan" and (lacking := [name for name in names.values() if name not in contents]):
+        raise BundleError(f"it has no {lacking[0]}", where=str(folder), remedy=REMEDY)
+    try:
+        return {side: PlanPayoff.load(contents[name], name) for side, name in names.items() if name in contents}
     except ModelError as error:
         raise BundleError(error.what, where=f"{folder}: {error.where}", remedy=REMEDY) from None
 

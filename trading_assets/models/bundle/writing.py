@@ -15,6 +15,7 @@ from trading_assets.models.bundle.bundle import Bundle
 from trading_assets.models.bundle.content import (
     CONFIDENCE,
     INDEX,
+    PAYOFF,
     Described,
     Features,
     Index,
@@ -85,6 +86,7 @@ def write(
             for side, classifier in trained.classifiers.items()
             if isinstance(classifier, Classifier) and classifier.confidence is not None
         },
+        **{PAYOFF.format(side=side.word): known.save() for side, known in trained.payoffs.items()},
     }
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     learnt = trained.classifier

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from trading_assets.models.confidence.curve import Array, Curve, register
+from trading_assets.models.estimators.odds import chance_of, log_odds
 
 _STEPS: Final = 100
 _TINY: Final = 1e-5
@@ -38,7 +39,7 @@ class Sigmoid(Curve):
         hits = float(hit.sum())
         misses = hit.size - hits
         target = np.where(hit == 1, (hits + 1) / (hits + 2), 1 / (misses + 2))
-        odds = log_odds(scores)
+        odds = log_odds(scores, nearest=_TINY)
         slope, intercept = _line(odds, target) if np.ptp(odds) > 0 else (0.0, 0.0)
         if slope <= 0:
             share = float(target.mean())
@@ -47,21 +48,13 @@ class Sigmoid(Curve):
 
     def apply(self, scores: Array) -> Array:
         """The probability whose log-odds the line says."""
-        chance: Array = 1 / (1 + np.exp(-np.clip(self.slope * log_odds(scores) + self.intercept, -500, 500)))
-        return chance
+        return chance_of(self.slope * log_odds(scores, nearest=_TINY) + self.intercept)
 
     def reach(self, tolerance: float) -> float:
         """The largest of some thousand places, denser towards the ends, and a tenth more for those between them."""
         ends = np.geomspace(_TINY, 0.5, 2001)
         places = np.concatenate([[0.0], ends, np.linspace(0, 1, 2001), 1 - ends, [1 - tolerance, 1.0]])
         return 1.1 * float((self.apply(places + tolerance) - self.apply(places)).max())
-
-
-def log_odds(scores: Array) -> Array:
-    """Of scores in [0, 1]; finite."""
-    inner = np.clip(scores, _TINY, 1 - _TINY)
-    odds: Array = np.log(inner / (1 - inner))
-    return odds
 
 
 def _line(odds: Array, target: Array) -> tuple[float, float]:
@@ -74,7 +67,7 @@ def _line(odds: Array, target: Array) -> tuple[float, float]:
     slope, intercept = 0.0, float(np.log(target.mean() / (1 - target.mean())))
     loss = _loss(slope * x + intercept, target)
     for _ in range(_STEPS):
-        chance = 1 / (1 + np.exp(-(slope * x + intercept)))
+        chance = chance_of(slope * x + intercept)
         error, spread = chance - target, chance * (1 - chance)
         of_slope, of_intercept = float((error * x).sum()), float(error.sum())
         xx, x1, x0 = float((spread * x * x).sum()) + 1e-12, float((spread * x).sum()), float(spread.sum()) + 1e-12

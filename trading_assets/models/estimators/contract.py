@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import ClassVar, Final
@@ -24,6 +24,9 @@ row, the oldest first. C-contiguous; a missing value is NaN, infinite ones do no
 
 Files = Mapping[str, bytes]
 """A saved model: name -> content."""
+
+Replaced = Callable[[int, Array], Array]
+"""(column, other values of it, shaped as ``rows[..., column]``) -> the probability of each row with them."""
 
 FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 """How a file of a saved model may be called."""
@@ -55,6 +58,24 @@ class Fitted(ABC):
         """
         del rows
         return None
+
+    def replacing(self, rows: Array) -> Replaced:
+        """What :meth:`predict_proba` says of the same rows with one column replaced, for who asks of many columns.
+
+        Parameters
+        ----------
+        rows
+            As of :meth:`predict_proba`; must stay as they are while the answer is in use.
+        """
+        other = rows.copy()
+
+        def ask(column: int, values: Array) -> Array:
+            other[..., column] = values
+            found = self.predict_proba(other)
+            other[..., column] = rows[..., column]
+            return found
+
+        return ask
 
 
 class Estimator[P: EstimatorSettings](ABC):

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators.class_weights import class_weighted
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
+from trading_assets.models.estimators.odds import chance_of
 from trading_assets.models.estimators.registry import register
 from trading_assets.settings import LogisticSettings
 
@@ -67,8 +68,7 @@ class Line(Fitted):
         """A missing value counts as the training mean."""
         # Sums along each row, not a matrix product, whose order of additions depends on the number of rows.
         odds = self.contributions(rows).sum(axis=1) + self.intercept
-        chance: Array = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
-        return chance
+        return chance_of(odds)
 
     def contributions(self, rows: Array) -> Array:
         """Coefficient times scaled value."""

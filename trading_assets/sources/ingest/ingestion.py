@@ -56,6 +56,7 @@ def ingest(
     parts: Sequence[Span] | None = None,
     progress: Progress | None = None,
     coverage: Coverage | None = None,
+    on_good: Callable[[pl.DataFrame], None] | None = None,
 ) -> IngestReport:
     """Fetch the closed candles of a window, store them, and note what the source does not have.
 
@@ -79,6 +80,8 @@ def ingest(
         Called after each page.
     coverage
         What is stored of the window, where it has been read already.
+    on_good
+        Told of each batch of good candles before it is written.
 
     Raises
     ------
@@ -99,7 +102,7 @@ def ingest(
         if begin >= (cut := min(until, stop)):
             continue
         try:
-            take(coverage, source, taken, span=(begin, cut), now=now, progress=progress)
+            take(coverage, source, taken, span=(begin, cut), now=now, progress=progress, on_good=on_good)
         except (SourceError, InvalidFrame) as error:
             note_failure(coverage, (begin, cut), error, now)
             if not isinstance(source, Recorded):
@@ -145,6 +148,7 @@ def take(
     span: Span,
     now: datetime,
     progress: Progress | None = None,
+    on_good: Callable[[pl.DataFrame], None] | None = None,
 ) -> None:
     """Fetch one span and store it, batch by batch: bad rows to quarantine, revisions noted, good rows by key.
 
@@ -168,6 +172,8 @@ def take(
         keep_bad(store, bad, source.name, now)  # first: a run that resumes starts at the last stored candle
         if stored is not None and good.height and good["ts"][0] <= stored:
             taken.revised += record_revisions(store, good, source=source.name, now=now)
+        if on_good is not None:
+            on_good(good)
         store.upsert(CANDLES, good)
         coverage.add(good["ts"])
         taken.reasons.update(bad["reason"])

@@ -44,6 +44,8 @@ class IngestReport:
         Stored candles that the source now gave with other values.
     explained
         Reason -> number of missing candles; those that nobody looked into yet are ``unchecked``.
+    streamed, streamed_differed
+        Candles of the stream that the history was read for, and those of them that were streamed with other values.
     """
 
     market: str
@@ -64,6 +66,8 @@ class IngestReport:
     gap_ranges: int
     revised: int = 0
     explained: dict[str, int] = field(default_factory=dict)
+    streamed: int = 0
+    streamed_differed: int = 0
 
     @property
     def missing(self) -> int:
@@ -87,6 +91,8 @@ class IngestReport:
             text += f", {self.missing:,} missing ({self.gap_share:.2%}) in {self.gap_ranges} ranges{why}"
         if self.revised:
             text += f", {self.revised:,} revised (old and new values are in candle_revisions)"
+        if self.streamed:
+            text += f", {self.streamed:,} had been streamed, {self.streamed_differed:,} of them with other values"
         if self.quarantined:
             text += f", {self.quarantined:,} quarantined"
         if self.retries:

@@ -23,6 +23,7 @@ def parts_to_fetch(
     reread_bars: int,
     recorded: bool = False,
     coverage: Coverage | None = None,
+    streamed_from: datetime | None = None,
 ) -> list[Span]:
     """The parts of a window that must be asked for, so that what is stored is not fetched again.
 
@@ -40,6 +41,8 @@ def parts_to_fetch(
         Whether the source reads files: they may have been completed, so what was settled is looked for again.
     coverage
         What is stored of the window, where the fetch that follows goes on with it.
+    streamed_from
+        The first candle that is there because it was streamed: a fetch went no farther than to the one before.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def parts_to_fetch(
     settled = [] if recorded else settled_spans(coverage.ledger)
     parts = []
     for start, end in pieces:
-        part = _rest(coverage, (start, end), settled)
+        part = _rest(coverage, (start, end), settled, streamed_from)
         if part is not None:
             parts.append(part)
     if pieces[-1][1] > now:
@@ -62,7 +65,7 @@ def parts_to_fetch(
     return merged(parts)
 
 
-def _rest(coverage: Coverage, piece: Span, settled: Sequence[Span]) -> Span | None:
+def _rest(coverage: Coverage, piece: Span, settled: Sequence[Span], streamed_from: datetime | None) -> Span | None:
     """What of a piece was not fetched: it was in ascending time, so all of it up to the last stored candle was.
 
     That candle itself is fetched again. A piece whose first candle is not stored, and not settled either, is fetched
@@ -72,7 +75,7 @@ def _rest(coverage: Coverage, piece: Span, settled: Sequence[Span]) -> Span | No
     start, end = _beyond(piece[0], settled), piece[1]
     if start >= end:
         return None
-    last = coverage.newest_before(end)
+    last = coverage.newest_before(end if streamed_from is None else min(end, streamed_from))
     if last is None or coverage.times(start, min(end, start + bar)).is_empty():
         return start, end
     after = _beyond(last + bar, settled)

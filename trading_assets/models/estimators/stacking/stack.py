@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
+from trading_assets.models.estimators.odds import chance_of
 from trading_assets.models.estimators.registry import estimator_of, register
 from trading_assets.models.estimators.stacking.stack_weights import Weighing, weigh
 from trading_assets.settings import EstimatorSettings, StackSettings
@@ -115,8 +116,7 @@ class Pool(Fitted):
         odds = np.zeros(len(rows))
         for member, fitted, weight in self._counting():
             odds = odds + weight * member.odds(fitted, rows)
-        chance: Array = 1 / (1 + np.exp(-odds))
-        return chance
+        return chance_of(odds)
 
     def contributions(self, rows: Array) -> Array | None:
         """SHAP values of the members, weighted; None where one that counts cannot say."""

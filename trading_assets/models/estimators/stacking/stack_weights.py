@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trading_assets.models.estimators.contract import Array
+from trading_assets.models.estimators.odds import chance_of
 from trading_assets.validation import CombinatorialFold, beats
 
 _DIGITS: Final = 4
@@ -93,13 +94,13 @@ def weigh(
         Of the bootstrap.
     """
     counts = np.ones(len(target)) if weights is None else weights
-    average, crossed = _chance(odds.mean(axis=1)), np.empty(len(target))
+    average, crossed = chance_of(odds.mean(axis=1)), np.empty(len(target))
     for fold in folds:
         own = learn(odds[fold.train], target[fold.train], counts[fold.train])
-        crossed[fold.test] = _chance(_pooled(odds[fold.test], own))
+        crossed[fold.test] = chance_of(_pooled(odds[fold.test], own))
     gain = beats(average, crossed, target, known_at, seed=seed)
     learnt = learn(odds, target, counts)
-    alone = [(kind, float(np.mean((_chance(one) - target) ** 2))) for kind, one in zip(members, odds.T, strict=True)]
+    alone = [(kind, float(np.mean((chance_of(one) - target) ** 2))) for kind, one in zip(members, odds.T, strict=True)]
     found: dict[str, Any] = {
         "learnt": learnt.tolist(),
         "brier": [*alone, ("average", gain.before), ("learnt", gain.after)],
@@ -125,7 +126,7 @@ def learn(odds: Array, target: Array, counts: Array) -> Array:
     def loss(weights: Array) -> tuple[float, Array]:
         pooled = _pooled(odds, weights)
         value = float((share * (np.logaddexp(0, pooled) - target * pooled)).sum())
-        return value, ((share * (_chance(pooled) - target))[:, np.newaxis] * odds).sum(axis=0)
+        return value, ((share * (chance_of(pooled) - target))[:, np.newaxis] * odds).sum(axis=0)
 
     count = odds.shape[1]
     together = {"type": "eq", "fun": lambda weights: weights.sum() - 1, "jac": lambda weights: np.ones_like(weights)}
@@ -146,8 +147,3 @@ def learn(odds: Array, target: Array, counts: Array) -> Array:
 def _pooled(odds: Array, weights: Array) -> Array:
     pooled: Array = (odds * weights).sum(axis=1)
     return pooled
-
-
-def _chance(odds: Array) -> Array:
-    chance: Array = 1 / (1 + np.exp(-odds))
-    return chance

@@ -15,13 +15,15 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trading_assets.core.errors import ModelError
-from trading_assets.models.estimators.contract import Array, Files, Fitted
+from trading_assets.models.estimators.contract import Array, Files, Fitted, Replaced
 from trading_assets.models.estimators.trees.forest_shap import Paths, shap_values
 
 Nodes = npt.NDArray[np.intp]
 
 LEAF: Final = -1
 """Where a node has no branches."""
+
+_NONE: Final = np.empty(0, np.intp)
 
 _AT_ONCE: Final = 100_000
 """Answers of single trees that are worked on together: they fit a core's cache."""
@@ -93,6 +95,26 @@ class Forest(Fitted):
         size = max(1, _AT_ONCE // max(1, len(self.roots)))
         parts = [self._odds(rows[begin : begin + size]) for begin in range(0, len(rows), size)]
         return np.concatenate(parts) if parts else np.empty(0)
+
+    def replacing(self, rows: Array) -> Replaced:
+        """The same to the last bit, asking anew only those trees that read the column."""
+        from scipy.special import expit
+
+        added = np.empty((len(self.roots) + 1, len(rows)))
+        added[0], added[1:] = self.base, self._answers(rows, self.roots).T
+        other = rows.copy()
+
+        def ask(column: int, values: Array) -> Array:
+            trees = self._readers.get(column, _NONE)
+            kept, other[:, column] = added[trees + 1], values
+            added[trees + 1] = self._answers(other, self.roots[trees]).T
+            # down the columns, one after another; a single column would be summed in pairs
+            odds = np.add.reduce(added, axis=0) if len(rows) > 1 else np.cumsum(added, axis=0)[-1]
+            added[trees + 1], other[:, column] = kept, rows[:, column]
+            chance: Array = expit(odds)
+            return chance
+
+        return ask
 
     def contributions(self, rows: Array) -> Array:
         """Exact SHAP values of trees (path-dependent)."""
@@ -178,14 +200,26 @@ class Forest(Fitted):
     def _paths(self) -> Paths:
         return Paths.of(self.features, list(self._leaves()))
 
-    def _odds(self, rows: Array) -> Array:
+    @cached_property
+    def _readers(self) -> dict[int, Nodes]:
+        """Feature -> the numbers of the trees that split on it."""
+        split = np.flatnonzero(self.left != LEAF)
+        tree = np.searchsorted(self.roots, split, side="right") - 1
+        return {int(one): np.unique(tree[self.feature[split] == one]) for one in np.unique(self.feature[split])}
+
+    def _answers(self, rows: Array, roots: Nodes) -> Array:
+        """What each of these trees adds to each row, ``(rows, trees)``."""
         left, right = self._steps
-        node = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
+        node = np.broadcast_to(roots, (len(rows), len(roots)))
         for _ in range(self.depth):
             node = np.where(self.goes_left(rows, node), left[node], right[node])
+        answers: Array = self.value[node]
+        return answers
+
+    def _odds(self, rows: Array) -> Array:
         added = np.empty((len(rows), len(self.roots) + 1))
         added[:, 0] = self.base
-        added[:, 1:] = self.value[node]
+        added[:, 1:] = self._answers(rows, self.roots)
         odds: Array = np.cumsum(added, axis=1)[:, -1]  # one after another: a sum would pair them up
         return odds
 

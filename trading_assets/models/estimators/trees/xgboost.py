@@ -18,6 +18,7 @@ import polars as pl
 from trading_assets.core.errors import ModelError
 from trading_assets.models.estimators.class_weights import class_weighted
 from trading_assets.models.estimators.contract import Array, Estimator, Files, Fitted
+from trading_assets.models.estimators.odds import chance_of
 from trading_assets.models.estimators.registry import register
 from trading_assets.models.estimators.trees import xgboost_json
 from trading_assets.settings import XGBoostSettings
@@ -48,8 +49,7 @@ class Trees(Fitted):
     def predict_proba(self, rows: Array) -> Array:
         """The probability of the library's log-odds; a missing value takes the branch that training chose for it."""
         odds = self._booster.inplace_predict(_single(rows), predict_type="margin").astype(np.float64)
-        chance: Array = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))  # in double precision: near 0 and 1 it matters
-        return chance
+        return chance_of(odds)  # in double precision: near 0 and 1 it matters
 
     def contributions(self, rows: Array) -> Array:
         """Exact SHAP values, as the library computes them, in single precision."""
