@@ -38,8 +38,8 @@ class Clients:
 
     @property
     def streams(self) -> set[str]:
-        """What anybody listens to."""
-        return {stream for client in self._clients for stream in client.streams}
+        """What anybody listens to; also asked from other threads than the server's."""
+        return {stream for client in list(self._clients) for stream in list(client.streams)}
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Keep a client connected until it leaves; 404 for a request that is no websocket's."""

@@ -1,39 +1,35 @@
 """Misbehaviour on demand: a script of faults that the local exchange commits, request by request.
 
-A script is a list of faults (YAML: ``faults:``). Each counts the requests whose path contains ``path``, leaves the
-first ``after`` of them alone and spoils the next ``times``. What the exchange did is on record in ``Faults.asked``.
+A script is a list of faults (YAML: ``faults:``). Each counts the requests whose method and path contain ``path``, or
+the user events of that name, leaves the first ``after`` of them alone and spoils the next ``times``. What the exchange
+did is on record in ``Faults.asked``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final
 
 import yaml
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from trading_assets.core.errors import SettingsError
-from trading_live.replay.server import AHEAD_MS
-
-Kind = Literal[
-    "429", "418", "500", "502", "503", "maintenance", "401", "403", "404", "timeout", "drop", "truncated", "html",
-    "empty", "duplicated", "reordered", "revised", "missing", "clock_ahead",
-]  # fmt: skip
-"""What can go wrong: refusals, silence, answers that are none, and rows that are not what they should be."""
-
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+from trading_live.replay.fault_kinds import EVENT_KINDS, KINDS, ORDER_KINDS, VENUE_KINDS, Kind, usual_path
+from trading_live.replay.spoilt_answers import past, spoil
 
 _KEPT: Final = 100_000
+_UNKNOWN: Final = (
+    '{"code":-1007,"msg":"Timeout waiting for response from backend server. Send status unknown; '
+    'execution status unknown."}'
+)
 _REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
     "429": (429, '{"code":-1003,"msg":"Too many requests."}'),
     "418": (418, '{"code":-1003,"msg":"Way too many requests; IP banned."}'),
@@ -44,7 +40,20 @@ _REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
     "403": (403, "<html><body>403 Forbidden</body></html>"),
     "404": (404, "<html><body>404 Not Found</body></html>"),
     "maintenance": (503, "<html><body>System is under maintenance.</body></html>"),
+    "unknown_not_placed": (408, _UNKNOWN),
+    "not_found": (400, '{"code":-2013,"msg":"Order does not exist."}'),
 }
+_DONE: Final[Mapping[str, tuple[int, str]]] = {
+    "unknown_placed": (408, _UNKNOWN),
+    "rejected_placed": (400, '{"code":-2010,"msg":"NEW_ORDER_REJECTED"}'),
+}
+"""What is answered although the request was done."""
+
+ORDER_FAULTS: Final = web.RequestKey("order_faults", frozenset)
+"""The kinds of faults that the account itself commits for a request."""
+
+AHEAD_MS: Final = web.RequestKey("ahead_ms", int)
+"""By how much the venue's clock is ahead for a request."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -57,25 +66,30 @@ class Fault(BaseModel):
     fault
         What goes wrong.
     path
-        The requests concerned: those whose path contains this text.
+        The requests concerned: those of which this text is part of method and path, e.g. ``POST /fapi/v1/order``; or
+        the user events: those whose name it is part of. Empty for the usual ones of the fault.
     after, times
         How many of them go well before, and how many go wrong then; ``times`` of None means all.
     retry_after_s
         The Retry-After header of a refusal; None sends none.
     seconds
-        How long a time-out is silent; how far ahead the clock is.
+        How long a time-out is silent; how far ahead the clock is; how late an event is.
     start, end
         Of ``missing``: candles that open, and payments that are settled, in [start, end) do not exist; an open side has
-        no limit. Without ``start``, the market was listed at ``end``.
+        no limit. Without ``start``, the market was listed at ``end``. Of what happens to a symbol: from when on.
     rows
         Of ``duplicated``: how many of the page's newest rows; of ``revised``: how many of the newest of all, which
         come with other values than later on, as long as they are not settled.
+    symbol
+        Of what happens to a symbol: which one; all of them where empty.
+    tick
+        Of ``tick_size``: the new step of prices.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     fault: Kind
-    path: str = "/klines"
+    path: str = ""
     after: int = Field(0, ge=0)
     times: int | None = Field(1, ge=1)
     retry_after_s: float | None = Field(None, ge=0)
@@ -83,10 +97,17 @@ class Fault(BaseModel):
     start: AwareDatetime | None = None
     end: AwareDatetime | None = None
     rows: Annotated[int, Field(ge=1)] = 3
+    symbol: str = ""
+    tick: float | None = Field(None, gt=0)
+
+    @property
+    def part(self) -> str:
+        """The text that a request or an event is known by."""
+        return self.path or usual_path(self.fault)
 
     def concerns(self, path: str) -> bool:
         """Whether requests of this path are counted."""
-        return self.path in path
+        return self.part in path
 
     def strikes(self, number: int) -> bool:
         """Whether the request with this number (from 0) among those counted goes wrong."""
@@ -106,6 +127,7 @@ class Asked:
     path: str
     query: Mapping[str, str]
     faults: tuple[Kind, ...]
+    method: str = "GET"
 
 
 @dataclass(eq=False, slots=True)
@@ -144,16 +166,29 @@ class Faults:
                 remedy=f"write `faults:` and a list such as - {{fault: '429', after: 3, times: 2}}; known: {KINDS}",
             ) from None
 
-    def next(self, *kinds: Kind | None, path: str = "/klines", **options: Any) -> None:
-        """Let the coming requests go wrong, one after the other; None lets one go well."""
-        begin = self.counted(path)
+    def next(self, *kinds: Kind | None, path: str = "", **options: Any) -> None:
+        """Let the coming requests or events go wrong, one after the other; None lets one go well.
+
+        Without ``path`` these are the usual ones of the first fault.
+        """
+        part = path or usual_path(next((kind for kind in kinds if kind is not None), "500"))
+        begin = self.counted(part)
         for place, kind in enumerate(kinds):
             if kind is not None:
-                self.script.append(Fault(fault=kind, path=path, after=begin + place, **options))
+                self.script.append(Fault(fault=kind, path=part, after=begin + place, **options))
 
     def counted(self, path: str = "/klines") -> int:
-        """How many requests there were of this path."""
+        """How many requests or events there were of this path since a fault has named it."""
         return self._counts.get(path, 0)
+
+    def at_event(self, name: str) -> list[Fault]:
+        """The faults of one message of the user stream; counts it."""
+        return [fault for fault in self._striking(name) if fault.fault in EVENT_KINDS]
+
+    def of_symbols(self, now: datetime) -> list[Fault]:
+        """What has happened to symbols by an instant of the replayed clock."""
+        found = [fault for fault in self.script if fault.fault in VENUE_KINDS]
+        return [fault for fault in found if fault.start is None or fault.start <= now]
 
     def clear(self) -> None:
         """Go on without faults."""
@@ -162,8 +197,10 @@ class Faults:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer a request, or not, as the script says."""
-        striking = self._striking(request.path)
-        self.asked.append(Asked(request.path, dict(request.query), tuple(fault.fault for fault in striking)))
+        striking = self._striking(f"{request.method} {request.path}")
+        kinds = tuple(fault.fault for fault in striking)
+        self.asked.append(Asked(request.path, dict(request.query), kinds, request.method))
+        request[ORDER_FAULTS] = frozenset(kinds) & ORDER_KINDS
         for fault in striking:
             if fault.fault == "clock_ahead":
                 request[AHEAD_MS] = round(fault.seconds * 1000)
@@ -171,21 +208,38 @@ class Faults:
             if (answer := await _instead(fault, request)) is not None:
                 return answer
         hidden = [fault for fault in striking if fault.fault == "missing"]
-        response = await handler(_past(hidden, request))
+        response = await handler(past(hidden, request))
+        if (changed := _afterwards(kinds, request, response)) is not None:
+            return changed
         spoilt = [fault for fault in striking if fault.fault != "clock_ahead"]
         if spoilt and isinstance(response, web.Response) and response.status == 200:
-            response = _spoil(response, spoilt, int(request.query.get("limit", 500)))
+            response = spoil(response, spoilt, int(request.query.get("limit", 500)))
         if AHEAD_MS in request:
             ahead = datetime.now(UTC) + timedelta(milliseconds=request[AHEAD_MS])
             response.headers["Date"] = format_datetime(ahead, usegmt=True)
         return response
 
-    def _striking(self, path: str) -> list[Fault]:
-        """The faults of this request; counts it."""
-        counted = {"/klines", *(fault.path for fault in self.script)}
-        numbers = {part: self._counts.get(part, 0) for part in counted if part in path}
+    def _striking(self, text: str) -> list[Fault]:
+        """The faults of this request or event; counts it."""
+        counted = {"/klines", *(fault.part for fault in self.script)}
+        numbers = {part: self._counts.get(part, 0) for part in counted if part in text}
         self._counts |= {part: number + 1 for part, number in numbers.items()}
-        return [fault for fault in self.script if fault.concerns(path) and fault.strikes(numbers[fault.path])]
+        return [fault for fault in self.script if fault.concerns(text) and fault.strikes(numbers[fault.part])]
+
+
+def _afterwards(kinds: Sequence[Kind], request: web.Request, response: web.StreamResponse) -> web.Response | None:
+    """What is answered where the request was done and the answer does not say so."""
+    if response.status != 200:
+        return None
+    for kind in kinds:
+        if kind in _DONE:
+            status, text = _DONE[kind]
+            return web.Response(status=status, text=text, content_type="application/json")
+        if kind == "answer_lost":
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+    return None
 
 
 async def _instead(fault: Fault, request: web.Request) -> web.Response | None:
@@ -206,58 +260,4 @@ async def _instead(fault: Fault, request: web.Request) -> web.Response | None:
     return None
 
 
-def _past(hidden: list[Fault], request: web.Request) -> web.Request:
-    """The same request, begun behind the range that does not exist where it begins in there."""
-    asked = since = int(request.query.get("startTime", 0))
-    for fault in hidden:
-        if fault.end is not None and _hides(fault, since):
-            since = _ms(fault.end)
-    return request if since == asked else request.clone(rel_url=request.rel_url.update_query(startTime=since))
-
-
-def _spoil(response: web.Response, faults: list[Fault], limit: int) -> web.Response:
-    """The answer with its rows changed, or cut off in the middle."""
-    body = response.text or ""
-    rows = json.loads(body)
-    if isinstance(rows, list):
-        newest = len(rows) < limit
-        for fault in faults:
-            rows = rows if fault.fault == "revised" and not newest else _changed(fault, rows)
-        body = json.dumps(rows)
-    if any(fault.fault == "truncated" for fault in faults):
-        body = body[: max(len(body) * 2 // 3, 1)]
-    return web.Response(text=body, content_type="application/json")
-
-
-def _changed(fault: Fault, rows: list[Any]) -> list[Any]:
-    match fault.fault:
-        case "empty":
-            return []
-        case "duplicated":
-            return [*rows, *rows[-fault.rows :]]
-        case "reordered":
-            return rows[::-1]
-        case "revised":
-            return [*rows[: -fault.rows], *map(_unsettled, rows[-fault.rows :])]
-        case "missing":
-            return [row for row in rows if not _hides(fault, row["fundingTime"] if isinstance(row, dict) else row[0])]
-    return rows
-
-
-def _unsettled(row: Any) -> Any:
-    """A row that changes later: a bar that closes at its open with less volume, half of a funding rate."""
-    if isinstance(row, dict):
-        return row | {"fundingRate": _half(row["fundingRate"])}
-    return [*row[:4], row[1], _half(row[5]), *row[6:]]
-
-
-def _half(text: str) -> str:
-    return f"{Decimal(text) / 2:f}"
-
-
-def _hides(fault: Fault, ms: int) -> bool:
-    return (fault.start is None or ms >= _ms(fault.start)) and (fault.end is None or ms < _ms(fault.end))
-
-
-def _ms(instant: datetime) -> int:
-    return round(instant.timestamp() * 1000)
+__all__ = ["AHEAD_MS", "KINDS", "ORDER_FAULTS", "Asked", "Fault", "Faults", "Handler", "Kind"]

@@ -26,9 +26,15 @@ class Funding:
     frame
         Rows of the table ``funding_rates``, sorted by ``ts``. A payment exists from its ``known_at`` on, which is the
         stamp that the venue gives it.
+
+    Attributes
+    ----------
+    frame
+        The same rows.
     """
 
     def __init__(self, symbol: str, frame: pl.DataFrame = NO_FUNDING) -> None:
+        self.frame = frame
         self._settled_ms = frame["known_at"].dt.epoch("ms").to_numpy()
         next_ms = frame["ts"].dt.epoch("ms") + frame["interval_hours"].fill_null(_USUAL_HOURS) * _HOUR_MS
         self._next_ms: list[int] = next_ms.cast(pl.Int64).to_list()

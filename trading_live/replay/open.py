@@ -13,6 +13,7 @@ from trading_assets.store import configured_store
 from trading_assets.store.tables import CANDLES
 from trading_live.operations.interrupts import ends_quietly
 from trading_live.replay.faults import Faults
+from trading_live.replay.orders.opening import terms_of
 from trading_live.replay.player import Progress
 from trading_live.replay.server import ReplayServer
 from trading_live.replay.tape import read_tape
@@ -85,7 +86,8 @@ def open_replay(
         speed=speed or settings.replay.speed,
         hold=hold,
         on_progress=on_progress,
-        middlewares=[faults.middleware] if faults else [],
+        faults=faults,
+        terms=terms_of(settings),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -64,13 +64,17 @@ class Player:
         Called about five times a second.
     on_sent
         Called with each bar and the wall clock in nanoseconds right before it goes on the wire.
+    on_closed
+        Called with the bars that close together, before any of them is sent.
 
     Attributes
     ----------
     now_ms
         The replayed clock.
     paused
-        Whether it stands still.
+        Whether it is to stand still.
+    stop_ms
+        The instant beyond which it does not go; None is the tape's end.
     pace
         How far the node is behind.
     spoil
@@ -87,11 +91,14 @@ class Player:
         on_finished: Callable[[], None],
         on_progress: Callable[[Progress], None] | None,
         on_sent: Callable[[Kline, int], None] | None,
+        on_closed: Callable[[Sequence[Kline]], None] = lambda _bars: None,
     ) -> None:
         self.tape = tape
         self.now_ms = epoch_ms(tape.start)
         self.paused = False
-        self.pace = Pace()
+        self.stop_ms: int | None = None
+        self._next_ms: int | None = None
+        self.pace = Pace(lambda: bool(clients.streams))
         self.spoil: Callable[[Kline], Kline | None] = lambda bar: bar
         self._clients = clients
         self._speed = speed
@@ -99,6 +106,7 @@ class Player:
         self._on_finished = on_finished
         self._on_progress = on_progress
         self._on_sent = on_sent
+        self._on_closed = on_closed
         self._glance_ms = max(round(_GLANCE_S * speed * 1000), 1)
         self._finished = False
         self._reported = self._begun = 0.0
@@ -107,6 +115,12 @@ class Player:
     def now(self) -> datetime:
         """The replayed clock as a time."""
         return datetime.fromtimestamp(self.now_ms / 1000, UTC)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the clock has come to stand still, so that nothing more is sent."""
+        at_ms = self._next_ms
+        return self._finished or (at_ms is not None and self._must_stand(at_ms))
 
     def show(self, tape: Tape) -> None:
         """Serve another tape's history from now on, as of its end."""
@@ -119,10 +133,12 @@ class Player:
         if self._hold:
             await self._everyone_subscribed()
         due = self._begun = time.monotonic()
-        for close_ms, bars in groupby(self.tape.play(), key=lambda bar: bar.close_ms):
+        for close_ms, group in groupby(self.tape.play(), key=lambda bar: bar.close_ms):
+            bars = list(group)
             due += await self._wait_for_node()
             while self.now_ms <= close_ms:
                 due = await self._play_within(due, min(self.now_ms + self._glance_ms, close_ms + 1))
+            self._on_closed(bars)
             for bar in bars:
                 await self._send(bar)
             self._report()
@@ -144,11 +160,16 @@ class Player:
         """Set the replayed clock to an instant, when it is there; returns the wall clock's time of it."""
         due += (at_ms - self.now_ms) / 1000 / self._speed
         await asyncio.sleep(max(due - time.monotonic(), 0))
-        while self.paused:
+        while self._must_stand(at_ms):
+            self._next_ms = at_ms
             await asyncio.sleep(_PAUSE_S)
             due = time.monotonic()
+        self._next_ms = None
         self.now_ms = at_ms
         return due
+
+    def _must_stand(self, at_ms: int) -> bool:
+        return self.paused or (self.stop_ms is not None and at_ms > self.stop_ms)
 
     async def _wait_for_node(self, **ahead: int) -> float:
         """Let a node catch up that says how far it is; returns the seconds waited."""

@@ -1,4 +1,4 @@
-"""The local exchange: Binance market data over HTTP (spot, USD-M) and websocket (USD-M), from stored candles."""
+"""The local exchange: Binance market data over HTTP (spot, USD-M) and websocket (USD-M), and a USD-M account."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from aiohttp import web
 
 from trading_assets.core.errors import NodeError
 from trading_live.replay.clients import Clients
+from trading_live.replay.faults import AHEAD_MS, Faults
+from trading_live.replay.orders.account import AccountView
+from trading_live.replay.orders.desk import Desk
+from trading_live.replay.orders.exchange.model import Terms
 from trading_live.replay.pace import HEARD
 from trading_live.replay.player import Player, Progress
 from trading_live.replay.protocol import RESOURCES, VenueError
-from trading_live.replay.tape import Kline, Tape
-
-AHEAD_MS: Final = web.RequestKey("ahead_ms", int)
-"""By how much the venue's clock is ahead for a request."""
+from trading_live.replay.tape import Kline, Tape, epoch_ms
 
 _HORIZON_S: Final = 10.0
 
@@ -50,6 +51,10 @@ class ReplayServer:
         Called with each bar and the wall clock in nanoseconds right before it goes on the wire.
     middlewares
         What stands between a request and its answer, e.g. :meth:`Faults.middleware`.
+    terms
+        How the orders of its account are filled and charged.
+    faults
+        What goes wrong, with requests and otherwise.
     """
 
     def __init__(
@@ -63,11 +68,13 @@ class ReplayServer:
         on_progress: Callable[[Progress], None] | None = None,
         on_sent: Callable[[Kline, int], None] | None = None,
         middlewares: Sequence[Any] = (),
+        terms: Terms | None = None,
+        faults: Faults | None = None,
     ) -> None:
         self.host = host
         self.port = port
         self.speed = speed
-        self._middlewares = middlewares
+        self._middlewares = [*middlewares, *([faults.middleware] if faults else [])]
         self._outage = False
         self._ready = threading.Event()
         self._finished = threading.Event()
@@ -84,7 +91,14 @@ class ReplayServer:
             on_finished=self._finished.set,
             on_progress=on_progress,
             on_sent=on_sent,
+            on_closed=lambda bars: self._desk.closed(bars),
         )
+        self._desk = Desk(tape, terms or Terms(), lambda: self._player.now_ms, speed, faults)
+
+    @property
+    def account(self) -> AccountView:
+        """What the account's orders came to, in truth."""
+        return self._desk.account
 
     @property
     def tape(self) -> Tape:
@@ -165,6 +179,20 @@ class ReplayServer:
         """Let the clock run again."""
         self._player.paused = False
 
+    def play_until(self, end: datetime | None) -> None:
+        """Let the clock go no further than to an instant; None: to the tape's end."""
+        self._player.stop_ms = None if end is None else epoch_ms(end)
+
+    @property
+    def streams(self) -> frozenset[str]:
+        """What somebody listens to now."""
+        return frozenset(self._clients.streams)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the clock stands still and the node has dealt with all that was sent to it."""
+        return self._player.stands and not self._player.pace.must_wait(time.monotonic(), ahead_ms=0)
+
     def spoil(self, change: Callable[[Kline], Kline | None]) -> None:
         """Send what ``change`` makes of each bar from now on, or nothing where it makes None of it."""
         self._player.spoil = change
@@ -174,7 +202,7 @@ class ReplayServer:
         self._outage = True
         self._player.pace.forget()
         if self._loop is not None:
-            asyncio.run_coroutine_threadsafe(self._clients.drop(), self._loop).result(_HORIZON_S)
+            asyncio.run_coroutine_threadsafe(self._drop(), self._loop).result(_HORIZON_S)
 
     def end_outage(self) -> None:
         """Serve again."""
@@ -209,7 +237,8 @@ class ReplayServer:
         for path in RESOURCES:
             app.router.add_get(path, self._rest)
         app.router.add_get(HEARD, self._heard)
-        app.router.add_get("/{tail:.*}", self._clients.serve)
+        self._desk.routes(app)
+        app.router.add_get("/{tail:.*}", self._stream)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         try:
@@ -217,13 +246,22 @@ class ReplayServer:
             await site.start()
             self.port = runner.addresses[0][1]
             self._ready.set()
-            player = asyncio.create_task(self._player.play())
+            tasks = [asyncio.create_task(work) for work in (self._player.play(), self._desk.tell())]
             await self._stop.wait()
-            player.cancel()
-            await asyncio.gather(player, return_exceptions=True)
-            await self._clients.drop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._drop()
         finally:
             await runner.cleanup()
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        key = self._desk.users.key_of(request)
+        return await (self._clients.serve(request) if key is None else self._desk.users.serve(request, key))
+
+    async def _drop(self) -> None:
+        await self._clients.drop()
+        await self._desk.drop()
 
     @web.middleware
     async def _refuse_in_outage(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -238,10 +276,14 @@ class ReplayServer:
         if not text.isdecimal():
             return web.json_response({"code": -1102, "msg": "A parameter was malformed."}, status=400)
         self._player.pace.hear(int(text), time.monotonic())
+        if (ahead := request.query.get("ahead_ms", "")).isdecimal():
+            self._player.pace.ahead_ms = int(ahead)
         return web.json_response({})
 
     async def _rest(self, request: web.Request) -> web.Response:
         answer = RESOURCES[request.path](self.tape, self._player.now_ms + request.get(AHEAD_MS, 0), request.query)
+        if request.path == "/fapi/v1/exchangeInfo":
+            answer = self._desk.with_filters(answer)
         if isinstance(answer, VenueError):
             return web.json_response({"code": answer.code, "msg": answer.text}, status=400)
         if isinstance(answer, str):

@@ -67,6 +67,12 @@ class Series:
             (first, high, low, last, traded),
         )
 
+    @property
+    def closes(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The closing prices, oldest first."""
+        closes: np.ndarray[Any, np.dtype[np.float64]] = self._values[:, 3]
+        return closes
+
     def ticks(self, index: int) -> list[int]:
         """Open, high, low and close of a bar in ticks."""
         tick = step(self._price)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from trading_assets.settings import NodeSettings
+from trading_live.venues.account.keys import Credentials
 from trading_live.venues.contract import Books, DataClient, Product, Venue, single_product
 
 
@@ -26,6 +27,12 @@ class Binance(Venue):
         """Spot or USD-M."""
         node = self.node
         return data_client(node, node.base_url_http, node.base_url_ws, perpetual=single_product("Binance", markets))
+
+    def order_client(self, markets: Sequence[str]) -> DataClient:
+        """Spot or USD-M."""
+        node, keys = self.node, self.credentials(markets)
+        perpetual = single_product("Binance", markets)
+        return order_client(node, keys, node.base_url_http, node.base_url_ws, perpetual=perpetual)
 
 
 VENUE = Binance
@@ -50,3 +57,32 @@ def data_client(node: NodeSettings, http: str | None, ws: str | None, *, perpetu
         instrument_refresh_interval_secs=max(round(node.instrument_refresh_s), 1),
     )
     return DataClient(BinanceDataClientFactory(), config)
+
+
+def order_client(
+    node: NodeSettings, keys: Credentials, http: str | None, ws: str | None, *, perpetual: bool
+) -> DataClient:
+    """A client of Binance's orders at an address; None for Binance's own.
+
+    Orders go by REST: the websocket for orders has an address of its own, and stops do not go through it.
+    """
+    from nautilus_trader.adapters.binance import (
+        BinanceEnvironment,
+        BinanceExecutionClientConfig,
+        BinanceExecutionClientFactory,
+        BinanceProductType,
+    )
+    from nautilus_trader.model import AccountId
+
+    config = BinanceExecutionClientConfig(
+        account_id=AccountId("BINANCE-001"),
+        product_type=BinanceProductType.USD_M if perpetual else BinanceProductType.SPOT,
+        environment=BinanceEnvironment.TESTNET if node.environment == "testnet" else BinanceEnvironment.LIVE,
+        base_url_http=http,
+        base_url_ws=ws,
+        use_ws_trading=False,
+        use_position_ids=False,
+        api_key=keys.key,
+        api_secret=keys.secret,
+    )
+    return DataClient(BinanceExecutionClientFactory(), config)

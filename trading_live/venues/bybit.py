@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from trading_live.venues.contract import Books, DataClient, Product, Venue, perpetual_or_spot, whole_minutes
+from trading_live.venues.contract import (
+    Books,
+    DataClient,
+    Product,
+    Venue,
+    perpetual_or_spot,
+    single_product,
+    whole_minutes,
+)
 
 
 class Bybit(Venue):
@@ -38,6 +46,30 @@ class Bybit(Venue):
             update_instruments_interval_mins=whole_minutes(node.instrument_refresh_s),
         )
         return DataClient(BybitDataClientFactory(), config)
+
+    def order_client(self, markets: Sequence[str]) -> DataClient:
+        """Linear perpetuals or spot."""
+        from nautilus_trader.adapters.bybit import (
+            BybitEnvironment,
+            BybitExecutionClientConfig,
+            BybitExecutionClientFactory,
+            BybitProductType,
+        )
+        from nautilus_trader.model import AccountId
+
+        node, keys = self.node, self.credentials(markets)
+        perpetual = single_product("Bybit", markets)
+        config = BybitExecutionClientConfig(
+            product_types=[BybitProductType.LINEAR if perpetual else BybitProductType.SPOT],
+            environment=BybitEnvironment.TESTNET if node.environment == "testnet" else BybitEnvironment.MAINNET,
+            api_key=keys.key,
+            api_secret=keys.secret,
+            base_url_http=node.base_url_http,
+            base_url_ws_private=node.base_url_ws,
+            base_url_ws_trade=node.base_url_ws,
+            account_id=AccountId("BYBIT-001"),
+        )
+        return DataClient(BybitExecutionClientFactory(), config)
 
 
 VENUE = Bybit

@@ -13,6 +13,8 @@ from trading_assets.core.candles import Market
 from trading_assets.core.errors import SettingsError
 from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.feed import Clock
+from trading_assets.strategies.orders.matching import AT_VENUE, AT_VENUE_SPOT, Matching
+from trading_live.venues.account.keys import Credentials, credentials
 
 type Product = Literal["spot", "perpetual", "dated"]
 
@@ -114,8 +116,10 @@ class Venue(ABC):
 
     @property
     def place(self) -> str:
-        """Venue and environment, as the journal says it."""
-        return f"{self.node.venue} {self.node.environment}"
+        """Venue and environment, as the journal says it; with mode and account where these are not paper's."""
+        node = self.node
+        account = f" {node.account}" if node.mode == "live" else ""
+        return f"{node.venue} {node.environment}" + ("" if node.mode == "paper" else f", {node.mode}{account}")
 
     @property
     def engine_name(self) -> str:
@@ -196,6 +200,48 @@ class Venue(ABC):
     def address(self) -> str:
         """What does not answer, in an error."""
         return self.node.base_url_http or self.place
+
+    # -- orders ---------------------------------------------------------------------------------------------------
+
+    def check_address(self) -> None:  # noqa: B027
+        """Refuse an address that orders must not be sent to.
+
+        Raises
+        ------
+        SettingsError
+            If orders of the environment do not belong there.
+        """
+
+    def order_client(self, markets: Sequence[str]) -> DataClient:
+        """The adapter's client that sends orders, with the keys of the environment.
+
+        Raises
+        ------
+        SettingsError
+            If the venue takes no orders through an adapter.
+        NodeError
+            If a key is missing.
+        """
+        raise SettingsError(
+            f"{self.name} is for data only: no adapter sends orders to it",
+            where="node.venue",
+            remedy="trade on binance, bybit, okx or kraken",
+        )
+
+    def credentials(self, markets: Sequence[str]) -> Credentials:
+        """The keys of the account that trades these markets.
+
+        Raises
+        ------
+        VenueError
+            If a variable of the environment is not set.
+        """
+        product = "perpetual" if single_product(self.name, markets) else "spot"
+        return credentials(self.name, product, self.node.environment)
+
+    def matching(self, markets: Sequence[str]) -> Matching:
+        """What the venue does with the orders of these markets."""
+        return AT_VENUE if single_product(self.name, markets) else AT_VENUE_SPOT
 
     # -- time -----------------------------------------------------------------------------------------------------
 

@@ -54,5 +54,28 @@ class Kraken(Venue):
         )
         return DataClient(KrakenDataClientFactory(), config)
 
+    def order_client(self, markets: Sequence[str]) -> DataClient:
+        """Futures or spot."""
+        from nautilus_trader.adapters.kraken import (
+            KrakenEnvironment,
+            KrakenExecutionClientConfig,
+            KrakenExecutionClientFactory,
+            KrakenProductType,
+        )
+        from nautilus_trader.model import AccountId
+
+        node, keys = self.node, self.credentials(markets)
+        perpetual = single_product("Kraken", markets)
+        config = KrakenExecutionClientConfig(
+            account_id=AccountId("KRAKEN-001"),
+            api_key=keys.key,
+            api_secret=keys.secret,
+            product_type=KrakenProductType.FUTURES if perpetual else KrakenProductType.SPOT,
+            environment=KrakenEnvironment.DEMO if node.environment == "testnet" else KrakenEnvironment.LIVE,
+            base_url=node.base_url_http,
+            ws_url=node.base_url_ws,
+        )
+        return DataClient(KrakenExecutionClientFactory(), config)
+
 
 VENUE = Kraken

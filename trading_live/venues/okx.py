@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from trading_live.venues.contract import Books, DataClient, Product, Venue, perpetual_or_spot, whole_minutes
+from trading_live.venues.contract import (
+    Books,
+    DataClient,
+    Product,
+    Venue,
+    perpetual_or_spot,
+    single_product,
+    whole_minutes,
+)
 
 
 class Okx(Venue):
@@ -38,6 +46,34 @@ class Okx(Venue):
             update_instruments_interval_mins=whole_minutes(node.instrument_refresh_s),
         )
         return DataClient(OKXDataClientFactory(), config)
+
+    def order_client(self, markets: Sequence[str]) -> DataClient:
+        """Swaps or spot; its keys are of the demo environment or of the live one by where they were made."""
+        from nautilus_trader.adapters.okx import (
+            OKXEnvironment,
+            OKXExecutionClientConfig,
+            OKXExecutionClientFactory,
+            OKXInstrumentType,
+            OKXMarginMode,
+        )
+        from nautilus_trader.model import AccountId
+
+        node, keys = self.node, self.credentials(markets)
+        perpetual = single_product("OKX", markets)
+        margin = OKXMarginMode.ISOLATED if node.margin_mode == "isolated" else OKXMarginMode.CROSS
+        config = OKXExecutionClientConfig(
+            account_id=AccountId("OKX-001"),
+            instrument_types=[OKXInstrumentType.SWAP if perpetual else OKXInstrumentType.SPOT],
+            environment=OKXEnvironment.DEMO if node.environment == "testnet" else OKXEnvironment.LIVE,
+            api_key=keys.key,
+            api_secret=keys.secret,
+            api_passphrase=keys.passphrase,
+            base_url_http=node.base_url_http,
+            base_url_ws_private=node.base_url_ws,
+            base_url_ws_business=node.base_url_ws,
+            margin_mode=margin if perpetual else None,
+        )
+        return DataClient(OKXExecutionClientFactory(), config)
 
 
 VENUE = Okx

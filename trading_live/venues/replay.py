@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import http.client
 import json
+import socket
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any, ClassVar, Final
 
 from trading_assets.core.candles import timeframe_minutes
 from trading_assets.core.errors import NodeError, SettingsError
 from trading_assets.settings import Settings
 from trading_assets.strategies.instruments import raw_symbol
-from trading_live.replay.pace import HEARD
-from trading_live.venues.binance import Binance, data_client
+from trading_assets.strategies.orders.matching import AT_VENUE, Matching
+from trading_live.replay.pace import AHEAD_MS, HEARD, ORDERS_AHEAD_MS
+from trading_live.venues.account.keys import Credentials
+from trading_live.venues.address import is_loopback
+from trading_live.venues.binance import Binance, data_client, order_client
 from trading_live.venues.contract import DataClient, Glance, Product, Venue
 
 _GLANCE_S: Final = 0.5
 _PATIENCE_S: Final = 5.0
 _REPORT_S: Final = 0.02
+_MOST: Final = 4096
+"""Of an answer to a report, which is short: all of it comes at once."""
 
 
 class Replay(Venue):
@@ -85,6 +91,25 @@ class Replay(Venue):
         """Binance's, at the local address; everything is traded as a perpetual there."""
         return data_client(self.node, self.address, self.address_ws, perpetual=True)
 
+    def order_client(self, markets: Sequence[str]) -> DataClient:
+        """Binance's, with made-up keys, at an address of this machine and nowhere else."""
+        self.check_address()
+        return order_client(self.node, self.credentials(markets), self.address, self.address_ws, perpetual=True)
+
+    def check_address(self) -> None:
+        """Orders go nowhere but to this machine."""
+        require_loopback(self.address)
+        require_loopback(self.address_ws)
+
+    def credentials(self, markets: Sequence[str]) -> Credentials:
+        """Those that the local exchange publishes."""
+        made_up = import_module("trading_live.replay.orders.keys")
+        return Credentials(made_up.REHEARSAL_KEY, made_up.REHEARSAL_SECRET)
+
+    def matching(self, markets: Sequence[str]) -> Matching:
+        """Everything is a perpetual there."""
+        return AT_VENUE
+
     def look(self) -> Glance:
         """Ask for its clock and its symbols, in plain words, where the engine would wait for half a minute."""
         try:
@@ -105,11 +130,29 @@ class Replay(Venue):
         return ReplayClock(self.address)
 
     def follow(self, heard: Callable[[], datetime | None]) -> ProgressReports:
-        """Tell it how far the node has come."""
-        return ProgressReports(self.address, heard)
+        """Tell it how far the node has come; where it fills the node's orders, it must not be far ahead."""
+        ahead_ms = ORDERS_AHEAD_MS if self.node.mode == "live" else AHEAD_MS
+        return ProgressReports(self.address, heard, ahead_ms)
 
 
 VENUE = Replay
+
+
+def require_loopback(address: str) -> None:
+    """Refuse to rehearse orders anywhere but on this machine.
+
+    Raises
+    ------
+    SettingsError
+        If the address is of another one.
+    """
+    if is_loopback(address):
+        return
+    raise SettingsError(
+        f"a rehearsal sends orders to this machine only, not to {address}",
+        where="node.base_url_http",
+        remedy="use an address such as http://127.0.0.1:8790, or set node.mode: paper",
+    )
 
 
 def _has(glance: Glance, market: str) -> bool:
@@ -147,11 +190,16 @@ class ProgressReports:
         Of the local exchange.
     heard
         The end of the newest bar that was dealt with; None before the first.
+    ahead_ms
+        How far it may be ahead.
     """
 
-    def __init__(self, address: str, heard: Callable[[], datetime | None]) -> None:
-        self._address = urllib.parse.urlsplit(address).netloc
+    def __init__(self, address: str, heard: Callable[[], datetime | None], ahead_ms: int = AHEAD_MS) -> None:
+        place = urllib.parse.urlsplit(address)
+        self._address = (place.hostname or "127.0.0.1", place.port or 80)
         self._heard = heard
+        self._ahead_ms = ahead_ms
+        self._every_s = min(_REPORT_S, _REPORT_S * ahead_ms / AHEAD_MS)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._report, name="replay-progress", daemon=True)
 
@@ -164,20 +212,30 @@ class ProgressReports:
         self._thread.join()
 
     def _report(self) -> None:
-        connection = http.client.HTTPConnection(self._address, timeout=_GLANCE_S)
+        line: socket.socket | None = None
         told: datetime | None = None
-        while not self._ended.wait(_REPORT_S):
+        while not self._ended.wait(self._every_s):
             heard = self._heard()
             if heard is None or heard == told:
                 continue
             try:
-                connection.request("GET", f"{HEARD}?ms={round(heard.timestamp() * 1000)}")
-                connection.getresponse().read()
+                line = line or socket.create_connection(self._address, timeout=_GLANCE_S)
+                line.sendall(self._request(heard))
+                if not line.recv(_MOST):
+                    raise ConnectionError
                 told = heard
-            except (OSError, http.client.HTTPException):  # it is gone, or in an outage
-                connection.close()
+            except OSError:  # it is gone, or in an outage
+                if line is not None:
+                    line.close()
+                line = None
                 self._ended.wait(_GLANCE_S)
-        connection.close()
+        if line is not None:
+            line.close()
+
+    def _request(self, heard: datetime) -> bytes:
+        """As text: a client's objects, and an answer that nobody reads, would take a decision's time from it."""
+        until_ms = round(heard.timestamp() * 1000)
+        return f"GET {HEARD}?ms={until_ms}&ahead_ms={self._ahead_ms} HTTP/1.1\r\nHost: replay\r\n\r\n".encode()
 
 
 def _get(url: str, timeout_s: float) -> Any:

@@ -39,7 +39,7 @@ def tape(live_store_file: Any) -> Tape:
 
 
 def get(server: ReplayServer, path: str) -> Any:
-    with urllib.request.urlopen(server.url_http + path, timeout=60) as response:
+    with urllib.request.urlopen(server.url_http + path, timeout=300) as response:
         return json.load(response)
 
 
@@ -206,13 +206,14 @@ async def collect(server: ReplayServer, path: str, streams: list[str]) -> list[d
         session.ws_connect(server.url_ws.removesuffix("/ws") + path) as client,
     ):
         await client.send_json({"method": "SUBSCRIBE", "params": streams, "id": 7})
-        silent = False
-        while not (silent and server.finished):
+        silent = 0
+        while silent < 3:  # a stall of this process looks like silence, once
+            ended = server.finished
             try:
-                messages.append(await client.receive_json(timeout=0.3))
-                silent = False
+                messages.append(await client.receive_json(timeout=0.1))
+                silent = 0
             except TimeoutError:
-                silent = True
+                silent += ended
     return messages
 
 
@@ -251,15 +252,15 @@ def test_the_combined_path_wraps_and_unsubscribing_ends_a_stream(tape: Tape) -> 
                 {"method": "DANCE", "id": 4},
             ):
                 await client.send_json(command)
-                answer = await client.receive_json(timeout=60)
+                answer = await client.receive_json(timeout=300)
                 while "stream" in answer:
-                    answer = await client.receive_json(timeout=60)
+                    answer = await client.receive_json(timeout=300)
                 answers.append(answer)
             await client.send_str("not json")
-            answer = await client.receive_json(timeout=60)
+            answer = await client.receive_json(timeout=300)
             while "stream" in answer:
-                answer = await client.receive_json(timeout=60)
-            return [*answers, answer, await client.receive_json(timeout=60)]
+                answer = await client.receive_json(timeout=300)
+            return [*answers, answer, await client.receive_json(timeout=300)]
 
     with ReplayServer(tape, speed=600) as server:
         *answers, message = asyncio.run(talk(server))
@@ -284,7 +285,8 @@ def test_the_combined_path_wraps_and_unsubscribing_ends_a_stream(tape: Tape) -> 
         ("/fapi/v1/premiumIndex?symbol=NONE", -1121),
         ("/fapi/v1/fundingRate?symbol=NONE", -1121),
         ("/fapi/v1/fundingRate?symbol=SYNAUSDT&limit=1001", -1130),
-        ("/fapi/v1/order", -5000),
+        ("/fapi/v1/order", -2014),
+        ("/fapi/v1/nothing", -5000),
     ],
 )
 def test_a_wrong_request_gets_the_venues_error_code(tape: Tape, path: str, code: int) -> None:
