@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,8 @@ from trading_assets.journal import JOURNAL_FILE, NODE, Journal, newest_events
 from trading_assets.journal.state import KILL, KILL_WITHDRAWN
 from trading_assets.store.tables import POSITIONS
 from trading_live.operations.heartbeat import NodeLock, holder, is_running
-from trading_live.operations.status import Book
+from trading_live.operations.kill_switch import KillSwitch
+from trading_live.operations.status import Book, is_deaf
 
 _GRACE_S: Final = 10.0
 _NEWEST: Final = 1000
@@ -40,19 +41,32 @@ class ClosedPosition:
         return Side.LONG if self.quantity > 0 else Side.SHORT
 
 
+def as_of(book: Book, live_dir: Path, switch: KillSwitch | None) -> Book:
+    """A book that was read while the node closed it already, as of the moment when the node saw the switch."""
+    if switch is None or switch.at is None:
+        return book
+    told = newest_events(live_dir / JOURNAL_FILE, NODE, _NEWEST) if not book.problem else None
+    if told is None:
+        return book
+    seen = told.filter((pl.col("event") == KILL) & (pl.col("ts") >= switch.at))["seq"]
+    return book if seen.is_empty() else replace(book, seq=min(book.seq, int(seen[0])))
+
+
 def closed_since(live_dir: Path, before: Book) -> list[ClosedPosition]:
     """The positions that were closed after a moment, the newest last."""
     path = live_dir / JOURNAL_FILE
     ended = newest_events(path, POSITIONS.name, _NEWEST).filter(
         (pl.col("seq") > before.seq) & (pl.col("event") == "closed")
     )
-    fills = newest_events(path, "fills", _NEWEST).filter(pl.col("seq") > before.seq)
+    fills = newest_events(path, "fills", _NEWEST)
     held = {one.market: one.quantity for one in before.positions}
     found = []
     for row in ended.iter_rows(named=True):
         mine = fills.filter(pl.col("signal_id") == row["signal_id"])
         side = _side(held.pop(row["market"], 0.0), mine)
-        closing = mine.filter(pl.col("side") == ("sell" if side is Side.LONG else "buy"))
+        closing = mine.filter(
+            (pl.col("seq") > before.seq) & (pl.col("side") == ("sell" if side is Side.LONG else "buy"))
+        )
         quantity = float(closing["quantity"].sum())
         price = float((closing["quantity"] * closing["price"]).sum()) / quantity if quantity else 0.0
         found.append(ClosedPosition(row["market"], side * quantity, price, row["realized_pnl"]))
@@ -60,17 +74,27 @@ def closed_since(live_dir: Path, before: Book) -> list[ClosedPosition]:
 
 
 def _side(held: float, fills: pl.DataFrame) -> Side:
-    """Of a trade, from what was held of it before or, where nothing was, from its first fill."""
+    """Of a trade, from what was held of it before or, where nothing was, from the first of its fills."""
     if held:
         return Side.LONG if held > 0 else Side.SHORT
     return Side.SHORT if fills.height and fills["side"][0] == "sell" else Side.LONG
 
 
-def await_end(live_dir: Path, seconds: float) -> bool:
-    """Wait for the node's end; whether it came."""
+def await_end(live_dir: Path, seconds: float, *, while_heard: bool = False) -> bool:
+    """Wait for the node's end; whether it came.
+
+    Parameters
+    ----------
+    live_dir
+        The node's folder.
+    seconds
+        At most.
+    while_heard
+        Whether to give up at once where the node gives no sign of life: it will not end by itself.
+    """
     deadline = time.monotonic() + seconds
     while is_running(live_dir):
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or (while_heard and is_deaf(live_dir)):
             return False
         time.sleep(0.1)
     return True

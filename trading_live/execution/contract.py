@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from nautilus_trader.common import Environment
 from nautilus_trader.model import InstrumentId
 
+from trading_assets.strategies.orders.matching import Matching
 from trading_live.execution.recovery import Recovered
+
+Tell = Callable[[str, str], None]
+"""(event, detail): into the node's journal."""
 
 
 class Execution(Protocol):
@@ -19,9 +23,12 @@ class Execution(Protocol):
     ----------
     environment
         Of the engine.
+    goodbye_s
+        Seconds that its clients may take to disconnect.
     """
 
     environment: Environment
+    goodbye_s: int
 
     def recover(self, journal: Path) -> Recovered:
         """What is open, by the journal and by what becomes of orders when the process ends.
@@ -30,6 +37,25 @@ class Execution(Protocol):
         ------
         NodeError
             If the journal cannot be read.
+        """
+        ...
+
+    def matching(self, markets: Sequence[str]) -> Matching:
+        """What becomes of orders on these markets."""
+        ...
+
+    def prepare(self, markets: Sequence[str], recovered: Recovered, journal: Path, tell: Tell) -> Mapping[str, str]:
+        """See that the account can be traded, before the engine starts.
+
+        Returns
+        -------
+        Mapping
+            Market -> why nothing may be traded there, nor touched of what is there.
+
+        Raises
+        ------
+        NodeError
+            If the account cannot be traded as it is.
         """
         ...
 

@@ -37,6 +37,7 @@ from nautilus_trader.model import (
 
 from trading_assets.core.candles import Market
 from trading_assets.strategies.instruments import nanoseconds
+from trading_assets.strategies.orders.contracts import contracts, size_of
 from trading_live.execution.recovery import Fill, Holding
 
 NAME: Final = "JOURNAL"
@@ -104,7 +105,7 @@ def reports(
         account,
         instrument.id,
         PositionSide.LONG if holding.quantity > 0 else PositionSide.SHORT,
-        instrument.make_qty(abs(holding.quantity)),
+        _quantity(instrument, abs(holding.quantity)),
         newest,
         newest,
         avg_px_open=Decimal(str(holding.average_price)),
@@ -125,8 +126,8 @@ def _order(order_id: str, fills: Sequence[Fill], instrument: Any, account: Accou
         OrderType.MARKET,
         TimeInForce.GTC,
         OrderStatus.FILLED,
-        instrument.make_qty(quantity),
-        instrument.make_qty(quantity),
+        _quantity(instrument, quantity),
+        _quantity(instrument, quantity),
         first,
         last,
         last,
@@ -143,14 +144,18 @@ def _fill(fill: Fill, market: str, instrument: Any, account: AccountId) -> FillR
         VenueOrderId(f"{NAME}-{fill.order_id}"),
         TradeId(fill.trade_id),
         _side(fill),
-        instrument.make_qty(fill.quantity),
+        _quantity(instrument, fill.quantity),
         instrument.make_price(fill.price),
-        Money(fill.fee, Currency.from_str(Market.parse(market).quote)),
+        Money(fill.fee, Currency.from_str(fill.fee_currency or Market.parse(market).quote)),
         LiquiditySide.TAKER,
         ts,
         ts,
         client_order_id=ClientOrderId(fill.order_id),
     )
+
+
+def _quantity(instrument: Any, base: float) -> Any:
+    return instrument.make_qty(contracts(base, size_of(instrument)))
 
 
 def _side(fill: Fill) -> OrderSide:

@@ -11,10 +11,10 @@ from typing import Any
 from trading_assets.core.candles import Market
 from trading_assets.journal import PLANS, Fill, Holding, JournalState, nothing, read_state
 from trading_assets.journal.state import STARTED
-from trading_assets.strategies.orders.plans import ExitReason, TradePlan
+from trading_assets.strategies.orders.plans import TradePlan
 from trading_assets.strategies.risk.gate import RiskGate
 
-__all__ = ["STARTED", "Fill", "Holding", "Recovered", "newest_plans", "recover"]
+__all__ = ["STARTED", "Fill", "Holding", "Recovered", "newest_plans", "recover", "recovered_from"]
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,14 @@ def recover(path: Path, *, orders_ended: str | None = None) -> Recovered:
     NodeError
         If the file is not a journal, or what it says is damaged.
     """
-    state = read_state(path)
+    return recovered_from(read_state(path), orders_ended=orders_ended)
+
+
+def recovered_from(state: JournalState, *, orders_ended: str | None = None) -> Recovered:
+    """As :func:`recover`, from what a session's events add up to."""
     trades = {market: one.holding(market) for market, one in state.markets.items()}
     last = {market: trade for market, trade in trades.items() if trade is not None}
-    plans = newest_plans(state)
+    plans = {market: _as_filled(plan, last.get(market)) for market, plan in newest_plans(state).items()}
     repairs = [*_lost_positions(last, state), *_lost_plans(last, plans), *_lost_orders(state, orders_ended)]
     ended = {event["market"] for kind, event in repairs if kind == PLANS}
     realized: dict[str, float] = {}
@@ -116,7 +120,8 @@ def _lost_positions(last: Mapping[str, Holding], state: JournalState) -> list[tu
     for market, trade in last.items():
         row = state.markets[market].position
         stored = row["quantity"] if row else 0.0
-        if nothing(stored - trade.quantity, trade.traded):
+        untold = row is None or datetime.fromisoformat(row["ts"]) < trade.fills[0].ts  # of a trade before
+        if nothing(stored - trade.quantity, trade.traded) and not untold:
             continue
         newest = trade.fills[-1]
         event = "closed" if trade.is_flat else "opened" if nothing(stored, trade.traded) else "changed"
@@ -145,17 +150,20 @@ def _lost_plans(last: Mapping[str, Holding], plans: Mapping[str, TradePlan]) -> 
         trade = last.get(market)
         if plan.stage == "closed" or trade is None or not trade.is_flat or trade.fills[0].signal_id != plan.signal_id:
             continue
-        ended = replace(plan, stage="closed", exit_reason=_reason(plan, trade.fills[-1].order_id))
+        ended = replace(plan, stage="closed", exit_reason=plan.closed_by(trade.fills[-1].order_id))
         row = {"ts": trade.fills[-1].ts, "market": market, "signal_id": plan.signal_id, "plan": ended.to_json()}
         repairs.append((PLANS, row))
     return repairs
 
 
-def _reason(plan: TradePlan, closing_order: str) -> ExitReason:
-    purpose = plan.purpose_of(closing_order)
-    if purpose == "take_profit":
-        return "take_profit"
-    return "stop_loss" if purpose == "stop_loss" else plan.exit_reason or "lost"
+def _as_filled(plan: TradePlan, trade: Holding | None) -> TradePlan:
+    """A plan with what the fills of its trade say of its targets."""
+    filled: dict[str, float] = {}
+    for one in trade.fills if trade is not None and trade.fills[0].signal_id == plan.signal_id else ():
+        filled[one.order_id] = filled.get(one.order_id, 0.0) + abs(one.quantity)
+    for target in plan.targets:
+        plan = plan.with_filled(target.order_id, filled.get(target.order_id, 0.0))
+    return plan
 
 
 def _lost_orders(state: JournalState, ended: str | None) -> list[tuple[str, dict[str, Any]]]:

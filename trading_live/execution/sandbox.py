@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from nautilus_trader.common import Environment
@@ -13,6 +14,8 @@ from nautilus_trader.model import Venue as EngineVenue
 
 from trading_assets.core.candles import Market
 from trading_assets.settings import Settings
+from trading_assets.strategies.orders.matching import SANDBOX, Matching
+from trading_live.execution.contract import Tell
 from trading_live.execution.reconciliation import NAME as LEDGER
 from trading_live.execution.reconciliation import ledger_factory
 from trading_live.execution.recovery import Recovered, recover
@@ -36,6 +39,7 @@ class Sandbox:
     """
 
     environment = Environment.SANDBOX
+    goodbye_s = 1
 
     def __init__(self, settings: Settings, venue: Venue) -> None:
         self._settings = settings
@@ -46,11 +50,19 @@ class Sandbox:
         """What the journal says, without the orders that rested."""
         return recover(journal, orders_ended=ENDED_WITH_THE_PROCESS)
 
+    def matching(self, markets: Sequence[str]) -> Matching:
+        """The sandbox's."""
+        return SANDBOX
+
+    def prepare(self, markets: Sequence[str], recovered: Recovered, journal: Path, tell: Tell) -> Mapping[str, str]:
+        """Nobody else has the sandbox."""
+        return {}
+
     def join(self, builder: Any, instruments: Mapping[str, InstrumentId], recovered: Recovered) -> Any:
         """Add the sandbox, and the client that reports what is open."""
         realized, start = recovered.realized or {}, self._settings.node.starting_balance
         balances = {code: start + realized.get(code, 0.0) for code in quote_currencies(list(instruments))}
-        client = self.client(balances)
+        client = self.client(balances, instruments)
         builder = builder.with_reconciliation(bool(recovered.holdings))
         builder = builder.add_simulated_exec_client(None, client.factory, client.config)
         if recovered.holdings:
@@ -58,12 +70,20 @@ class Sandbox:
             builder = builder.add_exec_client(LEDGER, factory, config)
         return builder
 
-    def client(self, balances: Mapping[str, float]) -> DataClient:
-        """The sandbox's client with these balances."""
+    def client(
+        self, balances: Mapping[str, float], instruments: Mapping[str, InstrumentId] = MappingProxyType({})
+    ) -> DataClient:
+        """The sandbox's client with these balances, and the fees of each market's venue."""
         from nautilus_trader.adapters.sandbox import SandboxExecutionClientConfig, SandboxExecutionClientFactory
         from nautilus_trader.execution import DefaultFillModel, MakerTakerFeeModel
 
         costs = self._settings.simulation
+        usual = (_rate(costs.maker_fee_bps), _rate(costs.market_order_bps))
+        own = {
+            instrument: (_rate(maker), _rate(taker + costs.slippage_bps))
+            for market, instrument in instruments.items()
+            for maker, taker in (costs.rates(market),)
+        }
         certain = 1.0 if costs.target_fill == "touch" else 0.0
         config = SandboxExecutionClientConfig(
             venue=EngineVenue(self._venue.engine_name),
@@ -71,7 +91,7 @@ class Sandbox:
             account_type=AccountType.MARGIN,
             oms_type=OmsType.NETTING,
             starting_balances=[Money(amount, Currency.from_str(code)) for code, amount in sorted(balances.items())],
-            fee_model=MakerTakerFeeModel(_rate(costs.maker_fee_bps), _rate(costs.market_order_bps)),
+            fee_model=MakerTakerFeeModel(*usual, {one: rates for one, rates in own.items() if rates != usual} or None),
             fill_model=DefaultFillModel(certain, costs.slippage_probability, costs.seed),
             use_random_ids=True,
             trade_execution=False,

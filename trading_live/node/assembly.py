@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from nautilus_trader.live import LiveNode
 from nautilus_trader.model import InstrumentId
 
 from trading_assets.core.errors import NodeError
-from trading_assets.journal import BufferedJournal
+from trading_assets.costs.outlook import FundingOutlook
+from trading_assets.journal import BufferedJournal, NewestTrades
 from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.host import StrategyHost
@@ -20,19 +23,31 @@ from trading_assets.strategies.host_config import HostConfig
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import Signal, Stream
 from trading_live.execution.contract import Execution
+from trading_live.execution.entries import VenueEntries
 from trading_live.execution.recovery import Recovered
+from trading_live.execution.rejections import Refusals
+from trading_live.metrics.choice import Metrics
+from trading_live.metrics.parts import Parts
+from trading_live.node.auxiliary.needs import NO_NEEDS, Needs
+from trading_live.node.auxiliary.opening import open_series
+from trading_live.node.auxiliary.series import AuxiliarySeries
 from trading_live.node.bars.fatal_requests import FatalRequests
 from trading_live.node.decisions.challengers import Challengers
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.reach import bars_to_hold
 from trading_live.node.decisions.shadow import ShadowDecisions
 from trading_live.node.decisions.signals import LiveSignals
+from trading_live.node.decisions.sleeve_weights import weight_of
 from trading_live.node.decisions.steps import PriceSteps
 from trading_live.node.engine import build_engine
 from trading_live.node.history_loader import HistoryLoader
+from trading_live.node.journal.account_curve import AccountCurve
 from trading_live.node.journal.feature_rows import FeatureRows
 from trading_live.node.journal.pulse import Pulse
 from trading_live.node.journal.strategy_journal import StrategyJournal
+from trading_live.node.journal.trade_log import TradeLog
+from trading_live.node.protections import NodeProtections
+from trading_live.node.reconciling import reconciler_of, turning
 from trading_live.node.shutdown import Shutdown
 from trading_live.node.supervisor import Hooks, Supervisor
 from trading_live.operations import kill_switch
@@ -54,8 +69,8 @@ class Process:
         Everything.
     venue, execution
         Where bars come from, and who fills orders.
-    journal, pulse
-        What happened, and what is said of it.
+    journal, log, pulse, metrics
+        What happened, and what is said and counted of it.
     models, challengers
         In use: what trades, and what decides in shadow.
     fatal
@@ -72,7 +87,9 @@ class Process:
     venue: Venue
     execution: Execution
     journal: BufferedJournal
+    log: TradeLog
     pulse: Pulse
+    metrics: Metrics
     models: DeployedModels
     challengers: Challengers
     fatal: FatalRequests
@@ -83,13 +100,26 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """An engine with the strategy in it; nothing connects yet."""
+    """An engine with the strategy in it; nothing connects yet.
+
+    ``comparing`` is the account's, while it runs; ``protections`` and ``auxiliary`` are closed when it has ended.
+    """
 
     engine: LiveNode
     strategy: StrategyHost
+    comparing: AbstractContextManager[object]
+    protections: NodeProtections
+    auxiliary: AuxiliarySeries
 
 
-def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, glance: Glance) -> Assembled:
+def assemble(
+    process: Process,
+    streams: Sequence[Stream],
+    recovered: Recovered,
+    glance: Glance,
+    foreign: Mapping[str, str] = MappingProxyType({}),
+    needs: Needs = NO_NEEDS,
+) -> Assembled:
     """Put an engine and its parts together.
 
     Parameters
@@ -102,9 +132,14 @@ def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, 
         What was open before.
     glance
         What the venue said before.
+    foreign
+        Market -> why nothing may be traded or touched there.
+    needs
+        What models read beside bars.
     """
     settings, venue, pulse = process.settings, process.venue, process.pulse
     markets = list(dict.fromkeys(stream.market for stream in streams))
+    costs = settings.trading.costs.of_markets(markets)
     instruments = {market: InstrumentId.from_str(venue.instrument_id(market)) for market in markets}
     engine = build_engine(settings, venue, process.execution, instruments, recovered)
     gate = RiskGate(settings.trading.risk, markets=len(markets))
@@ -113,38 +148,72 @@ def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, 
     loader = HistoryLoader(feed, pulse.tell, process.fatal, historic=venue.historic)
     keep = timedelta(days=settings.node.keep_feature_rows_days)
     rows = FeatureRows(process.journal, keep=keep) if settings.node.journal_features else None
-    journal = StrategyJournal(process.journal, market_time=glance.now)
+    protections = NodeProtections(
+        settings, process.journal, pulse.tell, feed, market_time=glance.now, historic=venue.historic
+    )
+    auxiliary = open_series(settings, venue, needs, instruments, pulse.warn)
+    journal = StrategyJournal(protections.heard(process.journal), market_time=glance.now)
+    compared = reconciler_of(settings, [one for one in markets if one not in foreign], process.journal, pulse)
     shadow = ShadowDecisions(
         process.challengers,
         journal.keep_all,
         journal_trouble=lambda: process.journal.trouble,
-        cost_bps=settings.trading.costs.round_trip_bps,
+        cost_bps=costs.round_trip_bps,
+        outlook=FundingOutlook(costs.assumed_funding_bps),
         steps=PriceSteps(settings.event_times, settings.quality.level_step.min_factor),
     )
     signals = LiveSignals(
         bars_to_hold(streams, settings, process.models, process.challengers.look_backs()),
         process.models,
         loader.missing,
-        cost_bps=settings.trading.costs.round_trip_bps,
+        cost_bps=costs.round_trip_bps,
+        slippage_bps=2 * costs.slippage_bps,
+        outlook=FundingOutlook(costs.assumed_funding_bps),
         events=settings.event_times,
         min_step=settings.quality.level_step.min_factor,
         on_decided=None if rows is None else rows.add,
         shadow=shadow,
+        auxiliary=auxiliary,
     )
+
+    def instrument_of(market: str) -> Any | None:
+        return strategy.cache.instrument(instruments[market])
+
     strategy = StrategyHost(
-        _host_config(settings, venue, streams),
+        _host_config(settings, venue, process.execution, streams),
         signals,
-        journal,
+        process.metrics.journal(journal),
         gate,
         instruments=instruments,
         plans=recovered.plans,
-        entry_veto=EntryVeto(settings, feed, historic=venue.historic),
+        entry_veto=EntryVeto(
+            settings,
+            feed,
+            protections.protections.refusal,
+            historic=venue.historic,
+            account=None if compared is None else compared.refusal,
+            orders=VenueEntries(process.execution.matching(markets), instrument_of),
+        ),
         leader_of=process.models.leader_of,
         feed=feed,
+        closes=signals.closes,
+        weight_of=weight_of(settings, pulse.tell),
+        next_funding=auxiliary.next_funding,
+        protections=protections.protections,
     )
-    strategy.on_decision = process.on_decision
+    for market, why in foreign.items():
+        signals.refuse(market, why)
+        pulse.warn("market left alone", f"{market}: {why}")
+    strategy.keep_books(NewestTrades(recovered.holdings), None if compared is None else compared.prices)
+    strategy.on_refused = Refusals(pulse.warn, instrument_of)
+    process.metrics.watch(strategy, process.on_decision)
+    process.log.follow(strategy)
+    protections.follow(strategy, instruments, auxiliary.measures)
     journal.follow(strategy)
     shadow.follow(strategy)
+    if compared is not None:
+        protections.counts.append(lambda: compared.failures)
+    beat, look = turning(pulse.beat, protections.look, compared, strategy, instruments, settings.node.account)
     supervisor = Supervisor(
         instruments,
         strategy,
@@ -154,33 +223,45 @@ def assemble(process: Process, streams: Sequence[Stream], recovered: Recovered, 
         process.challengers,
         feed,
         Shutdown(settings.live_dir, strategy, pulse.tell, close_only=process.close_only),
-        Hooks(pulse.tell, pulse.beat, process.stop),
+        Hooks(
+            pulse.tell,
+            beat,
+            process.stop,
+            look,
+        ),
+        auxiliary,
         max_step_pct=settings.node.feed.max_step_pct,
         poll=timedelta(seconds=settings.node.poll_deployment_s),
         reloads=venue.reloads_instruments,
     )
-    pulse.run_with(strategy, signals, feed, rows)
+    pulse.run_with(strategy, signals, feed, rows, AccountCurve(process.journal, strategy, instruments))
+    guards = [one for one in (protections.protections, compared) if one is not None]
+    process.metrics.run_with(engine, Parts(strategy, gate, instruments, signals, loader, shadow, guards))
     engine.add_actor(supervisor)
+    if auxiliary.listener is not None:
+        engine.add_actor(auxiliary.listener)
     engine.add_strategy(strategy)
-    strategy.set_external_order_instrument_ids(list(instruments.values()))  # what is recovered is the strategy's
-    return Assembled(engine, strategy)
+    ours = [instrument for market, instrument in instruments.items() if market not in foreign]
+    strategy.set_external_order_instrument_ids(ours)  # what is recovered there is the strategy's
+    return Assembled(engine, strategy, compared or nullcontext(), protections, auxiliary)
 
 
-def _host_config(settings: Settings, venue: Venue, streams: Sequence[Stream]) -> HostConfig:
+def _host_config(settings: Settings, venue: Venue, execution: Execution, streams: Sequence[Stream]) -> HostConfig:
     timeframes: dict[str, list[str]] = {}
     for market, timeframe in streams:
         timeframes.setdefault(market, []).append(timeframe)
     return HostConfig(
         markets=tuple(timeframes),
         timeframes=timeframes,
-        position_share=settings.trading.sizing.position_share,
-        kelly_fraction=settings.trading.sizing.kelly_fraction,
-        max_volume_share=settings.trading.sizing.max_volume_share,
-        taker_fee_bps=settings.trading.costs.market_order_bps,
+        sizing=settings.trading.sizing,
+        taker_fee_bps=settings.trading.costs.of_markets(timeframes).market_order_bps,
         execution_timeframe=venue.finest_timeframe(list(timeframes)),
         await_execution_bar=not venue.finer_bars_first,
         gather=_GATHER if len(streams) > 1 else None,
         listen_on_start=False,
+        matching=execution.matching(list(timeframes)),
+        account=settings.node.account,
+        adopts=settings.node.adopt or settings.node.mode != "live",
     )
 
 
@@ -193,14 +274,32 @@ class EntryVeto:
         The node's folder, and how late a bar may be.
     feed
         Which markets' bars can be believed.
+    held
+        Why nothing is entered on a signal by what holds trading back.
     historic
         Whether bars carry times of the past, so that none is late.
+    account
+        Why a market's account is not what the journal says; None where none is compared.
+    orders
+        Why the venue would not make of an order what was meant; None where none is sent there.
     """
 
-    def __init__(self, settings: Settings, feed: FeedQuarantine, *, historic: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        feed: FeedQuarantine,
+        held: Callable[[Signal], str | None],
+        *,
+        historic: bool,
+        account: Callable[[str], str | None] | None = None,
+        orders: Callable[[Signal], str | None] | None = None,
+    ) -> None:
         self._settings = settings
         self._feed = feed
+        self._held = held
         self._historic = historic
+        self._account = account
+        self._orders = orders
 
     def __call__(self, signal: Signal) -> str | None:
         """Why nothing may be entered now."""
@@ -208,6 +307,12 @@ class EntryVeto:
             return "the kill switch is on"
         if (why := self._feed.refusal(signal.market)) is not None:
             return f"the feed is not trusted: {why}"
+        if self._orders is not None and (why := self._orders(signal)) is not None:
+            return why
+        if (held := self._held(signal)) is not None:
+            return held
+        if self._account is not None and (why := self._account(signal.market)) is not None:
+            return why
         return None if self._historic else too_late(signal.known_at, datetime.now(UTC), self._settings.node)
 
 

@@ -61,7 +61,7 @@ def build_engine(
         LiveNode.builder("TRADING", TraderId(_TRADER), execution.environment)
         .with_logging(engine_logging(settings, "engine"))
         .with_timeout_connection(settings.node.connect_timeout_s)
-        .with_timeout_disconnection_secs(_STOP_S)
+        .with_timeout_disconnection_secs(execution.goodbye_s)
         .with_delay_post_stop_secs(_STOP_S)
         .with_risk_engine_config(LiveRiskEngineConfig(max_order_submit_rate=engine_order_rate(len(markets))))
         .add_data_client(None, data.factory, data.config)

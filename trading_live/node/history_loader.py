@@ -33,6 +33,11 @@ class HistoryLoader:
         Whether bars carry historic times, so that this machine's clock cannot tell a forming bar.
     monotonic
         Seconds that only grow: an answer is waited for by them.
+
+    Attributes
+    ----------
+    missed, recovered
+        How many bars were found missing, and how many of them the venue had.
     """
 
     def __init__(
@@ -49,12 +54,14 @@ class HistoryLoader:
         self._fatal = fatal
         self._historic = historic
         self._answers = 0
+        self.missed = 0
+        self.recovered = 0
         self._signals: LiveSignals | None = None
         self._requests = BarRequests(monotonic)
 
-    def __bool__(self) -> bool:
-        """Whether an answer is still to come."""
-        return bool(self._requests)
+    def __len__(self) -> int:
+        """How many answers are still to come."""
+        return len(self._requests)
 
     def serve(self, signals: LiveSignals, send: Callable[[Stream, BarRequest], Any]) -> None:
         """From now on, ask by ``send`` and give the answers to these signals."""
@@ -83,6 +90,7 @@ class HistoryLoader:
     def missing(self, stream: Stream, since: datetime, until: datetime) -> None:
         """Ask for the bars that open in [since, until): the signals' way to close a gap."""
         count = int((until - since) / self._served.histories[stream].length)
+        self.missed += count
         self._tell("bars missing", f"{stream.market}: {count} of {stream.timeframe} from {since:%Y-%m-%d %H:%M}")
         _LOG.warning("bars missing", market=stream.market, count=count, since=since.isoformat())
         self._requests.ask(stream, BarRequest(since, until))
@@ -114,6 +122,7 @@ class HistoryLoader:
         if request.since is not None and request.until is not None:
             wanted = int((request.until - request.since) / history.length)
             self._served.go_on(stream)
+            self.recovered += fresh
             rest = "" if fresh >= wanted else "; the venue has no others"
             self._tell("bars recovered", f"{market}: {fresh} of {wanted}{rest}")
             _LOG.info("bars recovered", market=market, fresh=fresh, wanted=wanted)

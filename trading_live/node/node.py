@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -16,19 +15,28 @@ from trading_assets.core.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, BufferedJournal
 from trading_assets.settings import Settings
 from trading_assets.strategies.signals import Stream
+from trading_live.execution.permission import require_nothing_left, require_permission, untested
 from trading_live.execution.recovery import STARTED, Recovered
 from trading_live.execution.registry import execution_of
-from trading_live.node.assembly import OnDecision, Process, assemble
+from trading_live.metrics.choice import metrics_of
+from trading_live.node.alerts import NodeAlerts
+from trading_live.node.assembly import Assembled, OnDecision, Process, assemble
+from trading_live.node.auxiliary.needs import NO_NEEDS
 from trading_live.node.bars.fatal_requests import FatalRequests
 from trading_live.node.decisions.challengers import Challengers
 from trading_live.node.decisions.deployed_models import DeployedModels
+from trading_live.node.decisions.needs import needs_of
 from trading_live.node.engine import VenueUnreachable, explain
+from trading_live.node.garbage import kept_objects
 from trading_live.node.journal.late_journal import open_journal
 from trading_live.node.journal.pulse import Pulse
+from trading_live.node.journal.trade_log import TradeLog
+from trading_live.node.shutdown import stop_when_settled
 from trading_live.operations import kill_switch
 from trading_live.operations.heartbeat import NodeLock, missing_journal, read_heartbeat
 from trading_live.operations.interrupts import stops_engine
 from trading_live.operations.restarts import node_name
+from trading_live.venues.account import VenueError
 from trading_live.venues.contract import Glance
 from trading_live.venues.registry import venue_of
 
@@ -36,7 +44,13 @@ _LOG: Final = structlog.get_logger(__name__)
 _LONGEST_PAUSE_S: Final = 60
 
 
-def run_node(settings: Settings, *, on_decision: OnDecision | None = None, close_only: bool = False) -> None:
+def run_node(
+    settings: Settings,
+    *,
+    on_decision: OnDecision | None = None,
+    close_only: bool = False,
+    accepted: str | None = None,
+) -> None:
     """Run the node until it is interrupted (SIGINT, SIGTERM), killed by the kill switch, or fails.
 
     Without a model that can be used, a node that has something open manages it (stop, target, expiry) and enters
@@ -50,13 +64,16 @@ def run_node(settings: Settings, *, on_decision: OnDecision | None = None, close
         Called with each signal and its action when the journal has it.
     close_only
         Close what is open, then end; no model is loaded, and the kill switch may be on.
+    accepted
+        The account that real orders were accepted for, where the settings are about real money.
 
     Raises
     ------
     NodeError
-        If the kill switch is on, another node runs on the folder, no model can be used and nothing is open, or the
-        venue cannot be reached.
+        If real orders are not permitted, the kill switch is on, another node runs on the folder, no model can be used
+        and nothing is open, or the venue cannot be reached.
     """
+    require_permission(settings, accepted)
     if not close_only:
         kill_switch.require_off(settings.live_dir)
     lock = NodeLock(settings.live_dir)
@@ -86,7 +103,11 @@ class _Run:
         close_only: bool,
     ) -> None:
         former = read_heartbeat(settings.live_dir)
-        pulse = Pulse(settings.node, lock, journal, former.open_markets if former is not None else ())
+        metrics, opened = metrics_of(settings, journal), former.open_markets if former is not None else ()
+        self.alerts = NodeAlerts(settings, journal.node)
+        log = TradeLog(settings.node.account)
+        journal.told = log.take
+        pulse = Pulse(settings.node, lock, journal, opened, metrics, self.alerts)
         models, venue = DeployedModels(settings, pulse.tell), venue_of(settings)
         challengers = Challengers(settings, pulse.tell, historic=venue.historic)
         pulse.follow(models, challengers)
@@ -95,7 +116,9 @@ class _Run:
             venue=venue,
             execution=execution_of(settings, venue),
             journal=journal,
+            log=log,
             pulse=pulse,
+            metrics=metrics,
             models=models,
             challengers=challengers,
             fatal=FatalRequests(settings.live_dir),
@@ -108,6 +131,10 @@ class _Run:
 
     def run(self) -> None:
         """From the journal to the journal."""
+        with self.process.log.telling(), self.alerts.sending(), self.process.metrics.serving(self.process.pulse.tell):
+            self._run()
+
+    def _run(self) -> None:
         pulse = self.process.pulse
         pulse.beat("starting")
         self.process.fatal.watch()
@@ -136,23 +163,38 @@ class _Run:
         process, pulse = self.process, self.process.pulse
         self.failure = None
         glance = process.venue.look()
-        recovered = recover_session(process, glance)
+        try:
+            recovered = recover_session(process, glance)
+        except VenueError as error:  # nothing is concluded from a journal alone
+            if error.answered:
+                raise
+            self.failure = VenueUnreachable(error.what, where=error.where, remedy=error.remedy)
+            return
         if process.close_only and not recovered.open_markets:
             pulse.tell("nothing is open", "")
             return
         load_models(process, recovered)
+        warn_of_untested(process)
         streams = streams_to_listen_to(process, recovered, glance)
+        needs = NO_NEEDS
+        if not process.close_only:
+            needs = needs_of(process.settings, [*process.models.models, *process.challengers.named()], streams)
         process.models.listen_to(streams)
+        process.models.hold(needs.bars)
         process.challengers.listen_to(streams)
+        process.challengers.hold(needs.bars)
+        if (foreign := self._prepare(streams, recovered)) is None:
+            return
         pulse.tell(STARTED, process.venue.place)
-        parts = assemble(process, streams, recovered, glance)
+        parts = assemble(process, streams, recovered, glance, foreign, needs)
         self.engine = parts.engine
         pulse.beat("connecting")
         try:
             with (
                 kept_objects(),
-                stops_engine(parts.engine.handle().stop, self._leave_connecting),
+                stops_engine(self._stop_of(parts), self._leave_connecting),
                 process.venue.follow(lambda: parts.strategy.heard),
+                parts.comparing,
             ):
                 parts.engine.run()
         except RuntimeError as error:
@@ -160,8 +202,28 @@ class _Run:
             self.failure = self.failure or explain(error, process.venue.address, timeout_s)
         finally:
             parts.engine.dispose()
+            parts.protections.close()
+            parts.auxiliary.close()
         self.engine = None  # there is one at a time
         pulse.end_run()
+
+    def _stop_of(self, parts: Assembled) -> Callable[[], None]:
+        """What ends an engine in order."""
+        stop: Callable[[], None] = parts.engine.handle().stop
+        real = self.process.settings.node.mode == "live"
+        return partial(stop_when_settled, parts.strategy, stop) if real else stop
+
+    def _prepare(self, streams: Sequence[Stream], recovered: Recovered) -> Mapping[str, str] | None:
+        """Markets that must be left alone at the venue, and why; None where it did not answer."""
+        process = self.process
+        markets = list(dict.fromkeys(stream.market for stream in streams))
+        try:
+            return process.execution.prepare(markets, recovered, process.journal.path, process.pulse.tell)
+        except VenueError as error:
+            if error.answered:
+                raise
+            self.failure = VenueUnreachable(error.what, where=error.where, remedy=error.remedy)
+            return None
 
     def _pause(self, why: str, seconds: int) -> None:
         """Wait before the next attempt, and say so; the kill switch ends the waiting."""
@@ -184,20 +246,6 @@ class _Run:
             os._exit(0)
 
 
-@contextmanager
-def kept_objects() -> Iterator[None]:
-    """Leave what is loaded by now out of the search for garbage: it stays, and a decision waits while it is searched.
-
-    Half a million objects of models, settings and libraries take a tenth of a second and more.
-    """
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
 def _pause_s(attempt: int) -> int:
     """Seconds after a failed attempt."""
     return int(min(2 ** (attempt - 1), _LONGEST_PAUSE_S))
@@ -209,6 +257,7 @@ def recover_session(process: Process, glance: Glance) -> Recovered:
     recovered = process.execution.recover(journal.path)
     went_back = glance.now is not None and recovered.newest is not None and glance.now < recovered.newest
     if went_back or recovered.last_start not in (None, place):
+        require_nothing_left(recovered.last_start, place, recovered.open_markets)
         left = ", ".join(holding.market for holding in recovered.holdings)
         journal.new_session()
         pulse.tell("new session", f"{place}; left behind: {left or 'nothing'}")
@@ -219,7 +268,8 @@ def recover_session(process: Process, glance: Glance) -> Recovered:
         pulse.tell("journal completed", f"{len(recovered.repairs)} events that the former process could not write")
     for holding in recovered.holdings:
         pulse.tell("position recovered", f"{holding.market}: {holding.quantity:g} at {holding.average_price:g}")
-        _LOG.info("position recovered", market=holding.market, quantity=holding.quantity)
+        entry = holding.fills[0].order_id
+        _LOG.info("position recovered", market=holding.market, quantity=holding.quantity, order_id=entry)
     return recovered
 
 
@@ -245,6 +295,14 @@ def load_models(process: Process, recovered: Recovered) -> None:
         )
     process.pulse.tell("manage only", f"{', '.join(recovered.open_markets)}: {without}")
     _LOG.warning("no entries, open positions are managed", reason=without)
+
+
+def warn_of_untested(process: Process) -> None:
+    """Say of which models nothing is known to have been filled on the venue's testnet, where real money is next."""
+    models = [(one.deployed.model, one.deployed.version) for one in process.models.models]
+    if names := untested(process.settings, models):
+        advice = "run them with environment: testnet first"
+        process.pulse.warn("untested", f"{', '.join(names)}: no fill on the testnet in this journal; {advice}")
 
 
 def streams_to_listen_to(process: Process, recovered: Recovered, glance: Glance) -> list[Stream]:

@@ -18,6 +18,25 @@ _CLOSE_S: Final = 90.0
 """Longer than a minute: after a restart the sandbox has no price, and takes no order, before the first bar."""
 
 
+def stop_when_settled(
+    strategy: StrategyHost, stop: Callable[[], None], *, patience_s: float = 3.0, pause_s: float = 0.05
+) -> None:
+    """Stop an engine whose orders are real: entries and exits on their way are waited for, and stops, which stay.
+
+    Nothing is entered meanwhile: an order that is sent as the engine ends fills, and nobody protects what it bought.
+    For another thread than the engine's: it looks at plans, and at nothing of the engine.
+    """
+    strategy.ending = "the node is ending"
+    time.sleep(pause_s)  # a decision that has begun is made
+    deadline = time.monotonic() + patience_s
+    while any(plan.stage in ("entering", "exiting") for plan in list(strategy.open_trades.values())):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(pause_s)
+    time.sleep(10 * pause_s)  # what was sent last arrives
+    stop()
+
+
 class Shutdown:
     """Watches for a reason to close everything, and follows it up until all is closed.
 

@@ -22,16 +22,19 @@ from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.host import StrategyHost
 from trading_assets.strategies.instruments import bar_type, close_time, exact
 from trading_assets.strategies.signals import ClosedBar, Stream
+from trading_live.node.auxiliary.series import AuxiliarySeries
 from trading_live.node.bars.listening import SUBSCRIBE_EVERY, CatchUp, Listening, hold_steps
 from trading_live.node.bars.requests import BarRequest
 from trading_live.node.decisions.challengers import Challengers
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.signals import LiveSignals
 from trading_live.node.engine import VenueUnreachable
+from trading_live.node.garbage import Garbage
 from trading_live.node.history_loader import HistoryLoader
 from trading_live.node.instruments import Change, InstrumentWatch
 from trading_live.node.shutdown import Shutdown
 from trading_live.operations.heartbeat import State
+from trading_live.operations.interrupts import take_back
 
 _LOG: Final = structlog.get_logger(__name__)
 _EFFECTS: Final = {
@@ -43,6 +46,11 @@ _PAGE: Final = 1000
 _FORMING: Final = 2
 """So many bars of an answer may be of no use: one that is still open, and one that is there already."""
 _WATCH: Final = timedelta(seconds=0.5)
+_BETWEEN: Final = timedelta(seconds=1.5)
+"""Heartbeats come in the middle of a second: a venue's bars end with one, and come soon after."""
+
+_LOOK: Final = timedelta(milliseconds=20)
+"""How often the folder is looked at for a kill or a pause: a look costs microseconds, and a kill is not to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +65,14 @@ class Hooks:
         Writes the heartbeat for a state.
     stop
         Stops the node; a text is the reason of a failure.
+    look
+        Sees to the protections.
     """
 
     tell: Callable[[str, str], None]
     beat: Callable[[State], None]
     stop: Callable[[NodeError | None], None]
+    look: Callable[[], None]
 
 
 class Supervisor(DataActor):
@@ -85,6 +96,8 @@ class Supervisor(DataActor):
         Says when to close everything.
     hooks
         Ways out of the engine.
+    auxiliary
+        Begun at the start, waited for and told to listen.
     poll
         How often the manifest is looked at.
     max_step_pct
@@ -108,6 +121,7 @@ class Supervisor(DataActor):
         feed: FeedQuarantine,
         shutdown: Shutdown,
         hooks: Hooks,
+        auxiliary: AuxiliarySeries,
         *,
         poll: timedelta,
         max_step_pct: float,
@@ -128,6 +142,7 @@ class Supervisor(DataActor):
         self._feed = feed
         self._shutdown = shutdown
         self._hooks = hooks
+        self._auxiliary = auxiliary
         self._poll = poll
         self._max_step_pct = max_step_pct
         find = {market: partial(self._instrument, iid) for market, iid in instruments.items()}
@@ -137,6 +152,7 @@ class Supervisor(DataActor):
         self._catch_up: CatchUp | None = None
         self._stopping = False
         self._halted = ""
+        self._garbage = Garbage()
         loader.serve(signals, self._send)
 
     # -- the engine's handlers ------------------------------------------------------------------------------------
@@ -153,9 +169,12 @@ class Supervisor(DataActor):
         self._set("warming up")
         if not self._shutdown.close_only:
             self._loader.warm_up(one for one in self._signals.histories if one.market in self._instruments)
+            self._auxiliary.begin()
             self.clock.set_timer("deployments", self._poll, callback=lambda _: self._follow())
         self.clock.set_timer("watch", _WATCH, callback=self._watch)
-        self.clock.set_timer("heartbeat", timedelta(seconds=1), callback=lambda _: self._hooks.beat(self._state))
+        self.clock.set_timer("look", _LOOK, callback=self._look)
+        half = self.clock.utc_now().replace(microsecond=0) + _BETWEEN
+        self.clock.set_timer("heartbeat", timedelta(seconds=1), start_time=half, callback=self._beat)
 
     def on_stop(self) -> None:
         """The last word."""
@@ -196,7 +215,8 @@ class Supervisor(DataActor):
     def _listen_if_warm(self) -> None:
         """Listen once no history is waited for: all came, or was refused."""
         warm = self._state == "warming up" and not self._loader and not self._shutdown.close_only
-        if warm and self._listening is None and not self._stopping:
+        if warm and self._listening is None and not self._stopping and self._auxiliary.settled:
+            self._auxiliary.listen()
             self._listen()
 
     def _listen(self) -> None:
@@ -232,12 +252,21 @@ class Supervisor(DataActor):
 
     # -- watching -------------------------------------------------------------------------------------------------
 
-    def _watch(self, _: Any) -> None:
+    def _look(self, _: Any) -> None:
         try:
             self._watch_shutdown()
+            if not self._shutdown.begun:
+                self._hooks.look()
+        except Exception as error:
+            _LOG.exception("supervisor")
+            self._fail(f"the supervisor failed: {type(error).__name__}: {error}", "see the log")
+
+    def _watch(self, _: Any) -> None:
+        try:
             if not self._stopping and (silent := self._loader.chase()) is not None:
                 self._fail(f"the venue does not send the history of {silent.market}", "see data/logs", retry=True)
             self._listen_if_warm()
+            self._auxiliary.look()
             self._report_halt()
             self._watch_feed()
             for change in self._watched.changes():
@@ -245,6 +274,11 @@ class Supervisor(DataActor):
         except Exception as error:
             _LOG.exception("supervisor")
             self._fail(f"the supervisor failed: {type(error).__name__}: {error}", "see the log")
+
+    def _beat(self, _: Any) -> None:
+        take_back()
+        self._hooks.beat(self._state)
+        self._garbage.look()
 
     def _watch_shutdown(self) -> None:
         if (asked := self._shutdown.asked()) is not None:

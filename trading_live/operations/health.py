@@ -12,6 +12,7 @@ from typing import Final, Literal
 from trading_assets.journal import JOURNAL_FILE, JournalState, read_state
 from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.feed import SILENT
+from trading_assets.strategies.protections import State
 from trading_live.execution.recovery import newest_plans
 from trading_live.operations.heartbeat import Heartbeat
 from trading_live.operations.status import NodeStatus, read_status
@@ -22,9 +23,14 @@ _CLOCK_WORDS: Final = "this machine's clock"
 _START: Final = timedelta(minutes=10)
 """A start that takes longer is a problem: the venue does not answer, or sends no history."""
 
+_TOLD_AS_STALE: Final = "stale_data_s"
+"""The hold of a market that the feed's own problems name already."""
+
 _READY: Final = ("trading", "managing", "silent", "closing")
 
-Kind = Literal["dead", "killed", "halted", "stale", "quarantined", "refused", "unprotected", "disk", "clock", "journal"]
+Kind = Literal[
+    "dead", "killed", "halted", "reducing", "stale", "quarantined", "refused", "unprotected", "disk", "clock", "journal"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ def summary(status: NodeStatus) -> str:
 
 
 def process_problems(status: NodeStatus, now: datetime) -> Iterator[Problem]:
-    """A node that does not run, does not answer, does not get started, was killed or has halted."""
+    """A node that does not run, does not answer, does not get started, was killed, has halted or is held back."""
     beat = status.heartbeat
     if not status.running:
         last = f"; the last heartbeat is of {beat.beat_at:%Y-%m-%d %H:%M:%S} UTC" if beat else ""
@@ -80,6 +86,10 @@ def process_problems(status: NodeStatus, now: datetime) -> Iterator[Problem]:
         yield Problem("killed", f"the kill switch is on: {status.kill.reason}")
     if status.running and beat is not None and beat.halted:
         yield Problem("halted", beat.halted)
+    for one in (one for one in status.held if one.cause != _TOLD_AS_STALE):
+        yield Problem("halted" if one.state is State.HALTED else "reducing", f"{one.scope}: {one.why}; {one.remedy}")
+    for asked in status.asked if not status.running else ():
+        yield Problem("reducing", f"{asked.scope}: the next node begins with a {asked.verb}")
     if status.running and beat is not None and beat.journal:
         yield Problem("journal", f"no entries: {beat.journal}")
 
@@ -94,7 +104,7 @@ def feed_problems(beat: Heartbeat | None, settings: NodeSettings, now: datetime)
     if beat.state == "silent":
         yield Problem("stale", f"no market sends bars: {beat.detail or 'see trading status'}")
     for market, why in beat.untrusted.items():
-        kind = _kind_of(why)
+        kind = kind_of(why)
         if kind != "stale" or beat.state != "silent":
             yield Problem(kind, f"{market}: {why}")
     if beat.state != "silent" and beat.environment != "replay":
@@ -106,7 +116,7 @@ def feed_problems(beat: Heartbeat | None, settings: NodeSettings, now: datetime)
                 yield Problem("stale", f"{market}: the newest bar ended at {end:%Y-%m-%d %H:%M} UTC")
 
 
-def _kind_of(why: str) -> Kind:
+def kind_of(why: str) -> Kind:
     """What a market's feed is not trusted for."""
     if _CLOCK_WORDS in why:
         return "clock"

@@ -15,10 +15,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from trading_assets.core.errors import NodeError
 from trading_assets.core.locks import lock_now
 from trading_assets.journal import JOURNAL_FILE
+from trading_live.operations.files import HEARTBEAT_FILE, KILL_MARK, LOCK_FILE
 
 _LOG: Final = structlog.get_logger(__name__)
-LOCK_FILE: Final = "node.lock"
-HEARTBEAT_FILE: Final = "node.json"
 
 State = Literal["starting", "connecting", "warming up", "trading", "silent", "managing", "closing", "stopped"]
 """``silent``: no market that a model trades sends bars any more; the node listens on.
@@ -130,8 +129,9 @@ class NodeLock:
             )
         self._handle = handle
         with contextlib.suppress(OSError):  # a full disk: the heartbeat says it, too
+            mark = KILL_MARK if KILL_MARK in (self._live_dir / LOCK_FILE).read_bytes() else b""
             handle.truncate(0)
-            handle.write(str(os.getpid()).encode())
+            handle.write(str(os.getpid()).encode() + mark)
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Write the heartbeat; a reader sees the former one or this one. A folder that refuses it does not raise."""
@@ -177,7 +177,7 @@ def holder(live_dir: Path) -> int | None:
     if not is_running(live_dir):
         return None
     with contextlib.suppress(OSError, ValueError):
-        return int((live_dir / LOCK_FILE).read_text())
+        return int((live_dir / LOCK_FILE).read_bytes().removesuffix(KILL_MARK))
     beat = read_heartbeat(live_dir)
     return beat.pid if beat is not None else None
 

@@ -64,6 +64,19 @@ def stops_engine(stop: Callable[[], None], stuck: Callable[[], None] | None = No
         os.close(reader)
 
 
+def take_back() -> None:
+    """Take SIGINT and SIGTERM from the engine, which has set handlers of its own that end it at once.
+
+    Within :func:`stops_engine`, on the main thread and once the engine runs; elsewhere nothing is done. Doing it again
+    costs a few microseconds.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is _leave_to_thread:
+            signal.signal(number, _leave_to_thread)
+
+
 def _wait_and_stop(
     reader: int, ended: threading.Event, stop: Callable[[], None], stuck: Callable[[], None] | None
 ) -> None:

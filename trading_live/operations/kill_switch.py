@@ -6,14 +6,12 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from os import SEEK_END
 from pathlib import Path
-from typing import Final
 
 from trading_assets.core.atomic_files import write_file
 from trading_assets.core.errors import NodeError
-from trading_live.operations.heartbeat import HEARTBEAT_FILE
-
-KILL_FILE: Final = "kill.json"
+from trading_live.operations.files import HEARTBEAT_FILE, KILL_FILE, KILL_MARK, LOCK_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +23,11 @@ class KillSwitch:
 
 
 def engage(live_dir: Path, reason: str = "") -> KillSwitch:
-    """Put the kill file in its place; a running node sees it within about a second.
+    """Put the kill file in its place; a running node sees it within some twenty milliseconds.
 
     Where the disk takes no new file, an empty one is tried, and then the heartbeat is renamed: a kill file that says
-    nothing is on, too.
+    nothing is on, too. Where the folder takes no name either, the lock file that is there is marked: a node that a
+    supervisor starts again finds that as well.
 
     Raises
     ------
@@ -56,6 +55,17 @@ def _engage_without_room(live_dir: Path) -> bool:
     with suppress(OSError):
         (live_dir / HEARTBEAT_FILE).rename(live_dir / KILL_FILE)
         return True
+    with suppress(OSError), (live_dir / LOCK_FILE).open("r+b") as lock:
+        lock.seek(0, SEEK_END)
+        lock.write(KILL_MARK)
+        return True
+    return False
+
+
+def is_marked(live_dir: Path) -> bool:
+    """Whether the lock file says that the switch is on."""
+    with suppress(OSError):
+        return KILL_MARK in (live_dir / LOCK_FILE).read_bytes()
     return False
 
 
@@ -64,7 +74,7 @@ def engaged(live_dir: Path) -> KillSwitch | None:
     try:
         content = (live_dir / KILL_FILE).read_bytes()
     except FileNotFoundError:
-        return None
+        return KillSwitch(None, "the folder took no kill file") if is_marked(live_dir) else None
     except OSError as error:
         return KillSwitch(None, f"the kill file cannot be read: {error.strerror}")
     try:
@@ -83,8 +93,17 @@ def reset(live_dir: Path) -> bool:
         If it cannot be removed.
     """
     file = live_dir / KILL_FILE
-    there = file.exists()
+    marked = is_marked(live_dir)
+    there = file.exists() or marked
     try:
+        if marked:
+            file = live_dir / LOCK_FILE
+            with file.open("r+b") as lock:  # in its place: a node may hold it
+                kept = lock.read().replace(KILL_MARK, b"")
+                lock.seek(0)
+                lock.write(kept)
+                lock.truncate()
+            file = live_dir / KILL_FILE
         if there:
             file.unlink(missing_ok=True)
     except OSError as error:

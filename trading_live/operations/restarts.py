@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -87,14 +88,15 @@ def supervise(settings: Settings, command: Sequence[str]) -> int:
         If it died too often.
     """
     restarts = Restarts(settings.node.restarts_per_hour)
-    with _Interrupts() as interrupts:
+    with _Interrupts() as interrupts, told_of(settings):
         while True:
             code = _run(command, interrupts)
             if code in _FINAL or interrupts.asked.is_set():
                 return _KILLED if code == -signal.SIGKILL else max(code, 0)
             pause = restarts.pause_s(time.monotonic())
             again = "given up" if pause is None else f"death {restarts.count} of {restarts.limit} within an hour"
-            _tell(settings, f"{_ending(code)}; {again}" + ("" if pause is None else f", started again in {pause:g} s"))
+            rest = "" if pause is None else f", started again in {pause:g} s"
+            _tell(settings, f"{_ending(code)}; {again}{rest}", given_up=pause is None)
             if pause is None:
                 raise NodeError(
                     f"the node died {restarts.count} times within an hour, last by {_ending(code)}",
@@ -158,9 +160,30 @@ def _ending(code: int) -> str:
         return f"signal {-code}"
 
 
-def _tell(settings: Settings, detail: str) -> None:
-    """Into log and journal; a journal that cannot be written must not keep the node from its next start."""
+@contextmanager
+def told_of(settings: Settings) -> Iterator[None]:
+    """Tell people of the node from this process, too, within a block: in threads, so that no start waits for it."""
+    if not settings.alerts.channels:
+        yield
+        return
+    from trading_assets.alerts.desk import Desk
+    from trading_assets.alerts.watch import watching
+    from trading_live.operations import alerts  # a source of alerts
+
+    _LOG.info("alerts", source=alerts.HealthSource.name, every_s=settings.alerts.look_s)
+    with Desk(settings).open(), watching(settings):
+        yield
+
+
+def _tell(settings: Settings, detail: str, *, given_up: bool) -> None:
+    """Into log and journal, and to people; what fails of it must not keep the node from its next start."""
     _LOG.error("node died", detail=detail)
+    if settings.alerts.channels:
+        from trading_assets.alerts import Alert, Level
+        from trading_assets.alerts.desk import send
+
+        level, remedy = Level.CRITICAL if given_up else Level.WARNING, "see data/logs and the journal's node events"
+        send(settings, Alert(level, f"the node died: {detail}", str(settings.live_dir), remedy, "node/died"))
     with contextlib.suppress(NodeError, OSError):
         journal = Journal(settings.live_dir / JOURNAL_FILE, node_name(settings.node))
         try:

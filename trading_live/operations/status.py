@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +17,13 @@ from trading_assets.journal.events import frame
 from trading_assets.registry.deployment import DeployedModel, read_manifest
 from trading_assets.settings import Settings
 from trading_assets.store.tables import SIGNALS
+from trading_assets.strategies.orders.plans import StopKind
+from trading_assets.strategies.protections import Change
 from trading_live.execution.recovery import newest_plans
 from trading_live.operations.heartbeat import Heartbeat, is_running, missing_journal, read_heartbeat
+from trading_live.operations.holds import read_holds
 from trading_live.operations.kill_switch import KillSwitch, engaged
+from trading_live.operations.pauses import Request, waiting
 
 _DEAF_S: Final = 10.0
 _STARTING_S: Final = 60.0
@@ -29,7 +34,8 @@ _STARTING_S: Final = 60.0
 class OpenPosition:
     """An open position with what the strategy intends with it; prices in quote currency, times UTC.
 
-    The quantity of a short position is negative.
+    The quantity of a short position is negative. The target is the nearest that is not filled, of ``targets``;
+    ``stop_kind`` says what put the stop where it lies.
     """
 
     market: str
@@ -39,6 +45,9 @@ class OpenPosition:
     target_price: float | None
     expires_at: datetime | None
     signal_id: str
+    stop_kind: StopKind = "stop_loss"
+    targets: int = 0
+    targets_filled: int = 0
 
     @property
     def side(self) -> Side:
@@ -91,6 +100,10 @@ class NodeStatus:
         The journal's size.
     journal_error
         Why the journal cannot be read; then positions, signals and events are not known.
+    held
+        What holds trading back.
+    asked
+        What people asked for and no node has taken yet.
     """
 
     running: bool
@@ -105,6 +118,8 @@ class NodeStatus:
     journal_events: int
     journal_bytes: int
     journal_error: str = ""
+    held: tuple[Change, ...] = ()
+    asked: tuple[Request, ...] = ()
 
 
 def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
@@ -139,11 +154,25 @@ def read_status(settings: Settings, *, newest: int = 10) -> NodeStatus:
         journal_events=book.seq,
         journal_bytes=sum(file.stat().st_size for file in live_dir.glob(f"{JOURNAL_FILE}*")),
         journal_error=book.problem,
+        held=_held(live_dir) if not book.problem else (),
+        asked=tuple(one.request for one in waiting(live_dir)[0]),
     )
+
+
+def _held(live_dir: Path) -> tuple[Change, ...]:
+    with suppress(NodeError):  # what is damaged is told where the rest is read
+        return read_holds(live_dir)
+    return ()
 
 
 def _patience_s(beat: Heartbeat) -> float:
     return _STARTING_S if beat.state == "starting" else _DEAF_S
+
+
+def is_deaf(live_dir: Path) -> bool:
+    """Whether what holds the folder has given no sign of life for longer than any work takes."""
+    beat = read_heartbeat(live_dir)
+    return beat is None or beat.age_s >= _patience_s(beat)
 
 
 def look(live_dir: Path) -> Book:
@@ -186,6 +215,9 @@ def open_positions(state: JournalState) -> tuple[OpenPosition, ...]:
                 target_price=mine.target_price if mine else None,
                 expires_at=mine.expires_at if mine else None,
                 signal_id=row["signal_id"],
+                stop_kind=mine.stop_kind if mine else "stop_loss",
+                targets=len(mine.targets) if mine else 0,
+                targets_filled=mine.targets_filled if mine else 0,
             )
         )
     return tuple(found)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from nautilus_trader.common import Environment
@@ -11,15 +13,21 @@ from nautilus_trader.model import InstrumentId, TraderId
 
 from trading_assets.core.errors import NodeError
 from trading_assets.recordings import Spool, spool_folder
+from trading_assets.recordings.spool import CANDLES_FOLDER
 from trading_assets.settings import Settings
+from trading_assets.sources.ingest.streamed import take_streamed
+from trading_assets.store import open_store
+from trading_live.capture.buffer import RecordingBuffer
 from trading_live.node.engine import engine_logging, explain
 from trading_live.operations.interrupts import stops_engine
-from trading_live.recording.buffer import RecordingBuffer
+from trading_live.recording.candles import Candles, CandleWriter, streamed_from
 from trading_live.recording.recorder import Recorder, RecordHooks, RecordStats
 from trading_live.venues.contract import DataClient, Venue
 from trading_live.venues.registry import venue_of
 
 _STOP_S: Final = 1
+_STORE_WAIT_S: Final = 0.5
+"""What the store does not take meanwhile waits in the spool."""
 
 
 def run_recorder(
@@ -59,11 +67,18 @@ def run_recorder(
     venue = venue_of(settings)
     venue.look()
     folder = spool_folder(settings) / f"{settings.node.venue}-{settings.node.environment}"
+    timeframes = streamed_from(settings, venue, markets)
     spool = Spool(folder, settings.record.segment_s)
+    candles = _candle_writer(settings, folder) if timeframes else None
     try:
-        stats, failure = _run(settings, venue, markets, spool, seconds, connect_timeout_s, hooks or RecordHooks())
+        given = Candles(candles, timeframes, folder.name)
+        stats, failure = _run(
+            settings, venue, markets, spool, seconds, connect_timeout_s, hooks or RecordHooks(), given
+        )
     finally:
         spool.close()
+        if candles is not None:
+            candles.close()
     if failure is not None:
         raise failure
     return stats
@@ -77,6 +92,7 @@ def _run(
     seconds: float | None,
     connect_timeout_s: int,
     hooks: RecordHooks,
+    candles: Candles,
 ) -> tuple[RecordStats, NodeError | None]:
     """One run of the engine. A failure is returned: raised here, it would keep the engine, of which there is one."""
     named = {market: venue.instrument_id(market) for market in markets}
@@ -92,6 +108,7 @@ def _run(
         levels=venue.books.levels,
         seconds=seconds,
         stop=stop,
+        candles=candles,
     )
     failure: NodeError | None = None
     try:
@@ -105,6 +122,13 @@ def _run(
         recorder.flush(last=True)
         recorder.let_go()
     return recorder.stats(), recorder.failure or failure
+
+
+def _candle_writer(settings: Settings, folder: Path) -> CandleWriter:
+    """Writes candles to a spool beside the recording's, and on into the store."""
+    store = open_store(settings.store_url, lock_timeout_s=_STORE_WAIT_S)
+    spool = Spool(folder.with_name(f"{folder.name}{CANDLES_FOLDER}"), settings.record.segment_s)
+    return CandleWriter(spool, folder.parent, lambda rows: take_streamed(store, rows, now=datetime.now(UTC)))
 
 
 def _engine(settings: Settings, data: DataClient, connect_timeout_s: int) -> LiveNode:

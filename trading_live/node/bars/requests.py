@@ -46,9 +46,9 @@ class BarRequests:
         self._waiting: dict[Stream, BarRequest] = {}
         self._sent_at = 0.0
 
-    def __bool__(self) -> bool:
-        """Whether an answer is still to come."""
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        """How many answers are still to come."""
+        return len(self._waiting)
 
     def send_by(self, send: Callable[[Stream, BarRequest], object]) -> None:
         """Send by this from now on; what was asked before is sent then."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from trading_assets import features
+from trading_assets.core.candles import Market
 from trading_assets.core.errors import BundleError, ModelError
 from trading_assets.models import Bundle, certificates, load
 from trading_assets.models.trial import Trial
@@ -14,6 +15,7 @@ from trading_assets.registry.deployment import DeployedModel
 from trading_assets.settings import Settings
 from trading_assets.strategies.decisions import bars_needed, check_rule_code
 from trading_assets.strategies.signals import Stream
+from trading_live.node.auxiliary.needs import LIVE
 from trading_live.venues.registry import venue_of
 
 
@@ -36,9 +38,27 @@ class ModelInUse:
         return tuple(Stream(market, timeframe) for market in self.deployed.markets)
 
     @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """What its features read beside bars of their market."""
+        return features.required_companions(self.bundle.features, self.bundle.plugins)
+
+    @cached_property
     def follows(self) -> bool:
         """Whether it reads features of a leading market."""
-        return "leader" in features.required_companions(self.bundle.features, self.bundle.plugins)
+        return "leader" in self.reads
+
+    @cached_property
+    def beside(self) -> dict[str, int]:
+        """What it reads beside bars of its own and of a leading market, and how many bars back."""
+        bundle = self.bundle
+        known, timeframe = bundle.features, bundle.labels.timeframe
+        found: dict[str, int] = {}
+        for series in self.reads:
+            if series != "leader":
+                names = [one for one in known if series in features.required_companions([one], bundle.plugins)]
+                reach = features.lookback_bars(timeframe, names, bundle.plugins)
+                found[series] = reach + bundle.lookback_rows - 1
+        return found
 
     @cached_property
     def look_back(self) -> int:
@@ -58,6 +78,7 @@ class Admission:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._listened: frozenset[Stream] | None = None
+        self._held: frozenset[tuple[str, str]] | None = None
         self._trials: dict[str, Trial] = {}
         self._crashed: dict[str, BundleError] = {}
         self._passed: set[str] = set()
@@ -77,6 +98,10 @@ class Admission:
         """Refuse models of other bars from now on."""
         self._listened = frozenset(streams)
 
+    def hold(self, series: Iterable[tuple[str, str]]) -> None:
+        """Refuse models that read other auxiliary series (name and market) from now on."""
+        self._held = frozenset(series)
+
     def admit(self, deployed: DeployedModel, *, wait: bool) -> ModelInUse | None:
         """The version with its bundle, ready to be asked; None while its model is being tried.
 
@@ -94,7 +119,7 @@ class Admission:
         """
         model = self.read(deployed)
         bundle = model.bundle
-        self._check_companions(bundle)
+        self._check_companions(model)
         self._check_streams(model)
         if not self._is_tried(bundle, wait=wait):
             return None
@@ -157,19 +182,40 @@ class Admission:
                 remedy="start the node again: it listens to what is deployed then",
             )
 
-    def _check_companions(self, bundle: Bundle) -> None:
-        """Refuse a model that reads what the node does not hold, or another leader than the one it was made with."""
+    def _check_companions(self, model: ModelInUse) -> None:
+        """Refuse a model that reads what the node cannot hold, or another leader than the one it was made with."""
+        bundle, leader = model.bundle, self.leader
         needed = features.required_companions(bundle.features, bundle.plugins)
-        leader = self.leader
-        if further := [name for name in needed if name != "leader" or leader is None]:
+        where = f"model {bundle.model}"
+        lacking = {name: why for name in needed if (why := self._lacks(name, model)) is not None}
+        if lacking:
             raise ModelError(
-                f"it reads features of {', '.join(further)}, which the node does not hold",
-                where=f"model {bundle.model}",
-                remedy="train it without these `companions`; for leader, name a market of the venue as features.leader",
+                f"it reads features of {', '.join(lacking)}, which the node does not hold",
+                where=where,
+                remedy="; ".join(dict.fromkeys(lacking.values())),
             )
-        if needed and (known := certificates.check(bundle).leader) != leader:
+        if not needed:
+            return
+        known = certificates.check(bundle)
+        if "leader" in needed and known.leader != leader:
             raise ModelError(
-                f"it was made with the leader {known}, and features.leader is {leader}",
-                where=f"model {bundle.model}",
+                f"it was made with the leader {known.leader}, and features.leader is {leader}",
+                where=where,
                 remedy="set features.leader as it was, or materialize features and retrain",
             )
+
+    def _lacks(self, name: str, model: ModelInUse) -> str | None:
+        """What to do about an auxiliary series that is not to be had here; None where it is."""
+        if name == "leader":
+            return None if self.leader is not None else "name a market of the venue as features.leader"
+        if name not in LIVE:
+            return f"train it without {name} among its `companions`: no node listens to a second venue"
+        if name == "sentiment" and not self._settings.sentiment:
+            return "name the provider of its scores under `sentiment`, as it was when the model learnt"
+        if name == "funding" and (
+            spot := [one for one in model.deployed.markets if not Market.parse(one).is_perpetual]
+        ):
+            return f"train it without funding among its `companions`: {', '.join(spot)} pays none"
+        if self._held is not None and any((name, one.market) not in self._held for one in model.streams):
+            return "start the node again: it listens to what is deployed then"
+        return None

@@ -78,6 +78,10 @@ class Challengers:
         """Set challengers of other bars aside from now on."""
         self._admission.listen_to(streams)
 
+    def hold(self, series: Iterable[tuple[str, str]]) -> None:
+        """Set challengers aside that read other auxiliary series from now on."""
+        self._admission.hold(series)
+
     def refresh(self) -> None:
         """Look at the manifest, and take the next challenger that it names; waits for nothing."""
         stamp = manifest_stamp(self._settings.live_dir)
@@ -95,17 +99,20 @@ class Challengers:
         """How many bars of a stream those in use look back on."""
         return self._needed.get(stream, 0)
 
+    def named(self) -> list[ModelInUse]:
+        """Those that the manifest names, as far as their bundles can be read."""
+        found: list[ModelInUse] = []
+        with suppress(ModelError):
+            for deployed in self._named().values():
+                with suppress(TradingError):
+                    found.append(self._admission.read(deployed))
+        return found
+
     def look_backs(self) -> dict[Stream, int]:
         """Stream -> how many bars those that the manifest names look back on, as far as their bundles can be read."""
         found: dict[Stream, int] = {}
-        try:
-            named = self._named()
-        except ModelError:
-            return found
-        for deployed in named.values():
-            with suppress(TradingError):
-                model = self._admission.read(deployed)
-                _reach(found, model)
+        for model in self.named():
+            _reach(found, model)
         return found
 
     def lacks_bars(self, model: ModelInUse, held: int) -> bool:

@@ -16,6 +16,8 @@ from trading_live.node.decisions.admission import Admission, ModelInUse
 
 _LOG: Final = structlog.get_logger(__name__)
 
+_ONE_OF_THEM: Final = "archive one of them (trading models archive), or give it another market or timeframe"
+
 Tell = Callable[[str, str], None]
 """(event, detail): into the node's journal."""
 
@@ -24,7 +26,8 @@ class DeployedModels:
     """Follows the deployment manifest.
 
     A bundle that does not verify is refused: the version in use stays, and the refusal is told once. So is one whose
-    model ends or holds up the process that tries it first, and one of markets that the node does not listen to.
+    model ends or holds up the process that tries it first, one of markets that the node does not listen to, and one on
+    whose bars another model decides: a market has one position, and nobody could say whose it is.
 
     Parameters
     ----------
@@ -49,7 +52,7 @@ class DeployedModels:
     @property
     def models(self) -> tuple[ModelInUse, ...]:
         """The models in use, by name."""
-        return tuple(self._models[name] for name in sorted(self._models))
+        return tuple(self._models[name] for name in sorted(self._models) if name not in self._aside)
 
     @property
     def leader(self) -> str | None:
@@ -64,7 +67,7 @@ class DeployedModels:
     @property
     def refusals(self) -> dict[str, str]:
         """Model -> why its deployed version is not in use; a manifest that cannot be read stands under its name."""
-        return dict(self._refused) | ({MANIFEST: self._broken} if self._broken else {})
+        return dict(self._refused) | self._aside | ({MANIFEST: self._broken} if self._broken else {})
 
     @property
     def without_models(self) -> str:
@@ -78,7 +81,7 @@ class DeployedModels:
         return tuple(self._streams)
 
     def of(self, stream: Stream) -> ModelInUse | None:
-        """The model that decides on a market's bars of a timeframe: the one deployed last, where there are several."""
+        """The model that decides on a market's bars of a timeframe."""
         return self._streams.get(stream)
 
     def trades(self, market: str) -> bool:
@@ -88,6 +91,10 @@ class DeployedModels:
     def listen_to(self, streams: Iterable[Stream]) -> None:
         """Refuse models of other bars from now on."""
         self.admission.listen_to(streams)
+
+    def hold(self, series: Iterable[tuple[str, str]]) -> None:
+        """Refuse models that read other auxiliary series from now on."""
+        self.admission.hold(series)
 
     def refresh(self, *, wait: bool = True) -> bool:
         """Look at the manifest; whether a model changed.
@@ -119,19 +126,23 @@ class DeployedModels:
             self._refuse(model.deployed, why, None)
 
     def _assign(self) -> None:
-        ordered = sorted(self._models.values(), key=lambda one: one.deployed.deployed_at)
-        self._streams = {stream: one for one in ordered for stream in one.streams}
-        aside = {one.name: self._instead_of(one) for one in ordered}
-        for name, instead in aside.items():
-            if instead and self._aside.get(name) != instead:
-                self._say("model set aside", f"{name}: {instead}, deployed later", warning=True)
+        """Give each stream to one model: first to those that have some already, then in the order of deployment."""
+        holding = {one.deployed.model for one in self._streams.values()}
+        ordered = sorted(
+            self._models.values(), key=lambda one: (one.deployed.model not in holding, one.deployed.deployed_at)
+        )
+        self._streams, aside = {}, dict[str, str]()
+        for model in ordered:
+            met = [(stream, self._streams[stream]) for stream in model.streams if stream in self._streams]
+            if met:
+                bars = " and ".join(f"{other.name} on {market} {timeframe}" for (market, timeframe), other in met)
+                aside[model.deployed.model] = f"{model.name}: it would decide beside {bars}; {_ONE_OF_THEM}"
+            else:
+                self._streams |= dict.fromkeys(model.streams, model)
+        for name, why in aside.items():
+            if self._aside.get(name) != why:
+                self._say("model refused", why, warning=True)
         self._aside = aside
-
-    def _instead_of(self, model: ModelInUse) -> str:
-        """Which models decide on some of its bars in its place."""
-        lost = [(stream, asked) for stream in model.streams if (asked := self._streams[stream]) is not model]
-        bars = (f"{asked.name} decides on {stream.market} {stream.timeframe}" for stream, asked in lost)
-        return " and ".join(bars)
 
     def _read(self) -> Manifest | None:
         try:

@@ -13,6 +13,7 @@ from trading_assets.labels import lookback_bars as label_lookback
 from trading_assets.models.inputs import usable_names
 from trading_assets.quality.steps import SIDE_BARS
 from trading_assets.settings import ModelSettings, RuleStrategySettings, Settings
+from trading_assets.strategies.risk.past import bars_needed as risk_bars_needed
 from trading_assets.strategies.rules import rule_of
 from trading_assets.strategies.signals import Stream
 from trading_live.node.decisions.deployed_models import DeployedModels
@@ -27,7 +28,9 @@ def bars_to_hold(
     models: DeployedModels,
     challengers: Mapping[Stream, int] = MappingProxyType({}),
 ) -> dict[Stream, int]:
-    """Stream -> how many of its bars the models in use look back on, challengers, and those that the settings expect.
+    """Stream -> how many of its bars are held: what models in use, challengers and the settings' models look back on.
+
+    Sizes and limits that read the past have theirs too.
 
     A later version of a model that looks back further has what it lacks loaded when it comes into use. A leader's bars
     reach as far back as those of the markets that follow it.
@@ -40,7 +43,13 @@ def bars_to_hold(
         own = [Stream(market, timeframe.name) for market in one.markets]
         follows = isinstance(one, ModelSettings) and "leader" in one.companions
         _add(needed, own, _expected(settings, name), models.leader if follows else None)
-    return {stream: max(needed.get(stream, 0), LEAST) for stream in streams}
+    trading, heard = settings.trading, list(streams)
+    lengths = {stream: Timeframe.parse(stream.timeframe) for stream in heard}
+    for stream in heard:
+        coarsest = max(lengths.values(), key=lambda one: one.length)
+        past = risk_bars_needed(trading.sizing, trading.risk, lengths[stream], coarsest)
+        needed[stream] = max(needed.get(stream, 0), past + 1)  # a return takes the close before
+    return {stream: max(needed.get(stream, 0), LEAST) for stream in heard}
 
 
 def _expected(settings: Settings, name: str) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import polars as pl
@@ -15,6 +16,7 @@ import structlog
 from trading_assets import features
 from trading_assets.core.plugins.seats import Owners
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.costs.outlook import FundingOutlook
 from trading_assets.journal import Answer, shadow_event
 from trading_assets.models.decision import Companions, Question
 from trading_assets.settings import ModelSettings
@@ -65,6 +67,8 @@ class Heard:
         The features that were computed for the model that trades, where there were.
     signal
         What that model said.
+    beside
+        What challengers read beside bars; None where some of it was not known.
     """
 
     bar: ClosedBar
@@ -72,6 +76,12 @@ class Heard:
     leader: BarHistory | None
     row: pl.DataFrame | None
     signal: Signal | None
+    beside: Companions | None = MappingProxyType({})
+
+    def companions(self, names: Collection[str]) -> Companions:
+        """Of the auxiliary series that were known, those of some names."""
+        known = {**(self.beside or {}), **(self.leading or {})}
+        return {name: frame for name, frame in known.items() if name in names}
 
     @property
     def leading(self) -> Companions | None:
@@ -100,6 +110,8 @@ class ShadowDecisions:
         Why the journal cannot be written: then nothing is asked, as answers would wait in memory for room on the disk.
     cost_bps
         Of a round trip at the venue.
+    outlook
+        Knows what funding to expect of a trade.
     steps
         Nothing is decided across one.
     """
@@ -111,12 +123,14 @@ class ShadowDecisions:
         *,
         journal_trouble: Callable[[], str | None],
         cost_bps: float,
+        outlook: FundingOutlook | None = None,
         steps: PriceSteps,
     ) -> None:
         self._challengers = challengers
         self._keep = keep
         self._journal_trouble = journal_trouble
         self._cost_bps = cost_bps
+        self._outlook = outlook
         self._steps = steps
         self._strategy: Clock | None = None
         self._waiting: deque[Iterator[None]] = deque(maxlen=_MOST_WAITING)
@@ -128,10 +142,19 @@ class ShadowDecisions:
         self._strategy = strategy
         self._waiting.clear()
 
+    def __len__(self) -> int:
+        """How many passes wait for their challengers."""
+        return len(self._waiting)
+
     @property
     def asks(self) -> bool:
         """Whether there is anybody to ask."""
         return self._strategy is not None and bool(self._challengers.models) and self._journal_trouble() is None
+
+    @property
+    def models(self) -> tuple[ModelInUse, ...]:
+        """The challengers in use."""
+        return self._challengers.models
 
     def bars_needed(self, stream: Stream) -> int:
         """How many bars of a stream are read."""
@@ -153,10 +176,8 @@ class ShadowDecisions:
 
     def _ask_in(self, wait: timedelta) -> None:
         assert self._strategy is not None  # bars come from its engine
-        clock, self._turn = (
-            self._strategy.clock,
-            1 - self._turn,
-        )  # an alert is known by its name until it was dealt with
+        clock = self._strategy.clock
+        self._turn = 1 - self._turn  # an alert is known by its name until it was dealt with
         clock.set_time_alert(f"challengers {self._turn}", clock.utc_now() + wait, callback=self._go_on)
 
     def _go_on(self, _: object) -> None:
@@ -205,7 +226,7 @@ class ShadowDecisions:
             one, needed, horizon = heard[number], model.look_back, model.bundle.labels.horizon_bars
             if one.bar.stream not in model.streams or self._challengers.lacks_bars(model, one.held.height):
                 return False
-            if model.follows and one.leading is None:
+            if (model.follows and one.leading is None) or (model.beside and one.beside is None):
                 return False
             if (key := (number, needed, horizon)) not in crossed:
                 crossed[key] = self._crosses(one, needed, horizon)
@@ -223,12 +244,12 @@ class ShadowDecisions:
     ) -> list[Signal | None]:
         """What a challenger would say if it traded: by the functions that are asked then."""
         questions = [
-            Question(model.bundle, one.held, (one.leading or {}) if model.follows else {}, row)
+            Question(model.bundle, one.held, one.companions(model.reads), row)
             for one, row in zip(heard, rows, strict=True)
         ]
         decisions = decide_together(questions)
         return [
-            signal_on(one.bar, model, decision, cost_bps=self._cost_bps)
+            signal_on(one.bar, model, decision, cost_bps=self._cost_bps, outlook=self._outlook)
             for one, decision in zip(heard, decisions, strict=True)
         ]
 
@@ -285,7 +306,7 @@ def _computed(
     timeframe: Timeframe, names: Sequence[str], numbers: Sequence[int], heard: Sequence[Heard], plugins: Owners | None
 ) -> dict[int, pl.DataFrame]:
     held = [heard[number].held for number in numbers]
-    leads = "leader" in features.required_companions(names, plugins)
-    companions: list[Companions] = [(heard[number].leading or {}) if leads else {} for number in numbers]
+    read = features.required_companions(names, plugins)
+    companions = [heard[number].companions(read) for number in numbers]
     rows = features.compute_newest(held, companions, timeframe=timeframe, features=names, plugins=plugins)
     return {number: rows[position : position + 1] for position, number in enumerate(numbers)}

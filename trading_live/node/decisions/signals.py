@@ -12,10 +12,13 @@ from typing import Final
 import polars as pl
 import structlog
 
+from trading_assets.costs.outlook import FundingOutlook
 from trading_assets.features import warm_up
 from trading_assets.models.decision import Decision, Question
 from trading_assets.strategies.decisions import bars_needed, decide, decide_together
+from trading_assets.strategies.risk.closes import NO_CLOSES, between
 from trading_assets.strategies.signals import ClosedBar, Signal, Stream
+from trading_live.node.auxiliary.series import NOTHING_BESIDE, AuxiliarySeries
 from trading_live.node.bars.history import BarHistory, bar_rows
 from trading_live.node.decisions.admission import ModelInUse
 from trading_live.node.decisions.answers import signal_on
@@ -58,6 +61,10 @@ class LiveSignals:
         Asks for missing bars.
     cost_bps
         Of a round trip at the venue, for the expected return of a trade.
+    slippage_bps
+        What of it is slippage.
+    outlook
+        Knows what funding to expect of a trade.
     events
         Market -> when what the settings tell of it took effect.
     min_step
@@ -66,6 +73,8 @@ class LiveSignals:
         Told of each decision; None where nobody asks.
     shadow
         Told of each bar that was decided on, and of what was said; deals with it later.
+    auxiliary
+        What features read beside bars; nothing is decided while it is not known as the tables will have it.
 
     Notes
     -----
@@ -80,22 +89,28 @@ class LiveSignals:
         on_gap: OnGap,
         *,
         cost_bps: float,
+        slippage_bps: float = 0.0,
+        outlook: FundingOutlook | None = None,
         events: Mapping[str, Sequence[datetime]] = MappingProxyType({}),
         min_step: float = 1.5,
         on_decided: OnDecided | None = None,
         shadow: ShadowDecisions | None = None,
+        auxiliary: AuxiliarySeries | None = None,
     ) -> None:
         self.histories = {stream: BarHistory(stream, rows=rows) for stream, rows in streams.items()}
         self.stepped: dict[Stream, str] = {}
         self._steps = PriceSteps(events, min_step)
         self._on_decided = on_decided
         self._shadow = shadow
+        self._auxiliary = auxiliary or NOTHING_BESIDE
         self.waiting: dict[Stream, str] = {}
         self.refused: dict[str, str] = {}
         self.decisions = 0
         self._shelf = shelf
         self._on_gap = on_gap
         self._cost_bps = cost_bps
+        self._slippage_bps = slippage_bps
+        self._outlook = outlook
         self._later: dict[Stream, tuple[datetime, datetime]] = {}
         warm_up()
 
@@ -110,6 +125,7 @@ class LiveSignals:
         """
         rows = bar_rows(bars)
         fresh = [self._keep(bar, rows[number : number + 1]) for number, bar in enumerate(bars)]
+        self._auxiliary.seal([(bar.market, bar.known_at) for bar, kept in zip(bars, fresh, strict=True) if kept])
         asked = [self._asked(bar) if kept else None for bar, kept in zip(bars, fresh, strict=True)]
         decisions = iter(self._decide([one for one in asked if one is not None]))
         answers = [None if one is None else (one, next(decisions)) for one in asked]
@@ -121,6 +137,10 @@ class LiveSignals:
             self._shadow.hear([self._heard(*one) for one in told])
         return signals
 
+    def closes(self, stream: Stream, since: datetime, until: datetime) -> pl.DataFrame:
+        """``known_at`` and ``close`` of the bars held of a stream that closed in [since, until]."""
+        return between(self.histories[stream].frame, since, until) if stream in self.histories else NO_CLOSES
+
     def _heard(self, bar: ClosedBar, decision: Decision | None, signal: Signal | None) -> Heard:
         """A bar as challengers are told of it; from now on what they look back on is held."""
         assert self._shadow is not None
@@ -128,7 +148,10 @@ class LiveSignals:
         leader = self._shelf.leader
         leading = None if leader in (None, bar.market) else self.histories.get(Stream(leader, bar.timeframe))
         row = None if decision is None else decision.features
-        return Heard(bar, self.histories[bar.stream].frame, leading, row, signal)
+        read = sorted({name for one in self._shadow.models if bar.stream in one.streams for name in one.beside})
+        beside = self._auxiliary.known(read, bar.stream, bar.known_at)
+        known = None if isinstance(beside, str) else beside
+        return Heard(bar, self.histories[bar.stream].frame, leading, row, signal, known)
 
     def _keep(self, bar: ClosedBar, row: pl.DataFrame) -> bool:
         """Add a bar to its market's history, and ask for those missing before it; False for one seen before."""
@@ -159,8 +182,10 @@ class LiveSignals:
         except Exception as error:
             self._fail(model, bar.market, error)
             return None
-        companions = {} if leader is None else {"leader": self.histories[leader].known_at(bar.known_at)}
-        return _Asked(bar, model, Question(model.bundle, history.frame, companions))
+        if (beside := self._auxiliary.of(model.beside, stream, bar.known_at)) is None:
+            return None
+        leading = {} if leader is None else {"leader": self.histories[leader].known_at(bar.known_at)}
+        return _Asked(bar, model, Question(model.bundle, history.frame, {**beside, **leading}))
 
     def bars_needed(self, stream: Stream) -> int:
         """How many bars the model that decides on a stream looks back on; without one, what any would."""
@@ -246,6 +271,8 @@ class LiveSignals:
         history, leader = self.histories[stream], self._leader_of(stream)
         if why := self.refused.get(stream.market) or self.waiting.get(stream) or self.stepped.get(stream):
             return why
+        if why := self._auxiliary.lacking.get(stream):
+            return why
         if history.height < (needed := self.bars_needed(stream)):
             return f"{history.height:,} of {needed:,} bars of history"
         if leader is not None and (leader not in self.histories or leader.market in self.refused):
@@ -289,6 +316,13 @@ class LiveSignals:
             return None  # the model failed
         if self._on_decided is not None:
             self._on_decided(asked.bar, asked.model, decision)
-        signal = signal_on(asked.bar, asked.model, decision, cost_bps=self._cost_bps)
+        signal = signal_on(
+            asked.bar,
+            asked.model,
+            decision,
+            cost_bps=self._cost_bps,
+            slippage_bps=self._slippage_bps,
+            outlook=self._outlook,
+        )
         self.decisions += signal is not None
         return signal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -13,14 +13,32 @@ from trading_assets.journal import NODE, BufferedJournal
 from trading_assets.settings import NodeSettings
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.host import StrategyHost
+from trading_live.metrics.choice import Metrics, Unwatched
 from trading_live.node.decisions.admission import ModelInUse
 from trading_live.node.decisions.challengers import Challengers
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.signals import LiveSignals
+from trading_live.node.journal.account_curve import AccountCurve
 from trading_live.node.journal.feature_rows import FeatureRows
 from trading_live.operations.heartbeat import Heartbeat, NodeLock, RunningModel, State
 
 _LOG = structlog.get_logger(__name__)
+
+
+class Alerts(Protocol):
+    """Who tells people. Nothing of it raises or waits."""
+
+    def told(self, event: str, detail: str) -> None:
+        """Take a node event."""
+        ...
+
+    def beat(self, journal: str, strategy: StrategyHost | None) -> None:
+        """Look, once a second: why the journal cannot be written (empty where it can), and the strategy that runs."""
+        ...
+
+    def notes(self) -> list[tuple[str, str]]:
+        """Event and detail of what could not be told."""
+        ...
 
 
 class Pulse:
@@ -36,6 +54,10 @@ class Pulse:
         Told of events, and flushed with each heartbeat.
     open_markets
         Where something was open before this process.
+    metrics
+        Told of events and heartbeats, too.
+    alerts
+        Likewise; what it could not send is journalled.
 
     Attributes
     ----------
@@ -46,7 +68,13 @@ class Pulse:
     """
 
     def __init__(
-        self, settings: NodeSettings, lock: NodeLock, journal: BufferedJournal, open_markets: tuple[str, ...]
+        self,
+        settings: NodeSettings,
+        lock: NodeLock,
+        journal: BufferedJournal,
+        open_markets: tuple[str, ...],
+        metrics: Metrics | None = None,
+        alerts: Alerts | None = None,
     ) -> None:
         self.state: State = "starting"
         self.detail = ""
@@ -54,14 +82,20 @@ class Pulse:
         self._settings = settings
         self._lock = lock
         self._journal = journal
+        self._metrics: Metrics = metrics or Unwatched()
+        self._alerts = alerts
         self._started_at = datetime.now(UTC)
         self._models: DeployedModels | None = None
         self._challengers: Challengers | None = None
         self._running: tuple[StrategyHost, LiveSignals, FeedQuarantine] | None = None
         self._rows: FeatureRows | None = None
+        self._curve: AccountCurve | None = None
 
     def tell(self, event: str, detail: str) -> None:
         """Into the journal."""
+        self._metrics.told(event)
+        if self._alerts is not None:
+            self._alerts.told(event, detail)
         self._journal.keep_all([(NODE, {"ts": datetime.now(UTC), "event": event, "detail": detail})])
 
     def warn(self, event: str, detail: str) -> None:
@@ -74,10 +108,15 @@ class Pulse:
         self._models, self._challengers = models, challengers
 
     def run_with(
-        self, strategy: StrategyHost, signals: LiveSignals, feed: FeedQuarantine, rows: FeatureRows | None = None
+        self,
+        strategy: StrategyHost,
+        signals: LiveSignals,
+        feed: FeedQuarantine,
+        rows: FeatureRows | None = None,
+        curve: AccountCurve | None = None,
     ) -> None:
-        """Speak of an engine's parts from now on, and journal its feature rows with each heartbeat."""
-        self._running, self._rows = (strategy, signals, feed), rows
+        """Speak of an engine's parts from now on, and journal feature rows and account with each heartbeat."""
+        self._running, self._rows, self._curve = (strategy, signals, feed), rows, curve
 
     def end_run(self) -> None:
         """Speak of no engine any more: there is one at a time."""
@@ -85,7 +124,8 @@ class Pulse:
             self.open_markets = self._open_markets()
         if self._rows is not None:
             self._rows.write()
-        self._running = self._rows = None
+        self._running = self._rows = self._curve = None
+        self._metrics.end_run()
 
     def beat(self, state: State) -> None:
         """Write the heartbeat."""
@@ -95,7 +135,13 @@ class Pulse:
         self.state = state
         if self._rows is not None:
             self._rows.write()
+        if self._curve is not None:
+            self._curve.write()
         self._journal.flush()
+        if self._alerts is not None:
+            self._alerts.beat(self._journal.complaint, None if self._running is None else self._running[0])
+            for note in self._alerts.notes():
+                self.tell(*note)
         beat = Heartbeat(
             pid=os.getpid(),
             state="managing" if state == "trading" and not models else state,
@@ -113,7 +159,9 @@ class Pulse:
             journal=self._journal.complaint,
             open_markets=self._open_markets(),
         )
-        self._lock.beat(beat.model_copy(update=self._of_the_run(beat)))
+        beat = beat.model_copy(update=self._of_the_run(beat))
+        self._lock.beat(beat)
+        self._metrics.beat(beat)
 
     def _of_the_run(self, beat: Heartbeat) -> dict[str, object]:
         """What only a built engine has to say."""

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from trading_assets.journal import BufferedJournal
-
 type Events = Sequence[tuple[str, dict[str, Any]]]
 
 _BURST: Final = timedelta(milliseconds=5)
@@ -28,6 +26,15 @@ class Timekeeper(Protocol):
         ...
 
 
+class Buffer(Protocol):
+    """What a :class:`~trading_assets.journal.BufferedJournal` offers a strategy."""
+
+    def record_all(self, events: Events) -> list[int]: ...  # noqa: D102
+    def keep_all(self, events: Events) -> None: ...  # noqa: D102
+    def put(self, events: Events) -> None: ...  # noqa: D102
+    def flush(self) -> bool: ...  # noqa: D102
+
+
 class StrategyJournal:
     """Writes what orders and positions did in one burst as one, a moment after the first event of it.
 
@@ -45,7 +52,7 @@ class StrategyJournal:
         the first bar; None leaves the stamps as they are.
     """
 
-    def __init__(self, journal: BufferedJournal, *, market_time: datetime | None = None) -> None:
+    def __init__(self, journal: Buffer, *, market_time: datetime | None = None) -> None:
         self._journal = journal
         self._market_time = market_time
         self._strategy: Timekeeper | None = None

@@ -13,7 +13,7 @@ import polars as pl
 
 from trading_assets.core.candles import TS
 from trading_assets.store.tables import BOOK_SNAPSHOTS, PUBLIC_TRADES, RECORDING_GAPS, Table
-from trading_live.recording.sequence_gaps import Hole, SequenceGaps
+from trading_live.capture.sequence_gaps import Hole, SequenceGaps
 
 BOOKS: Final = "books"
 TRADES: Final = "trades"
@@ -65,6 +65,7 @@ class RecordingBuffer:
             market: SequenceGaps(last.get("trade_id"), last.get(TRADES, 0)) for market, last in self._newest.items()
         }
         self._broken = {(market, stream): "restart" for market in markets for stream in (BOOKS, TRADES)}
+        self._sealed: dict[str, int] = {}
         self._sequences: dict[str, tuple[int, int]] = {}
         self.books = self.trades = self.gaps = self.crossed = 0
 
@@ -72,6 +73,7 @@ class RecordingBuffer:
         self, market: str, trade_id: str, price: float, quantity: float, side: str, *, ts_us: int, received_us: int
     ) -> None:
         """Take down a trade; times in microseconds, the exchange's and the recorder's."""
+        received_us = max(received_us, self._sealed.get(market, 0))
         self._trades.rows.append((market, ts_us, received_us, trade_id, price, quantity, side))
         self.trades += 1
         reason = self._broken.pop((market, TRADES), None)
@@ -102,6 +104,7 @@ class RecordingBuffer:
         if not bids or not asks or bids[0][0] >= asks[0][0]:
             self.crossed += 1
             return True
+        received_us = max(received_us, self._sealed.get(market, 0))
         sides = [[level[position] for level in side] for side in (bids, asks) for position in (0, 1)]
         self._books.rows.append((market, ts_us, received_us, sequence, *sides))
         self.books += 1
@@ -118,6 +121,18 @@ class RecordingBuffer:
             for stream in (BOOKS, TRADES):
                 self._broken.setdefault((market, stream), "reconnect")
 
+    def seal(self, market: str, until_us: int) -> None:
+        """Let nothing of a market that comes from now on have been known at a moment: something was decided on it.
+
+        Who decides right after a bar's close has not seen what was still on its way, whatever this machine's clock
+        says; so it is known a microsecond later.
+        """
+        self._sealed[market] = max(until_us + 1, self._sealed.get(market, 0))
+
+    def __len__(self) -> int:
+        """How many rows wait to be taken."""
+        return sum(len(columns.rows) for columns in (self._books, self._trades, self._gaps))
+
     def take(self, now_us: int | None) -> dict[str, pl.DataFrame]:
         """What was taken down since the last call, by table; without ``now_us``, holes do not wait for late trades."""
         for market, numbers in self._trade_numbers.items():
@@ -127,12 +142,14 @@ class RecordingBuffer:
 
     def remember(self) -> None:
         """Keep each market's newest number and time for the next recorder; call it when their rows are on disk."""
+        keep_noted(self._file.parent, self.noted())
+
+    def noted(self) -> str:
+        """Each market's newest number and time, for :func:`keep_noted`."""
         for market, numbers in self._trade_numbers.items():
             if numbers.newest is not None:
                 self._newest[market]["trade_id"] = numbers.newest
-        beside = self._file.with_name(f".{LAST_FILE}.{os.getpid()}")
-        beside.write_text(json.dumps(self._newest))
-        beside.replace(self._file)
+        return json.dumps(self._newest)
 
     def _lack(self, market: str, hole: Hole) -> None:
         self._gap(market, TRADES, hole.since_us, hole.until_us, hole.seen_us, hole.reason, hole.missing)
@@ -142,6 +159,13 @@ class RecordingBuffer:
     ) -> None:
         self._gaps.rows.append((market, stream, since_us, until_us, seen_us, reason, missing))
         self.gaps += 1
+
+
+def keep_noted(folder: Path, noted: str) -> None:
+    """Keep what a buffer noted for the next recorder; call it when the rows of that time are on disk."""
+    beside = folder / f".{LAST_FILE}.{os.getpid()}"
+    beside.write_text(noted)
+    beside.replace(folder / LAST_FILE)
 
 
 def _read_last(file: Path) -> dict[str, dict[str, int]]:
