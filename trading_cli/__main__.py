@@ -1,5 +1,5 @@
 """`python -m trading_cli` is the `trading` command."""
 
-from trading_cli.main import run
+from trading_cli.entry import run
 
 run()

@@ -27,6 +27,7 @@ from trading_assets.settings import (
 from trading_assets.settings.origin import origins
 from trading_assets.settings.survey import addresses, below_break_even, unused
 from trading_cli.console import console, synthetic_note
+from trading_cli.sizes import show_sizes
 
 _PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443, "postgresql": 5432, "postgres": 5432}
 _PATIENCE_S: Final = 3.0
@@ -40,6 +41,7 @@ def check() -> None:
     the exit code is then 1.
     """
     from trading_assets.features.chosen import check_chosen
+    from trading_live.execution.permission import described
 
     settings = load_settings()
     _refuse_unusable(settings.data_dir)
@@ -53,8 +55,8 @@ def check() -> None:
     console.print(_markets(settings))
     if settings.models:
         console.print(_models(settings))
-    node = settings.node
-    console.print(f"node      {node.mode} on {node.venue} ({node.environment})")
+        show_sizes(settings)
+    console.print(f"node      {described(settings)}", soft_wrap=True)
     idle = [f"{one} ({origins(one.key, {}, settings_file())[0].place})" for one in unused(settings)]
     losing = [f"{one} ({origins(one.key, {}, settings_file())[0].place})" for one in below_break_even(settings)]
     warnings = [
@@ -64,6 +66,7 @@ def check() -> None:
         *_set_aside(settings),
         *_not_streamed(settings),
         *_silent(settings),
+        *_not_permitted(settings),
     ]
     for line in warnings:
         console.print(f"[yellow]warning[/]   {line}", soft_wrap=True)
@@ -146,7 +149,7 @@ def _too_short(settings: Settings) -> list[str]:
 
 
 def _set_aside(settings: Settings) -> list[str]:
-    """A line for each model on whose bars another decides too: the node asks one of them."""
+    """A line for each model on whose bars another decides too: only one of them can be deployed."""
     lines: list[str] = []
     found: dict[tuple[str, str], str] = {}
     for name, model in settings.models.items():
@@ -154,8 +157,8 @@ def _set_aside(settings: Settings) -> list[str]:
         shared = {market: found[market, timeframe] for market in model.markets if (market, timeframe) in found}
         found |= {(market, timeframe): name for market in model.markets}
         lines += [
-            f"models.{name}: {other} decides on the {timeframe} bars of {market} too; on a market and timeframe "
-            "the node asks one model, the one promoted last"
+            f"models.{name}: {other} decides on the {timeframe} bars of {market} too; both can be researched, one can "
+            "trade: the second is refused where it is promoted, until the first is archived"
             for market, other in shared.items()
         ]
     return lines
@@ -193,6 +196,14 @@ def _not_streamed(settings: Settings) -> list[str]:
         refusals = (venue.refusal(market, timeframe) for market in model.markets if venue.carries(market))
         lines += [f"models.{name}: {why}" for why in refusals if why is not None][:1]
     return lines
+
+
+def _not_permitted(settings: Settings) -> list[str]:
+    """What `mode: live` lacks, as far as settings and environment can say."""
+    from trading_live.execution.permission import missing
+
+    lacking = missing(settings)
+    return [] if lacking is None else [f"node.mode live: {lacking}"]
 
 
 def _silent(settings: Settings) -> list[str]:

@@ -1,4 +1,4 @@
-"""`trading demo`: the whole path on the markets of the settings, from candles to a node that trades on paper."""
+"""`trading demo`: the whole path on the markets of the settings, from candles to a node whose orders a venue fills."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import sys
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -20,21 +21,27 @@ from trading_assets.core.errors import NodeError, TradingError
 from trading_assets.core.precision import money
 from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, Settings, load_settings, logs
 from trading_assets.store import TABLES, configured_store
+from trading_cli.closed_trade import closed_trade
 from trading_cli.console import console, progress, synthetic_note
 from trading_cli.market_data.backfill import backfill_markets, judge_models, require_models, verdicts
 from trading_live.operations.kill_switch import require_off
 
-_NODE_START_S = 60
-_NODE_STOP_S = 20
+if TYPE_CHECKING:
+    from trading_live.replay.orders import AccountView
+
+_NODE_START_S = 180
+_ORDERS_S = 120
+"""What orders may take beside the replay, which waits for a node whose orders it fills."""
+_NODE_STOP_S = 60
 _PLAIN = ".venv/bin/trading"
 
 
 def demo(
     paper_seconds: Annotated[
-        float, typer.Option(min=1, help="Seconds in which the days kept from training are replayed on paper.")
-    ] = 45.0,
+        float, typer.Option(min=1, help="Seconds in which the days kept from training are replayed.")
+    ] = 30.0,
 ) -> None:
-    """Run the main job: data, models, backtests, gates, promotion, paper trading, the journal back in the tables."""
+    """Run the main job: data, models, backtests, gates, promotion, a rehearsal, the journal back in the tables."""
     began = time.monotonic()
     settings = load_settings()
     logs.configure(settings, "demo")
@@ -42,7 +49,7 @@ def demo(
     require_off(settings.live_dir)  # it would refuse the node, minutes later
     markets = list(settings.markets)
     console.print(
-        Panel(f"From candles to paper trading on {len(markets)} markets{synthetic_note(markets)}", expand=False)
+        Panel(f"From candles to orders at a venue on {len(markets)} markets{synthetic_note(markets)}", expand=False)
     )
 
     _headline("1/5 candles, bars, features, labels")
@@ -61,11 +68,13 @@ def demo(
     _headline("3/5 promotion by the sensor")
     _promote(settings)
 
-    _headline(f"4/5 paper trading against the local exchange{synthetic_note(markets)}")
-    _trade_on_paper(settings, approved, paper_seconds)
+    _headline(f"4/5 orders at the local exchange, with made-up keys{synthetic_note(markets)}")
+    console.print(_rehearse(settings, approved, paper_seconds))
 
     _headline("5/5 the node's journal back in the tables")
     _load_journal(settings)
+    if (trade := closed_trade(settings, _short_command())) is not None:
+        console.print(trade)
     console.print(_closing_screen(settings, time.monotonic() - began))
     if (command := _command()) != _PLAIN:
         console.print(f"alias trading='{command}'  # for the commands above", soft_wrap=True)
@@ -80,16 +89,22 @@ def _promote(settings: Settings) -> None:
     from trading_assets.launch import tick_promotion_sensor
     from trading_assets.registry.deployment import read_manifest
 
-    for result in tick_promotion_sensor(settings):
-        if not result.success:
-            raise TradingError(f"the promotion of {result.subject} failed: {result.failures}", remedy="see the UI")
+    failed = [result for result in tick_promotion_sensor(settings) if not result.success]
     manifest = read_manifest(settings.live_dir)
+    for result in failed:
+        what = f"the promotion of {result.subject} failed: {result.failures}"
+        if not manifest.models:
+            raise TradingError(what, remedy="see the UI")
+        console.print(f"[yellow]{escape(what)}[/]")  # as of a second model on a market's bars; the others trade
     for model in manifest.models.values():
         console.print(f"{model.model} version {model.version} is active{synthetic_note(list(model.markets))}")
 
 
-def _trade_on_paper(settings: Settings, models: list[str], seconds: float) -> None:
-    """Replay the days kept from training to a node of its own process, then stop the node as Ctrl-C would."""
+def _rehearse(settings: Settings, models: list[str], seconds: float) -> Table:
+    """Replay the days kept from training to a node of its own process, whose orders the local exchange fills.
+
+    The node is stopped as Ctrl-C would; what the exchange has booked by then is compared with the journal.
+    """
     from trading_live.replay import Progress, open_replay
 
     markets = sorted(settings.markets_of(models))
@@ -112,11 +127,12 @@ def _trade_on_paper(settings: Settings, models: list[str], seconds: float) -> No
             on_progress=show,
         )
         with server, (settings.data_dir / "logs" / "demo-node.txt").open("w") as output:
-            environment = {**os.environ, "TRADING_REPLAY__PORT": str(server.port)}
-            command = [sys.executable, "-m", "trading_cli", "paper"]
+            environment = {**os.environ, "TRADING_REPLAY__PORT": str(server.port), "TRADING_NODE__MODE": "live"}
+            environment |= {"TRADING_NODE__ENVIRONMENT": "replay"}
+            command = [sys.executable, "-m", "trading_cli", "live"]
             node = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment, stdout=output, stderr=output)
             try:
-                deadline = time.monotonic() + _NODE_START_S + 3 * seconds
+                deadline = time.monotonic() + _NODE_START_S + _ORDERS_S + 3 * seconds
                 while not server.wait(0.2) and node.poll() is None and time.monotonic() < deadline:
                     pass
                 finished, code = server.finished, node.poll()
@@ -128,6 +144,21 @@ def _trade_on_paper(settings: Settings, models: list[str], seconds: float) -> No
             where=output.name,
             remedy=f"see {settings.data_dir / 'logs' / 'node.log'}",
         )
+    return _booked(settings, server.account)
+
+
+def _booked(settings: Settings, account: AccountView) -> Table:
+    """What the local exchange has booked, beside what the node's journal says of it."""
+    from trading_assets.journal import JOURNAL_FILE, read_session
+
+    fills, statement = read_session(settings.live_dir / JOURNAL_FILE)["fills"], account.statement()
+    table = Table("booked", "local exchange", "journal")
+    table.add_row("fills", f"{len(account.fills):,}", f"{fills.height:,}")
+    traded = (float(sum(one.quantity for one in account.fills)), float(fills["quantity"].sum()))
+    table.add_row("bought and sold, base units", *(f"{one:,.3f}" for one in traded))
+    fees = -float(statement.filter(statement["kind"] == "fee")["amount"].sum())
+    table.add_row("fees", money(fees), money(float(fills["fee"].sum())))
+    return table
 
 
 def _stop(node: subprocess.Popen[bytes]) -> None:
@@ -153,7 +184,7 @@ def _load_journal(settings: Settings) -> None:
         raise TradingError(f"the journal could not be loaded: {result.failures}", remedy="see the UI")
     store = configured_store(settings)
     summary = store.read(TABLES["performance_summary"])
-    table = Table("paper trading", *(model + synthetic_note(_markets(settings, model)) for model in summary["model"]))
+    table = Table("rehearsal", *(model + synthetic_note(_markets(settings, model)) for model in summary["model"]))
     for name in (
         "first_ts",
         "last_ts",
@@ -162,6 +193,7 @@ def _load_journal(settings: Settings) -> None:
         "win_rate",
         "realized_pnl",
         "fees",
+        "funding",
         "open_positions",
     ):
         table.add_row(name, *map(_cell, summary[name]))
@@ -188,6 +220,11 @@ def _command() -> str:
     return " ".join([program, *(f"{flag} {shlex.quote(_from_here(path))}" for flag, path in given if path)])
 
 
+def _short_command() -> str:
+    """The same, by the alias that the demo ends with where flags were given."""
+    return _PLAIN if _command() == _PLAIN else "trading"
+
+
 def _from_here(path: str) -> str:
     """A path as one would type it."""
     there = Path(path)
@@ -197,7 +234,7 @@ def _from_here(path: str) -> str:
 def _closing_screen(settings: Settings, seconds: float) -> Panel:
     from trading_assets.backtest.report.files import reports
 
-    command = _PLAIN if _command() == _PLAIN else "trading"
+    command = _short_command()
     opened = [
         ("ui", "http://localhost:3000"),
         ("report --open", "the report of one that trades"),

@@ -5,20 +5,33 @@ Heavy libraries are imported by the commands that need them, so that ``--help`` 
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
 from importlib.metadata import version as installed
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from trading_assets.core.errors import TradingError
 from trading_assets.core.secrets import without_secrets
 from trading_assets.settings import SETTINGS_FILE_VARIABLE, carry
-from trading_cli import check, demo, ui
-from trading_cli.live import drift, explain, journal, kill, node
+from trading_cli import check, demo, metrics, ui
+from trading_cli.live import (
+    alerts,
+    divergence,
+    drift,
+    explain,
+    journal,
+    kill,
+    node,
+    pause,
+    performance,
+    start,
+    statement,
+)
 from trading_cli.market_data import backfill, gaps, quarantine, record, sql, store
 from trading_cli.research import (
     challengers,
@@ -27,11 +40,16 @@ from trading_cli.research import (
     lifecycle,
     models,
     placebo,
+    portfolio,
     report,
     rules,
+    screen,
     search,
     versions,
 )
+
+_SELDOM: Final = (20_000, 20, 20)
+"""New objects, and rounds, after which garbage is looked for: a command loads half a million objects that stay."""
 
 app = typer.Typer(
     help="Candles to features, labels, models, backtests and a paper-trading node: one asset graph.",
@@ -78,14 +96,17 @@ app.command()(backfill.backfill)
 app.command()(gaps.gaps)
 app.command()(check.check)
 app.command()(ui.ui)
+app.command()(metrics.metrics)
 app.add_typer(models.app, name="models")
 app.command()(lifecycle.train)
 app.command()(search.search)
+app.command()(screen.screen)
 app.command()(lifecycle.backtest)
 app.command()(lifecycle.approve)
 for verb in (versions.promote, versions.rollback, versions.reject):
     app.command(hidden=True)(verb)  # as they were called before they stood below `models`
 app.command()(challengers.challengers)
+app.command()(portfolio.portfolio)
 app.command()(report.report)
 app.command()(drift.drift)
 app.command()(sql.sql)
@@ -96,17 +117,25 @@ app.command()(features.prove_features)
 app.command()(estimators.prove_estimators)
 app.command()(rules.prove_rules)
 app.command()(placebo.placebo)
-app.command()(node.paper)
+app.command()(start.paper)
+app.command()(start.live)
 app.command()(node.replay)
 app.command()(record.record)
 app.command()(node.status)
+app.command()(performance.performance)
+app.command()(divergence.divergence)
 app.command()(explain.explain)
+app.command()(statement.statement)
+app.command()(pause.pause)
+app.command()(pause.resume)
 app.command()(kill.kill)
+app.add_typer(alerts.app, name="alerts")
 
 
 def run() -> None:
     """Entry point: a problem that the user can mend is one line on stderr and exit code 2, without a traceback."""
     sys.excepthook = _show_without_secrets
+    gc.set_threshold(*_SELDOM)
     try:
         app()
     except Exception as error:

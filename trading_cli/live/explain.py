@@ -34,7 +34,8 @@ def explain(
         str,
         typer.Argument(
             metavar="[ORDER|TRADE|SIGNAL]",
-            help="The id of an order, a trade (of a fill), a position or a signal. Default: the newest entry.",
+            help="The id of an order, a trade (of a fill), a position or a signal, or a correlation id of the log. "
+            "Default: the newest entry.",
             show_default=False,
         ),
     ] = "",
@@ -98,6 +99,8 @@ def _decision(found: Explanation) -> Iterator[str]:
         f"UTC: {signal['action']}"
     )
     yield f"  {escape(signal['reason'])}"
+    if found.trail.correlation_id:
+        yield f"in the logs  {found.trail.correlation_id}"
     yield f"probability  {signal['probability']!r} journalled, {found.probability!r} rebuilt: {_verdict(found)}"
     if kind := found.rebuilt.calibrator(side):
         yield f"             {found.rebuilt.raw(side)!r} before calibration ({kind})"
@@ -106,6 +109,12 @@ def _decision(found: Explanation) -> Iterator[str]:
         yield f"rule         wanted: {wants}; {record.hits:,} of {record.signals:,} such signals reached their target"
     if found.prediction_set is not None or signal.get("prediction_set") is not None:
         yield f"set          {_set(signal.get('prediction_set'))} journalled, {_set(found.prediction_set)} rebuilt"
+    if signal.get("expected_net_pct") is not None:
+        parts = {name: signal[f"expected_{name}_pct"] for name in ("net", "gross", "fees", "slippage", "funding")}
+        yield (
+            "expected     {net:+.3f} % net: {gross:+.3f} % gross, less fees {fees:.3f} %, slippage {slippage:.3f} %, "
+            "funding {funding:.3f} %".format(**parts)
+        )
     if decision.take_profit is not None and decision.stop_loss is not None:
         yield f"barriers     target {decision.take_profit:.3%}, stop {decision.stop_loss:.3%} of the entry price"
     compared = len(found.bundle.features)
@@ -147,7 +156,10 @@ def _contributions(found: Explanation, top: int) -> Table:
 def _trade(found: Explanation) -> Iterator[str]:
     plan, closed = found.trail.plan, found.trail.closed
     if plan is not None:
-        filled = f"entry {plan.entry_price:g}, target {plan.target_price:g}, stop {plan.stop_price:g}"
+        targets = ", ".join(f"{one.price:g}{' (filled)' if one.is_filled else ''}" for one in plan.targets)
+        moved = "" if plan.stop_kind == "stop_loss" else f" ({plan.stop_kind.replace('_', ' ')})"
+        named = f"target{'s' * (len(plan.targets) > 1)} {targets}, " if targets else ""
+        filled = f"entry {plan.entry_price:g}, {named}stop {plan.stop_price:g}{moved}"
         yield (
             f"plan         {filled if plan.entry_price else 'not filled'}, quantity {plan.quantity:g}, "
             f"closed at the market at {plan.expires_at:%Y-%m-%d %H:%M} at the latest"

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trading_assets.core.candles import Market
-from trading_assets.core.errors import NodeError
+from trading_assets.core.errors import NodeError, TradingError
 from trading_assets.settings import Settings, load_settings
 from trading_assets.settings.sections.kinds import only_asked
+from trading_cli import urgent
 from trading_cli.console import console, named
 
 if TYPE_CHECKING:
@@ -29,8 +30,13 @@ def kill(
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the node's end.")] = _PATIENCE_S,
 ) -> None:
     """Close all positions, stop the node, and keep it stopped until --reset; exit code 1 if anything stays open."""
-    with only_asked():
-        settings = load_settings()
+    try:
+        with only_asked():
+            settings = load_settings()
+    except TradingError:
+        if urgent.sent is not None:
+            console.print("the kill switch is on; what came of it is not known:")
+        raise
     if reset:
         _reset(settings, keep_positions=keep_positions)
         return
@@ -39,15 +45,16 @@ def kill(
     from trading_live.operations.status import look
 
     live_dir = settings.live_dir
-    before = look(live_dir)
     try:
-        switch.engage(live_dir, reason)
+        engaged = urgent.sent if switch.engaged(live_dir) else None
+        engaged = engaged or switch.engage(live_dir, reason)
     except NodeError as error:
         console.print(f"[red]{error}[/]")
-        wait = 0.0
-    else:
+        engaged, wait = None, 0.0
+    before = look(live_dir)
+    if engaged is not None:
         console.print("the kill switch is on; it stays on until `trading kill --reset`")
-    if not closing.await_end(live_dir, wait):
+    if not closing.await_end(live_dir, wait, while_heard=wait >= _PATIENCE_S):
         if switch.engaged(live_dir) and wait < _PATIENCE_S:
             console.print(f"[red]the node still runs after {wait:g} s[/]; see `trading status`, or wait longer")
             raise typer.Exit(1)
@@ -55,15 +62,24 @@ def kill(
         console.print(f"[red]{forced or 'the node does not end, and its process is not known'}[/]")
         if not forced:
             raise typer.Exit(1)
-    _report(settings, before, reason or "trading kill")
+    _report(settings, closing.as_of(before, live_dir, engaged), reason or "trading kill")
 
 
 def _report(settings: Settings, before: Book, reason: str) -> None:
+    from trading_assets.journal import JOURNAL_FILE
     from trading_live.execution import closing
+    from trading_live.execution.dead_node import has_open_trades
+    from trading_live.execution.permission import start_command
     from trading_live.operations.restarts import node_name
     from trading_live.operations.status import look
 
     after = look(settings.live_dir)
+    if settings.node.mode == "live" and has_open_trades(settings.live_dir / JOURNAL_FILE):
+        if _closed_at_venue(settings):
+            return
+        if not (after.problem or after.positions):
+            console.print("[red]an entry was on its way when the node ended: see at the venue what became of it[/]")
+            raise typer.Exit(1)
     if after.problem:
         console.print(f"no node is running; [red]what is open is not known: {after.problem}[/]")
         raise typer.Exit(1)
@@ -78,14 +94,40 @@ def _report(settings: Settings, before: Book, reason: str) -> None:
         held = f"{left.side.word} {abs(left.quantity):,.10g}"
         console.print(f"[red]still open[/] {named(left.market)}: {held} at {left.average_price:,.10g}")
     remembered = closing.leave_to_next_process(settings.live_dir, node_name(settings.node), reason)
-    console.print("[red]no node is running: nothing protects them[/]; `trading paper --close-only` closes them")
+    at_venue = settings.node.mode == "live"
+    left_to = "only what rests at the venue protects them" if at_venue else "nothing protects them"
+    console.print(f"[red]no node is running: {left_to}[/]; `{start_command(settings, '--close-only')}` closes them")
     if remembered:
         console.print("after `trading kill --reset` the next node closes them before anything else")
     raise typer.Exit(1)
 
 
+def _closed_at_venue(settings: Settings) -> bool:
+    """Close what is left through the venue's account; whether nothing of ours is left there."""
+    from trading_live.execution.dead_node import close_at_venue, write_down
+    from trading_live.venues.account import VenueError
+
+    console.print("no node is running: closing at the venue")
+    try:
+        found = close_at_venue(settings)
+    except VenueError as error:
+        console.print(f"[red]{error}[/]")
+        return False
+    for one in found:
+        sold = sum(order.filled for order in one.closed)
+        console.print(f"{named(one.market)}: {sold:,.10g} closed, {len(one.canceled)} orders canceled")
+        if not one.is_flat:
+            console.print(f"[red]still open[/] {named(one.market)}: {one.left:,.10g}; {one.problem}")
+    if not found or not all(one.is_flat for one in found):
+        return False
+    written = "the journal has what happened" if write_down(settings) else "the next start writes down what happened"
+    console.print(f"nothing of ours is open at the venue; {written}")
+    return True
+
+
 def _reset(settings: Settings, *, keep_positions: bool) -> None:
     from trading_live.execution import closing
+    from trading_live.execution.permission import start_command
     from trading_live.operations import kill_switch as switch
     from trading_live.operations.restarts import node_name
     from trading_live.operations.status import look
@@ -102,7 +144,8 @@ def _reset(settings: Settings, *, keep_positions: bool) -> None:
     if book.positions and engaged and not keep_positions:
         closing.leave_to_next_process(live_dir, node_name(settings.node), engaged.reason)
     was_on = switch.reset(live_dir)
-    console.print("the kill switch is off" + ("" if was_on else " (it was off)") + "; `trading paper` starts the node")
+    off = "the kill switch is off" + ("" if was_on else " (it was off)")
+    console.print(f"{off}; `{start_command(settings)}` starts the node")
     if book.positions and was_on:
         markets = ", ".join(named(one.market) for one in book.positions)
         fate = "goes on with stop, target and expiry" if keep_positions else "is closed by the next node first"

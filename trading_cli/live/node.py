@@ -1,14 +1,13 @@
-"""`trading paper`, `replay` and `status`: the node and the local exchange."""
+"""`trading replay` and `status`: the local exchange, and what the node does."""
 
 from __future__ import annotations
 
-import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from trading_assets.core.errors import SettingsError
@@ -17,6 +16,7 @@ from trading_assets.core.sides import Side
 from trading_assets.settings import load_settings, logs
 from trading_assets.settings.sections.kinds import only_asked
 from trading_cli.console import console, named, progress
+from trading_cli.live.performance import account_lines
 
 if TYPE_CHECKING:
     from trading_assets.settings import Settings
@@ -29,60 +29,28 @@ Speed = Annotated[float | None, typer.Option(min=0.001, help="Replayed seconds p
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the local exchange.", show_default=False)]
 
 
-def paper(
-    port: Port = None,
-    close_only: Annotated[bool, typer.Option("--close-only", help="Close what is open, then end.")] = False,
-    supervised: Annotated[bool, typer.Option("--supervised", help="Start it again after it died.")] = False,
-) -> None:
-    """Run the node: the deployed models on the venue's market data, orders filled in a sandbox."""
-    from trading_assets.features import LIVE_ENVIRONMENT
-    from trading_live.operations.interrupts import ends_quietly
-
-    os.environ.update(LIVE_ENVIRONMENT)
-    with ends_quietly():
-        with only_asked():
-            settings = load_settings()
-        if port is not None:
-            settings = settings.model_copy(update={"replay": settings.replay.model_copy(update={"port": port})})
-        logs.configure(settings, "node-supervisor" if supervised else "node")
-        if supervised:
-            from trading_live.operations.restarts import supervise
-
-            flags = [*(["--close-only"] if close_only else []), *([] if port is None else ["--port", str(port)])]
-            raise typer.Exit(supervise(settings, [sys.executable, "-m", "trading_cli", "paper", *flags]))
-        place = f"{settings.node.venue} ({settings.node.environment})"
-        from trading_live.node.node import run_node
-
-        if close_only:
-            console.print(f"closing what is open on {place}")
-            from trading_live.operations.status import read_status
-
-            run_node(settings, close_only=True)
-            after = read_status(settings, newest=1)
-            if left := ", ".join(named(one.market) for one in after.positions) or after.journal_error:
-                console.print(f"[red]still open: {left}[/]")
-                raise typer.Exit(1)
-            console.print("nothing is open")
-            return
-        console.print(f"paper trading on {place}; Ctrl-C stops, `trading kill` closes positions and stops")
-        run_node(settings, on_decision=lambda signal, action: console.print(_decision(signal, action)))
-
-
 def replay(
     market: Annotated[list[str] | None, typer.Option(help="A market; repeatable. Default: all.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="UTC, e.g. 2025-05-28 or 2025-05-28T12:00.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="UTC, exclusive. Default: all that is stored.")] = None,
     speed: Speed = None,
     port: Port = None,
-    faults: Annotated[Path | None, typer.Option(help="A script of faults (YAML) that its REST side commits.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="A script of faults (YAML) that it commits.")] = None,
+    statement: Annotated[Path | None, typer.Option(help="Where to write the account's statement (CSV).")] = None,
 ) -> None:
-    """Serve stored candles as a local exchange that speaks Binance USD-M's protocol; waits for its first subscriber."""
+    """Serve stored candles as a local exchange that speaks Binance USD-M's protocol, and take orders as it does.
+
+    It waits for its first subscriber. With --statement each change of the account's balance is written when it ends.
+    """
     with only_asked():
         settings = load_settings()
     logs.configure(settings, "replay")
+    if statement is not None and not statement.parent.is_dir():
+        raise SettingsError(f"no folder {statement.parent}", where="--statement", remedy="make it, or write elsewhere")
+    from trading_live.operations.interrupts import ends_quietly
     from trading_live.replay import Faults, Progress, open_replay, serve
 
-    with progress() as bar:
+    with ends_quietly(), progress() as bar:
         task = bar.add_task("replay", total=100, note="waits for a subscriber")
 
         def show(now: Progress) -> None:
@@ -104,6 +72,10 @@ def replay(
         served = ", ".join(map(named, market or settings.markets))
         console.print(f"local exchange on {settings.replay.host}:{server.port}: {served}")
         serve(server)
+        if told := server.account.summary():
+            console.print(f"account: {told}")
+        if statement is not None:
+            server.account.statement().write_csv(statement)
 
 
 def status(
@@ -120,17 +92,21 @@ def status(
     from trading_live.operations.status import read_status
 
     now = read_status(settings)
-    for line in _status_lines(now):
+    for line in [*_status_lines(now), *([] if now.journal_error else account_lines(settings))]:
         console.print(line)
     models = Table("deployed model", "version", "bundle hash", "markets")
     for model in now.deployed:
         models.add_row(model.model, str(model.version), model.bundle_hash[:12], ", ".join(map(named, model.markets)))
-    positions = Table("open position", "side", "quantity", "average price", "stop", "target", "expires")
+    positions = Table(
+        "open position", "side", "quantity", "average price", "stop", "target", "expires", "targets filled"
+    )
     for one in now.positions:
         prices = (one.average_price, one.stop_price, one.target_price)
         cells = ("-" if price is None else significant(price) for price in prices)
         held = (one.side.word, significant(abs(one.quantity)))
-        positions.add_row(named(one.market), *held, *cells, str(one.expires_at or "-"))
+        moved = "" if one.stop_kind == "stop_loss" else f", stop {one.stop_kind.replace('_', ' ')}"
+        filled = f"{one.targets_filled} of {one.targets} targets{moved}"
+        positions.add_row(named(one.market), *held, *cells, str(one.expires_at or "-"), filled)
     signals = Table("newest signals: bar", "model", "market", "decision")
     for row in now.signals.tail(_NEWEST_SIGNALS).iter_rows(named=True):
         bar = f"{row['bar_ts']:%Y-%m-%d %H:%M}"
@@ -156,6 +132,8 @@ def _check(settings: Settings) -> None:
 
 
 def _status_lines(now: NodeStatus) -> list[str]:
+    from trading_assets.strategies.protections import State
+
     beat = now.heartbeat
     state = "not running"
     if now.running:
@@ -173,6 +151,11 @@ def _status_lines(now: NodeStatus) -> list[str]:
         if beat.journal:
             still = ", ".join(map(named, beat.open_markets)) or "nothing"
             lines.append(f"[red]journal      no entries: {beat.journal}; open by the node's memory: {still}[/]")
+    lines += [
+        f"[{'red' if one.state is State.HALTED else 'yellow'}]{'held back':<12}[/] {escape(str(one))}"
+        for one in now.held
+    ]
+    lines += [f"asked for    {one.verb} of {escape(str(one.scope))}, which no node has taken yet" for one in now.asked]
     lines.append(f"kill switch  {f'[red]on[/]: {now.kill.reason}' if now.kill else 'off'}")
     lines += [f"[red]manifest     {now.manifest_error}[/]"] if now.manifest_error else []
     if now.journal_error:
@@ -205,9 +188,3 @@ def instant(text: str | None) -> datetime | None:
     except ValueError:
         raise SettingsError(f"{text!r} is not a time", remedy="write e.g. 2025-05-28 or 2025-05-28T12:00") from None
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-
-
-def _decision(signal: object, action: str) -> str:
-    market, ts, probability, side = (getattr(signal, name) for name in ("market", "known_at", "probability", "side"))
-    style = {"enter": "bold green", "refuse": "yellow"}.get(action, "dim")
-    return f"{ts:%Y-%m-%d %H:%M} {named(market)}  {side.word} p={probability:.3f}  [{style}]{action}[/]"

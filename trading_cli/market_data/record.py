@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,9 +36,10 @@ def record(
     once: at the end, or while it runs by the sensor recordings_ingest. Nothing is bought or sold.
     """
     seconds = None if duration is None else _seconds(duration)
+    from trading_assets.core.unread import unread
     from trading_live.operations.interrupts import ends_quietly
 
-    with ends_quietly():
+    with unread(logs.dropped), ends_quietly():
         settings = _settings(venue, environment, depth, port)
         markets = _markets(settings, market)
         logs.configure(settings, "record")
@@ -84,18 +86,24 @@ def _note(now: RecordStats) -> str:
 
 
 def _counts(now: RecordStats) -> list[tuple[str, int]]:
-    return [("trades", now.trades), ("books", now.books)]
+    candles = [] if now.candles is None else [("candles", now.candles)]
+    return [("trades", now.trades), ("books", now.books), *candles]
 
 
 def _load(settings: Settings) -> None:
-    from trading_assets.recordings import load_recordings, spool_folder
+    from trading_assets.recordings import load_recordings, load_streamed, spool_folder
+    from trading_assets.sources.ingest.streamed import take_streamed
     from trading_assets.store import configured_store
 
-    report = load_recordings(configured_store(settings), spool_folder(settings), keep=settings.record.keep_segments)
+    store, folder = configured_store(settings), spool_folder(settings)
+    report = load_recordings(store, folder, keep=settings.record.keep_segments)
+    candles = load_streamed(folder, lambda rows: take_streamed(store, rows, now=datetime.now(UTC)))
     rows = ", ".join(f"{count:,} {table}" for table, count in report.rows.items())
     repeated = sum(report.repeated.values())
     torn = f"; {report.torn_bytes:,} bytes of an unfinished write left out" if report.torn_bytes else ""
     console.print(f"loaded {rows} from {report.segments} segments ({repeated:,} came twice){torn}")
+    if candles:
+        console.print(f"stored {candles:,} streamed candles that had waited")
 
 
 def _settings(venue: str | None, environment: str | None, depth: int | None, port: int | None) -> Settings:

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from trading_assets.settings import Settings, load_settings, logs
+from trading_assets.settings import Settings
 from trading_assets.settings.names import check_known
-from trading_cli.console import console, is_synthetic, synthetic_note
+from trading_cli.console import console
+from trading_cli.research.of_model import begin, note_of
 
 _COLUMNS = ("days", "decisions", "entries", "trades", "net return", "Sharpe", "95 %", "champion's", "better")
 
@@ -25,8 +26,7 @@ def challengers(
     Loads the journal, brings shadow_trades, shadow_equity and challengers up to date, and writes the page. Exit code 0
     with a challenger in shadow, 1 without one, 2 if something is wrong.
     """
-    settings = load_settings()
-    logs.configure(settings, "challengers")
+    settings = begin("challengers")
     from trading_assets.registry import read_manifest
 
     named = read_manifest(settings.live_dir).challengers
@@ -79,16 +79,11 @@ def _show(settings: Settings, rows: list[dict[str, object]]) -> None:
     for row in rows:
         name, version, trades = str(row["model"]), row["version"], row["version"] == row["champion"]
         shown = f"[bold green]{version} champion[/]" if trades else str(version)
-        table.add_row(name + _note(settings, name), shown, *cells_of(row))
+        table.add_row(name + note_of(settings, name), shown, *cells_of(row))
     console.print(table)
     for row in rows:
         if row["note"]:
             console.print(f"{row['model']} version {row['version']}: {row['note']}", highlight=False)
-
-
-def _note(settings: Settings, model: str) -> str:
-    markets = settings.models[model].markets if model in settings.models else []
-    return synthetic_note(markets) if is_synthetic(markets) else ""
 
 
 def _as_text(value: object) -> str:

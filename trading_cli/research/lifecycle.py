@@ -8,27 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from trading_assets.core.errors import ModelError
-from trading_assets.settings import Settings, load_settings, logs
+from trading_assets.settings import Settings
 from trading_assets.settings.names import check_known
 from trading_assets.store import configured_store
-from trading_cli.console import console, progress, synthetic_note
+from trading_cli.console import console, progress
 from trading_cli.market_data.backfill import Follower
+from trading_cli.research.of_model import Model, begin, note_of, refuse_failed
 
 if TYPE_CHECKING:
     from trading_assets.backtest.gates import GateResult
     from trading_assets.launch import LaunchResult
 
-Model = Annotated[str, typer.Argument(help="A model of the settings.")]
-
 
 def train(model: Model) -> None:
     """Walk a model forward and train its candidate, a draft in the registry; backtest and gates come after."""
-    settings = _begin("train")
+    settings = begin("train")
     result = _run(settings, model, "train")
     made, walked = result.materialized["candidate"], result.materialized["walk_forward"]
     console.print(
-        f"{model} version {made['version']} is a draft{_note(settings, model)}: "
+        f"{model} version {made['version']} is a draft{note_of(settings, model)}: "
         f"AUC {walked['oos_auc']:.3f} out of sample; `trading backtest {model}` is next"
     )
 
@@ -46,7 +44,7 @@ def backtest(
 
     With another threshold it is an experiment: figures only, and one trial more that the deflated Sharpe ratio counts.
     """
-    settings = _begin("backtest")
+    settings = begin("backtest")
     changes = {"threshold": threshold, "min_edge_bps": min_edge_bps}
     tried = {name: value for name, value in changes.items() if value is not None}
     from trading_assets.backtest.gates import evaluate
@@ -66,13 +64,13 @@ def backtest(
 
 def approve(model: Model) -> None:
     """Approve a model's newest candidate, if its backtest passes every gate and it decides as the node will."""
-    settings = _begin("approve")
+    settings = begin("approve")
     result = _run(settings, model, "approve")
     _say(settings, model, int(result.materialized["approved"]["version"]))
 
 
 def _show(settings: Settings, title: str, metrics: Mapping[str, float], gates: Sequence[GateResult]) -> None:
-    table = Table("gate", "value", "asked", "", title=title + _note(settings, title.split()[0]), title_justify="left")
+    table = Table("gate", "value", "asked", "", title=title + note_of(settings, title.split()[0]), title_justify="left")
     for gate in gates:
         verdict = "[green]passed[/]" if gate.passed else "[red]FAILED[/]"
         table.add_row(gate.name, f"{gate.value:.4g}", f"{gate.threshold:.4g}", verdict)
@@ -80,35 +78,19 @@ def _show(settings: Settings, title: str, metrics: Mapping[str, float], gates: S
     console.print(f"{metrics['trades']:.0f} trades, return {metrics['total_return']:.1%}")
 
 
-def _begin(name: str) -> Settings:
-    settings = load_settings()
-    logs.configure(settings, name)
-    return settings
-
-
 def _run(settings: Settings, model: str, job: str) -> LaunchResult:
     with console.status("loading the asset graph"):
         from trading_assets.launch import materialize_model
     with progress() as bar:
-        follow = Follower(bar, {model: f"model {model}{_note(settings, model)}"})
+        follow = Follower(bar, {model: f"model {model}{note_of(settings, model)}"})
         result = materialize_model(settings, model, follow, job=job)
         follow.end(result, job)
-    _refuse(result)
-    return result
-
-
-def _refuse(result: LaunchResult) -> None:
-    if result.failures:
-        raise ModelError("; ".join(result.failures.values()))
+    return refuse_failed(result)
 
 
 def _say(settings: Settings, model: str, version: int) -> None:
     from trading_assets.registry import Registry
 
     console.print(
-        f"{model} version {version} is {Registry(settings).get(model, version).status}{_note(settings, model)}"
+        f"{model} version {version} is {Registry(settings).get(model, version).status}{note_of(settings, model)}"
     )
-
-
-def _note(settings: Settings, model: str) -> str:
-    return synthetic_note(settings.models[model].markets) if model in settings.models else ""

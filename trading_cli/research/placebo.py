@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from trading_assets.core.cores import cores
@@ -14,7 +13,7 @@ from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings import EstimatorSettings, Settings, load_settings, logs
 from trading_assets.settings.names import instead
-from trading_cli.console import console
+from trading_cli.console import console, counted_progress
 from trading_cli.market_data.backfill import require_models
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def placebo(
         workers=workers or cores(),
         trials=search or 0,
     )
-    with _bar() as bar:
+    with counted_progress() as bar:
         task = bar.add_task("worlds", total=len(plan.worlds), note="")
 
         def follow(verdict: Verdict) -> None:
@@ -181,15 +180,3 @@ def _candles(settings: Settings, market: str) -> pl.DataFrame:
     if candles.is_empty():
         raise MissingCandles("no candles are stored", where=market, remedy=f"trading backfill --market {market}")
     return candles
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=16),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
-        console=console,
-    )

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from trading_assets.core.errors import ModelError
-from trading_assets.settings import Settings, load_settings, logs
+from trading_assets.settings import Settings
 from trading_assets.settings.names import check_known
-from trading_cli.console import console, synthetic_note
+from trading_cli.console import console, counted_progress
+from trading_cli.research.of_model import Model, begin, note_of, refuse_failed
 
 if TYPE_CHECKING:
     from trading_assets.launch import Event
 
 
 def search(
-    model: Annotated[str, typer.Argument(help="A model of the settings.")],
+    model: Model,
     trials: Annotated[
         int | None, typer.Option(min=1, help="How many are tried, those of an earlier run included. Default: settings.")
     ] = None,
@@ -40,8 +39,7 @@ def search(
     What may be tried stands in the section `search` of the settings. Every trial counts: the gates deflate the Sharpe
     ratio of what is found by all of them. A search that is stopped goes on where it was.
     """
-    settings = load_settings()
-    logs.configure(settings, "search")
+    settings = begin("search")
     check_known(model, settings.models, "model")
     given = {"trials": trials, "minutes": minutes, "workers": workers}
     asked = settings.search.model_copy(update={name: value for name, value in given.items() if value is not None})
@@ -53,8 +51,8 @@ def search(
 def _run(settings: Settings, model: str, *, anew: bool) -> dict[str, Any]:
     with console.status("loading the asset graph"):
         from trading_assets.launch import search_model
-    with _bar() as bar:
-        task = bar.add_task(f"trials of {model}{synthetic_note(settings.models[model].markets)}", total=None, note="")
+    with counted_progress() as bar:
+        task = bar.add_task(f"trials of {model}{note_of(settings, model)}", total=None, note="")
 
         def follow(event: Event) -> None:
             if event.trials is not None:
@@ -62,13 +60,11 @@ def _run(settings: Settings, model: str, *, anew: bool) -> dict[str, Any]:
                 bar.update(task, completed=done, total=total, note=event.message)
 
         result = search_model(settings, model, follow, anew=anew)
-    if result.failures:
-        raise ModelError("; ".join(result.failures.values()))
-    return result.materialized["parameter_search"]
+    return refuse_failed(result).materialized["parameter_search"]
 
 
 def _show(settings: Settings, model: str, found: dict[str, Any]) -> None:
-    note = synthetic_note(settings.models[model].markets)
+    note = note_of(settings, model)
     said = f"{found['trials']} trials of {model}{note}; the best is worth {found['value']:.2f} where it was searched"
     console.print(said)
     yaml = found["fragment"].removeprefix("```yaml\n").removesuffix("```")
@@ -88,15 +84,3 @@ def _show(settings: Settings, model: str, found: dict[str, Any]) -> None:
         f"the report is {found['report_file']}",
     ):
         console.print(line, soft_wrap=True, highlight=False)
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=16),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
-        console=console,
-    )

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from trading_assets.core.errors import ModelError, TradingError
-from trading_assets.settings import Settings, load_settings, logs
+from trading_assets.core.errors import TradingError
+from trading_assets.settings import Settings, load_settings
 from trading_assets.settings.names import check_known
 from trading_assets.store import configured_store
 from trading_assets.store.tables import MODEL_EVENTS
-from trading_cli.console import console, synthetic_note
+from trading_cli.console import console
+from trading_cli.research.of_model import Model, begin, note_of, refuse_failed
 
 if TYPE_CHECKING:
     from trading_assets.launch import LaunchResult
     from trading_assets.lifecycle import SideBySide
 
-Model = Annotated[str, typer.Argument(help="A model of the settings.")]
 Version = Annotated[int, typer.Argument(min=1, help="A version; `trading models` lists them.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the registry.")]
 
@@ -35,7 +35,7 @@ def promote(
 
     Else it is kept as a challenger. With a reason it is promoted all the same; the comparison is recorded beside it.
     """
-    settings = _begin("promote")
+    settings = begin("promote")
     with console.status("loading the asset graph"):
         from trading_assets.launch import promote as promote_run
     _told(settings, model, promote_run(settings, model, version=version, reason=reason))
@@ -47,7 +47,7 @@ def rollback(
     reason: Reason = "",
 ) -> None:
     """Go back to the version that traded before; a running node follows within seconds."""
-    settings = _begin("rollback")
+    settings = begin("rollback")
     with console.status("loading the asset graph"):
         from trading_assets.launch import roll_back
     _told(settings, model, roll_back(settings, model, version=to, reason=reason))
@@ -55,24 +55,24 @@ def rollback(
 
 def archive(model: Model, version: Version, reason: Reason) -> None:
     """Put a version away: it trades no more, or is no challenger any more; the node manages what it has open."""
-    settings = _begin("archive")
+    settings = begin("archive")
     from trading_assets import lifecycle
     from trading_assets.registry import Cause
 
     cause = Cause(reason=_given(reason, "archiving"))
     after = lifecycle.archive(settings, configured_store(settings), model, version, cause)
-    console.print(f"{model} version {version} is {after.status}{_note(settings, model)}")
+    console.print(f"{model} version {version} is {after.status}{note_of(settings, model)}")
 
 
 def reject(model: Model, version: Version, reason: Reason) -> None:
     """Rule a version out: it can no longer be approved, promoted or rolled back to."""
-    settings = _begin("reject")
+    settings = begin("reject")
     from trading_assets import lifecycle
     from trading_assets.registry import Cause
 
     cause = Cause(reason=_given(reason, "a rejection"))
     after = lifecycle.reject(settings, configured_store(settings), model, version, cause)
-    console.print(f"{model} version {version} is {after.status}{_note(settings, model)}")
+    console.print(f"{model} version {version} is {after.status}{note_of(settings, model)}")
 
 
 def compare(
@@ -120,7 +120,7 @@ def events(
 
 
 def _show(settings: Settings, found: SideBySide) -> None:
-    names = [f"{one} ({one.status}){_note(settings, one.model)}" for one in (found.first, found.second)]
+    names = [f"{one} ({one.status}){note_of(settings, one.model)}" for one in (found.first, found.second)]
     table = Table("backtest", *names, pad_edge=False, collapse_padding=True)
     wanted = [name for name in _ORDER if name in found.metrics["metric"]]
     shown = {name: values for name, *values in found.metrics.iter_rows()}
@@ -145,18 +145,10 @@ _ORDER = ("sharpe", "total_return", "max_drawdown", "win_rate", "profit_factor",
 _MEASURES = {"sharpe": 1.0, "mean return, bps a day": 1e4}
 
 
-def _begin(name: str) -> Settings:
-    settings = load_settings()
-    logs.configure(settings, name)
-    return settings
-
-
 def _told(settings: Settings, model: str, result: LaunchResult) -> None:
     """What became of the version that the run was about."""
-    if result.failures:
-        raise ModelError("; ".join(result.failures.values()))
-    said = result.materialized["deployment"]
-    note = _note(settings, model)
+    said = refuse_failed(result).materialized["deployment"]
+    note = note_of(settings, model)
     console.print(f"{model} version {said['candidate']} is {said['status']}{note}: {said['decision']}")
     if said["candidate"] != said["version"]:
         console.print(
@@ -169,7 +161,3 @@ def _given(reason: str, what: str) -> str:
     if not reason.strip():
         raise TradingError(f"{what} needs a reason", where="--reason")
     return reason.strip()
-
-
-def _note(settings: Settings, model: str) -> str:
-    return synthetic_note(settings.models[model].markets) if model in settings.models else ""

@@ -1,0 +1,1 @@
+"""What runs beside the project: systemd, PostgreSQL, Prometheus, Alertmanager, Grafana."""
