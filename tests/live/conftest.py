@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.shared import made_once
 from trading_assets import features, models
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.models.inputs import usable_names
@@ -25,6 +27,7 @@ from trading_assets.settings import (
     WalkForwardSettings,
     load_settings,
 )
+from trading_assets.settings.sections.exits import ExitSettings
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import CANDLES, LABELS
@@ -66,11 +69,16 @@ def random_walk(market: str, *, seed: int, days_before: int = 40, days_after: in
 
 @pytest.fixture(scope="session")
 def live_store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store file with the candles of two markets."""
-    path = tmp_path_factory.mktemp("live") / "market.duckdb"
-    store = open_store(f"duckdb:///{path}")
+    """A store file with the candles of two markets: each worker's own copy of what is made once."""
+
+    made = made_once(tmp_path_factory, "live", store_markets)
+    return Path(shutil.copy(made / "market.duckdb", tmp_path_factory.mktemp("live")))
+
+
+def store_markets(folder: Path) -> None:
+    """Write ``market.duckdb`` with the candles of both markets into a folder."""
+    store = open_store(f"duckdb:///{folder / 'market.duckdb'}")
     store.upsert(CANDLES, pl.concat([random_walk(MARKET, seed=1), random_walk(OTHER, seed=2)]))
-    return path
 
 
 @pytest.fixture
@@ -102,9 +110,23 @@ def decision_bars(live_store_file: Path) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def dataset(decision_bars: pl.DataFrame) -> models.Dataset:
+def decision_rows(decision_bars: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+    """The features of all 15-minute bars of MARKET."""
+
+    def make(folder: Path) -> None:
+        features.compute(decision_bars, timeframe=M15).write_parquet(folder / "rows.parquet")
+
+    return pl.read_parquet(made_once(tmp_path_factory, "live-features", make) / "rows.parquet")
+
+
+@pytest.fixture(scope="session")
+def dataset(decision_rows: pl.DataFrame) -> models.Dataset:
     """Real features of MARKET with labels that mean nothing."""
-    rows = features.compute(decision_bars, timeframe=M15)
+    return dataset_of(decision_rows)
+
+
+def dataset_of(rows: pl.DataFrame) -> models.Dataset:
+    """Feature rows with labels that mean nothing."""
     return models.join(rows, meaningless(rows), names=usable_names(timeframe=M15), fingerprint=features.fingerprint())
 
 
@@ -137,26 +159,41 @@ class MakeBundle(Protocol):
     """Writes a bundle of MARKET into a data folder."""
 
     def __call__(
-        self, bundles_dir: Path, *, threshold: float = 0.0, labels: LabelSettings | None = None
+        self,
+        bundles_dir: Path,
+        *,
+        threshold: float = 0.0,
+        labels: LabelSettings | None = None,
+        exit_plan: ExitSettings | None = None,
     ) -> models.Bundle: ...
 
 
 @pytest.fixture(scope="session")
 def make_bundle(dataset: models.Dataset) -> MakeBundle:
     """Train and write a small model; with the default threshold it wants to trade on every bar."""
+    return bundle_maker(dataset)
 
+
+def bundle_maker(dataset: models.Dataset) -> MakeBundle:
+    """Train a small model of a data set once, to be written anywhere."""
     windows = WalkForwardSettings(train_days=10, purge_days=1, embargo_days=1, test_days=5)
     learner = LightGBMSettings(num_boost_round=5, num_leaves=15, min_data_in_leaf=20, lambda_l2=5)
     spec = ModelSettings(markets=[MARKET], estimator=learner, walk_forward=windows, min_edge_bps=-1e6)
     trained = models.train(dataset, spec)
 
-    def make(bundles_dir: Path, *, threshold: float = 0.0, labels: LabelSettings | None = None) -> models.Bundle:
+    def make(
+        bundles_dir: Path,
+        *,
+        threshold: float = 0.0,
+        labels: LabelSettings | None = None,
+        exit_plan: ExitSettings | None = None,
+    ) -> models.Bundle:
         return models.write(
             bundles_dir,
             model="syna",
             trained=trained,
             dataset=dataset,
-            spec=spec.model_copy(update={"threshold": threshold}),
+            spec=spec.model_copy(update={"threshold": threshold, "exit_plan": exit_plan}),
             labels=labels or LabelSettings(take_profit_pct=0.8, stop_loss_pct=0.4, horizon_bars=4),
             metrics={},
         )

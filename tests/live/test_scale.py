@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from tests.live.conftest import MARKET, MakeBundle, put_live, random_walk
-from tests.live.desk import Desk, desk, finish, wait_for
+from tests.live.desk import Desk, desk, finish
 from tests.scaling import rescaled
 from trading_assets.backtest.round_trips import round_trips
 from trading_assets.core.errors import InvalidFrame
@@ -71,10 +71,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, tiny_store: Path, make_bundle
         put_live(one.settings, make_bundle(one.settings.bundles_dir, labels=LABELS))
         process = one.start()
         try:
-            wait_for(lambda: (one.journal()["positions"]["event"] == "closed").sum() >= 2, while_alive=process)
-            wait_for(lambda: one.status().positions and one.status().positions[0].stop_price, while_alive=process)
+            one.freeze(lambda: (one.journal()["positions"]["event"] == "closed").sum() >= 2 and one.protected, process)
             one.notes["status"] = one.status()
-            one.server.pause()
         finally:
             process.kill()
             finish(process)

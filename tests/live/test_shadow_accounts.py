@@ -12,8 +12,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from tests.live.conftest import M15, MARKET, START, MakeBundle, put_live
-from trading_assets import features, models
+from tests.live.conftest import MARKET, START, MakeBundle, put_live
+from trading_assets import models
 from trading_assets.backtest.challengers import ShadowRecord, compare_in_shadow, keep, to_promote
 from trading_assets.backtest.report.challengers import page_of, render_challengers
 from trading_assets.backtest.report.files import reports
@@ -31,9 +31,9 @@ SINCE = START - timedelta(days=14)
 
 
 @pytest.fixture(scope="module")
-def said(decision_bars: pl.DataFrame) -> pl.DataFrame:
+def said(decision_rows: pl.DataFrame) -> pl.DataFrame:
     """The feature rows that decisions are made from."""
-    return features.compute(decision_bars, timeframe=M15).filter(pl.col("ts") >= SINCE)
+    return decision_rows.filter(pl.col("ts") >= SINCE)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_the_command_shows_them_as_a_table_and_as_json(
     records: list[ShadowRecord], spoken: Settings, own_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trading_assets.backtest.challengers.compare_in_shadow", lambda *_: records)
-    monkeypatch.setattr(challengers, "load_settings", lambda: spoken)
+    monkeypatch.setattr(challengers, "begin", lambda _: spoken)
     monkeypatch.setattr("trading_assets.store.configured_store", lambda _: own_store)
     monkeypatch.setattr(challengers.console, "width", 200)
     runner, app = CliRunner(), typer.Typer()

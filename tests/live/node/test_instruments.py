@@ -11,12 +11,11 @@ import pytest
 
 from tests.live.conftest import MARKET, MakeBundle, put_live
 from tests.live.desk import desk, finish, wait_for
-from trading_assets import features
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings import LabelSettings
 from trading_live.node.instruments import InstrumentWatch
 from trading_live.operations import kill_switch
-from trading_live.replay import protocol
+from trading_live.replay import Faults
 
 M15 = Timeframe.parse("15m")
 
@@ -58,28 +57,21 @@ def test_after_a_finer_tick_every_decision_is_what_the_model_says_of_the_exact_b
     tmp_path: Path,
     live_store_file: Path,
     make_bundle: MakeBundle,
-    decision_bars: pl.DataFrame,
-    monkeypatch: pytest.MonkeyPatch,
+    decision_rows: pl.DataFrame,
 ) -> None:
-    tick = {"tickSize": "0.1"}  # the bars have two decimals: until the venue says so, they are read rounded
-    exact = protocol.symbol_info
-
-    def info(one: protocol.Instrument) -> dict[str, Any]:
-        said = exact(one)
-        said["filters"][0] |= tick
-        return said
-
-    monkeypatch.setattr(protocol, "symbol_info", info)
+    faults = Faults()
+    faults.next("tick_size", tick=0.1)  # the bars have two decimals: until the venue says so, they are read rounded
     refresh = {"TRADING_NODE__INSTRUMENT_REFRESH_S": "1"}
     wide = LabelSettings(take_profit_pct=30, stop_loss_pct=20, horizon_bars=500)
-    with desk(tmp_path, live_store_file, speed=1800, hours=40, further=refresh) as one:
+    with desk(tmp_path, live_store_file, speed=1800, hours=40, further=refresh, faults=faults) as one:
         bundle = make_bundle(one.settings.bundles_dir, labels=wide)
         put_live(one.settings, bundle)
         process = one.start()
         try:
-            wait_for(lambda: one.signals().height >= 2, while_alive=process)
-            tick["tickSize"] = "0.01"
+            one.freeze(lambda: one.signals().height >= 2, process)  # no bar of the old tick is on its way
+            faults.next("tick_size", tick=0.01)
             (told,) = wait_for(lambda: one.told("instrument changed"), while_alive=process)
+            one.server.go_on()
             changed = one.journal()["node"].filter(pl.col("event") == "instrument changed")["seq"].item()
             wait_for(lambda: one.signals().filter(pl.col("seq") > changed).height >= 3, while_alive=process)
             kill_switch.engage(one.settings.live_dir)
@@ -89,6 +81,6 @@ def test_after_a_finer_tick_every_decision_is_what_the_model_says_of_the_exact_b
     assert code == 0, output
     assert told == f"{MARKET}: tick size 0.1 -> 0.01; the bars held may be rounded: they are loaded again"
     later = one.signals().filter(pl.col("seq") > changed).select("bar_ts", "probability")
-    rows = features.compute(decision_bars, timeframe=M15).join(later, left_on="ts", right_on="bar_ts").sort("ts")
+    rows = decision_rows.join(later, left_on="ts", right_on="bar_ts").sort("ts")
     assert rows.height == later.height
     assert rows["probability"].to_list() == bundle.predict(rows).to_list()

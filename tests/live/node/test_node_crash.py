@@ -28,10 +28,7 @@ def crash(tmp_path_factory: pytest.TempPathFactory, live_store_file: Path, make_
         put_live(one.settings, make_bundle(one.settings.bundles_dir, labels=labels))
         process = one.start()
         try:
-            wait_for(lambda: one.journal()["orders"].filter(pl.col("purpose") == "take_profit").height >= 3)
-            one.server.pause()
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+            one.kill(process, when=lambda: one.protected)
             path = one.settings.live_dir / JOURNAL_FILE
             one.notes["before"] = read_since(path, 0)
             one.notes["status before"] = one.status()
@@ -42,7 +39,7 @@ def crash(tmp_path_factory: pytest.TempPathFactory, live_store_file: Path, make_
 
             process = one.start()
             wait_for(lambda: one.told("position recovered"), while_alive=process)
-            wait_for(lambda: (beat := one.status().heartbeat) and beat.state == "trading" and one.status().running)
+            wait_for(lambda: one.trades, while_alive=process)
             one.notes["status after"] = one.status()
             one.server.go_on()
             wait_for(lambda: _entries(one.journal()) >= 3, while_alive=process)

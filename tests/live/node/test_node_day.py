@@ -12,9 +12,10 @@ from polars.testing import assert_frame_equal
 
 from tests.live.conftest import MARKET, START, MakeBundle, put_live
 from tests.live.desk import Desk, desk, finish, wait_for
-from trading_assets import features, lifecycle
+from trading_assets import lifecycle
 from trading_assets.core.errors import NodeError
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.costs.ledger import live_funding
 from trading_assets.journal import JOURNAL_FILE, load_journal, read_since, unpack
 from trading_assets.lineage import JournalEvents, explain
 from trading_assets.models import Bundle, certificates
@@ -23,6 +24,7 @@ from trading_assets.monitoring.stored import live_rows
 from trading_assets.registry import Cause, Registry
 from trading_assets.settings import Settings
 from trading_assets.store import open_store
+from trading_assets.store.tables import CANDLES, FILLS, FUNDING_RATES
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_live.node.node import run_node
 from trading_live.operations import kill_switch
@@ -48,7 +50,7 @@ def live(one: Desk, make_bundle: MakeBundle) -> None:
     process = one.start()
     try:
         wait_for(lambda: one.signals().height >= 6, while_alive=process)
-        one.notes["trading"] = one.status()
+        one.notes["trading"] = wait_for(lambda: (now := one.status()).responsive and now, while_alive=process)
         with pytest.raises(NodeError) as error:
             run_node(one.settings)
         one.notes["second node"] = str(error.value)
@@ -102,7 +104,7 @@ class Versions:
 
 
 def test_the_feature_row_of_every_decision_is_journalled_and_is_the_stored_one(
-    day: Desk, decision_bars: pl.DataFrame, make_bundle: MakeBundle, tmp_path: Path
+    day: Desk, decision_rows: pl.DataFrame, make_bundle: MakeBundle, tmp_path: Path
 ) -> None:
     path, names = day.settings.live_dir / JOURNAL_FILE, make_bundle(tmp_path).features
     journalled = read_since(path, 0)["live_features"]
@@ -111,7 +113,7 @@ def test_the_feature_row_of_every_decision_is_journalled_and_is_the_stored_one(
     assert signals.height > 10
     assert told["packed"].null_count() == 0
     assert told["probability_long"].to_list() == told["probability"].to_list()
-    rows = features.compute(decision_bars, timeframe=M15).join(journalled, left_on="ts", right_on="bar_ts").sort("ts")
+    rows = decision_rows.join(journalled, left_on="ts", right_on="bar_ts").sort("ts")
     expected = rows.select(names).cast(pl.Float32)
     assert_frame_equal(unpack(rows["packed"], names), expected, check_exact=True)
 
@@ -128,10 +130,10 @@ def test_the_feature_row_of_every_decision_is_journalled_and_is_the_stored_one(
 
 
 def test_every_decision_is_what_the_model_says_of_the_stored_bars(
-    day: Desk, decision_bars: pl.DataFrame, make_bundle: MakeBundle, tmp_path: Path
+    day: Desk, decision_rows: pl.DataFrame, make_bundle: MakeBundle, tmp_path: Path
 ) -> None:
     signals = day.signals()
-    rows = features.compute(decision_bars, timeframe=M15)
+    rows = decision_rows
     for version, threshold in ((1, 0.0), (2, 0.01)):
         mine = signals.filter(pl.col("model_version") == version).select("bar_ts", "probability", "bundle_hash")
         bundle = make_bundle(tmp_path, threshold=threshold)
@@ -221,8 +223,9 @@ def test_the_kill_switch_closes_positions_and_ends_the_node(day: Desk) -> None:
     assert day.status().positions == ()
     plan = TradePlan.from_json(day.journal()["plans"]["plan"][-1])
     assert plan.stage == "closed"
-    if plan.exit_reason != "kill":  # its stop or target was reached before the order to close it
-        assert day.journal()["orders"].filter(purpose="exit").filter(pl.col("status") == "filled").is_empty()
+    if plan.exit_reason in ("stop_loss", "take_profit"):  # reached before the order to close it
+        closing = day.journal()["orders"].filter(signal_id=plan.signal_id, purpose="exit", status="filled")
+        assert closing.is_empty()
 
 
 def test_a_killed_node_does_not_start_until_the_switch_is_reset(day: Desk) -> None:
@@ -239,3 +242,31 @@ def test_the_journal_goes_into_the_store_once(day: Desk, tmp_path: Path) -> None
     counts = load_journal(store, path)
     assert counts["signals"] == day.signals().height
     assert sum(load_journal(store, path).values()) == 0
+
+
+def test_the_days_funding_is_booked_from_its_fills_and_its_decisions_say_what_they_net(
+    day: Desk, tmp_path: Path
+) -> None:
+    store = open_store(f"duckdb:///{tmp_path / 'ledger.duckdb'}")
+    load_journal(store, day.settings.live_dir / JOURNAL_FILE)
+    candles = open_store(day.settings.store_url).read(CANDLES, where={"market": MARKET}, start=START)
+    store.upsert(CANDLES, candles)
+    quarters = candles["ts"].dt.truncate("15m").unique().sort()
+    rates = pl.DataFrame({"ts": quarters}).with_columns(
+        *(pl.lit(MARKET).alias("market"), pl.col("ts").alias("known_at"), pl.lit(0.0004).alias("rate")),
+        *(pl.lit(0.25).alias("interval_hours"), pl.lit(None, pl.Float64).alias("mark_price")),
+    )
+    store.upsert(FUNDING_RATES, rates.select(*FUNDING_RATES.columns))
+    booked, fills = live_funding(store, day.settings), store.read(FILLS).sort("seq")
+    assert booked.height >= 5
+    assert not booked["assumed"].any()
+    signed = pl.when(pl.col("side") == "buy").then("quantity").otherwise(-pl.col("quantity"))
+    for row in booked.iter_rows(named=True):
+        held = fills.filter(pl.col("ts") < row["ts"]).select(signed.sum()).item()
+        close = candles.filter(pl.col("ts") < row["ts"])["close"][-1]
+        assert row["quantity"] == pytest.approx(held)
+        assert row["amount"] == pytest.approx(-held * close * 0.0004, abs=1e-8)
+    said = day.signals()
+    parts = said["expected_gross_pct"] - said["expected_fees_pct"] - said["expected_slippage_pct"]
+    assert (parts - said["expected_net_pct"]).abs().max() < 1e-9  # type: ignore[operator]
+    assert said["expected_fees_pct"].to_list() == pytest.approx([0.10] * said.height)

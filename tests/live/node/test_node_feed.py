@@ -46,7 +46,7 @@ FUTURE = once(lambda bar: replace(bar, open_ms=bar.open_ms + 48 * HOUR_MS, close
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory, live_store_file: Path, make_bundle: MakeBundle) -> Iterator[Desk]:
-    labels = LabelSettings(take_profit_pct=30.0, stop_loss_pct=20.0, horizon_bars=24)
+    labels = LabelSettings(take_profit_pct=30.0, stop_loss_pct=20.0, horizon_bars=400)
     with desk(tmp_path_factory.mktemp("feed"), live_store_file, speed=900, hours=40) as one:
         put_live(one.settings, make_bundle(one.settings.bundles_dir, labels=labels))
         process = one.start()

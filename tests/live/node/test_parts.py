@@ -204,19 +204,32 @@ def test_a_model_of_a_market_that_is_not_listened_to_is_refused(settings: Settin
     assert f"it trades {MARKET}, which this node does not listen to; start the node again" in shelf.refusals["syna"]
 
 
-def test_a_model_on_whose_bars_a_later_one_decides_is_told_once(settings: Settings, make_bundle: MakeBundle) -> None:
+def test_a_model_on_whose_bars_another_decides_is_refused_whichever_version_comes(
+    settings: Settings, make_bundle: MakeBundle
+) -> None:
     told: list[tuple[str, str]] = []
     shelf = DeployedModels(settings, lambda event, detail: told.append((event, detail)))
     deployed = put_live(settings, make_bundle(settings.bundles_dir))
-    later = deployed.model_copy(update={"model": "later", "deployed_at": deployed.deployed_at + timedelta(hours=1)})
+    hour = timedelta(hours=1)
+    later = deployed.model_copy(update={"model": "later", "deployed_at": deployed.deployed_at + hour})
     deploy(settings.live_dir, later)
     shelf.refresh()
     shelf.refresh()
-    aside = [detail for event, detail in told if event == "model set aside"]
-    assert aside == [f"syna v1: later v1 decides on {MARKET} 15m, deployed later"]
-    undeploy(settings.live_dir, "later")
+    why = (
+        f"later v1: it would decide beside syna v1 on {MARKET} 15m; archive one of them (trading models archive), "
+        "or give it another market or timeframe"
+    )
+    assert [detail for event, detail in told if event == "model refused"] == [why]
+    assert shelf.refusals == {"later": why}
+    assert [one.name for one in shelf.models] == ["syna v1"]
+    renewed = deployed.model_copy(update={"version": 2, "deployed_at": deployed.deployed_at + 2 * hour})
+    deploy(settings.live_dir, renewed)
     assert shelf.refresh()
-    assert shelf.of(STREAM).deployed.model == "syna"  # type: ignore[union-attr]
+    assert shelf.of(STREAM).name == "syna v2"  # type: ignore[union-attr]
+    undeploy(settings.live_dir, "syna")
+    assert shelf.refresh()
+    assert shelf.of(STREAM).name == "later v1"  # type: ignore[union-attr]
+    assert shelf.refusals == {}
 
 
 # -- history and gaps --------------------------------------------------------------------------------------------------
@@ -281,7 +294,7 @@ def test_a_second_gap_while_the_first_is_asked_for_is_asked_for_next(
 
 
 def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
-    settings: Settings, make_bundle: MakeBundle, decision_bars: pl.DataFrame
+    settings: Settings, make_bundle: MakeBundle, decision_bars: pl.DataFrame, decision_rows: pl.DataFrame
 ) -> None:
     put_live(settings, make_bundle(settings.bundles_dir))
     shelf, gaps = DeployedModels(settings, lambda *_: None), _Gaps()
@@ -300,7 +313,7 @@ def test_a_gap_is_asked_for_once_and_nothing_is_decided_until_it_is_closed(
     signals.go_on(STREAM)
     signal = signals.on_bar(bars[need + 5])
     assert signal is not None
-    rows = features.compute(decision_bars, timeframe=M15).filter(pl.col("ts") == bars[need + 5].ts)
+    rows = decision_rows.filter(pl.col("ts") == bars[need + 5].ts)
     assert signal.probability == shelf.of(STREAM).bundle.predict(rows).item()  # type: ignore[union-attr]
     assert signals.state() == {}
 

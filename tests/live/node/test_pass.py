@@ -7,6 +7,7 @@ than the query, and three hundred of them took longer than everything else in a 
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ from trading_live.node.bars.history import BarHistory, bar_rows
 from trading_live.node.decisions.admission import ModelInUse
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.signals import LiveSignals
-from trading_live.node.node import kept_objects
+from trading_live.node.garbage import Garbage, kept_objects
 
 STREAM = Stream(MARKET, "15m")
 
@@ -92,3 +93,27 @@ def test_what_is_loaded_before_the_engine_runs_is_not_searched_for_garbage() -> 
     with kept_objects():
         assert gc.get_freeze_count() > before
     assert gc.get_freeze_count() == 0
+
+
+def test_no_search_for_garbage_begins_in_a_decision_but_what_cycles_hold_is_freed_by_the_next_looks() -> None:
+    class Cycle:
+        def __init__(self) -> None:
+            self.own = self
+
+    searches: list[str] = []
+
+    def noted(phase: str, _: dict[str, int]) -> None:
+        searches.append(phase)
+
+    with kept_objects():
+        gc.callbacks.append(noted)
+        try:
+            made = [weakref.ref(Cycle()) for _ in range(5_000)]
+            assert searches == []
+            assert all(one() is not None for one in made)
+            Garbage().look()
+            assert not any(one() is not None for one in made)
+        finally:
+            gc.callbacks.remove(noted)
+    assert gc.isenabled()
+    Garbage().look()  # of a process that left it to Python

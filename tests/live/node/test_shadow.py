@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +12,7 @@ import polars as pl
 import pytest
 
 from tests.live.conftest import MARKET, START, STREAM, MakeBundle, meaningless, put_live, rewrite_model
+from tests.live.desk import wait_for
 from tests.live.node.test_parts import closed_bars
 from trading_assets import features, models
 from trading_assets.core.timeframes import Timeframe
@@ -87,12 +87,11 @@ class Node:
     def challenge(self, *bundles: models.Bundle, version: int = 2) -> None:
         for number, bundle in enumerate(bundles):
             put_in_shadow(self.settings, bundle, version + number)
-        for _ in range(2_000):
-            self.challengers.refresh()
-            if len(self.challengers.models) + len(self.challengers.refusals) >= len(bundles):
-                return
-            time.sleep(0.01)
-        raise AssertionError("waited in vain")
+        wait_for(lambda: self._taken() >= len(bundles))
+
+    def _taken(self) -> int:
+        self.challengers.refresh()
+        return len(self.challengers.models) + len(self.challengers.refusals)
 
     def hear(self, bars: Sequence[ClosedBar]) -> list[Signal | None]:
         said = []
@@ -125,8 +124,8 @@ def bars(decision_bars: pl.DataFrame) -> list[ClosedBar]:
 
 
 @pytest.fixture(scope="module")
-def rows(decision_bars: pl.DataFrame) -> pl.DataFrame:
-    return features.compute(decision_bars, timeframe=M15)
+def rows(decision_rows: pl.DataFrame) -> pl.DataFrame:
+    return decision_rows
 
 
 def of_features(rows: pl.DataFrame, names: Sequence[str], settings: Settings, labels: LabelSettings) -> models.Bundle:

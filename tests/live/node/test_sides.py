@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +10,10 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from tests.live.conftest import MARKET, START, MakeBundle, put_live
 from tests.live.desk import Desk, desk, finish, wait_for
@@ -18,9 +21,15 @@ from tests.live.node.scripted import CENTER
 from trading_assets.backtest.round_trips import round_trips
 from trading_assets.backtest.simulation.engine import run_backtest
 from trading_assets.core.sides import Side
+from trading_assets.defs.live.divergence import divergence_limits, divergence_of_days
+from trading_assets.defs.live.performance import live_performance
+from trading_assets.divergence.stored import measure
+from trading_assets.registry.facts import read_facts
 from trading_assets.settings import LabelSettings, ModelSettings
 from trading_assets.store import open_store
-from trading_assets.store.tables import CANDLES
+from trading_assets.store.tables import CANDLES, DIVERGENCE
+from trading_assets.store.tables.outcomes import PARTS
+from trading_cli.main import app
 
 LABELS = LabelSettings(take_profit_pct=0.8, stop_loss_pct=0.4, horizon_bars=3)
 EXACT = {"TRADING_TRADING__COSTS__SLIPPAGE_PROBABILITY": "0", "TRADING_TRADING__SIZING__POSITION_SHARE": "0.001"}
@@ -52,15 +61,11 @@ def run(one: Desk, *, killed: bool) -> None:
     process = one.start(module="tests.live.node.scripted")
     try:
         if killed:
-            wait_for(lambda: trips(one).height >= 1 and len(one.status().positions) == 1, while_alive=process)
-            wait_for(lambda: one.journal()["orders"].filter(pl.col("purpose") == "take_profit").height >= 6)
-            one.server.pause()
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+            one.kill(process, when=lambda: trips(one).height >= 1 and one.protected)
             one.notes["before"] = one.status()
             process = one.start(module="tests.live.node.scripted")
             wait_for(lambda: one.told("position recovered"), while_alive=process)
-            wait_for(lambda: (beat := one.status().heartbeat) and beat.state == "trading" and one.status().running)
+            wait_for(lambda: one.trades, while_alive=process)
             one.notes["after"] = one.status()
             one.server.go_on()
         wait_for(lambda: trips(one).height >= TRADES, while_alive=process)
@@ -82,7 +87,7 @@ def both(
     with ExitStack() as stack:
         for side, store in stores.items():
             further = EXACT | {"SCRIPTED_SIDE": side.word}
-            one = stack.enter_context(desk(folder / side.word, store, speed=3600, hours=40, further=further))
+            one = stack.enter_context(desk(folder / side.word, store, speed=900, hours=40, further=further))
             put_live(one.settings, make_bundle(one.settings.bundles_dir, labels=LABELS))
             desks[side] = one
         with ThreadPoolExecutor(len(desks)) as pool:
@@ -148,3 +153,46 @@ def test_the_backtest_of_the_nodes_own_signals_makes_the_same_trades(both: dict[
     ).trades.head(TRADES)
     bars = ("side", "signal_ts", pl.col("entry_ts").dt.truncate("1m"))
     assert traded.select(bars).rows() == tested.select(bars).rows()
+
+
+def test_on_paper_the_gap_to_the_backtest_of_the_same_bars_is_explained(both: dict[Side, Desk]) -> None:
+    one = both[Side.LONG]
+    found = measure(open_store(one.settings.store_url), one.settings)
+    assert found.notes == ()
+    mine = found.trades.filter(pl.col("live_exit").is_not_null())
+    assert mine.height >= TRADES - 1, "the last may be open where the node ended"
+    assert set(mine["filled_by"]) == {"paper"}
+    total = found.trades.select(pl.sum_horizontal(*PARTS)).to_series()
+    assert (total - found.trades["gap_bps"]).abs().max() < 1e-6  # type: ignore[operator]
+    assert found.trades["unexplained_bps"].abs().max() <= 1, found.trades.to_dicts()  # type: ignore[operator]
+    assert found.trades["gap_bps"].abs().max() < 5, "the sandbox fills as the backtest does"  # type: ignore[operator]
+
+
+def test_commands_and_assets_show_performance_and_divergence(
+    both: dict[Side, Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = both[Side.LONG]
+    for name in ("TRADING_DATA_DIR", "TRADING_STORE__URL", *EXACT):
+        monkeypatch.setenv(name, one.environment[name])
+    runner = CliRunner()
+    shown = json.loads(runner.invoke(app, ["divergence", "--day", f"{START:%Y-%m-%d}", "--json"]).stdout)
+    assert [row["matched"] for row in shown["days"]] == [sum(row["note"] == "" for row in shown["trades"])]
+    assert runner.invoke(app, ["divergence"]).exit_code == 0
+    rows = json.loads(runner.invoke(app, ["performance", "--json"]).stdout)
+    (whole,) = (row for row in rows if row["period"] == "all")
+    assert whole["trades"] >= TRADES - 1
+    assert whole["end_equity"] == pytest.approx(100_000, abs=50)
+    assert "account      " in runner.invoke(app, ["status"]).output
+
+    store = open_store(f"duckdb:///{one.settings.data_dir / 'assets.duckdb'}")
+    store.upsert(CANDLES, open_store(one.settings.store_url).read(CANDLES, where={"market": MARKET}))
+    asked = {"settings": one.settings, "store": store}
+    trades, _ = live_performance(**asked)
+    assert trades.metadata["dagster/row_count"] == whole["trades"]
+    made = {str(one.asset_key): one for one in divergence_of_days(dg.build_asset_context(), **asked)}
+    assert all("picture" in found.metadata for found in made.values())
+    assert store.read(DIVERGENCE).height == len(shown["trades"])
+    check = divergence_limits(**asked)
+    assert check.passed, check.description
+    told = read_facts(one.settings.live_dir)["divergence_bps"]
+    assert told == {("node", ""): pytest.approx(0.0, abs=1e-3)}

@@ -14,7 +14,7 @@ from trading_assets.models import folds
 from trading_assets.models.decision import Question, bars_needed, decide, decide_together
 from trading_assets.settings import LabelSettings, ModelSettings, Settings, read_labels
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.signals import StoredSignals
+from trading_assets.strategies.stored_signals import StoredSignals
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.reach import bars_to_hold
 from trading_live.node.decisions.signals import LiveSignals

@@ -18,6 +18,7 @@ from tests.models.estimators.toys import BACK, trailing
 from trading_assets import features
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.exits.plan import ExitPlan
 from trading_assets.journal import JOURNAL_FILE, Journal
 from trading_assets.models import Classifier, Dataset, train, write
 from trading_assets.models.decision import Question, decide, decide_together
@@ -47,8 +48,7 @@ def leave_open(
         probability=0.6,
         known_at=bought_at,
         expires_at=START + minutes * MINUTE,
-        take_profit_pct=30,
-        stop_loss_pct=20,
+        exits=ExitPlan.bracket(0.3, 0.2, minutes * MINUTE),
         quantity=10.0,
         entry_order_id="e",
         side=side,

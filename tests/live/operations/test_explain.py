@@ -20,19 +20,21 @@ from trading_assets.core.errors import ModelError, NodeError
 from trading_assets.core.sides import Side
 from trading_assets.journal import JOURNAL_FILE, PLANS, Answer, Journal, load_journal, pack, shadow_event
 from trading_assets.lineage import JournalEvents, StoredEvents, explain
-from trading_assets.lineage.contributions import log_odds
+from trading_assets.lineage.trail import find
 from trading_assets.models import Classifier
 from trading_assets.models.confidence import Confidence
 from trading_assets.models.confidence.conformal import Conformal
 from trading_assets.models.confidence.sigmoid import Sigmoid
 from trading_assets.models.estimators.deep.lstm import Network, Scaling, Weights
+from trading_assets.models.estimators.odds import log_odds
 from trading_assets.models.training import TrainedModel
 from trading_assets.settings import LabelSettings, LSTMSettings, ModelSettings, Settings
 from trading_assets.store import Store, open_store
-from trading_assets.store.tables import CANDLES, FILLS, LIVE_FEATURES, ORDERS, POSITIONS
+from trading_assets.store.tables import CANDLES, FILLS, LIVE_FEATURES, ORDERS, POSITIONS, SIGNALS
 from trading_assets.strategies.decisions import bars_needed, decide
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.orders.journal_rows import plan_row, signal_row
+from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_assets.strategies.signals import Signal
 from trading_cli.console import console
@@ -67,7 +69,7 @@ def journalled(settings: Settings, bundle: models.Bundle, bars: pl.DataFrame, **
         model_version=1,
         bundle_hash=changed.get("bundle_hash", bundle.bundle_hash),
     )
-    plan = TradePlan.of(signal, bar_length=M15, quantity=2.0, entry_order_id="O-1").filled(2.0, 100.0)
+    plan = TradePlan.of(signal, quantity=2.0, entry_order_id="O-1").filled(2.0, 100.0)
     by = {"market": MARKET, "signal_id": signal.signal_id}
     order = by | {"side": "buy", "order_type": "market", "quantity": 2.0, "price": None, "reason": ""}
     fill = by | {"order_id": "O-1", "side": "buy", "quantity": 2.0, "fee": 0.1, "fee_currency": "USDT"}
@@ -231,6 +233,17 @@ def test_what_a_challenger_said_in_shadow_is_rebuilt_too(
         for other in (reference.replace("v4", "v5"), reference[:-13] + "20259999T9999"):
             with pytest.raises(NodeError, match="is journalled; the journal has no signal yet"):
                 explain(other, events=events, store=store, settings=live_settings)
+
+
+def test_a_trade_is_found_by_what_the_ids_of_its_orders_begin_with(tmp_path: Path) -> None:
+    ids, path, signal_id = OrderIds("main"), tmp_path / "journal.sqlite", "syna-v1-somewhere"
+    by = {"market": MARKET, "signal_id": signal_id, "ts": BAR + M15}
+    order = {"order_id": ids.entry(MARKET, signal_id, BAR + M15), "purpose": "entry", "status": "submitted"}
+    journal = Journal(path, "here")
+    journal.record_all([(SIGNALS.name, by | {"action": "enter", "side": 1}), (ORDERS.name, by | order)])
+    journal.close()
+    trail = find(ids.of_signal(MARKET, signal_id, BAR + M15), JournalEvents(path))
+    assert (trail.signal["signal_id"], trail.correlation_id) == (signal_id, order["order_id"][:14])
 
 
 # what cannot be explained

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -158,7 +159,7 @@ def test_a_node_that_does_not_listen_is_ended_and_its_position_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch, ignores_term: bool
 ) -> None:
     monkeypatch.setattr(command, "_PATIENCE_S", 0.2)
-    monkeypatch.setattr("trading_live.execution.closing._GRACE_S", 0.5 if ignores_term else 20.0)
+    monkeypatch.setattr("trading_live.execution.closing._GRACE_S", 0.5 if ignores_term else 300.0)
     with deaf_node(folder, ignores_term=ignores_term) as process:
         assert holder(folder) == process.pid
         code, output = said("--wait", "0")
@@ -180,6 +181,27 @@ def test_a_folder_that_takes_no_kill_file_is_named() -> None:
             kill_switch.engage(folder)
         with pytest.raises(NodeError, match="the node's folder cannot be used: Permission denied"):
             NodeLock(folder).acquire()
+        folder.chmod(0o755)
+
+
+def test_a_folder_that_takes_no_name_has_the_kill_in_its_lock_file_and_no_node_starts_again() -> None:
+    with tempfile.TemporaryDirectory() as parent, unprivileged(Path(parent)) as folder:
+        before = NodeLock(folder)
+        before.acquire()
+        folder.chmod(0o555)
+        kill_switch.engage(folder, "enough")
+        assert (kill_switch.engaged(folder) or pytest.fail("off")).reason == "the folder took no kill file"
+        assert holder(folder) == os.getpid()
+        before.release()
+        with pytest.raises(NodeError, match="the kill switch is on"):
+            kill_switch.require_off(folder)  # what a supervisor starts ends with 2, and is not started again
+        after = NodeLock(folder)
+        after.acquire()  # as --close-only does
+        assert kill_switch.engaged(folder) is not None
+        assert kill_switch.reset(folder)
+        assert kill_switch.engaged(folder) is None
+        assert holder(folder) == os.getpid()
+        after.release()
         folder.chmod(0o755)
 
 

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from tests.alerts.receiver import receiving, told_by
 from tests.live.conftest import MARKET, MakeBundle, put_live
 from tests.live.desk import desk, finish, wait_for
 from trading_assets.core.errors import NodeError
@@ -84,6 +85,18 @@ def test_what_died_is_started_again_and_the_journal_says_how_it_died(tmp_path: P
         "signal 6 (SIGABRT); death 1 of 10 within an hour, started again in 0.01 s",
         "signal 6 (SIGABRT); death 2 of 10 within an hour, started again in 0.01 s",
     ]
+
+
+@pytest.mark.usefixtures("short_pauses")
+def test_people_are_told_of_each_death_and_no_start_waits_for_that(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trading_assets.alerts.desk._PATIENCE_S", 300.0)  # what sends is loaded first
+    with receiving() as receiver:
+        monkeypatch.setenv("CHAT_ALERT_URL", receiver.url)
+        assert supervise(told_by(settings, repeat_minutes=0.0001), child(tmp_path, dies=1)) == 0
+    (title,) = receiver.titles
+    assert title.startswith("WARNING: the node died: signal 6 (SIGABRT); death 1 of 10 within an hour, started again")
 
 
 @pytest.mark.usefixtures("short_pauses")

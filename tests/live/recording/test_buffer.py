@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from trading_assets.core.errors import NodeError
 from trading_assets.recordings import Spool, pending, read_segment
 from trading_assets.settings import RecordSettings
-from trading_live.recording.buffer import LAST_FILE, RecordingBuffer
-from trading_live.recording.recorder import Recorder, RecordHooks, base_units
-from trading_live.recording.sequence_gaps import SequenceGaps
+from trading_live.capture.buffer import LAST_FILE, RecordingBuffer
+from trading_live.capture.listener import base_units
+from trading_live.capture.sequence_gaps import SequenceGaps
+from trading_live.recording.recorder import Recorder, RecordHooks
 
 MARKET = "binance:BTC/USDT:USDT"
 SECOND = 1_000_000

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,12 +19,13 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.live.conftest import MARKET, OTHER, START, random_walk
+from tests.live.desk import wait_for
 from trading_assets.core.candles import OHLCV, TS
-from trading_assets.core.errors import NodeError, TradingError
+from trading_assets.core.errors import NodeError, SettingsError, TradingError
 from trading_assets.recordings import Spool, load_recordings, pending, read_segment, spool_folder
 from trading_assets.settings import Settings
 from trading_assets.store import Store, open_store
-from trading_assets.store.tables import BOOK_SNAPSHOTS, CANDLES, PUBLIC_TRADES, RECORDING_GAPS
+from trading_assets.store.tables import BOOK_SNAPSHOTS, CANDLES, PUBLIC_TRADES, RECORDING_GAPS, STREAMED_CANDLES
 from trading_cli.main import app
 from trading_live.recording.record import run_recorder
 from trading_live.recording.recorder import RecordHooks, RecordStats
@@ -31,16 +33,7 @@ from trading_live.replay import ReplayServer, Tape, read_tape
 from trading_live.replay.streams import finest, levels_at, trades_of
 
 SPEED = 150.0
-PATIENCE_S = 300.0
 LIVE = "binance:BTC/USDT:USDT"
-
-
-def wait_for(what: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not what():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, "waited for too long"
-        time.sleep(0.05)
 
 
 @dataclass
@@ -74,14 +67,26 @@ class Studio:
 
     def end(self, process: subprocess.Popen[str], number: signal.Signals) -> None:
         process.send_signal(number)
-        self.output = process.communicate(timeout=120)[0]
+        self.output = process.communicate(timeout=300)[0]
         self.exit_code = process.returncode
+
+    def kill(self, process: subprocess.Popen[str], when: Callable[[], bool]) -> None:
+        """End a recorder as the system does, while something holds: it is stopped to look."""
+        while True:
+            wait_for(when, while_alive=process)
+            process.send_signal(signal.SIGSTOP)
+            if when():
+                return self.end(process, signal.SIGKILL)
+            process.send_signal(signal.SIGCONT)
 
     def spooled(self, kind: str) -> int:
         """Rows of a table that are on disk, in the spool."""
-        files = [*self.spool.rglob("*.part"), *self.spool.rglob("*.segment")]
-        frames = [read_segment(path).frames.get(kind) for path in files]
-        return sum(frame.height for frame in frames if frame is not None)
+        rows = 0
+        for path in [*self.spool.rglob("*.part"), *self.spool.rglob("*.segment")]:
+            with suppress(FileNotFoundError):  # it was sealed meanwhile: another name
+                frame = read_segment(path).frames.get(kind)
+                rows += 0 if frame is None else frame.height
+        return rows
 
 
 @pytest.fixture
@@ -164,13 +169,16 @@ def candles_from(trades: pl.DataFrame) -> pl.DataFrame:
 
 def test_a_recording_over_a_lost_connection_is_what_the_exchange_sent(studio: Callable[[float], Studio]) -> None:
     one = studio(SPEED)
+    one.environment["TRADING_RECORD__CANDLES"] = "true"
     process = one.start("--market", MARKET, "--market", OTHER)
-    wait_for(lambda: one.spooled("public_trades") > 200 and one.spooled("book_snapshots") > 4, process)
+    wait_for(lambda: one.spooled("public_trades") > 200 and one.spooled("book_snapshots") > 4, while_alive=process)
     one.server.begin_outage()
-    time.sleep(0.5)
+    gone = one.server.now
+    wait_for(lambda: one.server.now > gone + timedelta(minutes=1), while_alive=process)
     before = one.server.now
     one.server.end_outage()
-    wait_for(lambda: one.server.now > before + timedelta(minutes=12), process)
+    wait_for(lambda: one.server.now > before + timedelta(minutes=12), while_alive=process)
+    wait_for(lambda: one.store.read(CANDLES).height > 20, while_alive=process)  # while it records
     one.end(process, signal.SIGINT)
 
     assert one.exit_code == 0, one.output
@@ -185,6 +193,20 @@ def test_a_recording_over_a_lost_connection_is_what_the_exchange_sent(studio: Ca
         assert (gaps["end"] >= gaps["ts"]).all()
         assert_candles_of_whole_minutes_are_the_exchanges(one, market)
         assert_books_are_the_exchanges(one, market)
+        assert_streamed_candles_are_the_exchanges(one, market)
+
+
+def assert_streamed_candles_are_the_exchanges(one: Studio, market: str) -> None:
+    """As they were sent, each marked as streamed until the history is read; none where the connection was lost."""
+    stored = one.store.read(CANDLES, where={"market": market, "timeframe": "1m"})
+    served = next(each for each in one.tape.instruments.values() if each.market == market).series["1m"]
+    index = [int(served.open_ms.searchsorted(at)) for at in stored["ts"].dt.epoch("ms")]
+    klines = [tuple(float(text) for text in served.kline(position).texts) for position in index]
+    assert stored.height > 10
+    assert stored.select(OHLCV).rows() == klines
+    marks = one.store.read(STREAMED_CANDLES, where={"market": market})
+    assert marks.select("ts", *OHLCV).equals(stored.select("ts", *OHLCV))
+    assert set(marks["source"]) == {"binance-replay"}
 
 
 def assert_candles_of_whole_minutes_are_the_exchanges(one: Studio, market: str) -> None:
@@ -214,8 +236,7 @@ def assert_books_are_the_exchanges(one: Studio, market: str) -> None:
 def test_a_recorder_that_was_killed_loses_at_most_what_was_not_flushed(studio: Callable[[float], Studio]) -> None:
     one = studio(SPEED)
     process = one.start("--market", MARKET, "--no-load")
-    wait_for(lambda: one.spooled("public_trades") > 100, process)
-    one.end(process, signal.SIGKILL)
+    one.kill(process, when=lambda: one.spooled("public_trades") > 100 and bool(list(one.spool.rglob("*.part"))))
     flushed = one.spooled("public_trades")
     assert list(one.spool.rglob("*.part")), "it was killed in the middle of a segment"
 
@@ -224,7 +245,7 @@ def test_a_recorder_that_was_killed_loses_at_most_what_was_not_flushed(studio: C
     assert load_recordings(one.store, one.spool).segments == 0
 
     process = one.start("--market", MARKET)
-    wait_for(lambda: one.spooled("public_trades") > 40, process)
+    wait_for(lambda: one.spooled("public_trades") > 40, while_alive=process)
     one.end(process, signal.SIGTERM)
     assert one.exit_code == 0, one.output
     assert assert_trades_are_the_exchanges(one, MARKET, twice=flushed) > 0
@@ -243,9 +264,11 @@ def test_on_a_live_venue_known_at_is_when_this_machine_received_it(tmp_path: Pat
     ) as server:
         urls = {"TRADING_NODE__BASE_URL_HTTP": server.url_http, "TRADING_NODE__BASE_URL_WS": server.url_ws}
         one = Studio(tmp_path, tape, server, {"TRADING_DATA_DIR": str(tmp_path), **urls})
-        process = one.start("--market", LIVE, "--environment", "live", "--for", "9s", "--depth", "5")
-        one.output = process.communicate(timeout=PATIENCE_S)[0]
-    assert process.returncode == 0, one.output
+        one.environment |= {"TRADING_RECORD__FLUSH_S": "0.3"}
+        process = one.start("--market", LIVE, "--environment", "live", "--depth", "5")
+        wait_for(lambda: min(map(one.spooled, ("public_trades", "book_snapshots"))) > 1, while_alive=process)
+        one.end(process, signal.SIGINT)
+    assert one.exit_code == 0, one.output
     assert "lag" in one.output
     for table in (PUBLIC_TRADES, BOOK_SNAPSHOTS):
         rows = one.store.read(table, where={"market": LIVE})
@@ -267,6 +290,13 @@ def test_a_venue_that_is_not_there_is_given_up_after_a_bounded_wait(settings: Se
     Spool(spool_folder(settings) / "binance-live").close()
 
 
+def test_a_testnets_candles_are_not_stored(settings: Settings) -> None:
+    node = settings.node.model_copy(update={"environment": "testnet"})
+    record = settings.record.model_copy(update={"candles": True})
+    with pytest.raises(SettingsError, match=r"record\.candles would put a testnet's prices beside the market's own"):
+        run_recorder(settings.model_copy(update={"node": node, "record": record}), [LIVE])
+
+
 def test_a_local_exchange_that_does_not_run_is_said_at_once(settings: Settings) -> None:
     node = settings.node.model_copy(update={"base_url_http": "http://127.0.0.1:1"})
     with pytest.raises(NodeError, match=r"the local exchange does not answer: .*refused.*start trading replay first"):
@@ -275,13 +305,19 @@ def test_a_local_exchange_that_does_not_run_is_said_at_once(settings: Settings) 
 
 
 def recorded_here(
-    one: Studio, settings: Settings, markets: list[str], *, while_running: Callable[[RecordStats], None] | None = None
+    one: Studio,
+    settings: Settings,
+    markets: list[str],
+    *,
+    while_running: Callable[[RecordStats], None] | None = None,
+    give_up_s: float = 60.0,
+    seconds: float | None = None,
 ) -> None:
     """Record in this process."""
     node = settings.node.model_copy(update={"base_url_http": one.server.url_http, "base_url_ws": one.server.url_ws})
-    quick = settings.record.model_copy(update={"give_up_s": 1.0, "flush_s": 0.2, "segment_s": 0.2})
+    quick = settings.record.model_copy(update={"give_up_s": give_up_s, "flush_s": 0.2, "segment_s": 0.2})
     hooks = RecordHooks(progress=while_running or (lambda _: None))
-    run_recorder(settings.model_copy(update={"node": node, "record": quick}), markets, hooks=hooks)
+    run_recorder(settings.model_copy(update={"node": node, "record": quick}), markets, seconds=seconds, hooks=hooks)
 
 
 def test_a_venue_that_falls_silent_ends_the_recording_and_keeps_what_came(
@@ -294,8 +330,22 @@ def test_a_venue_that_falls_silent_ends_the_recording_and_keeps_what_came(
             one.server.pause()
 
     with pytest.raises(NodeError, match=r"the venue has sent nothing for \d+ s.*record again"):
-        recorded_here(one, settings, [MARKET], while_running=fall_silent)
+        recorded_here(one, settings, [MARKET], while_running=fall_silent, give_up_s=4.0)
     assert load_recordings(one.store, spool_folder(settings)).rows["public_trades"] > 20
+
+
+def test_a_recorder_that_stood_still_does_not_take_it_for_silence_of_the_venue(
+    studio: Callable[[float], Studio], settings: Settings
+) -> None:
+    slept = []
+
+    def stand_still(now: RecordStats) -> None:
+        if now.trades > 20 and not slept:
+            slept.append(now.trades)
+            time.sleep(2.5)
+
+    recorded_here(studio(SPEED), settings, [MARKET], while_running=stand_still, give_up_s=2.0, seconds=6.0)
+    assert slept
 
 
 def test_a_market_that_the_venue_does_not_have_is_named(studio: Callable[[float], Studio], settings: Settings) -> None:

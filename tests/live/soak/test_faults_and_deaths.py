@@ -1,0 +1,84 @@
+"""A hundred small worlds of faults and ``kill -9``: nothing is lost or doubled, and journal and venue end as one.
+
+What is judged here does not depend on how fast this machine is: how long a position was without a stop is measured,
+and held against its limit of two seconds by ``python -m tests.live.soak`` (`make soak`) alone. That a stop never came
+is wrong here, too. When an order meets a fault is a matter of milliseconds, so that no two runs of a seed are the same:
+one that goes wrong is run once more, and a suite fails where it goes wrong twice. The soak counts every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.soak.forks import Forks, forks
+from tests.live.soak.table import page
+from tests.live.soak.world import Outcome, live_through_all, prepare
+from tests.shared import made_once
+
+SEEDS = 100
+BESIDE = 5
+NEVER_S = 60.0
+"""A stop that takes longer did not come."""
+
+
+@pytest.fixture(scope="module")
+def parent() -> Iterator[Forks]:
+    with forks() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(made_once(tmp_path_factory, "soak", prepare_in) / "soak")
+
+
+def prepare_in(folder: Path) -> None:
+    prepare(folder / "soak")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(1, SEEDS + 1, BESIDE))
+def test_nothing_is_lost_or_doubled_whatever_goes_wrong(first: int, prepared: Path, parent: Forks) -> None:
+    for one in live_through_all(range(first, first + BESIDE), prepared, parent):
+        if problems(one):
+            (one,) = live_through_all([one.seed], prepared, parent)
+        assert problems(one) == [], f"seed {one.seed}: {one.faults}, {one.kills} kills"
+
+
+def problems(one: Outcome) -> list[str]:
+    return [*one.wrong, *([f"{one.where} never had a stop"] if one.naked_s >= NEVER_S else [])]
+
+
+def test_the_page_counts_each_run_by_the_faults_that_struck_it() -> None:
+    rows = [
+        {
+            "seed": 1,
+            "faults": ["429", "429", "drop"],
+            "kills": 1,
+            "orders": 3,
+            "fills": 2,
+            "naked_s": 0.5,
+            "where": "",
+            "wrong": [],
+        },
+        {
+            "seed": 2,
+            "faults": ["drop"],
+            "kills": 0,
+            "orders": 3,
+            "fills": 2,
+            "naked_s": 2.5,
+            "where": "AAA",
+            "wrong": [],
+        },
+        {"seed": 4, "faults": [], "kills": 2, "orders": 1, "fills": 0, "naked_s": 0.0, "where": "", "wrong": ["lost"]},
+    ]
+    text = "\n".join(page(rows))
+    assert "| `429` | 1 | 0 | 0.5 s |" in text
+    assert "| `drop` | 2 | 1 | 2.5 s |" in text
+    assert "| `kill -9` | 2 | 1 | 0.5 s |" in text
+    assert "3 runs (seeds 1 to 4)" in text
+    assert "without a stop for 2.5 s: AAA" in text
