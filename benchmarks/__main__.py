@@ -18,12 +18,18 @@ NAMES = (
     "train",
     "learners",
     "search",
+    "screening",
     "estimators",
     "confidence",
     "lstm",
     "backtest",
+    "report",
     "journal",
     "live",
+    "live_kill",
+    "wire",
+    "memory",
+    "reconcile",
     "calls",
 )
 

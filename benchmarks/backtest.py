@@ -14,6 +14,7 @@ from trading_assets.backtest.simulation.engine import run_backtest
 from trading_assets.backtest.simulation.slices import MarketRules
 from trading_assets.core.sides import Side
 from trading_assets.settings import BacktestSettings, LabelSettings, ModelSettings, RiskSettings
+from trading_assets.settings.sections.exits import ExitSettings
 
 ROWS = 300_000
 MARKETS = tuple(f"bench:{name}/USDT:USDT" for name in "ABCD")
@@ -48,12 +49,13 @@ def predictions(frame: pl.DataFrame, market: str, *, seed: int, side: Side = Sid
 
 
 def run() -> list[Measurement]:
-    """Candles per second: one market long, short, and both ways, and four on one account."""
+    """Candles per second: one market long, short, and both ways, four on one account; and with an exit plan."""
     both = (Side.LONG, Side.SHORT)
-    return [_measure(1, (Side.LONG,)), _measure(1, (Side.SHORT,)), _measure(1, both), _measure(len(MARKETS), both)]
+    bracket = [_measure(1, (Side.LONG,)), _measure(1, (Side.SHORT,)), _measure(1, both), _measure(len(MARKETS), both)]
+    return [*bracket, _measure(1, (Side.LONG,), ExitSettings()), _measure(1, both, ExitSettings())]
 
 
-def _measure(count: int, sides: Sequence[Side]) -> Measurement:
+def _measure(count: int, sides: Sequence[Side], plan: ExitSettings | None = None) -> Measurement:
     markets = MARKETS[:count]
     frames = {market: candles(ROWS // count, seed=n) for n, market in enumerate(markets)}
     stored = pl.concat(
@@ -61,15 +63,15 @@ def _measure(count: int, sides: Sequence[Side]) -> Measurement:
         for n, (market, frame) in enumerate(frames.items())
         for side in sides
     )
-    peer = _bare_engine(next(iter(frames.values()))) if count == 1 else None
-    ways = " and ".join(side.word for side in sides)
+    peer = _bare_engine(next(iter(frames.values()))) if count == 1 and plan is None else None
+    ways = " and ".join(side.word for side in sides) + (", three targets" if plan is not None else "")
 
     def backtest() -> None:
         result = run_backtest(
             stored,
             frames,
             candle_timeframe="1m",
-            model=ModelSettings(markets=list(markets), threshold=0.55),
+            model=ModelSettings(markets=list(markets), threshold=0.55, exit_plan=plan),
             labels=LabelSettings(),
             settings=BacktestSettings(),
             risk=RiskSettings(max_daily_loss=1e9),
@@ -83,7 +85,7 @@ def _measure(count: int, sides: Sequence[Side]) -> Measurement:
         ROWS,
         "bars built one by one, empty on_bar" if peer is not None else "",
         peer,
-        Target(min_rows_per_s=100_000),
+        Target(min_rows_per_s=100_000 if plan is None else 80_000),
     )
 
 

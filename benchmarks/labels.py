@@ -10,6 +10,7 @@ from benchmarks.table import Measurement, Target, best_of, print_table
 from benchmarks.walk import YEAR_OF_MINUTES, walk
 from trading_assets.labels import average_uniqueness, return_attribution, trend_scanning, triple_barrier
 from trading_assets.settings import LabelSettings
+from trading_assets.settings.sections.exits import ExitSettings
 
 
 def run() -> list[Measurement]:
@@ -34,6 +35,11 @@ def run() -> list[Measurement]:
     quarters = minutes.gather_every(15).with_columns(known_at=pl.col("ts") + timedelta(minutes=15))
     seconds = best_of(lambda: _label(quarters, minutes, "1m", LabelSettings()), repeat=5)
     measurements.append(Measurement("labels: a year of 15m bars resolved on 1m candles", seconds, quarters.height))
+    plan = ExitSettings()
+    ladder = LabelSettings(barriers="plan", exit="ladder", exit_plan=plan, horizon_bars=192)
+    seconds = best_of(lambda: _label(quarters, minutes, "1m", ladder), repeat=5)
+    name = "labels: three targets, break-even, trailing: a year of 15m bars on 1m candles"
+    measurements.append(Measurement(name, seconds, quarters.height, target=Target(max_seconds=0.5)))
     labels = _label(bars, bars, "15m", LabelSettings())
     others = {
         "labels: average uniqueness": lambda: average_uniqueness(labels),

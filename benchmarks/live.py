@@ -37,6 +37,7 @@ from trading_assets.settings import (
     Settings,
     WalkForwardSettings,
     load_settings,
+    logs,
 )
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store import open_store
@@ -52,6 +53,7 @@ M15 = Timeframe.parse("15m")
 
 MARKETS = tuple(f"sample:{first}{second}X/USDT:USDT" for first in "ABCD" for second in "ABCDEFGHIJ")
 START = datetime(2025, 5, 20, tzinfo=UTC)
+_LABELS = LabelSettings(take_profit_pct=0.8, stop_loss_pct=0.4, horizon_bars=4)
 _MOST_MORE_S = 1e-3
 """What eight challengers of a market may add to a decision."""
 
@@ -70,6 +72,10 @@ class Case:
         How many pass until everything is subscribed to; they do not count.
     challengers
         That decide in shadow beside the model that trades.
+    labels
+        Barriers and horizon of the models, percent and bars.
+    enter
+        The timeframes whose models want a trade on each bar; the others only decide.
     """
 
     markets: int
@@ -79,6 +85,8 @@ class Case:
     max_p99: float
     timeframes: tuple[Timeframe, ...] = (M15,)
     challengers: int = 0
+    labels: LabelSettings = _LABELS
+    enter: tuple[Timeframe, ...] | None = None
 
     @property
     def longest(self) -> Timeframe:
@@ -155,13 +163,13 @@ def measure(folder: Path, case: Case) -> tuple[list[float], float]:
     environment["TRADING_TRADING__RISK__MAX_DAILY_LOSS"] = "1e9"  # entries go on, whatever the random prices bring
     os.environ |= environment
     settings = load_settings()
-    _prepare(settings, case)
+    prepare(settings, case)
     sent: dict[str, int] = {}
     wanted = {str(one): one for one in case.timeframes}
 
     def note(bar: Kline, now: int) -> None:
         if (timeframe := wanted.get(bar.interval)) is not None:
-            sent[_key(bar.symbol, bar.open_ms, timeframe)] = now
+            sent[bar_key(bar.symbol, bar.open_ms, timeframe)] = now
 
     tape = read_tape(
         open_store(settings.store_url),
@@ -188,14 +196,14 @@ def measure(folder: Path, case: Case) -> tuple[list[float], float]:
         node.send_signal(signal.SIGTERM)
         node.wait()
     noted = json.loads(decided.read_text())
-    return _latencies(case, sent, noted["decided"]), noted["work_s"]
+    return latencies(case, sent, noted["decided"]), noted["work_s"]
 
 
-def _key(symbol: str, open_ms: int, timeframe: Timeframe) -> str:
+def bar_key(symbol: str, open_ms: int, timeframe: Timeframe) -> str:
     return f"{symbol} {timeframe} {open_ms + timeframe.micros // 1000}"
 
 
-def _latencies(case: Case, sent: Mapping[str, int], decided: Mapping[str, int]) -> list[float]:
+def latencies(case: Case, sent: Mapping[str, int], decided: Mapping[str, int]) -> list[float]:
     """Seconds from the completed close, or from the bar itself, to the decision on each bar."""
     complete: dict[int, int] = {}
     for bar, at in sent.items():
@@ -219,10 +227,12 @@ def run_noting(target: Path) -> None:
 
     def note(one: Signal, _: str) -> None:
         timeframe = Timeframe((one.known_at - one.ts) // timedelta(minutes=1))
-        decided.setdefault(_key(raw_symbol(one.market), round(one.ts.timestamp() * 1000), timeframe), time.time_ns())
+        decided.setdefault(bar_key(raw_symbol(one.market), round(one.ts.timestamp() * 1000), timeframe), time.time_ns())
 
+    settings = load_settings()
+    logs.configure(settings, "node")
     with _timed() as pieces:
-        run_node(load_settings(), on_decision=note)
+        run_node(settings, on_decision=note)
     target.write_text(json.dumps({"decided": decided, "work_s": sum(pieces) / max(len(decided), 1)}))
 
 
@@ -242,7 +252,7 @@ def _timed() -> Iterator[list[float]]:
         yield pieces
 
 
-def _prepare(settings: Settings, case: Case) -> None:
+def prepare(settings: Settings, case: Case) -> None:
     """Candles, and for each timeframe a deployed model of the usual size of all markets; its labels mean nothing."""
     store, markets = open_store(settings.store_url), MARKETS[: case.markets]
     begin, end = START - max(case.history, timedelta(days=40)), case.end + timedelta(hours=1)
@@ -281,8 +291,10 @@ def _prepare(settings: Settings, case: Case) -> None:
     )
     trained = models.train(dataset, spec)
     for timeframe in case.timeframes:
-        write = partial(_write, settings, timeframe, trained, dataset, spec)
-        bundle = write(threshold=None)
+        labels = case.labels.model_copy(update={"timeframe": timeframe})
+        write = partial(_write, settings, labels, trained, dataset, spec)
+        enters = case.enter is None or timeframe in case.enter
+        bundle = write(threshold=None if enters else 1.0)
         deployed = DeployedModel(
             model=bundle.model,
             version=1,
@@ -299,7 +311,7 @@ def _prepare(settings: Settings, case: Case) -> None:
 
 def _write(
     settings: Settings,
-    timeframe: Timeframe,
+    labels: LabelSettings,
     trained: models.TrainedModel,
     dataset: models.Dataset,
     spec: ModelSettings,
@@ -308,11 +320,11 @@ def _write(
 ) -> models.Bundle:
     return models.write(
         settings.bundles_dir,
-        model=f"syna_{timeframe}",
+        model=f"syna_{labels.timeframe}",
         trained=trained,
         dataset=dataset,
         spec=spec.model_copy(update={"threshold": threshold}),
-        labels=LabelSettings(timeframe=timeframe, take_profit_pct=0.8, stop_loss_pct=0.4, horizon_bars=4),
+        labels=labels,
         metrics={},
     )
 

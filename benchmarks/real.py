@@ -191,7 +191,7 @@ def data_of(row: Row, known: Prepared) -> Dataset:
     """What a rule wants, or what a model learns from."""
     spec, bars = row.spec, list(known.bars.values())
     if isinstance(spec, RuleStrategySettings):
-        return rows.join(bars, known.labels, spec, drop=False)
+        return rows.join(bars, known.labels, spec, row.group.labels)
     assert isinstance(spec, ModelSettings)
     chosen = tuple(spec.features)
     if chosen not in known.features:

@@ -75,7 +75,7 @@ def _of_rule(bars: pl.DataFrame) -> Callable[[StrategySettings], Dataset]:
     def build(spec: StrategySettings) -> Dataset:
         assert isinstance(spec, RuleStrategySettings)
         known[:] = known or [_labels(bars, spec)]
-        return rows.join([bars], known[0], spec, drop=False)
+        return rows.join([bars], known[0], spec, _settings(spec, 1).labels["swing"])
 
     return build
 

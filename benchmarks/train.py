@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from benchmarks.peers import lightgbm_alone, one_fold
 from benchmarks.table import Measurement, Target, best_of, print_table
 from benchmarks.walk import walk
 from trading_assets import features, models
@@ -22,7 +23,7 @@ from trading_assets.models import parity
 from trading_assets.models.inputs import usable_names
 from trading_assets.settings import LabelSettings, ModelSettings
 from trading_assets.settings.sections.estimators import LightGBMSettings
-from trading_assets.validation import Fold, WalkForward
+from trading_assets.validation import WalkForward
 
 M15 = Timeframe.parse("15m")
 LOOKBACK_BARS = lookback_bars(M15)
@@ -41,10 +42,11 @@ def run() -> list[Measurement]:
     folds = WalkForward(SPEC.walk_forward).split(data.frame["known_at"], data.frame["label_end"])
     trained_on = sum(len(fold.train) for fold in folds)
     seconds = best_of(lambda: models.walk_forward(data, SPEC, explained=True), repeat=1)
-    plain = best_of(lambda: _plain(data, folds[0]), repeat=1) * len(folds)  # where cores are taken, all last minutes
+    library, peer = lightgbm_alone(LightGBMSettings())  # what SPEC has, as its own type
+    plain = best_of(lambda: one_fold(peer, data, folds[0]), repeat=1) * len(folds)
     name = f"walk-forward: {len(folds)} folds, {len(MARKETS)} markets, {len(data.features)} features"
     return [
-        Measurement(name, seconds, trained_on, "lightgbm as it comes, from one fold", plain, Target(max_seconds=60)),
+        Measurement(name, seconds, trained_on, f"{library}, from one fold", plain, Target(max_seconds=60)),
         _certificate(data, bars[MARKETS[0]], rows[MARKETS[0]]),
     ]
 
@@ -67,29 +69,6 @@ def labelled(
     return models.join(
         table, pl.concat(labels), names=names or usable_names(timeframe=M15), fingerprint=features.fingerprint()
     )
-
-
-def _plain(data: models.Dataset, fold: Fold) -> None:
-    """One fold with the same learner and LightGBM's own choice of threads and memory."""
-    from lightgbm import LGBMClassifier
-
-    learner = LightGBMSettings()  # what SPEC has, as its own type
-    model = LGBMClassifier(
-        n_estimators=learner.num_boost_round,
-        learning_rate=learner.learning_rate,
-        num_leaves=learner.num_leaves,
-        min_child_samples=learner.min_data_in_leaf,
-        max_bin=learner.max_bin,
-        colsample_bytree=learner.feature_fraction,
-        subsample=learner.bagging_fraction,
-        subsample_freq=1,
-        reg_lambda=learner.lambda_l2,
-        random_state=learner.seed,
-        verbosity=-1,
-    )
-    train, test = (data.frame[rows].select(data.features).to_numpy(order="c") for rows in (fold.train, fold.test))
-    model.fit(train, (data.frame["label"] == 1).to_numpy()[fold.train])
-    model.predict_proba(test)
 
 
 def _certificate(data: models.Dataset, bars: pl.DataFrame, rows: pl.DataFrame) -> Measurement:

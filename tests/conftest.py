@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,12 +22,14 @@ from trading_assets.settings import Settings, load_settings
 from trading_assets.store import Store
 from trading_assets.store.tables import LABELS
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a third of collection, and a part of each process that a test starts
+sys.dont_write_bytecode = False
 gc.disable()  # until all is imported: nothing of it becomes garbage, and looking through it is a third of collection
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-PROCESSES = ("cli", "defs", "docs", "faults", "live", "placebo", "plugins", "registry", "store")
+PROCESSES = ("cli", "defs", "docs", "faults", "live", "placebo", "plugins", "registry", "research", "store")
 """Folders whose tests start nodes, servers or Dagster runs: `make check` leaves them out."""
 
 
@@ -49,15 +53,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Collect garbage from here on, among what the tests make."""
-    gc.collect()
+    """Collect garbage from here on, among what the tests make: to look through all that was imported is dear.
+
+    At the end everything is let go, in order; after pytest's own collections.
+    """
     gc.freeze()
     gc.enable()
-
-
-def pytest_sessionfinish() -> None:
-    """Let go of everything, in order."""
-    gc.unfreeze()
+    atexit.register(gc.unfreeze)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from trading_live.replay.faults import Faults
+from trading_live.replay.faults import Fault, Faults
 from trading_live.replay.server import ReplayServer
 from trading_live.replay.tape import whole_tape
 
@@ -37,6 +37,10 @@ class LocalExchange:
     def requests(self) -> list[Mapping[str, str]]:
         """The queries for candles, oldest first."""
         return [asked.query for asked in self.faults.asked if asked.path.endswith("/klines")]
+
+    def fall_silent(self, after: int) -> None:
+        """Answer so many more queries for candles and no other: whoever is to be stopped on the way does not finish."""
+        self.faults.script.append(Fault(fault="timeout", after=self.faults.counted() + after, times=None, seconds=3600))
 
     def hold(self, frame: pl.DataFrame, market: str = MARKET, funding: pl.DataFrame | None = None) -> None:
         """Serve these one-minute candles and payments (of ``funding_rates``), and no others, from now on."""

@@ -87,7 +87,7 @@ class TimescaleServer:
 
     def fresh_database(self) -> str:
         """The address of a new, empty database."""
-        options = f"host={quote(str(self.folder), safe='')}&connect_timeout=60"
+        options = f"host={quote(str(self.folder), safe='')}&connect_timeout=300"
         return f"postgresql://trader@/test_{uuid.uuid4().hex}?{options}"
 
 

@@ -99,6 +99,7 @@ def test_a_backfill_killed_in_the_middle_goes_on_where_it_was_and_a_repair_fetch
     exchange.hold(holed, MARKET, funding)
     desk = Desk(tmp_path, exchange)
     order = ("backfill", "--market", MARKET, "--from", "2025-03-01", "--to", f"2025-03-0{DAYS}")
+    exchange.fall_silent(after=16)
     killed = desk.start(*order)
     deadline = time.monotonic() + 600
     while len(exchange.requests) < 8 and killed.poll() is None:
@@ -110,6 +111,7 @@ def test_a_backfill_killed_in_the_middle_goes_on_where_it_was_and_a_repair_fetch
     before = desk.candles()
     assert PAGE <= before.height < holed.height, "the kill came in the middle"
 
+    exchange.faults.clear()
     exchange.faults.asked.clear()
     out = desk.run(*order)
     last = before["ts"].max()
@@ -137,6 +139,7 @@ def test_a_backfill_killed_in_the_middle_goes_on_where_it_was_and_a_repair_fetch
 def test_ctrl_c_stops_a_backfill_without_calling_it_failed(exchange: LocalExchange, tmp_path: Path) -> None:
     exchange.hold(walk(20 * 1440), MARKET, payments())
     desk = Desk(tmp_path, exchange)
+    exchange.fall_silent(after=60)
     stopped = desk.start("backfill", "--from", "2025-03-01", "--to", "2025-03-20")
     deadline = time.monotonic() + 600
     while len(exchange.requests) < 4 and stopped.poll() is None:

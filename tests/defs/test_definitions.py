@@ -28,7 +28,7 @@ GROUPS = {
     "quality": {"gaps", "daily_quality", "exchange_comparison"},
     "features": {"features"},
     "labels": {"labels"},
-    "models": {"walk_forward", "candidate", "parameter_search"},
+    "models": {"walk_forward", "candidate", "parameter_search", "screening"},
     "evaluation": {"backtest"},
     "deployment": {"approved", "deployment"},
     "recordings": {"book_snapshots", "public_trades", "recording_gaps"},
@@ -37,7 +37,16 @@ GROUPS = {
         "orders",
         "fills",
         "positions",
+        "risk_states",
+        "payments",
+        "balances",
+        "account_equity",
+        "live_trades",
+        "performance",
+        "divergence",
+        "divergence_days",
         "live_features",
+        "live_funding",
         "performance_summary",
         "shadow_signals",
         "shadow_trades",
@@ -128,6 +137,7 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
         "load_sentiment",
         "retrain",
         "search",
+        "screen",
         "train",
         "evaluate",
         "approve",
@@ -136,12 +146,13 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
         "load_journal",
         "compare_challengers",
         "measure_drift",
+        "compare_live",
         "across_markets",
         "load_recordings",
     }
     statuses = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
     names = ("hourly_market_data", "hourly_sentiment", "daily_retrain", "daily_comparison", "daily_challengers")
-    names = (*names, "daily_drift")
+    names = (*names, "daily_drift", "daily_divergence")
     assert statuses == dict.fromkeys(names, dg.DefaultScheduleStatus.STOPPED)
     sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
     assert sensors == {
@@ -152,6 +163,7 @@ def test_jobs_schedules_and_sensors_are_there_and_only_sensors_run_by_themselves
                 "journal_ingest",
                 "recordings_ingest",
                 "run_failure_alert",
+                "alert_watch",
                 "other_months",
             ),
             dg.DefaultSensorStatus.RUNNING,
@@ -170,6 +182,7 @@ def test_gates_block_what_follows_them(location: Location) -> None:
     }
     warnings = ("frozen_prices", "outliers", "level_step", "zero_volume", "volume_unit", "second_exchange", "freshness")
     advisory = [("candles", name) for name in warnings] + [("funding_rates", "funding_gaps")]
+    advisory += [("divergence_days", "divergence_limits")]
     advisory += [("drift", f"{kind}_drift") for kind in ("feature", "prediction", "calibration", "outcome")]
     assert checks == dict.fromkeys(advisory, False) | dict.fromkeys(
         [("candles", name) for name in CANDLE_CHECKS if name not in warnings]

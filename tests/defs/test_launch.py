@@ -29,7 +29,7 @@ from dagster_graphql.test.utils import execute_dagster_graphql
 from dagster_webserver.app import create_app_from_workspace_process_context
 
 from tests.defs.small import LENIENT, SYNA, Location, Undisturbed, copy_of
-from trading_assets.backtest.report.files import report_address, report_file
+from trading_assets.backtest.report.files import chart_address, chart_file, report_address, report_file
 from trading_assets.backtest.stored import try_out
 from trading_assets.core.errors import SettingsError
 from trading_assets.registry import Registry
@@ -292,6 +292,7 @@ def test_the_webserver_shows_reports_and_nothing_beside_them(location: Location,
     page = report_file(settings.reports_dir, "syna", 3)
     page.parent.mkdir(parents=True)
     page.write_text("the report")
+    chart_file(settings.reports_dir, "syna", 3).write_text("the chart")
     (settings.data_dir / "secret.html").write_text("no report")
     (settings.data_dir / "7.html").write_text("no report")
     (settings.reports_dir / "linked").symlink_to(settings.data_dir)
@@ -301,6 +302,12 @@ def test_the_webserver_shows_reports_and_nothing_beside_them(location: Location,
             assert answer.headers["content-type"].startswith("text/html")
             assert not answer.headers["content-disposition"], "shown, not downloaded"
             assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+        with urllib.request.urlopen(address + chart_address("syna", 3)) as answer:
+            assert answer.read() == b"the chart"
+            policy = answer.headers["content-security-policy"]
+            assert "allow-scripts" in policy
+            assert "allow-same-origin" not in policy, "what runs on it does not reach the UI"
+            assert "default-src 'none'" in policy
         assert _status(address + report_address("syna", 4)) == 404
         for hidden in (
             *("%2e%2e/secret/html", "..%2f..%2fsecret/html", "%2e%2e/7/html", "syna/../../7/html"),

@@ -21,6 +21,7 @@ import typer
 import yaml
 
 from tests.seats import registered_here
+from tests.shared import made_once
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import compute
 from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, Settings, load_settings
@@ -47,12 +48,16 @@ SHELL = {
     "createdb",
     "psql",
     "sqlite3",
+    "grep",
     "systemctl",
     "cp",
     "alias",
     "curl",
     "kill",
+    "uv",
     "crontab",
+    "promtool",
+    "amtool",
 }
 """Other people's commands, which are not ours to try."""
 
@@ -193,16 +198,18 @@ def test_every_other_piece_of_yaml_is_read_by_its_reader(snippet: Snippet, tmp_p
 @pytest.fixture(scope="session")
 def after_the_demo(tmp_path_factory: pytest.TempPathFactory, planted: PlantedFrames) -> Path:
     """A data folder with candles, features and labels of the demo's first market, as far as the pages read them."""
-    folder = tmp_path_factory.mktemp("demo")
-    store = open_store(f"duckdb:///{folder / 'market.duckdb'}")
-    start, end = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 4, 11, tzinfo=UTC)
-    sample = pl.concat(SampleCandles(start, 100, 7).fetch(MARKET, "1m", start, end))
-    store.upsert(CANDLES, split_valid(sample, market=MARKET, timeframe="1m", start=start, end=end, now=end)[0])
-    bars = build_bars(store, load_models()["bars_15m"], market=MARKET, timeframe="1m", start=start, end=end)
-    store.upsert(BARS["15m"], bars)
-    store.upsert(FEATURES, compute(bars, timeframe=M15).with_columns(timeframe=pl.lit("15m")))
-    store.upsert(LABELS, planted(days=100, markets=(MARKET,))[1].with_columns(label_set=pl.lit("swing")))
-    return folder
+
+    def make(folder: Path) -> None:
+        store = open_store(f"duckdb:///{folder / 'market.duckdb'}")
+        start, end = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 4, 11, tzinfo=UTC)
+        sample = pl.concat(SampleCandles(start, 100, 7).fetch(MARKET, "1m", start, end))
+        store.upsert(CANDLES, split_valid(sample, market=MARKET, timeframe="1m", start=start, end=end, now=end)[0])
+        bars = build_bars(store, load_models()["bars_15m"], market=MARKET, timeframe="1m", start=start, end=end)
+        store.upsert(BARS["15m"], bars)
+        store.upsert(FEATURES, compute(bars, timeframe=M15).with_columns(timeframe=pl.lit("15m")))
+        store.upsert(LABELS, planted(days=100, markets=(MARKET,))[1].with_columns(label_set=pl.lit("swing")))
+
+    return made_once(tmp_path_factory, "demo", make)
 
 
 @pytest.mark.parametrize("snippet", snippets("python"), ids=str)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from tests.exchange import LocalExchange
-from tests.faults.world import MINUTE, START, World, source_log, walk
+from tests.faults.world import MINUTE, START, TOO_LATE_S, World, source_log, walk
 from tests.stores import fresh_store
 from trading_assets.core.errors import SourceError
 from trading_assets.store.tables import CANDLE_GAPS, CANDLE_REVISIONS
@@ -66,7 +66,7 @@ CASES: Final = (
     Case("500, twice", (_fault("500"),)),
     Case("502 as a web page, twice", (_fault("502"),)),
     Case("503 overloaded, twice", (_fault("503"),)),
-    Case("no answer within the time-out", (_fault("timeout", times=1, seconds=1.3),)),
+    Case("no answer within the time-out", (_fault("timeout", times=1, seconds=TOO_LATE_S),)),
     Case("connection dropped, twice", (_fault("drop"),)),
     Case("truncated JSON, twice", (_fault("truncated"),)),
     Case("HTML with status 200, twice", (_fault("html"),)),

@@ -19,7 +19,19 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.exchange import LocalExchange
-from tests.faults.world import MINUTE, PAGE, REFUSED, REREAD, START, Death, DyingStore, World, source_log, walk
+from tests.faults.world import (
+    MINUTE,
+    PAGE,
+    REFUSED,
+    REREAD,
+    START,
+    TOO_LATE_S,
+    Death,
+    DyingStore,
+    World,
+    source_log,
+    walk,
+)
 from tests.stores import fresh_store
 from trading_assets.core.errors import SourceError
 from trading_assets.sources.ingest import ingestion
@@ -38,7 +50,7 @@ faults = st.builds(
     after=st.integers(0, 12),
     times=st.integers(1, 4),
     retry_after_s=st.none() | st.just(7.0),
-    seconds=st.just(1.3),
+    seconds=st.just(TOO_LATE_S),
     rows=st.integers(1, REREAD),
 ) | st.builds(
     lambda minute, length, after, times: Fault(
@@ -190,6 +202,7 @@ def test_a_process_killed_by_the_system_leaves_a_store_that_the_next_one_complet
     command = [sys.executable, "-m", "tests.faults.worker", exchange.url, str(tmp_path / "market.duckdb")]
     for requests in kills:
         exchange.faults.asked.clear()
+        exchange.fall_silent(after=requests + 1)
         process = subprocess.Popen([*command, world.now.isoformat()], env=os.environ | {"POLARS_MAX_THREADS": "1"})
         deadline = time.monotonic() + 300
         while len(exchange.requests) < requests and process.poll() is None:
@@ -197,6 +210,7 @@ def test_a_process_killed_by_the_system_leaves_a_store_that_the_next_one_complet
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
+        exchange.faults.script.pop()
     assert 0 < world.stored().height < 8 * PAGE, "the kills came in the middle"
     exchange.faults.clear()
     exchange.faults.asked.clear()

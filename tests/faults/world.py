@@ -48,15 +48,20 @@ def walk(minutes: int, *, seed: int = 7) -> pl.DataFrame:
     )
 
 
-def settings_of(url: str, attempts: int) -> CcxtSource:
-    """The source as a user sets it up, for the local exchange."""
+LIMIT_S: Final = 2.0
+"""How long an answer may take where one is to be too late, and how long it takes then."""
+TOO_LATE_S: Final = 2.5
+
+
+def settings_of(url: str, attempts: int, timeout_s: float = 300) -> CcxtSource:
+    """The source as a user sets it up, for the local exchange; an answer that is late by chance is none too late."""
     return CcxtSource(
         kind="ccxt",
         exchange="binanceusdm",
         base_url=url,
         page_limit=PAGE,
         max_attempts=attempts,
-        timeout_s=1,
+        timeout_s=timeout_s,
         rate_limit=False,
     )
 
@@ -97,6 +102,10 @@ class World:
         """The window's end, beyond all candles: it still grows."""
         return START + timedelta(days=30)
 
+    @property
+    def _limit_s(self) -> float:
+        return LIMIT_S if any(one.fault == "timeout" for one in self.exchange.faults.script) else 300
+
     def show(self) -> None:
         """Let the exchange serve all that is closed now."""
         self.exchange.hold(self.truth.filter(pl.col("ts") + MINUTE <= self.now))
@@ -104,7 +113,7 @@ class World:
     def session(self, progress: Callable[..., None] | None = None, store: Store | None = None) -> int:
         """One process's catch-up, with a source of its own; returns the candles fetched."""
         source = ExchangeCandles(
-            settings_of(self.exchange.url, self.attempts),
+            settings_of(self.exchange.url, self.attempts, self._limit_s),
             Backoff(self.attempts, sleep=self.slept.append, chance=lambda: 1.0),
             lambda: self.now,
         )

@@ -17,6 +17,9 @@ M15 = Timeframe.parse("15m")
 
 KEYS = ("market", "ts", "known_at")
 ROWS = 2_600
+PRICED = ("leader", "second_exchange")
+"""Companions that are prices."""
+
 TIES = {"directional_movement", "directional_rating", "directional_trend", "supertrend"}
 """Compare differences of prices, and on a tick such differences tie: the last bit decides, as in TA-Lib."""
 
@@ -28,24 +31,28 @@ def bars_of(*, ticks: bool) -> pl.DataFrame:
     return bars.with_columns(pl.col("open", "high", "low", "close").round(decimals), pl.col("volume").round(3))
 
 
-def computed(bars: pl.DataFrame, leader: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    return features.compute(bars, companions=leader, timeframe=M15).drop(KEYS)
+def computed(bars: pl.DataFrame, companions: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    return features.compute(bars, companions=companions, timeframe=M15).drop(KEYS)
 
 
 def in_other_units(bars: pl.DataFrame, price: int, volume: int) -> pl.DataFrame:
     companions = made_up_companions(bars, M15)
-    leader = companions["leader"]
-    scaled = leader.with_columns(close=pl.Series([float(f"{value!r}e{price}") for value in leader["close"]]))
-    return computed(rescaled(bars, price, volume), companions | {"leader": scaled})
+    scaled = {
+        name: companions[name].with_columns(
+            close=pl.Series([None if one is None else float(f"{one!r}e{price}") for one in companions[name]["close"]])
+        )
+        for name in PRICED
+    }
+    return computed(rescaled(bars, price, volume), companions | scaled)
 
 
 @pytest.mark.parametrize(("price", "volume"), [(2.0**-40, 1.0), (2.0**20, 2.0**40), (1.0, 2.0**-20)])
 def test_powers_of_two_change_no_feature(price: float, volume: float) -> None:
     bars = bars_of(ticks=True)
     companions = made_up_companions(bars, M15)
-    leader = companions["leader"].with_columns(pl.col("close") * price)
+    priced = {name: companions[name].with_columns(pl.col("close") * price) for name in PRICED}
     scaled = bars.with_columns(pl.col("open", "high", "low", "close") * price, pl.col("volume") * volume)
-    assert differing(computed(bars, companions), computed(scaled, companions | {"leader": leader}), 1e-9) == {}
+    assert differing(computed(bars, companions), computed(scaled, companions | priced), 1e-9) == {}
 
 
 @pytest.mark.parametrize(("price", "volume"), [(-12, 12), (6, -6)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.lifecycle.shelf import MODEL, SPEC, Shelf
+from tests.ports import free_port
 from trading_assets.core.errors import TradingError
 from trading_assets.registry.runs import MadeOf
 from trading_assets.settings import LabelSettings, load_settings
@@ -55,11 +55,6 @@ def test_a_versions_run_takes_pictures_beside_its_bundle(shelf: Shelf, tmp_path:
     assert Path(client.download_artifacts(run_id, "plots/equity.png", str(tmp_path))).read_bytes() == PIXEL
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 def answer(address: str, process: subprocess.Popen[bytes], log: Path) -> bytes:
     """What a server that a process is to start says, once it says something."""
     deadline = time.monotonic() + 240
@@ -87,7 +82,7 @@ def test_the_page_of_the_experiments_is_served_until_ctrl_c(shelf: Shelf, tmp_pa
         page = answer(f"{address}/", served, log)
         listed = json.loads(answer(f"{address}/api/2.0/mlflow/experiments/search?max_results=9", served, log))
         served.send_signal(signal.SIGINT)
-        code = served.wait(120)
+        code = served.wait(300)
         with pytest.raises(ProcessLookupError):
             os.killpg(served.pid, 0)
     finally:

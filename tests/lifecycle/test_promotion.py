@@ -13,7 +13,7 @@ from tests.lifecycle.shelf import BEGIN, DAYS, MODEL, Shelf
 from trading_assets import lifecycle
 from trading_assets.core.errors import ModelError
 from trading_assets.registry import Cause, read_manifest
-from trading_assets.registry.deployment import MANIFEST
+from trading_assets.registry.deployment import MANIFEST, DeployedModel, Manifest, write_manifest
 from trading_assets.settings import Settings
 from trading_assets.store.tables import CHALLENGERS, MODEL_EVENTS, MODEL_VERSIONS, TRIAL_RETURNS
 
@@ -49,6 +49,19 @@ def test_without_a_champion_a_candidate_trades(shelf: Shelf) -> None:
     assert (shelf.statuses(), trading(shelf.settings)) == (["active"], 1)
     assert promote(shelf, 1).reason == "it is the champion", "doing it again changes nothing"
     assert len(shelf.get(1).events) == 3
+
+
+def test_a_model_is_not_promoted_onto_bars_that_another_decides_on(shelf: Shelf) -> None:
+    version = shelf.approve()
+    held = shelf.bundle(0.5)
+    other = DeployedModel.of(held, 7, shelf.settings.data_dir, BEGIN).model_copy(update={"model": "other"})
+    write_manifest(shelf.settings.live_dir, Manifest(models={"other": other}))
+    with pytest.raises(ModelError, match=r"beside other v7 on the 15m bars .* archive other 7"):
+        promote(shelf, version)
+    assert (shelf.statuses(), trading(shelf.settings)) == (["approved"], None), "nothing was half done"
+    elsewhere = other.model_copy(update={"markets": ("sample:SYNB/USDT:USDT",)})
+    write_manifest(shelf.settings.live_dir, Manifest(models={"other": elsewhere}))
+    assert promote(shelf, version).is_deployed
 
 
 def test_a_better_candidate_replaces_the_champion_and_the_figures_are_kept(shelf: Shelf) -> None:

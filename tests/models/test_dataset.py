@@ -185,7 +185,7 @@ def test_labels_made_before_missing_candles_were_counted_count_as_complete(
     assert (shares > 0).sum() == 1
 
 
-@pytest.mark.parametrize("companion", ["leader", "funding", "sentiment", "book", "trades"])
+@pytest.mark.parametrize("companion", ["leader", "second_exchange", "funding", "sentiment", "book", "trades"])
 def test_a_companion_that_is_asked_for_and_not_stored_is_refused(store: Store, companion: str) -> None:
     rows = made_up_bars(LOOKBACK_BARS + 20, M15)
     known = {name: one for name, one in made_up_companions(rows, M15).items() if name != companion}

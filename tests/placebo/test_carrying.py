@@ -85,3 +85,20 @@ def test_the_command_judges_a_model_as_it_stands_or_on_what_is_asked_for(
     ):
         with pytest.raises(SettingsError, match=said):
             command(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("atr", 1), ("percent", 2)])
+def test_an_exit_plan_holds_for_as_many_bars(settings: Settings, unit: str, factor: float) -> None:
+    plan = {"unit": unit, "hold_hours": 12, "stop": 1.5}
+    model = settings.models["syna"].model_dump(exclude_unset=True) | {"label": "laddered"}
+    learnt = Settings.model_validate(
+        settings.model_dump(exclude_unset=True)
+        | {"exits": {"p": plan}, "labels": {"laddered": {"barriers": "plan", "exit": "p"}}, "models": {"syna": model}}
+    )
+    there = carried_over(learnt, "syna", timeframe=Timeframe(60))
+    labels, spec = there.labels["laddered"], there.models["syna"]
+    assert labels.exit_plan is not None
+    assert (labels.exit_plan.hold, labels.horizon) == (timedelta(hours=48), timedelta(hours=48))
+    assert spec.exit_plan == labels.exit_plan
+    assert [one.at for one in labels.exit_plan.targets] == [factor * at for at in (1, 2, 3)]
+    assert labels.exit_plan.stop == factor * 1.5

@@ -219,7 +219,7 @@ if __name__ == "__main__":
         assert wait_for(lambda: len(workers := judges(run.pid)) == 2 and all(map(watches, workers)), seconds=300)
         workers = judges(run.pid)
         run.send_signal(how)
-        run.wait(timeout=120)
+        run.wait(timeout=300)
     finally:
         run.kill()
     assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), seconds=120)

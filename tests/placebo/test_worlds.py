@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,9 @@ from trading_assets.placebo.rearranging import FIRST_PRICE, MARKET, START, excer
 from trading_assets.placebo.worlds import KINDS, PERMUTED, PLANTED, RANDOM_WALK, REVERTING, SHIFTED, World, worlds
 from trading_assets.settings import LabelSettings
 from trading_assets.sources.ingest.candle_validation import split_valid
+
+if TYPE_CHECKING:
+    from conftest import PlantedFrames
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -208,3 +212,17 @@ def test_shifted_outcomes_keep_their_length_and_leave_their_features() -> None:
         turn = int(turned["bars_to_hit"][0])
         assert labels.height / 5 <= turn <= labels.height * 4 / 5 + 1
     assert World(PLANTED, seed=1, days=5).labels(labels) is labels
+
+
+def test_what_a_plan_earned_is_moved_in_stops_since_these_stay(planted: PlantedFrames) -> None:
+    labels = planted(days=20)[1]
+    stop = np.random.default_rng(2).uniform(0.005, 0.02, labels.height)
+    labels = labels.with_columns(stop_loss=pl.Series(stop), **{"return": pl.when(label=1).then(2).otherwise(-1) * stop})
+    there = shifted(labels, np.random.default_rng(1), in_stops=True)
+    assert there["stop_loss"].equals(labels["stop_loss"])
+    assert not there["label"].equals(labels["label"])
+    times = there.select((pl.col("return") / pl.col("stop_loss")).round(9))["return"]
+    assert times.equals(there.select(pl.when(label=1).then(2.0).otherwise(-1.0).alias("return"))["return"])
+    plain = shifted(labels, np.random.default_rng(1))
+    assert plain.drop("return").equals(there.drop("return"))
+    assert sorted(plain["return"]) == sorted(labels["return"])

@@ -103,11 +103,13 @@ def test_a_reader_never_sees_half_a_manifest(tmp_path: Path) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    for version in range(2, 40):
-        deploy(tmp_path, deployed(version=version))
+    written = 1
+    while written < 40 or (len(seen) < 2 and reader.is_alive()):  # however seldom the machine lets it look
+        written += 1
+        deploy(tmp_path, deployed(version=written))
     stop.set()
     reader.join()
-    assert seen <= set(range(1, 40))
+    assert seen <= set(range(1, written + 1))
     assert len(seen) > 1
     assert sorted(file.name for file in tmp_path.iterdir()) == [".deployment.json.lock", MANIFEST]
 

@@ -14,9 +14,9 @@ from trading_assets.registry import Tried
 from trading_assets.search import Found
 from trading_assets.search.fragment import fragment
 from trading_assets.search.judging import Judged, deflated_by_trials
-from trading_assets.search.plots import place
 from trading_assets.search.report import importance_of, render
 from trading_assets.settings import Range
+from trading_assets.settings.sections.ranges import place
 
 AT = datetime(2025, 6, 1, tzinfo=UTC)
 

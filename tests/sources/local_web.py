@@ -79,4 +79,4 @@ def serving(answer: Callable[[str, dict[str, str]], Answer]) -> Iterator[LocalWe
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(60)

@@ -21,7 +21,9 @@ def test_a_bars_prices_come_from_the_candles_prices_and_times() -> None:
 
 def test_lineage_reaches_through_parts_of_a_statement_joins_and_unions() -> None:
     assert sources("performance_summary", "node") == {"signals.node", "fills.node", "positions.node"}
-    assert sources("performance_summary", "fees") == {"fills.fee", "fills.seq"}
+    assert sources("performance_summary", "fees") == {
+        f"fills.{name}" for name in ("fee", "seq", "fee_price", "fee_currency", "market", "price")
+    }
     assert sources("exchange_comparison", "reference") == {"candles.market"}
     assert sources("daily_quality", "candles_quarantined") == {"candles_quarantine.ts"}
     assert sources("daily_quality", "candles_revised") == {"candle_revisions.ts"}

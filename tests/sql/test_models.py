@@ -34,7 +34,7 @@ def test_the_models_are_those_that_the_tables_expect() -> None:
     assert set(load_models(timeframes=[Timeframe(30), Timeframe(60)])) == {"bars_30m", "bars_1h", *OTHERS}
     assert models["bars_1h"].dependencies == ("candles",)
     assert models["bars_1h"].parameters == ("candle_minutes", "end", "market", "start", "timeframe")
-    assert models["performance_summary"].dependencies == ("fills", "positions", "signals")
+    assert models["performance_summary"].dependencies == ("fills", "live_funding", "positions", "signals")
     assert models["performance_summary"].parameters == ()
     assert models["bars_4h"].description == "Closed 4h bars of one market, from its stored candles."
     assert [one.name for one in models["bars_2h"].expectations] == [one.name for one in models["bars_1h"].expectations]

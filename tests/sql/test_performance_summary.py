@@ -73,6 +73,8 @@ def test_the_summary_counts_what_the_journal_holds(store: Store) -> None:
             "signals_refused": 1,
             "fills": 5,
             "fees": 7.0,
+            "fees_unvalued": 0,
+            "funding": 0.0,
             "trades_closed": 2,
             "trades_won": 1,
             "win_rate": 0.5,
@@ -92,6 +94,16 @@ def test_models_and_nodes_are_kept_apart_though_signals_share_their_names(store:
     journal(store, FILLS, {"seq": 3, "signal_id": "s1", "fee": 4.0}, node="second")
     fees = {key: row["fees"] for key, row in summary(store).items()}
     assert fees == {("paper", "m"): 1.0, ("paper", "other"): 2.0, ("second", "other"): 4.0}
+
+
+def test_fees_in_coins_count_at_their_price_and_those_without_one_are_counted(store: Store) -> None:
+    journal(store, SIGNALS, signal(1, "enter"))
+    fee = {"signal_id": "s1", "market": "x:A/B:B", "price": 50.0, "fee": 2.0}
+    coins = (("B", None), ("A", None), ("C", 7.0), ("C", None), (None, None))
+    rows = ({**fee, "seq": 3 + n, "fee_currency": coin, "fee_price": price} for n, (coin, price) in enumerate(coins))
+    journal(store, FILLS, *rows)
+    row = summary(store)["paper", "m"]
+    assert (row["fees"], row["fees_unvalued"]) == (2.0 + 100.0 + 14.0 + 2.0, 1)
 
 
 def test_a_position_open_on_one_market_and_closed_on_another_counts_once(store: Store) -> None:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -127,21 +126,17 @@ def test_a_backfill_killed_on_the_way_and_run_again_leaves_what_an_undisturbed_r
     location: Location, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     program = (
+        "import os, signal, threading\n"
         "from pathlib import Path\n"
         "from trading_assets import launch\n"
         "from trading_assets.settings import load_settings\n"
-        "tell = lambda event: print(event.kind, event.step, flush=True)\n"
+        "def tell(event):\n"
+        "    if (event.kind, event.step) == ('started', 'features'):\n"  # tests/cli kills it among the candles
+        "        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
         f"settings = load_settings(Path({str(SMALL)!r}), data_dir=Path({str(tmp_path)!r}))\n"
         f"list(launch.materialize_markets(settings, ['{SYNA}'], on_event=tell))\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.split() == ["started", "features"]:  # trading backfill is killed among the candles in tests/cli
-                break
-        time.sleep(0.2)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
 
     settings = location.settings(tmp_path)
     results = list(location.launch.materialize_markets(settings, [SYNA]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
 from trading_assets.settings import PROJECT_ROOT, load_settings
 from trading_assets.settings.dagster_home import dagster_environment
 from trading_assets.store import TABLES, open_store
@@ -80,12 +80,6 @@ class Served:
         return data
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     """The webserver on the project's own workspace.yaml and dagster.yaml."""
@@ -144,6 +138,7 @@ def wait_until_loaded(served: Served, process: subprocess.Popen[bytes]) -> Serve
 def test_a_backfill_of_two_markets_and_three_months_makes_at_most_two_runs_per_market(served: Served) -> None:
     sensors = served.ask(LOCATION)["sensorsOrError"]["results"]
     assert {s["name"]: s["sensorState"]["status"] for s in sensors} == {
+        "alert_watch": "RUNNING",
         "follow_data": "STOPPED",
         "journal_ingest": "RUNNING",
         "other_months": "RUNNING",

@@ -142,6 +142,10 @@ def test_a_run_leaves_its_tables_its_pictures_and_its_report(trained: Trained) -
     assert "data:image/png;base64" in str(shown["equity"])
     assert "data:image/png;base64" in str(metadata(trained.approved, "walk_forward")["auc_by_fold"])
     assert shown["report"] == "/logs/reports/syna/1/html"
+    assert shown["chart"] == "/logs/reports/syna/1-chart/html"
+    chart = (trained.settings.reports_dir / "syna" / "1-chart.html").read_text()
+    assert "SYNTHETIC DATA" in chart
+    assert "Single trades" in chart
     page = (trained.settings.reports_dir / "syna" / "1.html").read_text()
     assert "SYNTHETIC" in page
     for asset in ("walk_forward", "candidate", "backtest", "approved"):
@@ -207,7 +211,8 @@ def test_a_candidate_that_no_backtest_followed_is_not_approved(
     assert all(height for height in kept.values())
     assert of_version(settings, 1) == kept, "what the deployed version did stays beside what was tried after it"
     assert of_version(settings, 2).keys() == kept.keys()
-    assert sorted(page.name for page in (settings.reports_dir / "syna").iterdir()) == ["1.html", "2.html"]
+    pages = sorted(page.name for page in (settings.reports_dir / "syna").iterdir())
+    assert pages == ["1-chart.html", "1.html", "2-chart.html", "2.html"]
 
 
 def test_a_backtest_with_another_threshold_than_the_candidates_approves_nothing(

@@ -19,7 +19,8 @@ from trading_assets.settings import DEFAULT_LABELS, LabelSettings, Settings
 from trading_assets.store import open_store
 from trading_assets.store.tables import BARS, LABELS
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.signals import ClosedBar, StoredSignals
+from trading_assets.strategies.signals import ClosedBar
+from trading_assets.strategies.stored_signals import StoredSignals
 
 BOTH = {"markets": [SYNA], "sides": ["long", "short"]}
 SCALED = {"barriers": "atr", "scale_bars": 96, "take_profit_multiple": 8.0, "stop_loss_multiple": 4.0}
@@ -119,7 +120,11 @@ def test_the_node_and_the_backtest_have_the_barriers_of_the_scaled_label(
     predictions = labels.with_columns(probability=pl.lit(0.6))
     backtest = StoredSignals(predictions, rule=EntryRule(threshold=0.5), labels=chosen)
     bundle: Any = SimpleNamespace(
-        labels=chosen, lookback_rows=1, sides=(Side.LONG,), said=lambda *_, **__: ([0.6], None)
+        labels=chosen,
+        spec=SimpleNamespace(exit_plan=None),
+        lookback_rows=1,
+        sides=(Side.LONG,),
+        said=lambda *_, **__: ([0.6], None),
     )
     for row in labels.gather_every(389).iter_rows(named=True):
         held = bars.filter(pl.col("ts") <= row["ts"]).tail(300)

@@ -170,7 +170,8 @@ def test_companions_are_read_from_the_store_as_far_as_they_are_there(store, bars
     store.upsert(SENTIMENT, pl.DataFrame(scores | {"score": [0.9, -0.4]}))
     found = read_companions(store, MARKET, start=NINE, end=NINE + timedelta(days=1), leader=LEADER, timeframe=M15)
     assert set(found) == {"leader", "funding", "sentiment", "book", "trades"}
-    assert found["sentiment"]["score"].to_list() == [-0.4]
+    assert found["sentiment"]["score"].to_list() == [0.9, -0.4]
+    assert found["sentiment"]["known_at"].to_list() == [NINE - 45 * MINUTE, NINE - 35 * MINUTE]
     assert found["leader"]["known_at"].min() == NINE - timedelta(hours=1)
     rows = compute(bars, found, timeframe=M15)
     assert rows.height == bars.height - LOOKBACK_BARS + 1

@@ -12,8 +12,9 @@ from sklearn.linear_model import LogisticRegression
 
 from trading_assets.core.errors import ModelError, SettingsError
 from trading_assets.models.confidence import Confidence, curve_of, register, registered
-from trading_assets.models.confidence.sigmoid import Sigmoid, log_odds
+from trading_assets.models.confidence.sigmoid import Sigmoid
 from trading_assets.models.confidence.venn_abers import MAX_KNOTS
+from trading_assets.models.estimators.odds import log_odds
 from trading_assets.settings import ConfidenceSettings
 
 KINDS = tuple(registered())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trading_assets.core.candles import TS
 from trading_assets.core.errors import ModelError
 from trading_assets.models.confidence import Confidence, Conformal, OutOfFold, measure, out_of_fold, registered
-from trading_assets.models.confidence.sigmoid import log_odds
+from trading_assets.models.estimators.odds import log_odds
 from trading_assets.settings import ConfidenceSettings
 from trading_assets.validation import CombinatorialPurged, coverage
 
