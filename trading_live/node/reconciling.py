@@ -56,17 +56,7 @@ def turning(
     strategy.ask_account()
 
     def turn() -> None:
-        reconciler.turn(
-            lambda: engine_says(strategy, instruments, ids),
-            strategy.conclude,
-            book=strategy.book,
-            filled=strategy.found_filled,
-            query=strategy.query,
-            close=strategy.close_unminded,
-            answered=strategy.answered,
-            hurry=strategy.vanished,
-            refused=strategy.refused,
-        )
+        reconciler.turn(lambda: engine_says(strategy, instruments, ids), strategy)
 
     def beating(state: State) -> None:
         beat(state)

@@ -12,7 +12,8 @@ from trading_assets.strategies.protections import NODE as WHOLE_NODE
 from trading_assets.strategies.protections import Protections
 from trading_assets.strategies.protections import State as RiskState
 from trading_live.execution.differences import RULES, Difference
-from trading_live.node.reconciler import Look, Reconciler
+from trading_live.node.handover import Look
+from trading_live.node.reconciler import Reconciler
 
 
 @provokes("TradingPositionUnprotected")

@@ -16,7 +16,7 @@ from trading_assets.journal import BufferedJournal, Journal, read_session, read_
 from trading_live.execution.asking import begin_of, journalled_fills
 from trading_live.execution.differences import Difference
 from trading_live.execution.views import EngineSays, JournalSays
-from trading_live.node.reconciler import AGREES, DIFFERS, UNANSWERED, Reconciler, _to_ask
+from trading_live.node.reconciler import AGREES, DIFFERS, MOST_FAILURES, UNANSWERED, Reconciler, _to_ask
 from trading_live.node.reconciling import engine_says
 
 PATIENCE_S = 300
@@ -28,7 +28,28 @@ class Node:
     def __init__(self, one, reconciler, told):
         self.one, self.reconciler, self.told = one, reconciler, told
         self.follows, self.vanished, self.concluded, self.filled = True, {}, [], []
-        self.refused = {}
+        self.refused, self.closed = {}, []
+
+    def turn(self):
+        self.reconciler.turn(self.says, self)
+
+    def conclude(self, market, reason):
+        self.concluded.append((market, reason))
+
+    def found_filled(self, market, quantity, price):
+        self.filled.append((market, quantity, price))
+
+    def answered(self, order_id):
+        del self.refused[order_id]
+
+    def close_unminded(self, market):
+        self.closed.append(market)
+
+    def book(self, rows):
+        """The engine hears of everything by itself."""
+
+    def query(self, order_id):
+        """As above."""
 
     def says(self):
         """As an engine that has heard of everything, or as it was."""
@@ -45,20 +66,13 @@ class Node:
         deadline = time.monotonic() + PATIENCE_S
         while not what():
             assert time.monotonic() < deadline, self.told
-            self.reconciler.turn(
-                self.says,
-                lambda *one: self.concluded.append(one),
-                filled=lambda *one: self.filled.append(one),
-                answered=self.refused.pop,
-                hurry=self.vanished,
-                refused=self.refused,
-            )
+            self.turn()
             time.sleep(0.005)
 
     def looks(self, count=1):
         wanted = self.reconciler.looks + count
         self.turns_until(lambda: self.reconciler.looks >= wanted)
-        self.reconciler.turn(self.says)
+        self.turn()
 
     def events(self):
         return [event for event, _ in self.told]
@@ -206,6 +220,7 @@ def test_an_account_that_does_not_answer_stops_entries_until_it_does(tmp_path):
             one.server.begin_outage()
             running.turns_until(lambda: running.reconciler.refusal(MARKET) is not None)
             assert "could not be compared" in running.reconciler.refusal(MARKET)
+            assert running.reconciler.failures >= MOST_FAILURES, "each counts as an error of the venue"
             one.server.end_outage()
             running.turns_until(lambda: running.reconciler.refusal(MARKET) is None)
         assert UNANSWERED in running.events()
@@ -280,7 +295,7 @@ def test_a_refused_order_that_rests_all_the_same_is_canceled_at_once(tmp_path, p
             else:
                 one.limit(refused, -10.0, 104.5)
             running.refused = {refused: MARKET, never: MARKET}
-            running.reconciler.turn(running.says, refused=running.refused)
+            running.turn()
             assert "was refused" in running.reconciler.refusal(MARKET)
             assert running.reconciler.refusal("another market") is None
             running.turns_until(lambda: not running.refused)
@@ -346,14 +361,9 @@ def test_the_engine_is_asked_about_an_order_only_where_its_position_lacks_what_t
 def test_a_position_of_ours_that_no_trade_minds_is_told_and_closed(tmp_path):
     with desk(tmp_path, STILL, STILL) as one:
         plan = opened(one)
-        closed = []
         with node(one) as running:
             running.looks()
             one.write(planned(replace(plan, stage="closed", exit_reason="lost")))
-            deadline = time.monotonic() + PATIENCE_S
-            while not closed:
-                assert time.monotonic() < deadline, running.told
-                running.reconciler.turn(running.says, close=closed.append)
-                time.sleep(0.005)
-        assert closed[0] == MARKET
+            running.turns_until(lambda: running.closed)
+        assert running.closed[0] == MARKET
         assert any("unminded position" in words for _, words in running.told)

@@ -1,0 +1,199 @@
+"""One comparison of journal, engine and venue: on a thread of its own, as the venue is asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from trading_assets.core.candles import Market
+from trading_assets.core.errors import NodeError
+from trading_assets.journal import BufferedJournal, find_events, read_state
+from trading_assets.strategies.orders.order_ids import OrderIds
+from trading_live.execution.asking import ask, is_spot, journalled_fills
+from trading_live.execution.at_venue_recovery import ended_by, with_rows
+from trading_live.execution.coin_prices import CoinPrices
+from trading_live.execution.comparison import compare, unminded
+from trading_live.execution.differences import Difference
+from trading_live.execution.fees import FeesInDoubt
+from trading_live.execution.recovery import newest_plans
+from trading_live.execution.settlement import Rows, settled, unwritten_order
+from trading_live.execution.statement import Statement
+from trading_live.execution.views import EngineSays, JournalSays, VenueSays
+from trading_live.node.handover import Entry, Handover, Look
+from trading_live.node.refused_orders import RefusedOrders
+from trading_live.venues.account.contract import Account
+
+SETTLE_S: Final = 2.0
+"""Between two looks at a difference: what was on its way has arrived by then."""
+
+BEHIND_S: Final = 60.0
+"""So long the engine may take to hear by its own checks what the venue has; then the journal says it without."""
+
+
+class Comparing:
+    """Compares, cancels what is ours and nobody explains, and says what is to be journalled and concluded.
+
+    Parameters
+    ----------
+    account
+        At the venue.
+    markets
+        That the node trades.
+    ids
+        Whose an order is.
+    journal
+        Read from its file.
+    engine
+        Gives the engine's word.
+    settle_s
+        Between the two looks of one.
+    behind_s
+        So long what the engine has still to hear is left to it.
+    adopts
+        Whether only this node trades the account.
+
+    Attributes
+    ----------
+    prices
+        Of the coins that fees are paid in.
+    refused
+        Orders that may rest although they were refused.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        markets: Sequence[str],
+        ids: OrderIds,
+        journal: BufferedJournal,
+        engine: Handover,
+        *,
+        settle_s: float = SETTLE_S,
+        behind_s: float = BEHIND_S,
+        adopts: bool = False,
+    ) -> None:
+        self.prices = CoinPrices()
+        self.refused = RefusedOrders(account)
+        self._account, self._markets, self._ids, self._journal = account, list(markets), ids, journal
+        self._engine = engine
+        self._settle_s, self._behind_s, self._adopts = settle_s, behind_s, adopts
+        self._lasting: dict[tuple[str, str, str], float] = {}
+        self._statement = Statement(account, journal.path)
+        self._fees = FeesInDoubt()
+        self._unheard: set[str] = set()
+
+    def learn_prices(self) -> None:
+        """What the coins are worth that fees may be paid in; raises ``VenueError``."""
+        self.prices.begin(self._account, {Market.parse(market).quote for market in self._markets})
+
+    def news(self) -> Rows:
+        """What the account's statement says since it was read last, for the journal; raises ``VenueError``."""
+        return self._statement.news()[0]
+
+    def look(self) -> Look:
+        """Compare, twice where something differs; cancel what is ours and nobody explains."""
+        self.prices.learn(self._account)
+        differences, says, engine, venue = self._compare()
+        first = {one.key for one in differences}
+        if first:
+            if self._settle():
+                return Look()
+            differences, says, engine, venue = self._compare()
+        lasting = [self._explained(one) for one in differences if one.key in first]
+        self._lasting = {one.key: self._lasting.get(one.key, time.monotonic()) for one in lasting}
+        settling = self._settled(lasting, says)
+        for one in lasting:
+            if one.kind == "unknown order" and one.order is not None:
+                self._account.cancel(one.market, one.order.client_id)
+                signal = says.trading.get(one.market, "")
+                settling.append(unwritten_order(one.order, signal, "canceled", self._account.clock()))
+        state = with_rows(read_state(self._journal.path), settling)
+        over = {market: ended_by(plan, state, venue, self._ids) for market, plan in engine.vanished.items()}
+        over = {market: why for market, why in over.items() if not venue.held.get(market) or is_spot(market)}
+        rows, drifts = self._statement.news()
+        concluded = {market: why for market, why in over.items() if why is not None}
+        return Look([*lasting, *drifts], [*settling, *rows], concluded=concluded)
+
+    def _explained(self, one: Difference) -> Difference:
+        """An order with our prefix that the journal has never had is another node's: it is not canceled.
+
+        The engine takes over what it finds at the venue, so that its word says nothing of who sent an order. It may be
+        the stop of that node's position. Where ``node.adopt`` says that only this node trades the account, it is ours
+        all the same.
+        """
+        if one.kind != "unknown order" or one.order is None or self._adopts:
+            return one
+        if not find_events(self._journal.path, "orders", "order_id", one.subject).is_empty():
+            return one
+        return replace(one, kind="other node", detail=f"{one.detail}, which this node has never sent")
+
+    def _compare(self) -> tuple[list[Difference], JournalSays, EngineSays, VenueSays]:
+        if (trouble := self._journal.trouble) is not None:
+            raise NodeError(f"the journal cannot be written: {trouble}")
+        engine = self._engine.ask()
+        self._ask_refused(engine)
+        state = read_state(self._journal.path)
+        says = JournalSays.of(state, journalled_fills(self._journal.path))
+        plans = {market: plan for market, plan in newest_plans(state).items() if plan.stage != "closed"}
+        fees = self._fees.of(says)
+        venue = ask(self._account, says, plans, self._markets, ours=self._ids.is_ours, fees=fees)
+        begun = [self._ids.of_trade(plan) for plan in plans.values()]
+        found = compare(
+            says,
+            engine,
+            venue,
+            markets=self._markets,
+            ours=self._ids.is_ours,
+            explains=lambda order: order.client_id.startswith(tuple(begun)),
+            spot=is_spot,
+        )
+        found += unminded(says, venue, {*plans, *engine.vanished}, markets=self._markets, spot=is_spot)
+        self._fees.learn(says, venue, found)
+        return found, says, engine, venue
+
+    def _settle(self) -> bool:
+        """Let arrive what is on its way; whether the end came meanwhile. What is asked for then is not kept waiting."""
+        until = time.monotonic() + self._settle_s
+        while not self._engine.ended and (left := until - time.monotonic()) > 0:
+            if self._engine.wait(left):
+                self._ask_refused(self._engine.ask())
+        return self._engine.ended
+
+    def _ask_refused(self, engine: EngineSays) -> None:
+        """Ask about entries first, which may have bought what nothing protects, then about what they should have."""
+        for market, plan in engine.vanished.items():
+            if plan.stage == "entering":
+                self._ask_entry(market, plan.entry_order_id, waits=plan.entry_order_id in engine.orders)
+        self._unheard.update(self.refused.ask())
+
+    def _ask_entry(self, market: str, order_id: str, *, waits: bool) -> None:
+        """Say at once what became of an entry that counts as refused, or waits: what it has bought is not protected."""
+        order = self._account.order(market, order_id)
+        if order is None or (not order.filled and order.status != "open"):
+            self._engine.entries.put(Entry(market, 0.0, 0.0))
+        elif order.filled:
+            if not waits:
+                self._unheard.add(order_id)
+            held = {one.market: one.average_price for one in self._account.positions()} if order.price is None else {}
+            self._engine.entries.put(Entry(market, order.filled, order.price or held.get(market, 0.0)))
+
+    def _settled(self, differences: Sequence[Difference], says: JournalSays) -> Rows:
+        """Rows for markets on which engine and venue agree: what the engine has still to hear, it journals itself.
+
+        One that waits for an order for ever, as for one that was canceled while it was on its way, hears nothing more:
+        what lasts is journalled all the same. Should the engine make up the same fill later, it is taken back. Of an
+        order that it calls refused it hears nothing more at all.
+        """
+        behind = {one.market for one in differences if one.kind.startswith("engine")}
+        old = time.monotonic() - self._behind_s
+        ripe = [
+            one
+            for one in differences
+            if one.market not in behind or one.subject in self._unheard or self._lasting.get(one.key, old + 1) <= old
+        ]
+        if not ripe:
+            return []
+        markets, now = read_state(self._journal.path).markets, self._account.clock()
+        return settled(ripe, says, markets, now, self.prices)
