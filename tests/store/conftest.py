@@ -1,4 +1,8 @@
-"""The engines that the store's tests run against: another one joins with one line."""
+"""The engines that the store's tests run against: another one joins with one line.
+
+TimescaleDB is PostgreSQL to the store but for the four long tables, which are hypertables there: what reads or writes
+them is tried on it, too. Its build for the tests answers one session at a time, and takes a second for a new store.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import postgres_server, timescale_server
+from tests.stores import fresh_store
 from trading_assets.store import Store, open_store
 
 ENGINES: dict[str, Callable[[Path], str]] = {
@@ -17,7 +22,11 @@ ENGINES: dict[str, Callable[[Path], str]] = {
 }
 
 
-@pytest.fixture(scope="session", params=list(ENGINES))
+on_hypertables_too = pytest.mark.parametrize("engine", list(ENGINES), indirect=True)
+"""Of a test whose outcome hypertables may change."""
+
+
+@pytest.fixture(scope="session", params=["duckdb", "postgres"])
 def engine(request: pytest.FixtureRequest) -> Callable[[Path], str]:
     """The address of a new store in a folder."""
     return ENGINES[request.param]
@@ -30,8 +39,10 @@ def url(engine: Callable[[Path], str], tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(url: str) -> Store:
-    """A new store."""
+def store(url: str, tmp_path: Path) -> Store:
+    """A new store; an embedded one has its tables."""
+    if url.startswith("duckdb"):
+        fresh_store(tmp_path)
     return open_store(url, lock_timeout_s=300)
 
 

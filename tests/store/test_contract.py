@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.examples import examples
+from tests.store.conftest import on_hypertables_too
 from trading_assets.core.candles import CANDLE_COLUMNS, TS
 from trading_assets.core.errors import InvalidFrame, StoreError
 from trading_assets.store import TABLES, Store, Table, open_store
@@ -37,7 +38,9 @@ def features(minutes: int = 2, **values: float) -> pl.DataFrame:
 # reading and writing
 
 
-def test_a_store_never_written_is_empty_everywhere(store: Store) -> None:
+@on_hypertables_too
+def test_a_store_never_written_is_empty_everywhere(url: str) -> None:
+    store = open_store(url, lock_timeout_s=300)
     for table in TABLES.values():
         frame = store.read(table)
         assert frame.is_empty()
@@ -50,6 +53,7 @@ def test_a_store_never_written_is_empty_everywhere(store: Store) -> None:
     assert store.query("SELECT count(*) AS n FROM candles JOIN bars_1h USING (market)").item() == 0
 
 
+@on_hypertables_too
 def test_what_is_written_is_read_back_sorted_with_the_declared_types(store: Store) -> None:
     frame = pl.concat([candles(5, market="x:B/B"), candles(5)])
     assert store.upsert(CANDLES, frame.sample(fraction=1, shuffle=True, seed=1)) == 10
@@ -60,6 +64,7 @@ def test_what_is_written_is_read_back_sorted_with_the_declared_types(store: Stor
     }
 
 
+@on_hypertables_too
 def test_every_table_takes_and_gives_a_row_of_its_own_types(store: Store) -> None:
     examples = {pl.String(): 'it\'s "quoted" $1 é', pl.Float64(): 0.1, pl.Boolean(): True, TS: START}
     examples[pl.List(pl.Float64)] = [0.1, 2.0]
@@ -98,6 +103,7 @@ def later(value: object) -> object:
     return value + MINUTE if isinstance(value, datetime) else f"{value}z" if isinstance(value, str) else 8
 
 
+@on_hypertables_too
 def test_windows_are_half_open_and_filters_combine(store: Store) -> None:
     store.upsert(CANDLES, pl.concat([candles(10, market=f"x:{name}/B") for name in "ABC"]))
     window = store.read(CANDLES, where={"market": "x:B/B"}, start=START + 2 * MINUTE, end=START + 5 * MINUTE)
@@ -122,6 +128,7 @@ def test_columns_choose_and_order_what_comes_back(store: Store) -> None:
     assert only_key.to_dict(as_series=False) == {"model": ["m"]}
 
 
+@on_hypertables_too
 def test_the_tail_is_the_newest_rows_before_a_time_in_ascending_order(store: Store) -> None:
     store.upsert(CANDLES, pl.concat([candles(10), candles(10, market="x:C/B", close=9.0)]))
     tail = store.tail(CANDLES, where={"market": "x:A/B", "timeframe": "1m"}, before=START + 8 * MINUTE, rows=3)
@@ -129,6 +136,7 @@ def test_the_tail_is_the_newest_rows_before_a_time_in_ascending_order(store: Sto
     assert tail["close"].to_list() == [1.0] * 3
 
 
+@on_hypertables_too
 def test_bounds_are_the_oldest_and_the_newest_time(store: Store) -> None:
     store.upsert(CANDLES, pl.concat([candles(10), candles(99, market="x:C/B")]))
     assert store.bounds(CANDLES, where={"market": "x:A/B"}) == (START, START + 9 * MINUTE)
@@ -136,6 +144,7 @@ def test_bounds_are_the_oldest_and_the_newest_time(store: Store) -> None:
     assert store.bounds(CANDLES, where={"market": "x:Z/B"}) is None
 
 
+@on_hypertables_too
 def test_a_query_takes_named_parameters_and_answers_in_utc(store: Store) -> None:
     store.upsert(CANDLES, candles(10))
     sql = "SELECT max(ts) AS newest, count(*) AS n FROM candles WHERE market = $market AND ts < $end"
@@ -179,6 +188,7 @@ def test_a_select_may_begin_and_end_as_it_likes(store: Store, sql: str) -> None:
 # replacing
 
 
+@on_hypertables_too
 def test_an_upsert_replaces_rows_of_the_same_key_and_keeps_the_others(store: Store) -> None:
     store.upsert(CANDLES, candles(10, close=1.0))
     store.upsert(CANDLES, candles(3, close=2.0, start=START + 4 * MINUTE))
@@ -194,6 +204,7 @@ def test_a_key_that_windows_are_not_cut_on_is_found_whatever_its_time(store: Sto
     assert store.read(FOLDS).equals(moved)
 
 
+@on_hypertables_too
 def test_replace_leaves_only_the_frame_in_its_window(store: Store) -> None:
     store.upsert(CANDLES, pl.concat([candles(10), candles(10, market="x:C/B")]))
     new = candles(2, close=5.0, start=START + 3 * MINUTE)
@@ -216,6 +227,7 @@ def test_replace_refuses_rows_outside_of_its_window(store: Store) -> None:
     assert store.read(CANDLES).is_empty()
 
 
+@on_hypertables_too
 def test_an_open_ended_table_gains_columns_and_a_row_written_without_one_has_null_there(store: Store) -> None:
     store.upsert(FEATURES, features(2, rsi=1.0))
     store.upsert(FEATURES, features(1, adx=3.0))
@@ -249,6 +261,7 @@ def as_frame(rows: dict[tuple[str, str, int], float | None]) -> pl.DataFrame:
     return pl.DataFrame(table, schema=CANDLE_COLUMNS, orient="row")
 
 
+@on_hypertables_too
 @examples(20)
 @given(steps)
 def test_any_sequence_of_writes_does_what_a_dictionary_would(lasting_store: Store, steps: list[tuple]) -> None:  # type: ignore[type-arg]
@@ -267,6 +280,7 @@ def test_any_sequence_of_writes_does_what_a_dictionary_would(lasting_store: Stor
     assert lasting_store.read(CANDLES).equals(as_frame(expected).sort(CANDLES.key))
 
 
+@on_hypertables_too
 @examples(10)
 @given(st.integers(1, 400), st.lists(st.integers(0, 399), max_size=8))
 def test_writing_in_any_chunks_gives_the_same_table_as_writing_at_once(
@@ -314,6 +328,7 @@ def test_an_open_ended_table_takes_float_columns_only(store: Store) -> None:
         store.upsert(FEATURES, features(rsi=1.0, RSI=2.0))
 
 
+@on_hypertables_too
 def test_a_column_of_nothing_but_nulls_needs_no_type(store: Store) -> None:
     store.upsert(CANDLES, candles().with_columns(volume=None))
     assert store.read(CANDLES)["volume"].null_count() == 3

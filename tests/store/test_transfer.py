@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.servers import postgres_server, timescale_server
+from tests.store.conftest import on_hypertables_too
 from tests.stores import fresh_store
 from trading_assets.core.candles import OHLCV, TS
 from trading_assets.core.content_hash import frame_hash
@@ -89,6 +90,7 @@ def bring(source: Store, target: Store, follow: Callable[[Portion], None] | None
     return {one.table.name: (one.rows, one.written) for one in done if one.rows}
 
 
+@on_hypertables_too
 def test_a_copy_to_any_engine_and_back_has_the_same_content(source: Store, url: str, tmp_path: Path) -> None:
     there, back = open_store(url), open_store(f"duckdb:///{tmp_path / 'back.duckdb'}")
     assert bring(source, there) == {name: (rows, rows) for name, rows in ROWS.items()}
@@ -133,6 +135,7 @@ def test_a_copy_that_does_not_arrive_as_it_was_sent_is_an_error(
         bring(source, target)
 
 
+@on_hypertables_too
 def test_migrating_twice_does_nothing_the_second_time(url: str) -> None:
     store = open_store(url)
     first = migrate(store)
