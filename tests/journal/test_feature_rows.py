@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 
 from trading_assets.core.errors import InvalidFrame, NodeError
 from trading_assets.core.sides import Side
+from trading_assets.features import FeatureRow
 from trading_assets.journal import BufferedJournal, Journal, check_journal, pack, read_since, read_state, unpack
 from trading_assets.models.decision import Decision
 from trading_assets.store.tables import LIVE_FEATURES
@@ -53,7 +54,7 @@ def decided(number: int) -> tuple[ClosedBar, Any, Decision]:
     row = pl.DataFrame(
         {"market": bar.market, "ts": ts, "a": [number + 0.5], "b": [None]}, schema_overrides={"b": pl.Float64}
     )
-    return bar, MODEL, Decision(row, {Side.SHORT: 0.25}, 0.01, 0.01)
+    return bar, MODEL, Decision(FeatureRow.of_frame(row), {Side.SHORT: 0.25}, 0.01, 0.01)
 
 
 def test_rows_wait_for_the_heartbeat_and_are_written_once(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from trading_assets.core.plugins.seats import Owners
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features.framework import computation, newest, windows
 from trading_assets.features.framework.feature_set import Feature, FeatureSet
+from trading_assets.features.framework.newest import FeatureRow
 from trading_assets.features.framework.registry import REGISTRY
 from trading_assets.features.framework.spans import DAY, WEEK, Span
 from trading_assets.features.indicators import (
@@ -37,6 +38,7 @@ __all__ = [
     "DAY",
     "LIVE_ENVIRONMENT",
     "Feature",
+    "FeatureRow",
     "FeatureSet",
     "Span",
     "WEEK",
@@ -115,7 +117,7 @@ def compute_newest(
     timeframe: Timeframe,
     features: Sequence[str] | None = None,
     plugins: Owners | None = None,
-) -> pl.DataFrame:
+) -> list[FeatureRow]:
     """The newest row of :func:`compute` for each of many markets, in one call; to the bit what each alone gives.
 
     Parameters
@@ -129,8 +131,13 @@ def compute_newest(
 
     Returns
     -------
-    polars.DataFrame
+    list
         One row for each market, in the order given.
+
+    Raises
+    ------
+    InvalidFrame
+        As :func:`compute`, and where a market has fewer bars.
     """
     return newest.compute_newest(held, select(features, timeframe, plugins), companions)
 

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from trading_assets.core.errors import InvalidFrame
@@ -16,7 +17,7 @@ def pack(row: pl.DataFrame) -> str:
     return pack_values(row.row(0))
 
 
-def pack_values(values: Sequence[float | None]) -> str:
+def pack_values(values: Sequence[float | None] | npt.NDArray[np.float64]) -> str:
     """What :func:`pack` makes of a row with these values."""
     return base64.b64encode(np.array(values, dtype="<f4").tobytes()).decode()  # None is NaN
 

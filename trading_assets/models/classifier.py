@@ -111,7 +111,13 @@ class Classifier:
 
     def said(self, frame: pl.DataFrame, history: pl.DataFrame | None = None) -> tuple[list[float], list[int] | None]:
         """Probabilities and prediction sets alone, as a decision needs them; see :meth:`answers`."""
-        scores = self.scores(frame, history)
+        return self._decided(self.scores(frame, history))
+
+    def said_of(self, values: Matrix) -> tuple[list[float], list[int] | None]:
+        """What :meth:`said` says of rows of :meth:`inputs`."""
+        return self._decided(self.probabilities(values))
+
+    def _decided(self, scores: Matrix) -> tuple[list[float], list[int] | None]:
         if self.confidence is None:
             return scores.tolist(), None
         sets = self.confidence.sets(scores)

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 import polars as pl
 
 from trading_assets import features
 from trading_assets.core.plugins.seats import Owners
 from trading_assets.core.sides import Side
 from trading_assets.core.timeframes import Timeframe
+from trading_assets.features import FeatureRow
 from trading_assets.labels import (
     decides,
     lookback_bars,
@@ -19,7 +21,6 @@ from trading_assets.labels import (
     newest_widths,
     scale_lookback,
     unit_lookback,
-    widths,
 )
 from trading_assets.models.bundle import Bundle
 
@@ -34,8 +35,8 @@ class Decision:
 
     Attributes
     ----------
-    features
-        The bar's feature row.
+    row
+        The bar's features.
     probabilities
         Of each side that the model trades and its label set decides on at this bar: of its take-profit first.
     take_profit, stop_loss
@@ -47,12 +48,17 @@ class Decision:
         still, and where the model names no plan.
     """
 
-    features: pl.DataFrame
+    row: FeatureRow
     probabilities: Mapping[Side, float]
     take_profit: float | None
     stop_loss: float | None
     sets: Mapping[Side, int] = field(default_factory=dict)
     unit: float | None = None
+
+    @property
+    def features(self) -> pl.DataFrame:
+        """The bar's feature row as a frame."""
+        return self.row.frame
 
 
 def features_of(
@@ -101,16 +107,11 @@ def decide(
     compute
         What computes the features.
     """
-    compute = compute or partial(
-        features_of, timeframe=bundle.labels.timeframe, names=bundle.features, plugins=bundle.plugins
-    )
-    rows = compute(held, companions or {}).tail(bundle.lookback_rows)
-    row = rows.tail(1)
-    target, stop = widths(held.tail(scale_lookback(bundle.labels)), bundle.labels).row(-1)
-    answers = {side: bundle.said(row, side, history=rows) for side in sides_decided(bundle, held)}
-    said = {side: probability for side, ((probability,), _) in answers.items()}
-    known = {side: sets[0] for side, (_, sets) in answers.items() if sets is not None}
-    return Decision(row, said, target, stop, known, plan_units(bundle, [held])[0])
+    others, back = companions or {}, bundle.lookback_rows
+    if compute is None and back == 1:
+        return decide_together([Question(bundle, held, others)])[0]
+    rows = (compute or partial(_computed, bundle))(held, others).tail(back)
+    return decide_together([Question(bundle, held, others, FeatureRow.of_frame(rows.tail(1)), rows)])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +121,16 @@ class Question:
     Attributes
     ----------
     row
-        The newest bar's features, where they were computed already; of the model's and maybe further ones. Questions
-        on the same bars that are asked together have the same columns.
+        The newest bar's features, where they were computed already; of the model's and maybe further ones.
+    rows
+        Feature rows up to the newest bar, as many as the model reads, where they were computed already.
     """
 
     bundle: Bundle
     held: pl.DataFrame
     companions: Companions
-    row: pl.DataFrame | None = None
+    row: FeatureRow | None = None
+    rows: pl.DataFrame | None = None
 
 
 def decide_together(questions: Sequence[Question]) -> list[Decision]:
@@ -148,14 +151,8 @@ def decide_together(questions: Sequence[Question]) -> list[Decision]:
 
 def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Question]) -> list[Decision]:
     """Answer on bars of one timeframe, by models of the same features."""
-    held, companions = [one.held for one in questions], [one.companions for one in questions]
-    known = [one.row for one in questions if one.row is not None]
-    if len(known) == len(questions):
-        rows = known[0] if len(known) == 1 else pl.concat(known)
-    else:
-        rows = features.compute_newest(
-            held, companions, timeframe=timeframe, features=names, plugins=questions[0].bundle.plugins
-        )
+    held = [one.held for one in questions]
+    rows = _rows_of(timeframe, names, questions)
     asked: dict[str, list[int]] = {}
     for number, one in enumerate(questions):
         asked.setdefault(one.bundle.bundle_hash, []).append(number)
@@ -170,10 +167,7 @@ def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Q
         for side in bundle.sides:
             if not (decided := [number for number in numbers if side in wanted[number]]):
                 continue
-            mine = (
-                rows if len(decided) == rows.height else rows[decided]
-            )  # the rows of a few are another thread's query
-            answers, held_by = bundle.said(mine, side, history=before)
+            answers, held_by = _said(bundle, side, [rows[number] for number in decided], before)
             for place, number in enumerate(decided):
                 said[number][side] = answers[place]
                 if held_by is not None:
@@ -183,9 +177,30 @@ def _decide_on(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Q
         barriers |= zip(numbers, of, strict=True)
         units |= zip(numbers, plan_units(bundle, [held[number] for number in numbers]), strict=True)
     return [
-        Decision(rows[number : number + 1], said[number], *barriers[number], sets[number], units[number])
-        for number in range(len(questions))
+        Decision(row, said[number], *barriers[number], sets[number], units[number]) for number, row in enumerate(rows)
     ]
+
+
+def _rows_of(timeframe: Timeframe, names: Sequence[str], questions: Sequence[Question]) -> list[FeatureRow]:
+    known = [one.row for one in questions if one.row is not None]
+    if len(known) == len(questions):
+        return known
+    return features.compute_newest(
+        [one.held for one in questions],
+        [one.companions for one in questions],
+        timeframe=timeframe,
+        features=names,
+        plugins=questions[0].bundle.plugins,
+    )
+
+
+def _said(
+    bundle: Bundle, side: Side, rows: Sequence[FeatureRow], history: pl.DataFrame | None
+) -> tuple[list[float], list[int] | None]:
+    """Probabilities of rows of many markets, and sets: of a model that reads a row alone, without a frame."""
+    if history is not None:
+        return bundle.said(pl.concat(row.frame for row in rows), side, history=history)
+    return bundle.said_of(np.array([row.of(bundle.features) for row in rows]), side)
 
 
 def _history(lookback_rows: int, questions: Sequence[Question]) -> pl.DataFrame | None:
@@ -193,12 +208,12 @@ def _history(lookback_rows: int, questions: Sequence[Question]) -> pl.DataFrame 
     if lookback_rows == 1 or not questions:
         return None
     return pl.concat(
-        features_of(
-            one.held,
-            one.companions,
-            timeframe=one.bundle.labels.timeframe,
-            names=one.bundle.features,
-            plugins=one.bundle.plugins,
-        ).tail(lookback_rows)
+        _computed(one.bundle, one.held, one.companions).tail(lookback_rows) if one.rows is None else one.rows
         for one in questions
+    )
+
+
+def _computed(bundle: Bundle, held: pl.DataFrame, companions: Companions) -> pl.DataFrame:
+    return features_of(
+        held, companions, timeframe=bundle.labels.timeframe, names=bundle.features, plugins=bundle.plugins
     )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from trading_assets.core.errors import ModelError
 from trading_assets.core.sides import Side
+from trading_assets.models.windows import Matrix
 
 WANTED: Final = "wanted"
 """Column of a rule's rows: the side of the trade that it wants, 1 or -1; 0 where it wants none."""
@@ -81,6 +82,10 @@ class Record(BaseModel):
     def said(self, rows: pl.DataFrame, history: pl.DataFrame | None = None) -> tuple[list[float], list[int] | None]:
         """Probabilities alone, as a rule makes no sets."""
         return self.predict(rows, history).to_list(), None
+
+    def said_of(self, values: Matrix) -> tuple[list[float], list[int] | None]:
+        """The same of what a rule wants, as numbers."""
+        return self.said(pl.DataFrame(values, schema=list(self.features)))
 
     @property
     def files(self) -> Mapping[str, bytes]:

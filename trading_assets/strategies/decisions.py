@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from trading_assets.features import FeatureRow
 from trading_assets.labels import lookback_bars, scale_lookback, unit_lookback, widths
 from trading_assets.models import Bundle, decision
 from trading_assets.models.decision import Companions, Decision, Question
@@ -70,4 +71,5 @@ def _by_rule(strategy: RuleStrategy, bundle: Bundle, held: pl.DataFrame) -> Deci
     asked = decision.sides_decided(bundle, held)
     said = {side: answer[word] for word, side in ANSWERS.items() if side in asked and answer[word] is not None}
     unit = decision.plan_units(bundle, [held])[0]
-    return Decision(newest.select(*_KEYS, wanted).tail(1), said, target, stop, unit=unit)
+    row = FeatureRow.of_frame(newest.select(*_KEYS, wanted).tail(1))
+    return Decision(row, said, target, stop, unit=unit)

@@ -59,5 +59,5 @@ def test_the_tail_of_a_node_gives_the_stored_rows(store: Store, timeframe: Timef
     assert all(later - earlier >= timedelta(minutes=timeframe.minutes) for earlier, later in pairwise(rows["ts"]))
     for number in range(rows.height):
         tail = bars[number : number + needed]
-        newest = features.compute_newest([tail], timeframe=timeframe, features=CHOSEN)
-        assert newest.equals(rows[number : number + 1])
+        (newest,) = features.compute_newest([tail], timeframe=timeframe, features=CHOSEN)
+        assert newest.frame.equals(rows[number : number + 1])

@@ -54,19 +54,35 @@ def alone(frames: list[pl.DataFrame], companions: list[dict[str, pl.DataFrame]])
     )
 
 
+def framed(rows: list[features.FeatureRow]) -> pl.DataFrame:
+    return pl.concat(row.frame for row in rows)
+
+
 def test_together_they_are_to_the_bit_what_each_is_alone(held: list[pl.DataFrame]) -> None:
     none: list[dict[str, pl.DataFrame]] = [{}] * len(held)
-    assert features.compute_newest(held, timeframe=M15).equals(alone(held, none))
-    assert features.compute_newest(held[:1], timeframe=M15).equals(alone(held[:1], none[:1]))
+    assert framed(features.compute_newest(held, timeframe=M15)).equals(alone(held, none))
+    assert framed(features.compute_newest(held[:1], timeframe=M15)).equals(alone(held[:1], none[:1]))
 
 
 @pytest.mark.parametrize("led", [range(12), range(5)])
 def test_with_a_leader_of_all_or_of_some_too(held: list[pl.DataFrame], led: range) -> None:
     leader = held[0].select("known_at", "close")
     companions = [{"leader": leader} if market in led else {} for market in range(len(held))]
-    assert features.compute_newest(held, companions, timeframe=M15).equals(alone(held, companions))
+    assert framed(features.compute_newest(held, companions, timeframe=M15)).equals(alone(held, companions))
 
 
 def test_too_few_bars_are_refused_by_name(held: list[pl.DataFrame]) -> None:
     with pytest.raises(InvalidFrame, match=r"sample:M1/USDT: 100 bars, the look-back is"):
         features.compute_newest([held[0], held[1].tail(100)], timeframe=M15)
+
+
+def test_a_row_gives_numbers_in_any_order_and_a_null_as_nan(held: list[pl.DataFrame]) -> None:
+    whole = alone(held[:1], [{}])
+    (row,) = features.compute_newest(held[:1], timeframe=M15)
+    wanted = tuple(reversed(row.names))
+    expected = whole.select(wanted).cast(pl.Float64).to_numpy()[0]
+    assert np.isnan(expected).any(), "no leader is given"
+    np.testing.assert_array_equal(row.of(wanted), expected)
+    np.testing.assert_array_equal(features.FeatureRow.of_frame(whole).of(wanted), expected)
+    with pytest.raises(InvalidFrame, match="the row lacks the features unheard_of"):
+        row.of(("roc_4", "unheard_of"))

@@ -41,7 +41,7 @@ def test_a_choice_has_the_values_of_the_whole_and_its_own_look_back(names, timef
     assert chosen.tail(whole.height).equals(whole.select(chosen.columns), null_equal=True)
     assert chosen.height == bars.height - max(registry(timeframe)[name].lookback for name in names) + 1
     newest = compute_newest([bars] * 2, [companions] * 2, timeframe=timeframe, features=names)
-    assert newest[1].equals(whole.select(chosen.columns).tail(1), null_equal=True)
+    assert newest[1].frame.equals(whole.select(chosen.columns).tail(1), null_equal=True)
 
 
 def test_nothing_is_computed_that_was_not_chosen(world: World):

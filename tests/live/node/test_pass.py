@@ -10,6 +10,7 @@ import gc
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,7 +19,9 @@ import pytest
 
 from tests.live.conftest import MARKET, MakeBundle, put_live
 from tests.live.node.test_parts import closed_bars
-from trading_assets.models.decision import bars_needed
+from trading_assets.core.sides import Side
+from trading_assets.features.framework import computation
+from trading_assets.models.decision import Question, bars_needed, decide, decide_together
 from trading_assets.settings import LabelSettings, Settings
 from trading_assets.strategies.signals import ClosedBar, Stream
 from trading_live.node.bars.history import BarHistory, bar_rows
@@ -72,6 +75,16 @@ def test_a_pass_over_many_markets_makes_as_many_queries_as_one_over_two(
         return len(queries) - before
 
     assert asked(12) == asked(2) < 12
+
+
+def test_a_decision_makes_no_frame_of_its_features_before_somebody_asks_for_it(
+    make_bundle: MakeBundle, tmp_path: Path, decision_bars: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = make_bundle(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.delattr(computation, "framed")
+        said = [decide(bundle, decision_bars), *decide_together([Question(bundle, decision_bars, {})] * 2)]
+    assert {one.probabilities[Side.LONG] for one in said} == {bundle.predict(said[0].features)[0]}
 
 
 def test_a_bar_is_added_to_a_history_without_a_query(decision_bars: pl.DataFrame, queries: list[str]) -> None:

@@ -196,7 +196,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     calls: list[tuple[str, ...]] = []
     original = features.compute_newest
 
-    def counted(*arguments: Any, **options: Any) -> pl.DataFrame:
+    def counted(*arguments: Any, **options: Any) -> list[features.FeatureRow]:
         calls.append(tuple(options["features"]))
         return original(*arguments, **options)
 
@@ -216,7 +216,9 @@ def test_features_are_computed_once_for_all(
     node = warmed(settings, champion, bars)
     node.challenge(*inside, make_bundle(settings.bundles_dir, threshold=0.5))
     node.hear(bars[LOOKBACK_BARS:])
-    assert computed == []  # the node asks one market by compute(), and the challengers read what that gave
+    assert set(computed) == {champion.features}  # of the model that trades: the challengers read what that gave
+    assert len(computed) == len(bars) - LOOKBACK_BARS
+    computed.clear()
     assert set(node.answers["model_version"]) == {1, 2, 3, 4}
     alone = warmed(settings, None, bars)
     alone.challenge(*inside)
@@ -231,14 +233,14 @@ def test_one_that_fails_is_set_aside_and_the_others_go_on(
     node = warmed(settings, bundles[0], bars)
     node.challenge(*bundles[1:])
     first = node.hear(bars[LOOKBACK_BARS : LOOKBACK_BARS + 2])
-    broken, said_by = node.challengers.models[0].bundle, models.Bundle.said
+    broken, said_by = node.challengers.models[0].bundle, models.Bundle.said_of
 
     def failing(self: models.Bundle, *arguments: Any, **options: Any) -> Any:
         if self is broken:
             raise RuntimeError("no memory")
         return said_by(self, *arguments, **options)
 
-    monkeypatch.setattr(models.Bundle, "said", failing)
+    monkeypatch.setattr(models.Bundle, "said_of", failing)
     second = node.hear(bars[LOOKBACK_BARS + 2 :])
     assert all(first)
     assert all(second)

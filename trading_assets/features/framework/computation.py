@@ -68,26 +68,45 @@ def compute(
         last = min(first + size, lead + rows)
         part = slice(first - lead, last)
         others = {name: column[part] for name, column in joined.items()}
-        frame = Bars(
-            *(column[part] for column in columns),
-            timeframe=features.timeframe,
-            companions=others,
-            wanted=last - first,
+        fill(
+            values[:, first - lead : last - lead],
+            [column[part] for column in columns],
+            others,
+            features.timeframe,
+            plan,
         )
-        one = last - first == 1  # of which numbers are quicker than arrays
-        found = values[:, first - lead] if one else values[:, first - lead : last - lead]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for reach, members in plan.groups:
-                frame = frame.newest(reach - 1 + last - first, shared=one or reach > _NEAR)
-                wanted = -1 if one else slice(reach - 1, None)
-                for calculation, positions in members:
-                    for position, array in zip(positions, calculation.values(frame), strict=True):
-                        if position is not None:
-                            found[position] = array[wanted]
 
     _side_by_side(compute_pass, range(lead, lead + rows, size))
     keys = pl.DataFrame([bars[name][lead:] for name in KEYS])
     return framed(keys, features, values, plan)
+
+
+def fill(
+    values: Matrix,
+    columns: Sequence[npt.NDArray[Any]],
+    joined: Mapping[str, Array],
+    timeframe: Timeframe,
+    plan: Plan,
+) -> None:
+    """Compute as many of the newest rows as ``values`` has columns, one row of it for each feature.
+
+    Parameters
+    ----------
+    columns, joined
+        :func:`arrays` and the companions, of these bars and of as many before them as the plan looks back on.
+    """
+    wanted_bars = values.shape[1]
+    frame = Bars(*columns, timeframe=timeframe, companions=joined, wanted=wanted_bars)
+    one = wanted_bars == 1  # of which numbers are quicker than arrays
+    found = values[:, 0] if one else values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for reach, members in plan.groups:
+            frame = frame.newest(reach - 1 + wanted_bars, shared=one or reach > _NEAR)
+            wanted = -1 if one else slice(reach - 1, None)
+            for calculation, positions in members:
+                for position, array in zip(positions, calculation.values(frame), strict=True):
+                    if position is not None:
+                        found[position] = array[wanted]
 
 
 def framed(keys: pl.DataFrame, features: FeatureSet, values: Matrix, plan: Plan) -> pl.DataFrame:

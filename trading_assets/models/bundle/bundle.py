@@ -16,6 +16,7 @@ from trading_assets.core.sides import Side
 from trading_assets.models.bundle.content import Provenance
 from trading_assets.models.payoffs import PlanPayoff
 from trading_assets.models.training import Learnt
+from trading_assets.models.windows import Matrix
 from trading_assets.settings import LabelSettings, RuleStrategySettings, StrategySettings
 
 
@@ -110,6 +111,16 @@ class Bundle:
             As :meth:`predict`.
         """
         return self._of(side).said(features, history)
+
+    def said_of(self, values: Matrix, side: Side = Side.LONG) -> tuple[list[float], list[int] | None]:
+        """The same of feature rows as numbers, ``(rows, features)``; see :meth:`Classifier.said_of`.
+
+        Raises
+        ------
+        ModelError
+            As :meth:`predict`.
+        """
+        return self._of(side).said_of(values)
 
     def _of(self, side: Side) -> Learnt:
         if side not in self.classifiers:

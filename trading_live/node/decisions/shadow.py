@@ -17,6 +17,7 @@ from trading_assets import features
 from trading_assets.core.plugins.seats import Owners
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.costs.outlook import FundingOutlook
+from trading_assets.features import FeatureRow
 from trading_assets.journal import Answer, shadow_event
 from trading_assets.models.decision import Companions, Question
 from trading_assets.settings import ModelSettings
@@ -74,7 +75,7 @@ class Heard:
     bar: ClosedBar
     held: pl.DataFrame
     leader: BarHistory | None
-    row: pl.DataFrame | None
+    row: FeatureRow | None
     signal: Signal | None
     beside: Companions | None = MappingProxyType({})
 
@@ -239,9 +240,7 @@ class ShadowDecisions:
         reach = horizon_bars * (one.bar.known_at - one.bar.ts)
         return self._steps.crossed(one.bar.stream, one.held, look_back=needed, reach=reach) is not None
 
-    def _ask(
-        self, model: ModelInUse, heard: Sequence[Heard], rows: Sequence[pl.DataFrame | None]
-    ) -> list[Signal | None]:
+    def _ask(self, model: ModelInUse, heard: Sequence[Heard], rows: Sequence[FeatureRow | None]) -> list[Signal | None]:
         """What a challenger would say if it traded: by the functions that are asked then."""
         questions = [
             Question(model.bundle, one.held, one.companions(model.reads), row)
@@ -279,20 +278,19 @@ class ShadowDecisions:
             self._keep(events)
 
 
-def _shared_rows(able: Sequence[tuple[ModelInUse, list[int]]], heard: Sequence[Heard]) -> dict[int, pl.DataFrame]:
+def _shared_rows(able: Sequence[tuple[ModelInUse, list[int]]], heard: Sequence[Heard]) -> dict[int, FeatureRow]:
     """The newest features of bars, computed once for all challengers, or for the model that trades before.
 
     Where the computation fails, each challenger is left to compute its own: only one of them may be the cause.
     """
-    found: dict[int, pl.DataFrame] = {}
+    found: dict[int, FeatureRow] = {}
     trained = [one for one in able if isinstance(one[0].bundle.spec, ModelSettings)]
     for timeframe in {model.bundle.labels.timeframe for model, _ in trained}:
         mine = [one for one in trained if one[0].bundle.labels.timeframe == timeframe]
         names = list(dict.fromkeys(name for model, _ in mine for name in model.bundle.features))
         numbers = sorted({number for _, numbers in mine for number in numbers})
         known = [row for number in numbers if (row := heard[number].row) is not None]
-        same = len({tuple(row.columns) for row in known}) == 1
-        if same and len(known) == len(numbers) and set(names) <= set(known[0].columns):
+        if len(known) == len(numbers) and all(set(names) <= set(row.names) for row in known):
             found |= zip(numbers, known, strict=True)
             continue
         try:
@@ -304,9 +302,9 @@ def _shared_rows(able: Sequence[tuple[ModelInUse, list[int]]], heard: Sequence[H
 
 def _computed(
     timeframe: Timeframe, names: Sequence[str], numbers: Sequence[int], heard: Sequence[Heard], plugins: Owners | None
-) -> dict[int, pl.DataFrame]:
+) -> dict[int, FeatureRow]:
     held = [heard[number].held for number in numbers]
     read = features.required_companions(names, plugins)
     companions = [heard[number].companions(read) for number in numbers]
     rows = features.compute_newest(held, companions, timeframe=timeframe, features=names, plugins=plugins)
-    return {number: rows[position : position + 1] for position, number in enumerate(numbers)}
+    return dict(zip(numbers, rows, strict=True))

@@ -147,7 +147,7 @@ class LiveSignals:
         self.histories[bar.stream].reach_back(self._shadow.bars_needed(bar.stream))
         leader = self._shelf.leader
         leading = None if leader in (None, bar.market) else self.histories.get(Stream(leader, bar.timeframe))
-        row = None if decision is None else decision.features
+        row = None if decision is None else decision.row
         read = sorted({name for one in self._shadow.models if bar.stream in one.streams for name in one.beside})
         beside = self._auxiliary.known(read, bar.stream, bar.known_at)
         known = None if isinstance(beside, str) else beside
