@@ -12,8 +12,9 @@ export PYTHONDONTWRITEBYTECODE :=
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-.venv/.locked: pyproject.toml uv.lock .ci/setup
+.venv/.locked: pyproject.toml uv.lock .ci/setup .ci/promtool
 	@.ci/setup
+	@.ci/promtool
 	@touch $@ .venv/.demo
 
 .venv/.demo: pyproject.toml uv.lock .ci/setup # what demo and UI need: no test servers, linters or peers

@@ -20,11 +20,10 @@ from tests.live.metrics.world import Scrape, World
 from trading_assets.settings import PROJECT_ROOT, Settings
 from trading_assets.store.contract import Store
 
-PROMTOOL, AMTOOL = shutil.which("promtool"), shutil.which("amtool")
-needs_promtool = pytest.mark.skipif(
-    PROMTOOL is None, reason="promtool is not installed (Debian: apt install prometheus)"
-)
-needs_amtool = pytest.mark.skipif(AMTOOL is None, reason="amtool is not installed (Debian: prometheus-alertmanager)")
+_UNPACKED = PROJECT_ROOT / ".tools" / "debian" / "usr" / "bin"  # by the set-up
+PROMTOOL, AMTOOL = (shutil.which(name) or shutil.which(name, path=_UNPACKED) for name in ("promtool", "amtool"))
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool (Debian: apt install prometheus)")
+needs_amtool = pytest.mark.skipif(AMTOOL is None, reason="no amtool (Debian: apt install prometheus-alertmanager)")
 RUNBOOK = PROJECT_ROOT / "docs" / "how-to" / "runbook.md"
 CASES = PROMETHEUS / "alerts_test.yml"
 WELL_MIN = 12
