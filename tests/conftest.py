@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -69,18 +70,24 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts processes as slow, and let each worker begin with its share of the longest tests."""
+    """Mark what starts processes as slow, and let each worker begin with its share of the longest tests.
+
+    Those of a module go to one worker: what they share is made once, and the soak's worlds, which mostly wait, go on
+    beside what the other workers compute.
+    """
     folder = Path(__file__).parent
     longest = [item for item in items if item.get_closest_marker("slow")]
     for item in items:
         if item.path.relative_to(folder).parts[0] in PROCESSES:
             item.add_marker("slow")
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for module in sorted((list(group) for _, group in groupby(longest, lambda item: item.path)), key=len, reverse=True):
+        min(shares, key=len).extend(module)
     others = [item for item in items if item not in longest]
     block = len(items) // workers
     ordered: list[pytest.Item] = []
-    for worker in range(workers):
-        share = longest[worker::workers]
+    for worker, share in enumerate(shares):
         taken = block - len(share) if worker < workers - 1 else len(others)
         ordered += [*share, *others[:taken]]
         others = others[taken:]
