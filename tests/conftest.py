@@ -88,7 +88,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     block = len(items) // workers
     ordered: list[pytest.Item] = []
     for worker, share in enumerate(shares):
-        taken = block - len(share) if worker < workers - 1 else len(others)
+        taken = max(block - len(share), 0) if worker < workers - 1 else len(others)
         ordered += [*share, *others[:taken]]
         others = others[taken:]
     items[:] = ordered

@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.live.soak.forks import forks
 from tests.live.soak.table import NAKED_S, judged, page
-from tests.live.soak.world import live_through, prepare
+from tests.live.soak.world import Ground, live_through, prepare
 from trading_assets.features import LIVE_ENVIRONMENT
 
 BESIDE = 6
@@ -49,10 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(seeds: Iterable[int], asked: argparse.Namespace, rows: dict[int, dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as shared, forks() as parent, ThreadPoolExecutor(asked.beside) as pool:
-        prepared = prepare(Path(shared) / "soak")
-        for done in as_completed(
-            [pool.submit(live_through, seed, prepared, parent, keep=asked.keep) for seed in seeds]
-        ):
+        ground = Ground.of(prepare(Path(shared) / "soak"))
+        for done in as_completed([pool.submit(live_through, seed, ground, parent, keep=asked.keep) for seed in seeds]):
             row = done.result().row()
             rows[row["seed"]] = row
             with asked.file.open("a") as file:

@@ -8,31 +8,42 @@ one that goes wrong is run once more, and a suite fails where it goes wrong twic
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.live.soak.forks import Forks, forks
+from tests.live.soak.forks import forks
 from tests.live.soak.table import page
-from tests.live.soak.world import Outcome, live_through_all, prepare
+from tests.live.soak.world import Ground, Outcome, live_through, prepare
 from tests.shared import made_once
 
 SEEDS = 100
-BESIDE = 5
+BESIDE = 6
 NEVER_S = 60.0
 """A stop that takes longer did not come."""
 
-
-@pytest.fixture(scope="module")
-def parent() -> Iterator[Forks]:
-    with forks() as one:
-        yield one
+type Run = Callable[[int], Future[Outcome]]
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare(made_once(tmp_path_factory, "soak", prepare_in) / "soak")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Runs a seed, as soon as few enough others go on beside it."""
+    ground = Ground.of(made_once(tmp_path_factory, "soak", prepare_in) / "soak")
+    with forks() as parent, ThreadPoolExecutor(BESIDE) as pool:
+        yield lambda seed: pool.submit(live_through, seed, ground, parent)
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="module")
+def first_runs(request: pytest.FixtureRequest, run: Run) -> Mapping[int, Future[Outcome]]:
+    """All seeds that are asked for: the worlds go on ahead of the tests, which mostly wait for them."""
+    here = (
+        item for item in request.session.items if isinstance(item, pytest.Function) and item.module is request.module
+    )
+    seeds = (item.callspec.params["seed"] for item in here if "seed" in item.fixturenames)
+    return {seed: run(seed) for seed in seeds}
 
 
 def prepare_in(folder: Path) -> None:
@@ -40,12 +51,14 @@ def prepare_in(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(1, SEEDS + 1, BESIDE))
-def test_nothing_is_lost_or_doubled_whatever_goes_wrong(first: int, prepared: Path, parent: Forks) -> None:
-    for one in live_through_all(range(first, first + BESIDE), prepared, parent):
-        if problems(one):
-            (one,) = live_through_all([one.seed], prepared, parent)
-        assert problems(one) == [], f"seed {one.seed}: {one.faults}, {one.kills} kills"
+@pytest.mark.parametrize("seed", range(1, SEEDS + 1))
+def test_nothing_is_lost_or_doubled_whatever_goes_wrong(
+    seed: int, run: Run, first_runs: Mapping[int, Future[Outcome]]
+) -> None:
+    one = first_runs[seed].result()
+    if problems(one):
+        one = run(seed).result()
+    assert problems(one) == [], f"{one.faults}, {one.kills} kills"
 
 
 def problems(one: Outcome) -> list[str]:

@@ -12,15 +12,15 @@ import random
 import shutil
 import signal
 import tempfile
-import threading
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.live.conftest import MARKET, START, bundle_maker, meaningless, put_live, store_markets
 from tests.live.plans import MOVING_PLAN
@@ -169,11 +169,35 @@ def prepare(folder: Path) -> Path:
     return folder
 
 
-@cache
-def tape_of(prepared: Path) -> Tape:
-    """All candles, read once."""
-    store = open_store(f"duckdb:///{prepared / 'market.duckdb'}")
-    return read_tape(store, {MARKET: "1m"}, start=START)
+@dataclass(frozen=True)
+class Ground:
+    """What all worlds stand on, read once.
+
+    Attributes
+    ----------
+    folder
+        As :func:`prepare` has left it.
+    environment, settings
+        Of their nodes, but for the data folder.
+    tape
+        All candles.
+    """
+
+    folder: Path
+    environment: Mapping[str, str]
+    settings: Settings
+    tape: Tape
+
+    @classmethod
+    def of(cls, folder: Path) -> Ground:
+        """What :func:`prepare` left in a folder."""
+        url = f"duckdb:///{folder / 'market.duckdb'}"
+        environment = {**os.environ, **SETTINGS, "TRADING_STORE__URL": url}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            settings = load_settings()
+        return cls(folder, environment, settings, read_tape(open_store(url), {MARKET: "1m"}, start=START))
 
 
 class _Gone(Exception):
@@ -187,15 +211,15 @@ class World:
     ----------
     seed
         Of faults, deaths and the stretch of the market.
-    prepared
-        As :func:`prepare` has left it.
+    ground
+        Shared with the others.
     folder
         Of this world alone.
     forks
         Starts processes.
     """
 
-    def __init__(self, seed: int, prepared: Path, folder: Path, forks: Forks) -> None:
+    def __init__(self, seed: int, ground: Ground, folder: Path, forks: Forks) -> None:
         self.seed, self.folder, self._forks = seed, folder, forks
         self.chance = random.Random(f"world {seed}")
         self.start = START + timedelta(hours=seed % STRETCHES)
@@ -207,23 +231,20 @@ class World:
         self.died: Forked | None = None
         self.kills = self.ends = 0
         self.heard = frozenset[str]()
+        self.settings = ground.settings.model_copy(update={"data_dir": folder / "data"})
+        self.settings.data_dir.mkdir(parents=True)
         self.environment = {
-            **os.environ,
-            **SETTINGS,
-            "TRADING_DATA_DIR": str(folder / "data"),
-            "TRADING_STORE__URL": f"duckdb:///{prepared / 'market.duckdb'}",
+            **ground.environment,
+            "TRADING_DATA_DIR": str(self.settings.data_dir),
             "TMPDIR": str(folder),
         }
-        self.settings = _settings(self.environment)
-        self.settings.data_dir.mkdir(parents=True)
-        tape = tape_of(prepared)
         self.server = ReplayServer(
-            Tape(list(tape.instruments.values()), self.start, self.end),
+            Tape(list(ground.tape.instruments.values()), self.start, self.end),
             speed=SPEED,
             faults=self.faults,
             terms=terms_of(self.settings),
         )
-        _deploy(self.settings, prepared)
+        _deploy(self.settings, ground.folder)
 
     def live(self) -> Outcome:
         """Run the node through the faults and deaths, and compare journal and venue when all is well again."""
@@ -371,21 +392,6 @@ class World:
             self._settled()
 
 
-_environment = threading.Lock()
-
-
-def _settings(environment: dict[str, str]) -> Settings:
-    """The settings of a process with this environment."""
-    with _environment:
-        before = dict(os.environ)
-        os.environ.update(environment)
-        try:
-            return load_settings()
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-
-
 def _deploy(settings: Settings, prepared: Path) -> None:
     made = next((prepared / "bundles").rglob("bundle.json"))
     folder = settings.bundles_dir / made.parent.relative_to(prepared / "bundles")
@@ -393,17 +399,10 @@ def _deploy(settings: Settings, prepared: Path) -> None:
     put_live(settings, models.load(folder))
 
 
-def live_through_all(seeds: Iterable[int], prepared: Path, forks: Forks, *, keep: bool = False) -> list[Outcome]:
-    """What becomes of seeds, side by side."""
-    wanted = list(seeds)
-    with ThreadPoolExecutor(len(wanted)) as pool:
-        return list(pool.map(lambda seed: live_through(seed, prepared, forks, keep=keep), wanted))
-
-
-def live_through(seed: int, prepared: Path, forks: Forks, *, keep: bool = False) -> Outcome:
+def live_through(seed: int, ground: Ground, forks: Forks, *, keep: bool = False) -> Outcome:
     """What becomes of a seed, in a folder of its own, which is kept where something was wrong and that is asked for."""
     folder = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-"))
-    outcome = World(seed, prepared, folder, forks).live()
+    outcome = World(seed, ground, folder, forks).live()
     if not (keep and (outcome.wrong or outcome.naked_s > 2)):
         shutil.rmtree(folder, ignore_errors=True)
     return outcome
