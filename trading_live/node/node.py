@@ -193,7 +193,7 @@ class _Run:
             with (
                 kept_objects(),
                 stops_engine(self._stop_of(parts), self._leave_connecting),
-                process.venue.follow(lambda: parts.strategy.heard),
+                process.venue.follow(lambda: parts.strategy.heard or glance.now),
                 parts.comparing,
             ):
                 parts.engine.run()

@@ -17,7 +17,9 @@ from trading_live.replay.streams import Sent, within
 from trading_live.replay.tape import Kline, Tape, epoch_ms
 
 _PROGRESS_S: Final = 0.2
-_SETTLE_S: Final = 0.7
+_SETTLE_S: Final = 2.0
+"""A node subscribes to a stream every 0.3 s, and later on a busy machine: what begins before misses its first bars."""
+
 _PAUSE_S: Final = 0.02
 _LAST_S: Final = 0.3
 _GLANCE_S: Final = 0.5

@@ -33,6 +33,9 @@ from trading_live.replay import ReplayServer, Tape, read_tape
 from trading_live.replay.streams import finest, levels_at, trades_of
 
 SPEED = 150.0
+TRADES = 20
+"""That the exchange makes of a minute."""
+
 LIVE = "binance:BTC/USDT:USDT"
 
 
@@ -175,10 +178,11 @@ def test_a_recording_over_a_lost_connection_is_what_the_exchange_sent(studio: Ca
     one.server.begin_outage()
     gone = one.server.now
     wait_for(lambda: one.server.now > gone + timedelta(minutes=1), while_alive=process)
-    before = one.server.now
     one.server.end_outage()
-    wait_for(lambda: one.server.now > before + timedelta(minutes=12), while_alive=process)
-    wait_for(lambda: one.store.read(CANDLES).height > 20, while_alive=process)  # while it records
+    recorded = one.spooled("public_trades")
+    wait_for(lambda: one.spooled("public_trades") > recorded + 2 * 12 * TRADES, while_alive=process)
+    wait_for(lambda: one.spooled("book_snapshots") > 2 * 20, while_alive=process)
+    wait_for(lambda: fewest_candles(one) > 10, while_alive=process)  # while it records
     one.end(process, signal.SIGINT)
 
     assert one.exit_code == 0, one.output
@@ -196,6 +200,12 @@ def test_a_recording_over_a_lost_connection_is_what_the_exchange_sent(studio: Ca
         assert_streamed_candles_are_the_exchanges(one, market)
 
 
+def fewest_candles(one: Studio) -> int:
+    """That are stored of one of both markets."""
+    stored = one.store.read(CANDLES)["market"]
+    return min((stored == market).sum() for market in (MARKET, OTHER))
+
+
 def assert_streamed_candles_are_the_exchanges(one: Studio, market: str) -> None:
     """As they were sent, each marked as streamed until the history is read; none where the connection was lost."""
     stored = one.store.read(CANDLES, where={"market": market, "timeframe": "1m"})
@@ -210,7 +220,7 @@ def assert_streamed_candles_are_the_exchanges(one: Studio, market: str) -> None:
 
 
 def assert_candles_of_whole_minutes_are_the_exchanges(one: Studio, market: str) -> None:
-    built = candles_from(one.store.read(PUBLIC_TRADES, where={"market": market})).filter(pl.col("trades") == 20)
+    built = candles_from(one.store.read(PUBLIC_TRADES, where={"market": market})).filter(pl.col("trades") == TRADES)
     served = next(each for each in one.tape.instruments.values() if each.market == market).series["1m"]
     index = [int(served.open_ms.searchsorted(at)) for at in built["ts"].dt.epoch("ms")]
     klines = [[float(text) for text in served.kline(position).texts] for position in index]
@@ -311,13 +321,12 @@ def recorded_here(
     *,
     while_running: Callable[[RecordStats], None] | None = None,
     give_up_s: float = 60.0,
-    seconds: float | None = None,
 ) -> None:
     """Record in this process."""
     node = settings.node.model_copy(update={"base_url_http": one.server.url_http, "base_url_ws": one.server.url_ws})
     quick = settings.record.model_copy(update={"give_up_s": give_up_s, "flush_s": 0.2, "segment_s": 0.2})
     hooks = RecordHooks(progress=while_running or (lambda _: None))
-    run_recorder(settings.model_copy(update={"node": node, "record": quick}), markets, seconds=seconds, hooks=hooks)
+    run_recorder(settings.model_copy(update={"node": node, "record": quick}), markets, hooks=hooks)
 
 
 def test_a_venue_that_falls_silent_ends_the_recording_and_keeps_what_came(
@@ -342,10 +351,13 @@ def test_a_recorder_that_stood_still_does_not_take_it_for_silence_of_the_venue(
     def stand_still(now: RecordStats) -> None:
         if now.trades > 20 and not slept:
             slept.append(now.trades)
-            time.sleep(2.5)
+            time.sleep(4.5)
+        elif len(slept) == 1 and now.trades > slept[0]:
+            slept.append(now.trades)
+            signal.raise_signal(signal.SIGINT)
 
-    recorded_here(studio(SPEED), settings, [MARKET], while_running=stand_still, give_up_s=2.0, seconds=6.0)
-    assert slept
+    recorded_here(studio(SPEED), settings, [MARKET], while_running=stand_still, give_up_s=4.0)
+    assert len(slept) == 2, "it has gone on"
 
 
 def test_a_market_that_the_venue_does_not_have_is_named(studio: Callable[[float], Studio], settings: Settings) -> None:

@@ -86,8 +86,11 @@ def test_a_node_that_is_stopped_at_the_end_of_a_replay_much_too_fast_has_decided
 ) -> None:
     with desk(tmp_path, live_store_file, speed=500_000, hours=24, leash=None) as one:
         put_live(one.settings, make_bundle(one.settings.bundles_dir))
+        one.server.pause()
         process = one.start()
         try:
+            wait_for(lambda: one.server._player.pace._heard_ms, while_alive=process)  # it says so before its first bar
+            one.server.go_on()
             wait_for(lambda: one.server.finished, while_alive=process)
             process.send_signal(signal.SIGTERM)
             code, output = finish(process)
