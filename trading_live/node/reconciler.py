@@ -202,8 +202,8 @@ class Reconciler:
         while not self._engine.ended:
             begun = time.monotonic()
             look = self._looked()
-            self.looks, self.last_s = self.looks + 1, time.monotonic() - begun
             self._engine.looks.put(look)
+            self.looks, self.last_s = self.looks + 1, time.monotonic() - begun
             self._engine.wait(self._again_s if look.differences or look.failure else self._every_s)
 
     def _looked(self) -> Look:
