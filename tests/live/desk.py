@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -139,6 +140,13 @@ class Desk:
         self.is_led = True
         return found
 
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """The replay stands meanwhile: what takes this machine's time costs none of the market's."""
+        self.server.pause()
+        yield
+        self.server.go_on()
+
     def kill(self, process: subprocess.Popen[str], when: Callable[[], Any]) -> None:
         """End the node as the system does, while something holds; the replay stands still until it is let go on."""
         self.freeze(when, process)
@@ -226,8 +234,17 @@ def desk(
                 _open.remove(one)
 
 
+def beside[T](what: Callable[[], T]) -> T:
+    """Do something while replays go on: a command that waits for a node waits for bars, too."""
+    with ThreadPoolExecutor(1) as thread:
+        doing = thread.submit(what)
+        wait_for(doing.done)
+        return doing.result()
+
+
 def finish(process: subprocess.Popen[str], seconds: float = PATIENCE_S) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=seconds)
+    """Wait for a node's end while replays go on: what it closes is filled by a bar to come."""
+    output, _ = beside(lambda: process.communicate(timeout=seconds))
     return process.returncode, output
 
 

@@ -55,16 +55,19 @@ def live(one: Desk, make_bundle: MakeBundle) -> None:
             run_node(one.settings)
         one.notes["second node"] = str(error.value)
 
-        versions.promote(2)
-        wait_for(lambda: any("v2" in detail for detail in one.told("model deployed")), while_alive=process)
+        with one.standing():
+            versions.promote(2)
+            wait_for(lambda: any("v2" in detail for detail in one.told("model deployed")), while_alive=process)
         wait_for(lambda: (one.signals()["model_version"] == 2).sum() >= 2, while_alive=process)
 
-        versions.roll_back()
-        wait_for(lambda: one.told("model deployed")[2:], while_alive=process)
+        with one.standing():
+            versions.roll_back()
+            wait_for(lambda: one.told("model deployed")[2:], while_alive=process)
         wait_for(lambda: (one.signals()["model_version"][-2:] == 1).all(), while_alive=process)
 
-        put_live(one.settings, broken, version=3)
-        wait_for(lambda: one.told("model refused"), while_alive=process)
+        with one.standing():
+            put_live(one.settings, broken, version=3)
+            wait_for(lambda: one.told("model refused"), while_alive=process)
 
         one.server.begin_outage()
         gone = one.server.now
@@ -72,14 +75,17 @@ def live(one: Desk, make_bundle: MakeBundle) -> None:
         one.server.end_outage()
         one.notes["outage"] = gone
         wait_for(lambda: one.told("bars recovered"), while_alive=process)
-        back = one.signals().height
-        wait_for(lambda: one.signals().height >= back + 3 and one.status().positions, while_alive=process)
+        wait_for(lambda: decided_after_the_outage(one) >= 3 and one.status().positions, while_alive=process)
 
         kill_switch.engage(one.settings.live_dir, "the test says so")
         one.notes["kill"] = finish(process)
         one.notes["start while killed"] = finish(one.start())
     finally:
         process.kill()
+
+
+def decided_after_the_outage(one: Desk) -> int:
+    return one.signals().filter(pl.col("bar_ts") > one.notes["outage"] + timedelta(hours=1)).height
 
 
 class Versions:
@@ -211,8 +217,7 @@ def test_bars_missed_in_an_outage_are_fetched_before_trading_on(day: Desk) -> No
     assert day.told("bars missing")
     missing = int(day.told("bars recovered")[0].split(": ")[1].split(" of ")[0])
     assert missing >= 3
-    later = day.signals().filter(pl.col("bar_ts") > day.notes["outage"] + timedelta(hours=1))
-    assert later.height >= 3
+    assert decided_after_the_outage(day) >= 3
 
 
 def test_the_kill_switch_closes_positions_and_ends_the_node(day: Desk) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from tests.alerts.receiver import receiving
 from tests.live.conftest import MARKET, MakeBundle, put_live
-from tests.live.desk import Desk, desk, finish, wait_for
+from tests.live.desk import Desk, beside, desk, finish, wait_for
 from trading_assets.settings import LabelSettings
 from trading_assets.strategies.orders.plans import TradePlan
 from trading_cli.main import app
@@ -32,14 +32,14 @@ def killed(tmp_path_factory: pytest.TempPathFactory, live_store_file: Path, make
         one.environment |= {"TRADING_ALERTS__CHANNELS": json.dumps(channels), "CHAT_ALERT_URL": receiver.url}
         wide = LabelSettings(take_profit_pct=30.0, stop_loss_pct=20.0, horizon_bars=400)  # longer than the replay
         put_live(one.settings, make_bundle(one.settings.bundles_dir, labels=wide))
-        process = one.start()
+        process = one.start(module="tests.live.node.patient")
         try:
             wait_for(lambda: one.status().positions, while_alive=process)
             one.heard_before = one.server.streams
             fill_disk(process.pid, one.settings.live_dir / "journal.sqlite-wal")
             wait_for(lambda: (beat := one.status().heartbeat) and beat.journal, while_alive=process)
             one.notes["status"] = said("status")
-            one.notes["kill"] = said("kill", "--reason", "the test says so")
+            one.notes["kill"] = beside(lambda: said("kill", "--reason", "the test says so"))
             one.notes["node"] = finish(process)
         finally:
             process.kill()
@@ -49,7 +49,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, live_store_file: Path, make
         process = one.start_again()
         try:
             wait_for(lambda: another_is_open(one), while_alive=process)
-            one.notes["second kill"] = said("kill")
+            one.notes["second kill"] = beside(lambda: said("kill"))
         finally:
             process.kill()
         yield one
