@@ -45,7 +45,7 @@ def traded(tmp_path_factory: pytest.TempPathFactory, live_store_file: Path, make
             wait_for(lambda: one.trades, while_alive=process)
             one.notes["resting after"] = {c.client_id for c in one.server.account.conditionals if c.open}
             one.server.go_on()
-            wait_for(lambda: len(closed(one)) >= 3, while_alive=process)
+            one.freeze(lambda: len(closed(one)) >= 3, process)  # nothing fills after the node's end
             process.send_signal(signal.SIGTERM)
             one.notes["end"] = finish(process)
             one.notes["journal"] = read_since(one.settings.live_dir / JOURNAL_FILE, 0)

@@ -42,7 +42,7 @@ def crash(tmp_path_factory: pytest.TempPathFactory, live_store_file: Path, make_
             wait_for(lambda: one.trades, while_alive=process)
             one.notes["status after"] = one.status()
             one.server.go_on()
-            wait_for(lambda: _entries(one.journal()) >= 3, while_alive=process)
+            one.freeze(lambda: _entries(one.journal()) >= 3 and one.protected, process)
             process.send_signal(signal.SIGTERM)
             one.notes["end"] = finish(process)
             one.notes["after"] = read_since(path, 0)

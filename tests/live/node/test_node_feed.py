@@ -39,9 +39,20 @@ def once(change: Callable[[Kline], Kline], interval: str = "1m") -> Callable[[Kl
     return spoil
 
 
-HUNDREDFOLD = once(lambda bar: scaled(bar, open=100, high=100, low=100, close=100))
-ZERO_LOW = once(lambda bar: scaled(bar, low=0))
-FUTURE = once(lambda bar: replace(bar, open_ms=bar.open_ms + 48 * HOUR_MS, close_ms=bar.close_ms + 48 * HOUR_MS))
+def silent_streams(one: Desk) -> int:
+    return len(one.told("feed silent")) - len(one.told("feed heard again"))
+
+
+def hundredfold(bar: Kline) -> Kline:
+    return scaled(bar, open=100, high=100, low=100, close=100)
+
+
+def zero_low(bar: Kline) -> Kline:
+    return scaled(bar, low=0)
+
+
+def future(bar: Kline) -> Kline:
+    return replace(bar, open_ms=bar.open_ms + 48 * HOUR_MS, close_ms=bar.close_ms + 48 * HOUR_MS)
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +62,17 @@ def day(tmp_path_factory: pytest.TempPathFactory, live_store_file: Path, make_bu
         put_live(one.settings, make_bundle(one.settings.bundles_dir, labels=labels))
         process = one.start()
         try:
-            wait_for(lambda: one.status().positions, while_alive=process)
-            for number, fault in enumerate((HUNDREDFOLD, ZERO_LOW, FUTURE), 1):
-                one.server.spoil(fault)
+            wait_for(lambda: one.protected, while_alive=process)
+            for number, fault in enumerate((hundredfold, zero_low, future), 1):
+                one.server.spoil(once(fault))
                 wait_for(lambda n=number: len(one.told("feed trusted again")) == n, while_alive=process)
             one.notes["quarantined"] = one.told("feed quarantined")
             one.server.spoil(lambda _: None)
             wait_for(lambda: (beat := one.status().heartbeat) and beat.state == "silent", while_alive=process)
-            wait_for(lambda: len(one.told("feed silent")) == 2, while_alive=process)  # 1m and 15m, whichever is first
+            wait_for(lambda: silent_streams(one) == 2, while_alive=process)  # 1m and 15m, whichever is first
             one.notes["silent"] = one.status()
             one.server.spoil(lambda bar: bar)
-            wait_for(lambda: len(one.told("feed heard again")) == 2, while_alive=process)
+            wait_for(lambda: silent_streams(one) == 0, while_alive=process)
             decided = one.signals().height
             wait_for(lambda: one.signals().height > decided + 1, while_alive=process)
             wait_for(lambda: (beat := one.status().heartbeat) and beat.state == "trading", while_alive=process)

@@ -34,6 +34,12 @@ LOOKBACK_BARS = features.lookback_bars(M15)
 ATR = LabelSettings(barriers="atr", horizon_bars=4)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, no challenger is set aside for the time that it takes."""
+    monkeypatch.setattr(shadow_module, "_SLOW_S", 300.0)
+
+
 class Engine:
     """Stands for a strategy: its clock calls back when it is told to."""
 

@@ -68,7 +68,7 @@ def run(one: Desk, *, killed: bool) -> None:
             wait_for(lambda: one.trades, while_alive=process)
             one.notes["after"] = one.status()
             one.server.go_on()
-        wait_for(lambda: trips(one).height >= TRADES, while_alive=process)
+        one.freeze(lambda: trips(one).height >= TRADES and one.protected, process)  # not on its way into a trade
         process.send_signal(signal.SIGTERM)
         code, output = finish(process)
         assert code == 0, output

@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from tests.alerts.receiver import receiving, told_by
 from tests.live.conftest import MARKET, MakeBundle, put_live
 from tests.live.desk import desk, finish, wait_for
+from tests.live.node.test_node_feed import once
 from trading_assets.core.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, read_session
 from trading_assets.settings import PROJECT_ROOT, Settings
@@ -149,9 +150,8 @@ def test_a_node_that_an_impossible_bar_ends_trades_again(
         process = one.start("paper", "--supervised", module="trading_cli")
         try:
             wait_for(lambda: one.signals().height, while_alive=process)
-            one.server.spoil(impossible_bar)
+            one.server.spoil(once(impossible_bar))
             wait_for(lambda: one.told("died"), while_alive=process)
-            one.server.spoil(lambda bar: bar)
             decided = one.signals().height
             wait_for(lambda: one.signals().height > decided, while_alive=process)
             process.send_signal(signal.SIGTERM)

@@ -90,7 +90,7 @@ def test_a_nodes_rows_are_those_of_the_tables_that_are_built_from_what_it_record
         "TRADING_SENTIMENT": json.dumps({"mine": {"kind": "http", "url": "http://127.0.0.1:1/"}}),
     }
     store, bars = open_store(f"duckdb:///{store_file}"), bars_of(store_file, MARKET, "5m")
-    with desk(tmp_path, store_file, speed=240, hours=2, further=further) as one:
+    with desk(tmp_path, store_file, speed=240, hours=4, further=further) as one:
         bundle = bundle_of(one.settings.bundles_dir, store, bars, SERIES, PLAN)
         assert certificates.check(bundle).bars == CERTIFIED
         put_live(one.settings, bundle)

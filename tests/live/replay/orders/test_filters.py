@@ -153,10 +153,11 @@ def test_funding_of_the_replay_reaches_the_statement_and_the_income() -> None:
     with standing(walk(funding=funding), speed=20_000) as server:
         exchange = client(server)
         exchange.create_order(SYNA, "market", "buy", 10.0)
+        end = START + timedelta(hours=2, minutes=5)
+        server.play_until(end)
         server.go_on()
-        while server.now < START + timedelta(hours=2, minutes=5):
+        while server.now < end:
             server.wait(0.01)
-        server.pause()
         paid = [one["amount"] for one in exchange.fetch_funding_history(SYNA)]
         assert paid == [-0.5, 2.0]
         statement = server.account.statement()
