@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -26,6 +28,7 @@ from trading_assets.journal import (
     read_since,
     read_state,
 )
+from trading_assets.journal.file import DDL
 from trading_assets.store import Store
 from trading_cli.main import app
 from trading_live.execution.recovery import recover
@@ -158,10 +161,27 @@ def test_another_file_in_the_journals_place_is_not_overwritten(journal: Journal)
 
 def test_a_copy_without_the_file_beside_it_is_not_taken_for_an_empty_journal(journal: Journal, tmp_path: Path) -> None:
     copy = Path(shutil.copy(journal.path, tmp_path / "copy.sqlite"))
+    os.utime(copy, (0, 0))  # one made just now is waited for, see below
     with pytest.raises(NodeError, match=r"no journal in it.*-wal.*trading journal export"):
         recover(copy)
     with pytest.raises(NodeError, match="no journal in it"):
         Journal(copy, "node")
+
+
+def test_a_look_at_a_journal_that_a_slow_writer_is_about_to_begin_waits_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "slow.sqlite"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("PRAGMA journal_mode=WAL")
+
+    def begin() -> None:
+        with closing(sqlite3.connect(path)) as writer, writer:
+            writer.executescript(DDL)
+            writer.execute("INSERT INTO journal_node VALUES ('slow')")
+
+    writer = threading.Timer(1.0, begin)
+    writer.start()
+    assert newest_seq(path) == 0
+    writer.join()
 
 
 # -- damage -----------------------------------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS journal_checkpoint (
 
 _MAKE_ROOM: Final = "free space on the disk, or make the file and its folder writable"
 _BUSY_MS: Final = 10_000
+_BEGINNING_S: Final = 10.0
+"""So long a busy machine may take from an empty file to the journal's first rows."""
 _NO_SPACE: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -64,15 +66,18 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
     with explained(path), ExitStack() as used:
         connection = _look_at(path, used)
         begun = _begun(connection)
-        for _ in range(5):
-            if begun or not alone:
-                break
-            time.sleep(0.05)  # a writer may be about to begin it
+        while alone and not begun and _is_new(path):
+            time.sleep(0.05)
             connection.execute("COMMIT")
             begun = _begun(_snapshot(connection))
         if alone and not begun:
             raise without_wal(path)
         yield connection if begun else None
+
+
+def _is_new(path: Path) -> bool:
+    """Whether a writer may be about to begin a journal in a file that it has just made."""
+    return 0 <= time.time() - path.stat().st_mtime < _BEGINNING_S
 
 
 def _look_at(path: Path, used: ExitStack) -> sqlite3.Connection:
