@@ -15,7 +15,7 @@ import structlog
 from trading_assets.costs.outlook import FundingOutlook
 from trading_assets.features import warm_up
 from trading_assets.models.decision import Decision, Question
-from trading_assets.strategies.decisions import bars_needed, decide, decide_together
+from trading_assets.strategies.decisions import decide, decide_together
 from trading_assets.strategies.risk.closes import NO_CLOSES, between
 from trading_assets.strategies.signals import ClosedBar, Signal, Stream
 from trading_live.node.auxiliary.series import NOTHING_BESIDE, AuxiliarySeries
@@ -169,11 +169,11 @@ class LiveSignals:
         stream, history = bar.stream, self.histories[bar.stream]
         leader, model = self._leader_of(stream), self._shelf.of(stream)
         if model is not None:
-            self._reach_back(history, bars_needed(model.bundle))
+            self._reach_back(history, model.look_back)
         if self._idle(stream) or history.height < self.bars_needed(stream):
             return None
         if model is not None and leader in self.histories:
-            self._lead_back(history, self.histories[leader], bars_needed(model.bundle))
+            self._lead_back(history, self.histories[leader], model.look_back)
         if model is None or (leader is not None and (self._idle(leader) or leader not in self.histories)):
             return None
         try:
@@ -190,7 +190,7 @@ class LiveSignals:
     def bars_needed(self, stream: Stream) -> int:
         """How many bars the model that decides on a stream looks back on; without one, what any would."""
         model = self._shelf.of(stream)
-        return self.histories[stream].rows if model is None else bars_needed(model.bundle)
+        return self.histories[stream].rows if model is None else model.look_back
 
     def _reach_back(self, history: BarHistory, needed: int) -> None:
         """Hold the bars that a model looks back on, and ask for those before the present ones."""
