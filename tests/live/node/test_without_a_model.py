@@ -176,7 +176,7 @@ def test_a_model_that_fails_decides_nothing_more_until_another_version_comes(
     def cannot(*_: object, **__: object) -> object:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(Classifier, "scores", cannot)
+    monkeypatch.setattr(Classifier, "probabilities", cannot)
     assert signals.on_bar(bars[LOOKBACK_BARS]) is None
     assert shelf.models == ()
     assert f"it failed on {MARKET}: RuntimeError: out of memory" in shelf.refusals["syna"]
