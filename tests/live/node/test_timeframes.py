@@ -68,7 +68,7 @@ def test_each_model_decides_on_the_bars_of_its_own_timeframe_and_loads_what_it_l
         assert rows["probability"].to_list() == bundle.predict(rows).to_list()
         assert (rows["known_at"] - rows["ts"] == timeframe.length).all()
     asked = [each.query for each in one.faults.asked if each.path.endswith("klines")]
-    loaded = {query["interval"]: int(query["limit"]) for query in asked}
+    loaded = {query["interval"]: int(query["limit"]) for query in reversed(asked)}  # first of all, before it listens
     assert {loaded[timeframe.name] for timeframe in bundles} == {LEAST + 2}, "not what others would look back on"
     assert one.told("history is short") == []
 
