@@ -198,7 +198,7 @@ class StrategyHost(Strategy):
 
     @property
     def vanished(self) -> dict[str, TradePlan]:
-        """Market -> a trade whose position is gone, or whose entry was refused, until the account has its say."""
+        """Market -> a trade that the engine has no position of, until the account has its say."""
         return {market: plan for market, plan in self._trades.open.items() if market in self._trades.vanished}
 
     @property
@@ -215,6 +215,11 @@ class StrategyHost(Strategy):
         for kind, row in rows:
             if kind == "fills" and row["market"] in self._instruments:
                 self._trades.trades.add(row)
+
+    @property
+    def asks_account(self) -> bool:
+        """Whether the account minds what the engine knows nothing of."""
+        return self._trades.asks
 
     def ask_account(self) -> None:
         """Leave it to the account to say why a position is gone; whoever asks it calls :meth:`conclude`."""

@@ -15,7 +15,7 @@ from trading_assets.settings import Settings
 from trading_assets.strategies.orders.matching import Matching
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_live.execution.at_venue_recovery import recover_at_venue
-from trading_live.execution.contract import Tell
+from trading_live.execution.contract import Apart, Tell
 from trading_live.execution.reconciliation import NAME as LEDGER
 from trading_live.execution.reconciliation import ledger_factory
 from trading_live.execution.recovery import Recovered
@@ -59,6 +59,7 @@ class AtVenue:
         self._venue = venue
         self.account = AccountId(f"{venue.engine_name}-001")
         self._lock: AccountLock | None = None
+        self._untraded: Mapping[str, str] = {}
 
     def recover(self, journal: Path) -> Recovered:
         """What the journal and the venue say together: what ended while no node ran is found first."""
@@ -69,8 +70,8 @@ class AtVenue:
         """The venue's."""
         return self._venue.matching(markets)
 
-    def prepare(self, markets: Sequence[str], recovered: Recovered, journal: Path, tell: Tell) -> Mapping[str, str]:
-        """Take the account for this node alone, and see to its clock, its modes and what it holds."""
+    def prepare(self, markets: Sequence[str], recovered: Recovered, journal: Path, tell: Tell) -> Apart:
+        """Take the account for this node alone, and see to its clock, what is traded, its modes and what it holds."""
         node, keys = self._settings.node, self._venue.credentials(markets)
         if self._lock is None:
             self._lock = AccountLock((node.venue, node.environment, self._venue.address, keys.key))
@@ -78,19 +79,20 @@ class AtVenue:
         account, ids = account_of(self._settings, markets, tell=tell), OrderIds(node.account)
         if not self._venue.historic:
             check_clock(account, node.max_clock_skew_s)
-        check_modes(account, markets, node, tell)
+        self._untraded = account.untraded(markets)
+        check_modes(account, [one for one in markets if one not in self._untraded], node, tell)
         unwritten = {order_id for plan in recovered.plans for order_id, _ in ids.unwritten(plan)}
 
         def has_order(order_id: str) -> bool:
             return order_id in unwritten or not find_events(journal, "orders", "order_id", order_id).is_empty()
 
         known = Known(recovered.open_markets, has_order)
-        return check_holdings(account, markets, ids, known, adopt=node.adopt)
+        return Apart(check_holdings(account, markets, ids, known, adopt=node.adopt), self._untraded)
 
     def join(self, builder: Any, instruments: Mapping[str, InstrumentId], recovered: Recovered) -> Any:
         """Add the venue's client and the engine's checks; for spot, the client that reports what the journal holds."""
         markets = list(instruments)
-        client = self._venue.order_client(markets)
+        client = self._venue.order_client(markets, self._untraded)
         builder = builder.with_exec_engine_config(execution_checks(instruments.values()))
         builder = builder.with_reconciliation(True).add_exec_client(None, client.factory, client.config)
         if recovered.holdings and self.matching(markets).binds:

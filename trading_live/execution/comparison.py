@@ -60,7 +60,7 @@ def compare(
         expected = 0.0 if nothing(known + gap, abs(known) + abs(gap)) else known + gap
         others = [one for one in fills if not ours(one.client_id)]
         found += _position(journal, venue, market, expected, others, spot=spot(market))
-        if engine is not None:
+        if engine is not None and market not in engine.apart:
             found += _engine(journal, engine, venue, market, ours, spot=spot(market))
     return found
 

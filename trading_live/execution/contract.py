@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol
 
 from nautilus_trader.common import Environment
 from nautilus_trader.model import InstrumentId
@@ -14,6 +15,24 @@ from trading_live.execution.recovery import Recovered
 
 Tell = Callable[[str, str], None]
 """(event, detail): into the node's journal."""
+
+
+class Apart(NamedTuple):
+    """Markets on which nothing is entered, and why.
+
+    Attributes
+    ----------
+    foreign
+        Where somebody else holds something: nothing of it is touched.
+    untraded
+        That the venue does not trade, or not now: what is ours there is minded through the account.
+    """
+
+    foreign: Mapping[str, str] = MappingProxyType({})
+    untraded: Mapping[str, str] = MappingProxyType({})
+
+
+NOTHING_APART: Final = Apart()
 
 
 class Execution(Protocol):
@@ -44,13 +63,8 @@ class Execution(Protocol):
         """What becomes of orders on these markets."""
         ...
 
-    def prepare(self, markets: Sequence[str], recovered: Recovered, journal: Path, tell: Tell) -> Mapping[str, str]:
-        """See that the account can be traded, before the engine starts.
-
-        Returns
-        -------
-        Mapping
-            Market -> why nothing may be traded there, nor touched of what is there.
+    def prepare(self, markets: Sequence[str], recovered: Recovered, journal: Path, tell: Tell) -> Apart:
+        """See that the account can be traded, and where it cannot, before the engine starts.
 
         Raises
         ------

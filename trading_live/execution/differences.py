@@ -25,6 +25,7 @@ Kind = Literal[
     "closed elsewhere",
     "foreign position",
     "unminded position",
+    "unattended market",
     "engine order",
     "engine leftover",
     "engine position",
@@ -60,6 +61,7 @@ RULES: Final[Mapping[Kind, Rule]] = MappingProxyType(
         "closed elsewhere": Rule(True, "journalled as a close by the venue or by another hand"),
         "foreign position": Rule(True, "left alone: it is not ours, and nothing is entered beside it"),
         "unminded position": Rule(True, "closed at the market: it is ours by the books, and no open trade minds it"),
+        "unattended market": Rule(True, "closed and canceled through the account: the engine does not know the market"),
         "engine order": Rule(True, "the engine asks the venue about it, and a new start settles it"),
         "engine leftover": Rule(
             False, "the engine asks the venue about it; nothing is open there, and nothing waits for it"

@@ -112,7 +112,7 @@ def _round(
         one = found[market]
         one.left, one.problem = _ours(one, actual[market], held), ""
         try:
-            if _closed(account, one, ours):
+            if close_once(account, one, ours):
                 again.append(market)
         except VenueError as error:
             one.problem = str(error)
@@ -120,8 +120,14 @@ def _round(
     return again
 
 
-def _closed(account: Account, one: Flattened, ours: Callable[[str], bool]) -> bool:
-    """Close and cancel on one market; whether there was anything to do."""
+def close_once(account: Account, one: Flattened, ours: Callable[[str], bool]) -> bool:
+    """Close what is ``left`` on one market, and cancel our orders; whether there was anything to do.
+
+    Raises
+    ------
+    VenueError
+        If the venue refuses a request, or does not answer it.
+    """
     spot, resting = is_spot(one.market), 0
     if spot:  # what rests binds the balance
         resting = _cancel(account, one, ours)

@@ -15,7 +15,7 @@ from nautilus_trader.model import Venue as EngineVenue
 from trading_assets.core.candles import Market
 from trading_assets.settings import Settings
 from trading_assets.strategies.orders.matching import SANDBOX, Matching
-from trading_live.execution.contract import Tell
+from trading_live.execution.contract import NOTHING_APART, Apart, Tell
 from trading_live.execution.reconciliation import NAME as LEDGER
 from trading_live.execution.reconciliation import ledger_factory
 from trading_live.execution.recovery import Recovered, recover
@@ -54,9 +54,9 @@ class Sandbox:
         """The sandbox's."""
         return SANDBOX
 
-    def prepare(self, markets: Sequence[str], recovered: Recovered, journal: Path, tell: Tell) -> Mapping[str, str]:
+    def prepare(self, markets: Sequence[str], recovered: Recovered, journal: Path, tell: Tell) -> Apart:
         """Nobody else has the sandbox."""
-        return {}
+        return NOTHING_APART
 
     def join(self, builder: Any, instruments: Mapping[str, InstrumentId], recovered: Recovered) -> Any:
         """Add the sandbox, and the client that reports what is open."""

@@ -108,12 +108,15 @@ class EngineSays:
     held
         Market -> base units.
     vanished
-        Market -> a trade whose position is gone, and nothing has said why.
+        Market -> a trade whose position is gone, or was never there, and nothing has said why.
+    apart
+        Markets that it does not know: what is open there is with the venue and the journal alone.
     """
 
     orders: Mapping[str, str]
     held: Mapping[str, float]
     vanished: Mapping[str, TradePlan] = field(default_factory=dict)
+    apart: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,4 +109,5 @@ class NodeAlerts:
 
 
 def _is_bare(strategy: StrategyHost, plan: TradePlan) -> bool:
-    return plan.stage in ("open", "exiting") and not is_protected(strategy, plan)
+    apart = plan.market in strategy.vanished  # what the account finds there is told as a difference
+    return plan.stage in ("open", "exiting") and not apart and not is_protected(strategy, plan)

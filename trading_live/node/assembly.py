@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any, Final
 
 from nautilus_trader.live import LiveNode
@@ -22,7 +21,7 @@ from trading_assets.strategies.host import StrategyHost
 from trading_assets.strategies.host_config import HostConfig
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import Signal, Stream
-from trading_live.execution.contract import Execution
+from trading_live.execution.contract import NOTHING_APART, Apart, Execution
 from trading_live.execution.entries import VenueEntries
 from trading_live.execution.recovery import Recovered
 from trading_live.execution.rejections import Refusals
@@ -117,7 +116,7 @@ def assemble(
     streams: Sequence[Stream],
     recovered: Recovered,
     glance: Glance,
-    foreign: Mapping[str, str] = MappingProxyType({}),
+    apart: Apart = NOTHING_APART,
     needs: Needs = NO_NEEDS,
 ) -> Assembled:
     """Put an engine and its parts together.
@@ -132,8 +131,8 @@ def assemble(
         What was open before.
     glance
         What the venue said before.
-    foreign
-        Market -> why nothing may be traded or touched there.
+    apart
+        Where nothing is entered.
     needs
         What models read beside bars.
     """
@@ -153,7 +152,7 @@ def assemble(
     )
     auxiliary = open_series(settings, venue, needs, instruments, pulse.warn)
     journal = StrategyJournal(protections.heard(process.journal), market_time=glance.now)
-    compared = reconciler_of(settings, [one for one in markets if one not in foreign], process.journal, pulse)
+    compared = reconciler_of(settings, [one for one in markets if one not in apart.foreign], process.journal, pulse)
     shadow = ShadowDecisions(
         process.challengers,
         journal.keep_all,
@@ -201,8 +200,9 @@ def assemble(
         next_funding=auxiliary.next_funding,
         protections=protections.protections,
     )
-    for market, why in foreign.items():
+    for market, why in (*apart.untraded.items(), *apart.foreign.items()):
         signals.refuse(market, why)
+    for market, why in apart.foreign.items():
         pulse.warn("market left alone", f"{market}: {why}")
     strategy.keep_books(NewestTrades(recovered.holdings), None if compared is None else compared.prices)
     strategy.on_refused = Refusals(pulse.warn, instrument_of)
@@ -213,7 +213,9 @@ def assemble(
     shadow.follow(strategy)
     if compared is not None:
         protections.counts.append(lambda: compared.failures)
-    beat, look = turning(pulse.beat, protections.look, compared, strategy, instruments, settings.node.account)
+    beat, look = turning(
+        pulse.beat, protections.look, compared, strategy, instruments, settings.node.account, apart.untraded
+    )
     supervisor = Supervisor(
         instruments,
         strategy,
@@ -228,6 +230,7 @@ def assemble(
             beat,
             process.stop,
             look,
+            settled=lambda: compared is None or compared.settled,
         ),
         auxiliary,
         max_step_pct=settings.node.feed.max_step_pct,
@@ -241,7 +244,7 @@ def assemble(
     if auxiliary.listener is not None:
         engine.add_actor(auxiliary.listener)
     engine.add_strategy(strategy)
-    ours = [instrument for market, instrument in instruments.items() if market not in foreign]
+    ours = [instrument for market, instrument in instruments.items() if market not in apart.foreign]
     strategy.set_external_order_instrument_ids(ours)  # what is recovered there is the strategy's
     return Assembled(engine, strategy, compared or nullcontext(), protections, auxiliary)
 

@@ -11,6 +11,7 @@ from trading_assets.core.candles import Market
 from trading_assets.core.errors import NodeError
 from trading_assets.journal import BufferedJournal, find_events, read_state
 from trading_assets.strategies.orders.order_ids import OrderIds
+from trading_assets.strategies.orders.plans import ExitReason, TradePlan
 from trading_live.execution.asking import ask, is_spot, journalled_fills
 from trading_live.execution.at_venue_recovery import ended_by, with_rows
 from trading_live.execution.coin_prices import CoinPrices
@@ -20,6 +21,7 @@ from trading_live.execution.fees import FeesInDoubt
 from trading_live.execution.recovery import newest_plans
 from trading_live.execution.settlement import Rows, settled, unwritten_order
 from trading_live.execution.statement import Statement
+from trading_live.execution.unattended import closed_positions, unattended
 from trading_live.execution.views import EngineSays, JournalSays, VenueSays
 from trading_live.node.handover import Entry, Handover, Look
 from trading_live.node.refused_orders import RefusedOrders
@@ -83,6 +85,7 @@ class Comparing:
         self._statement = Statement(account, journal.path)
         self._fees = FeesInDoubt()
         self._unheard: set[str] = set()
+        self._reasons: dict[str, ExitReason] = {}
 
     def learn_prices(self) -> None:
         """What the coins are worth that fees may be paid in; raises ``VenueError``."""
@@ -96,6 +99,8 @@ class Comparing:
         """Compare, twice where something differs; cancel what is ours and nobody explains."""
         self.prices.learn(self._account)
         differences, says, engine, venue = self._compare()
+        if ended := self._end_unattended(says, engine, venue):
+            differences, says, engine, venue = self._compare()
         first = {one.key for one in differences}
         if first:
             if self._settle():
@@ -110,11 +115,26 @@ class Comparing:
                 signal = says.trading.get(one.market, "")
                 settling.append(unwritten_order(one.order, signal, "canceled", self._account.clock()))
         state = with_rows(read_state(self._journal.path), settling)
-        over = {market: ended_by(plan, state, venue, self._ids) for market, plan in engine.vanished.items()}
+        vanished = {market: self._told_why(plan) for market, plan in engine.vanished.items()}
+        over = {market: ended_by(plan, state, venue, self._ids) for market, plan in vanished.items()}
         over = {market: why for market, why in over.items() if not venue.held.get(market) or is_spot(market)}
         rows, drifts = self._statement.news()
         concluded = {market: why for market, why in over.items() if why is not None}
-        return Look([*lasting, *drifts], [*settling, *rows], concluded=concluded)
+        rows += closed_positions(state, concluded.keys() & engine.apart)
+        return Look([*lasting, *ended, *drifts], [*settling, *rows], concluded=concluded)
+
+    def _end_unattended(self, says: JournalSays, engine: EngineSays, venue: VenueSays) -> list[Difference]:
+        """End what the engine cannot; at once, for nothing else protects it."""
+        if not engine.apart:
+            return []
+        now, ours = self._account.clock(), self._ids.is_ours
+        found = unattended(says, engine, venue, now, markets=self._markets, ours=ours)
+        self._reasons |= {one.market: one.reason for one in found if one.reason}
+        return [one.end(self._account, ours) for one in found]
+
+    def _told_why(self, plan: TradePlan) -> TradePlan:
+        """A trade with the reason for which the account was to close it."""
+        return replace(plan, exit_reason=plan.exit_reason or self._reasons.get(plan.market, ""))
 
     def _explained(self, one: Difference) -> Difference:
         """An order with our prefix that the journal has never had is another node's: it is not canceled.

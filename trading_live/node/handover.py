@@ -25,7 +25,7 @@ class Trading(Protocol):
 
     @property
     def vanished(self) -> Mapping[str, Any]:
-        """Market -> a trade that waits to be told whether it is over; a new one is looked at without delay."""
+        """Market -> a trade that waits to be told whether it is over; a new one or a new stage is looked at at once."""
         ...
 
     @property

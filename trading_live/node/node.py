@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Final
 
@@ -15,6 +15,7 @@ from trading_assets.core.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, BufferedJournal
 from trading_assets.settings import Settings
 from trading_assets.strategies.signals import Stream
+from trading_live.execution.contract import Apart
 from trading_live.execution.permission import require_nothing_left, require_permission, untested
 from trading_live.execution.recovery import STARTED, Recovered
 from trading_live.execution.registry import execution_of
@@ -183,10 +184,10 @@ class _Run:
         process.models.hold(needs.bars)
         process.challengers.listen_to(streams)
         process.challengers.hold(needs.bars)
-        if (foreign := self._prepare(streams, recovered)) is None:
+        if (apart := self._prepare(streams, recovered)) is None:
             return
         pulse.tell(STARTED, process.venue.place)
-        parts = assemble(process, streams, recovered, glance, foreign, needs)
+        parts = assemble(process, streams, recovered, glance, apart, needs)
         self.engine = parts.engine
         pulse.beat("connecting")
         try:
@@ -213,8 +214,8 @@ class _Run:
         real = self.process.settings.node.mode == "live"
         return partial(stop_when_settled, parts.strategy, stop) if real else stop
 
-    def _prepare(self, streams: Sequence[Stream], recovered: Recovered) -> Mapping[str, str] | None:
-        """Markets that must be left alone at the venue, and why; None where it did not answer."""
+    def _prepare(self, streams: Sequence[Stream], recovered: Recovered) -> Apart | None:
+        """Markets on which nothing is entered, and why; None where the venue did not answer."""
         process = self.process
         markets = list(dict.fromkeys(stream.market for stream in streams))
         try:

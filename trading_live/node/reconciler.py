@@ -76,6 +76,8 @@ class Reconciler:
         Requests that the venue did not answer, or refused for now.
     prices
         Of the coins that fees are paid in.
+    settled
+        Whether the newest look that was answered found nothing that stops a market.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Reconciler:
         self.differences: Mapping[str, int] = dict.fromkeys(markets, 0)
         self.compared_at = time.monotonic()
         self.failures = 0
+        self.settled = False
         self._markets = list(markets)
         self._journal = journal
         self._tell, self._warn = tell, warn
@@ -103,7 +106,7 @@ class Reconciler:
         self._engine = Handover()
         self._comparing = Comparing(account, markets, ids, journal, self._engine, **compares)
         self.prices = self._comparing.prices
-        self._hurried: frozenset[str] = frozenset()
+        self._hurried: frozenset[tuple[str, str]] = frozenset()
         self._stopped: Mapping[str, str] = {}
         self._told: dict[tuple[str, str, str], str] = {}
         self._unanswered = 0
@@ -152,8 +155,9 @@ class Reconciler:
             Told of what was found.
         """
         doubts = self._comparing.refused.turn(trading.refused, trading.answered)
-        self._engine.turn(says, hurry=doubts or not self._hurried.issuperset(trading.vanished))
-        self._hurried = frozenset(trading.vanished)
+        waits = frozenset((market, plan.stage) for market, plan in trading.vanished.items())
+        self._engine.turn(says, hurry=doubts or not self._hurried.issuperset(waits))
+        self._hurried = waits
         for words in self.prices.lacking():
             self._warn(UNVALUED, words)
         for entry in each(self._engine.entries):
@@ -194,6 +198,7 @@ class Reconciler:
         for market in sorted(self._stopped.keys() - stopped.keys()):
             self._tell(AGREES, f"{market}: entries go on")
         self._told, self._stopped = now, stopped
+        self.settled = not stopped
 
     # -- on its own thread ----------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from trading_assets.journal import BufferedJournal
@@ -48,6 +48,7 @@ def turning(
     strategy: Any,
     instruments: Mapping[str, Any],
     account: str,
+    untraded: Collection[str] = (),
 ) -> tuple[Callable[[State], None], Callable[[], None]]:
     """A heartbeat and a look, many times a second, that also give the comparison its turn on the engine's thread."""
     if reconciler is None:
@@ -56,7 +57,7 @@ def turning(
     strategy.ask_account()
 
     def turn() -> None:
-        reconciler.turn(lambda: engine_says(strategy, instruments, ids), strategy)
+        reconciler.turn(lambda: engine_says(strategy, instruments, ids, untraded), strategy)
 
     def beating(state: State) -> None:
         beat(state)
@@ -69,9 +70,12 @@ def turning(
     return beating, looking
 
 
-def engine_says(strategy: Any, instruments: Mapping[str, Any], ids: OrderIds) -> EngineSays:
+def engine_says(
+    strategy: Any, instruments: Mapping[str, Any], ids: OrderIds, untraded: Collection[str] = ()
+) -> EngineSays:
     """What the engine holds on the markets; on the engine's thread."""
     orders, held = dict[str, str](), dict[str, float]()
+    absent = frozenset(market for market, one in instruments.items() if strategy.cache.instrument(one) is None)
     for market, instrument in instruments.items():
         resting = strategy.cache.client_order_ids_open(instrument_id=instrument)
         on_its_way = strategy.cache.client_order_ids_inflight(
@@ -83,4 +87,4 @@ def engine_says(strategy: Any, instruments: Mapping[str, Any], ids: OrderIds) ->
         positions = strategy.cache.positions_open(instrument_id=instrument)
         size = size_of(strategy.cache.instrument(instrument)) if positions else None
         held[market] = sum(float(position.signed_qty) for position in positions) * float(size or 1)
-    return EngineSays(orders, held, strategy.vanished)
+    return EngineSays(orders, held, strategy.vanished, absent | set(untraded))

@@ -67,12 +67,15 @@ class Hooks:
         Stops the node; a text is the reason of a failure.
     look
         Sees to the protections.
+    settled
+        Whether the account has been compared, and nothing is left to be done there.
     """
 
     tell: Callable[[str, str], None]
     beat: Callable[[State], None]
     stop: Callable[[NodeError | None], None]
     look: Callable[[], None]
+    settled: Callable[[], bool]
 
 
 class Supervisor(DataActor):
@@ -152,6 +155,7 @@ class Supervisor(DataActor):
         self._catch_up: CatchUp | None = None
         self._stopping = False
         self._halted = ""
+        self._names = ", ".join(map(str, instruments.values()))
         self._garbage = Garbage()
         loader.serve(signals, self._send)
 
@@ -160,9 +164,8 @@ class Supervisor(DataActor):
     def on_start(self) -> None:
         """Ask for history; watch from now on."""
         absent = [market for market, iid in self._instruments.items() if self._instrument(iid) is None]
-        if len(absent) == len(self._instruments):
-            names = ", ".join(str(iid) for iid in self._instruments.values())
-            self._fail(f"the venue does not have {names}", "check the markets of the deployed models")
+        if len(absent) == len(self._instruments) and not self._strategy.asks_account:
+            self._fail_without_markets()
             return
         for market in absent:
             self._leave_out(market)
@@ -195,11 +198,14 @@ class Supervisor(DataActor):
     # -- history --------------------------------------------------------------------------------------------------
 
     def _leave_out(self, market: str) -> None:
-        """Go on without a market that the venue does not have; a trade open there stays in the journal as it is."""
+        """Go on without a market that the engine does not know; a trade open there is left to the account."""
         why = f"the venue does not have {self._instruments.pop(market)}"
+        if (said := self._signals.refused.get(market)) is not None:
+            why = f"{why}: {said}"
         self._signals.refuse(market, why)
         left = market in self._strategy.open_trades
-        rest = "; the trade that the journal holds open there stays as it is" if left else ""
+        rest = "is minded through the account" if self._strategy.asks_account else "stays as it is"
+        rest = f"; the trade that the journal holds open there {rest}" if left else ""
         self._hooks.tell("market missing", f"{market}: {why}{rest}")
         _LOG.warning("market missing", market=market, why=why, open_trade=left)
 
@@ -229,6 +235,8 @@ class Supervisor(DataActor):
                 self._hooks.tell("history is short", text)
             self._set("trading")
         hold_steps(histories.values(), self._feed, self._max_step_pct)
+        if not self._instruments:
+            return
         held = self._strategy.open_trades
         first = sorted(self._instruments, key=lambda market: (market not in held, not self._models.trades(market)))
         self._listening = Listening(self._strategy, self._feed, first)
@@ -266,6 +274,7 @@ class Supervisor(DataActor):
             if not self._stopping and (silent := self._loader.chase()) is not None:
                 self._fail(f"the venue does not send the history of {silent.market}", "see data/logs", retry=True)
             self._listen_if_warm()
+            self._end_without_markets()
             self._auxiliary.look()
             self._report_halt()
             self._watch_feed()
@@ -331,6 +340,15 @@ class Supervisor(DataActor):
     def _set(self, state: State) -> None:
         self._state = state
         self._hooks.beat(state)
+
+    def _end_without_markets(self) -> None:
+        """End where the engine knows no market, once the account has nothing of ours there."""
+        over = not (self._instruments or self._stopping or self._shutdown.begun or self._strategy.open_trades)
+        if over and self._hooks.settled():
+            self._fail_without_markets()
+
+    def _fail_without_markets(self) -> None:
+        self._fail(f"the venue does not have {self._names}", "check the markets of the deployed models")
 
     def _fail(self, what: str, remedy: str, *, retry: bool = False) -> None:
         """Stop the node; ``retry`` where another start may find the venue well again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from trading_assets.settings import NodeSettings
@@ -28,11 +28,12 @@ class Binance(Venue):
         node = self.node
         return data_client(node, node.base_url_http, node.base_url_ws, perpetual=single_product("Binance", markets))
 
-    def order_client(self, markets: Sequence[str]) -> DataClient:
+    def order_client(self, markets: Sequence[str], untraded: Collection[str] = ()) -> DataClient:
         """Spot or USD-M."""
         node, keys = self.node, self.credentials(markets)
         perpetual = single_product("Binance", markets)
-        return order_client(node, keys, node.base_url_http, node.base_url_ws, perpetual=perpetual)
+        known = [self.instrument_id(market) for market in markets if market not in untraded]
+        return order_client(node, keys, node.base_url_http, node.base_url_ws, perpetual=perpetual, known=known)
 
 
 VENUE = Binance
@@ -60,16 +61,19 @@ def data_client(node: NodeSettings, http: str | None, ws: str | None, *, perpetu
 
 
 def order_client(
-    node: NodeSettings, keys: Credentials, http: str | None, ws: str | None, *, perpetual: bool
+    node: NodeSettings, keys: Credentials, http: str | None, ws: str | None, *, perpetual: bool, known: Sequence[str]
 ) -> DataClient:
     """A client of Binance's orders at an address; None for Binance's own.
 
-    Orders go by REST: the websocket for orders has an address of its own, and stops do not go through it.
+    Orders go by REST: the websocket for orders has an address of its own, and stops do not go through it. It is told of
+    the ``known`` instruments alone: its adapter loads none that does not trade, and an engine does not start where the
+    account holds something on one that is neither loaded nor left out.
     """
     from nautilus_trader.adapters.binance import (
         BinanceEnvironment,
         BinanceExecutionClientConfig,
         BinanceExecutionClientFactory,
+        BinanceInstrumentProviderConfig,
         BinanceProductType,
     )
     from nautilus_trader.model import AccountId
@@ -82,6 +86,7 @@ def order_client(
         base_url_ws=ws,
         use_ws_trading=False,
         use_position_ids=False,
+        instrument_provider=BinanceInstrumentProviderConfig(load_all=False, load_ids=known),
         api_key=keys.key,
         api_secret=keys.secret,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from trading_live.venues.contract import (
@@ -47,7 +47,7 @@ class Bybit(Venue):
         )
         return DataClient(BybitDataClientFactory(), config)
 
-    def order_client(self, markets: Sequence[str]) -> DataClient:
+    def order_client(self, markets: Sequence[str], untraded: Collection[str] = ()) -> DataClient:
         """Linear perpetuals or spot."""
         from nautilus_trader.adapters.bybit import (
             BybitEnvironment,

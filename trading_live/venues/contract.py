@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -212,8 +212,15 @@ class Venue(ABC):
             If orders of the environment do not belong there.
         """
 
-    def order_client(self, markets: Sequence[str]) -> DataClient:
+    def order_client(self, markets: Sequence[str], untraded: Collection[str] = ()) -> DataClient:
         """The adapter's client that sends orders, with the keys of the environment.
+
+        Parameters
+        ----------
+        markets
+            Of one account.
+        untraded
+            Those of them that the venue does not trade: some adapters know nothing of these, and must not be asked.
 
         Raises
         ------

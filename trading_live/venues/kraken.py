@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from trading_assets.core.candles import Market
@@ -54,7 +54,7 @@ class Kraken(Venue):
         )
         return DataClient(KrakenDataClientFactory(), config)
 
-    def order_client(self, markets: Sequence[str]) -> DataClient:
+    def order_client(self, markets: Sequence[str], untraded: Collection[str] = ()) -> DataClient:
         """Futures or spot."""
         from nautilus_trader.adapters.kraken import (
             KrakenEnvironment,

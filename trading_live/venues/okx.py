@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from trading_live.venues.contract import (
@@ -47,7 +47,7 @@ class Okx(Venue):
         )
         return DataClient(OKXDataClientFactory(), config)
 
-    def order_client(self, markets: Sequence[str]) -> DataClient:
+    def order_client(self, markets: Sequence[str], untraded: Collection[str] = ()) -> DataClient:
         """Swaps or spot; its keys are of the demo environment or of the live one by where they were made."""
         from nautilus_trader.adapters.okx import (
             OKXEnvironment,

@@ -8,7 +8,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, ClassVar, Final
@@ -91,10 +91,11 @@ class Replay(Venue):
         """Binance's, at the local address; everything is traded as a perpetual there."""
         return data_client(self.node, self.address, self.address_ws, perpetual=True)
 
-    def order_client(self, markets: Sequence[str]) -> DataClient:
+    def order_client(self, markets: Sequence[str], untraded: Collection[str] = ()) -> DataClient:
         """Binance's, with made-up keys, at an address of this machine and nowhere else."""
         self.check_address()
-        return order_client(self.node, self.credentials(markets), self.address, self.address_ws, perpetual=True)
+        keys, known = self.credentials(markets), [self.instrument_id(one) for one in markets if one not in untraded]
+        return order_client(self.node, keys, self.address, self.address_ws, perpetual=True, known=known)
 
     def check_address(self) -> None:
         """Orders go nowhere but to this machine."""

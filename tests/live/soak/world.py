@@ -201,7 +201,7 @@ class Ground:
 
 
 class _Gone(Exception):
-    """The only market of the world is no more: what is held there is left as it is."""
+    """The only market of the world is traded no more, and nothing of the node is open there."""
 
 
 class World:
@@ -259,8 +259,8 @@ class World:
             try:
                 with naked.watched():
                     self._live()
-            except _Gone:  # its market was delisted, and nothing is left to be traded
-                self.wrong += [one for one in self._differences() if not one.endswith("rests without a position")]
+            except _Gone:
+                self.wrong += self._differences()
             except AssertionError as error:
                 self.wrong.append(str(error))
             finally:
@@ -305,11 +305,14 @@ class World:
 
     @property
     def trades(self) -> bool:
-        """Whether the newest process decides, and listens to all that a former one listened to."""
+        """Whether the newest process decides, and listens to all that a former one listened to.
+
+        So does one whose market is traded no more, and which minds what is open there through the account.
+        """
         process, beat = self.process, read_heartbeat(self.settings.live_dir)
         if process is None or process.poll() is not None or beat is None or beat.pid != process.pid:
             return False
-        listens = beat.state == "trading" and self.server.streams >= self.heard
+        listens = beat.state == "trading" and (self.server.streams >= self.heard or MARKET in beat.refused)
         self.heard |= self.server.streams if listens else set()
         return listens
 
@@ -357,8 +360,6 @@ class World:
         self.ends += 1
         if "the venue does not have" in self._said():
             raise _Gone
-        if self.ends > ENDS and "settling" in self.faults.done:  # the adapter knows no symbol that is not traded
-            raise _Gone
         if self.ends > ENDS:
             raise AssertionError(f"the node does not stay: {self._said()}")
         time.sleep(LOOK_S)
@@ -385,7 +386,7 @@ class World:
         if self.process.poll() is None:
             traded = self.trades
             self.process.send_signal(signal.SIGTERM)
-            if (code := self.process.wait(PATIENCE_S)) and traded:
+            if (code := self.process.wait(PATIENCE_S)) and traded and "the venue does not have" not in self._said():
                 self.wrong.append(f"SIGTERM ended it with {code}: {self._said()}")
         if not self.wrong and self._differences():  # what fills as a node ends, the next one finds
             self._start()

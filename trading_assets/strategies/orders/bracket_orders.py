@@ -158,14 +158,14 @@ class BracketOrders(ClosingOrders):
 
         A trade whose position is still there goes on with its own stop, target and expiry; one whose position is gone
         is ended as ``lost``, or left to the account where that is asked; a position without a plan is closed on the
-        next bar; an order that no plan names is canceled. A trade of a market that the venue does not have is left as
-        it is: nothing is known of its position.
+        next bar; an order that no plan names is canceled. A trade of a market that the engine does not know is left to
+        the account, or, where none is asked, as it is: nothing is known of its position.
         """
         for plan in list(self.open.values()):
             for order_id, purpose in plan.orders():
                 self._orders[order_id] = (plan, purpose)
             plan = self.open[plan.market] = self._with_unwritten(self._as_filled(plan))
-            if self._strategy.cache.instrument(self._instruments[plan.market]) is None:
+            if self._left_to_account(plan.market):
                 continue
             plan = self.open[plan.market] = self._in_steps(plan)
             entry = self._order(plan.entry_order_id)

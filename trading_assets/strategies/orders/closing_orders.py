@@ -62,8 +62,12 @@ class ClosingOrders(VenueOrders):
     def exit(self, plan: TradePlan, reason: ExitReason) -> None:
         """Cancel stop and targets and close the position at the market, reduce-only.
 
-        At a venue the stop rests until the position is gone: an order of which no answer comes closes nothing.
+        At a venue the stop rests until the position is gone: an order of which no answer comes closes nothing. What the
+        engine knows nothing of is left to the account, once the plan says that it is over.
         """
+        if self.asks and plan.stage == "open" and self._is_apart(plan.market):
+            self._act(replace(plan, stage="exiting", exit_reason=reason), [])
+            return
         position = self.position(plan.market)
         if position is None or (plan.stage == "exiting" and plan.exit_order_id):
             return

@@ -52,8 +52,8 @@ class VenueOrders(MovingStops):
     asks
         Whether somebody asks the account, and will :meth:`conclude`.
     vanished
-        The markets of trades that wait for that, and of entries that were refused, until the account has said that they
-        have not filled; nothing is entered there.
+        The markets of trades that wait for that, of those that the engine knows nothing of, and of entries that were
+        refused, until the account has said that they have not filled; nothing is entered there.
     refused
         Id -> market of other orders that were refused, until the account has said that they do not rest: a venue may
         have placed them, and a later trade would meet them.
@@ -274,8 +274,22 @@ class VenueOrders(MovingStops):
         plan = self.open.get(market)
         waits = plan is not None and plan.stage == "entering" and self._alive(plan.entry_order_id)
         if market in self.vanished and plan is not None and not waits and self.position(market) is None:
+            trade = self.trades[market]
+            if trade is not None and self._is_apart(market):  # no event of the engine tells what it has made
+                self._gate.realise(self.now or self._clock(), trade.realized_pnl)
             self._end(plan, reason, self._clock())
         self.vanished.discard(market)
+
+    def _left_to_account(self, market: str) -> bool:
+        """Whether the engine does not know a market; whoever asks the account minds the trade there."""
+        apart = self._is_apart(market)
+        if apart and self.asks:
+            self.vanished.add(market)
+        return apart
+
+    def _is_apart(self, market: str) -> bool:
+        """Whether the engine does not know a market, as one that its venue trades no more: it sends no orders there."""
+        return self._strategy.cache.instrument(self._instruments[market]) is None
 
     # -- targets that do not rest ---------------------------------------------------------------------------------
 

@@ -101,6 +101,10 @@ class RestAccount(ABC):
     def clock(self) -> datetime:
         """What time it is at the venue (UTC)."""
 
+    def untraded(self, markets: Sequence[str]) -> dict[str, str]:
+        """It is not asked."""
+        return {}
+
     @abstractmethod
     def modes(self, market: str) -> Modes:
         """How a market is traded."""

@@ -87,7 +87,7 @@ class BinanceUsdm(RestAccount):
         """The order, or the algo order with the order that it became."""
         symbol, wire = self.symbol(market), self._ids.wire(client_id)
         asked = {"symbol": symbol, "origClientOrderId": wire}
-        row = self._requests.call("fapiPrivateGetOrder", asked, gone=self.unknown)
+        row = self._requests.call("fapiPrivateGetOrder", asked, gone=(*self.unknown, *self.absent))
         if row is not None:
             return self._order(row)
         algo = self._requests.call("fapiPrivateGetAlgoOrder", {"clientAlgoId": wire}, gone=self.unknown)
@@ -168,6 +168,10 @@ class BinanceUsdm(RestAccount):
         """Of its futures servers."""
         return moment(self._requests.call("fapiPublicGetTime")["serverTime"])
 
+    def untraded(self, markets: Sequence[str]) -> dict[str, str]:
+        """By the status of their symbols."""
+        return self._by_status(markets, self._requests.call("fapiPublicGetExchangeInfo")["symbols"])
+
     def modes(self, market: str) -> Modes:
         """Leverage and margin of the symbol, and whether sides are held apart, which is the account's."""
         rows = self._requests.call("fapiPrivateV2GetPositionRisk", {"symbol": self.symbol(market)})
@@ -223,6 +227,15 @@ class BinanceUsdm(RestAccount):
         return True
 
     # -- reading --------------------------------------------------------------------------------------------------
+
+    def _by_status(self, markets: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        status = {row["symbol"]: row["status"] for row in rows}
+        said = {market: status.get(self.symbol(market)) for market in markets}
+        return {
+            market: f"its status is {word}" if word else "it is not listed"
+            for market, word in said.items()
+            if word != "TRADING"
+        }
 
     def _order(self, row: Mapping[str, Any]) -> VenueOrder:
         return VenueOrder(

@@ -30,7 +30,7 @@ class BinanceSpot(BinanceUsdm):
     def order(self, market: str, client_id: str) -> VenueOrder | None:
         """By its id; an order that was canceled keeps the one that it was sent with."""
         asked = {"symbol": self.symbol(market), "origClientOrderId": self._ids.wire(client_id)}
-        row = self._requests.call("privateGetOrder", asked, gone=self.unknown)
+        row = self._requests.call("privateGetOrder", asked, gone=(*self.unknown, *self.absent))
         return None if row is None else self._order(row)
 
     def fills(self, market: str, since: datetime) -> list[VenueFill]:
@@ -75,6 +75,14 @@ class BinanceSpot(BinanceUsdm):
     def clock(self) -> datetime:
         """Of its spot servers."""
         return moment(self._requests.call("publicGetTime")["serverTime"])
+
+    def untraded(self, markets: Sequence[str]) -> dict[str, str]:
+        """By the status of each symbol, asked one by one: the list of all is long."""
+        rows = list[dict[str, Any]]()
+        for market in markets:
+            found = self._requests.call("publicGetExchangeInfo", {"symbol": self.symbol(market)}, gone=self.absent)
+            rows += found["symbols"] if found else []
+        return self._by_status(markets, rows)
 
     def modes(self, market: str) -> Modes:
         """None of them."""

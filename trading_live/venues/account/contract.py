@@ -222,6 +222,10 @@ class Account(Protocol):
         """What time it is at the venue (UTC)."""
         ...
 
+    def untraded(self, markets: Sequence[str]) -> dict[str, str]:
+        """Those of these markets that the venue does not trade, or not now, and why; empty where it is not asked."""
+        ...
+
     def modes(self, market: str) -> Modes:
         """How a market is traded; nothing is said of spot."""
         ...

@@ -185,6 +185,33 @@ def test_on_a_market_that_the_venue_does_not_have_nothing_rests():
             assert account_at(venue, name, product, market).open_orders([market]) == []
 
 
+def test_an_order_on_a_market_that_is_gone_is_not_known_there_any_more():
+    gone, unknown = (
+        (400, {"code": -1121, "msg": "Invalid symbol."}),
+        (400, {"code": -2013, "msg": "Order does not exist."}),
+    )
+    for product, market, path in (
+        ("perpetual", "binance:NO/USDT:USDT", "/fapi/v1/order"),
+        ("spot", "binance:NO/USDT", "/api/v3/order"),
+    ):
+        with documented({f"GET {path}": gone, "GET /fapi/v1/algoOrder": unknown}) as venue:
+            assert account_at(venue, "binance", product, market).order(market, ENTRY) is None
+
+
+def test_markets_that_are_not_traded_are_told_with_the_venues_word():
+    symbols = [{"symbol": "BTCUSDT", "status": "TRADING"}, {"symbol": "OLDUSDT", "status": "SETTLING"}]
+    traded, old, gone = "binance:BTC/USDT:USDT", "binance:OLD/USDT:USDT", "binance:NO/USDT:USDT"
+    with documented({"GET /fapi/v1/exchangeInfo": {"symbols": symbols}}) as venue:
+        account = account_at(venue, "binance", "perpetual", traded)
+        assert account.untraded([traded, old, gone]) == {old: "its status is SETTLING", gone: "it is not listed"}
+    said = {"BTCUSDT": {"symbols": symbols[:1]}, "OLDUSDT": {"symbols": [symbols[1] | {"status": "BREAK"}]}}
+    invalid = (400, {"code": -1121, "msg": "Invalid symbol."})
+    traded, old, gone = "binance:BTC/USDT", "binance:OLD/USDT", "binance:NO/USDT"
+    with documented({"GET /api/v3/exchangeInfo": lambda asked: said.get(asked["symbol"], invalid)}) as venue:
+        account = account_at(venue, "binance", "spot", traded)
+        assert account.untraded([traded, old, gone]) == {old: "its status is BREAK", gone: "it is not listed"}
+
+
 def test_positions_of_markets_nobody_named_are_told_by_their_symbol():
     risk = [{"symbol": "XRPUSDT", "positionAmt": "-3", "entryPrice": "1", "leverage": "1", "liquidationPrice": "0"}]
     with documented({"GET /fapi/v2/positionRisk": risk}) as venue:
