@@ -8,7 +8,7 @@ one that goes wrong is run once more, and a suite fails where it goes wrong twic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from tests.shared import made_once
 
 SEEDS = 100
 BESIDE = 6
+AHEAD = 20
+"""So many worlds are begun or wait for their turn: a slow one holds up no other."""
 NEVER_S = 60.0
 """A stop that takes longer did not come."""
 
@@ -37,13 +39,20 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 @pytest.fixture(scope="module")
-def first_runs(request: pytest.FixtureRequest, run: Run) -> Mapping[int, Future[Outcome]]:
-    """All seeds that are asked for: the worlds go on ahead of the tests, which mostly wait for them."""
-    here = (
-        item for item in request.session.items if isinstance(item, pytest.Function) and item.module is request.module
-    )
-    seeds = (item.callspec.params["seed"] for item in here if "seed" in item.fixturenames)
-    return {seed: run(seed) for seed in seeds}
+def first_run(request: pytest.FixtureRequest, run: Run) -> Callable[[int], Outcome]:
+    """What becomes of a seed; those of the next tests go on ahead of them, which mostly wait."""
+    here = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
+    seeds = [item.callspec.params["seed"] for item in here if "seed" in item.fixturenames]
+    begun: dict[int, Future[Outcome]] = {}
+
+    def first(seed: int) -> Outcome:
+        at = seeds.index(seed)
+        for one in seeds[at : at + AHEAD]:
+            if one not in begun:
+                begun[one] = run(one)
+        return begun[seed].result()
+
+    return first
 
 
 def prepare_in(folder: Path) -> None:
@@ -53,9 +62,9 @@ def prepare_in(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))
 def test_nothing_is_lost_or_doubled_whatever_goes_wrong(
-    seed: int, run: Run, first_runs: Mapping[int, Future[Outcome]]
+    seed: int, run: Run, first_run: Callable[[int], Outcome]
 ) -> None:
-    one = first_runs[seed].result()
+    one = first_run(seed)
     if problems(one):
         one = run(seed).result()
     assert problems(one) == [], f"{one.faults}, {one.kills} kills"
