@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from trading_assets.core.candles import Market
-from trading_assets.journal import newest_events
-from trading_assets.store.tables import FILLS
+from trading_assets.journal import find_events, newest_events
+from trading_assets.store.tables import FILLS, ORDERS
+from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.orders.plans import Purpose, TradePlan
 from trading_live.execution.views import SINCE_BEFORE, JournalSays, VenueSays
 from trading_live.venues.account.contract import Account, VenueFill
@@ -43,6 +44,16 @@ class OwnIds(Protocol):
 def journalled_fills(path: Path) -> list[dict[str, object]]:
     """The rows of the session's newest fills: a replay that begins anew has the orders of the one before."""
     return newest_events(path, FILLS.name, NEWEST_FILLS, of_session=True).to_dicts()
+
+
+def is_of_journal(path: Path, order_id: str) -> bool:
+    """Whether an order with our prefix is this node's: the journal has it, or the entry of its trade.
+
+    What protects is sent before it is journalled, so that a killed process may leave an order of a trade that is over
+    by now. An entry is journalled before it is sent.
+    """
+    entry = OrderIds.entry_of(OrderIds.trade_of(order_id))
+    return any(not find_events(path, ORDERS.name, "order_id", one).is_empty() for one in (order_id, entry))
 
 
 def begin_of(

@@ -10,10 +10,10 @@ from nautilus_trader.common import Environment
 from nautilus_trader.live import LiveExecutionEngineConfig, SubmissionRecoveryPolicy
 from nautilus_trader.model import AccountId, InstrumentId
 
-from trading_assets.journal import find_events
 from trading_assets.settings import Settings
 from trading_assets.strategies.orders.matching import Matching
 from trading_assets.strategies.orders.order_ids import OrderIds
+from trading_live.execution.asking import is_of_journal
 from trading_live.execution.at_venue_recovery import recover_at_venue
 from trading_live.execution.contract import Apart, Tell
 from trading_live.execution.reconciliation import NAME as LEDGER
@@ -81,12 +81,7 @@ class AtVenue:
             check_clock(account, node.max_clock_skew_s)
         self._untraded = account.untraded(markets)
         check_modes(account, [one for one in markets if one not in self._untraded], node, tell)
-        unwritten = {order_id for plan in recovered.plans for order_id, _ in ids.unwritten(plan)}
-
-        def has_order(order_id: str) -> bool:
-            return order_id in unwritten or not find_events(journal, "orders", "order_id", order_id).is_empty()
-
-        known = Known(recovered.open_markets, has_order)
+        known = Known(recovered.open_markets, lambda order_id: is_of_journal(journal, order_id))
         return Apart(check_holdings(account, markets, ids, known, adopt=node.adopt), self._untraded)
 
     def join(self, builder: Any, instruments: Mapping[str, InstrumentId], recovered: Recovered) -> Any:

@@ -35,7 +35,7 @@ class Known:
     open_markets
         Where the journal has a position or a plan.
     has_order
-        Whether an order's id is one that the journal has, or that an open trade's plan gives.
+        Whether an order is of a trade that the journal has, by its id.
     """
 
     open_markets: Collection[str]

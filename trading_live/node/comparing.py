@@ -9,10 +9,10 @@ from typing import Final
 
 from trading_assets.core.candles import Market
 from trading_assets.core.errors import NodeError
-from trading_assets.journal import BufferedJournal, find_events, read_state
+from trading_assets.journal import BufferedJournal, read_state
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.orders.plans import ExitReason, TradePlan
-from trading_live.execution.asking import ask, is_spot, journalled_fills
+from trading_live.execution.asking import ask, is_of_journal, is_spot, journalled_fills
 from trading_live.execution.at_venue_recovery import ended_by, with_rows
 from trading_live.execution.coin_prices import CoinPrices
 from trading_live.execution.comparison import compare, unminded
@@ -137,7 +137,7 @@ class Comparing:
         return replace(plan, exit_reason=plan.exit_reason or self._reasons.get(plan.market, ""))
 
     def _explained(self, one: Difference) -> Difference:
-        """An order with our prefix that the journal has never had is another node's: it is not canceled.
+        """An order with our prefix, of a trade that the journal has never had, is another node's: it is not canceled.
 
         The engine takes over what it finds at the venue, so that its word says nothing of who sent an order. It may be
         the stop of that node's position. Where ``node.adopt`` says that only this node trades the account, it is ours
@@ -145,7 +145,7 @@ class Comparing:
         """
         if one.kind != "unknown order" or one.order is None or self._adopts:
             return one
-        if not find_events(self._journal.path, "orders", "order_id", one.subject).is_empty():
+        if is_of_journal(self._journal.path, one.subject):
             return one
         return replace(one, kind="other node", detail=f"{one.detail}, which this node has never sent")
 

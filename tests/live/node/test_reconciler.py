@@ -13,8 +13,10 @@ import pytest
 from tests.live.conftest import MARKET, START
 from tests.live.execution.rehearsed import IDS, STILL, desk, opened, order_id, order_row, plan_of, planned
 from trading_assets.journal import BufferedJournal, Journal, read_session, read_state
-from trading_live.execution.asking import begin_of, journalled_fills
+from trading_live.execution.asking import begin_of, is_of_journal, journalled_fills
+from trading_live.execution.at_venue_recovery import recover_at_venue
 from trading_live.execution.differences import Difference
+from trading_live.execution.start_checks import Known, check_holdings
 from trading_live.execution.views import EngineSays, JournalSays
 from trading_live.node.reconciler import AGREES, DIFFERS, MOST_FAILURES, UNANSWERED, Reconciler, _to_ask
 from trading_live.node.reconciling import engine_says
@@ -186,6 +188,26 @@ def test_an_order_of_ours_that_no_trade_explains_is_canceled_and_a_strangers_is_
             assert len(resting()) == 3
             assert running.reconciler.refusal(MARKET) is None
         assert sum("foreign order" in words for _, words in running.told) == 1, "told once, not at each look"
+
+
+def test_an_order_that_a_killed_process_sent_unheard_for_a_trade_that_is_over_is_canceled(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        plan = opened(one)
+        unheard = order_id("1", "s", 5)
+        one.account.cancel(MARKET, plan.stop_order_id)
+        for target in plan.target_order_ids:
+            one.account.cancel(MARKET, target)
+        one.market("web_1", -10.0, reduce=True)
+        one.stop(unheard, -10.0, 90.0)
+        recovered = recover_at_venue(one.path, lambda _: one.account, IDS)
+        assert not recovered.plans
+        one.write(*recovered.repairs)
+        known = Known(recovered.open_markets, lambda order: is_of_journal(one.path, order))
+        assert check_holdings(one.account, [MARKET], IDS, known, adopt=False) == {}
+        assert not is_of_journal(one.path, order_id("9", "s", 1))
+        with node(one) as running:
+            running.turns_until(lambda: unheard not in {order.client_id for order in one.account.open_orders([MARKET])})
+            running.turns_until(lambda: running.reconciler.refusal(MARKET) is None)
 
 
 def test_an_order_with_our_prefix_that_this_node_never_sent_is_another_nodes_and_stops_all_entries(tmp_path):
