@@ -191,6 +191,9 @@ class Comparing:
     def _ask_entry(self, market: str, order_id: str, *, waits: bool) -> None:
         """Say at once what became of an entry that counts as refused, or waits: what it has bought is not protected."""
         order = self._account.order(market, order_id)
+        if order is not None and order.status == "open" and not waits:  # the engine would hear of no further fill
+            self._account.cancel(market, order_id)
+            order = self._account.order(market, order_id)
         if order is None or (not order.filled and order.status != "open"):
             self._engine.entries.put(Entry(market, 0.0, 0.0))
         elif order.filled:

@@ -91,9 +91,9 @@ class Desk:
 
 
 @contextmanager
-def desk(tmp_path: Path, *candles: tuple[float, ...], terms: Any = None) -> Iterator[Desk]:
+def desk(tmp_path: Path, *candles: tuple[float, ...], **more: Any) -> Iterator[Desk]:
     """The exchange at rest before the first of these candles; each is a minute."""
-    with standing(by_hand(*candles), speed=6_000, terms=terms) as server:
+    with standing(by_hand(*candles), speed=6_000, **more) as server:
         account = make_account(
             "binance",
             "perpetual",

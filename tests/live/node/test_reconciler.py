@@ -20,6 +20,7 @@ from trading_live.execution.start_checks import Known, check_holdings
 from trading_live.execution.views import EngineSays, JournalSays
 from trading_live.node.reconciler import AGREES, DIFFERS, MOST_FAILURES, UNANSWERED, Reconciler, _to_ask
 from trading_live.node.reconciling import engine_says
+from trading_live.replay import Faults
 
 PATIENCE_S = 300
 
@@ -300,6 +301,28 @@ def test_of_an_entry_that_was_refused_the_account_says_at_once_whether_it_has_fi
         else:
             assert running.concluded[0] == (MARKET, "unfilled")
             assert running.filled == []
+
+
+def test_the_rest_of_an_entry_that_was_refused_and_fills_in_parts_is_canceled(tmp_path):
+    """The engine hears of no fill of it: what is bought later would have no stop."""
+    faults = Faults()
+    with desk(tmp_path, STILL, STILL, faults=faults) as one:
+        plan = plan_of()
+        with node(one) as running:
+            running.looks()
+            running.follows = False
+            one.write(
+                planned(plan), order_row(plan, plan.entry_order_id), order_row(plan, plan.entry_order_id, "rejected")
+            )
+            faults.next("filled_in_parts")
+            one.market(plan.entry_order_id, 10.0)
+            running.known = EngineSays({}, {MARKET: 0.0}, {MARKET: plan})
+            running.vanished = {MARKET: plan}
+            running.turns_until(lambda: running.filled)
+            assert running.filled[0] == (MARKET, 5.0, pytest.approx(100.0, abs=0.1))
+            one.pass_time(2)
+            order = one.account.order(MARKET, plan.entry_order_id)
+            assert (order.status, order.filled) == ("canceled", 5.0)
 
 
 @pytest.mark.parametrize("purpose", ["s", "p"])
