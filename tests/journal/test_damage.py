@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sqlite3
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -28,7 +26,7 @@ from trading_assets.journal import (
     read_since,
     read_state,
 )
-from trading_assets.journal.file import DDL
+from trading_assets.journal.file import make
 from trading_assets.store import Store
 from trading_cli.main import app
 from trading_live.execution.recovery import recover
@@ -161,27 +159,43 @@ def test_another_file_in_the_journals_place_is_not_overwritten(journal: Journal)
 
 def test_a_copy_without_the_file_beside_it_is_not_taken_for_an_empty_journal(journal: Journal, tmp_path: Path) -> None:
     copy = Path(shutil.copy(journal.path, tmp_path / "copy.sqlite"))
-    os.utime(copy, (0, 0))  # one made just now is waited for, see below
     with pytest.raises(NodeError, match=r"no journal in it.*-wal.*trading journal export"):
         recover(copy)
     with pytest.raises(NodeError, match="no journal in it"):
         Journal(copy, "node")
 
 
-def test_a_look_at_a_journal_that_a_slow_writer_is_about_to_begin_waits_for_it(tmp_path: Path) -> None:
-    path = tmp_path / "slow.sqlite"
-    with closing(sqlite3.connect(path)) as made:
-        made.execute("PRAGMA journal_mode=WAL")
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_a_journal_is_there_whole_or_not_at_all_whenever_its_maker_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renamed: int
+) -> None:
+    """What SQLite writes to make it, it writes under another name: only between the two new names can a kill matter."""
+    path, seen = tmp_path / "journal.sqlite", list[str]()
+    rename = Path.replace
 
-    def begin() -> None:
-        with closing(sqlite3.connect(path)) as writer, writer:
-            writer.executescript(DDL)
-            writer.execute("INSERT INTO journal_node VALUES ('slow')")
+    def killed(self: Path, target: Path) -> Path:
+        if len(seen) == renamed:
+            raise KeyboardInterrupt
+        seen.append(target.name)
+        return rename(self, target)
 
-    writer = threading.Timer(1.0, begin)
-    writer.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Journal(path, "node")
+    assert not path.exists()
     assert newest_seq(path) == 0
-    writer.join()
+    with closing(Journal(path, "node")) as made:
+        assert made.record("node", {"event": "a"}) == 1
+    assert {one.name for one in tmp_path.iterdir()} == {path.name, f".{path.name}.lock"}
+
+
+def test_a_journal_that_was_just_made_is_read_by_others_and_its_copy_alone_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    make(path, "node")
+    with pytest.raises(NodeError, match="no journal in it"):
+        newest_seq(Path(shutil.copy(path, tmp_path / "copy.sqlite")))
+    assert newest_seq(path) == 0
 
 
 # -- damage -----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -12,9 +12,13 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from trading_assets.core.errors import NodeError
+from trading_assets.core.locks import locked
 
 JOURNAL_FILE: Final = "journal.sqlite"
 """The journal's name in ``settings.live_dir``."""
+
+BESIDE: Final = ("-wal", "-shm")
+"""How the names of SQLite's files beside it end."""
 
 DDL: Final = """
 CREATE TABLE IF NOT EXISTS journal_node (node TEXT NOT NULL);
@@ -50,6 +54,34 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def make(path: Path, node: str) -> None:
+    """Make a journal with its node's name: it is there whole or not at all, whenever the process is killed.
+
+    Its rows stand in the file beside it, as those of a running node do: a copy without that is no journal.
+    """
+    with locked(path.with_name(f".{path.name}.lock")):
+        if path.exists():
+            return
+        made = path.with_name(f".{path.name}.made")
+        for suffix in ("", *BESIDE):
+            made.with_name(made.name + suffix).unlink(missing_ok=True)
+        with closing(connect(made)) as connection:
+            connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            begin(connection, node)
+        made.with_name(f"{made.name}-shm").unlink(missing_ok=True)
+        wal(made).replace(wal(path))
+        made.replace(path)
+
+
+def begin(connection: sqlite3.Connection, node: str) -> None:
+    """Make tables that are missing, and name the node where that is not done."""
+    connection.executescript(DDL)
+    named = "INSERT INTO journal_node SELECT ? WHERE NOT EXISTS (SELECT 1 FROM journal_node)"
+    connection.execute(named, (f"{node}-{uuid.uuid4().hex[:8]}",))
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
     """One consistent look at a journal, by a connection that cannot write; None where no journal was begun.
@@ -66,18 +98,9 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
     with explained(path), ExitStack() as used:
         connection = _look_at(path, used)
         begun = _begun(connection)
-        while alone and not begun and _is_new(path):
-            time.sleep(0.05)
-            connection.execute("COMMIT")
-            begun = _begun(_snapshot(connection))
         if alone and not begun:
             raise without_wal(path)
         yield connection if begun else None
-
-
-def _is_new(path: Path) -> bool:
-    """Whether a writer may be about to begin a journal in a file that it has just made."""
-    return 0 <= time.time() - path.stat().st_mtime < _BEGINNING_S
 
 
 def _look_at(path: Path, used: ExitStack) -> sqlite3.Connection:

@@ -6,7 +6,6 @@ import logging
 import os
 import sqlite3
 import threading
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -15,7 +14,17 @@ from typing import Any, Final
 
 from trading_assets.core.errors import NodeError
 from trading_assets.journal.events import NODE, encode
-from trading_assets.journal.file import DDL, checkpointed_seq, connect, explained, last_seq, require_whole
+from trading_assets.journal.file import (
+    BESIDE,
+    begin,
+    checkpointed_seq,
+    connect,
+    explained,
+    last_seq,
+    make,
+    node_name,
+    require_whole,
+)
 from trading_assets.journal.state import state_of, write_checkpoint
 
 CHECKPOINT_EVENTS: Final = 1000
@@ -30,8 +39,6 @@ _WAL_PAGES: Final = 20_000
 _LOG: Final = logging.getLogger(__name__)
 _WAIT_MS: Final = 1000
 """How long a write may wait for another process that holds the file: the node's orders wait as long."""
-
-_BESIDE: Final = ("-wal", "-shm")
 
 Row = tuple[str, str, str]
 """An encoded event: id, kind, payload."""
@@ -59,12 +66,14 @@ class Journal:
         self._lock = threading.Lock()
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                make(path, node)
             require_whole(path)
             self._open()
             with ExitStack() as failed:
                 failed.callback(self._connection.close)
-                self._connection.executescript(DDL)
-                self.node = self._claim(node)
+                begin(self._connection, node)
+                self.node = node_name(self._connection)
                 newest = self._connection.execute("SELECT coalesce(max(session), 1) FROM journal").fetchone()
                 self._session = int(newest[0])
                 self._checkpointed = checkpointed_seq(self._connection)
@@ -82,14 +91,6 @@ class Journal:
         except BaseException:
             self._connection.close()
             raise
-
-    def _claim(self, node: str) -> str:
-        with self._transaction():
-            row = self._connection.execute("SELECT node FROM journal_node").fetchone()
-            name = str(row[0]) if row else f"{node}-{uuid.uuid4().hex[:8]}"
-            if row is None:
-                self._connection.execute("INSERT INTO journal_node VALUES (?)", (name,))
-        return name
 
     def record(self, kind: str, event: Mapping[str, Any]) -> int:
         """Write one event; it is on disk when this returns.
@@ -214,7 +215,7 @@ class Journal:
 
     def _in_place(self) -> tuple[int | None, ...]:
         """The inodes of the file and of those beside it; None for one that is missing."""
-        return tuple(_inode(self.path.with_name(self.path.name + suffix)) for suffix in ("", *_BESIDE))
+        return tuple(_inode(self.path.with_name(self.path.name + suffix)) for suffix in ("", *BESIDE))
 
     def _stay_in_place(self) -> None:
         """Bring the file back that somebody deleted: what is open still has all that was in it."""
@@ -234,7 +235,7 @@ class Journal:
         self._connection.close()  # removes the files beside it
         beside = self.path.with_name(f".{self.path.name}.again")
         if beside.exists():
-            for suffix in _BESIDE:
+            for suffix in BESIDE:
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             beside.replace(self.path)
         self._open()
