@@ -10,6 +10,8 @@ import pytest
 
 from tests.backtest.worlds import A
 from tests.strategies.venue import NOW, TWO, Order, Qty, Venue, named
+from trading_assets.journal.events import encode
+from trading_assets.journal.state import JournalState
 from trading_assets.strategies.orders.matching import AT_VENUE_SPOT
 from trading_assets.strategies.orders.plans import TradePlan
 
@@ -149,8 +151,13 @@ def test_after_a_crash_orders_that_no_journal_has_are_found_by_their_ids() -> No
         if not venue.orders[one].is_closed:
             venue.say(one, "accepted")
     before = dict(venue.orders)
+    state, written = JournalState(), len(venue.journal.of("orders"))
     venue.trades.open[A] = journalled
     venue.trades.resume()
+    for number, row in enumerate(venue.journal.of("orders")[written:], 1):
+        state.add(number, state.session, "orders", encode("orders", row)[2])
+    resting = {one.client_order_id.value for one in (*venue.of("stop_loss"), *venue.of("take_profit"))}
+    assert state.orders.keys() == resting, "the next process asks what became of them"
     assert venue.orders == before, "nothing is sent again"
     assert venue.cancels == []
     assert venue.now.stop_order_id == venue.of("stop_loss")[0].client_order_id.value

@@ -336,7 +336,7 @@ class VenueOrders(MovingStops):
             if not self._alive(order_id):
                 continue
             self._orders[order_id] = (plan, purpose)
-            self._rows.append(("orders", self._found_row(plan, purpose, order_id)))
+            self._rows += self._found_rows(plan, purpose, order_id)
             if purpose == "stop_loss" and not self._alive(plan.stop_order_id):
                 plan = replace(plan, stop_order_id=order_id)
             elif purpose == "exit" and not self._alive(plan.exit_order_id):
@@ -345,12 +345,17 @@ class VenueOrders(MovingStops):
                 plan = self._with_target(plan, order_id)
         return self._ids.after_a_crash(plan)
 
-    def _found_row(self, plan: TradePlan, purpose: Purpose, order_id: str) -> dict[str, Any]:
-        order = self._order(order_id)
-        row = order_columns(
-            order, market=plan.market, signal_id=plan.signal_id, purpose=purpose, size=self.size(plan.market)
+    def _found_rows(self, plan: TradePlan, purpose: Purpose, order_id: str) -> list[tuple[str, dict[str, Any]]]:
+        """The order's life so far: the journal follows those of which it has the beginning."""
+        columns = order_columns(
+            self._order(order_id),
+            market=plan.market,
+            signal_id=plan.signal_id,
+            purpose=purpose,
+            size=self.size(plan.market),
         )
-        return {"ts": self._clock(), **row, "status": "accepted", "reason": FOUND, "venue_order_id": None}
+        row = {"ts": self._clock(), **columns, "reason": FOUND, "venue_order_id": None}
+        return [("orders", row | {"status": status}) for status in ("initialized", "accepted")]
 
     def _with_target(self, plan: TradePlan, order_id: str) -> TradePlan:
         """A plan with an order for the nearest target that has none."""
