@@ -9,7 +9,7 @@ from typing import Final
 
 from trading_assets.core.candles import Market
 from trading_assets.core.errors import NodeError
-from trading_assets.journal import BufferedJournal, read_state
+from trading_assets.journal import BufferedJournal, nothing, read_state
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.orders.plans import ExitReason, TradePlan
 from trading_live.execution.asking import ask, is_of_journal, is_spot, journalled_fills
@@ -22,7 +22,7 @@ from trading_live.execution.recovery import newest_plans
 from trading_live.execution.settlement import Rows, settled, unwritten_order
 from trading_live.execution.statement import Statement
 from trading_live.execution.unattended import closed_positions, unattended
-from trading_live.execution.views import EngineSays, JournalSays, VenueSays
+from trading_live.execution.views import SINCE_BEFORE, EngineSays, JournalSays, VenueSays
 from trading_live.node.handover import Entry, Handover, Look
 from trading_live.node.refused_orders import RefusedOrders
 from trading_live.venues.account.contract import Account
@@ -183,13 +183,14 @@ class Comparing:
 
     def _ask_refused(self, engine: EngineSays) -> None:
         """Ask about entries first, which may have bought what nothing protects, then about what they should have."""
-        for market, plan in engine.vanished.items():
+        for plan in engine.vanished.values():
             if plan.stage == "entering":
-                self._ask_entry(market, plan.entry_order_id, waits=plan.entry_order_id in engine.orders)
+                self._ask_entry(plan, waits=plan.entry_order_id in engine.orders)
         self._unheard.update(self.refused.ask())
 
-    def _ask_entry(self, market: str, order_id: str, *, waits: bool) -> None:
+    def _ask_entry(self, plan: TradePlan, *, waits: bool) -> None:
         """Say at once what became of an entry that counts as refused, or waits: what it has bought is not protected."""
+        market, order_id = plan.market, plan.entry_order_id
         order = self._account.order(market, order_id)
         if order is not None and order.status == "open" and not waits:  # the engine would hear of no further fill
             self._account.cancel(market, order_id)
@@ -199,8 +200,17 @@ class Comparing:
         elif order.filled:
             if not waits:
                 self._unheard.add(order_id)
+            if self._is_sold_again(plan):
+                return  # and the comparison says why
             held = {one.market: one.average_price for one in self._account.positions()} if order.price is None else {}
             self._engine.entries.put(Entry(market, order.filled, order.price or held.get(market, 0.0)))
+
+    def _is_sold_again(self, plan: TradePlan) -> bool:
+        """Whether nothing is left of what an entry has bought, as after a liquidation."""
+        fills = self._account.fills(plan.market, plan.known_at - SINCE_BEFORE)
+        since = next((place for place, one in enumerate(fills) if one.client_id == plan.entry_order_id), len(fills))
+        done = [one.signed for one in fills[since:]]
+        return bool(done) and nothing(sum(done), max(map(abs, done)))
 
     def _settled(self, differences: Sequence[Difference], says: JournalSays) -> Rows:
         """Rows for markets on which engine and venue agree: what the engine has still to hear, it journals itself.

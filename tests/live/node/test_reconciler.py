@@ -325,6 +325,24 @@ def test_the_rest_of_an_entry_that_was_refused_and_fills_in_parts_is_canceled(tm
             assert (order.status, order.filled) == ("canceled", 5.0)
 
 
+def test_what_an_entry_that_was_refused_has_bought_and_another_hand_has_sold_is_not_protected_any_more(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        plan = plan_of()
+        with node(one) as running:
+            running.looks()
+            running.follows = False
+            one.write(
+                planned(plan), order_row(plan, plan.entry_order_id), order_row(plan, plan.entry_order_id, "rejected")
+            )
+            one.market(plan.entry_order_id, 10.0)
+            one.market("web_1", -10.0, reduce=True)
+            running.known = EngineSays({}, {MARKET: 0.0}, {MARKET: plan})
+            running.vanished = {MARKET: plan}
+            running.turns_until(lambda: running.concluded)
+        assert running.concluded[0] == (MARKET, "by_hand")
+        assert running.filled == []
+
+
 @pytest.mark.parametrize("purpose", ["s", "p"])
 def test_a_refused_order_that_rests_all_the_same_is_canceled_at_once(tmp_path, purpose):
     """It is of the open trade, whose orders no comparison cancels; nothing is entered until it is gone."""
