@@ -133,8 +133,9 @@ class Told(Faults):
         self._may_die(text)
         found = Faults._striking(self, text)
         if found:
-            self.struck = time.monotonic() + max(one.retry_after_s or 0.0 for one in found)
-            self.struck += max((one.seconds for one in found if one.fault in ("event_late", "timeout")), default=0.0)
+            lasts = max(one.retry_after_s or 0.0 for one in found)
+            lasts += max((one.seconds for one in found if one.fault in ("event_late", "timeout")), default=0.0)
+            self.struck = max(self.struck, time.monotonic() + lasts)
             self.done += [one.fault for one in found]
         return found
 
