@@ -93,10 +93,9 @@ def test_a_trade_without_a_stop_is_told_after_some_seconds_and_its_protection_to
     tmp_path: Path, receiver: Receiver
 ) -> None:
     now, orders = [0.0], dict[str, Any]()
-    plan = SimpleNamespace(stage="open", stop_order_id="stop-1", exit_order_id=None)
-    strategy: Any = SimpleNamespace(
-        open_trades={MARKET: plan}, cache=SimpleNamespace(order=lambda one: orders.get(str(one)))
-    )
+    plan = SimpleNamespace(market=MARKET, stage="open", stop_order_id="stop-1", exit_order_id=None)
+    cache = SimpleNamespace(order=lambda one: orders.get(str(one)))
+    strategy: Any = SimpleNamespace(open_trades={MARKET: plan}, vanished={}, cache=cache)
     alerts = NodeAlerts(told_by(load_settings(data_dir=tmp_path)), "live-live", monotonic=lambda: now[0])
     with alerts.sending():
         for at in (0.0, 4.0):

@@ -55,7 +55,7 @@ def compare(
         mine = [one for one in fills if ours(one.client_id)]
         unseen = _fills(journal, market, mine, venue.since.get(market))
         found += unseen
-        found += _orders(journal, venue, market, ours, explains)
+        found += _orders(journal, engine, venue, market, ours, explains)
         known, gap = journal.held.get(market, 0.0), sum(one.amount for one in unseen)
         expected = 0.0 if nothing(known + gap, abs(known) + abs(gap)) else known + gap
         others = [one for one in fills if not ours(one.client_id)]
@@ -156,6 +156,7 @@ def _newest(quantity: float, fills: Sequence[VenueFill]) -> tuple[VenueFill, ...
 
 def _orders(
     journal: JournalSays,
+    engine: EngineSays | None,
     venue: VenueSays,
     market: str,
     ours: Callable[[str], bool],
@@ -181,6 +182,8 @@ def _orders(
             found.append(Difference("foreign order", market, name, detail, order=order))
         elif not explains(order):
             found.append(Difference("unknown order", market, name, detail, order=order))
+        elif engine is not None and order.client_id in engine.orders:
+            found.append(Difference("unwritten order", market, name, detail, order=order))
     return found
 
 

@@ -69,6 +69,9 @@ def settled(
             rows.append(_order_row(one, _ENDED[one.order.status], FOUND, now))
         elif one.kind == "lost order" and one.said is not None:
             rows.append(_order_row(one, "rejected", NEVER_HAD, now))
+        elif one.kind == "unwritten order" and one.order is not None:
+            signal = journal.trading.get(one.market, "")
+            rows += [unwritten_order(one.order, signal, status, now) for status in ("initialized", "accepted")]
         elif one.kind == "doubled fill":
             rows.append(_taken_back(one, journal, now))
         elif one.kind == "closed elsewhere":

@@ -191,6 +191,20 @@ def test_an_order_of_ours_that_no_trade_explains_is_canceled_and_a_strangers_is_
         assert sum("foreign order" in words for _, words in running.told) == 1, "told once, not at each look"
 
 
+def test_an_order_of_the_open_trade_that_the_journal_has_as_canceled_and_that_rests_is_journalled_again(tmp_path):
+    """The engine had taken a cancel for granted of which it heard nothing, and a new start has found the order."""
+    with desk(tmp_path, STILL, STILL) as one:
+        plan = opened(one)
+        (target,) = plan.target_order_ids
+        one.write(order_row(plan, target, "canceled"))
+        assert target not in read_state(one.path).orders
+        with node(one) as running:
+            running.turns_until(lambda: target in read_state(one.path).orders)
+            assert running.reconciler.refusal(MARKET) is None
+            running.looks(2)
+        assert sum("unwritten order" in words for _, words in running.told) == 1
+
+
 def test_an_order_that_a_killed_process_sent_unheard_for_a_trade_that_is_over_is_canceled(tmp_path):
     with desk(tmp_path, STILL, STILL) as one:
         plan = opened(one)
