@@ -120,11 +120,14 @@ def test_the_node_and_the_backtest_have_the_barriers_of_the_scaled_label(
     predictions = labels.with_columns(probability=pl.lit(0.6))
     backtest = StoredSignals(predictions, rule=EntryRule(threshold=0.5), labels=chosen)
     bundle: Any = SimpleNamespace(
+        bundle_hash="",
+        features=("close",),
+        plugins=None,
         labels=chosen,
         spec=SimpleNamespace(exit_plan=None),
         lookback_rows=1,
         sides=(Side.LONG,),
-        said=lambda *_, **__: ([0.6], None),
+        said_of=lambda *_: ([0.6], None),
     )
     for row in labels.gather_every(389).iter_rows(named=True):
         held = bars.filter(pl.col("ts") <= row["ts"]).tail(300)
