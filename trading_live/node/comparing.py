@@ -25,7 +25,7 @@ from trading_live.execution.unattended import closed_positions, unattended
 from trading_live.execution.views import SINCE_BEFORE, EngineSays, JournalSays, VenueSays
 from trading_live.node.handover import Entry, Handover, Look
 from trading_live.node.refused_orders import RefusedOrders
-from trading_live.venues.account.contract import Account
+from trading_live.venues.account.contract import Account, VenueFill, VenueOrder
 
 SETTLE_S: Final = 2.0
 """Between two looks at a difference: what was on its way has arrived by then."""
@@ -189,28 +189,34 @@ class Comparing:
         self._unheard.update(self.refused.ask())
 
     def _ask_entry(self, plan: TradePlan, *, waits: bool) -> None:
-        """Say at once what became of an entry that counts as refused, or waits: what it has bought is not protected."""
+        """Say at once what became of an entry that counts as refused, or waits: what it has bought is not protected.
+
+        Its fills count as much as the order's own word: a venue may know of no order that it has filled.
+        """
         market, order_id = plan.market, plan.entry_order_id
         order = self._account.order(market, order_id)
         if order is not None and order.status == "open" and not waits:  # the engine would hear of no further fill
             self._account.cancel(market, order_id)
-            order = self._account.order(market, order_id)
-        if order is None or (not order.filled and order.status != "open"):
+            order = self._account.order(market, order_id) or order
+        fills = self._account.fills(market, plan.known_at - SINCE_BEFORE)
+        first = next((place for place, one in enumerate(fills) if one.client_id == order_id), len(fills))
+        mine = [one for one in fills[first:] if one.client_id == order_id]
+        bought = max(sum(one.quantity for one in mine), 0.0 if order is None else order.filled)
+        if bought and not waits:
+            self._unheard.add(order_id)
+        if not bought and (order is None or order.status != "open"):
             self._engine.entries.put(Entry(market, 0.0, 0.0))
-        elif order.filled:
-            if not waits:
-                self._unheard.add(order_id)
-            if self._is_sold_again(plan):
-                return  # and the comparison says why
-            held = {one.market: one.average_price for one in self._account.positions()} if order.price is None else {}
-            self._engine.entries.put(Entry(market, order.filled, order.price or held.get(market, 0.0)))
+        elif bought and not (mine and nothing(sum(one.signed for one in fills[first:]), bought)):
+            self._engine.entries.put(Entry(market, bought, self._paid(market, order, mine)))
+        # else it waits, or is gone again, as after a liquidation, and the comparison says why
 
-    def _is_sold_again(self, plan: TradePlan) -> bool:
-        """Whether nothing is left of what an entry has bought, as after a liquidation."""
-        fills = self._account.fills(plan.market, plan.known_at - SINCE_BEFORE)
-        since = next((place for place, one in enumerate(fills) if one.client_id == plan.entry_order_id), len(fills))
-        done = [one.signed for one in fills[since:]]
-        return bool(done) and nothing(sum(done), max(map(abs, done)))
+    def _paid(self, market: str, order: VenueOrder | None, fills: Sequence[VenueFill]) -> float:
+        """The average price of an entry."""
+        if order is not None and order.price:
+            return order.price
+        if fills:
+            return sum(one.price * one.quantity for one in fills) / sum(one.quantity for one in fills)
+        return next((one.average_price for one in self._account.positions() if one.market == market), 0.0)
 
     def _settled(self, differences: Sequence[Difference], says: JournalSays) -> Rows:
         """Rows for markets on which engine and venue agree: what the engine has still to hear, it journals itself.

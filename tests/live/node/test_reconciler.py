@@ -357,6 +357,24 @@ def test_what_an_entry_that_was_refused_has_bought_and_another_hand_has_sold_is_
         assert running.filled == []
 
 
+def test_the_fills_of_an_entry_count_although_the_venue_knows_of_no_such_order(tmp_path):
+    faults = Faults()
+    with desk(tmp_path, STILL, STILL, faults=faults) as one:
+        plan = plan_of()
+        with node(one) as running:
+            running.looks()
+            running.follows = False
+            one.write(
+                planned(plan), order_row(plan, plan.entry_order_id), order_row(plan, plan.entry_order_id, "rejected")
+            )
+            one.market(plan.entry_order_id, 10.0)
+            faults.next("not_found", path="GET /fapi/v1/order")
+            running.known = EngineSays({}, {MARKET: 0.0}, {MARKET: plan})
+            running.vanished = {MARKET: plan}
+            running.turns_until(lambda: running.filled or running.concluded)
+        assert running.filled[0] == (MARKET, 10.0, pytest.approx(100.0, abs=0.1))
+
+
 @pytest.mark.parametrize("purpose", ["s", "p"])
 def test_a_refused_order_that_rests_all_the_same_is_canceled_at_once(tmp_path, purpose):
     """It is of the open trade, whose orders no comparison cancels; nothing is entered until it is gone."""
