@@ -191,6 +191,20 @@ def test_an_order_of_ours_that_no_trade_explains_is_canceled_and_a_strangers_is_
         assert sum("foreign order" in words for _, words in running.told) == 1, "told once, not at each look"
 
 
+def test_an_order_of_a_finished_trade_that_the_engine_does_not_know_is_canceled(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        plan = opened(one)
+        with node(one) as running:
+            running.looks()
+            running.follows = False
+            one.market("web_1", -10.0, reduce=True)
+            one.write(planned(replace(plan, stage="closed", exit_reason="by_hand")))
+            running.known = EngineSays({}, {MARKET: 0.0})
+            running.turns_until(lambda: not one.account.open_orders([MARKET]))
+            running.turns_until(lambda: not read_state(one.path).orders)
+            running.turns_until(lambda: running.reconciler.refusal(MARKET) is None)
+
+
 def test_an_order_of_the_open_trade_that_the_journal_has_as_canceled_and_that_rests_is_journalled_again(tmp_path):
     """The engine had taken a cancel for granted of which it heard nothing, and a new start has found the order."""
     with desk(tmp_path, STILL, STILL) as one:
