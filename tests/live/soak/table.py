@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import shorten
 from typing import Any, Final
 
 from trading_live.replay.fault_draws import KINDS
@@ -45,7 +46,12 @@ def page(rows: Sequence[dict[str, Any]]) -> list[str]:
         _of("all", rows),
     ]
     lines += ["", "What was wrong:", ""] if wrong else []
-    return lines + [f"- seed {row['seed']} ({', '.join(row['faults'])}): {'; '.join(judged(row))}" for row in wrong]
+    return lines + [f"- seed {row['seed']} ({', '.join(row['faults'])}): {_in_short(judged(row))}" for row in wrong]
+
+
+def _in_short(said: Sequence[str]) -> str:
+    """On one line: what a node printed may have many."""
+    return shorten("; ".join(said), width=400, placeholder=" ...")
 
 
 _SUMMED: Final = ("orders", "fills", "kills")
