@@ -103,6 +103,16 @@ def node(one, **more):
     journal.close()
 
 
+def refused_entry(one, running):
+    """A trade whose entry counts as refused: the engine hears no more of it, and waits for the account's word."""
+    plan = plan_of()
+    running.looks()
+    one.write(planned(plan), order_row(plan, plan.entry_order_id), order_row(plan, plan.entry_order_id, "rejected"))
+    running.follows, running.vanished = False, {MARKET: plan}
+    running.known = EngineSays({}, {MARKET: 0.0}, running.vanished)
+    return plan
+
+
 def test_where_all_agree_nothing_is_said_and_nothing_stops(tmp_path):
     with desk(tmp_path, STILL, STILL) as one:
         opened(one)
@@ -309,17 +319,10 @@ def test_a_trade_whose_position_is_gone_hears_the_true_reason(tmp_path, hand, re
 @pytest.mark.parametrize("filled", [True, False])
 def test_of_an_entry_that_was_refused_the_account_says_at_once_whether_it_has_filled(tmp_path, filled):
     with desk(tmp_path, STILL, STILL) as one:
-        plan = plan_of()
         with node(one) as running:
-            running.looks()
-            running.follows = False
-            one.write(
-                planned(plan), order_row(plan, plan.entry_order_id), order_row(plan, plan.entry_order_id, "rejected")
-            )
+            plan = refused_entry(one, running)
             if filled:
                 one.market(plan.entry_order_id, 10.0)
-            running.known = EngineSays({}, {MARKET: 0.0}, {MARKET: plan})
-            running.vanished = {MARKET: plan}
             running.turns_until(lambda: running.filled if filled else running.concluded)
             if filled:
                 running.turns_until(lambda: read_state(one.path).markets[MARKET].held)
@@ -334,38 +337,23 @@ def test_of_an_entry_that_was_refused_the_account_says_at_once_whether_it_has_fi
 def test_the_rest_of_an_entry_that_was_refused_and_fills_in_parts_is_canceled(tmp_path):
     """The engine hears of no fill of it: what is bought later would have no stop."""
     faults = Faults()
-    with desk(tmp_path, STILL, STILL, faults=faults) as one:
-        plan = plan_of()
-        with node(one) as running:
-            running.looks()
-            running.follows = False
-            one.write(
-                planned(plan), order_row(plan, plan.entry_order_id), order_row(plan, plan.entry_order_id, "rejected")
-            )
-            faults.next("filled_in_parts")
-            one.market(plan.entry_order_id, 10.0)
-            running.known = EngineSays({}, {MARKET: 0.0}, {MARKET: plan})
-            running.vanished = {MARKET: plan}
-            running.turns_until(lambda: running.filled)
-            assert running.filled[0] == (MARKET, 5.0, pytest.approx(100.0, abs=0.1))
-            one.pass_time(2)
-            order = one.account.order(MARKET, plan.entry_order_id)
-            assert (order.status, order.filled) == ("canceled", 5.0)
+    with desk(tmp_path, STILL, STILL, faults=faults) as one, node(one) as running:
+        plan = refused_entry(one, running)
+        faults.next("filled_in_parts")
+        one.market(plan.entry_order_id, 10.0)
+        running.turns_until(lambda: running.filled)
+        assert running.filled[0] == (MARKET, 5.0, pytest.approx(100.0, abs=0.1))
+        one.pass_time(2)
+        order = one.account.order(MARKET, plan.entry_order_id)
+        assert (order.status, order.filled) == ("canceled", 5.0)
 
 
 def test_what_an_entry_that_was_refused_has_bought_and_another_hand_has_sold_is_not_protected_any_more(tmp_path):
     with desk(tmp_path, STILL, STILL) as one:
-        plan = plan_of()
         with node(one) as running:
-            running.looks()
-            running.follows = False
-            one.write(
-                planned(plan), order_row(plan, plan.entry_order_id), order_row(plan, plan.entry_order_id, "rejected")
-            )
+            plan = refused_entry(one, running)
             one.market(plan.entry_order_id, 10.0)
             one.market("web_1", -10.0, reduce=True)
-            running.known = EngineSays({}, {MARKET: 0.0}, {MARKET: plan})
-            running.vanished = {MARKET: plan}
             running.turns_until(lambda: running.concluded)
         assert running.concluded[0] == (MARKET, "by_hand")
         assert running.filled == []
@@ -374,17 +362,10 @@ def test_what_an_entry_that_was_refused_has_bought_and_another_hand_has_sold_is_
 def test_the_fills_of_an_entry_count_although_the_venue_knows_of_no_such_order(tmp_path):
     faults = Faults()
     with desk(tmp_path, STILL, STILL, faults=faults) as one:
-        plan = plan_of()
         with node(one) as running:
-            running.looks()
-            running.follows = False
-            one.write(
-                planned(plan), order_row(plan, plan.entry_order_id), order_row(plan, plan.entry_order_id, "rejected")
-            )
+            plan = refused_entry(one, running)
             one.market(plan.entry_order_id, 10.0)
             faults.next("not_found", path="GET /fapi/v1/order")
-            running.known = EngineSays({}, {MARKET: 0.0}, {MARKET: plan})
-            running.vanished = {MARKET: plan}
             running.turns_until(lambda: running.filled or running.concluded)
         assert running.filled[0] == (MARKET, 10.0, pytest.approx(100.0, abs=0.1))
 
