@@ -9,7 +9,7 @@ import pytest
 
 from tests.live.replay.orders.clients import SYNA
 from tests.live.replay.orders.tapes import walk
-from tests.live.replay.orders.trader import Trader, trade
+from tests.live.replay.orders.trader import Trader, entered_and_protected, trade
 from trading_live.replay import Faults, ReplayServer
 from trading_live.replay.orders.keys import REHEARSAL_KEY, REHEARSAL_SECRET
 from trading_live.replay.tape import Tape
@@ -66,17 +66,7 @@ def test_an_order_a_stop_and_a_target_through_ccxt(server: ReplayServer) -> None
 
 def test_nautilus_enters_protects_and_is_stopped_out(server: ReplayServer) -> None:
     def script(trader: Trader) -> None:
-        entry = trader.market(10.0)
-        trader.becomes(entry, "FILLED")
-        assert trader.held() == 10
-        price = float(server.account.fills[-1].price)
-        stop, far = trader.stop(-10.0, round(price * 0.999, 2)), trader.stop(-10.0, round(price * 0.9, 2))
-        target = trader.limit(-10.0, round(price * 1.1, 2), reduce_only=True)
-        for order in (stop, far, target):
-            trader.becomes(order, "ACCEPTED")
-        for order in (far, target):
-            trader.cancel(order)
-            trader.becomes(order, "CANCELED")
+        stop, price = entered_and_protected(trader, server)
         denied = trader.limit(10.0, round(price * 1.9, 2))
         trader.becomes(denied, "REJECTED")
         server.go_on()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.live.conftest import MARKET
 from tests.live.replay.orders.clients import SYNA, client
-from tests.live.replay.orders.trader import Trader, trade
+from tests.live.replay.orders.trader import Trader, entered_and_protected, trade
 from trading_live.replay import ReplayServer
 
 
@@ -70,17 +70,7 @@ def test_a_request_without_the_accounts_signature_is_refused(server: ReplayServe
 
 def test_nautilus_enters_protects_and_is_stopped_out(server: ReplayServer) -> None:
     def script(trader: Trader) -> None:
-        entry = trader.market(10.0)
-        trader.becomes(entry, "FILLED")
-        assert trader.held() == 10
-        price = float(server.account.fills[-1].price)
-        stop, far = trader.stop(-10.0, round(price * 0.999, 2)), trader.stop(-10.0, round(price * 0.9, 2))
-        target = trader.limit(-10.0, round(price * 1.1, 2), reduce_only=True)
-        for order in (stop, far, target):
-            trader.becomes(order, "ACCEPTED")
-        for order in (far, target):
-            trader.cancel(order)
-            trader.becomes(order, "CANCELED")
+        stop, price = entered_and_protected(trader, server)
         again = trader.limit(-10.0, round(price * 1.1, 2), reduce_only=True)
         trader.becomes(again, "ACCEPTED")
         server.go_on()

@@ -178,6 +178,22 @@ def _status(hands: Hands, order_id: str) -> str:
     return "UNKNOWN" if order is None else str(order.status).rsplit(".", 1)[-1]
 
 
+def entered_and_protected(trader: Trader, server: ReplayServer) -> tuple[str, float]:
+    """Buy ten, protect them, withdraw target and farther stop again: the stop that is left, and the price."""
+    entry = trader.market(10.0)
+    trader.becomes(entry, "FILLED")
+    assert trader.held() == 10
+    price = float(server.account.fills[-1].price)
+    stop, far = trader.stop(-10.0, round(price * 0.999, 2)), trader.stop(-10.0, round(price * 0.9, 2))
+    target = trader.limit(-10.0, round(price * 1.1, 2), reduce_only=True)
+    for order in (stop, far, target):
+        trader.becomes(order, "ACCEPTED")
+    for order in (far, target):
+        trader.cancel(order)
+        trader.becomes(order, "CANCELED")
+    return stop, price
+
+
 def trade[T](
     server: ReplayServer,
     script: Callable[[Trader], T],
@@ -277,4 +293,4 @@ def _bybit(server: ReplayServer) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     return (BybitDataClientFactory(), data), (BybitExecutionClientFactory(), execution)
 
 
-__all__ = ["SYNA", "Trader", "trade"]
+__all__ = ["SYNA", "Trader", "entered_and_protected", "trade"]
