@@ -69,6 +69,56 @@ def test_what_a_refused_entry_has_bought_is_protected_before_the_engine_knows_of
     assert [one.quantity for one in venue.of("take_profit")] == [10.0]
 
 
+@pytest.mark.parametrize("status", ["submitted", "rejected"])
+def test_what_a_refused_entry_has_bought_is_sent_another_stop_where_the_first_does_not_come_to_rest(
+    status: str,
+) -> None:
+    """No exit can be sent: the engine does not know the position yet."""
+    venue = Venue()
+    rejected(venue)
+    venue.trades.found_filled(A, 10.0, 100.0)
+    (first,) = venue.of("stop_loss")
+    if status == "rejected":
+        venue.say(first.client_order_id.value, status)
+    venue.ring()
+    assert venue.of("exit") == []
+    assert venue.trades.vanished == {A}, "it may be gone again: the account is asked"
+    venue.trades.found_filled(A, 10.0, 100.0)
+    (_, second) = venue.of("stop_loss")
+    assert (second.quantity, second.trigger_price, second.reduce_only) == (10.0, 99.0, True)
+    venue.say(second.client_order_id.value, "accepted")
+    assert venue.cancels == ([first.client_order_id.value] if status == "submitted" else [])
+    venue.ring()
+    assert venue.trades.vanished == set()
+    assert len(venue.of("stop_loss")) == 2, "it rests"
+
+
+def test_what_a_refused_entry_has_bought_and_is_gone_again_is_sent_no_other_stop() -> None:
+    venue = Venue()
+    rejected(venue)
+    venue.trades.found_filled(A, 10.0, 100.0)
+    venue.ring()
+    venue.trades.conclude(A, "liquidated")
+    assert venue.trades.open == {}
+    assert len(venue.of("stop_loss")) == 1
+
+
+def test_what_a_refused_entry_has_bought_and_the_engine_never_hears_of_is_asked_about_when_its_time_is_over() -> None:
+    """A liquidation may have ended it; else nothing would be entered there any more."""
+    venue = Venue()
+    rejected(venue)
+    venue.trades.found_filled(A, 10.0, 100.0)
+    venue.say(venue.now.stop_order_id, "accepted")
+    venue.trades.now = NOW + timedelta(hours=6)
+    venue.trades.manage(A, 100.0)
+    assert venue.trades.vanished == set()
+    venue.trades.now += timedelta(minutes=15)
+    venue.trades.manage(A, 100.0)
+    assert venue.trades.vanished == {A}
+    venue.trades.conclude(A, "liquidated")
+    assert venue.trades.open == {}
+
+
 def test_a_stop_or_target_that_was_refused_is_doubted_until_the_account_has_its_say() -> None:
     """A venue may have placed it; its trade is closed, and a later one would meet it."""
     venue = Venue()

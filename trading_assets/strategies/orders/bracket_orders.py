@@ -125,6 +125,8 @@ class BracketOrders(ClosingOrders):
         if plan.stage == "entering":
             entry = self._order(plan.entry_order_id)
             if self._in_doubt(market):
+                if self.now > plan.expires_at:
+                    self._asked_anew(plan)  # by now the engine should have heard of it
                 return
             if entry is not None and entry.is_closed:  # the handler of its end failed
                 self._entered(plan, entry)

@@ -79,6 +79,10 @@ class MovingStops(JournalledOrders):
     def _protect(self, plan: TradePlan) -> None:
         """Send what does not rest of stop and targets."""
 
+    @abstractmethod
+    def _asked_anew(self, plan: TradePlan) -> bool:
+        """Have another stop sent where the engine has yet to hear of the position; whether that is so."""
+
     def _at_bar_end(self, plan: TradePlan, bar: ClosedBar) -> None:
         """Let the stop follow what a decision bar has shown of a trade that was open in it."""
         moved = plan.after_targets()
@@ -202,11 +206,11 @@ class MovingStops(JournalledOrders):
         plan, stop = self.open.get(market), self._order(order_id)
         if plan is None or plan.stop_order_id != order_id or plan.stage not in ("entering", "open"):
             return
-        if stop is None or not stop.is_inflight or stop.venue_order_id is not None:
+        if stop is None or self._rests(order_id):
             return
         if self._rests(plan.replaced_order_id):
             self._expect(market, order_id)
-        else:
+        elif not self._asked_anew(plan) and not stop.is_closed:
             self.exit(plan, "unprotected")
 
     def _rests(self, order_id: str) -> bool:

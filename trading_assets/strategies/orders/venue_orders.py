@@ -170,6 +170,18 @@ class VenueOrders(MovingStops):
         covered = replace(plan, stop_price=so_far.stop_price)
         self._act(*self._with_stop(covered, instrument, instrument.make_qty(contracts(quantity, self.size(market)))))
 
+    def _asked_anew(self, plan: TradePlan) -> bool:
+        """Ask the account again about an entry whose stop does not rest, and of which the engine has yet to hear.
+
+        No exit can be sent for what the engine does not know: if it is still there, it is sent another stop.
+        """
+        if plan.market not in self._bought or self.position(plan.market) is not None:
+            return False
+        self._bought.discard(plan.market)
+        self.vanished.add(plan.market)
+        self.open[plan.market] = replace(plan, stop_order_id="", replaced_order_id=plan.stop_order_id)
+        return True
+
     # -- other orders that were refused -------------------------------------------------------------------------------
 
     def _doubt(self, market: str, order_id: str) -> None:
