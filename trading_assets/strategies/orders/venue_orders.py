@@ -18,7 +18,7 @@ from trading_assets.strategies.orders.contracts import contracts, in_base
 from trading_assets.strategies.orders.journal_rows import order_columns
 from trading_assets.strategies.orders.limits import on_grid
 from trading_assets.strategies.orders.plans import ExitReason, Purpose, TargetOrder, TradePlan
-from trading_assets.strategies.orders.stop_moves import MovingStops
+from trading_assets.strategies.orders.refused_entries import ALL, RefusedEntries
 
 _BURST: Final = timedelta(milliseconds=200)
 """So long the rest of an entry may take before what has filled is protected alone: a market order's parts come at once,
@@ -33,49 +33,25 @@ _ASKS: Final = 8
 FOUND: Final = "found at the venue"
 """Why an order stands in the journal that the journal had not sent."""
 
-_ALL: Final = 1 - 1e-9
-_UNHEARD: Final = ("INFLIGHT_TIMEOUT", "NOT_FOUND_AT_VENUE")
-"""How the engine refuses an order for the venue's silence."""
 
-
-class VenueOrders(MovingStops):
+class VenueOrders(RefusedEntries):
     """The part of a strategy's orders that minds what a venue does in its own way.
 
-    An order of which nothing is heard is asked about within half a second. So is an entry that was refused, of the
-    account: a venue may fill it all the same. An entry that fills in parts is protected before the rest has filled. A
-    target that does not rest, because the venue has refused it or binds the balance, is closed at the market once the
-    price is there. Orders that a killed process had sent before its journal had them are found by their ids. A trade
-    whose position is gone, by no order of its own, waits for the account to say what became of it.
-
-    Attributes
-    ----------
-    asks
-        Whether somebody asks the account, and will :meth:`conclude`.
-    vanished
-        The markets of trades that wait for that, of those that the engine knows nothing of, and of entries that were
-        refused, until the account has said that they have not filled; nothing is entered there.
-    refused
-        Id -> market of other orders that were refused, until the account has said that they do not rest: a venue may
-        have placed them, and a later trade would meet them.
+    An order of which nothing is heard is asked about within half a second. An entry that fills in parts is protected
+    before the rest has filled. A target that does not rest, because the venue has refused it or binds the balance, is
+    closed at the market once the price is there. Orders that a killed process had sent before its journal had them are
+    found by their ids. A trade whose position is gone, by no order of its own, waits for the account to say what became
+    of it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._covering: set[str] = set()
         self.trades = NewestTrades()
-        self.asks = False
-        self.vanished: set[str] = set()
-        self.refused: dict[str, str] = {}
-        self._bought: set[str] = set()
-        self._unheard: dict[str, tuple[TradePlan, bool]] = {}
 
     @abstractmethod
     def _end(self, plan: TradePlan, reason: ExitReason, ts: datetime) -> None:
         """End a trade."""
-
-    @abstractmethod
-    def _opened(self, plan: TradePlan, quantity: float, price: float) -> None:
-        """Protect a trade that has come to be."""
 
     # -- spot balances --------------------------------------------------------------------------------------------
 
@@ -135,64 +111,13 @@ class VenueOrders(MovingStops):
         if purpose == "exit" or position is None or order is None:
             return purpose == "exit" and position is None
         size = self.size(sent_for.market)
-        return purpose == "entry" and self.held(sent_for.market, position) >= in_base(order.quantity, size) * _ALL
+        return purpose == "entry" and self.held(sent_for.market, position) >= in_base(order.quantity, size) * ALL
 
     def query(self, order_id: str) -> None:
         """Have the engine ask the venue about an order that it has open."""
         order = self._order(order_id)
         if order is not None and not order.is_closed:
             self._strategy.query_order(order)
-
-    # -- entries that were refused ------------------------------------------------------------------------------------
-
-    def _in_doubt(self, market: str) -> bool:
-        """Whether an entry that the engine calls refused may have filled, or has, and the engine has yet to hear it."""
-        return market in self.vanished or market in self._bought
-
-    def _settled(self, market: str) -> None:
-        """The engine knows what became of it."""
-        self.vanished.discard(market)
-        self._bought.discard(market)
-
-    @noted
-    def found_filled(self, market: str, quantity: float, price: float) -> None:
-        """Protect what an entry bought that counts as refused; the engine learns of its position by itself, later."""
-        plan, instrument = self.open.get(market), self._strategy.cache.instrument(self._instruments[market])
-        if plan is None or plan.stage != "entering" or market not in self.vanished or instrument is None:
-            return
-        self.vanished.discard(market)
-        self._bought.add(market)
-        position = self.position(market)
-        if position is not None and self.held(market, position) >= quantity * _ALL:
-            self._part_filled(plan)
-            return
-        so_far = plan.filled(quantity, price)
-        covered = replace(plan, stop_price=so_far.stop_price)
-        self._act(*self._with_stop(covered, instrument, instrument.make_qty(contracts(quantity, self.size(market)))))
-
-    def _asked_anew(self, plan: TradePlan) -> bool:
-        """Ask the account again about an entry whose stop does not rest, and of which the engine has yet to hear.
-
-        No exit can be sent for what the engine does not know: if it is still there, it is sent another stop.
-        """
-        if plan.market not in self._bought or self.position(plan.market) is not None:
-            return False
-        self._bought.discard(plan.market)
-        self.vanished.add(plan.market)
-        self.open[plan.market] = replace(plan, stop_order_id="", replaced_order_id=plan.stop_order_id)
-        return True
-
-    # -- other orders that were refused -------------------------------------------------------------------------------
-
-    def _doubt(self, market: str, order_id: str) -> None:
-        """Have the account asked about a refused order; what is refused need not be protected by it meanwhile."""
-        if self.asks and not self._matching.simulated:
-            self.refused[order_id] = market
-
-    @noted
-    def answered(self, order_id: str) -> None:
-        """Take the account's word that a refused order does not rest."""
-        self.refused.pop(order_id, None)
 
     # -- entries in parts -----------------------------------------------------------------------------------------
 
@@ -214,7 +139,7 @@ class VenueOrders(MovingStops):
         quantity, price = self.held(market, position), float(position.avg_px_open)
         entry = self._order(plan.entry_order_id)
         size = self.size(market)
-        if entry is not None and quantity >= in_base(entry.quantity, size) * _ALL:  # the rest was not told
+        if entry is not None and quantity >= in_base(entry.quantity, size) * ALL:  # the rest was not told
             self._opened(plan, quantity, price)
             return
         so_far = plan.filled(quantity, price)
@@ -237,28 +162,6 @@ class VenueOrders(MovingStops):
             self._sync_stop(plan)
         elif plan.stage == "entering":
             self._part_filled(plan)
-
-    def _refused_entry(self, plan: TradePlan, reason: str) -> None:
-        """Remember an entry that counts as refused: the venue may have said nothing of it, or what is not so."""
-        self._unheard[plan.market] = (plan, any(one in reason for one in _UNHEARD))
-
-    def _filled_after_all(self, market: str) -> None:
-        """Protect what an entry bought that was taken as refused.
-
-        The engine knows neither order nor fill of it and opens the position by an order of its own. Where the venue had
-        refused the entry in words, only a position of exactly its size is taken for its.
-        """
-        if market not in self._unheard:
-            return
-        (plan, silent), before = self._unheard.pop(market), self.adopts
-        self.adopts = True  # the engine has opened it by an order of its own
-        position = self.position(market)
-        self.adopts = before
-        if position is None or float(position.signed_qty) * plan.side <= 0:
-            return
-        quantity = self.held(market, position)
-        if quantity * _ALL <= plan.quantity and (silent or quantity >= plan.quantity * _ALL):
-            self._opened(plan, quantity, float(position.avg_px_open))
 
     # -- positions that are gone ----------------------------------------------------------------------------------
 
@@ -323,7 +226,7 @@ class VenueOrders(MovingStops):
 
     def _close_parts(self, plan: TradePlan, reached: list[int]) -> None:
         """Close what targets were to close, at the market."""
-        if self._matching.binds or sum(plan.targets[one].left for one in reached) >= plan.left * _ALL:
+        if self._matching.binds or sum(plan.targets[one].left for one in reached) >= plan.left * ALL:
             self.exit(plan, "take_profit")
             return
         factory, targets = self._strategy.order_factory, list(plan.targets)
