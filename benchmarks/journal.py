@@ -13,8 +13,8 @@ from trading_assets.journal import Journal, load_journal, read_state
 from trading_assets.journal.file import connect
 from trading_assets.settings import Settings, load_settings
 from trading_assets.store import open_store
-from trading_live.execution.recovery import recover
 from trading_live.operations.status import read_status
+from trading_live.recovery.from_journal import recover
 
 EVENTS = 10_000_000
 FEW = 10_000

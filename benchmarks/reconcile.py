@@ -18,10 +18,10 @@ import polars as pl
 from benchmarks.table import Measurement, Target, best_of, print_table
 from trading_assets.journal import JOURNAL_FILE, Journal, read_state
 from trading_assets.strategies.orders.order_ids import OrderIds
-from trading_live.execution.asking import ask, is_spot, journalled_fills
-from trading_live.execution.comparison import compare
-from trading_live.execution.differences import Difference
-from trading_live.execution.views import JournalSays
+from trading_live.reconciliation.asking import ask, is_spot, journalled_fills
+from trading_live.reconciliation.comparison import compare
+from trading_live.reconciliation.differences import Difference
+from trading_live.reconciliation.views import JournalSays
 from trading_live.replay.orders.keys import REHEARSAL_KEY, REHEARSAL_SECRET
 from trading_live.venues.account import Account
 from trading_live.venues.account.base import RestAccount

@@ -259,9 +259,9 @@ def run_peer() -> None:
     from nautilus_trader.trading import Strategy, StrategyConfig
 
     from trading_assets.strategies.instruments import bar_type
-    from trading_live.execution.recovery import Recovered
     from trading_live.execution.registry import execution_of
     from trading_live.node.engine import build_engine
+    from trading_live.recovery.from_journal import Recovered
     from trading_live.venues.registry import venue_of
 
     settings = load_settings()

@@ -19,7 +19,7 @@ from trading_assets.journal import JOURNAL_FILE, PLANS, Journal
 from trading_assets.settings import Settings
 from trading_assets.store import configured_store
 from trading_assets.store.tables import FILLS, LIVE_FUNDING, POSITIONS, SIGNALS
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_cli.closed_trade import closed_trade
 from trading_cli.demo import _promote
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from trading_assets.core.sides import Side
 from trading_assets.exits.plan import ExitPlan
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 
 T0 = datetime(2025, 5, 1, tzinfo=UTC)
 MARKET = "sample:SYNA/USDT:USDT"

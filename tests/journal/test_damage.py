@@ -29,7 +29,7 @@ from trading_assets.journal import (
 from trading_assets.journal.file import make
 from trading_assets.store import Store
 from trading_cli.main import app
-from trading_live.execution.recovery import recover
+from trading_live.recovery.from_journal import recover
 
 HELD = 3.0
 

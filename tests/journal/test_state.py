@@ -18,8 +18,8 @@ from trading_assets.journal.state import from_json, to_json
 from trading_assets.settings import load_settings
 from trading_assets.store import Store
 from trading_assets.store.tables import SIGNALS
-from trading_live.execution.recovery import recover
 from trading_live.operations.status import read_status
+from trading_live.recovery.from_journal import recover
 
 OTHER = "sample:NOISE/USDT:USDT"
 SHAPES = st.sampled_from(

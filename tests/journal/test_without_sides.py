@@ -15,8 +15,8 @@ from trading_assets.core.sides import Side
 from trading_assets.journal import Journal, load_journal, read_session, read_state
 from trading_assets.store import Store
 from trading_assets.store.tables import SIGNALS
-from trading_live.execution.recovery import recover
 from trading_live.operations.status import open_positions
+from trading_live.recovery.from_journal import recover
 
 WRITTEN = Path(__file__).parent / "fixtures" / "journal_without_sides.sql"
 

@@ -16,7 +16,7 @@ from trading_assets.performance import by_period, live_trades
 from trading_assets.settings.sections.trading import CostSettings
 from trading_assets.store.tables import ACCOUNT_EQUITY, CANDLES, LIVE_TRADES, PERFORMANCE
 from trading_assets.strategies.orders.journal_rows import plan_row
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 
 MARKET = "sample:A/USDT:USDT"
 T0 = datetime(2025, 5, 20, 12, tzinfo=UTC)

@@ -24,9 +24,9 @@ from trading_assets.backtest.simulation.slices import MarketRules, decision_bars
 from trading_assets.backtest.simulation.venue import Feed, make_engine
 from trading_assets.settings import RiskSettings
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.host import StrategyHost
-from trading_assets.strategies.host_config import HostConfig
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.host.config import HostConfig
+from trading_assets.strategies.host.host import StrategyHost
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import MemoryJournal
 from trading_assets.strategies.stored_signals import StoredSignals

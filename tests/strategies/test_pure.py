@@ -25,7 +25,7 @@ from trading_assets.strategies.instruments import (
     raw_symbol,
 )
 from trading_assets.strategies.orders.journal_rows import signal_row
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import ClosedBar, Signal
 from trading_assets.strategies.stored_signals import StoredSignals
@@ -147,7 +147,7 @@ def test_the_gate_never_lets_more_orders_through_than_the_limit(events: list[tup
 
 
 def test_signals_and_limits_load_no_engine() -> None:
-    modules = "signals, risk.gate, orders.plans, instruments, orders.journal_rows"
+    modules = "signals, risk.gate, plans.plan, instruments, orders.journal_rows"
     names = ", ".join(f"trading_assets.strategies.{name}" for name in modules.split(", "))
     code = f"import sys, {names}; print('nautilus_trader' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

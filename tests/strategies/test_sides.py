@@ -24,7 +24,7 @@ from trading_assets.core.sides import Side
 from trading_assets.exits.plan import ExitPlan
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.orders.limits import OrderLimits
-from trading_assets.strategies.orders.plans import TradePlan, farthest_prices
+from trading_assets.strategies.plans.plan import TradePlan, farthest_prices
 from trading_assets.strategies.signals import better_side
 
 END = START + timedelta(hours=3)

@@ -13,7 +13,7 @@ from trading_assets.core.sides import Side
 from trading_assets.costs.funding import CHARGES
 from trading_assets.settings.days import midnight
 from trading_assets.store.tables import Schema
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 
 _DAY: Final = timedelta(days=1)
 _FILL: Final[Schema] = {

@@ -20,7 +20,7 @@ from trading_assets.settings import Settings
 from trading_assets.settings.days import midnight
 from trading_assets.store.contract import Store
 from trading_assets.store.tables import DIVERGENCE, DIVERGENCE_DAYS, LIVE_FEATURES, ORDERS, SIGNALS
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 
 _DAY = timedelta(days=1)
 

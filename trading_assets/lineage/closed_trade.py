@@ -14,7 +14,7 @@ from trading_assets.journal import PLANS, Holding, read_session
 from trading_assets.journal.holdings import Fill
 from trading_assets.store import Store
 from trading_assets.store.tables import FILLS, LIVE_FUNDING, POSITIONS, SIGNALS
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from trading_assets.journal import PLANS, SHADOW, TABLES, find_events, newest_ev
 from trading_assets.store import Store
 from trading_assets.store.tables import FILLS, LIVE_FEATURES, ORDERS, POSITIONS, SHADOW_SIGNALS, SIGNALS
 from trading_assets.strategies.orders.order_ids import LENGTH, OrderIds
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 
 _NAMED: Final = ((ORDERS.name, "order_id"), (FILLS.name, "trade_id"), (POSITIONS.name, "position_id"))
 _OFFERED: Final = 3

@@ -17,7 +17,7 @@ from trading_assets.costs.funding import CHARGES
 from trading_assets.journal import NODE, PLANS, valued
 from trading_assets.settings.sections.trading import CostSettings
 from trading_assets.store.tables import ACCOUNT_EQUITY, FILLS, LIVE_TRADES, ORDERS, PAYMENTS, SIGNALS
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 
 _MINUTE: Final = timedelta(minutes=1)
 _USUAL: Final = timedelta(minutes=15)

@@ -40,7 +40,7 @@ def kill(
     if reset:
         _reset(settings, keep_positions=keep_positions)
         return
-    from trading_live.execution import closing
+    from trading_live.closing import outcome
     from trading_live.operations import kill_switch as switch
     from trading_live.operations.status import look
 
@@ -54,21 +54,21 @@ def kill(
     before = look(live_dir)
     if engaged is not None:
         console.print("the kill switch is on; it stays on until `trading kill --reset`")
-    if not closing.await_end(live_dir, wait, while_heard=wait >= _PATIENCE_S):
+    if not outcome.await_end(live_dir, wait, while_heard=wait >= _PATIENCE_S):
         if switch.engaged(live_dir) and wait < _PATIENCE_S:
             console.print(f"[red]the node still runs after {wait:g} s[/]; see `trading status`, or wait longer")
             raise typer.Exit(1)
-        forced = closing.end_by_force(live_dir)
+        forced = outcome.end_by_force(live_dir)
         console.print(f"[red]{forced or 'the node does not end, and its process is not known'}[/]")
         if not forced:
             raise typer.Exit(1)
-    _report(settings, closing.as_of(before, live_dir, engaged), reason or "trading kill")
+    _report(settings, outcome.as_of(before, live_dir, engaged), reason or "trading kill")
 
 
 def _report(settings: Settings, before: Book, reason: str) -> None:
     from trading_assets.journal import JOURNAL_FILE
-    from trading_live.execution import closing
-    from trading_live.execution.dead_node import has_open_trades
+    from trading_live.closing import outcome
+    from trading_live.closing.dead_node import has_open_trades
     from trading_live.execution.permission import start_command
     from trading_live.operations.restarts import node_name
     from trading_live.operations.status import look
@@ -83,7 +83,7 @@ def _report(settings: Settings, before: Book, reason: str) -> None:
     if after.problem:
         console.print(f"no node is running; [red]what is open is not known: {after.problem}[/]")
         raise typer.Exit(1)
-    for one in closing.closed_since(settings.live_dir, before):
+    for one in outcome.closed_since(settings.live_dir, before):
         result = f"{one.realized_pnl:+,.2f} {Market.parse(one.market).quote}"
         held = f"{one.side.word} {abs(one.quantity):,.10g}"
         console.print(f"closed {named(one.market)}: {held} at {one.price:,.10g}, result {result}")
@@ -93,7 +93,7 @@ def _report(settings: Settings, before: Book, reason: str) -> None:
     for left in after.positions:
         held = f"{left.side.word} {abs(left.quantity):,.10g}"
         console.print(f"[red]still open[/] {named(left.market)}: {held} at {left.average_price:,.10g}")
-    remembered = closing.leave_to_next_process(settings.live_dir, node_name(settings.node), reason)
+    remembered = outcome.leave_to_next_process(settings.live_dir, node_name(settings.node), reason)
     at_venue = settings.node.mode == "live"
     left_to = "only what rests at the venue protects them" if at_venue else "nothing protects them"
     console.print(f"[red]no node is running: {left_to}[/]; `{start_command(settings, '--close-only')}` closes them")
@@ -104,7 +104,7 @@ def _report(settings: Settings, before: Book, reason: str) -> None:
 
 def _closed_at_venue(settings: Settings) -> bool:
     """Close what is left through the venue's account; whether nothing of ours is left there."""
-    from trading_live.execution.dead_node import close_at_venue, write_down
+    from trading_live.closing.dead_node import close_at_venue, write_down
     from trading_live.venues.account import VenueError
 
     console.print("no node is running: closing at the venue")
@@ -126,7 +126,7 @@ def _closed_at_venue(settings: Settings) -> bool:
 
 
 def _reset(settings: Settings, *, keep_positions: bool) -> None:
-    from trading_live.execution import closing
+    from trading_live.closing import outcome
     from trading_live.execution.permission import start_command
     from trading_live.operations import kill_switch as switch
     from trading_live.operations.restarts import node_name
@@ -135,14 +135,14 @@ def _reset(settings: Settings, *, keep_positions: bool) -> None:
     live_dir = settings.live_dir
     engaged = switch.engaged(live_dir)
     book = look(live_dir)
-    if book.positions and keep_positions and not closing.withdraw(live_dir, node_name(settings.node)):
+    if book.positions and keep_positions and not outcome.withdraw(live_dir, node_name(settings.node)):
         raise NodeError(
             "the journal cannot be told that positions are kept",
             where=str(live_dir),
             remedy="see trading journal check",
         )
     if book.positions and engaged and not keep_positions:
-        closing.leave_to_next_process(live_dir, node_name(settings.node), engaged.reason)
+        outcome.leave_to_next_process(live_dir, node_name(settings.node), engaged.reason)
     was_on = switch.reset(live_dir)
     off = "the kill switch is off" + ("" if was_on else " (it was off)")
     console.print(f"{off}; `{start_command(settings)}` starts the node")

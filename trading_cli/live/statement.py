@@ -17,7 +17,7 @@ def statement() -> None:
         settings = load_settings()
     from trading_assets.journal import JOURNAL_FILE
     from trading_assets.strategies.orders.order_ids import OrderIds
-    from trading_live.execution.statement import beside
+    from trading_live.reconciliation.statement import beside
     from trading_live.venues.account.open import account_of
 
     account = account_of(settings, _markets(settings))

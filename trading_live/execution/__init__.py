@@ -1,1 +1,1 @@
-"""What the node holds at the venue: recovered at a start, closed on demand."""
+"""Who fills: the sandbox, nobody or the venue; and what is checked before an order is sent."""

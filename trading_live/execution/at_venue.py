@@ -13,13 +13,13 @@ from nautilus_trader.model import AccountId, InstrumentId
 from trading_assets.settings import Settings
 from trading_assets.strategies.orders.matching import Matching
 from trading_assets.strategies.orders.order_ids import OrderIds
-from trading_live.execution.asking import is_of_journal
-from trading_live.execution.at_venue_recovery import recover_at_venue
 from trading_live.execution.contract import Apart, Tell
-from trading_live.execution.reconciliation import NAME as LEDGER
-from trading_live.execution.reconciliation import ledger_factory
-from trading_live.execution.recovery import Recovered
 from trading_live.execution.start_checks import AccountLock, Known, check_clock, check_holdings, check_modes
+from trading_live.reconciliation.asking import is_of_journal
+from trading_live.recovery.at_venue import recover_at_venue
+from trading_live.recovery.from_journal import Recovered
+from trading_live.recovery.ledger import NAME as LEDGER
+from trading_live.recovery.ledger import ledger_factory
 from trading_live.venues.account.open import account_of
 from trading_live.venues.contract import Venue
 

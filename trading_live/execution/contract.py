@@ -11,7 +11,7 @@ from nautilus_trader.common import Environment
 from nautilus_trader.model import InstrumentId
 
 from trading_assets.strategies.orders.matching import Matching
-from trading_live.execution.recovery import Recovered
+from trading_live.recovery.from_journal import Recovered
 
 Tell = Callable[[str, str], None]
 """(event, detail): into the node's journal."""

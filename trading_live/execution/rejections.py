@@ -10,7 +10,7 @@ from trading_assets.core.precision import money
 from trading_assets.strategies.instruments import exact
 from trading_assets.strategies.orders.contracts import in_base, size_of
 from trading_assets.strategies.orders.limits import OrderLimits
-from trading_assets.strategies.orders.plans import Purpose, TradePlan
+from trading_assets.strategies.plans.plan import Purpose, TradePlan
 
 EVENT: Final = "order refused"
 

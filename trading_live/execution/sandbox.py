@@ -16,9 +16,9 @@ from trading_assets.core.candles import Market
 from trading_assets.settings import Settings
 from trading_assets.strategies.orders.matching import SANDBOX, Matching
 from trading_live.execution.contract import NOTHING_APART, Apart, Tell
-from trading_live.execution.reconciliation import NAME as LEDGER
-from trading_live.execution.reconciliation import ledger_factory
-from trading_live.execution.recovery import Recovered, recover
+from trading_live.recovery.from_journal import Recovered, recover
+from trading_live.recovery.ledger import NAME as LEDGER
+from trading_live.recovery.ledger import ledger_factory
 from trading_live.venues.contract import DataClient, Venue
 
 ENDED_WITH_THE_PROCESS: Final = "the process ended, and the sandbox with it"

@@ -158,7 +158,7 @@ class AccountLock:
     it is a file in the user's state folder.
 
     Of nodes on other machines, and in containers with a network of their own, it knows nothing: those are found by
-    their orders, see :func:`check_holdings` and :class:`~trading_live.node.reconciler.Reconciler`.
+    their orders, see :func:`check_holdings` and :class:`~trading_live.node.reconciling.reconciler.Reconciler`.
 
     Parameters
     ----------

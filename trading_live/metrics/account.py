@@ -9,9 +9,9 @@ from typing import Any, Final
 from nautilus_trader.model import ClientOrderId
 
 from trading_assets.monitoring.exported.page import Metric, Page
-from trading_assets.strategies.host import StrategyHost
+from trading_assets.strategies.host.host import StrategyHost
 from trading_assets.strategies.orders.contracts import size_of
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_live.metrics import catalogue as m
 from trading_live.metrics.parts import Parts
 

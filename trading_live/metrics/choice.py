@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from trading_assets.journal import BufferedJournal
 from trading_assets.settings import Settings
-from trading_assets.strategies.host import StrategyHost
+from trading_assets.strategies.host.host import StrategyHost
 from trading_assets.strategies.signals import Journal, Signal
 from trading_live.metrics.parts import Parts
 from trading_live.operations.heartbeat import Heartbeat

@@ -48,7 +48,7 @@ def unfailing[**P](counting: Callable[P, None]) -> Callable[P, None]:
 class Counts:
     """Counters and histograms of a node's life, whatever becomes of its engines.
 
-    It is a :class:`trading_assets.strategies.watching.Watch`.
+    It is a :class:`trading_assets.strategies.host.watching.Watch`.
 
     Parameters
     ----------

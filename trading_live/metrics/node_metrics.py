@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from trading_assets.journal import BufferedJournal
 from trading_assets.monitoring.exported.page import Page
 from trading_assets.settings import Settings
-from trading_assets.strategies.host import StrategyHost
+from trading_assets.strategies.host.host import StrategyHost
 from trading_assets.strategies.signals import Journal
 from trading_live.metrics import catalogue as m
 from trading_live.metrics.account import Peaks, Protection, open_positions

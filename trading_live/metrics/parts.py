@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from nautilus_trader.model import InstrumentId
 
-from trading_assets.strategies.host import StrategyHost
+from trading_assets.strategies.host.host import StrategyHost
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import Stream
 

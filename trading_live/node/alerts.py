@@ -11,8 +11,8 @@ from trading_assets.alerts import Alert, Level
 from trading_assets.alerts.desk import Desk
 from trading_assets.alerts.sources.node_events import JOURNAL_KEY, alert_of
 from trading_assets.settings import Settings
-from trading_assets.strategies.host import StrategyHost
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.host.host import StrategyHost
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_live.metrics.account import is_protected
 
 _GRACE_S: Final = 5.0

@@ -17,13 +17,12 @@ from trading_assets.costs.outlook import FundingOutlook
 from trading_assets.journal import BufferedJournal, NewestTrades
 from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.feed import FeedQuarantine
-from trading_assets.strategies.host import StrategyHost
-from trading_assets.strategies.host_config import HostConfig
+from trading_assets.strategies.host.config import HostConfig
+from trading_assets.strategies.host.host import StrategyHost
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import Signal, Stream
 from trading_live.execution.contract import NOTHING_APART, Apart, Execution
 from trading_live.execution.entries import VenueEntries
-from trading_live.execution.recovery import Recovered
 from trading_live.execution.rejections import Refusals
 from trading_live.metrics.choice import Metrics
 from trading_live.metrics.parts import Parts
@@ -46,10 +45,11 @@ from trading_live.node.journal.pulse import Pulse
 from trading_live.node.journal.strategy_journal import StrategyJournal
 from trading_live.node.journal.trade_log import TradeLog
 from trading_live.node.protections import NodeProtections
-from trading_live.node.reconciling import reconciler_of, turning
+from trading_live.node.reconciling.engine_view import reconciler_of, turning
 from trading_live.node.shutdown import Shutdown
 from trading_live.node.supervisor import Hooks, Supervisor
 from trading_live.operations import kill_switch
+from trading_live.recovery.from_journal import Recovered
 from trading_live.venues.contract import Glance, Venue
 
 _GATHER: Final = timedelta(milliseconds=10)

@@ -17,7 +17,7 @@ from trading_assets.core.errors import NodeError
 from trading_assets.settings import Settings
 from trading_assets.strategies.risk.gate import engine_order_rate
 from trading_live.execution.contract import Execution
-from trading_live.execution.recovery import Recovered
+from trading_live.recovery.from_journal import Recovered
 from trading_live.venues.contract import Venue
 
 KEPT_LOGS: Final = 20

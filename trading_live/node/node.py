@@ -17,7 +17,6 @@ from trading_assets.settings import Settings
 from trading_assets.strategies.signals import Stream
 from trading_live.execution.contract import Apart
 from trading_live.execution.permission import require_nothing_left, require_permission, untested
-from trading_live.execution.recovery import STARTED, Recovered
 from trading_live.execution.registry import execution_of
 from trading_live.metrics.choice import metrics_of
 from trading_live.node.alerts import NodeAlerts
@@ -37,6 +36,7 @@ from trading_live.operations import kill_switch
 from trading_live.operations.heartbeat import NodeLock, missing_journal, read_heartbeat
 from trading_live.operations.interrupts import stops_engine
 from trading_live.operations.restarts import node_name
+from trading_live.recovery.from_journal import STARTED, Recovered
 from trading_live.venues.account import VenueError
 from trading_live.venues.contract import Glance
 from trading_live.venues.registry import venue_of

@@ -16,7 +16,7 @@ from trading_assets.journal import BufferedJournal, session_events
 from trading_assets.registry.facts import read_facts
 from trading_assets.settings import Settings
 from trading_assets.strategies.feed import FeedQuarantine
-from trading_assets.strategies.host import StrategyHost
+from trading_assets.strategies.host.host import StrategyHost
 from trading_assets.strategies.protections import (
     NODE,
     Protections,

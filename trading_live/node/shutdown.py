@@ -9,8 +9,8 @@ from typing import Final
 
 import structlog
 
-from trading_assets.strategies.host import StrategyHost
-from trading_assets.strategies.orders.plans import ExitReason
+from trading_assets.strategies.host.host import StrategyHost
+from trading_assets.strategies.plans.plan import ExitReason
 from trading_live.operations import kill_switch
 
 _LOG = structlog.get_logger(__name__)

@@ -19,7 +19,7 @@ from nautilus_trader.model import Bar, BarType, InstrumentId
 from trading_assets.core.candles import timeframe_delta
 from trading_assets.core.errors import NodeError
 from trading_assets.strategies.feed import FeedQuarantine
-from trading_assets.strategies.host import StrategyHost
+from trading_assets.strategies.host.host import StrategyHost
 from trading_assets.strategies.instruments import bar_type, close_time, exact
 from trading_assets.strategies.signals import ClosedBar, Stream
 from trading_live.node.auxiliary.series import AuxiliarySeries

@@ -13,9 +13,9 @@ from trading_assets.journal import JOURNAL_FILE, JournalState, read_state
 from trading_assets.settings import NodeSettings, Settings
 from trading_assets.strategies.feed import SILENT
 from trading_assets.strategies.protections import State
-from trading_live.execution.recovery import newest_plans
 from trading_live.operations.heartbeat import Heartbeat
 from trading_live.operations.status import NodeStatus, read_status
+from trading_live.recovery.from_journal import newest_plans
 
 _CLOCK_WORDS: Final = "this machine's clock"
 """In the reason of a market whose bars end in the future."""

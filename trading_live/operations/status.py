@@ -17,13 +17,13 @@ from trading_assets.journal.events import frame
 from trading_assets.registry.deployment import DeployedModel, read_manifest
 from trading_assets.settings import Settings
 from trading_assets.store.tables import SIGNALS
-from trading_assets.strategies.orders.plans import StopKind
+from trading_assets.strategies.plans.plan import StopKind
 from trading_assets.strategies.protections import Change
-from trading_live.execution.recovery import newest_plans
 from trading_live.operations.heartbeat import Heartbeat, is_running, missing_journal, read_heartbeat
 from trading_live.operations.holds import read_holds
 from trading_live.operations.kill_switch import KillSwitch, engaged
 from trading_live.operations.pauses import Request, waiting
+from trading_live.recovery.from_journal import newest_plans
 
 _DEAF_S: Final = 10.0
 _STARTING_S: Final = 60.0

@@ -11,7 +11,7 @@ import polars as pl
 from trading_assets.core.candles import EPOCH
 from trading_assets.settings import CcxtSource, Settings
 from trading_assets.sources.funding.exchange import ExchangeFunding
-from trading_assets.strategies.orders.funding_exit import FundingDue
+from trading_assets.strategies.plans.funding_exit import FundingDue
 from trading_live.venues.account.open import REPLAY, ccxt_exchange
 
 _TIMEOUT_S: Final = 5.0

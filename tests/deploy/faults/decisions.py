@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.backtest.worlds import A, signals
 from tests.deploy.faults.bench import Bench, Pages, constant, provokes, with_model
-from tests.strategies.test_full_disk import Disk
+from tests.strategies.orders.test_full_disk import Disk
 from trading_assets.registry.deployment import DeployedModel, deploy, shadow
 
 ENTRIES = signals(*((A, n, 0.7) for n in range(12)))

@@ -11,9 +11,9 @@ from tests.live.metrics.world import World
 from trading_assets.strategies.protections import NODE as WHOLE_NODE
 from trading_assets.strategies.protections import Protections
 from trading_assets.strategies.protections import State as RiskState
-from trading_live.execution.differences import RULES, Difference
-from trading_live.node.handover import Look
-from trading_live.node.reconciler import Reconciler
+from trading_live.node.reconciling.handover import Look
+from trading_live.node.reconciling.reconciler import Reconciler
+from trading_live.reconciliation.differences import RULES, Difference
 
 
 @provokes("TradingPositionUnprotected")

@@ -11,7 +11,7 @@ from tests.backtest.worlds import START, A
 from tests.deploy.faults.bench import Bench, Pages, constant, of_page, one, provokes
 from tests.live.metrics.world import Scrape
 from tests.live.node.test_parts import beat
-from tests.strategies.test_full_disk import Disk
+from tests.strategies.orders.test_full_disk import Disk
 from trading_assets.monitoring.exported.page import Page
 from trading_assets.settings import Settings
 from trading_assets.strategies.signals import ClosedBar

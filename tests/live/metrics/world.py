@@ -32,8 +32,8 @@ from trading_assets.journal import JOURNAL_FILE, BufferedJournal, Journal
 from trading_assets.settings import BacktestSettings, EquityShareSettings, RiskSettings, Settings
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.feed import FeedQuarantine
-from trading_assets.strategies.host import StrategyHost
-from trading_assets.strategies.host_config import HostConfig
+from trading_assets.strategies.host.config import HostConfig
+from trading_assets.strategies.host.host import StrategyHost
 from trading_assets.strategies.instruments import instrument_id
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import ClosedBar, Stream

@@ -13,7 +13,7 @@ from tests.live.conftest import MARKET, OTHER, MakeBundle, put_live
 from tests.live.desk import desk, finish, wait_for
 from tests.live.node.test_without_a_model import leave_open
 from trading_assets.strategies.instruments import raw_symbol
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_live.replay import protocol
 from trading_live.replay.tape import Tape
 

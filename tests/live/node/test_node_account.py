@@ -14,9 +14,9 @@ from tests.live.conftest import MARKET, START, MakeBundle, put_live
 from tests.live.desk import Desk, desk, finish, wait_for
 from trading_assets.journal import JOURNAL_FILE
 from trading_assets.strategies.orders.order_ids import OrderIds
-from trading_assets.strategies.orders.plans import TradePlan
-from trading_live.execution.differences import ELSEWHERE
-from trading_live.execution.statement import beside
+from trading_assets.strategies.plans.plan import TradePlan
+from trading_live.reconciliation.differences import ELSEWHERE
+from trading_live.reconciliation.statement import beside
 from trading_live.replay.orders.keys import REHEARSAL_KEY, REHEARSAL_SECRET
 from trading_live.venues.account.base import RestAccount, text
 from trading_live.venues.account.keys import Credentials

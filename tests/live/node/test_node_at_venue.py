@@ -20,8 +20,8 @@ from trading_assets.journal import JOURNAL_FILE, read_since
 from trading_assets.store import open_store
 from trading_assets.store.tables.outcomes import PARTS
 from trading_assets.strategies.orders.order_ids import OrderIds
-from trading_assets.strategies.orders.plans import TradePlan
-from trading_live.execution.statement import beside
+from trading_assets.strategies.plans.plan import TradePlan
+from trading_live.reconciliation.statement import beside
 from trading_live.replay.orders.keys import REHEARSAL_KEY, REHEARSAL_SECRET
 from trading_live.venues.account.keys import Credentials
 from trading_live.venues.account.open import make_account

@@ -25,7 +25,7 @@ from trading_assets.registry import Cause, Registry
 from trading_assets.settings import Settings
 from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLES, FILLS, FUNDING_RATES
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_live.node.node import run_node
 from trading_live.operations import kill_switch
 from trading_live.operations.status import NodeStatus

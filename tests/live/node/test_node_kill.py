@@ -16,7 +16,7 @@ from tests.alerts.receiver import receiving
 from tests.live.conftest import MARKET, MakeBundle, put_live
 from tests.live.desk import Desk, beside, desk, finish, wait_for
 from trading_assets.settings import LabelSettings
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_cli.main import app
 
 

@@ -13,7 +13,7 @@ from tests.live.conftest import MakeBundle, put_live
 from tests.live.desk import Desk, desk, finish, wait_for
 from trading_assets.journal import JOURNAL_FILE, read_since
 from trading_assets.settings.sections.exits import ExitSettings, TargetSettings, TrailingSettings
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 
 PLAN = ExitSettings(
     unit="percent",

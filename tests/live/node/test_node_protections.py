@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tests.live.conftest import MARKET, MakeBundle, put_live
 from tests.live.desk import PATIENCE_S, Desk, desk, finish, wait_for
 from trading_assets.settings import LabelSettings
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_assets.strategies.protections import State
 from trading_cli.main import app
 

@@ -17,7 +17,7 @@ from trading_assets.journal import JOURNAL_FILE, Journal
 from trading_assets.strategies.instruments import raw_symbol
 from trading_assets.strategies.orders.journal_rows import plan_row
 from trading_assets.strategies.orders.order_ids import OrderIds
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_live.operations import kill_switch
 from trading_live.replay.orders.keys import REHEARSAL_KEY, REHEARSAL_SECRET
 from trading_live.venues.account.base import RestAccount, text

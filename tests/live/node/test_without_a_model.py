@@ -24,12 +24,12 @@ from trading_assets.models import Classifier, Dataset, train, write
 from trading_assets.models.decision import Question, decide, decide_together
 from trading_assets.registry.deployment import MANIFEST
 from trading_assets.settings import LabelSettings, ModelSettings, Settings, WalkForwardSettings
-from trading_assets.strategies.orders.plans import TradePlan
-from trading_live.execution.recovery import STARTED
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_live.node.decisions.deployed_models import DeployedModels
 from trading_live.node.decisions.signals import LiveSignals
 from trading_live.node.node import run_node
 from trading_live.operations import kill_switch
+from trading_live.recovery.from_journal import STARTED
 
 M15 = Timeframe.parse("15m")
 LOOKBACK_BARS = features.lookback_bars(M15)

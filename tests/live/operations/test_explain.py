@@ -35,7 +35,7 @@ from trading_assets.strategies.decisions import bars_needed, decide
 from trading_assets.strategies.entry_rule import EntryRule
 from trading_assets.strategies.orders.journal_rows import plan_row, signal_row
 from trading_assets.strategies.orders.order_ids import OrderIds
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_assets.strategies.signals import Signal
 from trading_cli.console import console
 from trading_cli.main import app

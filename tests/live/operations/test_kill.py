@@ -22,10 +22,10 @@ from trading_assets.journal import JOURNAL_FILE, Journal
 from trading_assets.settings import Settings
 from trading_cli.live import kill as command
 from trading_cli.main import app
-from trading_live.execution.recovery import recover
 from trading_live.node.node import run_node
 from trading_live.operations import kill_switch
 from trading_live.operations.heartbeat import Heartbeat, NodeLock, holder, is_running
+from trading_live.recovery.from_journal import recover
 
 TRADED = "sample:SYNA/USDT:USDT (synthetic)"
 
@@ -159,7 +159,7 @@ def test_a_node_that_does_not_listen_is_ended_and_its_position_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch, ignores_term: bool
 ) -> None:
     monkeypatch.setattr(command, "_PATIENCE_S", 0.2)
-    monkeypatch.setattr("trading_live.execution.closing._GRACE_S", 0.5 if ignores_term else 300.0)
+    monkeypatch.setattr("trading_live.closing.outcome._GRACE_S", 0.5 if ignores_term else 300.0)
     with deaf_node(folder, ignores_term=ignores_term) as process:
         assert holder(folder) == process.pid
         code, output = said("--wait", "0")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.live.execution.rehearsed import STILL, Desk, desk, opened, order_id
+from tests.live.rehearsed import STILL, Desk, desk, opened, order_id
 from trading_assets.journal import Journal
 from trading_cli.main import app
-from trading_live.execution.statement import Statement
+from trading_live.reconciliation.statement import Statement
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from trading_assets.core.errors import TradingError
 from trading_assets.journal import JOURNAL_FILE, read_since
 from trading_assets.settings import Settings
 from trading_assets.strategies.orders.order_ids import OrderIds
-from trading_assets.strategies.orders.plans import TradePlan
-from trading_live.execution.statement import beside
+from trading_assets.strategies.plans.plan import TradePlan
+from trading_live.reconciliation.statement import beside
 from trading_live.replay import ReplayServer
 from trading_live.replay.orders.keys import REHEARSAL_KEY, REHEARSAL_SECRET
 from trading_live.venues.account.base import RestAccount

@@ -13,9 +13,9 @@ from nautilus_trader.model import InstrumentId, TraderId
 from trading_assets.core.errors import NodeError, SettingsError
 from trading_assets.settings import NodeSettings, Settings
 from trading_live.execution.at_venue import AtVenue, execution_checks
-from trading_live.execution.recovery import Recovered
 from trading_live.execution.registry import EXECUTIONS, execution_of
 from trading_live.execution.sandbox import Sandbox
+from trading_live.recovery.from_journal import Recovered
 from trading_live.venues.account.keys import credential_names
 from trading_live.venues.contract import Venue
 from trading_live.venues.registry import venue_of

@@ -11,9 +11,9 @@ from nautilus_trader.model import TraderId
 
 from trading_assets.core.errors import NodeError, SettingsError
 from trading_assets.settings import NodeSettings, Settings
-from trading_live.execution.recovery import Recovered
 from trading_live.execution.registry import EXECUTIONS, execution_of
 from trading_live.execution.sandbox import Sandbox
+from trading_live.recovery.from_journal import Recovered
 from trading_live.venues.contract import Glance, Venue
 from trading_live.venues.registry import REPLAY, venue_class, venue_of
 

@@ -63,7 +63,7 @@ def run_backtest(
     funding: Mapping[str, pl.DataFrame] = MappingProxyType({}),
     books: Mapping[str, pl.DataFrame] = MappingProxyType({}),
 ) -> BacktestResult:
-    """Trade predictions with :class:`~trading_assets.strategies.host.StrategyHost`.
+    """Trade predictions with :class:`~trading_assets.strategies.host.host.StrategyHost`.
 
     A decision is made when a bar of the labels' timeframe closes; its order arrives one latency later and fills at the
     open of the first candle after the decision, never inside the bar that it was made on. Stop and target rest from one

@@ -18,7 +18,7 @@ from trading_assets.core.candles import TS
 from trading_assets.core.sides import Side
 from trading_assets.store.tables import Schema
 from trading_assets.strategies.entry_rule import EntryRule
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 
 _TRADED: Final[Schema] = {
     "market": pl.String,

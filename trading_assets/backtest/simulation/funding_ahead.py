@@ -7,7 +7,7 @@ from datetime import datetime
 
 import polars as pl
 
-from trading_assets.strategies.orders.funding_exit import FundingDue, NextFunding
+from trading_assets.strategies.plans.funding_exit import FundingDue, NextFunding
 
 
 def next_funding(payments: pl.DataFrame) -> NextFunding:

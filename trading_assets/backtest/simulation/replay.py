@@ -101,8 +101,8 @@ def replay(
         make_engine,
     )
     from trading_assets.backtest.simulation.walk import MarketFeed, Walk
-    from trading_assets.strategies.host import StrategyHost
-    from trading_assets.strategies.host_config import HostConfig
+    from trading_assets.strategies.host.config import HostConfig
+    from trading_assets.strategies.host.host import StrategyHost
     from trading_assets.strategies.orders.matching import Matching
     from trading_assets.strategies.protections.watch import HeardJournal
     from trading_assets.strategies.risk.gate import RiskGate

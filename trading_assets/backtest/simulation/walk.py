@@ -16,9 +16,9 @@ from nautilus_trader.model import Bar, InstrumentId, OrderSide, OrderType
 from trading_assets.backtest.simulation.tracks import Next, Track, Watch
 from trading_assets.backtest.simulation.venue import EngineBars, Feed
 from trading_assets.core.sides import Side
-from trading_assets.strategies.host import StrategyHost
+from trading_assets.strategies.host.host import StrategyHost
 from trading_assets.strategies.instruments import exact, instrument_id, nanoseconds
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_assets.strategies.signals import MemoryJournal
 
 _KINDS: Final = ("orders", "fills", "positions", "plans")

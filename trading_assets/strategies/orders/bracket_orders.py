@@ -10,19 +10,19 @@ from nautilus_trader.model import InstrumentId
 from nautilus_trader.trading import Strategy
 
 from trading_assets.journal import PriceOf
-from trading_assets.strategies.circuit_breaker import Row, noted
+from trading_assets.strategies.host.circuit_breaker import Row, noted
 from trading_assets.strategies.instruments import event_time
 from trading_assets.strategies.orders import trade_orders
 from trading_assets.strategies.orders.closing_orders import ClosingOrders
 from trading_assets.strategies.orders.contracts import contracts
-from trading_assets.strategies.orders.funding_exit import NextFunding
 from trading_assets.strategies.orders.journal_rows import by_fills, fill_row, order_row, position_row, status_of
 from trading_assets.strategies.orders.limits import OrderLimits
 from trading_assets.strategies.orders.matching import SANDBOX, Matching
 from trading_assets.strategies.orders.order_ids import OrderIds
-from trading_assets.strategies.orders.parts import parts_of
-from trading_assets.strategies.orders.plans import Purpose, TradePlan
 from trading_assets.strategies.orders.stop_moves import REFUSED, Later
+from trading_assets.strategies.plans.funding_exit import NextFunding
+from trading_assets.strategies.plans.parts import parts_of
+from trading_assets.strategies.plans.plan import Purpose, TradePlan
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import ClosedBar, Journal
 

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from trading_assets.strategies.circuit_breaker import noted
+from trading_assets.strategies.host.circuit_breaker import noted
 from trading_assets.strategies.orders import trade_orders
 from trading_assets.strategies.orders.journal_rows import plan_row
-from trading_assets.strategies.orders.plans import ExitReason, TradePlan
 from trading_assets.strategies.orders.venue_orders import VenueOrders
+from trading_assets.strategies.plans.plan import ExitReason, TradePlan
 
 _EXIT_SILENCE: Final = timedelta(seconds=1)
 """So long a venue may say nothing of an exit before it is sent again."""

@@ -13,7 +13,7 @@ from trading_assets.core.timeframes import Timeframe
 from trading_assets.journal import Holding, PriceOf, fee_price
 from trading_assets.strategies.instruments import event_time, exact
 from trading_assets.strategies.orders.contracts import in_base
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_assets.strategies.signals import Signal
 
 _WORDS: Final = re.compile(r"(?<!^)(?=[A-Z])")

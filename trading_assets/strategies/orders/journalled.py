@@ -10,12 +10,12 @@ from typing import Any
 from nautilus_trader.model import ClientOrderId, InstrumentId
 from nautilus_trader.trading import Strategy
 
-from trading_assets.strategies.circuit_breaker import Row
+from trading_assets.strategies.host.circuit_breaker import Row
 from trading_assets.strategies.instruments import event_time
 from trading_assets.strategies.orders.contracts import in_base, size_of
 from trading_assets.strategies.orders.journal_rows import order_columns, plan_row
 from trading_assets.strategies.orders.order_ids import OrderIds
-from trading_assets.strategies.orders.plans import Purpose, TradePlan
+from trading_assets.strategies.plans.plan import Purpose, TradePlan
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import Journal
 

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from trading_assets.strategies.orders.plans import Purpose, TradePlan
+    from trading_assets.strategies.plans.plan import Purpose, TradePlan
 
 DEFAULT_ACCOUNT: Final = "main"
 LENGTH: Final = 18

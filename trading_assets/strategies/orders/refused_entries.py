@@ -6,10 +6,10 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Any, Final
 
-from trading_assets.strategies.circuit_breaker import noted
+from trading_assets.strategies.host.circuit_breaker import noted
 from trading_assets.strategies.orders.contracts import contracts
-from trading_assets.strategies.orders.plans import TradePlan
 from trading_assets.strategies.orders.stop_moves import MovingStops
+from trading_assets.strategies.plans.plan import TradePlan
 
 ALL: Final = 1 - 1e-9
 """So much of a quantity is all of it."""

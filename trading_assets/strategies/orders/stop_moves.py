@@ -13,14 +13,14 @@ from nautilus_trader.model import ClientOrderId, InstrumentId
 from nautilus_trader.trading import Strategy
 
 from trading_assets.core.candles import EPOCH
-from trading_assets.strategies.circuit_breaker import noted
+from trading_assets.strategies.host.circuit_breaker import noted
 from trading_assets.strategies.orders import trade_orders
-from trading_assets.strategies.orders.funding_exit import NextFunding, costs_more_than_is_left
 from trading_assets.strategies.orders.journal_rows import plan_row
 from trading_assets.strategies.orders.journalled import JournalledOrders
 from trading_assets.strategies.orders.matching import Matching
 from trading_assets.strategies.orders.order_ids import OrderIds
-from trading_assets.strategies.orders.plans import ExitReason, Purpose, TradePlan
+from trading_assets.strategies.plans.funding_exit import NextFunding, costs_more_than_is_left
+from trading_assets.strategies.plans.plan import ExitReason, Purpose, TradePlan
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import ClosedBar, Journal
 

@@ -14,7 +14,7 @@ from nautilus_trader.model import ClientOrderId, OrderSide
 from trading_assets.core.sides import Side
 from trading_assets.strategies.instruments import exact
 from trading_assets.strategies.orders.limits import on_grid
-from trading_assets.strategies.orders.plans import Purpose, TradePlan
+from trading_assets.strategies.plans.plan import Purpose, TradePlan
 
 
 def market_entry(factory: Any, instrument_id: Any, side: Side, signal_id: str, quantity: Any, order_id: str) -> Any:

@@ -11,14 +11,14 @@ from functools import partial
 from typing import Any, Final
 
 from trading_assets.journal import NewestTrades
-from trading_assets.strategies.circuit_breaker import noted
+from trading_assets.strategies.host.circuit_breaker import noted
 from trading_assets.strategies.instruments import exact
 from trading_assets.strategies.orders import trade_orders
 from trading_assets.strategies.orders.contracts import contracts, in_base
 from trading_assets.strategies.orders.journal_rows import order_columns
 from trading_assets.strategies.orders.limits import on_grid
-from trading_assets.strategies.orders.plans import ExitReason, Purpose, TargetOrder, TradePlan
 from trading_assets.strategies.orders.refused_entries import ALL, RefusedEntries
+from trading_assets.strategies.plans.plan import ExitReason, Purpose, TargetOrder, TradePlan
 
 _BURST: Final = timedelta(milliseconds=200)
 """So long the rest of an entry may take before what has filled is protected alone: a market order's parts come at once,

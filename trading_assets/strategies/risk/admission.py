@@ -14,7 +14,7 @@ from trading_assets.core.precision import money
 from trading_assets.settings import RiskSettings, SizingSettings
 from trading_assets.strategies.orders.contracts import contracts, in_base, size_of
 from trading_assets.strategies.orders.limits import OrderLimits, cut_to_volume
-from trading_assets.strategies.orders.plans import farthest_prices
+from trading_assets.strategies.plans.plan import farthest_prices
 from trading_assets.strategies.risk.cash import SpotCash, settled_balance
 from trading_assets.strategies.risk.closes import Closes, realised_volatility
 from trading_assets.strategies.risk.correlation import DailyClusters

@@ -12,7 +12,7 @@ from trading_assets.core.precision import money
 from trading_assets.core.sides import Side
 from trading_assets.strategies.orders.bracket_orders import BracketOrders
 from trading_assets.strategies.orders.limits import OrderLimits
-from trading_assets.strategies.orders.plans import TradePlan
+from trading_assets.strategies.plans.plan import TradePlan
 
 NO_CASH: Final = "not enough cash"
 """How the reason of an entry begins that costs more than is there, or that was made smaller for it."""

@@ -17,7 +17,7 @@ from trading_assets.sources.contract import RAW_FUNDING
 from trading_assets.sources.funding.ingestion import split_funding
 from trading_assets.store.tables import FUNDING_RATES
 from trading_assets.strategies.feed import Clock
-from trading_assets.strategies.orders.funding_exit import FundingDue
+from trading_assets.strategies.plans.funding_exit import FundingDue
 
 _LOG: Final = structlog.get_logger(__name__)
 EVERY_S: Final = 5.0

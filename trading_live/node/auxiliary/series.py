@@ -18,7 +18,7 @@ from trading_assets.core.errors import TradingError
 from trading_assets.models.decision import Companions
 from trading_assets.recordings import recorded_rows
 from trading_assets.store.contract import Store
-from trading_assets.strategies.orders.funding_exit import FundingDue
+from trading_assets.strategies.plans.funding_exit import FundingDue
 from trading_assets.strategies.signals import Stream
 from trading_live.node.auxiliary.funding import VenueFunding
 from trading_live.node.auxiliary.listening import AuxiliaryListener

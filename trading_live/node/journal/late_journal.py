@@ -12,7 +12,7 @@ from trading_assets.core.errors import NodeError
 from trading_assets.journal import BufferedJournal, Journal
 from trading_assets.journal.file import lacks_room, node_name, reading
 from trading_assets.journal.writer import Row
-from trading_live.execution.recovery import recover
+from trading_live.recovery.from_journal import recover
 
 _LOG: Final = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import structlog
 from trading_assets.journal import NODE, BufferedJournal
 from trading_assets.settings import NodeSettings
 from trading_assets.strategies.feed import FeedQuarantine
-from trading_assets.strategies.host import StrategyHost
+from trading_assets.strategies.host.host import StrategyHost
 from trading_live.metrics.choice import Metrics, Unwatched
 from trading_live.node.decisions.admission import ModelInUse
 from trading_live.node.decisions.challengers import Challengers

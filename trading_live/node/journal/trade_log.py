@@ -20,9 +20,9 @@ import structlog
 
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.settings.logs import TRADES
+from trading_assets.strategies.host.watching import Watch
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.signals import ClosedBar
-from trading_assets.strategies.watching import Watch
 
 CORRELATION: Final = "correlation_id"
 """The field by which lines of one trade are found. The ids of the trade's orders begin with it, so that it also finds

@@ -17,7 +17,7 @@ from trading_assets.sources.funding.exchange import ExchangeFunding
 from trading_assets.sources.funding.ingestion import ingest_funding
 from trading_assets.store import Store
 from trading_assets.store.tables import CANDLES, FUNDING_RATES
-from trading_assets.strategies.orders.funding_exit import FundingDue
+from trading_assets.strategies.plans.funding_exit import FundingDue
 from trading_live.node.auxiliary.funding import VenueFunding
 from trading_live.replay import ReplayServer, read_tape
 from trading_live.venues.funding import RestFunding

@@ -13,8 +13,8 @@ from tests.live.node.test_without_a_model import leave_open
 from trading_assets.core.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, Journal, read_session
 from trading_assets.settings import Settings
-from trading_live.execution.recovery import recover
 from trading_live.node.journal.late_journal import open_journal
+from trading_live.recovery.from_journal import recover
 
 EVENT = (NODE, {"ts": START, "event": "came later", "detail": ""})
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.live.conftest import MARKET, START
-from tests.live.execution.rehearsed import STILL, desk, opened, order_id
+from tests.live.rehearsed import STILL, desk, opened, order_id
 from trading_assets.sources.transport.backoff import Backoff
 from trading_live.replay.orders.keys import REHEARSAL_KEY, REHEARSAL_SECRET
 from trading_live.venues.account import Modes

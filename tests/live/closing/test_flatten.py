@@ -1,0 +1,97 @@
+"""With no node running, what is ours is closed at the venue, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.live.conftest import MARKET
+from tests.live.rehearsed import IDS, STILL, desk, opened
+from trading_assets.journal import read_state
+from trading_live.closing.flatten import flatten_account
+from trading_live.venues.account import VenueError
+
+
+def held(one):
+    return {market: state.held for market, state in read_state(one.path).markets.items()}
+
+
+def test_position_and_orders_are_gone_and_strangers_are_left(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        one.market("web_1", 3.0)
+        one.limit("web_2", 1.0, 90.0)
+        (found,) = flatten_account(one.account, [MARKET], ours=IDS.is_ours, held=held(one))
+        assert found.is_flat
+        assert sum(order.filled for order in found.closed) == pytest.approx(10.0)
+        assert len(found.canceled) == 2
+        assert [order.client_id for order in one.account.open_orders([MARKET])] == ["web_2"]
+        assert [position.quantity for position in one.account.positions()] == [3.0]
+        assert flatten_account(one.account, [MARKET], ours=IDS.is_ours, held={MARKET: 0.0})[0].is_flat
+
+
+def test_without_a_journal_everything_on_the_markets_is_closed(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        one.market("web_1", 3.0)
+        (found,) = flatten_account(one.account, [MARKET], ours=IDS.is_ours, held=None)
+        assert found.is_flat
+        assert one.account.positions() == []
+
+
+class Failing:
+    """An account that fails some times at a call."""
+
+    def __init__(self, account, **times):
+        self._account, self._times, self.calls = account, times, []
+
+    def __getattr__(self, name):
+        def call(*args, **kwargs):
+            self.calls.append(name)
+            if self._times.get(name, 0) > 0:
+                self._times[name] -= 1
+                raise VenueError(f"{name} was not answered", where="here", answered=False)
+            return getattr(self._account, name)(*args, **kwargs)
+
+        return call
+
+
+@pytest.mark.parametrize("name", ["positions", "open_orders", "close", "cancel"])
+def test_a_failure_is_tried_again_after_looking(tmp_path, name):
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        account = Failing(one.account, **{name: 2})
+        (found,) = flatten_account(account, [MARKET], ours=IDS.is_ours, held=held(one), sleep=lambda _: None)
+        assert found.is_flat
+        assert one.account.positions() == []
+        assert one.account.open_orders([MARKET]) == []
+
+
+def test_an_order_whose_answer_was_lost_is_not_sent_again(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        sent = []
+
+        class Lossy(Failing):
+            def close(self, market, quantity):
+                sent.append(one.account.close(market, quantity))
+                if len(sent) == 1:
+                    raise VenueError("close was not answered", answered=False)
+                return sent[-1]
+
+        (found,) = flatten_account(Lossy(one.account), [MARKET], ours=IDS.is_ours, held=held(one), sleep=lambda _: None)
+        assert found.is_flat
+        assert len(sent) == 1
+        assert one.account.positions() == []
+
+
+def test_a_venue_that_stays_silent_is_told_with_what_is_left(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        account = Failing(one.account, close=10**6)
+        time = iter(range(1000))
+        (found,) = flatten_account(
+            account, [MARKET], ours=IDS.is_ours, held=held(one), sleep=lambda _: None, clock=lambda: next(time)
+        )
+        assert not found.is_flat
+        assert found.left == 10.0
+        assert "close was not answered" in found.problem

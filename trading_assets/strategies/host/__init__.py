@@ -1,0 +1,1 @@
+"""What runs a strategy in the engine: bars come in, pass together, are decided on, and become entries."""

@@ -1,0 +1,1 @@
+"""Journal, engine and venue side by side: what each says, what differs, and by which rule that is settled."""
