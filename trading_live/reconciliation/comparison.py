@@ -174,7 +174,7 @@ def _orders(
             detail = f"{said.purpose} {order_id} is {order.status}, {order.filled:g} of {order.quantity:g} filled"
             found.append(Difference("ended order", market, order_id, detail, order=order, said=said))
     for order in venue.orders:
-        minded = engine is None or order.client_id in engine.orders or explains(order)
+        minded = engine is None or explains(order)
         if order.market != market or (order.client_id in journal.orders and minded):
             continue
         name = order.client_id or order.venue_id

@@ -37,7 +37,18 @@ def test_books_that_agree_differ_in_nothing(ledger):
     ledger.write([order_row("tA"), fill_row(entry), order_row("tS", side="sell", purpose="stop_loss")])
     venue = VenueSays([order("tS", side="sell", kind="stop")], {}, [entry], held(MARKET, 1.0))
     engine = EngineSays({"tS": MARKET}, held(MARKET, 1.0))
-    assert compare(ledger.says(), engine, venue, markets=[MARKET], ours=ours) == []
+    explains = lambda one: one.client_id == "tS"  # noqa: E731
+    assert compare(ledger.says(), engine, venue, markets=[MARKET], ours=ours, explains=explains) == []
+
+
+def test_an_order_of_no_open_trade_is_unknown_though_all_three_have_it(ledger):
+    """Its cancel was refused: it would meet the next trade."""
+    ledger.write([order_row("tS", side="sell", purpose="stop_loss")])
+    venue = VenueSays([order("tS", side="sell", kind="stop")], {}, [], {})
+    engine = EngineSays({"tS": MARKET}, {})
+    found = compare(ledger.says(), engine, venue, markets=[MARKET], ours=ours)
+    assert [(one.kind, one.subject) for one in found] == [("unknown order", "tS")]
+    assert compare(ledger.says(), None, venue, markets=[MARKET], ours=ours) == [], "before the engine has started"
 
 
 def test_a_fill_that_nobody_told_of_is_journalled_as_the_venue_booked_it(ledger):

@@ -228,6 +228,9 @@ def test_a_position_that_the_engine_finds_gone_waits_for_the_account_though_an_e
     event.opening_order_id, event.closing_order_id = Any_(value="x"), Any_(value="made-up")
     venue.trades.on_position_event(event)
     assert venue.trades.vanished == {A}, "nothing is entered beside it"
+    stop = venue.now.stop_order_id
+    assert stop not in venue.cancels, "the engine may have counted a fill twice: what is left of it is protected"
     venue.trades.conclude(A, "stop_loss")
     assert venue.trades.open == {}
     assert venue.trades.vanished == set()
+    assert stop in venue.cancels

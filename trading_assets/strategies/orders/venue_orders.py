@@ -166,10 +166,14 @@ class VenueOrders(RefusedEntries):
     # -- positions that are gone ----------------------------------------------------------------------------------
 
     def _gone(self, plan: TradePlan, reason: ExitReason, ts: datetime) -> None:
-        """End a trade whose position is gone; one that no order of its own has closed waits for the account's word."""
+        """End a trade whose position is gone; one that no order of its own has closed waits for the account's word.
+
+        Its stop rests until then: the engine may have counted a fill twice, and reduce-only it opens nothing.
+        """
         if (reason == "lost" or not self._fills_close(plan)) and self.asks and not self._matching.simulated:
             self.vanished.add(plan.market)
-            self._cancel(plan.stop_order_id, plan.replaced_order_id, *plan.target_order_ids)
+            stops = () if self._matching.reduces else (plan.stop_order_id, plan.replaced_order_id)
+            self._cancel(*stops, *plan.target_order_ids)
         else:
             self._end(plan, reason, ts)
 

@@ -112,7 +112,7 @@ class Comparing:
         for one in lasting:
             if one.kind == "unknown order" and one.order is not None:
                 self._account.cancel(one.market, one.order.client_id)
-                signal = says.trading.get(one.market, "")
+                signal = says.signals.get(one.subject) or says.trading.get(one.market, "")
                 settling.append(unwritten_order(one.order, signal, "canceled", self._account.clock()))
         state = with_rows(read_state(self._journal.path), settling)
         vanished = {market: self._told_why(plan) for market, plan in engine.vanished.items()}

@@ -109,7 +109,9 @@ def test_an_order_of_ours_that_no_trade_explains_is_canceled_and_a_strangers_is_
         assert sum("foreign order" in words for _, words in running.told) == 1, "told once, not at each look"
 
 
-def test_an_order_of_a_finished_trade_that_the_engine_does_not_know_is_canceled(tmp_path):
+@pytest.mark.parametrize("knows", [False, True])
+def test_an_order_of_a_finished_trade_is_canceled_whether_the_engine_knows_it_or_not(tmp_path, knows):
+    """Its cancel was refused, or never sent."""
     with desk(tmp_path, STILL, STILL) as one:
         plan = opened(one)
         with node(one) as running:
@@ -117,8 +119,10 @@ def test_an_order_of_a_finished_trade_that_the_engine_does_not_know_is_canceled(
             running.follows = False
             one.market("web_1", -10.0, reduce=True)
             one.write(planned(replace(plan, stage="closed", exit_reason="by_hand")))
-            running.known = EngineSays({}, {MARKET: 0.0})
+            rest = dict.fromkeys((plan.stop_order_id, *plan.target_order_ids), MARKET)
+            running.known = EngineSays(rest if knows else {}, {MARKET: 0.0})
             running.turns_until(lambda: not one.account.open_orders([MARKET]))
+            running.known = EngineSays({}, {MARKET: 0.0})
             running.turns_until(lambda: not read_state(one.path).orders)
             running.turns_until(lambda: running.reconciler.refusal(MARKET) is None)
 
