@@ -177,7 +177,7 @@ def _with_target(plan: TradePlan, order_id: str) -> TradePlan:
     targets = list(plan.targets)
     for number, one in enumerate(targets):
         if not one.is_filled and not one.order_id:
-            targets[number] = one._replace(order_id=order_id)
+            targets[number] = one.by(order_id)
             return replace(plan, targets=tuple(targets))
     return replace(plan, exit_reason=plan.exit_reason or "take_profit")
 

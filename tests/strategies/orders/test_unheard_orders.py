@@ -161,7 +161,7 @@ def test_an_entry_that_goes_on_saying_nothing_is_asked_about_in_the_account() ->
     assert len(venue.of("stop_loss")) == 1
 
 
-@pytest.mark.parametrize(("left", "sent"), [(0.0001, False), (0.001, True)])
+@pytest.mark.parametrize(("left", "sent"), [(0.0001, False), (0.0006, False), (0.001, True)])
 def test_less_than_a_step_of_quantities_is_no_target(left: float, sent: bool) -> None:
     """A node that was killed in its entry divides what it bought without the venue's steps: the rest is no order."""
     venue = Venue(TWO)

@@ -143,6 +143,35 @@ def test_on_spot_the_stop_lets_go_of_the_balance_before_anything_else_is_sold() 
     assert TradePlan.from_json(venue.journal.of("plans")[-1]["plan"]).exit_reason == "take_profit"
 
 
+def test_what_two_orders_have_closed_of_a_target_counts_together() -> None:
+    venue = Venue(TWO)
+    venue.fill(venue.enter(), 10.0)
+    venue.say(venue.now.stop_order_id, "accepted")
+    first = venue.now.targets[0]
+    venue.fill(first.order_id, 2.0, first.price)
+    venue.say(first.order_id, "canceled")
+    venue.trades.manage(A, first.price + 0.1)
+    second = venue.of("take_profit")[-1]
+    assert second.quantity == 3.0
+    venue.fill(second.client_order_id.value, 3.0, first.price)
+    assert venue.now.targets[0].filled == 5.0
+    sent = len(venue.orders)
+    again = TradePlan.from_json(venue.now.to_json())
+    assert again == venue.now
+    venue.trades.manage(A, first.price + 0.1)
+    assert [one for one in list(venue.orders.values())[sent:] if one.kind == "MARKET"] == []
+
+
+def test_what_a_target_has_closed_beyond_the_position_is_bought_back() -> None:
+    """A venue may fill an order that it should have cut: sold again, the exit would be refused for ever."""
+    venue = Venue()
+    venue.fill(venue.enter(), 10.0)
+    venue.held = Any_(quantity=Qty(0.007), signed_qty=-0.007, avg_px_open=102.0)
+    venue.trades.exit(venue.now, "time")
+    (exit_order,) = venue.of("exit")
+    assert (exit_order.side.name, exit_order.quantity, exit_order.reduce_only) == ("BUY", 0.007, True)
+
+
 def test_after_a_crash_orders_that_no_journal_has_are_found_by_their_ids() -> None:
     venue = Venue()
     venue.fill(venue.enter(), 10.0)

@@ -353,6 +353,6 @@ class BracketOrders(ClosingOrders):
             order = trade_orders.take_profit(
                 factory, instrument, plan, one.price, quantity, order_id, reduce_only=flagged
             )
-            targets[number] = one._replace(order_id=order_id)
+            targets[number] = one.by(order_id)
             orders.append((order, "take_profit"))
         self._act(replace(plan, targets=tuple(targets)), orders)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+from trading_assets.core.sides import Side
 from trading_assets.strategies.host.circuit_breaker import noted
 from trading_assets.strategies.orders import trade_orders
 from trading_assets.strategies.orders.journal_rows import plan_row
@@ -85,6 +86,7 @@ class ClosingOrders(VenueOrders):
             self._to_close(plan.market, position),
             order_id,
             reduce_only=self._matching.reduces,
+            held=Side.LONG if float(position.signed_qty) > 0 else Side.SHORT,  # a target may have closed more than was
         )
         if self._matching.reduces and not self._matching.simulated:
             rest = (plan.entry_order_id, *plan.target_order_ids)

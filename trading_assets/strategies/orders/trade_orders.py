@@ -79,11 +79,12 @@ def market_exit(
     *,
     reduce_only: bool = True,
     purpose: Purpose = "exit",
+    held: Side | None = None,
 ) -> Any:
-    """A market order out of the position, or out of a part of it."""
+    """A market order out of the position, or out of a part of it; ``held`` is its side where that is not the plan's."""
     return factory.market(
         instrument_id,
-        closing(plan.side),
+        closing(held or plan.side),
         quantity,
         reduce_only=reduce_only,
         tags=_tags(plan.signal_id, purpose),

@@ -226,7 +226,7 @@ class VenueOrders(RefusedEntries):
             return False
         instrument = self._strategy.cache.instrument(self._instruments[plan.market])
         step = math.inf if instrument is None else in_base(instrument.size_increment, self.size(plan.market))
-        return target.left >= step / 2
+        return target.left >= step * ALL
 
     def _close_parts(self, plan: TradePlan, reached: list[int]) -> None:
         """Close what targets were to close, at the market."""
@@ -241,7 +241,7 @@ class VenueOrders(RefusedEntries):
             plan, order_id = self._ids.next(plan, "take_profit")
             quantity = instrument.make_qty(contracts(targets[number].left, self.size(plan.market)))
             order = trade_orders.market_exit(factory, instrument.id, plan, quantity, order_id, purpose="take_profit")
-            targets[number] = targets[number]._replace(order_id=order_id)
+            targets[number] = targets[number].by(order_id)
             orders.append((order, "take_profit"))
         self._act(replace(plan, targets=tuple(targets)), orders)
 
@@ -281,6 +281,6 @@ class VenueOrders(RefusedEntries):
         targets = list(plan.targets)
         for number, one in enumerate(targets):
             if one.left > 0 and not self._alive(one.order_id):
-                targets[number] = one._replace(order_id=order_id)
+                targets[number] = one.by(order_id)
                 break
         return replace(plan, targets=tuple(targets))

@@ -43,7 +43,7 @@ def _exits_written(exits: ExitPlan) -> str:
     return json.dumps(said | {"targets": exits.targets, "hold_s": exits.hold.total_seconds()})
 
 
-def read(text: str) -> tuple[dict[str, Any], list[tuple[float, float, str, float]]]:
+def read(text: str) -> tuple[dict[str, Any], list[tuple[float, float, str, float, float]]]:
     """What :func:`written` wrote, in this version or an earlier one: the plan's fields, and its targets.
 
     Raises

@@ -55,12 +55,19 @@ class TargetOrder(NamedTuple):
         Of the order that rests, or the last one that did.
     filled
         Base units of it that are closed.
+    before
+        Those of them that earlier orders have closed.
     """
 
     price: float
     quantity: float
     order_id: str = ""
     filled: float = 0.0
+    before: float = 0.0
+
+    def by(self, order_id: str) -> TargetOrder:
+        """The target with an order for what is left of it."""
+        return self._replace(order_id=order_id, before=self.filled)
 
     @property
     def is_filled(self) -> bool:
@@ -189,7 +196,7 @@ class TradePlan:
         return replace(
             self,
             targets=tuple(
-                one._replace(filled=max(one.filled, quantity)) if one.order_id == order_id else one
+                one._replace(filled=max(one.filled, one.before + quantity)) if one.order_id == order_id else one
                 for one in self.targets
             ),
         )

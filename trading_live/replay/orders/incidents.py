@@ -54,7 +54,11 @@ def fill_instead(exchange: Exchange, order: Order | Conditional, now_ms: int) ->
     if isinstance(order, Conditional):
         trigger(exchange, order, order.trigger, now_ms)
     else:
-        exchange.fill(order.id, order.rest, order.price, now_ms, maker=True)
+        quantity = min(order.rest, exchange.reducible(order)) if order.reduce_only else order.rest
+        if quantity:
+            exchange.fill(order.id, quantity, order.price, now_ms, maker=True)
+        if exchange.orders[order.id].open:  # nothing of it rests, whatever the answer says
+            exchange.end(order.id, "EXPIRED", now_ms)
 
 
 def _order_of(exchange: Exchange, answer: Any) -> Order | Conditional | None:

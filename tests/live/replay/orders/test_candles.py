@@ -9,6 +9,7 @@ import pytest
 
 from tests.live.replay.orders.test_exchange import MINUTE_MS, opened
 from trading_assets.settings import CostSettings
+from trading_live.replay.orders import incidents
 from trading_live.replay.orders.exchange import Exchange, candles, modes
 from trading_live.replay.orders.exchange.happenings import MarginCalled
 from trading_live.replay.orders.exchange.model import Bar, Conditional, Order, Refusal
@@ -87,6 +88,16 @@ def test_where_a_candle_reaches_stop_and_target_the_stop_comes_first(
     candle(exchange, 100, 103, 97, 101)
     assert [price for *_, price in prices(exchange)][1:] == [first]
     assert exchange.orders[rest.id].status == "EXPIRED"
+
+
+def test_an_order_that_fills_although_its_cancel_is_confirmed_closes_no_more_than_is_held(exchange: Exchange) -> None:
+    market(exchange, 2)
+    rest = place(exchange, "LIMIT", -2, 103, reduce_only=True)
+    market(exchange, -0.5, reduce_only=True)
+    incidents.fill_instead(exchange, exchange.orders[rest.id], 0)
+    assert prices(exchange)[2:] == [("SELL", 1.5, 103)]
+    assert exchange.orders[rest.id].status == "EXPIRED"
+    assert exchange.ledger.held() == []
 
 
 def test_along_the_path_a_candle_that_rose_meets_the_low_first() -> None:
