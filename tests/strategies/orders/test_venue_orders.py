@@ -162,6 +162,17 @@ def test_what_two_orders_have_closed_of_a_target_counts_together() -> None:
     assert [one for one in list(venue.orders.values())[sent:] if one.kind == "MARKET"] == []
 
 
+def test_a_stop_is_for_what_the_fills_come_to_where_the_engine_has_counted_one_twice() -> None:
+    venue = Venue(TWO)
+    venue.fill(venue.enter(), 10.0)
+    (stop,) = venue.of("stop_loss")
+    venue.say(stop.client_order_id.value, "accepted")
+    venue.fill(venue.now.targets[0].order_id, 5.0, venue.now.targets[0].price)
+    venue.held = Any_(quantity=Qty(2.0), signed_qty=2.0, avg_px_open=100.0)
+    venue.ring()
+    assert [one.quantity for one in venue.of("stop_loss")[1:]] == [5.0]
+
+
 def test_what_a_target_has_closed_beyond_the_position_is_bought_back() -> None:
     """A venue may fill an order that it should have cut: sold again, the exit would be refused for ever."""
     venue = Venue()

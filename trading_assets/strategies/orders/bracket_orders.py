@@ -343,7 +343,7 @@ class BracketOrders(ClosingOrders):
         instrument = self._strategy.cache.instrument(self._instruments[plan.market])
         assert instrument is not None  # a position exists
         whole = self._to_close(plan.market, position)
-        plan, orders = self._with_stop(plan, instrument, whole)
+        plan, orders = self._with_stop(plan, instrument, self._to_protect(plan.market, position))
         flagged, targets = not (plan.has_parts and self._matching.simulated), list(plan.targets)
         for number, one in enumerate(targets):
             if not self._is_due(plan, one) or self._matching.binds:

@@ -92,6 +92,10 @@ class JournalledOrders:
         """How much an order takes that closes a position."""
         return position.quantity
 
+    def _to_protect(self, market: str, position: Any) -> Any:
+        """How much a stop takes that protects a position."""
+        return self._to_close(market, position)
+
     def _act(self, plan: TradePlan, orders: Sequence[tuple[Any, Purpose]], *, cancel: Sequence[str] = ()) -> None:
         """Send what reduces risk, and journal it with what led to it when the handler ends."""
         self._rows += self._planned(plan, orders)

@@ -143,7 +143,7 @@ class MovingStops(JournalledOrders):
         if order is None or order.is_closed or position is None or order.is_pending_update or order.is_inflight:
             return False
         instrument = self._strategy.cache.instrument(self._instruments[plan.market])
-        price, quantity = trade_orders.trigger_price(instrument, plan), self._to_close(plan.market, position)
+        price, quantity = trade_orders.trigger_price(instrument, plan), self._to_protect(plan.market, position)
         resized = order.leaves_qty != quantity and not self._matching.simulated
         if order.trigger_price == price and not resized:
             return False

@@ -73,6 +73,19 @@ class VenueOrders(RefusedEntries):
         instrument = self._strategy.cache.instrument(self._instruments[market])
         return position.quantity if instrument is None else instrument.make_qty(self._steps(market, position))
 
+    def _to_protect(self, market: str, position: Any) -> Any:
+        """How much a stop takes: what the fills come to, where that is more than the engine's position.
+
+        The engine may have counted a fill twice; reduce-only, a stop that is too large opens nothing.
+        """
+        instrument, trade = self._strategy.cache.instrument(self._instruments[market]), self.trades[market]
+        known = 0.0 if trade is None or trade.is_flat else trade.quantity
+        if self._matching.simulated or not self._matching.reduces or instrument is None:
+            return self._to_close(market, position)
+        if known * float(position.signed_qty) <= 0 or abs(known) * ALL <= self.held(market, position):
+            return self._to_close(market, position)
+        return instrument.make_qty(contracts(abs(known), self.size(market)))
+
     def _steps(self, market: str, position: Any) -> float:
         instrument = self._strategy.cache.instrument(self._instruments[market])
         held = abs(float(position.signed_qty))
@@ -144,7 +157,7 @@ class VenueOrders(RefusedEntries):
             return
         so_far = plan.filled(quantity, price)
         instrument = self._strategy.cache.instrument(self._instruments[market])
-        covered = self._to_close(market, position)
+        covered = self._to_protect(market, position)
         plan, orders = self._with_stop(replace(plan, stop_price=so_far.stop_price), instrument, covered)
         if orders:
             self._act(plan, orders)
