@@ -129,6 +129,8 @@ def close_once(account: Account, one: Flattened, ours: Callable[[str], bool]) ->
         If the venue refuses a request, or does not answer it.
     """
     spot, resting = is_spot(one.market), 0
+    if one.left:  # before anything is canceled: what cannot be sold keeps its stop
+        one.left = account.closable(one.market, one.left)
     if spot:  # what rests binds the balance
         resting = _cancel(account, one, ours)
     if one.left:

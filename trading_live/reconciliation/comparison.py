@@ -241,7 +241,7 @@ def kept_of(expected: float, actual: float) -> float:
     """What is still ours of a position of which the account holds so much."""
     if expected * actual <= 0:
         return 0.0
-    return expected if abs(actual) >= abs(expected) else actual
+    return expected if abs(actual) > abs(expected) * (1 + _DUST) else actual
 
 
 def _by_venue(fill: VenueFill) -> bool:

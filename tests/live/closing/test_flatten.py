@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
+from tests.live.closing.spot import SPOT_MARKET, spot_venue
 from tests.live.conftest import MARKET
-from tests.live.rehearsed import IDS, STILL, desk, opened
+from tests.live.rehearsed import IDS, STILL, desk, opened, order_id
 from trading_assets.journal import read_state
-from trading_live.closing.flatten import flatten_account
+from trading_live.closing.flatten import Flattened, close_once, flatten_account
 from trading_live.venues.account import VenueError
 
 
@@ -95,3 +98,41 @@ def test_a_venue_that_stays_silent_is_told_with_what_is_left(tmp_path):
         assert not found.is_flat
         assert found.left == 10.0
         assert "close was not answered" in found.problem
+
+
+@pytest.mark.parametrize(("bought", "expected"), [(0.8, 0.7 + 0.1), (0.2, 0.3 - 0.1)])
+def test_a_sum_of_fills_is_closed_in_whole_steps_of_the_venue(tmp_path, bought, expected):
+    with desk(tmp_path, STILL, STILL) as one:
+        one.market(order_id("1", "e", 0), bought)
+        one.market("web_1", 3.0)
+        assert expected != bought, "the last digits of the sum are none that the venue takes"
+        (found,) = flatten_account(one.account, [MARKET], ours=IDS.is_ours, held={MARKET: expected})
+        assert found.is_flat
+        assert [order.filled for order in found.closed] == [bought]
+        assert [position.quantity for position in one.account.positions()] == [3.0]
+
+
+def test_of_a_balance_the_whole_steps_are_sold_and_what_fees_left_below_one_is_nothing():
+    with spot_venue("0.00122877") as one:
+        one.rest(stop := order_id("1", "s", 1), "0.00122")
+        (found,) = flatten_account(one.account, [SPOT_MARKET], ours=IDS.is_ours, held={SPOT_MARKET: 0.00123})
+        assert found.is_flat
+        assert found.canceled == [stop]
+        assert one.sold == ["0.00122"]
+        assert one.owned == Decimal("0.00000877")
+
+
+def test_what_is_below_a_step_is_nothing():
+    with spot_venue("0.00000877") as one:
+        (found,) = flatten_account(one.account, [SPOT_MARKET], ours=IDS.is_ours, held={SPOT_MARKET: 0.00000877})
+        assert found.is_flat
+        assert one.sold == []
+
+
+def test_no_stop_is_canceled_before_it_is_known_what_can_be_sold():
+    with spot_venue("0.00122877") as one:
+        one.rest(stop := order_id("1", "s", 1), "0.00122")
+        account = Failing(one.account, closable=1)
+        with pytest.raises(VenueError):
+            close_once(account, Flattened(SPOT_MARKET, left=0.00123), IDS.is_ours)
+        assert one.resting == [stop]

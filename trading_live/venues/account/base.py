@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any, ClassVar, Final
 from uuid import uuid4
 
@@ -27,6 +27,9 @@ from trading_live.venues.account.requests import Requests
 _QUOTES: Final = re.compile(r"(?P<base>.+?)-?(?P<quote>USDT|USDC|FDUSD|BUSD|TUSD|USD|EUR|GBP|BTC|ETH|BNB)")
 _MANY: Final = 8
 """Of more markets than this, all of the account's open orders are asked for at once."""
+_OFF: Final = Decimal("1e-6")
+_DIGITS: Final = Decimal("1e-12")
+"""What sums in floating point are off by: of a step, and of the quantity."""
 
 
 class RestAccount(ABC):
@@ -57,6 +60,7 @@ class RestAccount(ABC):
         self._markets = {self.symbol(market): market for market in markets}
         self._ids = ids or PlainIds()
         self._client_ids: dict[str, str] = {}
+        self._steps: dict[str, float | None] = {}
 
     @property
     def place(self) -> str:
@@ -125,6 +129,17 @@ class RestAccount(ABC):
     def close(self, market: str, quantity: float) -> VenueOrder:
         """Close so much of a position at the market, reduce-only."""
 
+    @abstractmethod
+    def ask_step(self, market: str) -> float | None:
+        """Base units that the market's quantities are multiples of; None where the venue does not list it."""
+
+    def closable(self, market: str, quantity: float) -> float:
+        """Whole steps of the venue's, which is asked for them once; of a market that it does not list, all of it."""
+        if market not in self._steps:
+            self._steps[market] = self.ask_step(market)
+        step = self._steps[market]
+        return math.copysign(whole_steps(quantity, step), quantity) if step else quantity
+
     def cancel_after(self, seconds: float | None, markets: Sequence[str] = ()) -> bool:
         """There is no such switch that a request turns on and off."""
         return False
@@ -178,6 +193,20 @@ def price(value: object) -> float | None:
 def text(quantity: float) -> str:
     """A quantity as the venue reads it: its digits and no more, no exponent."""
     return format(Decimal(repr(abs(quantity))).normalize(), "f")
+
+
+def whole_steps(quantity: float, step: float) -> float:
+    """The whole steps in a quantity: the nearest where it is off them by the last digits of a sum, else those below."""
+    size = Decimal(repr(step))
+    steps = Decimal(repr(abs(quantity))) / size
+    nearest = steps.to_integral_value()
+    off = abs(steps - nearest) > max(_OFF, steps * _DIGITS)
+    return float(size * (steps.to_integral_value(ROUND_FLOOR) if off else nearest))
+
+
+def decimals(places: object) -> float:
+    """The step of a venue that says how many decimals a quantity may have."""
+    return float(Decimal(1).scaleb(-int(str(places))))
 
 
 def moment(milliseconds: object) -> datetime:

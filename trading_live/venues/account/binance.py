@@ -219,6 +219,12 @@ class BinanceUsdm(RestAccount):
         }
         return self._order(self._requests.call("fapiPrivatePostOrder", asked, again=False))
 
+    def ask_step(self, market: str) -> float | None:
+        """The coarser one of all orders' and of those at the market."""
+        symbol = self.symbol(market)
+        rows = self._requests.call("fapiPublicGetExchangeInfo")["symbols"]
+        return step_of(next((row for row in rows if row["symbol"] == symbol), None))
+
     def cancel_after(self, seconds: float | None, markets: Sequence[str] = ()) -> bool:
         """Market by market; whoever sets it must count on losing conditional orders with the others."""
         for market in markets:
@@ -299,6 +305,12 @@ class BinanceUsdm(RestAccount):
             for row in rows
         ]
         return sorted(found, key=lambda one: (one.ts, int(one.trade_id)))
+
+
+def step_of(row: Mapping[str, Any] | None) -> float | None:
+    """Of a symbol that is listed."""
+    lots = [one for one in (row or {}).get("filters", ()) if one["filterType"] in ("LOT_SIZE", "MARKET_LOT_SIZE")]
+    return max((number(one["stepSize"]) for one in lots), default=0.0) or None
 
 
 def _side(row: Mapping[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from trading_live.venues.account.base import moment, number, price, status, text, unique, windows
-from trading_live.venues.account.binance import KINDS, STATUS, BinanceUsdm
+from trading_live.venues.account.binance import KINDS, STATUS, BinanceUsdm, step_of
 from trading_live.venues.account.contract import Modes, Payment, VenueFill, VenueOrder, VenuePosition
 
 _DAY: Final = timedelta(days=1)
@@ -111,6 +111,11 @@ class BinanceSpot(BinanceUsdm):
             "newOrderRespType": "RESULT",
         }
         return self._order(self._requests.call("privatePostOrder", asked, again=False))
+
+    def ask_step(self, market: str) -> float | None:
+        """Of the symbol alone."""
+        found = self._requests.call("publicGetExchangeInfo", {"symbol": self.symbol(market)}, gone=self.absent)
+        return step_of(found["symbols"][0]) if found and found["symbols"] else None
 
     def cancel_after(self, seconds: float | None, markets: Sequence[str] = ()) -> bool:
         """There is none."""

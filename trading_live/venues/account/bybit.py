@@ -188,6 +188,12 @@ class Bybit(RestAccount):
             ts=self.clock(),
         )
 
+    def ask_step(self, market: str) -> float | None:
+        """Of the instrument; spot calls it precision."""
+        rows = self._result("publicGetV5MarketInstrumentsInfo", self._of(market))["list"]
+        sizes = rows[0]["lotSizeFilter"] if rows else {}
+        return price(sizes.get("qtyStep") or sizes.get("basePrecision"))
+
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _of(self, market: str) -> dict[str, Any]:

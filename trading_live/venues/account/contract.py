@@ -254,6 +254,13 @@ class Account(Protocol):
         """
         ...
 
+    def closable(self, market: str, quantity: float) -> float:
+        """How much of a quantity one order can close: whole steps of the venue's, 0 where it is less than one.
+
+        Of a sum of fills, or of a balance that fees were taken from, the last digits are none that a venue takes.
+        """
+        ...
+
     def cancel_after(self, seconds: float | None, markets: Sequence[str] = ()) -> bool:
         """Have the venue cancel orders unless it is asked again within so many seconds; None takes that back.
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
 from trading_assets.core.candles import Market
-from trading_live.venues.account.base import RestAccount, number, price, status, text
+from trading_live.venues.account.base import RestAccount, decimals, number, price, status, text
 from trading_live.venues.account.contract import (
     Modes,
     OrderStatus,
@@ -32,6 +32,7 @@ class KrakenSpot(RestAccount):
     """Spot."""
 
     exchange = "kraken"
+    absent: ClassVar[tuple[str, ...]] = ("EQuery:Unknown asset pair",)
     unknown: ClassVar[tuple[str, ...]] = ("EOrder:Unknown order", "EOrder:Invalid order")
 
     def symbol(self, market: str) -> str:
@@ -131,6 +132,12 @@ class KrakenSpot(RestAccount):
         if sent not in rows:
             raise self.refuse(f"{market}: the order {sent} that closes a position cannot be found")
         return self._order(sent, {**rows[sent], "cl_ord_id": self._ids.wire(client_id)})
+
+    def ask_step(self, market: str) -> float | None:
+        """From the decimals of the pair's lots."""
+        answer = self._requests.call("publicGetAssetPairs", {"pair": self.symbol(market)}, gone=self.absent)
+        rows = list(answer["result"].values()) if answer else []
+        return decimals(rows[0]["lot_decimals"]) if rows else None
 
     def cancel_after(self, seconds: float | None, markets: Sequence[str] = ()) -> bool:
         """Of the whole account, stops included."""

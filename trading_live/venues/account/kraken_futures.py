@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from trading_assets.core.candles import Market
-from trading_live.venues.account.base import RestAccount, milliseconds, number, price, status, text, unique
+from trading_live.venues.account.base import RestAccount, decimals, milliseconds, number, price, status, text, unique
 from trading_live.venues.account.contract import (
     Modes,
     OrderKind,
@@ -161,6 +161,12 @@ class KrakenFutures(RestAccount):
             status="filled" if filled >= abs(quantity) else "open",
             ts=_time(said["receivedTime"]),
         )
+
+    def ask_step(self, market: str) -> float | None:
+        """From the decimals of the contract's size."""
+        rows, symbol = self._requests.call("publicGetInstruments")["instruments"], self.symbol(market)
+        found = next((row for row in rows if row["symbol"].upper() == symbol), None)
+        return None if found is None else decimals(found["contractValueTradePrecision"])
 
     def cancel_after(self, seconds: float | None, markets: Sequence[str] = ()) -> bool:
         """Of the whole account, stops included."""

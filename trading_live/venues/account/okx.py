@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from itertools import batched
 from typing import Any, ClassVar, Final
 
@@ -184,6 +185,14 @@ class Okx(RestAccount):
         if found is None:
             raise self.refuse(f"{market}: the order {sent['ordId']} that closes a position cannot be found")
         return self._order(found)
+
+    def ask_step(self, market: str) -> float | None:
+        """Of contracts, or of the coin."""
+        asked = {"instType": _product(market), "instId": self.symbol(market)}
+        answer = self._requests.call("publicGetPublicInstruments", asked, gone=self.unknown)
+        rows = answer["data"] if answer else []
+        unit = Decimal(repr(self._unit(self.symbol(market))))
+        return float(Decimal(rows[0]["lotSz"]) * unit) if rows else None
 
     def cancel_after(self, seconds: float | None, markets: Sequence[str] = ()) -> bool:
         """Of the whole account, 10 to 120 s; whoever sets it must count on losing algo orders with the others."""

@@ -161,6 +161,26 @@ def test_a_position_is_closed_by_an_order_that_can_do_no_more(story, is_spot):
     assert account.close(market, -0.5).side == "buy"
 
 
+def test_what_can_be_closed_are_whole_steps_of_the_venue(story):
+    account, market, venue = story
+    assert account.closable(market, 0.7 + 0.1) == 0.8
+    assert account.closable(market, -(0.3 - 0.1)) == -0.2
+    asked = len(venue.asked)
+    assert account.closable(market, 0.123456789) == {
+        "binance:BTC/USDT": 0.12345,
+        "kraken:BTC/USD:USD": 0.1234,
+        "kraken:BTC/USD": 0.12345678,
+    }.get(market, 0.123)
+    assert account.closable(market, 1e-9) == 0.0
+    assert len(venue.asked) == asked, "the step is asked for once"
+
+
+def test_of_a_market_that_is_not_listed_all_is_closable():
+    with documented({"GET /fapi/v1/exchangeInfo": {"symbols": []}}) as venue:
+        account = account_at(venue, "binance", "perpetual", "binance:NO/USDT:USDT")
+        assert account.closable("binance:NO/USDT:USDT", 0.123456789) == 0.123456789
+
+
 def test_a_dead_mans_switch_is_set_where_the_venue_has_one(story):
     account, market, venue = story
     before = len(venue.asked)

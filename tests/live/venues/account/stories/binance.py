@@ -104,8 +104,14 @@ RISK = {
     "positionSide": "BOTH",
 }
 
+LOTS = [
+    {"filterType": "PRICE_FILTER", "minPrice": "556.80", "maxPrice": "4529764", "tickSize": "0.10"},
+    {"filterType": "LOT_SIZE", "stepSize": "0.001", "maxQty": "1000", "minQty": "0.001"},
+    {"filterType": "MARKET_LOT_SIZE", "maxQty": "120", "stepSize": "0.001", "minQty": "0.001"},
+]
 USDM = {
     "GET /fapi/v1/time": {"serverTime": T + 60_000},
+    "GET /fapi/v1/exchangeInfo": {"symbols": [{"symbol": "ETHUSDT"}, {"symbol": "BTCUSDT", "filters": LOTS}]},
     "GET /fapi/v1/openOrders": [
         usdm(11, BROKER + TARGET, "LIMIT", "SELL", "0.5", "0.25", "PARTIALLY_FILLED", price="31000", reduceOnly=True),
         usdm(99, "web_abc", "LIMIT", "BUY", "2", "0", "NEW", price="20000"),
@@ -199,8 +205,13 @@ def spot_trade(trade_id, order_id, buyer, quantity, price, fee):
     }
 
 
+SPOT_LOTS = [
+    {"filterType": "LOT_SIZE", "minQty": "0.00001000", "maxQty": "9000.00000000", "stepSize": "0.00001000"},
+    {"filterType": "MARKET_LOT_SIZE", "minQty": "0.00000000", "maxQty": "107.0", "stepSize": "0.00000000"},
+]
 SPOT = {
     "GET /api/v3/time": {"serverTime": T + 60_000},
+    "GET /api/v3/exchangeInfo": {"symbols": [{"symbol": "BTCUSDT", "filters": SPOT_LOTS}]},
     "GET /api/v3/openOrders": [
         spot(11, SPOT_BROKER + TARGET, "LIMIT", "SELL", "0.5", "0.25", "PARTIALLY_FILLED", price="31000"),
         spot(12, SPOT_BROKER + STOP, "STOP_LOSS", "SELL", "0.5", "0", "NEW", stopPrice="29000"),

@@ -119,6 +119,9 @@ def log_line(line, kind, **more):
 
 BYBIT = {
     "GET /v5/market/time": v5({"timeSecond": str(T // 1000)}),
+    "GET /v5/market/instruments-info": v5(
+        {"category": "linear", "list": [{"symbol": "BTCUSDT", "lotSizeFilter": {"qtyStep": "0.001"}}]}
+    ),
     "GET /v5/order/realtime": lambda asked: v5(
         {"list": BYBIT_OPEN if "orderLinkId" not in asked else [], "nextPageCursor": ""}
     ),

@@ -91,6 +91,9 @@ PAST_STOP = {
 
 KRAKEN_FUTURES = {
     "GET /derivatives/api/v3/instruments/status": kf(instrumentStatus=[]),
+    "GET /derivatives/api/v3/instruments": kf(
+        instruments=[{"symbol": "PF_XBTUSD", "type": "flexible_futures", "contractValueTradePrecision": 4}]
+    ),
     "GET /derivatives/api/v3/openorders": kf(
         openOrders=[
             kf_open("k11", TARGET, "lmt", "sell", 0.25, 0.25, limitPrice=31000.0, reduceOnly=True),
@@ -200,6 +203,7 @@ def ks_sent(asked):
 
 KRAKEN_SPOT = {
     "GET /0/public/Time": ks({"unixtime": T // 1000 + 60}),
+    "GET /0/public/AssetPairs": ks({"XXBTZUSD": {"altname": "XBTUSD", "lot_decimals": 8, "ordermin": "0.00005"}}),
     "POST /0/private/OpenOrders": lambda asked: ks({"open": ks_filter(KS_OPEN, asked)}),
     "POST /0/private/ClosedOrders": lambda asked: ks({"closed": ks_filter(KS_CLOSED, asked)}),
     "POST /0/private/QueryOrders": lambda asked: ks(

@@ -105,7 +105,7 @@ def okx_sent(asked):
 
 OKX = {
     "GET /api/v5/public/time": ok({"ts": str(T + 60_000)}),
-    "GET /api/v5/public/instruments": ok({"instId": "BTC-USDT-SWAP", "ctVal": "0.01", "ctMult": "1"}),
+    "GET /api/v5/public/instruments": ok({"instId": "BTC-USDT-SWAP", "ctVal": "0.01", "ctMult": "1", "lotSz": "0.1"}),
     "GET /api/v5/trade/orders-pending": ok(
         okx("11", TARGET, "limit", "sell", "50", "25", "partially_filled", px="31000", reduceOnly="true"),
         okx("99", "", "limit", "buy", "200", "0", "live", px="20000"),
