@@ -78,7 +78,7 @@ def _report(settings: Settings, before: Book, reason: str) -> None:
         if _closed_at_venue(settings):
             return
         if not (after.problem or after.positions):
-            console.print("[red]an entry was on its way when the node ended: see at the venue what became of it[/]")
+            console.print("[red]no journal says what is open, or what became of an entry: see at the venue[/]")
             raise typer.Exit(1)
     if after.problem:
         console.print(f"no node is running; [red]what is open is not known: {after.problem}[/]")
@@ -117,7 +117,8 @@ def _closed_at_venue(settings: Settings) -> bool:
         sold = sum(order.filled for order in one.closed)
         console.print(f"{named(one.market)}: {sold:,.10g} closed, {len(one.canceled)} orders canceled")
         if not one.is_flat:
-            console.print(f"[red]still open[/] {named(one.market)}: {one.left:,.10g}; {one.problem}")
+            left = [f"{one.left:,.10g}"] if one.left else []
+            console.print(f"[red]still open[/] {named(one.market)}: {'; '.join(filter(None, [*left, one.problem]))}")
     if not found or not all(one.is_flat for one in found):
         return False
     written = "the journal has what happened" if write_down(settings) else "the next start writes down what happened"

@@ -64,11 +64,11 @@ def close_journalled(
     place
         Where the node trades: what the journal holds of another place is not touched.
     otherwise
-        The markets where the journal cannot be read: then everything that is held there is closed.
+        The markets where the journal is gone or cannot be read: then everything that is held there is closed, and of
+        balances what our own sales rest for.
     """
-    try:
-        state = read_state(journal)
-    except NodeError:
+    state = _state_of(journal)
+    if state is None:
         return flatten_account(account(otherwise), otherwise, ours=ids.is_ours) if otherwise else []
     if state.started not in (None, place):
         return []
@@ -112,11 +112,19 @@ def journal_what_happened(
 
 
 def has_open_trades(journal: Path) -> bool:
-    """Whether something of a journal may be open at the venue: held, or an entry of which nothing was heard."""
+    """Whether something may be open at the venue: held, an entry of which nothing was heard, or no journal to say."""
+    state = _state_of(journal)
+    return state is None or bool(_open_markets(state))
+
+
+def _state_of(journal: Path) -> JournalState | None:
+    """None where it is gone, or cannot be read: that says nothing of what is open."""
+    if not journal.is_file():
+        return None
     try:
-        return bool(_open_markets(read_state(journal)))
+        return read_state(journal)
     except NodeError:
-        return True
+        return None
 
 
 def _open_markets(state: JournalState) -> list[str]:

@@ -34,7 +34,9 @@ class Flattened:
     left
         Base units of ours that are still held, by the venue's last word.
     problem
-        What the venue said last against it; empty where nothing.
+        What the venue said last against it, or what nobody can know; empty where nothing.
+    begun
+        Base units that were ours at the first look, signed; None before it.
     """
 
     market: str
@@ -42,6 +44,7 @@ class Flattened:
     canceled: list[str] = field(default_factory=list)
     left: float = 0.0
     problem: str = ""
+    begun: float | None = None
 
     @property
     def is_flat(self) -> bool:
@@ -74,7 +77,7 @@ def flatten_account(
         Whether an order is ours, by its client id.
     held
         Market -> base units of ours, negative for a short position, as the journal has it; None where no journal can be
-        read: then all that is held on the markets is closed.
+        read: then all that is held on the markets is closed, and of a balance what our own sales rest for.
     seconds
         How long it is tried.
     sleep, clock
@@ -110,10 +113,15 @@ def _round(
     again = []
     for market in sorted(markets, key=lambda one: not actual[one]):
         one = found[market]
-        one.left, one.problem = _ours(one, actual[market], held), ""
+        one.problem = ""
         try:
+            if one.begun is None:
+                one.begun = _begun(account, one, actual[market], ours, held)
+            one.left = _ours(one, actual[market], known=held is not None)
             if close_once(account, one, ours):
                 again.append(market)
+            elif held is None and not one.begun and is_spot(market) and account.closable(market, actual[market]):
+                one.problem = f"{actual[market]:g} is owned, and no journal says what of it is ours"
         except VenueError as error:
             one.problem = str(error)
             again.append(market)
@@ -140,15 +148,29 @@ def close_once(account: Account, one: Flattened, ours: Callable[[str], bool]) ->
     return bool(one.left or resting)
 
 
-def _ours(one: Flattened, actual: float, held: Mapping[str, float] | None) -> float:
-    """What of a position is ours and still open."""
-    if held is None:
-        return 0.0 if is_spot(one.market) else actual
+def _begun(
+    account: Account,
+    one: Flattened,
+    actual: float,
+    ours: Callable[[str], bool],
+    held: Mapping[str, float] | None,
+) -> float:
+    """What was ours before anything was closed: of a balance that no journal explains, what our sales rest for."""
+    if held is not None:
+        return held.get(one.market, 0.0)
+    if not is_spot(one.market):
+        return actual
+    resting = [order for order in account.open_orders([one.market]) if ours(order.client_id)]
+    return sum(order.quantity - order.filled for order in resting if order.side == "sell")
+
+
+def _ours(one: Flattened, actual: float, *, known: bool) -> float:
+    """What of a position is ours and still open; ``known`` by a journal."""
+    if not known and not is_spot(one.market):
+        return actual
+    begun = one.begun or 0.0
     sold = sum(order.filled * (1 if order.side == "buy" else -1) for order in one.closed)
-    expected = held.get(one.market, 0.0) + sold
-    if abs(expected) <= _DUST * abs(held.get(one.market, 0.0)):
-        return 0.0
-    return kept_of(expected, actual)
+    return 0.0 if abs(begun + sold) <= _DUST * abs(begun) else kept_of(begun + sold, actual)
 
 
 def _cancel(account: Account, one: Flattened, ours: Callable[[str], bool]) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from tests.live.closing.spot import SPOT_MARKET, spot_venue
 from tests.live.conftest import MARKET
 from tests.live.rehearsed import IDS, STILL, desk, opened, order_id, order_row, plan_of, planned
-from trading_assets.journal import JOURNAL_FILE, read_state
+from trading_assets.journal import JOURNAL_FILE, Journal, read_state
 from trading_live.closing.dead_node import close_journalled, has_open_trades, journal_what_happened
 from trading_live.operations.heartbeat import NodeLock
 from trading_live.operations.status import open_positions
@@ -82,5 +85,46 @@ def test_a_journal_that_holds_nothing_asks_nobody(tmp_path: Path) -> None:
     def nobody(_: object) -> object:
         raise AssertionError("asked")
 
-    missing = tmp_path / "journal.sqlite"
-    assert close_journalled(missing, nobody, IDS, place=PLACE, otherwise=[MARKET]) == []  # type: ignore[arg-type]
+    empty = tmp_path / "journal.sqlite"
+    with closing(Journal(empty, "node")):
+        pass
+    assert not has_open_trades(empty)
+    assert close_journalled(empty, nobody, IDS, place=PLACE, otherwise=[MARKET]) == []  # type: ignore[arg-type]
+
+
+def test_a_journal_that_is_gone_says_nothing_of_what_is_open(tmp_path: Path) -> None:
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        for file in one.path.parent.glob(f"{one.path.name}*"):
+            file.unlink()
+        assert has_open_trades(one.path)
+        (found,) = close_journalled(one.path, lambda _: one.account, IDS, place=PLACE, otherwise=[MARKET])
+        assert found.is_flat
+        assert one.account.positions() == []
+        assert one.account.open_orders([MARKET]) == []
+
+
+def test_of_a_balance_is_ours_without_a_journal_what_our_stop_rests_for(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.sqlite"
+    broken.write_bytes(b"no database" * 100)
+    with spot_venue("1.1") as one:
+        one.rest(order_id("1", "s", 1), "0.3", filled="0.2")
+        (found,) = close_journalled(broken, lambda _: one.account, IDS, place=PLACE, otherwise=[SPOT_MARKET])
+        assert found.is_flat
+        assert one.sold == ["0.1"]
+        assert one.owned == Decimal("1.0")
+        assert one.resting == []
+
+
+def test_a_balance_of_which_nothing_of_ours_rests_is_told_and_not_sold(tmp_path: Path) -> None:
+    with spot_venue("1.1") as one:
+        one.rest("by-hand", "0.3")
+        missing = tmp_path / "journal.sqlite"
+        (found,) = close_journalled(missing, lambda _: one.account, IDS, place=PLACE, otherwise=[SPOT_MARKET])
+        assert not found.is_flat
+        assert "1.1 is owned, and no journal says what of it is ours" in found.problem
+        assert one.sold == []
+        assert one.resting == ["by-hand"]
+    with spot_venue("0.00000877") as one:
+        (found,) = close_journalled(missing, lambda _: one.account, IDS, place=PLACE, otherwise=[SPOT_MARKET])
+        assert found.is_flat, "what is below a step is nothing"
