@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,32 @@ _LOG: Final = structlog.get_logger(__name__)
 SECONDS: Final = 10.0
 _PAUSE_S: Final = 0.2
 _DUST: Final = 1e-9
+
+
+@dataclass(slots=True)
+class Sent:
+    """A closing order of which the end is not known yet.
+
+    Attributes
+    ----------
+    quantity
+        Of the position that it closes, signed.
+    before
+        What was held when it was sent.
+    order
+        What the venue says of it; None while it says nothing.
+    """
+
+    client_id: str
+    quantity: float
+    before: float
+    order: VenueOrder | None = None
+
+    def closed(self, actual: float) -> float:
+        """What it has closed so far, signed: by its own word or, where that is late, by what is held less since."""
+        gone = (self.before - actual) * math.copysign(1.0, self.quantity)
+        told = self.order.filled if self.order is not None else 0.0
+        return math.copysign(min(max(gone, told, 0.0), abs(self.quantity)), self.quantity)
 
 
 @dataclass(slots=True)
@@ -36,7 +63,11 @@ class Flattened:
     problem
         What the venue said last against it, or what nobody can know; empty where nothing.
     begun
-        Base units that were ours at the first look, signed; None before it.
+        Base units that were ours before the orders in ``closed``, signed; None before the first look.
+    actual
+        What the account holds, by the last look.
+    sent
+        The newest closing order, while its end is not known.
     """
 
     market: str
@@ -45,11 +76,21 @@ class Flattened:
     left: float = 0.0
     problem: str = ""
     begun: float | None = None
+    actual: float = 0.0
+    sent: Sent | None = None
 
     @property
     def is_flat(self) -> bool:
         """Whether nothing of ours is held, and nothing went wrong."""
         return not self.left and not self.problem
+
+    def hear(self, order: VenueOrder) -> None:
+        """What the venue says of the order that was sent."""
+        if order.status != "open":
+            self.closed.append(order)
+            self.sent = None
+        elif self.sent is not None:
+            self.sent.order = order
 
 
 def flatten_account(
@@ -64,8 +105,9 @@ def flatten_account(
 ) -> list[Flattened]:
     """Close the positions and cancel the orders of ours on these markets; what a stranger has there is left alone.
 
-    An order of which no answer comes is not sent again before the venue has said what is held: it can only make the
-    position smaller, but of spot it would sell twice. What goes wrong on one market keeps no other one open.
+    An order of which no answer comes is asked about by its id before another is sent, and what is held less since
+    counts as closed by it: a second one would close what is not ours. What goes wrong on one market keeps no other one
+    open.
 
     Parameters
     ----------
@@ -113,11 +155,13 @@ def _round(
     again = []
     for market in sorted(markets, key=lambda one: not actual[one]):
         one = found[market]
-        one.problem = ""
+        one.actual, one.problem = actual[market], ""
         try:
+            if one.sent is not None and (order := account.order(market, one.sent.client_id)) is not None:
+                one.hear(order)
             if one.begun is None:
-                one.begun = _begun(account, one, actual[market], ours, held)
-            one.left = _ours(one, actual[market], known=held is not None)
+                one.begun = _begun(account, one, ours, held)
+            one.left = _ours(one, known=held is not None)
             if close_once(account, one, ours):
                 again.append(market)
             elif held is None and not one.begun and is_spot(market) and account.closable(market, actual[market]):
@@ -142,16 +186,30 @@ def close_once(account: Account, one: Flattened, ours: Callable[[str], bool]) ->
     if spot:  # what rests binds the balance
         resting = _cancel(account, one, ours)
     if one.left:
-        one.closed.append(account.close(one.market, one.left))
+        _close(account, one)
     if not spot:
         resting = _cancel(account, one, ours)
     return bool(one.left or resting)
 
 
+def _close(account: Account, one: Flattened) -> None:
+    """Send a closing order, unless an earlier one that the venue has may still fill."""
+    if one.sent is not None and one.sent.order is not None:
+        return
+    if one.sent is not None and one.begun is not None:  # the venue does not have it: another takes its place
+        one.begun -= one.sent.closed(one.actual)
+    one.sent = Sent(account.new_id(), one.left, one.actual)
+    try:
+        one.hear(account.close(one.market, one.left, one.sent.client_id))
+    except VenueError as error:
+        if error.answered:
+            one.sent = None
+        raise
+
+
 def _begun(
     account: Account,
     one: Flattened,
-    actual: float,
     ours: Callable[[str], bool],
     held: Mapping[str, float] | None,
 ) -> float:
@@ -159,18 +217,20 @@ def _begun(
     if held is not None:
         return held.get(one.market, 0.0)
     if not is_spot(one.market):
-        return actual
+        return one.actual
     resting = [order for order in account.open_orders([one.market]) if ours(order.client_id)]
     return sum(order.quantity - order.filled for order in resting if order.side == "sell")
 
 
-def _ours(one: Flattened, actual: float, *, known: bool) -> float:
+def _ours(one: Flattened, *, known: bool) -> float:
     """What of a position is ours and still open; ``known`` by a journal."""
     if not known and not is_spot(one.market):
-        return actual
+        return one.actual
     begun = one.begun or 0.0
-    sold = sum(order.filled * (1 if order.side == "buy" else -1) for order in one.closed)
-    return 0.0 if abs(begun + sold) <= _DUST * abs(begun) else kept_of(begun + sold, actual)
+    rest = begun + sum(order.filled * (1 if order.side == "buy" else -1) for order in one.closed)
+    if one.sent is not None:
+        rest -= one.sent.closed(one.actual)
+    return 0.0 if abs(rest) <= _DUST * abs(begun) else kept_of(rest, one.actual)
 
 
 def _cancel(account: Account, one: Flattened, ours: Callable[[str], bool]) -> int:

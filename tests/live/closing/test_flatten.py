@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -11,7 +13,7 @@ from tests.live.conftest import MARKET
 from tests.live.rehearsed import IDS, STILL, desk, opened, order_id
 from trading_assets.journal import read_state
 from trading_live.closing.flatten import Flattened, close_once, flatten_account
-from trading_live.venues.account import VenueError
+from trading_live.venues.account import VenueError, VenueOrder
 
 
 def held(one):
@@ -69,22 +71,80 @@ def test_a_failure_is_tried_again_after_looking(tmp_path, name):
         assert one.account.open_orders([MARKET]) == []
 
 
-def test_an_order_whose_answer_was_lost_is_not_sent_again(tmp_path):
+class Lossy(Failing):
+    """An account of which the answer to the first closing order is lost; ``hidden`` times it does not find it then."""
+
+    def __init__(self, account, hidden=0, **times):
+        super().__init__(account, **times)
+        self.sent, self._hidden = [], hidden
+
+    def close(self, *asked):
+        self.sent.append(self._account.close(*asked))
+        if len(self.sent) == 1:
+            raise VenueError("close was not answered", answered=False)
+        return self.sent[-1]
+
+    def order(self, *asked):
+        self._hidden -= 1
+        return None if self._hidden >= 0 else self._account.order(*asked)
+
+
+class Slow(Failing):
+    """An account that says of a closing order at first that nothing of it is filled."""
+
+    def __init__(self, account):
+        super().__init__(account)
+        self.sent = []
+
+    def close(self, *asked):
+        self.sent.append(self._account.close(*asked))
+        return replace(self.sent[-1], filled=0.0, status="open")
+
+
+@pytest.mark.parametrize("hidden", [0, 10**6])
+def test_an_order_whose_answer_was_lost_is_not_sent_again(tmp_path, hidden):
     with desk(tmp_path, STILL, STILL) as one:
         opened(one)
-        sent = []
-
-        class Lossy(Failing):
-            def close(self, market, quantity):
-                sent.append(one.account.close(market, quantity))
-                if len(sent) == 1:
-                    raise VenueError("close was not answered", answered=False)
-                return sent[-1]
-
-        (found,) = flatten_account(Lossy(one.account), [MARKET], ours=IDS.is_ours, held=held(one), sleep=lambda _: None)
+        one.market("web_1", 3.0)
+        account = Lossy(one.account, hidden)
+        (found,) = flatten_account(account, [MARKET], ours=IDS.is_ours, held=held(one), sleep=lambda _: None)
         assert found.is_flat
-        assert len(sent) == 1
-        assert one.account.positions() == []
+        assert len(account.sent) == 1
+        assert [position.quantity for position in one.account.positions()] == [3.0], "a stranger's is left alone"
+        assert one.account.open_orders([MARKET]) == []
+
+
+@pytest.mark.parametrize("slow", [Slow, Lossy, partial(Lossy, hidden=10**6)], ids=["slow", "lost", "lost and hidden"])
+def test_of_a_balance_what_is_ours_is_sold_once(slow):
+    with spot_venue("1.1") as one:
+        one.rest(order_id("1", "s", 1), "0.1")
+        account = slow(one.account)
+        (found,) = flatten_account(
+            account, [SPOT_MARKET], ours=IDS.is_ours, held={SPOT_MARKET: 0.1}, sleep=lambda _: None
+        )
+        assert found.is_flat
+        assert one.sold == ["0.1"]
+
+
+def test_while_an_order_that_was_accepted_is_open_no_other_is_sent(tmp_path):
+    class Waiting(Slow):
+        def close(self, *asked):
+            self.sent.append(None)
+            return VenueOrder(
+                asked[-1], "1", MARKET, "sell", "market", 10.0, 0.0, None, None, True, "open", self.clock()
+            )
+
+        def order(self, *_):
+            return None
+
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        account, time = Waiting(one.account), iter(range(1000))
+        (found,) = flatten_account(
+            account, [MARKET], ours=IDS.is_ours, held=held(one), sleep=lambda _: None, clock=lambda: next(time)
+        )
+        assert found.left == 10.0
+        assert len(account.sent) == 1
 
 
 def test_a_venue_that_stays_silent_is_told_with_what_is_left(tmp_path):

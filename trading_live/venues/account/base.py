@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any, ClassVar, Final
@@ -126,7 +126,7 @@ class RestAccount(ABC):
         """Cancel every order of the market, whoever placed it, conditional ones included."""
 
     @abstractmethod
-    def close(self, market: str, quantity: float) -> VenueOrder:
+    def close(self, market: str, quantity: float, client_id: str = "") -> VenueOrder:
         """Close so much of a position at the market, reduce-only."""
 
     @abstractmethod
@@ -143,6 +143,29 @@ class RestAccount(ABC):
     def cancel_after(self, seconds: float | None, markets: Sequence[str] = ()) -> bool:
         """There is no such switch that a request turns on and off."""
         return False
+
+    def placed(
+        self, market: str, quantity: float, client_id: str, venue_id: object, ask: Callable[[], VenueOrder | None]
+    ) -> VenueOrder:
+        """What became of a closing order that was accepted; it is open where the venue does not find it yet."""
+        try:
+            found = ask()
+        except VenueError:
+            found = None
+        return found or VenueOrder(
+            client_id=client_id,
+            venue_id=str(venue_id),
+            market=market,
+            side="sell" if quantity > 0 else "buy",
+            kind="market",
+            quantity=abs(quantity),
+            filled=0.0,
+            price=None,
+            stop_price=None,
+            reduce_only=not self.is_spot(market),
+            status="open",
+            ts=datetime.now(UTC),
+        )
 
     # -- names ----------------------------------------------------------------------------------------------------
 

@@ -206,7 +206,7 @@ class BinanceUsdm(RestAccount):
         self._requests.call("fapiPrivateDeleteAllOpenOrders", asked, gone=self.unknown)
         self._requests.call("fapiPrivateDeleteAlgoOpenOrders", asked, gone=self.unknown)
 
-    def close(self, market: str, quantity: float) -> VenueOrder:
+    def close(self, market: str, quantity: float, client_id: str = "") -> VenueOrder:
         """A reduce-only market order."""
         asked = {
             "symbol": self.symbol(market),
@@ -214,7 +214,7 @@ class BinanceUsdm(RestAccount):
             "type": "MARKET",
             "quantity": text(quantity),
             "reduceOnly": "true",
-            "newClientOrderId": self._ids.wire(self.new_id()),
+            "newClientOrderId": self._ids.wire(client_id or self.new_id()),
             "newOrderRespType": "RESULT",
         }
         return self._order(self._requests.call("fapiPrivatePostOrder", asked, again=False))

@@ -100,14 +100,14 @@ class BinanceSpot(BinanceUsdm):
         """Of the market."""
         self._requests.call("privateDeleteOpenOrders", {"symbol": self.symbol(market)}, gone=self.unknown)
 
-    def close(self, market: str, quantity: float) -> VenueOrder:
+    def close(self, market: str, quantity: float, client_id: str = "") -> VenueOrder:
         """A sale of what is held."""
         asked = {
             "symbol": self.symbol(market),
             "side": "SELL" if quantity > 0 else "BUY",
             "type": "MARKET",
             "quantity": text(quantity),
-            "newClientOrderId": self._ids.wire(self.new_id()),
+            "newClientOrderId": self._ids.wire(client_id or self.new_id()),
             "newOrderRespType": "RESULT",
         }
         return self._order(self._requests.call("privatePostOrder", asked, again=False))

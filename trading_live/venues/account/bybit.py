@@ -161,9 +161,9 @@ class Bybit(RestAccount):
         for more in ({}, {"orderFilter": "StopOrder"}) if self.is_spot(market) else ({},):
             self._requests.call("privatePostV5OrderCancelAll", {**asked, **more}, gone=self.unknown)
 
-    def close(self, market: str, quantity: float) -> VenueOrder:
+    def close(self, market: str, quantity: float, client_id: str = "") -> VenueOrder:
         """A market order, reduce-only but of spot; the answer names it only, so it is asked about."""
-        client_id = self.new_id()
+        client_id = client_id or self.new_id()
         asked = {
             **self._of(market),
             "side": "Sell" if quantity > 0 else "Buy",
@@ -173,20 +173,7 @@ class Bybit(RestAccount):
         }
         asked |= {"marketUnit": "baseCoin"} if self.is_spot(market) else {"reduceOnly": True}
         sent = self._requests.call("privatePostV5OrderCreate", asked, again=False)["result"]
-        return self.order(market, client_id) or VenueOrder(
-            client_id=client_id,
-            venue_id=str(sent["orderId"]),
-            market=market,
-            side="sell" if quantity > 0 else "buy",
-            kind="market",
-            quantity=abs(quantity),
-            filled=0.0,
-            price=None,
-            stop_price=None,
-            reduce_only=not self.is_spot(market),
-            status="open",
-            ts=self.clock(),
-        )
+        return self.placed(market, quantity, client_id, sent["orderId"], lambda: self.order(market, client_id))
 
     def ask_step(self, market: str) -> float | None:
         """Of the instrument; spot calls it precision."""

@@ -242,8 +242,12 @@ class Account(Protocol):
         """Cancel every order of the market, whoever placed it, conditional ones included."""
         ...
 
-    def close(self, market: str, quantity: float) -> VenueOrder:
-        """Close so much of a position at the market, reduce-only.
+    def new_id(self) -> str:
+        """A client id for an order that closes a position."""
+        ...
+
+    def close(self, market: str, quantity: float, client_id: str = "") -> VenueOrder:
+        """Close so much of a position at the market, reduce-only; an error that is an answer means that nothing was.
 
         Parameters
         ----------
@@ -251,6 +255,8 @@ class Account(Protocol):
             Where.
         quantity
             Of the position, as :attr:`VenuePosition.quantity` says it: negative for a short one, which is bought back.
+        client_id
+            By which the order can be asked for where no answer comes; a new one where it is empty.
         """
         ...
 

@@ -117,9 +117,9 @@ class KrakenSpot(RestAccount):
         for order in self.open_orders([market]):
             self._requests.call("privatePostCancelOrder", {"txid": order.venue_id}, gone=self.unknown)
 
-    def close(self, market: str, quantity: float) -> VenueOrder:
+    def close(self, market: str, quantity: float, client_id: str = "") -> VenueOrder:
         """A sale of what is held."""
-        client_id, side = self.new_id(), "sell" if quantity > 0 else "buy"
+        client_id, side = client_id or self.new_id(), "sell" if quantity > 0 else "buy"
         asked = {
             "pair": self.symbol(market),
             "type": side,
@@ -128,10 +128,12 @@ class KrakenSpot(RestAccount):
             "cl_ord_id": self._ids.wire(client_id),
         }
         sent = self._requests.call("privatePostAddOrder", asked, again=False)["result"]["txid"][0]
-        rows = self._result("privatePostQueryOrders", {"txid": sent})
-        if sent not in rows:
-            raise self.refuse(f"{market}: the order {sent} that closes a position cannot be found")
-        return self._order(sent, {**rows[sent], "cl_ord_id": self._ids.wire(client_id)})
+
+        def ask() -> VenueOrder | None:
+            row = self._result("privatePostQueryOrders", {"txid": sent}).get(sent)
+            return None if row is None else self._order(sent, {**row, "cl_ord_id": self._ids.wire(client_id)})
+
+        return self.placed(market, quantity, client_id, sent, ask)
 
     def ask_step(self, market: str) -> float | None:
         """From the decimals of the pair's lots."""

@@ -131,9 +131,9 @@ class KrakenFutures(RestAccount):
         """Of the market."""
         self._requests.call("privatePostCancelallorders", {"symbol": self.symbol(market)})
 
-    def close(self, market: str, quantity: float) -> VenueOrder:
+    def close(self, market: str, quantity: float, client_id: str = "") -> VenueOrder:
         """A reduce-only market order."""
-        client_id = self.new_id()
+        client_id = client_id or self.new_id()
         asked = {
             "orderType": "mkt",
             "symbol": self.symbol(market),

@@ -167,9 +167,9 @@ class Okx(RestAccount):
                 named = [{"instId": symbol, "algoId": row["algoId"]} for row in some]
                 self._requests.call("privatePostTradeCancelAlgos", named, gone=self.unknown)
 
-    def close(self, market: str, quantity: float) -> VenueOrder:
+    def close(self, market: str, quantity: float, client_id: str = "") -> VenueOrder:
         """A market order in the margin mode of the position, reduce-only but of spot."""
-        client_id, symbol, spot = self.new_id(), self.symbol(market), self.is_spot(market)
+        client_id, symbol, spot = client_id or self.new_id(), self.symbol(market), self.is_spot(market)
         held = [] if spot else self._data("privateGetAccountPositions", {"instId": symbol})
         asked = {
             "instId": symbol,
@@ -181,10 +181,12 @@ class Okx(RestAccount):
         }
         asked |= {"tgtCcy": "base_ccy"} if spot else {"reduceOnly": True}
         sent = self._requests.call("privatePostTradeOrder", asked, again=False)["data"][0]
-        found = self._one("privateGetTradeOrder", {"instId": symbol, "ordId": sent["ordId"]})
-        if found is None:
-            raise self.refuse(f"{market}: the order {sent['ordId']} that closes a position cannot be found")
-        return self._order(found)
+
+        def ask() -> VenueOrder | None:
+            row = self._one("privateGetTradeOrder", {"instId": symbol, "ordId": sent["ordId"]})
+            return None if row is None else self._order(row)
+
+        return self.placed(market, quantity, client_id, sent["ordId"], ask)
 
     def ask_step(self, market: str) -> float | None:
         """Of contracts, or of the coin."""

@@ -161,6 +161,29 @@ def test_a_position_is_closed_by_an_order_that_can_do_no_more(story, is_spot):
     assert account.close(market, -0.5).side == "buy"
 
 
+@pytest.mark.parametrize("silent", [False, True], ids=["not there yet", "no answer"])
+@pytest.mark.parametrize(
+    ("name", "asked", "nothing"),
+    [
+        ("kraken spot", "POST /0/private/QueryOrders", {"error": [], "result": {}}),
+        ("okx perpetual", "GET /api/v5/trade/order", {"code": "51603", "msg": "Order does not exist", "data": []}),
+        ("bybit perpetual", "GET /v5/order/realtime", {"retCode": 0, "retMsg": "OK", "result": {"list": []}}),
+    ],
+)
+def test_a_closing_order_that_was_accepted_and_is_not_found_yet_is_open(name, asked, nothing, silent):
+    venue_name, product, market, answers = STORIES[name]
+    told = (503, {}) if silent else nothing
+    with documented({**answers, asked: told, "GET /v5/order/history": told}) as venue:
+        sent = account_at(venue, venue_name, product, market).close(market, 0.5, "close0123456789ab")
+    assert (sent.client_id, sent.status, sent.side, sent.quantity, sent.filled) == (
+        "close0123456789ab",
+        "open",
+        "sell",
+        0.5,
+        0.0,
+    )
+
+
 def test_what_can_be_closed_are_whole_steps_of_the_venue(story):
     account, market, venue = story
     assert account.closable(market, 0.7 + 0.1) == 0.8
