@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +17,8 @@ from trading_live.venues.account.contract import Account, VenueError, VenueOrder
 
 _LOG: Final = structlog.get_logger(__name__)
 SECONDS: Final = 10.0
+_UNHEARD_S: Final = 60.0
+"""How long a venue is asked that says nothing of what is held."""
 _PAUSE_S: Final = 0.2
 _DUST: Final = 1e-9
 
@@ -121,78 +124,121 @@ def flatten_account(
         Market -> base units of ours, negative for a short position, as the journal has it; None where no journal can be
         read: then all that is held on the markets is closed, and of a balance what our own sales rest for.
     seconds
-        How long it is tried.
+        How long it is tried, from the first round on in which the venue said what is held.
     sleep, clock
         Time.
     """
-    found = {market: Flattened(market) for market in markets}
-    deadline, open_markets = clock() + seconds, list(markets)
-    while open_markets:
-        open_markets = _round(account, open_markets, found, ours, held)
-        if not open_markets or clock() >= deadline:
+    closing = _Closing(account, ours, held, {market: Flattened(market) for market in markets})
+    deadline, heard, left = clock() + _UNHEARD_S, False, list(markets)
+    while left:
+        again = closing.round(left)
+        if again is not None:
+            left = again
+            deadline, heard = deadline if heard else clock() + seconds, True
+        if not left or clock() >= deadline:
             break
         sleep(_PAUSE_S)
-    for one in found.values():
-        if not one.is_flat:
-            _LOG.error("not flat", market=one.market, left=one.left, problem=one.problem)
-    return list(found.values())
+    closing.end(left if heard else [])
+    return list(closing.found.values())
 
 
-def _round(
-    account: Account,
-    markets: Sequence[str],
-    found: Mapping[str, Flattened],
-    ours: Callable[[str], bool],
-    held: Mapping[str, float] | None,
-) -> list[str]:
-    """Close and cancel once; the markets on which something is still to be done or to be seen."""
-    try:
-        actual = holdings(account, markets)
-    except VenueError as error:
-        for market in markets:
-            found[market].problem = str(error)
-        return list(markets)
-    again = []
-    for market in sorted(markets, key=lambda one: not actual[one]):
-        one = found[market]
-        one.actual, one.problem = actual[market], ""
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    """What :func:`flatten_account` was asked for, and what has come of it so far."""
+
+    account: Account
+    ours: Callable[[str], bool]
+    held: Mapping[str, float] | None
+    found: Mapping[str, Flattened]
+
+    def round(self, markets: Sequence[str]) -> list[str] | None:
+        """Close on all markets, then cancel on all; where something is still to be done or to be seen.
+
+        None where the venue does not say what is held.
+        """
+        several = [self.found[market] for market in markets]
+        for one in several:
+            one.problem = ""
+        if not self._look(several):
+            return None
+        several.sort(key=lambda one: not one.left)
+        again = {one.market for one in several if one.left}
+        for step in (_close, _clear):
+            for one in (one for one in several if not one.problem):
+                with _problem_of(one):
+                    if step(self.account, one, self.ours):
+                        again.add(one.market)
+        return [one.market for one in several if one.market in again or one.problem]
+
+    def end(self, markets: Sequence[str]) -> None:
+        """See what the last round has left on these markets, and say what is not closed."""
+        self._look([self.found[market] for market in markets])
+        for one in self.found.values():
+            if self.held is None and is_spot(one.market) and one.begun == 0.0:
+                with _problem_of(one):
+                    if self.account.closable(one.market, one.actual):
+                        one.problem = f"{one.actual:g} is owned, and no journal says what of it is ours"
+            if not one.is_flat:
+                _LOG.error("not flat", market=one.market, left=one.left, problem=one.problem)
+
+    def _look(self, several: Sequence[Flattened]) -> bool:
+        """Ask what is held, what has become of the closing orders, and so what is left; whether the venue answered."""
         try:
-            if one.sent is not None and (order := account.order(market, one.sent.client_id)) is not None:
-                one.hear(order)
-            if one.begun is None:
-                one.begun = _begun(account, one, ours, held)
-            one.left = _ours(one, known=held is not None)
-            if close_once(account, one, ours):
-                again.append(market)
-            elif held is None and not one.begun and is_spot(market) and account.closable(market, actual[market]):
-                one.problem = f"{actual[market]:g} is owned, and no journal says what of it is ours"
+            actual = holdings(self.account, [one.market for one in several])
         except VenueError as error:
-            one.problem = str(error)
-            again.append(market)
-    return again
+            for one in several:
+                one.problem = str(error)
+            return False
+        for one in several:
+            one.actual = actual[one.market]
+            with _problem_of(one):
+                if one.sent is not None and (order := self.account.order(one.market, one.sent.client_id)) is not None:
+                    one.hear(order)
+                if one.begun is None:
+                    one.begun = _begun(self.account, one, self.ours, self.held)
+                one.left = _ours(one, known=self.held is not None)
+                if one.left:
+                    one.left = self.account.closable(one.market, one.left)
+        return True
 
 
-def close_once(account: Account, one: Flattened, ours: Callable[[str], bool]) -> bool:
-    """Close what is ``left`` on one market, and cancel our orders; whether there was anything to do.
+@contextmanager
+def _problem_of(one: Flattened) -> Iterator[None]:
+    """What the venue says against it is the market's problem, and no other one's."""
+    try:
+        yield
+    except VenueError as error:
+        one.problem = str(error)
+
+
+def close_once(account: Account, one: Flattened, ours: Callable[[str], bool]) -> None:
+    """Close what is ``left`` on one market, and cancel our orders.
 
     Raises
     ------
     VenueError
         If the venue refuses a request, or does not answer it.
     """
-    spot, resting = is_spot(one.market), 0
     if one.left:  # before anything is canceled: what cannot be sold keeps its stop
         one.left = account.closable(one.market, one.left)
-    if spot:  # what rests binds the balance
-        resting = _cancel(account, one, ours)
+    _close(account, one, ours)
+    _clear(account, one, ours)
+
+
+def _close(account: Account, one: Flattened, ours: Callable[[str], bool]) -> int:
+    """Send what closes it, once what rests and binds a balance is canceled; how many orders rested."""
+    resting = _cancel(account, one, ours) if is_spot(one.market) else 0
     if one.left:
-        _close(account, one)
-    if not spot:
-        resting = _cancel(account, one, ours)
-    return bool(one.left or resting)
+        _send(account, one)
+    return resting
 
 
-def _close(account: Account, one: Flattened) -> None:
+def _clear(account: Account, one: Flattened, ours: Callable[[str], bool]) -> int:
+    """Cancel what has protected a position; how many orders rested."""
+    return 0 if is_spot(one.market) else _cancel(account, one, ours)
+
+
+def _send(account: Account, one: Flattened) -> None:
     """Send a closing order, unless an earlier one that the venue has may still fill."""
     if one.sent is not None and one.sent.order is not None:
         return

@@ -13,7 +13,7 @@ from tests.live.conftest import MARKET
 from tests.live.rehearsed import IDS, STILL, desk, opened, order_id
 from trading_assets.journal import read_state
 from trading_live.closing.flatten import Flattened, close_once, flatten_account
-from trading_live.venues.account import VenueError, VenueOrder
+from trading_live.venues.account import VenueError, VenueOrder, VenuePosition
 
 
 def held(one):
@@ -196,3 +196,93 @@ def test_no_stop_is_canceled_before_it_is_known_what_can_be_sold():
         with pytest.raises(VenueError):
             close_once(account, Flattened(SPOT_MARKET, left=0.00123), IDS.is_ours)
         assert one.resting == [stop]
+
+
+class Two(Failing):
+    """Another market beside the desk's, where 5 of ours are held and one of our orders rests."""
+
+    other = "sample:SYNB/USDT:USDT"
+
+    def __init__(self, account, **times):
+        super().__init__(account, **times)
+        self._held, self._resting = 5.0, [order_id("2", "s", 1)]
+
+    def positions(self):
+        more = [VenuePosition(self.other, self._held, 100.0)] if self._held else []
+        return [*self.__getattr__("positions")(), *more]
+
+    def closable(self, market, quantity):
+        return quantity
+
+    def close(self, market, *asked):
+        self.calls.append(f"close {market}")
+        if market != self.other:
+            return self._account.close(market, *asked)
+        self._held = 0.0
+        return self._order(asked[-1], "market", 5.0, "filled")
+
+    def open_orders(self, markets):
+        if list(markets) != [self.other]:
+            return self._account.open_orders(markets)
+        return [self._order(one, "stop", 0.0, "open") for one in self._resting]
+
+    def cancel(self, market, client_id):
+        self.calls.append(f"cancel {market}")
+        if market != self.other:
+            return self._account.cancel(market, client_id)
+        self._resting.remove(client_id)
+        return True
+
+    def _order(self, client_id, kind, filled, status):
+        return VenueOrder(client_id, "1", self.other, "sell", kind, 5.0, filled, None, None, True, status, self.clock())
+
+
+def test_every_position_is_closed_before_any_order_is_canceled(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        account = Two(one.account)
+        found = flatten_account(account, [MARKET, Two.other], ours=IDS.is_ours, held=held(one) | {Two.other: 5.0})
+        assert all(one.is_flat for one in found)
+        did = [call.split()[0] for call in account.calls if call.startswith(("close", "cancel"))]
+        assert did == ["close", "close", "cancel", "cancel", "cancel"]
+
+
+def test_what_a_slow_first_round_closed_is_told_as_closed(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        time = iter(range(0, 10_000, 60))
+        (found,) = flatten_account(
+            one.account, [MARKET], ours=IDS.is_ours, held=held(one), sleep=lambda _: None, clock=lambda: next(time)
+        )
+        assert found.is_flat
+        assert found.left == 0.0
+
+
+def test_what_the_last_round_closed_is_told_as_closed(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        (found,) = flatten_account(one.account, [MARKET], ours=IDS.is_ours, held=held(one), seconds=0)
+        assert found.is_flat
+        assert one.account.positions() == []
+
+
+def test_a_venue_that_says_late_what_is_held_is_still_asked_to_close_it(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        account, time = Failing(one.account, positions=2), iter(range(0, 10_000, 15))
+        (found,) = flatten_account(
+            account, [MARKET], ours=IDS.is_ours, held=held(one), sleep=lambda _: None, clock=lambda: next(time)
+        )
+        assert found.is_flat
+        assert one.account.positions() == []
+
+
+def test_a_venue_that_never_says_what_is_held_is_given_up(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        account, time = Failing(one.account, positions=10**6), iter(range(0, 10_000, 15))
+        (found,) = flatten_account(
+            account, [MARKET], ours=IDS.is_ours, held=held(one), sleep=lambda _: None, clock=lambda: next(time)
+        )
+        assert not found.is_flat
+        assert "positions was not answered" in found.problem
