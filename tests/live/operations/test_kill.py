@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.journal.lives import trade, unprivileged
+from tests.live.rehearsed import STILL, desk, opened
 from trading_assets.core.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, Journal
 from trading_assets.settings import Settings
@@ -89,6 +90,23 @@ def test_a_journal_that_cannot_be_read_is_said_and_the_switch_is_on(folder: Path
     assert code == 1
     assert "what is open is not known" in output
     assert kill_switch.engaged(folder) is not None
+
+
+@pytest.mark.parametrize("journal", ["gone", "broken"])
+def test_with_real_orders_and_no_journal_the_venue_is_asked_and_closed_at(
+    live_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: str
+) -> None:
+    with desk(tmp_path, STILL, STILL) as one:
+        opened(one)
+        for name, value in (("MODE", "live"), ("ENVIRONMENT", "replay"), ("BASE_URL_HTTP", one.server.url_http)):
+            monkeypatch.setenv(f"TRADING_NODE__{name}", value)
+        if journal == "broken":
+            live_settings.live_dir.mkdir(parents=True, exist_ok=True)
+            (live_settings.live_dir / JOURNAL_FILE).write_bytes(b"no database" * 100)
+        code, output = said()
+        assert (code, one.account.positions()) == (0, []), output
+        assert f"{TRADED}: 10 closed, 2 orders canceled" in output
+        assert "nothing of ours is open at the venue" in output
 
 
 @pytest.mark.parametrize("inodes", [True, False])
