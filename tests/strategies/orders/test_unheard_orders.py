@@ -69,6 +69,30 @@ def test_what_a_refused_entry_has_bought_is_protected_before_the_engine_knows_of
     assert [one.quantity for one in venue.of("take_profit")] == [10.0]
 
 
+@pytest.mark.parametrize("kill", [False, True])
+def test_what_a_refused_entry_has_bought_in_part_is_a_trade_like_any_other(kill: bool) -> None:
+    """Nothing more of it comes: it has its target and its time, and a kill closes it."""
+    venue = Venue()
+    rejected(venue)
+    venue.trades.found_filled(A, 4.0, 100.0)
+    (stop,) = venue.of("stop_loss")
+    venue.say(stop.client_order_id.value, "accepted")
+    if kill:
+        venue.trades.exit_all("kill")
+        assert venue.of("exit") == [], "the engine does not know of it yet"
+    venue.held = Any_(quantity=Qty(4.0), signed_qty=4.0, avg_px_open=100.0, opening_order_id=Any_(value="S-1"))
+    venue.trades._changed(A, venue.now)
+    venue.ring()
+    if kill:
+        assert [one.quantity for one in venue.of("exit")] == [4.0]
+        return
+    assert venue.now.stage == "open"
+    assert [one.quantity for one in venue.of("take_profit")] == [4.0]
+    venue.trades.now = NOW + timedelta(hours=7)
+    venue.trades.manage(A, 100.0)
+    assert [one.quantity for one in venue.of("exit")] == [4.0]
+
+
 @pytest.mark.parametrize("status", ["submitted", "rejected"])
 def test_what_a_refused_entry_has_bought_is_sent_another_stop_where_the_first_does_not_come_to_rest(
     status: str,

@@ -162,6 +162,43 @@ def test_what_two_orders_have_closed_of_a_target_counts_together() -> None:
     assert [one for one in list(venue.orders.values())[sent:] if one.kind == "MARKET"] == []
 
 
+def test_a_larger_stop_of_which_nothing_is_heard_is_sent_again_while_the_smaller_one_rests() -> None:
+    venue = Venue()
+    entry = venue.enter()
+    venue.fill(entry, 4.0)
+    venue.ring()
+    (small,) = venue.of("stop_loss")
+    venue.say(small.client_order_id.value, "accepted")
+    venue.fill(entry, 6.0)
+    venue.ring()
+    (_, silent, third) = venue.of("stop_loss")
+    assert (silent.quantity, third.quantity) == (10.0, 10.0)
+    assert venue.now.replaced_order_id == small.client_order_id.value
+    venue.say(silent.client_order_id.value, "rejected", reason="INFLIGHT_TIMEOUT")
+    assert venue.of("exit") == [], "what it was to replace rests"
+    venue.say(third.client_order_id.value, "accepted")
+    assert venue.cancels == [small.client_order_id.value]
+
+
+def test_a_stop_whose_move_is_not_heard_of_stays_where_it_was_until_the_next_bar() -> None:
+    venue = Venue()
+    venue.fill(venue.enter(), 10.0)
+    (first,) = venue.of("stop_loss")
+    venue.say(first.client_order_id.value, "accepted")
+    venue.trades.open[A] = replace(venue.now, stop_price=99.5)
+    venue.trades._sync_stop(venue.now)
+    venue.ring()
+    (_, silent) = venue.of("stop_loss")
+    assert venue.now.stop_order_id == first.client_order_id.value
+    assert TradePlan.from_json(venue.journal.of("plans")[-1]["plan"]).stop_order_id == first.client_order_id.value
+    venue.say(silent.client_order_id.value, "rejected", reason="INFLIGHT_TIMEOUT")
+    assert (venue.of("exit"), len(venue.of("stop_loss"))) == ([], 2)
+    venue.trades._sync_stop(venue.now)
+    assert venue.of("stop_loss")[-1].trigger_price == 99.5
+    venue.say(venue.now.stop_order_id, "rejected", reason="-2021 Order would immediately trigger.")
+    assert len(venue.of("exit")) == 1, "the price has passed it"
+
+
 def test_a_stop_is_for_what_the_fills_come_to_where_the_engine_has_counted_one_twice() -> None:
     venue = Venue(TWO)
     venue.fill(venue.enter(), 10.0)

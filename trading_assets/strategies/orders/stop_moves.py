@@ -202,16 +202,28 @@ class MovingStops(JournalledOrders):
 
     @noted
     def _unheard_stop(self, market: str, order_id: str) -> None:
-        """Close a position whose stop the venue has said nothing of; an older one that rests still protects it."""
+        """Close a position whose stop the venue has said nothing of, unless an older one rests: it counts again."""
         plan, stop = self.open.get(market), self._order(order_id)
         if plan is None or plan.stop_order_id != order_id or plan.stage not in ("entering", "open"):
             return
         if stop is None or self._rests(order_id):
             return
         if self._rests(plan.replaced_order_id):
-            self._expect(market, order_id)
+            self._put_back(plan, stop)
         elif not self._asked_anew(plan) and not stop.is_closed:
             self.exit(plan, "unprotected")
+
+    def _put_back(self, plan: TradePlan, silent: Any) -> None:
+        """Make the older stop, which rests, the plan's again; one that is too small is replaced at once.
+
+        A stop that was to move does so at the next bar. Should the silent one rest after all, it goes with its trade.
+        """
+        older = self._order(plan.replaced_order_id)
+        plan = self.open[plan.market] = replace(plan, stop_order_id=plan.replaced_order_id, replaced_order_id="")
+        self._rows.append(("plans", plan_row(plan, self._clock())))
+        if older is not None and older.leaves_qty < silent.quantity:
+            self._sync_stop(plan)
+        self._settle(plan)
 
     def _rests(self, order_id: str) -> bool:
         """Whether the venue is known to have an order; one that is on its way protects nothing."""

@@ -152,7 +152,8 @@ class VenueOrders(RefusedEntries):
         quantity, price = self.held(market, position), float(position.avg_px_open)
         entry = self._order(plan.entry_order_id)
         size = self.size(market)
-        if entry is not None and quantity >= in_base(entry.quantity, size) * ALL:  # the rest was not told
+        whole = math.inf if entry is None else in_base(entry.quantity, size) * ALL
+        if quantity >= whole or (entry is not None and entry.is_closed):  # the rest was not told, or never comes
             self._opened(plan, quantity, price)
             return
         so_far = plan.filled(quantity, price)
