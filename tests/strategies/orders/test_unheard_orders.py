@@ -10,6 +10,7 @@ import pytest
 
 from tests.backtest.worlds import A
 from tests.strategies.orders.venue import NOW, TWO, Qty, Venue
+from trading_assets.strategies.orders.matching import AT_VENUE, AT_VENUE_SPOT, Matching
 from trading_assets.strategies.plans.plan import TargetOrder
 
 
@@ -212,6 +213,28 @@ def test_an_exit_of_which_nothing_is_heard_is_sent_again_where_no_stop_rests() -
     venue.fill(venue.now.exit_order_id, 10.0)
     venue.ring()
     assert len(venue.of("exit")) == 2
+
+
+@pytest.mark.parametrize("matching", [AT_VENUE, AT_VENUE_SPOT])
+def test_an_exit_that_was_refused_is_sent_again_although_no_bar_comes(matching: Matching) -> None:
+    """A halt for silence closes a market that has no bars."""
+    venue = Venue(matching=matching)
+    venue.fill(venue.enter(), 10.0)
+    (stop,) = venue.of("stop_loss")
+    venue.say(stop.client_order_id.value, "accepted")
+    venue.trades.exit(venue.now, "halted")
+    if matching.binds:
+        venue.say(stop.client_order_id.value, "canceled")
+    for refused in range(1, 4):
+        assert len(venue.of("exit")) == refused
+        venue.alarms.clear()
+        venue.say(venue.now.exit_order_id, "rejected", reason="INFLIGHT_TIMEOUT")
+        ((at, _),) = venue.alarms
+        assert at - NOW == timedelta(seconds=2 ** (refused - 1))
+        venue.ring()
+    venue.fill(venue.now.exit_order_id, 10.0)
+    venue.ring()
+    assert (venue.trades.open, len(venue.of("exit"))) == ({}, 4)
 
 
 def test_a_stop_that_is_on_its_way_does_not_stand_for_the_next_one() -> None:

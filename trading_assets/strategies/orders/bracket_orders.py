@@ -225,7 +225,7 @@ class BracketOrders(ClosingOrders):
         if purpose == "entry":
             self._entry_said(plan, order, status)
         elif status in _DEAD and purpose == "exit":
-            self.open[plan.market] = replace(plan, exit_order_id="")  # sent again on the next bar
+            self._exit_later(plan)
         elif plan.stage == "exiting":
             if self._matching.binds and status in _DEAD:
                 self._exit_again(plan)  # one less that holds the balance

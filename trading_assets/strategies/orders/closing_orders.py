@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,7 +17,9 @@ from trading_assets.strategies.orders.venue_orders import VenueOrders
 from trading_assets.strategies.plans.plan import ExitReason, TradePlan
 
 _EXIT_SILENCE: Final = timedelta(seconds=1)
-"""So long a venue may say nothing of an exit before it is sent again."""
+"""So long a venue may say nothing of an exit before it is sent again; after each refusal twice as long as before."""
+
+_LONGEST_PAUSE: Final = timedelta(seconds=30)
 
 
 class ClosingOrders(VenueOrders):
@@ -33,6 +36,7 @@ class ClosingOrders(VenueOrders):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.closing: ExitReason = ""
+        self._refused_exits = Counter[str]()
         self.halts: Callable[[TradePlan], bool] | None = None
 
     @noted
@@ -108,6 +112,24 @@ class ClosingOrders(VenueOrders):
         if not self._rests(plan.stop_order_id) and not self._rests(plan.replaced_order_id):
             self.exit(replace(plan, exit_order_id=""), plan.exit_reason)
 
+    def _exit_later(self, plan: TradePlan) -> None:
+        """Send an exit again that came to nothing: on the next bar; at a venue soon, whether one comes or not.
+
+        A market that is silent or in quarantine has no bars, and what closes there may be just that.
+        """
+        self.open[plan.market] = replace(plan, exit_order_id="")
+        if self._alarm is not None and not self._matching.simulated:
+            self._refused_exits[plan.signal_id] += 1
+            pause = min(_EXIT_SILENCE * 2 ** (self._refused_exits[plan.signal_id] - 1), _LONGEST_PAUSE)
+            self._alarm(self._clock() + pause, partial(self._exit_anew, plan.market, plan.signal_id))
+
+    @noted
+    def _exit_anew(self, market: str, signal_id: str) -> None:
+        """Send an exit that waits."""
+        plan = self.open.get(market)
+        if plan is not None and plan.signal_id == signal_id and plan.stage == "exiting":
+            self._exit_again(plan)
+
     def _exit_again(self, plan: TradePlan) -> None:
         """Close what an exit has left: targets that the same bar reached may have filled while it was on its way."""
         if not self._alive(plan.exit_order_id):
@@ -117,6 +139,7 @@ class ClosingOrders(VenueOrders):
         ended = replace(plan, stage="closed", exit_reason=reason)
         self._rows.append(("plans", plan_row(ended, ts)))
         self.open.pop(plan.market, None)
+        self._refused_exits.pop(plan.signal_id, None)
         self._settled(plan.market)
         rest = (plan.stop_order_id, plan.replaced_order_id, *plan.target_order_ids, plan.exit_order_id)
         if not self._matching.simulated:  # nothing of it may meet a later trade: reduce-only does not know whose it is
