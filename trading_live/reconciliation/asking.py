@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,17 +10,19 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from trading_assets.core.candles import Market
-from trading_assets.journal import find_events, newest_events
+from trading_assets.journal import find_events, newest_events, nothing
 from trading_assets.store.tables import FILLS, ORDERS
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.plans.plan import Purpose, TradePlan
 from trading_live.reconciliation.views import SINCE_BEFORE, JournalSays, VenueSays
-from trading_live.venues.account.contract import Account, VenueFill
+from trading_live.venues.account.contract import Account, VenueFill, VenueOrder
 
 _LATE: Final = timedelta(days=1)
 """A fill that the engine has made up may be stamped with the time at which it did."""
 
 _TRIES: Final = 3
+_LISTED_S: Final = 0.5
+"""Between two of them, where a fill is not listed yet."""
 
 NEWEST_FILLS: Final = 5_000
 """Journalled fills that the venue's are held against: those of the open trades are among them."""
@@ -104,7 +107,8 @@ def ask(
     fees
         Market -> orders whose fills are asked for, to know their fees.
     at_rest
-        Whether there is no second look: then fills and positions are asked for until nothing fills between them.
+        Whether there is no second look: then fills and positions are asked for until nothing fills between them, and
+        the fills of all that has filled are listed, for a moment at most.
 
     Raises
     ------
@@ -123,11 +127,30 @@ def ask(
 
     fills, held = booked(), holdings(account, markets)
     for _ in range(_TRIES if at_rest else 0):
+        if unlisted := unlisted_fills(journal, asked.values(), fills):
+            time.sleep(_LISTED_S)
         before, fills = len(fills), booked()
-        if len(fills) == before:
+        if len(fills) == before and not unlisted:
             break
         held = holdings(account, markets)
     return VenueSays(resting, asked, fills, held, since)
+
+
+def unlisted_fills(
+    journal: JournalSays, orders: Iterable[VenueOrder | None], fills: Sequence[VenueFill]
+) -> list[VenueOrder]:
+    """Orders that have filled by their own word, and of which neither the journal nor the list of fills has as much.
+
+    A venue may list a fill a moment after the order says that it has happened.
+    """
+    found = []
+    for order in filter(None, orders):
+        listed = sum(one.quantity for one in fills if one.client_id == order.client_id)
+        known = abs(sum(one.signed for one in journal.filled.get(order.client_id, {}).values()))
+        gap = order.filled - max(listed, known)
+        if gap > 0 and not nothing(gap, order.filled):
+            found.append(order)
+    return found
 
 
 def holdings(account: Account, markets: Sequence[str]) -> dict[str, float]:

@@ -260,3 +260,43 @@ def test_where_the_journal_holds_nothing_the_venue_is_not_asked(tmp_path):
 
     assert recover_at_venue(Path(tmp_path) / "journal.sqlite", lambda _: Nobody(), IDS).plans == ()
     assert asked == []
+
+
+class Late:
+    """An account that lists fills only after so many requests for them."""
+
+    def __init__(self, account, after):
+        self._account, self._left = account, after
+
+    def __getattr__(self, name):
+        return getattr(self._account, name)
+
+    def fills(self, market, since):
+        self._left -= 1
+        return [] if self._left >= 0 else self._account.fills(market, since)
+
+
+def entered_unheard(one: Desk) -> TradePlan:
+    """An entry that has filled while the node was killed."""
+    plan = plan_of()
+    one.write(planned(plan), order_row(plan, plan.entry_order_id))
+    one.market(plan.entry_order_id, 10.0)
+    return plan
+
+
+def test_an_entry_whose_fills_the_venue_lists_a_moment_later_is_found(tmp_path):
+    with desk(tmp_path, STILL, STILL) as one:
+        entered_unheard(one)
+        found = recover_at_venue(one.path, lambda _: Late(one.account, 2), IDS)
+        assert [holding.quantity for holding in found.holdings] == [10.0]
+        assert [plan.stage for plan in found.plans] == ["open"]
+
+
+def test_an_entry_of_which_the_venue_lists_no_fill_is_not_called_unfilled(tmp_path):
+    """Nobody would protect what it has bought; the start is tried again."""
+    with desk(tmp_path, STILL, STILL) as one:
+        plan = entered_unheard(one)
+        with pytest.raises(VenueError, match=f"{plan.entry_order_id} has filled 10") as refused:
+            recover_at_venue(one.path, lambda _: Late(one.account, 99), IDS)
+        assert not refused.value.answered
+        assert [holding.quantity for holding in restart(one).holdings] == [10.0]
