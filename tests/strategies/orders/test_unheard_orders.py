@@ -11,7 +11,7 @@ import pytest
 from tests.backtest.worlds import A
 from tests.strategies.orders.venue import NOW, TWO, Qty, Venue
 from trading_assets.strategies.orders.matching import AT_VENUE, AT_VENUE_SPOT, Matching
-from trading_assets.strategies.plans.plan import TargetOrder
+from trading_assets.strategies.plans.plan import TargetOrder, TradePlan
 
 
 def rejected(venue: Venue) -> str:
@@ -141,6 +141,41 @@ def test_what_a_refused_entry_has_bought_and_the_engine_never_hears_of_is_asked_
     venue.trades.manage(A, 100.0)
     assert venue.trades.vanished == {A}
     venue.trades.conclude(A, "liquidated")
+    assert venue.trades.open == {}
+
+
+@pytest.mark.parametrize("matching", [AT_VENUE, AT_VENUE_SPOT])
+def test_a_stop_that_rests_for_what_the_engine_never_hears_of_stays_the_plans_own(matching: Matching) -> None:
+    """Of spot a venue tells balances only: the engine may know of no position until the next start."""
+    venue = Venue(matching=matching)
+    rejected(venue)
+    venue.trades.found_filled(A, 10.0, 100.0)
+    (stop,) = venue.of("stop_loss")
+    venue.say(stop.client_order_id.value, "accepted")
+    venue.trades.now = NOW + timedelta(hours=6)
+    for _ in range(3):
+        venue.trades.now += timedelta(minutes=15)
+        venue.trades.manage(A, 100.0)
+        assert venue.trades.vanished == {A}
+        venue.trades.found_filled(A, 10.0, 100.0)
+        venue.ring()
+    assert venue.of("stop_loss") == [stop]
+    assert venue.now.stop_order_id == stop.client_order_id.value
+    assert venue.cancels == []
+
+
+def test_of_spot_only_so_many_stops_are_sent_for_what_a_refused_entry_has_bought() -> None:
+    """What binds the balance is there for the fourth as well; the account is asked until it is gone."""
+    venue = Venue(matching=AT_VENUE_SPOT)
+    rejected(venue)
+    for _ in range(6):
+        venue.trades.found_filled(A, 9.9904, 100.0)
+        venue.say(venue.of("stop_loss")[-1].client_order_id.value, "rejected", reason="-2010 insufficient balance")
+        venue.ring()
+    assert [one.quantity for one in venue.of("stop_loss")] == [9.99, 9.99, 9.99], "whole steps that are there"
+    assert venue.trades.vanished == {A}
+    assert TradePlan.from_json(venue.journal.of("plans")[-1]["plan"]) == venue.now
+    venue.trades.conclude(A, "by_hand")
     assert venue.trades.open == {}
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from collections import Counter
 from dataclasses import replace
 from typing import Any, Final
 
 from trading_assets.strategies.host.circuit_breaker import noted
+from trading_assets.strategies.instruments import exact
 from trading_assets.strategies.orders.contracts import contracts
+from trading_assets.strategies.orders.journal_rows import plan_row
+from trading_assets.strategies.orders.limits import on_grid
 from trading_assets.strategies.orders.stop_moves import MovingStops
 from trading_assets.strategies.plans.plan import TradePlan
 
@@ -16,6 +21,10 @@ ALL: Final = 1 - 1e-9
 
 _UNHEARD: Final = ("INFLIGHT_TIMEOUT", "NOT_FOUND_AT_VENUE")
 """How the engine refuses an order for the venue's silence."""
+
+_STOPS: Final = 3
+"""So many stops are sent for what a refused entry bought where an order binds the balance: what has the venue refuse
+three has it refuse the next, and the engine may not hear of the position before the next start."""
 
 
 class RefusedEntries(MovingStops):
@@ -42,6 +51,7 @@ class RefusedEntries(MovingStops):
         self.vanished: set[str] = set()
         self.refused: dict[str, str] = {}
         self._bought: set[str] = set()
+        self._stops_tried = Counter[str]()
         self._unheard: dict[str, tuple[TradePlan, bool]] = {}
 
     @abstractmethod
@@ -60,6 +70,7 @@ class RefusedEntries(MovingStops):
         """The engine knows what became of it."""
         self.vanished.discard(market)
         self._bought.discard(market)
+        self._stops_tried.pop(market, None)
 
     @noted
     def found_filled(self, market: str, quantity: float, price: float) -> None:
@@ -67,26 +78,38 @@ class RefusedEntries(MovingStops):
         plan, instrument = self.open.get(market), self._strategy.cache.instrument(self._instruments[market])
         if plan is None or plan.stage != "entering" or market not in self.vanished or instrument is None:
             return
+        if self._matching.binds and self._stops_tried[market] >= _STOPS and not self._rests(plan.stop_order_id):
+            return
         self.vanished.discard(market)
         self._bought.add(market)
         position = self.position(market)
         if position is not None and self.held(market, position) >= quantity * ALL:
             self._part_filled(plan)
             return
-        so_far = plan.filled(quantity, price)
-        covered = replace(plan, stop_price=so_far.stop_price)
-        self._act(*self._with_stop(covered, instrument, instrument.make_qty(contracts(quantity, self.size(market)))))
+        if self._matching.binds and self._rests(plan.stop_order_id):
+            return  # one of another size would need the balance that it binds
+        covered = replace(plan, stop_price=plan.filled(quantity, price).stop_price)
+        whole = contracts(quantity, self.size(market))
+        if self._matching.binds:
+            whole = on_grid(whole, exact(instrument.size_increment), math.floor)
+        covered, orders = self._with_stop(covered, instrument, instrument.make_qty(whole))
+        self._stops_tried[market] += len(orders)
+        self._act(covered, orders)
 
     def _asked_anew(self, plan: TradePlan) -> bool:
-        """Ask the account again about an entry whose stop does not rest, and of which the engine has yet to hear.
+        """Ask the account again about an entry of which the engine has yet to hear.
 
-        No exit can be sent for what the engine does not know: if it is still there, it is sent another stop.
+        No exit can be sent for what the engine does not know: if it is still there and its stop does not rest, it is
+        sent another one.
         """
         if plan.market not in self._bought or self.position(plan.market) is not None:
             return False
         self._bought.discard(plan.market)
         self.vanished.add(plan.market)
-        self.open[plan.market] = replace(plan, stop_order_id="", replaced_order_id=plan.stop_order_id)
+        if not self._rests(plan.stop_order_id):
+            plan = replace(plan, stop_order_id="", replaced_order_id=plan.stop_order_id)
+            self.open[plan.market] = plan
+            self._rows.append(("plans", plan_row(plan, self._clock())))
         return True
 
     def _refused_entry(self, plan: TradePlan, reason: str) -> None:

@@ -207,7 +207,8 @@ class Comparing:
         if not bought and (order is None or order.status != "open"):
             self._engine.entries.put(Entry(market, 0.0, 0.0))
         elif bought and not (mine and nothing(sum(one.signed for one in fills[first:]), bought)):
-            self._engine.entries.put(Entry(market, bought, self._paid(market, order, mine)))
+            taken = sum(one.fee for one in mine if is_spot(market) and one.fee_currency == Market.parse(market).base)
+            self._engine.entries.put(Entry(market, bought - taken, self._paid(market, order, mine)))
         # else it waits, or is gone again, as after a liquidation, and the comparison says why
 
     def _paid(self, market: str, order: VenueOrder | None, fills: Sequence[VenueFill]) -> float:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
 import pytest
 
 from tests.live.conftest import MARKET
 from tests.live.node.reconciling.running import PATIENCE_S, node, refused_entry
-from tests.live.rehearsed import STILL, desk, opened, order_id, order_row
+from tests.live.rehearsed import IDS, STILL, desk, opened, order_id, order_row
 from trading_assets.journal import read_session, read_state
+from trading_live.node.reconciling.comparing import Comparing
+from trading_live.node.reconciling.handover import Handover
 from trading_live.replay import Faults
+from trading_live.venues.account.contract import VenueFill
 
 
 @pytest.mark.parametrize("filled", [True, False])
@@ -27,6 +33,17 @@ def test_of_an_entry_that_was_refused_the_account_says_at_once_whether_it_has_fi
         else:
             assert running.concluded[0] == (MARKET, "unfilled")
             assert running.filled == []
+
+
+@pytest.mark.parametrize(("coin", "left"), [("BTC", 9.99), ("USDT", 10.0), ("BNB", 10.0)])
+def test_of_what_a_refused_entry_has_bought_of_a_coin_its_fee_is_not_there_to_be_sold(coin, left, tmp_path):
+    spot, now = "binance:BTC/USDT", datetime(2025, 1, 1, tzinfo=UTC)
+    plan = SimpleNamespace(market=spot, entry_order_id="e", known_at=now)
+    fill = VenueFill("1", "e", "7", spot, "buy", 10.0, 100.0, 0.01, coin, "taker", now)
+    account, engine = SimpleNamespace(order=lambda *_: None, fills=lambda *_: [fill]), Handover()
+    comparing = Comparing(account, [spot], IDS, SimpleNamespace(path=tmp_path / "journal"), engine)
+    comparing._ask_entry(plan, waits=False)
+    assert engine.entries.get_nowait()[:2] == (spot, pytest.approx(left))
 
 
 def test_the_rest_of_an_entry_that_was_refused_and_fills_in_parts_is_canceled(tmp_path):
