@@ -15,7 +15,7 @@ from trading_assets.store.tables import FILLS, ORDERS
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.plans.plan import Purpose, TradePlan
 from trading_live.reconciliation.views import SINCE_BEFORE, JournalSays, VenueSays
-from trading_live.venues.account.contract import Account, VenueFill, VenueOrder
+from trading_live.venues.account.contract import Account, VenueError, VenueFill, VenueOrder
 
 _LATE: Final = timedelta(days=1)
 """A fill that the engine has made up may be stamped with the time at which it did."""
@@ -113,7 +113,7 @@ def ask(
     Raises
     ------
     VenueError
-        If the venue does not answer.
+        If the venue does not answer, or at rest does not list what an order has filled.
     """
     resting = account.open_orders(markets)
     there = {one.client_id for one in resting}
@@ -133,6 +133,13 @@ def ask(
         if len(fills) == before and not unlisted:
             break
         held = holdings(account, markets)
+    for order in unlisted_fills(journal, asked.values(), fills) if at_rest else ():
+        raise VenueError(
+            f"the order {order.client_id} has filled {order.filled:g}, and not all of its fills are listed yet",
+            where=order.market,
+            remedy="the next start asks again",
+            answered=False,
+        )
     return VenueSays(resting, asked, fills, held, since)
 
 
@@ -145,12 +152,17 @@ def unlisted_fills(
     """
     found = []
     for order in filter(None, orders):
-        listed = sum(one.quantity for one in fills if one.client_id == order.client_id)
+        mine = (one for one in fills if one.client_id == order.client_id or _is_of(one, order))
+        listed = sum(one.quantity for one in mine)
         known = abs(sum(one.signed for one in journal.filled.get(order.client_id, {}).values()))
         gap = order.filled - max(listed, known)
         if gap > 0 and not nothing(gap, order.filled):
             found.append(order)
     return found
+
+
+def _is_of(fill: VenueFill, order: VenueOrder) -> bool:
+    return (fill.market, fill.venue_id) == (order.market, order.venue_id)
 
 
 def holdings(account: Account, markets: Sequence[str]) -> dict[str, float]:

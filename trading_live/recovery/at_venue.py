@@ -24,7 +24,7 @@ from trading_live.reconciliation.differences import BY_COMMAND, BY_VENUE, ELSEWH
 from trading_live.reconciliation.settlement import Rows, settled
 from trading_live.reconciliation.views import JournalSays, VenueSays
 from trading_live.recovery.from_journal import Recovered, newest_plans, recovered_from
-from trading_live.venues.account.contract import Account, VenueError, VenueFill
+from trading_live.venues.account.contract import Account, VenueFill
 
 FOUND_EVENT: Final = "found at the venue"
 """The node event for each thing that happened while no node ran."""
@@ -205,14 +205,6 @@ def _entered(plan: TradePlan, fills: Sequence[Mapping[str, Any]], venue: VenueSa
     quantity = sum(row["quantity"] for row in entry)
     if any(one.client_id == plan.entry_order_id for one in venue.orders):
         return plan  # it rests, and the strategy goes on with it
-    order = venue.asked.get(plan.entry_order_id)
-    if order is not None and order.filled > quantity and not nothing(order.filled - quantity, order.filled):
-        raise VenueError(
-            f"the entry {plan.entry_order_id} has filled {order.filled:g}, and fills of {quantity:g} are listed yet",
-            where=plan.market,
-            remedy="the next start asks again",
-            answered=False,
-        )
     if quantity <= 0:
         return replace(plan, stage="closed", exit_reason="unfilled")
     average = sum(row["quantity"] * row["price"] for row in entry) / quantity

@@ -300,3 +300,16 @@ def test_an_entry_of_which_the_venue_lists_no_fill_is_not_called_unfilled(tmp_pa
             recover_at_venue(one.path, lambda _: Late(one.account, 99), IDS)
         assert not refused.value.answered
         assert [holding.quantity for holding in restart(one).holdings] == [10.0]
+
+
+def test_a_stop_of_which_the_venue_lists_no_fill_is_not_made_up(tmp_path: Path) -> None:
+    """A fill at the price of entry would be in the books beside the true one."""
+    with desk(tmp_path, STILL, STOPPED, STILL) as one:
+        plan = opened(one)
+        one.pass_time(3)
+        with pytest.raises(VenueError, match=f"{plan.stop_order_id} has filled 10") as refused:
+            recover_at_venue(one.path, lambda _: Late(one.account, 99), IDS)
+        assert not refused.value.answered
+        assert restart(one).holdings == ()
+        assert last_plan(one).exit_reason == "stop_loss"
+        assert_journal_is_the_venues(one)
