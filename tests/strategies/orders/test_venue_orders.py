@@ -199,6 +199,23 @@ def test_a_stop_whose_move_is_not_heard_of_stays_where_it_was_until_the_next_bar
     assert len(venue.of("exit")) == 1, "the price has passed it"
 
 
+@pytest.mark.parametrize("reason", ["INFLIGHT_TIMEOUT", "-1003 Too many requests.", "HTTP 503: overloaded"])
+def test_a_stop_whose_move_is_refused_for_the_venues_load_stays_where_it_was(reason: str) -> None:
+    """Many stops move at the end of one bar: a limit of requests is no word about the price."""
+    venue = Venue()
+    venue.fill(venue.enter(), 10.0)
+    (first,) = venue.of("stop_loss")
+    venue.say(first.client_order_id.value, "accepted")
+    venue.trades.open[A] = replace(venue.now, stop_price=99.5)
+    venue.trades._sync_stop(venue.now)
+    venue.say(venue.now.stop_order_id, "rejected", reason=reason)
+    assert venue.of("exit") == []
+    assert venue.now.stop_order_id == first.client_order_id.value
+    assert TradePlan.from_json(venue.journal.of("plans")[-1]["plan"]) == venue.now
+    venue.ring()
+    assert (venue.of("exit"), len(venue.of("stop_loss"))) == ([], 2), "the next bar moves it"
+
+
 def test_a_stop_is_for_what_the_fills_come_to_where_the_engine_has_counted_one_twice() -> None:
     venue = Venue(TWO)
     venue.fill(venue.enter(), 10.0)

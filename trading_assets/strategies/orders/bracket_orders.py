@@ -218,9 +218,11 @@ class BracketOrders(ClosingOrders):
             self._refused_entry(plan, rows[0][1]["reason"])
         if status in REFUSED and self.on_refused is not None:
             self.on_refused(plan, purpose, order, rows[0][1]["reason"])
-        self._order_said(plan, purpose, order, order_id, status)
+        self._order_said(plan, purpose, order, order_id, status, rows[0][1]["reason"])
 
-    def _order_said(self, plan: TradePlan, purpose: Purpose, order: Any, order_id: str, status: str) -> None:
+    def _order_said(
+        self, plan: TradePlan, purpose: Purpose, order: Any, order_id: str, status: str, reason: str
+    ) -> None:
         """React to what became of an order of an open trade."""
         if purpose == "entry":
             self._entry_said(plan, order, status)
@@ -230,7 +232,7 @@ class BracketOrders(ClosingOrders):
             if self._matching.binds and status in _DEAD:
                 self._exit_again(plan)  # one less that holds the balance
         elif purpose == "stop_loss":
-            self._stop_said(plan, order_id, status)
+            self._stop_said(plan, order_id, status, reason)
         elif plan.stage == "open" and status == "filled":
             self._target_filled(plan, order)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,6 +32,13 @@ _SILENCE: Final = timedelta(seconds=1.5)
 
 _PARTS: Final = timedelta(seconds=1)
 """So long a stop may be larger than what is left: a target fills in parts, and each would have the stop replaced."""
+
+_BUSY: Final = re.compile(
+    r"INFLIGHT_TIMEOUT|NOT_FOUND_AT_VENUE|-1003\b|-1008\b|-1015\b|HTTP (429|503)|rate limit|overloaded"
+    r"|too many (requests|orders|visits)|too frequent",
+    re.IGNORECASE,
+)
+"""Refusals that say nothing of a stop's price: the venue was not heard, or had too much to do."""
 
 Later = Callable[[datetime, Callable[[], None]], None]
 """(when, what): runs it then, on the engine's thread."""
@@ -225,6 +233,13 @@ class MovingStops(JournalledOrders):
             self._sync_stop(plan)
         self._settle(plan)
 
+    def _is_covered(self, plan: TradePlan) -> bool:
+        """Whether the older stop rests, and is no smaller than the one that was to replace it."""
+        older, newer = self._order(plan.replaced_order_id), self._order(plan.stop_order_id)
+        if older is None or newer is None or not self._rests(plan.replaced_order_id):
+            return False
+        return bool(older.leaves_qty >= newer.quantity)
+
     def _rests(self, order_id: str) -> bool:
         """Whether the venue is known to have an order; one that is on its way protects nothing."""
         order = self._order(order_id)
@@ -235,11 +250,13 @@ class MovingStops(JournalledOrders):
         sized = self._matching.simulated or stop.leaves_qty == quantity  # a simulated one follows by itself
         return bool(sized and stop.trigger_price == trade_orders.trigger_price(instrument, plan))
 
-    def _stop_said(self, plan: TradePlan, order_id: str, status: str) -> None:
+    def _stop_said(self, plan: TradePlan, order_id: str, status: str, reason: str) -> None:
         """React to what became of a stop; a simulated one that was canceled is sent again on the next bar."""
         if order_id != plan.stop_order_id:
             return
-        if status in REFUSED or status == "modify_rejected":  # a stop that has moved beyond the price is one reached
+        if status == "rejected" and _BUSY.search(reason) and self._is_covered(plan):
+            self._put_back(plan, self._order(order_id))
+        elif status in REFUSED or status == "modify_rejected":  # a stop that has moved beyond the price is one reached
             self.exit(plan, "unprotected" if plan.stop_kind == "stop_loss" else plan.stop_kind)
         elif status in ("accepted", "updated"):
             self._cancel(plan.replaced_order_id)
