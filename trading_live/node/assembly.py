@@ -229,6 +229,7 @@ def assemble(
             pulse.tell,
             beat,
             process.stop,
+            protections.alive,
             look,
             settled=lambda: compared is None or compared.settled,
         ),

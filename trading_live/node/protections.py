@@ -186,6 +186,11 @@ class NodeProtections:
             self._watch.close()
             self._tell_venue(self._watch)
 
+    def alive(self) -> None:
+        """Say that the engine's thread is at work: what rests at the venue is not to be canceled. Once a second."""
+        if self._watch is not None:
+            self._watch.alive()
+
     def look(self) -> None:
         """Take what people ask for, at once; once a second measure. Call it often, on the engine's thread."""
         asked = pauses.changed_ns(self._folder) != self._seen
@@ -193,8 +198,6 @@ class NodeProtections:
         if not asked and at - self._looked_s < _EVERY_S:
             return
         self._looked_s = at
-        if self._watch is not None:
-            self._watch.alive()
         self.take_requests()
         self._measure()
         closes = self.protections.look(self.now)

@@ -65,6 +65,8 @@ class Hooks:
         Writes the heartbeat for a state.
     stop
         Stops the node; a text is the reason of a failure.
+    alive
+        Says that the engine's thread is at work, until the engine ends: also while all is being closed.
     look
         Sees to the protections.
     settled
@@ -74,6 +76,7 @@ class Hooks:
     tell: Callable[[str, str], None]
     beat: Callable[[State], None]
     stop: Callable[[NodeError | None], None]
+    alive: Callable[[], None]
     look: Callable[[], None]
     settled: Callable[[], bool]
 
@@ -286,6 +289,7 @@ class Supervisor(DataActor):
 
     def _beat(self, _: Any) -> None:
         take_back()
+        self._hooks.alive()
         self._hooks.beat(self._state)
         self._garbage.look()
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
+from trading_live.node.shutdown import Shutdown
+from trading_live.node.supervisor import Hooks, Supervisor
 from trading_live.node.venue_watch import VenueWatch
 from trading_live.venues.account import VenueError
 
@@ -132,3 +137,25 @@ def test_its_thread_ends_when_it_is_closed() -> None:
     one.watch.close()
     assert not one.watch._thread.is_alive()
     assert venue.asked == [30.0, None]
+
+
+def test_the_switch_is_armed_while_a_node_closes_what_does_not_close(tmp_path: Path) -> None:
+    """It would cancel the stops of what is still open, which rest until their positions are gone."""
+    venue = Venue()
+    one = Watched(venue, after=30.0)
+    strategy = SimpleNamespace(flatten=lambda _: None, is_flat=lambda: False, open_trades={"A": None})
+    shutdown = Shutdown(tmp_path, strategy, lambda *_: None, close_only=True)  # type: ignore[arg-type]
+    nothing = MagicMock()
+    hooks = Hooks(nothing, nothing, nothing, one.watch.alive, nothing, nothing)
+    parts: list[Any] = [{}, strategy, *[MagicMock(histories={})] * 5, shutdown, hooks, nothing]
+    node = Supervisor(*parts, poll=timedelta(seconds=1), max_step_pct=1.0, reloads=False)
+    shutdown.begin("close_only", "", lambda: None)
+    for _ in range(10):
+        one.seconds += 1.0
+        node._look(None)
+        node._beat(None)
+    assert shutdown.begun
+    one.watch.once()
+    assert venue.asked == [30.0]
+    one.watch.close()
+    assert venue.asked == [30.0, None], "taken back as the node ends"
