@@ -265,11 +265,31 @@ def test_an_exit_that_was_refused_is_sent_again_although_no_bar_comes(matching: 
         venue.alarms.clear()
         venue.say(venue.now.exit_order_id, "rejected", reason="INFLIGHT_TIMEOUT")
         ((at, _),) = venue.alarms
-        assert at - NOW == timedelta(seconds=2 ** (refused - 1))
+        pause = min((10 if matching.binds else 1) * 2 ** (refused - 1), 30)
+        assert at - NOW == timedelta(seconds=pause)
         venue.ring()
     venue.fill(venue.now.exit_order_id, 10.0)
     venue.ring()
     assert (venue.trades.open, len(venue.of("exit"))) == ({}, 4)
+
+
+def test_of_a_balance_that_a_refused_exit_has_sold_nothing_is_sold_again() -> None:
+    """The engine holds on to it; what else is owned of the coin is not ours to sell."""
+    venue = Venue(matching=AT_VENUE_SPOT)
+    venue.trades.asks = True
+    venue.fill(venue.enter(), 10.0)
+    (stop,) = venue.of("stop_loss")
+    venue.say(stop.client_order_id.value, "accepted")
+    venue.trades.exit(venue.now, "time")
+    venue.say(stop.client_order_id.value, "canceled")
+    order_id = venue.now.exit_order_id
+    venue.say(order_id, "rejected", reason="INFLIGHT_TIMEOUT")
+    bought = venue.journal.of("fills")[-1]
+    venue.trades.trades.add(bought | {"order_id": order_id, "trade_id": "found", "side": "sell", "price": 101.0})
+    venue.ring()
+    assert len(venue.of("exit")) == 1
+    assert venue.trades.open == {}
+    assert TradePlan.from_json(venue.journal.of("plans")[-1]["plan"]).exit_reason == "time"
 
 
 def test_a_stop_that_is_on_its_way_does_not_stand_for_the_next_one() -> None:

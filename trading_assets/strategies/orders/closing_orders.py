@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +12,10 @@ from typing import Any, Final
 
 from trading_assets.core.sides import Side
 from trading_assets.strategies.host.circuit_breaker import noted
+from trading_assets.strategies.instruments import exact
 from trading_assets.strategies.orders import trade_orders
 from trading_assets.strategies.orders.journal_rows import plan_row
+from trading_assets.strategies.orders.limits import on_grid
 from trading_assets.strategies.orders.venue_orders import VenueOrders
 from trading_assets.strategies.plans.plan import ExitReason, TradePlan
 
@@ -20,6 +23,9 @@ _EXIT_SILENCE: Final = timedelta(seconds=1)
 """So long a venue may say nothing of an exit before it is sent again; after each refusal twice as long as before."""
 
 _LONGEST_PAUSE: Final = timedelta(seconds=30)
+_BOOKED: Final = timedelta(seconds=10)
+"""So long a refused exit waits on spot, where no flag keeps a second one from selling what is not ours: by then the
+account has said whether the first one sold."""
 
 
 class ClosingOrders(VenueOrders):
@@ -120,7 +126,8 @@ class ClosingOrders(VenueOrders):
         self.open[plan.market] = replace(plan, exit_order_id="")
         if self._alarm is not None and not self._matching.simulated:
             self._refused_exits[plan.signal_id] += 1
-            pause = min(_EXIT_SILENCE * 2 ** (self._refused_exits[plan.signal_id] - 1), _LONGEST_PAUSE)
+            first = _BOOKED if self._matching.binds else _EXIT_SILENCE
+            pause = min(first * 2 ** (self._refused_exits[plan.signal_id] - 1), _LONGEST_PAUSE)
             self._alarm(self._clock() + pause, partial(self._exit_anew, plan.market, plan.signal_id))
 
     @noted
@@ -132,8 +139,25 @@ class ClosingOrders(VenueOrders):
 
     def _exit_again(self, plan: TradePlan) -> None:
         """Close what an exit has left: targets that the same bar reached may have filled while it was on its way."""
-        if not self._alive(plan.exit_order_id):
+        if self._alive(plan.exit_order_id):
+            return
+        if self._is_sold(plan):
+            self._end(plan, plan.exit_reason, self._clock())
+        else:
             self.exit(replace(plan, exit_order_id=""), plan.exit_reason)
+
+    def _is_sold(self, plan: TradePlan) -> bool:
+        """Whether the account's fills say that a balance is sold: an exit that counts as refused may have done it.
+
+        The engine never hears of it; a second one would sell what else is owned of the coin.
+        """
+        trade = self.trades[plan.market]
+        if not self._matching.binds or trade is None or trade.fills[-1].signal_id != plan.signal_id:
+            return False
+        instrument = self._strategy.cache.instrument(self._instruments[plan.market])
+        return trade.is_flat or (
+            instrument is not None and on_grid(trade.quantity, exact(instrument.size_increment), math.floor) <= 0
+        )
 
     def _end(self, plan: TradePlan, reason: ExitReason, ts: datetime) -> None:
         ended = replace(plan, stage="closed", exit_reason=reason)
