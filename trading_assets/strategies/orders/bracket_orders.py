@@ -259,6 +259,11 @@ class BracketOrders(ClosingOrders):
             return
         plan = self.open.get(market)
         row, over = self._position_row(event, market, plan, over=status == "closed")
+        if over and plan is not None and self._asked_about(plan):
+            self._untold[market] = row  # what it has made is told by the account's fills
+            self._gone(plan, plan.closed_by(self._closing_order(event, market)), row["ts"])
+            return
+        self._untold.pop(market, None)
         self._rows.append(("positions", row))
         if not over:
             if plan is None and event.opening_order_id.value in self._orders:  # a target met a position that was gone

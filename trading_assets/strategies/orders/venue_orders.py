@@ -15,7 +15,7 @@ from trading_assets.strategies.host.circuit_breaker import noted
 from trading_assets.strategies.instruments import exact
 from trading_assets.strategies.orders import trade_orders
 from trading_assets.strategies.orders.contracts import contracts, in_base
-from trading_assets.strategies.orders.journal_rows import order_columns
+from trading_assets.strategies.orders.journal_rows import by_fills, order_columns
 from trading_assets.strategies.orders.limits import on_grid
 from trading_assets.strategies.orders.refused_entries import ALL, RefusedEntries
 from trading_assets.strategies.plans.plan import ExitReason, Purpose, TargetOrder, TradePlan
@@ -47,6 +47,7 @@ class VenueOrders(RefusedEntries):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._covering: set[str] = set()
+        self._untold: dict[str, dict[str, Any]] = {}
         self.trades = NewestTrades()
 
     @abstractmethod
@@ -184,12 +185,28 @@ class VenueOrders(RefusedEntries):
 
         Its stop rests until then: the engine may have counted a fill twice, and reduce-only it opens nothing.
         """
-        if (reason == "lost" or not self._fills_close(plan)) and self.asks and not self._matching.simulated:
+        lost = reason == "lost" and self.asks and not self._matching.simulated
+        if lost or self._asked_about(plan):
             self.vanished.add(plan.market)
             stops = () if self._matching.reduces else (plan.stop_order_id, plan.replaced_order_id)
             self._cancel(*stops, *plan.target_order_ids)
         else:
+            self._tell_result(plan)
             self._end(plan, reason, ts)
+
+    def _asked_about(self, plan: TradePlan) -> bool:
+        """Whether the account is asked what closed a trade: none of the fills that were told of did."""
+        return self.asks and not self._matching.simulated and not self._fills_close(plan)
+
+    def _tell_result(self, plan: TradePlan) -> None:
+        """Tell what a trade has made whose end waited for the account's fills: the engine's own result lacks them."""
+        row, trade = self._untold.pop(plan.market, None), self.trades[plan.market]
+        if row is None or row["signal_id"] != plan.signal_id:
+            return
+        if trade is not None and trade.is_flat and trade.fills[0].signal_id == plan.signal_id:
+            row = by_fills(row, trade, over=True)
+        self._rows.append(("positions", row))
+        self._gate.realise(self.now or row["ts"], row["realized_pnl"])
 
     def _fills_close(self, plan: TradePlan) -> bool:
         """Whether the fills that were told of account for it: an engine may find by comparing that a position is gone.
@@ -210,6 +227,7 @@ class VenueOrders(RefusedEntries):
             trade = self.trades[market]
             if trade is not None and self._is_apart(market):  # no event of the engine tells what it has made
                 self._gate.realise(self.now or self._clock(), trade.realized_pnl)
+            self._tell_result(plan)
             self._end(plan, reason, self._clock())
         self.vanished.discard(market)
 
