@@ -58,7 +58,7 @@ bench: setup ## Time the hot paths beside a peer and print a table
 	@.ci/setup --group bench
 	$(BIN)/python -m benchmarks
 
-soak: setup ## The long proofs (half an hour on two idle cores, and an hour or two of faults): placebo, timeframes, real orders
+soak: setup ## The long proofs (half an hour on two idle cores, and an hour of faults): placebo, timeframes, real orders
 	$(BIN)/python -m tests.proof_tables
 	$(BIN)/python -m tests.models.bundle_fuzz 400
 	$(BIN)/python -m tests.screening.agreeing

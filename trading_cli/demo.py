@@ -27,6 +27,8 @@ from trading_cli.market_data.backfill import backfill_markets, judge_models, req
 from trading_live.operations.kill_switch import require_off
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from trading_live.replay.orders import AccountView
 
 _NODE_START_S = 180
@@ -69,7 +71,8 @@ def demo(
     _promote(settings)
 
     _headline(f"4/5 orders at the local exchange, with made-up keys{synthetic_note(markets)}")
-    console.print(_rehearse(settings, approved, paper_seconds))
+    for shown in _rehearse(settings, approved, paper_seconds):
+        console.print(shown)
 
     _headline("5/5 the node's journal back in the tables")
     _load_journal(settings)
@@ -100,10 +103,15 @@ def _promote(settings: Settings) -> None:
         console.print(f"{model.model} version {model.version} is active{synthetic_note(list(model.markets))}")
 
 
-def _rehearse(settings: Settings, models: list[str], seconds: float) -> Table:
+def _rehearse(settings: Settings, models: list[str], seconds: float) -> list[RenderableType]:
     """Replay the days kept from training to a node of its own process, whose orders the local exchange fills.
 
     The node is stopped as Ctrl-C would; what the exchange has booked by then is compared with the journal.
+
+    Raises
+    ------
+    NodeError
+        If the node ends early, or the exchange's statement is not the journal's.
     """
     from trading_live.replay import Progress, open_replay
 
@@ -138,26 +146,43 @@ def _rehearse(settings: Settings, models: list[str], seconds: float) -> Table:
                 finished, code = server.finished, node.poll()
             finally:
                 _stop(node)
-    if not finished or code is not None:
-        raise NodeError(
-            f"the node {'ended early' if code is not None else 'was too slow'}: {_last_line(Path(output.name))}",
-            where=output.name,
-            remedy=f"see {settings.data_dir / 'logs' / 'node.log'}",
-        )
-    return _booked(settings, server.account)
+            if finished and code is None:
+                return [_booked(settings, server.account), _statement(settings, markets, server.port)]
+    raise NodeError(
+        f"the node {'ended early' if code is not None else 'was too slow'}: {_last_line(Path(output.name))}",
+        where=output.name,
+        remedy=f"see {settings.data_dir / 'logs' / 'node.log'}",
+    )
+
+
+def _statement(settings: Settings, markets: list[str], port: int) -> RenderableType:
+    """The exchange's statement beside the journal's, by the requests that a real account would be asked with."""
+    from trading_assets.journal import JOURNAL_FILE
+    from trading_assets.strategies.orders.order_ids import OrderIds
+    from trading_cli.live.statement import beside_table
+    from trading_live.reconciliation.statement import beside
+    from trading_live.venues.account.open import account_of
+
+    node = settings.node.model_copy(update={"mode": "live", "environment": "replay"})
+    replay = settings.replay.model_copy(update={"port": port})
+    account = account_of(settings.model_copy(update={"node": node, "replay": replay}), markets)
+    found = beside(account, settings.live_dir / JOURNAL_FILE, OrderIds(node.account).is_ours)
+    shown = beside_table(found, account.place)
+    if not found.agrees:
+        console.print(shown)
+        raise NodeError("the exchange's statement is not the journal's", where=account.place, remedy="see data/logs")
+    return shown
 
 
 def _booked(settings: Settings, account: AccountView) -> Table:
     """What the local exchange has booked, beside what the node's journal says of it."""
     from trading_assets.journal import JOURNAL_FILE, read_session
 
-    fills, statement = read_session(settings.live_dir / JOURNAL_FILE)["fills"], account.statement()
+    fills = read_session(settings.live_dir / JOURNAL_FILE)["fills"]
     table = Table("booked", "local exchange", "journal")
     table.add_row("fills", f"{len(account.fills):,}", f"{fills.height:,}")
     traded = (float(sum(one.quantity for one in account.fills)), float(fills["quantity"].sum()))
     table.add_row("bought and sold, base units", *(f"{one:,.3f}" for one in traded))
-    fees = -float(statement.filter(statement["kind"] == "fee")["amount"].sum())
-    table.add_row("fees", money(fees), money(float(fills["fee"].sum())))
     return table
 
 

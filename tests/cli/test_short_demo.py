@@ -62,6 +62,7 @@ def test_the_short_demo_goes_from_candles_to_fills_and_can_be_run_again(
         "signals",
         "One trade of the node",
         "local exchange",
+        "journal and venue agree to the cent",
         "What to open next",
         again,
     ):

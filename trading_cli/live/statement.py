@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
+from rich.console import Group
 from rich.table import Table
 
 from trading_assets.core.errors import NodeError
 from trading_assets.settings import Settings, load_settings
 from trading_assets.settings.sections.kinds import only_asked
 from trading_cli.console import console
+
+if TYPE_CHECKING:
+    from trading_live.reconciliation.statement import Comparison
 
 
 def statement() -> None:
@@ -22,17 +28,21 @@ def statement() -> None:
 
     account = account_of(settings, _markets(settings))
     found = beside(account, settings.live_dir / JOURNAL_FILE, OrderIds(settings.node.account).is_ours)
-    table = Table(title=f"{account.place} since {found.since:%Y-%m-%d %H:%M:%S} UTC")
+    console.print(beside_table(found, account.place))
+    if not found.agrees:
+        raise typer.Exit(1)
+
+
+def beside_table(found: Comparison, place: str) -> Group:
+    """The lines of the statement beside the journal's, and whether they agree."""
+    table = Table(title=f"{place} since {found.since:%Y-%m-%d %H:%M:%S} UTC")
     for column in ("", "currency", "venue", "journal", "difference"):
         table.add_column(column, justify="left" if column in ("", "currency") else "right")
     for line in found.lines:
         style = "" if line.agrees else "red"
-        numbers = (f"{value:,.2f}" for value in (line.venue, line.journal, line.difference + 0.0))
+        numbers = (f"{value:,.2f}" for value in (line.venue, line.journal, round(line.difference, 2) + 0.0))
         table.add_row(line.kind, line.currency, *numbers, style=style)
-    console.print(table)
-    console.print("journal and venue agree to the cent" if found.agrees else "[red]journal and venue differ[/]")
-    if not found.agrees:
-        raise typer.Exit(1)
+    return Group(table, "journal and venue agree to the cent" if found.agrees else "[red]journal and venue differ[/]")
 
 
 def _markets(settings: Settings) -> list[str]:
