@@ -41,6 +41,17 @@ def exported() -> set[str]:
     return found | KNOWN_OTHERS
 
 
+OF_THE_TARGET = {"job", "instance"}
+"""Labels that Prometheus gives to whatever it scrapes."""
+
+
+def labels_of(name: str) -> set[str]:
+    """The labels of a scraped series, as it is stored."""
+    base = re.sub(r"_(bucket|sum|count)$", "", name)
+    own = {label for metric in (*NODE.metrics, *DATA.metrics) if metric.name in {name, base} for label in metric.labels}
+    return own | OF_THE_TARGET | ({"le"} if name.endswith("_bucket") else set())
+
+
 def rules(file: Path) -> list[dict[str, Any]]:
     """All rules of a file."""
     return [rule for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]

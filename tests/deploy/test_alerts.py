@@ -14,11 +14,24 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.expressions import ALERTS, DEPLOY, PROMETHEUS, RECORDED, exported, names_in, scraped_in
+from tests.deploy.expressions import (
+    ALERTS,
+    DEPLOY,
+    OF_PROMETHEUS,
+    OF_THE_TARGET,
+    PROMETHEUS,
+    RECORDED,
+    exported,
+    labels_of,
+    names_in,
+    scraped_in,
+)
 from tests.deploy.faults import FAULTS, Bench, Pages
 from tests.live.metrics.world import Scrape, World
+from trading_assets.monitoring.exported.catalogue import DATA
 from trading_assets.settings import PROJECT_ROOT, Settings
 from trading_assets.store.contract import Store
+from trading_live.metrics.catalogue import NODE
 
 _UNPACKED = PROJECT_ROOT / ".tools" / "debian" / "usr" / "bin"  # by the set-up
 PROMTOOL, AMTOOL = (shutil.which(name) or shutil.which(name, path=_UNPACKED) for name in ("promtool", "amtool"))
@@ -61,6 +74,17 @@ def test_the_runbook_knows_no_alert_that_there_is_not() -> None:
 def test_a_rule_asks_for_what_is_exported(expression: str) -> None:
     assert names_in(expression)
     assert names_in(expression) <= exported() | RECORDED.keys()
+
+
+def test_no_metric_has_a_label_that_prometheus_gives_itself() -> None:
+    assert not [metric.name for metric in (*NODE.metrics, *DATA.metrics) if OF_THE_TARGET & set(metric.labels)]
+
+
+def test_the_cases_feed_series_as_they_are_exported() -> None:
+    for test in yaml.safe_load(CASES.read_text())["tests"]:
+        for one in test["input_series"]:
+            name = one["series"].partition("{")[0]
+            assert set(re.findall(r"(\w+)=", one["series"])) == labels_of(name), one["series"]
 
 
 def test_every_alert_has_a_case_that_fires_and_one_that_does_not() -> None:
@@ -173,9 +197,9 @@ def _patience_min(text: str) -> int:
 
 
 def _labelled(series: str) -> str:
-    """A series as Prometheus stores it: with the labels of its target."""
+    """A series as Prometheus stores it: with the labels of its target. Prometheus' own come with their job."""
     name, _, labels = series.partition("{")
-    target = "" if 'job="' in labels else 'job="trading", '
+    target = "" if name in OF_PROMETHEUS else 'job="trading", '
     return f'{name}{{{target}instance="n"' + (f", {labels}" if labels else "}")
 
 

@@ -16,7 +16,7 @@ from deploy.grafana.dashboards.board import Board, Panel, Unit
 from deploy.grafana.dashboards.grafana import dashboard_json
 from deploy.grafana.dashboards.models import MODELS
 from deploy.grafana.dashboards.pictures import draw, said
-from tests.deploy.expressions import DEPLOY, RECORDED, exported, names_in, scraped_in
+from tests.deploy.expressions import DEPLOY, RECORDED, exported, labels_of, names_in, scraped_in
 from trading_assets.monitoring.exported.catalogue import DATA
 from trading_live.metrics.catalogue import NODE
 
@@ -46,9 +46,9 @@ def test_panels_do_not_lie_over_each_other_and_legends_name_labels(board: Board)
         assert at["x"] + at["w"] <= 24
         taken |= cells
     assert len({panel["id"] for panel in made["panels"]}) == len(made["panels"])
-    labels = {label for metric in (*NODE.metrics, *DATA.metrics) for label in metric.labels} | {"instance", "job"}
     for panel in board.panels:
         for query in panel.queries:
+            labels = set[str]().union(*map(labels_of, scraped_in(query.expr)))
             assert set(re.findall(r"\{\{(\w+)\}\}", query.legend)) <= labels, panel.title
 
 

@@ -44,7 +44,7 @@ RUN_DURATION: Final = DATA.gauge(
 UNFINISHED: Final = DATA.gauge(
     "trading_dagster_unfinished_run_seconds",
     "Age of a job's oldest run that has not ended, or 0.",
-    "job",
+    "job_name",
 )
 DAEMON: Final = DATA.gauge("trading_dagster_daemon_timestamp_seconds", "A daemon's newest heartbeat.", "daemon")
 MATERIALIZED: Final = DATA.gauge(
