@@ -68,32 +68,44 @@ def check_clock(account: Account, limit_s: float, now: Callable[[], datetime] = 
 def check_modes(account: Account, markets: Iterable[str], node: NodeSettings, tell: Tell) -> None:
     """See that each perpetual is traded one-way, with the margin mode and leverage of the settings; set what is not.
 
+    All is asked for at once, as one may say something of another, and read again: only what then is so was changed.
+
     Raises
     ------
     NodeError
-        If the venue refuses a change: it says which, from what to what.
+        If the venue refuses a change, or takes it and does not make it: it says which, from what to what.
     """
+    wanted = Modes(node.leverage, node.margin_mode, hedged=False)
     for market in markets:
         if not Market.parse(market).is_derivative:
             continue
-        found = account.modes(market)
-        for name, have, want in _differing(found, node):
-            try:
-                account.set_modes(market, Modes(**{name: want}))  # type: ignore[arg-type]
-            except VenueError as error:
-                raise NodeError(
-                    f"{market} has {_word(name, have)}, not {_word(name, want)}, and the venue does not change it: "
-                    f"{error.what}",
-                    where=account.place,
-                    remedy=_REMEDIES[name],
-                ) from None
-            tell("account changed", f"{market}: {_word(name, have)} -> {_word(name, want)}")
+        found = _differing(account.modes(market, wanted.margin_mode), wanted)
+        if not found:
+            continue
+        why = "though the venue took the change"
+        try:
+            account.set_modes(market, wanted)
+        except VenueError as error:
+            why = f"and the venue does not change it: {error.what}"
+        left = _differing(account.modes(market, wanted.margin_mode), wanted)
+        still = {name for name, _, _ in left}
+        for name, have, want in found:
+            if name not in still:
+                tell("account changed", f"{market}: {_word(name, have)} -> {_word(name, want)}")
+        if left:
+            differs = "; ".join(f"{_word(name, have)}, not {_word(name, want)}" for name, have, want in left)
+            raise NodeError(
+                f"{market} has {differs}, {why}",
+                where=account.place,
+                remedy="; ".join(_REMEDIES[name] for name, _, _ in left),
+            )
 
 
-def _differing(found: Modes, node: NodeSettings) -> list[tuple[str, object, object]]:
-    wanted = {"hedged": False, "margin_mode": node.margin_mode, "leverage": node.leverage}
-    rows = [(name, getattr(found, name), want) for name, want in wanted.items()]
-    return [(name, have, want) for name, have, want in rows if None not in (have, want) and have != want]
+def _differing(found: Modes, wanted: Modes) -> list[tuple[str, object, object]]:
+    """Name, what is, and what is wanted; of what the venue does not say, only a leverage beside a margin mode."""
+    rows = [(name, getattr(found, name), getattr(wanted, name)) for name in ("hedged", "margin_mode", "leverage")]
+    said = {name for name, have, _ in rows if have is not None} | ({"leverage"} if found.margin_mode else set())
+    return [(name, have, want) for name, have, want in rows if name in said and want is not None and have != want]
 
 
 _REMEDIES: Final[Mapping[str, str]] = {
@@ -106,7 +118,9 @@ _REMEDIES: Final[Mapping[str, str]] = {
 def _word(name: str, value: object) -> str:
     if name == "hedged":
         return "positions of both sides (hedge mode)" if value else "one-way positions"
-    return f"leverage {value:g}" if name == "leverage" else f"{value} margin"
+    if name == "leverage":
+        return "no leverage of its own" if value is None else f"leverage {value:g}"
+    return f"{value} margin"
 
 
 def check_holdings(

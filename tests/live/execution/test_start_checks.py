@@ -16,7 +16,7 @@ from trading_assets.core.errors import NodeError
 from trading_assets.settings import NodeSettings
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_live.execution.start_checks import AccountLock, Known, check_clock, check_holdings, check_modes
-from trading_live.venues.account import Modes, VenueError, VenueOrder, VenuePosition
+from trading_live.venues.account import MarginMode, Modes, VenueError, VenueOrder, VenuePosition
 
 NOW = datetime(2025, 5, 20, tzinfo=UTC)
 BTC, ETH = "binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT"
@@ -32,6 +32,7 @@ class Books:
     resting: list[VenueOrder] = field(default_factory=list)
     mode: Modes = field(default_factory=lambda: Modes(20.0, "cross", hedged=False))
     refuses: str = ""
+    deaf: bool = False
     ahead: timedelta = timedelta(0)
     set_to: list[Modes] = field(default_factory=list)
 
@@ -41,13 +42,15 @@ class Books:
     def positions(self) -> list[VenuePosition]:
         return self.held
 
-    def modes(self, market: str) -> Modes:
+    def modes(self, market: str, margin_mode: MarginMode | None = None) -> Modes:
         return self.mode
 
     def set_modes(self, market: str, modes: Modes) -> None:
         if self.refuses:
             raise VenueError(self.refuses)
         self.set_to.append(modes)
+        if not self.deaf:
+            self.mode = modes
 
     def clock(self) -> datetime:
         return NOW + self.ahead
@@ -74,7 +77,7 @@ def test_modes_that_differ_are_set_and_told() -> None:
     books = Books(mode=Modes(20.0, "cross", hedged=True))
     node = NodeSettings(leverage=5, margin_mode="isolated")
     check_modes(books, [BTC, "binance:BTC/USDT"], node, lambda _, detail: told.append(detail))
-    assert books.set_to == [Modes(hedged=False), Modes(margin_mode="isolated"), Modes(leverage=5)]
+    assert books.set_to == [Modes(5, "isolated", hedged=False)]
     assert told == [
         f"{BTC}: positions of both sides (hedge mode) -> one-way positions",
         f"{BTC}: cross margin -> isolated margin",
@@ -95,6 +98,13 @@ def test_modes_that_differ_are_set_and_told() -> None:
 def test_a_mode_that_the_venue_does_not_change_is_refused_with_its_remedy(mode: Modes, says: str) -> None:
     with pytest.raises(NodeError, match=says):
         check_modes(Books(mode=mode, refuses="-4068"), [BTC], NodeSettings(leverage=5), lambda *_: None)
+
+
+def test_a_change_that_the_venue_took_but_did_not_make_is_refused_and_not_told() -> None:
+    told: list[str] = []
+    with pytest.raises(NodeError, match=r"has leverage 20, not leverage 5, though the venue took the change"):
+        check_modes(Books(deaf=True), [BTC], NodeSettings(leverage=5), lambda _, detail: told.append(detail))
+    assert told == []
 
 
 def test_what_the_account_holds_already_is_left_alone_market_by_market() -> None:

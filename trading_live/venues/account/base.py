@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from trading_assets.core.candles import Market
 from trading_live.venues.account.contract import (
+    MarginMode,
     Modes,
     OrderStatus,
     Payment,
@@ -110,12 +111,21 @@ class RestAccount(ABC):
         return {}
 
     @abstractmethod
-    def modes(self, market: str) -> Modes:
+    def modes(self, market: str, margin_mode: MarginMode | None = None) -> Modes:
         """How a market is traded."""
 
     @abstractmethod
     def set_modes(self, market: str, modes: Modes) -> None:
-        """Change how a market is traded, as far as ``modes`` says something."""
+        """Change how a market is traded, as far as ``modes`` says something that differs."""
+
+    def differing(self, market: str, modes: Modes) -> Modes:
+        """What of these modes the market is not traded by yet."""
+        have = self.modes(market, modes.margin_mode)
+        return Modes(
+            leverage=None if modes.leverage == have.leverage else modes.leverage,
+            margin_mode=None if modes.margin_mode == have.margin_mode else modes.margin_mode,
+            hedged=None if modes.hedged == have.hedged else modes.hedged,
+        )
 
     @abstractmethod
     def cancel(self, market: str, client_id: str) -> bool:

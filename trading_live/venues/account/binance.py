@@ -172,7 +172,7 @@ class BinanceUsdm(RestAccount):
         """By the status of their symbols."""
         return self._by_status(markets, self._requests.call("fapiPublicGetExchangeInfo")["symbols"])
 
-    def modes(self, market: str) -> Modes:
+    def modes(self, market: str, margin_mode: MarginMode | None = None) -> Modes:
         """Leverage and margin of the symbol, and whether sides are held apart, which is the account's."""
         rows = self._requests.call("fapiPrivateV2GetPositionRisk", {"symbol": self.symbol(market)})
         dual = self._requests.call("fapiPrivateGetPositionSideDual")["dualSidePosition"]
@@ -181,7 +181,7 @@ class BinanceUsdm(RestAccount):
 
     def set_modes(self, market: str, modes: Modes) -> None:
         """What differs."""
-        symbol = self.symbol(market)
+        symbol, modes = self.symbol(market), self.differing(market, modes)
         if modes.hedged is not None:
             asked = {"dualSidePosition": str(modes.hedged).lower()}
             self._requests.call("fapiPrivatePostPositionSideDual", asked, gone=self.same)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 from trading_live.venues.account.base import moment, number, price, status, text, unique, windows
 from trading_live.venues.account.binance import KINDS, STATUS, BinanceUsdm, step_of
-from trading_live.venues.account.contract import Modes, Payment, VenueFill, VenueOrder, VenuePosition
+from trading_live.venues.account.contract import MarginMode, Modes, Payment, VenueFill, VenueOrder, VenuePosition
 
 _DAY: Final = timedelta(days=1)
 _PAGE: Final = 1000
@@ -84,7 +84,7 @@ class BinanceSpot(BinanceUsdm):
             rows += found["symbols"] if found else []
         return self._by_status(markets, rows)
 
-    def modes(self, market: str) -> Modes:
+    def modes(self, market: str, margin_mode: MarginMode | None = None) -> Modes:
         """None of them."""
         return Modes()
 

@@ -120,7 +120,7 @@ class Bybit(RestAccount):
         answer = self._requests.call("publicGetV5MarketTime")
         return moment(answer.get("time") or number(answer["result"]["timeSecond"]) * 1000)
 
-    def modes(self, market: str) -> Modes:
+    def modes(self, market: str, margin_mode: MarginMode | None = None) -> Modes:
         """Leverage and sides of the symbol; the margin mode is the account's."""
         if self.is_spot(market):
             return Modes()
@@ -134,7 +134,7 @@ class Bybit(RestAccount):
         """What differs."""
         if self.is_spot(market):
             return
-        asked = self._of(market)
+        asked, modes = self._of(market), self.differing(market, modes)
         if modes.margin_mode is not None:
             mode = "REGULAR_MARGIN" if modes.margin_mode == "cross" else "ISOLATED_MARGIN"
             self._requests.call("privatePostV5AccountSetMarginMode", {"setMarginMode": mode}, gone=self.same)

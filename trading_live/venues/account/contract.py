@@ -226,12 +226,18 @@ class Account(Protocol):
         """Those of these markets that the venue does not trade, or not now, and why; empty where it is not asked."""
         ...
 
-    def modes(self, market: str) -> Modes:
-        """How a market is traded; nothing is said of spot."""
+    def modes(self, market: str, margin_mode: MarginMode | None = None) -> Modes:
+        """How a market is traded; nothing is said of spot.
+
+        Where the margin mode comes with each order, it is how orders of ``margin_mode`` would be traded.
+        """
         ...
 
     def set_modes(self, market: str, modes: Modes) -> None:
-        """Change how a market is traded, as far as ``modes`` says something that differs."""
+        """Change how a market is traded, as far as ``modes`` says something that differs.
+
+        A margin mode and a leverage that belong together are given together.
+        """
         ...
 
     def cancel(self, market: str, client_id: str) -> bool:

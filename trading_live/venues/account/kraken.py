@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from trading_assets.core.candles import Market
 from trading_live.venues.account.base import RestAccount, decimals, number, price, status, text
 from trading_live.venues.account.contract import (
+    MarginMode,
     Modes,
     OrderStatus,
     Payment,
@@ -99,7 +100,7 @@ class KrakenSpot(RestAccount):
         """Of its servers, to the second."""
         return _time(self._result("publicGetTime")["unixtime"])
 
-    def modes(self, market: str) -> Modes:
+    def modes(self, market: str, margin_mode: MarginMode | None = None) -> Modes:
         """None of them."""
         return Modes()
 

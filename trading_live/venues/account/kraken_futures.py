@@ -9,6 +9,7 @@ from typing import Any, Final
 from trading_assets.core.candles import Market
 from trading_live.venues.account.base import RestAccount, decimals, milliseconds, number, price, status, text, unique
 from trading_live.venues.account.contract import (
+    MarginMode,
     Modes,
     OrderKind,
     OrderStatus,
@@ -105,7 +106,7 @@ class KrakenFutures(RestAccount):
         """Of its servers, which say it with every answer."""
         return _time(self._requests.call("publicGetInstrumentsStatus")["serverTime"])
 
-    def modes(self, market: str) -> Modes:
+    def modes(self, market: str, margin_mode: MarginMode | None = None) -> Modes:
         """A market with a leverage of its own is isolated; sides are never held apart."""
         symbol = self.symbol(market)
         rows = self._requests.call("privateGetLeveragepreferences")["leveragePreferences"]
@@ -116,6 +117,10 @@ class KrakenFutures(RestAccount):
         """A leverage for isolated margin; none for cross margin."""
         if modes.hedged:
             raise self.refuse("Kraken Futures holds no two sides of a market", "set the position mode to one way")
+        if modes.margin_mode == "cross" and modes.leverage is not None:
+            raise self.refuse("a leverage of a market means isolated margin there, cross margin takes none")
+        if modes.margin_mode == "isolated" and modes.leverage is None:
+            raise self.refuse("isolated margin needs a leverage of the market there (node.leverage)")
         asked = {"symbol": self.symbol(market)}
         if modes.margin_mode == "cross":
             self._requests.call("privatePutLeveragepreferences", asked)

@@ -117,13 +117,16 @@ class Okx(RestAccount):
         """Of its servers."""
         return moment(self._requests.call("publicGetPublicTime")["data"][0]["ts"])
 
-    def modes(self, market: str) -> Modes:
-        """Leverage as it is for cross margin, or of the position; the margin mode comes with each order."""
+    def modes(self, market: str, margin_mode: MarginMode | None = None) -> Modes:
+        """Of an open position, whatever its margin mode; else as orders would have it, with which the mode comes."""
         if self.is_spot(market):
             return Modes()
         config = self._data("privateGetAccountConfig")[0]
         held = self._data("privateGetAccountPositions", {"instId": self.symbol(market)})
-        mode: MarginMode = "isolated" if held and held[0].get("mgnMode") == "isolated" else "cross"
+        mode: MarginMode = margin_mode or "cross"
+        other: MarginMode = "isolated" if mode == "cross" else "cross"
+        if any(row.get("mgnMode") == other for row in held if number(row["pos"])):
+            mode = other
         rows = self._data("privateGetAccountLeverageInfo", {"instId": self.symbol(market), "mgnMode": mode})
         return Modes(price(rows[0]["lever"]) if rows else None, mode, config["posMode"] == "long_short_mode")
 
@@ -131,15 +134,14 @@ class Okx(RestAccount):
         """Sides of the account, leverage of the swap for a margin mode."""
         if self.is_spot(market):
             return
+        margin, modes = modes.margin_mode or "cross", self.differing(market, modes)
+        if modes.margin_mode is not None:
+            raise self.refuse(f"a position is open that is not of {margin} margin")
         if modes.hedged is not None:
             mode = "long_short_mode" if modes.hedged else "net_mode"
             self._requests.call("privatePostAccountSetPositionMode", {"posMode": mode}, gone=self.same)
         if modes.leverage is not None:
-            asked = {
-                "instId": self.symbol(market),
-                "lever": f"{modes.leverage:g}",
-                "mgnMode": modes.margin_mode or "cross",
-            }
+            asked = {"instId": self.symbol(market), "lever": f"{modes.leverage:g}", "mgnMode": margin}
             self._requests.call("privatePostAccountSetLeverage", asked, gone=self.same)
 
     def cancel(self, market: str, client_id: str) -> bool:
