@@ -80,6 +80,15 @@ def test_no_metric_has_a_label_that_prometheus_gives_itself() -> None:
     assert not [metric.name for metric in (*NODE.metrics, *DATA.metrics) if OF_THE_TARGET & set(metric.labels)]
 
 
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_speaks_of_labels_that_each_of_its_branches_has(name: str) -> None:
+    text = " ".join(ALERTS[name]["annotations"].values())
+    asked = set(re.findall(r"\$labels\.(\w+)", text)) - set(re.findall(r"\{\{ with \$labels\.(\w+) \}\}", text))
+    for branch in re.split(r"\bor\b", ALERTS[name]["expr"]):
+        there = set[str]().union(*map(labels_of, scraped_in(branch)))
+        assert asked <= there | ALERTS[name]["labels"].keys(), branch
+
+
 def test_the_cases_feed_series_as_they_are_exported() -> None:
     for test in yaml.safe_load(CASES.read_text())["tests"]:
         for one in test["input_series"]:
