@@ -111,6 +111,15 @@ def test_what_a_dead_node_does_not_do_is_no_news() -> None:
     assert {one["receiver"] for one in [routing["route"], *routing["route"]["routes"]]} <= receivers
 
 
+def test_a_dead_node_silences_no_other_and_its_exporter_speaks_of_the_same_one() -> None:
+    routing = yaml.safe_load((DEPLOY / "alertmanager" / "alertmanager.yml").read_text())
+    assert all(rule.get("equal") == ["instance"] for rule in routing["inhibit_rules"])
+    jobs = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
+    named = [one.get("labels", {}).get("instance") for job in jobs for one in job["static_configs"]]
+    assert named[0]
+    assert named == named[:1] * len(jobs)
+
+
 # -- by Prometheus' own tools ------------------------------------------------------------------------------------------
 
 
