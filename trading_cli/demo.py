@@ -23,6 +23,7 @@ from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, Settin
 from trading_assets.store import TABLES, configured_store
 from trading_cli.closed_trade import closed_trade
 from trading_cli.console import console, progress, synthetic_note
+from trading_cli.live.statement import beside_journal
 from trading_cli.market_data.backfill import backfill_markets, judge_models, require_models, verdicts
 from trading_live.operations.kill_switch import require_off
 
@@ -157,20 +158,12 @@ def _rehearse(settings: Settings, models: list[str], seconds: float) -> list[Ren
 
 def _statement(settings: Settings, markets: list[str], port: int) -> RenderableType:
     """The exchange's statement beside the journal's, by the requests that a real account would be asked with."""
-    from trading_assets.journal import JOURNAL_FILE
-    from trading_assets.strategies.orders.order_ids import OrderIds
-    from trading_cli.live.statement import beside_table
-    from trading_live.reconciliation.statement import beside
-    from trading_live.venues.account.open import account_of
-
     node = settings.node.model_copy(update={"mode": "live", "environment": "replay"})
     replay = settings.replay.model_copy(update={"port": port})
-    account = account_of(settings.model_copy(update={"node": node, "replay": replay}), markets)
-    found = beside(account, settings.live_dir / JOURNAL_FILE, OrderIds(node.account).is_ours)
-    shown = beside_table(found, account.place)
-    if not found.agrees:
+    agrees, shown = beside_journal(settings.model_copy(update={"node": node, "replay": replay}), markets)
+    if not agrees:
         console.print(shown)
-        raise NodeError("the exchange's statement is not the journal's", where=account.place, remedy="see data/logs")
+        raise NodeError("the exchange's statement is not the journal's", where=f"port {port}", remedy="see data/logs")
     return shown
 
 

@@ -10,6 +10,7 @@ from trading_assets.core.precision import money
 from trading_assets.strategies.instruments import exact
 from trading_assets.strategies.orders.contracts import in_base, size_of
 from trading_assets.strategies.orders.limits import OrderLimits
+from trading_assets.strategies.orders.stop_moves import UNHEARD
 from trading_assets.strategies.plans.plan import Purpose, TradePlan
 
 EVENT: Final = "order refused"
@@ -29,7 +30,7 @@ _KINDS: Final[tuple[tuple[str, str], ...]] = (
     ("reduce", r"-2022\b|\b110017\b|\b51169\b|wouldNotReducePosition|reduce.?only"),
     ("mode", r"-4061\b|\b10001\b.*position.?idx|\b51000\b.*posSide|position side"),
     ("stops", r"-4045\b|max_num_algo|too many.*stop|max.*stop order"),
-    ("unheard", r"INFLIGHT_TIMEOUT|NOT_FOUND_AT_VENUE"),
+    ("unheard", UNHEARD),
 )
 """Kind -> how Binance, Bybit, OKX and Kraken say it, by number or in words; the first that fits."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import abstractmethod
 from collections import Counter
 from dataclasses import replace
@@ -13,14 +14,11 @@ from trading_assets.strategies.instruments import exact
 from trading_assets.strategies.orders.contracts import contracts
 from trading_assets.strategies.orders.journal_rows import plan_row
 from trading_assets.strategies.orders.limits import on_grid
-from trading_assets.strategies.orders.stop_moves import MovingStops
+from trading_assets.strategies.orders.stop_moves import UNHEARD, MovingStops
 from trading_assets.strategies.plans.plan import TradePlan
 
 ALL: Final = 1 - 1e-9
 """So much of a quantity is all of it."""
-
-_UNHEARD: Final = ("INFLIGHT_TIMEOUT", "NOT_FOUND_AT_VENUE")
-"""How the engine refuses an order for the venue's silence."""
 
 _STOPS: Final = 3
 """So many stops are sent for what a refused entry bought where an order binds the balance: what has the venue refuse
@@ -114,7 +112,7 @@ class RefusedEntries(MovingStops):
 
     def _refused_entry(self, plan: TradePlan, reason: str) -> None:
         """Remember an entry that counts as refused: the venue may have said nothing of it, or what is not so."""
-        self._unheard[plan.market] = (plan, any(one in reason for one in _UNHEARD))
+        self._unheard[plan.market] = (plan, re.search(UNHEARD, reason) is not None)
 
     def _filled_after_all(self, market: str) -> None:
         """Protect what an entry bought that was taken as refused.

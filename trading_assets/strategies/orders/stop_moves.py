@@ -33,8 +33,11 @@ _SILENCE: Final = timedelta(seconds=1.5)
 _PARTS: Final = timedelta(seconds=1)
 """So long a stop may be larger than what is left: a target fills in parts, and each would have the stop replaced."""
 
+UNHEARD: Final = r"INFLIGHT_TIMEOUT|NOT_FOUND_AT_VENUE"
+"""How the engine refuses an order for the venue's silence, as a pattern."""
+
 _BUSY: Final = re.compile(
-    r"INFLIGHT_TIMEOUT|NOT_FOUND_AT_VENUE|-1003\b|-1008\b|-1015\b|HTTP (429|503)|rate limit|overloaded"
+    rf"{UNHEARD}|-1003\b|-1008\b|-1015\b|HTTP (429|503)|rate limit|overloaded"
     r"|too many (requests|orders|visits)|too frequent",
     re.IGNORECASE,
 )
