@@ -1,4 +1,5 @@
-"""Challengers beside a model that trades: a real node without any, and one with eight that come, go and break."""
+"""Challengers beside a model that trades: a real node without any, one with eight that come, go and break, and the
+first one again in shadow, where nobody trades."""
 
 from __future__ import annotations
 
@@ -22,10 +23,12 @@ from trading_assets.lineage import JournalEvents, explain
 from trading_assets.registry.deployment import DeployedModel, shadow, unshadow
 from trading_assets.store import open_store
 from trading_assets.store.tables import SHADOW_SIGNALS
+from trading_live.replay.orders.binance.rest import SIGNED
 
 BARS = 16
 EIGHT = range(2, 10)
 QUICK = {"TRADING_NODE__POLL_DEPLOYMENT_S": "0.2"}
+IN_SHADOW = {"TRADING_NODE__MODE": "shadow"}
 ID = re.compile(r"([OT])-[0-9a-f]+-(?:[0-9]{6}-)?")
 """Of the engine's names of orders and trades, what comes of this machine's clock or of chance."""
 
@@ -72,25 +75,30 @@ def is_swapped(one: Desk) -> bool:
 
 
 @pytest.fixture(scope="module")
-def desks(
+def three(
     tmp_path_factory: pytest.TempPathFactory, live_store_file: Path, make_bundle: MakeBundle
-) -> Iterator[tuple[Desk, Desk]]:
-    """Without challengers, and with them; both at once."""
+) -> Iterator[tuple[Desk, Desk, Desk]]:
+    """Without challengers, with them, and without any in shadow; all at once."""
     with ExitStack() as stack:
-        without, beside = (
+        without, beside, shadowed = (
             stack.enter_context(
-                desk(tmp_path_factory.mktemp(name), live_store_file, speed=900, hours=40, further=QUICK)
+                desk(tmp_path_factory.mktemp(name), live_store_file, speed=900, hours=40, further=QUICK | further)
             )
-            for name in ("without", "beside")
+            for name, further in (("without", {}), ("beside", {}), ("shadowed", IN_SHADOW))
         )
         with ThreadPoolExecutor() as threads:
             begun = [
-                threads.submit(run, one, make_bundle, challengers=challengers)
-                for one, challengers in ((without, False), (beside, True))
+                threads.submit(run, one, make_bundle, challengers=one is beside) for one in (without, beside, shadowed)
             ]
             for one in begun:
                 one.result()
-        yield without, beside
+        yield without, beside, shadowed
+
+
+@pytest.fixture(scope="module")
+def desks(three: tuple[Desk, Desk, Desk]) -> tuple[Desk, Desk]:
+    """Without challengers, and with them."""
+    return three[:2]
 
 
 def named_alike(events: pl.DataFrame) -> list[str]:
@@ -166,3 +174,28 @@ def test_their_answers_go_into_the_store_once(desks: tuple[Desk, Desk], tmp_path
     assert sum(load_journal(store, path).values()) == 0
     stored = store.read(SHADOW_SIGNALS, where={"market": MARKET}).sort("seq", "model", "model_version")
     assert stored.rows() == answers.sort("seq", "model", "model_version").rows()
+
+
+@pytest.mark.parametrize("kind", ["signals", "orders", "fills", "positions", "plans"])
+def test_a_node_in_shadow_decides_and_journals_what_it_does_on_paper(three: tuple[Desk, Desk, Desk], kind: str) -> None:
+    paper, _, shadowed = (one.journal()[kind] for one in three)
+    both = min(paper.height, shadowed.height)
+    assert both >= BARS
+    filled = "filled_by" if kind == "fills" else ()
+    assert named_alike(shadowed.drop(filled))[:both] == named_alike(paper.drop(filled))[:both]
+
+
+def test_fills_in_shadow_are_hypothetical_and_the_exchange_is_asked_for_market_data_alone(
+    three: tuple[Desk, Desk, Desk],
+) -> None:
+    paper, _, shadowed = three
+    assert shadowed.notes["end"][0] == 0, shadowed.notes["end"][1]
+    assert set(shadowed.journal()["fills"]["filled_by"]) == {"shadow"}
+    assert set(paper.journal()["fills"]["filled_by"]) == {"paper"}
+    assert shadowed.told("started")[0].startswith("binance replay, shadow")
+    asked = {(one.method, one.path) for one in shadowed.faults.asked}
+    assert ("GET", "/fapi/v1/klines") in asked
+    assert {method for method, _ in asked} == {"GET"}, "no order, no listen key, no mode of the account"
+    assert asked.isdisjoint(SIGNED), "what the account holds was not asked for either"
+    account = shadowed.server.account
+    assert (account.orders, account.conditionals, account.fills, account.sent) == ([], [], [], [])
