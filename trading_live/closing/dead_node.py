@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from trading_assets.core.errors import NodeError
-from trading_assets.journal import JOURNAL_FILE, Journal, JournalState, read_state
+from trading_assets.journal import JOURNAL_FILE, Journal, JournalState, nothing, read_state
 from trading_assets.settings import Settings
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_live.closing.flatten import Flattened, flatten_account
@@ -129,7 +129,7 @@ def _state_of(journal: Path) -> JournalState | None:
 
 def _open_markets(state: JournalState) -> list[str]:
     plans = {market for market, plan in newest_plans(state).items() if plan.stage != "closed"}
-    return sorted(plans | {market for market, one in state.markets.items() if one.held})
+    return sorted(plans | {market for market, one in state.markets.items() if not nothing(one.held, one.traded)})
 
 
 def _held_by_now(

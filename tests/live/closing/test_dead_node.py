@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.closing.spot import SPOT_MARKET, spot_venue
-from tests.live.conftest import MARKET
+from tests.live.conftest import MARKET, START
 from tests.live.rehearsed import IDS, STILL, desk, opened, order_id, order_row, plan_of, planned
 from trading_assets.journal import JOURNAL_FILE, Journal, read_state
 from trading_live.closing.dead_node import close_journalled, has_open_trades, journal_what_happened
@@ -90,6 +90,20 @@ def test_a_journal_that_holds_nothing_asks_nobody(tmp_path: Path) -> None:
         pass
     assert not has_open_trades(empty)
     assert close_journalled(empty, nobody, IDS, place=PLACE, otherwise=[MARKET]) == []  # type: ignore[arg-type]
+
+
+def test_what_the_last_digits_of_a_sum_leave_of_a_closed_trade_is_nothing(tmp_path: Path) -> None:
+    plan = plan_of(stage="closed")
+    bought, sold = ("buy", (120.236, 0.198)), ("sell", (59.125, 59.125, 2.184))
+    parts = [(side, quantity) for side, quantities in (bought, sold) for quantity in quantities]
+    common = {"ts": START, "market": MARKET, "order_id": plan.entry_order_id, "signal_id": plan.signal_id}
+    with closing(Journal(tmp_path / JOURNAL_FILE, "node")) as journal:
+        for number, (side, quantity) in enumerate(parts):
+            row = {"side": side, "quantity": quantity, "price": 100.0, "fee": 0.0}
+            journal.record_all([("fills", common | row | dict.fromkeys(("event_id", "trade_id"), f"{number}"))])
+        journal.record_all([planned(plan)])
+    assert sum(quantity if side == "buy" else -quantity for side, quantity in parts) != 0
+    assert not has_open_trades(tmp_path / JOURNAL_FILE)
 
 
 def test_a_journal_that_is_gone_says_nothing_of_what_is_open(tmp_path: Path) -> None:
