@@ -14,7 +14,7 @@ from trading_assets.journal import find_events, newest_events, nothing
 from trading_assets.store.tables import FILLS, ORDERS
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.plans.plan import Purpose, TradePlan
-from trading_live.reconciliation.views import SINCE_BEFORE, JournalSays, VenueSays
+from trading_live.reconciliation.views import SINCE_BEFORE, JournalSays, Said, VenueSays
 from trading_live.venues.account.contract import Account, VenueError, VenueFill, VenueOrder
 
 _LATE: Final = timedelta(days=1)
@@ -140,6 +140,7 @@ def ask(
             remedy="the next start asks again",
             answered=False,
         )
+    asked |= {one: _by_fills(journal.orders[one], fills) for one in asked.keys() & journal.orders if not asked[one]}
     return VenueSays(resting, asked, fills, held, since)
 
 
@@ -159,6 +160,29 @@ def unlisted_fills(
         if gap > 0 and not nothing(gap, order.filled):
             found.append(order)
     return found
+
+
+def _by_fills(said: Said, fills: Sequence[VenueFill]) -> VenueOrder | None:
+    """An order that is not found, as its fills tell of it; None without any: what has filled was there."""
+    mine = [one for one in fills if one.client_id == said.order_id]
+    if not mine:
+        return None
+    filled = sum(one.quantity for one in mine)
+    lacking = said.quantity - filled
+    return VenueOrder(
+        said.order_id,
+        mine[0].venue_id,
+        said.market,
+        mine[0].side,
+        "stop" if said.order_type == "stop_market" else "market" if said.price is None else "limit",
+        said.quantity,
+        filled,
+        price=said.price,
+        stop_price=None,
+        reduce_only=said.purpose != "entry",
+        status="canceled" if lacking > 0 and not nothing(lacking, said.quantity) else "filled",
+        ts=said.ts,
+    )
 
 
 def _is_of(fill: VenueFill, order: VenueOrder) -> bool:

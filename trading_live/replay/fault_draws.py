@@ -32,7 +32,7 @@ _WHERE: Final[Mapping[Kind, Sequence[str]]] = {
     "filled_in_parts": _PLACING[:1],
     "clock_ahead": _ORDERS,
     "empty": (*_ASKING, "GET /fapi/v1/klines"),
-    "not_found": ("GET /fapi/v1/order",),
+    "not_found": ("GET /fapi/v1/order", "GET /fapi/v1/algoOrder"),
     "no_average": _PLACING[:1],
     "empty_activation": _PLACING[1:],
     "no_trigger": _ASKING[2:],

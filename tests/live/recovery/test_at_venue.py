@@ -26,6 +26,7 @@ from trading_assets.journal import Journal, newest_events, read_session, read_st
 from trading_assets.strategies.plans.plan import TradePlan
 from trading_live.recovery.at_venue import FOUND_EVENT, recover_at_venue
 from trading_live.recovery.from_journal import Recovered
+from trading_live.replay import Faults
 from trading_live.replay.orders.exchange.model import Terms
 from trading_live.venues.account import VenueError
 
@@ -227,6 +228,23 @@ def test_a_fill_whose_order_the_venue_denies_for_a_moment_is_no_other_hands(tmp_
         fills = read_session(one.path)["fills"]
         assert fills["order_id"].to_list()[-1] == refused
         assert read_state(one.path).markets[MARKET].held == pytest.approx(6.0)
+
+
+def test_a_filled_stop_that_is_asked_for_by_its_name_and_not_found_is_known_by_its_fills(tmp_path: Path) -> None:
+    """The venue knows neither the algo order nor the order that it became, and lists the fill."""
+    faults = Faults()
+    with desk(tmp_path, STILL, STOPPED, STILL, faults=faults) as one:
+        plan = opened(one)
+        one.pass_time(3)
+        one.account._client_ids.clear()  # a start knows no order yet
+        for path in ("GET /fapi/v1/order", "GET /fapi/v1/algoOrder"):
+            faults.next("not_found", "not_found", path=path)
+        assert restart(one).holdings == ()
+        assert (last_plan(one).stage, last_plan(one).exit_reason) == ("closed", "stop_loss")
+        stop = read_session(one.path)["orders"].filter(order_id=plan.stop_order_id)
+        assert stop["status"].to_list()[-1] == "filled", "never had is not what is said of it beside its fill"
+        assert_journal_is_the_venues(one)
+        assert [asked.path for asked in faults.asked if asked.faults].count("/fapi/v1/algoOrder") == 2
 
 
 def test_what_a_stranger_has_there_is_left_alone(tmp_path):
