@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import shorten
 from typing import Any, Final
 
@@ -18,6 +18,14 @@ looked at alone by `python -m tests.live.soak 1 --first SEED --keep`. What a run
 [the concept](../concepts/faults.md#the-node-among-faults); what each fault does,
 [the rehearsal](../concepts/rehearsal.md#what-goes-wrong-on-demand).
 """
+_CANDLES: Final = "of candles and payments, which a fetch stores: `tests/faults`"
+_KEYS: Final = "of refused keys: `tests/live/venues/account/test_requests.py`, `tests/faults`"
+NOT_DRAWN: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("401", "403"), _KEYS),
+    **dict.fromkeys(("duplicated", "missing", "reordered", "revised"), _CANDLES),
+    "no_reduce_flag": "of Bybit's answers, by which no node decides here: `tests/live/replay/orders/test_bybit.py`",
+}
+"""Kind -> why no seed draws it, and where it is shown instead."""
 
 
 def judged(row: dict[str, Any]) -> list[str]:
@@ -44,6 +52,10 @@ def page(rows: Sequence[dict[str, Any]]) -> list[str]:
         *(_of(f"`{kind}`", [row for row in rows if kind in row["faults"]]) for kind in sorted({*KINDS, *struck})),
         _of("`kill -9`", [row for row in rows if row["kills"]]),
         _of("all", rows),
+        "",
+        "No seed draws these:",
+        "",
+        *(f"- `{kind}`: {why}" for kind, why in sorted(NOT_DRAWN.items())),
     ]
     lines += ["", "What was wrong:", ""] if wrong else []
     return lines + [f"- seed {row['seed']} ({', '.join(row['faults'])}): {_in_short(judged(row))}" for row in wrong]

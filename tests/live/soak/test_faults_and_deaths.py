@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.live.soak.forks import forks
-from tests.live.soak.table import page
+from tests.live.soak.table import NOT_DRAWN, page
 from tests.live.soak.world import Ground, Outcome, live_through, prepare
 from tests.shared import made_once
+from trading_live.replay import fault_draws, fault_kinds
 
 SEEDS = 100
 BESIDE = 6
@@ -104,3 +105,5 @@ def test_the_page_counts_each_run_by_the_faults_that_struck_it() -> None:
     assert "| `kill -9` | 2 | 1 | 0.5 s |" in text
     assert "3 runs (seeds 1 to 4)" in text
     assert "without a stop for 2.5 s: AAA" in text
+    assert all(f"`{kind}`" in text for kind in fault_kinds.KINDS), "each fault has a row, or a reason"
+    assert not NOT_DRAWN.keys() & set(fault_draws.KINDS)
