@@ -143,6 +143,7 @@ class NodeProtections:
         every = session_events(journal.path, ("positions", KIND))
         every += session_events(journal.path, ("orders", "signals"), newest=_NEWEST)
         self.protections.hear(sorted(every, key=lambda one: int(one[1]["seq"])))
+        self._tell_facts()
         self.take_requests()
 
     @property
@@ -238,16 +239,7 @@ class NodeProtections:
             self.protections.tell("stale_data_s", market_scope(market), seconds)
         for cause, market, measured in self._measures():
             self.protections.tell(cause, market_scope(market), measured)
-        told = {
-            (cause, Scope(kind, name)): value  # type: ignore[arg-type]
-            for cause, values in read_facts(self._folder).items()
-            for (kind, name), value in values.items()
-        }
-        for key in self._facts - told.keys():
-            self.protections.tell(*key, None)
-        for key, value in told.items():
-            self.protections.tell(*key, value)
-        self._facts = set(told)
+        self._tell_facts()
         if (watch := self._watch) is not None:
             self._tell_venue(watch)
             if not self._historic:
@@ -258,6 +250,19 @@ class NodeProtections:
             self._failures = failures
         if (equity := self._equity()) is not None:
             self.protections.begin(self.now, equity)
+
+    def _tell_facts(self) -> None:
+        """Tell the protections what others have measured."""
+        told = {
+            (cause, Scope(kind, name)): value  # type: ignore[arg-type]
+            for cause, values in read_facts(self._folder).items()
+            for (kind, name), value in values.items()
+        }
+        for key in self._facts - told.keys():
+            self.protections.tell(*key, None)
+        for key, value in told.items():
+            self.protections.tell(*key, value, of_the_past=True)
+        self._facts = set(told)
 
     def _tell_venue(self, watch: VenueWatch) -> None:
         """Journal what the watching thread has to say: the journal is the engine's thread's."""

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 
 from trading_assets.core.errors import NodeError
+from trading_assets.divergence.days import shortfall
 from trading_assets.journal import JOURNAL_FILE, BufferedJournal, Journal, session_events
 from trading_assets.registry.facts import tell_fact
-from trading_assets.settings import FeedSettings, Settings
+from trading_assets.settings import FeedSettings, Settings, load_settings
 from trading_assets.strategies.feed import FeedQuarantine
 from trading_assets.strategies.protections import NODE, Scope, State, market_scope, model_scope
 from trading_live.node.protections import NodeProtections
@@ -139,6 +141,72 @@ def test_facts_of_others_hold_while_they_stand(live_settings: Settings) -> None:
     tell_fact(folder, "coverage_gap_pct", ("model", "trend"), None)
     node.look()
     assert node.state(model="trend") is State.REDUCING, "what is not measured any more is not over"
+
+
+@pytest.fixture
+def of_divergence(live_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings that allow ten basis points a trade below the backtest."""
+    monkeypatch.setenv("TRADING_TRADING__PROTECTIONS__DIVERGENCE_BPS", "10")
+    return load_settings()
+
+
+def tell_day(settings: Settings, day: datetime, gap_bps: float) -> None:
+    """Tell the node of the newest day, as what compares live trades with their backtest does."""
+    days = pl.DataFrame({"ts": [day], "gap_bps": [gap_bps], "trades": [4]})
+    tell_fact(settings.live_dir, "divergence_bps", ("node", ""), shortfall(days))
+
+
+def test_a_day_below_its_backtest_holds_the_node_until_a_person_lets_it_go_on(of_divergence: Settings) -> None:
+    settings, day = of_divergence, timedelta(days=1)
+    node = Node(settings)
+    tell_day(settings, NOW - day, 30.0)
+    node.look()
+    assert node.state() is State.RUNNING, "better than its backtest"
+    tell_day(settings, NOW, -12.0)
+    node.look()
+    assert node.state() is State.REDUCING
+    (row,) = (row for row in rows(settings) if row["cause"] == "divergence_bps")
+    assert (row["scope_kind"], row["state"], row["value"], row["limit_value"]) == ("node", "reducing", 12.0, 10.0)
+    assert (row["held_until"], row["reset_by"]) == (None, "person")
+    (told,) = (detail for event, detail in node.told if event == "protection reducing")
+    assert told == "node reducing: divergence_bps 12 reached the limit 10; `trading resume` ends it"
+    tell_day(settings, NOW + day, 0.0)
+    node.protections._market_time = NOW + 3 * day
+    node.look()
+    assert node.state() is State.REDUCING, "no better day and no clock ends it"
+    node.journal.close()
+    again = Node(settings)
+    again.look()
+    assert again.state() is State.REDUCING
+    ask(settings, "resume", NODE)
+    again.look()
+    assert again.state() is State.RUNNING
+    assert [row["state"] for row in rows(settings) if row["cause"] == "divergence_bps"] == ["reducing", "running"]
+
+
+def test_a_day_that_a_person_has_accepted_holds_no_more_and_a_worse_one_does(of_divergence: Settings) -> None:
+    settings, day = of_divergence, timedelta(days=1)
+    node = Node(settings)
+    tell_day(settings, NOW - day, -12.0)
+    node.look()
+    tell_day(settings, NOW, -15.0)
+    node.look()
+    ask(settings, "resume", NODE)
+    for _ in range(2):
+        node.look()
+        assert node.state() is State.RUNNING, "what stands is what was accepted"
+    node.journal.close()
+    again = Node(settings)
+    again.look()
+    assert again.state() is State.RUNNING
+    tell_day(settings, NOW + day, -16.0)
+    again.look()
+    assert again.state() is State.REDUCING
+    again.journal.close()
+    ask(settings, "resume", NODE)
+    third = Node(settings)
+    third.look()
+    assert third.state() is State.RUNNING, "asked for while no node ran"
 
 
 def test_what_the_node_measures_of_markets_holds_as_long_as_it_is_known(live_settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -63,6 +64,7 @@ class Protections:
         self._account = AccountMeter(equity)
         self._rates = RateMeter()
         self._told: dict[tuple[str, Scope], Reading] = {}
+        self._accepted: dict[tuple[str, Scope], float | None] = {}
         self._keep = keep
         self._by_price = not _BY_PRICE.isdisjoint(triggers)
         self._looked: datetime | None = None
@@ -105,10 +107,16 @@ class Protections:
                 self.held = machine.held_after(self.held, [change])
                 if change.state is State.RUNNING:
                     self._rates.forget(change.cause, change.scope)
+                    if change.reset_by == "person":
+                        self._accepted[change.cause, change.scope] = change.value
 
-    def tell(self, cause: str, scope: Scope, value: float | None) -> None:
-        """Take a measured value; it stands until the next one. None: it is not known any more."""
-        if value is None:
+    def tell(self, cause: str, scope: Scope, value: float | None, *, of_the_past: bool = False) -> None:
+        """Take a measured value; it stands until the next one. None: it is not known any more.
+
+        What is of the past, as a day's divergence, does not change by waiting: one that a person has accepted with a
+        resume counts no more, until another value is told.
+        """
+        if value is None or (of_the_past and value == self._accepted.get((cause, scope))):
             self._told.pop((cause, scope), None)
         else:
             self._told[cause, scope] = Reading(cause, scope, value)
@@ -147,7 +155,9 @@ class Protections:
 
     def resume(self, now: datetime, scope: Scope, *, request: str) -> list[Change]:
         """Let a scope go on, as a person wants."""
-        return self._take(machine.resume(self.held, now, scope, request=request))
+        ended = machine.resume(self.held, now, scope, request=request)
+        newest = {key: one.value for key, one in self._told.items()}
+        return self._take([replace(one, value=newest.get((one.cause, one.scope), one.value)) for one in ended])
 
     def _take(self, changes: list[Change]) -> list[Change]:
         self._record([(KIND, row_of(change)) for change in changes])
