@@ -18,13 +18,14 @@ from trading_assets.strategies.instruments import raw_symbol
 from trading_assets.strategies.orders.journal_rows import plan_row
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.plans.plan import TradePlan
-from trading_live.operations import kill_switch
 from trading_live.replay.orders.keys import REHEARSAL_KEY, REHEARSAL_SECRET
 from trading_live.venues.account.base import RestAccount, text
 from trading_live.venues.account.keys import Credentials
 from trading_live.venues.account.open import make_account
 
 LIVE = {"TRADING_NODE__MODE": "live", "TRADING_NODE__RECONCILE_S": "2"}
+NOWHERE = "postgresql://trading@127.0.0.1:1/trading"
+"""A store that nobody serves."""
 IDS = OrderIds()
 
 
@@ -150,22 +151,27 @@ def test_a_position_whose_stop_rests_keeps_it_until_the_venue_settles_it(
         assert one.journal()["fills"].filter(market=OTHER)["price"].to_list()[-1] == float(settled.price)
 
 
-def test_a_kill_closes_what_is_held_on_a_market_that_the_engine_does_not_know(
+def test_a_kill_closes_what_is_held_on_a_market_that_the_engine_does_not_know_and_needs_no_store(
     tmp_path: Path, live_store_file: Path, make_bundle: MakeBundle
 ) -> None:
     with desk(tmp_path, live_store_file, speed=900, hours=40, markets=(MARKET, OTHER), further=LIVE) as one:
         put_live(one.settings, make_bundle(one.settings.bundles_dir))
         stopped(one, OTHER)
         one.faults.next("settling", symbol=raw_symbol(OTHER))
+        one.environment |= {"TRADING_STORE__URL": NOWHERE}
         process = one.start()
         try:
-            wait_for(lambda: one.trades, while_alive=process)
-            kill_switch.engage(one.settings.live_dir)
+            wait_for(lambda: one.trades and one.server.account.orders, while_alive=process)
+            told = finish(one.start("kill", module="trading_cli"))
             code, output = finish(process)
         finally:
             process.kill()
         assert code == 0, output
+        assert told[0] == 0, told[1]
+        assert "no node is running; nothing is open" in told[1]
         assert_nothing_is_left(one, OTHER, "kill")
+        assert one.server.account.positions == {}
+        assert account_of(one).open_orders([MARKET, OTHER]) == []
 
 
 def test_a_node_whose_only_market_is_settled_minds_it_and_then_ends(

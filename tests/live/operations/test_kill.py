@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -92,21 +93,30 @@ def test_a_journal_that_cannot_be_read_is_said_and_the_switch_is_on(folder: Path
     assert kill_switch.engaged(folder) is not None
 
 
-@pytest.mark.parametrize("journal", ["gone", "broken"])
-def test_with_real_orders_and_no_journal_the_venue_is_asked_and_closed_at(
+@pytest.mark.parametrize("journal", ["gone", "broken", "kept"])
+def test_with_real_orders_and_neither_node_nor_store_the_venue_is_asked_and_closed_at(
     live_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: str
 ) -> None:
     with desk(tmp_path, STILL, STILL) as one:
         opened(one)
         for name, value in (("MODE", "live"), ("ENVIRONMENT", "replay"), ("BASE_URL_HTTP", one.server.url_http)):
             monkeypatch.setenv(f"TRADING_NODE__{name}", value)
+        monkeypatch.setenv("TRADING_STORE__URL", "postgresql://trading@127.0.0.1:1/trading")
+        if journal == "kept":
+            live_settings.live_dir.mkdir(parents=True)
+            with (
+                closing(sqlite3.connect(one.path)) as held,
+                closing(sqlite3.connect(live_settings.live_dir / JOURNAL_FILE)) as copy,
+            ):
+                held.backup(copy)
         if journal == "broken":
             live_settings.live_dir.mkdir(parents=True, exist_ok=True)
             (live_settings.live_dir / JOURNAL_FILE).write_bytes(b"no database" * 100)
         code, output = said()
         assert (code, one.account.positions()) == (0, []), output
         assert f"{TRADED}: 10 closed, 2 orders canceled" in output
-        assert "nothing of ours is open at the venue" in output
+        written = "the next start writes down" if journal == "broken" else "the journal has"
+        assert f"nothing of ours is open at the venue; {written} what happened" in output
 
 
 @pytest.mark.parametrize("inodes", [True, False])
