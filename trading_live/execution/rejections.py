@@ -20,7 +20,7 @@ Tell = Callable[[str, str], None]
 _KINDS: Final[tuple[tuple[str, str], ...]] = (
     ("maximum", r"-4005\b|\b51202\b|\b170136\b|market_lot_size|above.{0,20}max.{0,10}quantity"),
     ("minimum", r"-4003\b|-4004\b|\b51020\b|\b170140\b|\binvalidSize\b|lot_size|order minimum not met"),
-    ("notional", r"-4164\b|\b110094\b|\b170124\b|min_notional|\bnotional\b"),
+    ("notional", r"-4164\b|\b110094\b|\b170124\b|min_notional|\bnotional\b|cost minimum not met"),
     ("step", r"-4023\b|-1111\b|\b51121\b|\b170137\b|step size|precision"),
     ("tick", r"-4014\b|price_filter|tick size"),
     ("band", r"-4131\b|-4016\b|-4024\b|\b110003\b|\b51006\b|\b51137\b|\b51138\b|percent_price|price band"),

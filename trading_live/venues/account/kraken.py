@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
@@ -18,6 +19,8 @@ from trading_live.venues.account.contract import (
     VenueOrder,
     VenuePosition,
 )
+from trading_live.venues.account.ids import ClientIds
+from trading_live.venues.account.requests import Requests
 
 _STATUS: Final[Mapping[str, OrderStatus]] = {"closed": "filled", "canceled": "canceled", "expired": "expired"}
 _PAYMENTS: Final[Mapping[str, PaymentKind]] = {
@@ -35,6 +38,10 @@ class KrakenSpot(RestAccount):
     exchange = "kraken"
     absent: ClassVar[tuple[str, ...]] = ("EQuery:Unknown asset pair",)
     unknown: ClassVar[tuple[str, ...]] = ("EOrder:Unknown order", "EOrder:Invalid order")
+
+    def __init__(self, requests: Requests, markets: Sequence[str], *, ids: ClientIds | None = None) -> None:
+        super().__init__(requests, markets, ids=ids)
+        requests.client.nonce = time.time_ns  # as the adapter numbers: a key's requests must count upwards
 
     def symbol(self, market: str) -> str:
         """The short name of a pair, e.g. ``XBTUSD``."""

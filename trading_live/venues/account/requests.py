@@ -23,6 +23,10 @@ _SHOWN: Final = 300
 _UNCLEAR: Final = ('"code":-1000', '"code":-1001', '"code":-1006', '"code":-1007')
 """Binance's words for a request that it does not know the end of, where ccxt takes them for a refusal."""
 
+_OVERTAKEN: Final = "EAPI:Invalid nonce"
+"""Kraken's words where a request with a later number came first, another client's: nothing was done, and the next may
+pass."""
+
 _TALKATIVE: Final = ("ccxt.base.exchange", "urllib3.connectionpool")
 """Libraries whose debug messages hold keys and signed addresses."""
 ATTEMPTS: Final = 3
@@ -128,7 +132,8 @@ class Requests:
                 if any(one in str(error).replace('": ', '":') for one in gone):
                     return None
                 failure = self._failure(endpoint, error, text)
-                may_retry = is_transient(error, self._answer) and (again or failure.answered)
+                passing = _OVERTAKEN in str(error) or is_transient(error, self._answer)
+                may_retry = passing and (again or failure.answered)
                 if attempt == attempts or not may_retry or (wait := self._wait_s(attempt)) is None:
                     raise failure from None
                 self.retries += 1
@@ -152,6 +157,8 @@ class Requests:
         answered = self._answer.status is not None and self._answer.status < 500 and (refused or not unclear)
         if isinstance(error, ccxt.AuthenticationError):
             remedy = "see that the keys in the environment are this account's, and may trade"
+        elif _OVERTAKEN in str(error):
+            remedy = "give the key to no other program, and a nonce window (docs/how-to/go-live.md)"
         elif isinstance(error, ccxt.InvalidNonce):
             remedy = "set this machine's clock (NTP)"
         elif not answered:
