@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +20,7 @@ import polars as pl
 import pytest
 
 from tests.live.conftest import MARKET, START
+from tests.live.forks import Forked, parent
 from trading_assets.core.errors import TradingError
 from trading_assets.journal import JOURNAL_FILE, newest_seq, read_session
 from trading_assets.settings import Settings, load_settings
@@ -42,9 +41,7 @@ STEP = timedelta(minutes=5)
 _open: list[Desk] = []
 
 
-def wait_for[T](
-    what: Callable[[], T], *, seconds: float = PATIENCE_S, while_alive: subprocess.Popen[str] | None = None
-) -> T:
+def wait_for[T](what: Callable[[], T], *, seconds: float = PATIENCE_S, while_alive: Forked | None = None) -> T:
     """Poll until something is truthy; else say what was waited for, and what the nodes did meanwhile."""
     deadline = time.monotonic() + seconds
     quiet = _Quiet()
@@ -80,14 +77,10 @@ class Desk:
         if self.is_led:
             self.server.play_until(self.leash and self.server.now + self.leash)
 
-    def start(self, *arguments: str, module: str = "trading_live") -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def start(self, *arguments: str, module: str = "trading_live") -> Forked:
+        output = self.settings.data_dir / f"output-{time.monotonic_ns()}.txt"
+        output.parent.mkdir(parents=True, exist_ok=True)
+        return parent().start(self.environment, output, *arguments, module=module)
 
     def journal(self) -> dict[str, pl.DataFrame]:
         """The newest session; read anew only where something was written since: a wait looks ten times a second."""
@@ -121,7 +114,7 @@ class Desk:
         runs = status.running and status.heartbeat is not None and status.heartbeat.state == "trading"
         return runs and self.server.streams >= self.heard_before
 
-    def freeze[T](self, when: Callable[[], T], process: subprocess.Popen[str]) -> T:
+    def freeze[T](self, when: Callable[[], T], process: Forked) -> T:
         """Stop the replay while something holds, and the node at rest: what holds for a while only goes on to hold.
 
         A replay that merely runs on is somewhere else by the time that a test has seen it.
@@ -147,7 +140,7 @@ class Desk:
         yield
         self.server.go_on()
 
-    def kill(self, process: subprocess.Popen[str], when: Callable[[], Any]) -> None:
+    def kill(self, process: Forked, when: Callable[[], Any]) -> None:
         """End the node as the system does, while something holds; the replay stands still until it is let go on."""
         self.freeze(when, process)
         self.heard_before = self.server.streams
@@ -156,7 +149,7 @@ class Desk:
         if not when():
             _fail("it no longer held when the node was dead", when)
 
-    def start_again(self, *arguments: str, module: str = "trading_live") -> subprocess.Popen[str]:
+    def start_again(self, *arguments: str, module: str = "trading_live") -> Forked:
         """Start a node in place of one that has ended; the replay stands until it listens to all that was listened to.
 
         A busy machine takes a minute to start it, in which days would be replayed to nobody.
@@ -171,7 +164,7 @@ class Desk:
         self.server.go_on()
         return process
 
-    def _rest(self, process: subprocess.Popen[str]) -> None:
+    def _rest(self, process: Forked) -> None:
         """Wait until the node has dealt with all that was sent, and has nothing more to write of it."""
         wait_for(lambda: self.server.at_rest, while_alive=process)
         path, since, seen = self.settings.live_dir / JOURNAL_FILE, time.monotonic(), -1
@@ -242,7 +235,7 @@ def beside[T](what: Callable[[], T]) -> T:
         return doing.result()
 
 
-def finish(process: subprocess.Popen[str], seconds: float = PATIENCE_S) -> tuple[int, str]:
+def finish(process: Forked, seconds: float = PATIENCE_S) -> tuple[int, str]:
     """Wait for a node's end while replays go on: what it closes is filled by a bar to come."""
     output, _ = beside(lambda: process.communicate(timeout=seconds))
     return process.returncode, output

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,6 +18,7 @@ from typer.testing import CliRunner
 
 from tests.live.conftest import MARKET, OTHER, START, random_walk
 from tests.live.desk import wait_for
+from tests.live.forks import Forked, parent
 from trading_assets.core.candles import OHLCV, TS
 from trading_assets.core.errors import NodeError, SettingsError, TradingError
 from trading_assets.recordings import Spool, load_recordings, pending, read_segment, spool_folder
@@ -58,22 +57,16 @@ class Studio:
     def store(self) -> Store:
         return open_store(f"duckdb:///{self.folder}/market.duckdb")
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "trading_cli", "record", *arguments]
-        return subprocess.Popen(
-            command,
-            env={**os.environ, **self.environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def start(self, *arguments: str) -> Forked:
+        output = self.folder / f"output-{time.monotonic_ns()}.txt"
+        return parent().start({**os.environ, **self.environment}, output, "record", *arguments, module="trading_cli")
 
-    def end(self, process: subprocess.Popen[str], number: signal.Signals) -> None:
+    def end(self, process: Forked, number: signal.Signals) -> None:
         process.send_signal(number)
-        self.output = process.communicate(timeout=300)[0]
+        self.output = process.communicate()[0]
         self.exit_code = process.returncode
 
-    def kill(self, process: subprocess.Popen[str], when: Callable[[], bool]) -> None:
+    def kill(self, process: Forked, when: Callable[[], bool]) -> None:
         """End a recorder as the system does, while something holds: it is stopped to look."""
         while True:
             wait_for(when, while_alive=process)

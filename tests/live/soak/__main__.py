@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from tests.live.soak.forks import forks
+from tests.live.forks import parent
 from tests.live.soak.table import NAKED_S, judged, page
 from tests.live.soak.world import Ground, live_through, prepare
 from trading_assets.features import LIVE_ENVIRONMENT
@@ -48,16 +48,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(seeds: Iterable[int], asked: argparse.Namespace, rows: dict[int, dict[str, Any]]) -> None:
-    with tempfile.TemporaryDirectory() as shared, forks() as parent, ThreadPoolExecutor(asked.beside) as pool:
+    forks = parent()
+    with tempfile.TemporaryDirectory() as shared, ThreadPoolExecutor(asked.beside) as pool:
         ground = Ground.of(prepare(Path(shared) / "soak"))
-        for done in as_completed([pool.submit(live_through, seed, ground, parent, keep=asked.keep) for seed in seeds]):
+        for done in as_completed([pool.submit(live_through, seed, ground, forks, keep=asked.keep) for seed in seeds]):
             row = done.result().row()
             rows[row["seed"]] = row
             with asked.file.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             sys.stdout.write(_line(row) + "\n")
             sys.stdout.flush()
-        sys.stdout.write(f"processor time: {parent.cpu_s:.0f} s of nodes, {time.process_time():.0f} s of venues\n")
+        sys.stdout.write(f"processor time: {forks.cpu_s:.0f} s of nodes, {time.process_time():.0f} s of venues\n")
 
 
 def _line(row: dict[str, Any]) -> str:

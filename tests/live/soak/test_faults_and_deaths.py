@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.soak.forks import forks
+from tests.live.forks import parent
 from tests.live.soak.table import NOT_DRAWN, page
 from tests.live.soak.world import Ground, Outcome, live_through, prepare
 from tests.shared import made_once
@@ -34,8 +34,9 @@ type Run = Callable[[int], Future[Outcome]]
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Runs a seed, as soon as few enough others go on beside it."""
     ground = Ground.of(made_once(tmp_path_factory, "soak", prepare_in) / "soak")
-    with forks() as parent, ThreadPoolExecutor(BESIDE) as pool:
-        yield lambda seed: pool.submit(live_through, seed, ground, parent)
+    forks = parent()
+    with ThreadPoolExecutor(BESIDE) as pool:
+        yield lambda seed: pool.submit(live_through, seed, ground, forks)
         pool.shutdown(cancel_futures=True)
 
 

@@ -23,8 +23,8 @@ from typing import Any
 import pytest
 
 from tests.live.conftest import MARKET, START, bundle_maker, meaningless, put_live, store_markets
+from tests.live.forks import Forked, Forks
 from tests.live.plans import MOVING_PLAN
-from tests.live.soak.forks import Forked, Forks
 from tests.live.soak.naked import Naked, lacking
 from tests.live.soak.truth import account_at, differences
 from trading_assets import features, models

@@ -1,19 +1,22 @@
 """Processes of the node that begin where the imports end: forked from one that has imported everything.
 
 To import the node costs more than to run it through a short world. The parent imports, and starts no thread of its own;
-each life of a node is a fork of it: a process like any other, to be killed, with its own environment and output.
-``python -m tests.live.soak.forks`` is that parent; it ends with whoever started it, and its children with it.
+each life of a node is a fork of it: a process like any other, to be killed, with its own environment, arguments and
+output. A test of the command itself starts that instead.
+``python -m tests.live.forks`` is that parent; it ends with whoever started it, and its children with it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import gc
 import importlib
 import json
 import os
 import queue
+import runpy
 import select
 import signal
 import subprocess
@@ -21,7 +24,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +36,6 @@ IMPORTED = (
     "ccxt",
     "lightgbm",
     "nautilus_trader.adapters.binance",
-    "trading_live.__main__",
     "trading_live.execution.at_venue",
     "trading_live.execution.permission",
     "trading_live.node.node",
@@ -48,7 +50,7 @@ _DEATH_OF_PARENT = 1
 
 
 class Forked:
-    """One process of the node; as much of ``subprocess.Popen`` as its world needs."""
+    """One process of the node; as much of ``subprocess.Popen`` as tests need."""
 
     def __init__(self, pid: int, output: Path) -> None:
         self.pid, self.output = pid, output
@@ -71,6 +73,15 @@ class Forked:
         if self.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+    def communicate(self, timeout: float = PATIENCE_S) -> tuple[str, None]:
+        """Wait for its end, and read all that it has written."""
+        self.wait(timeout)
+        return self.output.read_text(errors="replace"), None
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """As the system does."""
@@ -110,19 +121,18 @@ class Forks:
         )
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def start(self, environment: Mapping[str, str], output: Path) -> Forked:
-        """Start a node with this environment."""
+    def start(
+        self, environment: Mapping[str, str], output: Path, *arguments: str, module: str = "trading_live"
+    ) -> Forked:
+        """Start ``python -m module arguments`` with this environment, in this process's folder."""
         assert self._process.stdin is not None
+        words = [module, *arguments]
+        asked = {"environment": dict(environment), "output": str(output), "words": words, "folder": str(Path.cwd())}
         with self._lock:  # one after the other: the answers come in order
             self._asked.put(output)
-            self._process.stdin.write(json.dumps({"environment": dict(environment), "output": str(output)}) + "\n")
+            self._process.stdin.write(json.dumps(asked) + "\n")
             self._process.stdin.flush()
             return self._started.get(timeout=PATIENCE_S)
-
-    def close(self) -> None:
-        """End the parent, and with it what still runs."""
-        self._process.kill()
-        self._process.wait()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -137,14 +147,10 @@ class Forks:
                 running.pop(int(pid)).end_with(int(rest[0]))
 
 
-@contextlib.contextmanager
-def forks() -> Iterator[Forks]:
-    """A parent, as long as it is needed."""
-    one = Forks()
-    try:
-        yield one
-    finally:
-        one.close()
+@functools.cache
+def parent() -> Forks:
+    """That of this process, which lasts as long as it does; to be asked for in its first thread."""
+    return Forks()
 
 
 # -- the parent -------------------------------------------------------------------------------------------------------
@@ -189,10 +195,12 @@ def _fork(asked: dict[str, Any], answers: int) -> int:
         nothing = os.open(os.devnull, os.O_RDONLY)
         for there, here in ((nothing, 0), (output, 1), (output, 2)):
             os.dup2(there, here)
-        sys.argv = ["trading_live"]
-        code = importlib.import_module("trading_live.__main__").main()
+        os.chdir(asked["folder"])
+        module, *sys.argv[1:] = asked["words"]
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        code = 0
     except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:
