@@ -87,6 +87,20 @@ def test_a_checkpoint_and_the_events_after_it_say_what_all_events_say(
     assert to_json(from_json(with_checkpoint)) == with_checkpoint
 
 
+@pytest.mark.parametrize("ended", ["expired", "canceled", "rejected", "denied"])
+def test_an_order_that_has_ended_stays_so_whatever_is_told_of_it_late(tmp_path: Path, ended: str) -> None:
+    path = tmp_path / "journal.sqlite"
+    row = {"ts": T0, "market": MARKET, "order_id": "t1", "signal_id": "s1", "purpose": "take_profit", "quantity": 3.0}
+
+    def told(status: str) -> set[str]:
+        journal.record("orders", row | {"status": status, "side": "sell"})
+        return set(read_state(path).orders)
+
+    with closing(Journal(path, "node")) as journal:
+        assert [told(one) for one in ("initialized", "accepted")] == [{"t1"}, {"t1"}]
+        assert [told(one) for one in (ended, "accepted", "pending_cancel")] == [set(), set(), set()]
+
+
 def signals(first: int, count: int) -> list[Event]:
     return [
         ("signals", {"ts": T0, "market": MARKET, "signal_id": f"s{n}", "bar_ts": T0, "action": "hold", "reason": "r"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,7 +10,8 @@ import polars as pl
 
 from tests.live.conftest import MARKET
 from trading_assets.core.errors import TradingError
-from trading_assets.journal import JOURNAL_FILE, read_since
+from trading_assets.journal import JOURNAL_FILE, read_since, read_state
+from trading_assets.journal.state import OrderState
 from trading_assets.settings import Settings
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.plans.plan import TradePlan
@@ -39,6 +41,7 @@ def differences(one: Place, asked: RestAccount | None = None) -> list[str]:
         return [str(error)]
     found = [
         *_of_orders(journal["orders"], journal["fills"], account),
+        *_of_open_orders(read_state(path).orders, account),
         *_of_fills(journal["fills"], journal["plans"], account),
         *_of_position(journal["fills"], account),
     ]
@@ -78,14 +81,19 @@ def _of_orders(orders: pl.DataFrame, fills: pl.DataFrame, account: Any) -> list[
         for one in resting & known
         if last[one] in ended and not (last[one] == "filled" and one in parts)
     ]
-    found += [
-        f"order {one} is {status} in the journal, ended at the venue"
-        for one, status in last.items()
-        if status in ("accepted", "triggered") and one not in resting
-    ]
     if not account.positions:
         found += [f"order {one} rests without a position" for one in sorted(resting)]
     return found
+
+
+def _of_open_orders(orders: Mapping[str, OrderState], account: Any) -> list[str]:
+    """Each that is open by the journal, where an order that has ended stays so whatever is told later, rests."""
+    resting = {_ours(one.client_id) for one in (*account.orders, *account.conditionals) if one.open}
+    return [
+        f"order {one} is {said.row['status']} in the journal, ended at the venue"
+        for one, said in orders.items()
+        if said.row["status"] in ("accepted", "triggered") and one not in resting
+    ]
 
 
 def _of_fills(fills: pl.DataFrame, plans: pl.DataFrame, account: Any) -> list[str]:

@@ -159,6 +159,7 @@ ORDERS: Final = Table(
     ("node", "seq"),
     notes={
         "order_id": "ours: the venue knows the order by it, too",
+        "status": "what the event made of it; an order that has ended stays so: what is told later was late",
         "venue_order_id": "the venue's own id; null before it gave one; a stop that triggers gets another",
     },
 )
