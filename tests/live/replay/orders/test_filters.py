@@ -81,6 +81,20 @@ def test_an_order_that_breaks_a_rule_gets_the_venues_code(
     assert len(server.account.orders) == before
 
 
+@pytest.mark.parametrize(("changes", "code"), [({"max_position": Decimal(50)}, -2027), ({"band": Decimal(0)}, -4131)])
+def test_an_order_at_the_market_is_refused_for_what_it_would_hold_or_meet(
+    server: ReplayServer, exchange: Any, changes: dict[str, Any], code: int
+) -> None:
+    filters = server.account.exchange.filters
+    former = filters["SYNAUSDT"]
+    filters["SYNAUSDT"] = replace(former, **changes)
+    try:
+        with pytest.raises(ccxt.BaseError, match=str(code)):
+            raw(exchange, type="MARKET", timeInForce=None, price=None)
+    finally:
+        filters["SYNAUSDT"] = former
+
+
 def test_a_client_id_that_is_open_is_taken(exchange: Any) -> None:
     raw(exchange, newClientOrderId="one")
     with pytest.raises(ccxt.BaseError, match="-4116"):

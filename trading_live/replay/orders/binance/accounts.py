@@ -10,6 +10,7 @@ from trading_live.replay.orders.binance.pages import optional_symbol, page
 from trading_live.replay.orders.binance.requests import Params, needed, symbol_of, whole_number
 from trading_live.replay.orders.exchange import Exchange, modes
 from trading_live.replay.orders.exchange.model import Refusal
+from trading_live.replay.orders.writing import text
 
 type Resource = Callable[[Exchange, Params, int], Any]
 """(account, parameters, market time) -> the answer, or a refusal."""
@@ -72,7 +73,7 @@ def set_mode(exchange: Exchange, params: Params, _now_ms: int) -> Any:
 def set_leverage(exchange: Exchange, params: Params, now_ms: int) -> Any:
     """Another leverage."""
     symbol, leverage = symbol_of(params, exchange), whole_number(params, "leverage") or 0
-    told = {"leverage": leverage, "maxNotionalValue": "1000000000", "symbol": symbol}
+    told = {"leverage": leverage, "maxNotionalValue": text(exchange.filters[symbol].max_position), "symbol": symbol}
     return modes.set_leverage(exchange, symbol, leverage, now_ms) or told
 
 

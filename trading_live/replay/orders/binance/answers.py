@@ -172,7 +172,7 @@ def configuration(exchange: Exchange, symbol: str) -> dict[str, Any]:
     """Of ``/fapi/v1/symbolConfig``."""
     modes = exchange.modes[symbol]
     told = {"symbol": symbol, "marginType": modes.margin, "isAutoAddMargin": False}
-    return told | {"leverage": modes.leverage, "maxNotionalValue": "1000000000"}
+    return told | {"leverage": modes.leverage, "maxNotionalValue": text(exchange.filters[symbol].max_position)}
 
 
 def account_position(exchange: Exchange, one: Position) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def account_position(exchange: Exchange, one: Position) -> dict[str, Any]:
         "leverage": str(modes.leverage),
         "isolated": modes.margin == "ISOLATED",
         "entryPrice": text(one.entry),
-        "maxNotional": "1000000000",
+        "maxNotional": text(exchange.filters[one.symbol].max_position),
         "bidNotional": "0",
         "askNotional": "0",
         "positionSide": one.side,
@@ -259,7 +259,7 @@ def _risk(exchange: Exchange, one: Position, version: int) -> dict[str, Any]:
         return told | {
             "leverage": str(modes.leverage),
             "marginType": mode,
-            "maxNotionalValue": "1000000000",
+            "maxNotionalValue": text(exchange.filters[one.symbol].max_position),
             "isAutoAddMargin": "false",
             "adlQuantile": 0,
         }

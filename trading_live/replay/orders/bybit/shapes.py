@@ -118,7 +118,7 @@ def position(exchange: Exchange, one: Position) -> dict[str, Any]:
         "category": "linear",
         "positionIdx": INDEX[one.side],
         "riskId": 1,
-        "riskLimitValue": "1000000000",
+        "riskLimitValue": text(exchange.filters[one.symbol].max_position),
         "symbol": one.symbol,
         "side": "" if not one.quantity else "Buy" if one.quantity > 0 else "Sell",
         "size": text(abs(one.quantity)),

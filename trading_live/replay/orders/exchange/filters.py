@@ -27,8 +27,11 @@ class Filters:
         Of orders that rest and of orders at the market; by default no order is refused for its size.
     min_notional
         In quote currency; reduce-only orders may be smaller.
+    max_position
+        In quote currency, at any leverage.
     band
-        How far from the mark price the price of an order may be, as a share of it.
+        How far from the mark price the price of an order may be, as a share of it; so may the best one that meets an
+        order at the market.
     status
         Of the symbol: while it is settled only reduce-only orders are accepted, and none when it is closed.
     """
@@ -39,6 +42,7 @@ class Filters:
     market_max_quantity: Decimal = Decimal(int(MAX_QUANTITY))
     max_price: Decimal = Decimal(int(MAX_PRICE))
     min_notional: Decimal = Decimal(5)
+    max_position: Decimal = Decimal(1_000_000_000)
     band: Decimal = Decimal("0.5")
     status: SymbolStatus = "TRADING"
 
