@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -9,11 +10,14 @@ from typing import Any, Final
 from trading_assets.core.precision import money
 from trading_assets.strategies.instruments import exact
 from trading_assets.strategies.orders.contracts import in_base, size_of
-from trading_assets.strategies.orders.limits import OrderLimits
+from trading_assets.strategies.orders.limits import OrderLimits, on_grid
 from trading_assets.strategies.orders.stop_moves import UNHEARD
 from trading_assets.strategies.plans.plan import Purpose, TradePlan
 
 EVENT: Final = "order refused"
+
+_CHANGED: Final = ", as it was when it was asked for: it is another by now (node.instrument_refresh_s)"
+"""An order is held against the venue's limits before it is sent: one that is refused for them met other ones."""
 
 Tell = Callable[[str, str], None]
 
@@ -69,13 +73,34 @@ def _words(kind: str, quantity: float, price: float, limits: OrderLimits | None)
     }
     if limits is None or kind in plain:
         return plain.get(kind, "")
+    holds, words = _limit(kind, quantity, price, limits)
+    return words if holds or not words else f"{words}{_CHANGED}"
+
+
+def _limit(kind: str, quantity: float, price: float, limits: OrderLimits) -> tuple[bool, str]:
+    """Whether the limit that the node knows explains a refusal, and the refusal with that limit in words."""
+    value = f"notional {money(quantity * price)}" if price else f"notional of {quantity:.12g}"
+    small = 0 < quantity * price < limits.min_notional
     return {
-        "maximum": f"quantity {quantity:.12g} above the venue's maximum {limits.max_quantity:.12g}",
-        "minimum": f"quantity {quantity:.12g} below the venue's minimum {limits.min_quantity:.12g}",
-        "notional": f"notional {money(quantity * price)} below the venue's minimum {money(limits.min_notional)}",
-        "step": f"quantity {quantity:.12g} is not in whole steps of {limits.step:.12g}",
-        "tick": f"price {price:.12g} is not in whole ticks of {limits.tick:.12g}",
-    }.get(kind, "")
+        "maximum": (
+            quantity > limits.max_quantity,
+            f"quantity {quantity:.12g} above the venue's maximum {limits.max_quantity:.12g}",
+        ),
+        "minimum": (
+            quantity < limits.min_quantity,
+            f"quantity {quantity:.12g} below the venue's minimum {limits.min_quantity:.12g}",
+        ),
+        "notional": (small, f"{value} below the venue's minimum {money(limits.min_notional)}"),
+        "step": (
+            not _whole(quantity, limits.step),
+            f"quantity {quantity:.12g} is not in whole steps of {limits.step:.12g}",
+        ),
+        "tick": (not _whole(price, limits.tick), f"price {price:.12g} is not in whole ticks of {limits.tick:.12g}"),
+    }.get(kind, (True, ""))
+
+
+def _whole(value: float, step: float) -> bool:
+    return math.isclose(on_grid(value, step, round), value, rel_tol=1e-9)
 
 
 class Refusals:

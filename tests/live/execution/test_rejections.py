@@ -44,3 +44,15 @@ def test_the_words_of_each_venue_are_understood(reason: str, kind: str, says: st
 def test_what_is_not_understood_is_told_as_it_was_said() -> None:
     assert explained("the moon is full", 1.0, 2.0, LIMITS) == "the moon is full"
     assert explained("-4005: too much", 1.0, 2.0, None) == "-4005: too much"
+
+
+@pytest.mark.parametrize(
+    ("reason", "quantity", "price"),
+    [("-4005", 100.0, 0.0), ("-4004", 1.0, 0.0), ("-4164", 100.0, 0.0), ("-1111", 1.0, 0.0), ("-4014", 1.0, 9.5)],
+)
+def test_a_refusal_that_the_known_limit_does_not_explain_says_that_it_has_changed(
+    reason: str, quantity: float, price: float
+) -> None:
+    assert "node.instrument_refresh_s" in explained(reason, quantity, price, LIMITS)
+    known = {"-4005": (500.0, 0.0), "-4004": (0.0001, 0.0), "-4164": (1.0, 9.5), "-1111": (0.0005, 0.0)}
+    assert "node.instrument_refresh_s" not in explained(reason, *known.get(reason, (1.0, 9.55)), LIMITS)

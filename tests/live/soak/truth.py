@@ -48,7 +48,7 @@ def differences(one: Place, asked: RestAccount | None = None) -> list[str]:
     return found or _of_statement(path, asked or account_at(one.server))
 
 
-def _ours(client_id: str) -> str:
+def our_id(client_id: str) -> str:
     return client_id.removeprefix("x-aHRE4BCj-R")
 
 
@@ -67,13 +67,13 @@ def _of_orders(orders: pl.DataFrame, fills: pl.DataFrame, account: Any) -> list[
     every = (*account.orders, *account.conditionals)
     filled = {fill.order_id for fill in account.fills}
     sent = {
-        _ours(one.client_id) for one in every if one.open or one.id in filled or getattr(one, "order_id", 0) in filled
+        our_id(one.client_id) for one in every if one.open or one.id in filled or getattr(one, "order_id", 0) in filled
     }
     last = dict(orders.select("order_id", "status").rows())
     wanted = dict(orders.select("order_id", "quantity").rows())
     done = dict(fills.group_by("order_id").agg(pl.col("quantity").sum()).rows())
     parts = {one for one, quantity in wanted.items() if quantity and done.get(one, 0.0) < quantity * (1 - 1e-9)}
-    resting = {_ours(one.client_id) for one in every if one.open}
+    resting = {our_id(one.client_id) for one in every if one.open}
     ended = {"filled", "canceled", "rejected", "expired", "denied"}
     found = [f"lost order: {one} at the venue alone" for one in sorted(sent - known) if IDS.is_ours(one)]
     found += [
@@ -101,7 +101,7 @@ def _of_fills(fills: pl.DataFrame, plans: pl.DataFrame, account: Any) -> list[st
     parents = {one.order_id: one.client_id for one in account.conditionals if one.order_id is not None}
     orders = {one.id: parents.get(one.id, one.client_id) for one in account.orders}
     for fill in account.fills:
-        name = _ours(orders[fill.order_id])
+        name = our_id(orders[fill.order_id])
         row = there.setdefault(name if IDS.is_ours(name) else "others", [0.0, 0.0, 0.0])
         sign = 1 if fill.side == "BUY" else -1
         for place, amount in enumerate((fill.quantity, fill.quantity * fill.price, fill.fee)):
