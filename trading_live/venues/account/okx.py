@@ -31,6 +31,9 @@ _STATUS: Final[Mapping[str, OrderStatus]] = {
 }
 _ALGOS: Final = ("conditional,oco", "trigger", "move_order_stop")
 _KINDS: Final[Mapping[str, PaymentKind]] = {"1": "transfer", "8": "funding"}
+_SPOT_MODE: Final = "1"
+"""Of an account that trades no swaps: a new one's, until its owner changes that at the venue."""
+
 _TRADED: Final = ("2", "3", "5", "9")
 """Kinds of bills with a result and a fee: trade, delivery, liquidation, ADL."""
 
@@ -122,6 +125,8 @@ class Okx(RestAccount):
         if self.is_spot(market):
             return Modes()
         config = self._data("privateGetAccountConfig")[0]
+        if str(config.get("acctLv")) == _SPOT_MODE:
+            raise self.refuse(f"{market}: the account is in spot mode", "set it to futures mode at the venue")
         held = self._data("privateGetAccountPositions", {"instId": self.symbol(market)})
         mode: MarginMode = margin_mode or "cross"
         other: MarginMode = "isolated" if mode == "cross" else "cross"

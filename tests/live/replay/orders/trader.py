@@ -215,14 +215,17 @@ def trade[T](
     venue
         Whose adapter.
     """
-    told = Trader(SYNA if venue == "binance" else SYNA_BYBIT)
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     gc.collect()  # an engine of an earlier test that lies in a cycle: a thread holds one at a time
-    node = _node(server, engine, venue)
+    return run(_node(server, engine, venue), Trader(SYNA if venue == "binance" else SYNA_BYBIT), script)
+
+
+def run[T, R: Trader](node: LiveNode, told: R, script: Callable[[R], T]) -> T:
+    """Run an engine that is built, as :func:`trade` does."""
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     node.add_strategy(Hands(told))
     handle = node.handle()
 
-    def run() -> None:
+    def work() -> None:
         try:
             assert told.ready.wait(PATIENCE_S), "the engine did not start"
             answers.put((True, script(told)))
@@ -231,7 +234,7 @@ def trade[T](
         finally:
             handle.stop()
 
-    thread = threading.Thread(target=run, name="script", daemon=True)
+    thread = threading.Thread(target=work, name="script", daemon=True)
     thread.start()
     try:
         node.run()
@@ -295,4 +298,4 @@ def _bybit(server: ReplayServer) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     return (BybitDataClientFactory(), data), (BybitExecutionClientFactory(), execution)
 
 
-__all__ = ["SYNA", "Trader", "entered_and_protected", "trade"]
+__all__ = ["SYNA", "Hands", "Trader", "entered_and_protected", "run", "trade"]

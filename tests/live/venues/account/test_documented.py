@@ -212,6 +212,14 @@ def test_a_dead_mans_switch_is_set_where_the_venue_has_one(story):
     assert account.cancel_after(None, [market]) is has
 
 
+def test_an_account_whose_mode_has_no_swaps_is_refused_before_the_first_order():
+    config = {"code": "0", "msg": "", "data": [{"posMode": "net_mode", "acctLv": "1"}]}
+    with documented({"GET /api/v5/account/config": config}) as venue:
+        account = account_at(venue, "okx", "perpetual", "okx:BTC/USDT:USDT")
+        with pytest.raises(VenueError, match="okx:BTC/USDT:USDT: the account is in spot mode; set it to futures mode"):
+            account.modes("okx:BTC/USDT:USDT")
+
+
 def test_a_venue_without_a_market_is_an_error_in_plain_words():
     with documented({"GET /api/v5/public/instruments": {"code": "0", "msg": "", "data": []}}) as venue:
         account = account_at(venue, "okx", "perpetual", "okx:NO/USDT:USDT")
