@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
+from trading_assets.strategies.orders.matching import Matching
 from trading_live.venues.contract import (
     Books,
     DataClient,
@@ -74,6 +76,10 @@ class Okx(Venue):
             margin_mode=margin if perpetual else None,
         )
         return DataClient(OKXExecutionClientFactory(), config)
+
+    def matching(self, markets: Sequence[str]) -> Matching:
+        """The adapter's stops are trigger orders: they wait for the price to come to them, from whichever side."""
+        return replace(super().matching(markets), takes_passed_stops=True)
 
 
 VENUE = Okx

@@ -61,6 +61,7 @@ def test_orders_go_through_the_venues_own_client(
     assert "bWFkZS11cC" not in repr(client.config), "keys are not shown"
     matching = chosen.matching([market])
     assert (matching.filled_by, matching.simulated, matching.binds, matching.reduces) == ("live", False, spot, not spot)
+    assert matching.takes_passed_stops is (name == "okx")
     execution = execution_of(chosen.settings, chosen)
     assert isinstance(execution, AtVenue)
     builder = LiveNode.builder("TEST", TraderId("TRADER-001"), execution.environment)

@@ -9,11 +9,12 @@ from types import SimpleNamespace as Any_
 import pytest
 
 from tests.backtest.worlds import A
-from tests.strategies.orders.venue import NOW, TWO, Order, Qty, Venue, named
+from tests.strategies.orders.venue import NOW, ONE, TWO, Order, Qty, Venue, named
 from trading_assets.journal.events import encode
 from trading_assets.journal.state import JournalState
-from trading_assets.strategies.orders.matching import AT_VENUE_SPOT
+from trading_assets.strategies.orders.matching import AT_VENUE, AT_VENUE_SPOT
 from trading_assets.strategies.plans.plan import TradePlan
+from trading_assets.strategies.signals import ClosedBar
 
 
 def test_an_entry_in_parts_is_protected_before_the_rest_fills() -> None:
@@ -76,6 +77,33 @@ def test_a_stop_that_cannot_be_placed_closes_the_position_at_once(while_entering
     venue.fill(closing.client_order_id.value, float(closing.quantity), 99.0)
     assert venue.trades.open == {}
     assert TradePlan.from_json(venue.journal.of("plans")[-1]["plan"]).exit_reason == "unprotected"
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_stop_that_rests_though_the_price_has_passed_it_closes_the_position_on_the_next_bar(takes: bool) -> None:
+    venue = Venue(matching=replace(AT_VENUE, takes_passed_stops=takes))
+    venue.fill(venue.enter(), 10.0)
+    (stop,) = venue.of("stop_loss")
+    venue.say(stop.client_order_id.value, "accepted")
+    venue.trades.manage(A, 99.1)
+    assert venue.of("exit") == [], "the price is above it"
+    venue.trades.manage(A, 98.9)
+    assert [(one.quantity, one.reduce_only) for one in venue.of("exit")] == [(10.0, True)] * takes
+    assert stop.client_order_id.value not in venue.cancels, "it rests until the position is gone"
+
+
+def test_a_stop_that_moves_to_where_the_price_has_been_closes_the_position_at_once() -> None:
+    exits = replace(ONE, trailing=0.004, trailing_after=0)
+    venue = Venue(exits, replace(AT_VENUE, takes_passed_stops=True))
+    venue.fill(venue.enter(), 10.0)
+    (stop,) = venue.of("stop_loss")
+    venue.say(stop.client_order_id.value, "accepted")
+    venue.trades.now = NOW + venue.plan.bar
+    bar = ClosedBar(A, "15m", NOW, venue.trades.now, 100.0, 101.9, 100.0, 101.0, 1.0)
+    venue.trades.manage(A, bar.close, bar=bar)
+    assert len(venue.of("stop_loss")) == 2, "it followed the high, above the close"
+    assert [one.quantity for one in venue.of("exit")] == [10.0]
+    assert venue.now.exit_reason == "trailing"
 
 
 def test_a_stop_that_somebody_cancels_is_sent_again_at_once() -> None:

@@ -153,6 +153,8 @@ class BracketOrders(ClosingOrders):
             self._at_bar_end(plan, bar)
         elif plan.is_moving:
             self._sync_stop(plan)
+        if self._matching.takes_passed_stops:
+            self._leave_passed(plan.market, price)
 
     @noted
     def resume(self) -> None:

@@ -30,6 +30,9 @@ class Matching:
     rests
         How many orders that close a position may rest for the same base units: a spot balance is bound by one, so that
         targets are minded by the node there, and whatever else is sent waits until the stop is canceled.
+    takes_passed_stops
+        Whether a stop that the price has passed already is taken all the same, and waits for the price to come back:
+        others refuse it, or fill it at once.
     """
 
     simulated: bool = False
@@ -39,6 +42,7 @@ class Matching:
     filled_by: Literal["paper", "shadow", "live"] = "paper"
     reduces: bool = True
     rests: Literal["one", "all"] = "all"
+    takes_passed_stops: bool = False
 
     @property
     def binds(self) -> bool:

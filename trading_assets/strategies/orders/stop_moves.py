@@ -260,13 +260,23 @@ class MovingStops(JournalledOrders):
         if status == "rejected" and _BUSY.search(reason) and self._is_covered(plan):
             self._put_back(plan, self._order(order_id))
         elif status in REFUSED or status == "modify_rejected":  # a stop that has moved beyond the price is one reached
-            self.exit(plan, "unprotected" if plan.stop_kind == "stop_loss" else plan.stop_kind)
+            self._leave_beyond(plan)
         elif status in ("accepted", "updated"):
             self._cancel(plan.replaced_order_id)
             if self._later is None and (status == "updated" or not self._matching.simulated):
                 self._sync_stop(plan)
         elif status in ("canceled", "expired") and plan.stage == "open" and not self._matching.simulated:
             self._protect(plan)
+
+    def _leave_beyond(self, plan: TradePlan) -> None:
+        """Close a trade whose stop is no use where it is: one that has moved there counts as reached."""
+        self.exit(plan, "unprotected" if plan.stop_kind == "stop_loss" else plan.stop_kind)
+
+    def _leave_passed(self, market: str, price: float) -> None:
+        """Close a trade whose stop the price has passed, and which rests all the same."""
+        plan = self.open.get(market)
+        if plan is not None and plan.stage == "open" and plan.is_stopped_at(price):
+            self._leave_beyond(plan)
 
     def _as_filled(self, plan: TradePlan) -> TradePlan:
         """A plan with what the engine knows of its targets' orders."""
