@@ -56,21 +56,21 @@ def _learnt(estimator: Estimator[Any]) -> tuple[TrainedModel, Dataset, StrategyS
         for side, target in targets.items()
     }
     spec = ModelSettings(markets=[_MARKET], sides=[*Side], estimator=parameters)
-    return _window(models), _data(NAMES), spec
+    return _window(models), _data(NAMES, "ab" * 32), spec
 
 
 def _rule(kind: str) -> tuple[TrainedModel, Dataset, StrategySettings]:
     records = {side: Record(side=side, signals=40 + side, hits=20, base_rate=0.3) for side in Side}
     rule = rules()[kind]
     spec = RuleStrategySettings(markets=[_MARKET], sides=[*Side], rule=rule.section())
-    return _window(records), _data([WANTED]), spec
+    return _window(records), _data([WANTED], rule.fingerprint()), spec
 
 
 def _window(models: Mapping[Side, Any]) -> TrainedModel:
     return TrainedModel(models, BEGIN, BEGIN, _ROWS, 0.5)
 
 
-def _data(names: Any) -> Dataset:
+def _data(names: Any, fingerprint: str) -> Dataset:
     key = times(3).select(market=pl.lit(_MARKET), ts=pl.col("known_at") - pl.duration(minutes=15), known_at="known_at")
     labels = key.with_columns(
         side=pl.lit(1, pl.Int8),
@@ -84,7 +84,7 @@ def _data(names: Any) -> Dataset:
         ambiguous=pl.lit(value=False),
     )
     rows = key.with_columns(**dict.fromkeys(names, pl.lit(0.5)))
-    return join(rows, labels, names=list(names), fingerprint="ab" * 32)
+    return join(rows, labels, names=list(names), fingerprint=fingerprint)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Any
 
 from tests.backtest.worlds import A, signals
 from tests.deploy.faults.bench import Bench, Pages, constant, provokes, with_model
+from tests.live.metrics.world import Scrape, World
+from tests.models.bundles import made
 from tests.strategies.orders.test_full_disk import Disk
 from trading_assets.registry.deployment import DeployedModel, deploy, shadow
 
@@ -41,11 +43,22 @@ def slow(bench: Bench) -> Pages:
 
 
 @provokes("TradingModelMissing")
-def withdrawn(bench: Bench) -> Pages:
-    node = with_model(bench.world())
-    well = node.scrape()
-    node.models._models.clear()
-    return constant(well, node.scrape())
+def file_lost(bench: Bench) -> Pages:
+    """The only deployed bundle loses a file, and the node is started again."""
+    settings = bench.settings
+    bundle = made("rule momentum", settings.bundles_dir)
+    deploy(settings.live_dir, DeployedModel.of(bundle, 1, settings.data_dir, datetime.now(UTC)))
+
+    def started() -> Scrape:
+        node = World(settings)
+        node.models.refresh()
+        page = node.scrape("trading" if node.models.models else "managing")
+        node.end()
+        return page
+
+    well = started()
+    (bundle.folder / "long" / "record.json").unlink()
+    return constant(well, started())
 
 
 def deployed(model: str) -> DeployedModel:

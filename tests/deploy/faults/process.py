@@ -9,7 +9,7 @@ from urllib.error import URLError
 
 from tests.backtest.worlds import START, A
 from tests.deploy.faults.bench import Bench, Pages, constant, of_page, one, provokes
-from tests.live.metrics.world import Scrape
+from tests.live.metrics.world import Scrape, World
 from tests.live.node.test_parts import beat
 from tests.strategies.orders.test_full_disk import Disk
 from trading_assets.monitoring.exported.page import Page
@@ -69,11 +69,12 @@ def never_ready(bench: Bench) -> Pages:
 
 @provokes("TradingNodeRestarts")
 def dies_again_and_again(bench: Bench) -> Pages:
-    node = bench.world()
+    """One process after the other on the same folder, each of which dies."""
     pages = []
     for _ in range(6):
-        node.pulse._started_at += timedelta(minutes=1)
-        pages.append(node.scrape())
+        process = World(bench.settings)
+        pages.append(process.scrape())
+        process.end()
     return Pages(pages[0], pages[1:])
 
 

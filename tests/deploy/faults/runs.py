@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -14,12 +14,15 @@ from tests.defs import test_instance_metrics as project
 from tests.deploy.faults.bench import Bench, Pages, constant, of_page, provokes
 from tests.live.metrics.world import Scrape
 from tests.monitoring.exported.test_stored import MARKET, put
+from trading_assets.defs.lib.partitions import Partitions
 from trading_assets.defs.monitoring import instance_metrics
+from trading_assets.defs.sql_models.checks import model_checks
 from trading_assets.journal import JOURNAL_FILE, cursor
 from trading_assets.monitoring.exported.page import Page
 from trading_assets.monitoring.exported.stored import read_models, read_store
 from trading_assets.settings import Settings
-from trading_assets.store.tables import CANDLES, DRIFT, GAPS, LABELS, SIGNALS
+from trading_assets.sql import load_models
+from trading_assets.store.tables import BARS, CANDLES, DRIFT, GAPS, LABELS, SIGNALS
 from trading_live.metrics.exporter import Exporter
 
 
@@ -98,16 +101,61 @@ def asset_stale(bench: Bench) -> Pages:
     return Pages(pages.well, [pages.well])
 
 
+def of_history(settings: Settings, *, months: int) -> Settings:
+    """Settings of one market and the first months of its history."""
+    history = settings.history.model_copy(update={"end": date(2025, 1 + months, 1)})
+    return settings.model_copy(update={"history": history, "markets": {MARKET: settings.markets[MARKET]}})
+
+
 @provokes("TradingPartitionsLate")
-def partitions(bench: Bench) -> Pages:
-    pages = dagster_pages(bench, lambda one: None)
-    return Pages(Scrape({}), [pages.well])
+def month_begins(bench: Bench) -> Pages:
+    """A month of the history was fetched, and the next one has begun."""
+
+    def location(months: int) -> dg.Definitions:
+        of_market = Partitions.of(of_history(bench.settings, months=months)).market_months
+
+        @dg.asset(name="candles", partitions_def=of_market)
+        def fetched() -> None: ...
+
+        return dg.Definitions([fetched], jobs=[dg.define_asset_job("fetch", selection=["candles"])])
+
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def scrape(months: int) -> Scrape:
+            page = Page()
+            instance_metrics.read_assets(page, instance, location(months), bench.settings)
+            return of_page(page)
+
+        fetch = location(1).resolve_job_def("fetch")
+        assert fetch.execute_in_process(instance=instance, partition_key=f"{MARKET}|2025-01").success
+        return constant(scrape(1), scrape(2))
 
 
 @provokes("TradingCheckFailed")
-def gate_closed(bench: Bench) -> Pages:
-    pages = dagster_pages(bench, lambda one: None)
-    return Pages(Scrape({}), [pages.well])
+def gate_closes(bench: Bench) -> Pages:
+    """The project's own checks of bars, over a store in which one is impossible from the fault on."""
+    settings, bars = of_history(bench.settings, months=1), BARS["15m"]
+    location = dg.Definitions(
+        [dg.AssetSpec(bars.name)],
+        asset_checks=[model_checks(load_models()[bars.name])],
+        jobs=[dg.define_asset_job("look", selection=dg.AssetSelection.checks_for_assets(bars.name))],
+        resources={"settings": settings, "store": bench.store},
+    )
+    ts = settings.history_start + timedelta(days=1)
+    bar = {"market": MARKET, "ts": ts, "known_at": ts + timedelta(minutes=15)}
+    put(bench.store, CANDLES, {"market": MARKET, "timeframe": "1m", "ts": ts})
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def looked() -> Scrape:
+            page = Page()
+            location.resolve_job_def("look").execute_in_process(instance=instance, raise_on_error=False)
+            instance_metrics.read_assets(page, instance, location, settings)
+            return of_page(page)
+
+        put(bench.store, bars, bar)
+        well = looked()
+        put(bench.store, bars, bar | {"high": 0.5})
+        return constant(well, looked())
 
 
 def stored(bench: Bench, *, now: datetime | None = None) -> Scrape:
