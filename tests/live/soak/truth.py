@@ -88,7 +88,7 @@ def _of_orders(orders: pl.DataFrame, fills: pl.DataFrame, account: Any) -> list[
 
 def _of_open_orders(orders: Mapping[str, OrderState], account: Any) -> list[str]:
     """Each that is open by the journal, where an order that has ended stays so whatever is told later, rests."""
-    resting = {_ours(one.client_id) for one in (*account.orders, *account.conditionals) if one.open}
+    resting = {our_id(one.client_id) for one in (*account.orders, *account.conditionals) if one.open}
     return [
         f"order {one} is {said.row['status']} in the journal, ended at the venue"
         for one, said in orders.items()
