@@ -24,6 +24,7 @@ from tests.live.rehearsed import (
 )
 from trading_assets.journal import Journal, newest_events, read_session, read_state
 from trading_assets.strategies.plans.plan import TradePlan
+from trading_live.execution.start_checks import Known, check_holdings
 from trading_live.recovery.at_venue import FOUND_EVENT, recover_at_venue
 from trading_live.recovery.from_journal import Recovered
 from trading_live.replay import Faults
@@ -245,6 +246,33 @@ def test_a_filled_stop_that_is_asked_for_by_its_name_and_not_found_is_known_by_i
         assert stop["status"].to_list()[-1] == "filled", "never had is not what is said of it beside its fill"
         assert_journal_is_the_venues(one)
         assert [asked.path for asked in faults.asked if asked.faults].count("/fapi/v1/algoOrder") == 2
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["known", "unheard"])
+def test_a_position_whose_entry_the_venue_has_forgotten_is_held_by_the_journal_or_refused_by_name(
+    tmp_path: Path, heard: bool
+) -> None:
+    """The history of trades and orders goes back so far and no farther; what rests and what is held is told."""
+    with desk(tmp_path, STILL, STOPPED, STILL) as one:
+        plan = opened(one) if heard else entered_unheard(one)
+        exchange = one.server.account.exchange
+        exchange.fills.clear()
+        del exchange.orders[next(each.id for each in one.server.account.orders if not each.open)]
+        one.account._client_ids.clear()
+        found = restart(one)
+        if heard:
+            assert [(each.signal_id, each.stage, each.stop_order_id) for each in found.plans] == [
+                (plan.signal_id, "open", plan.stop_order_id)
+            ]
+            assert [holding.quantity for holding in found.holdings] == [10.0]
+            one.pass_time(3)
+            assert restart(one).plans == ()
+            assert last_plan(one).exit_reason == "stop_loss"
+        else:
+            assert (found.plans, found.holdings) == ((), ())
+            known = Known((), lambda _: True)
+            refused = check_holdings(one.account, [MARKET], IDS, known, adopt=False)
+            assert "holds 10 that no plan explains" in refused[MARKET]
 
 
 def test_what_a_stranger_has_there_is_left_alone(tmp_path):

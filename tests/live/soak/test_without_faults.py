@@ -1,4 +1,7 @@
-"""What a venue refuses by its own rules is told once, with the remedy; nothing is left bare, and nothing at rest."""
+"""A world without faults: what the venue refuses by its own rules, and a restart that finds an old position.
+
+A refusal is told once, with the remedy; nothing is left bare, and nothing at rest. What is held over a restart stays.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.live.soak.forks import Forks, forks
+from tests.live.desk import wait_for
+from tests.live.forks import Forks, parent
 from tests.live.soak.test_faults_and_deaths import prepare_in, problems
 from tests.live.soak.truth import IDS, our_id
 from tests.live.soak.world import SPEED, Ground, Outcome, World
@@ -29,6 +33,9 @@ from trading_live.replay.tape import Tape
 SYMBOL = "SYNAUSDT"
 HOURS = 8
 BAR = timedelta(minutes=15)
+OLD_MS = 11 * 24 * 3_600_000
+LOOKS = 3
+"""So often the account is compared before a restart counts as settled."""
 
 type Change = Callable[[Exchange], AbstractContextManager[None]]
 
@@ -152,15 +159,25 @@ class Refusing:
 
 
 class RefusingWorld(World):
-    """A node without faults, at a venue that refuses one order after the other."""
+    """A node at a venue that refuses one order after the other; then it is ended and started again.
 
-    def __init__(self, ground: Ground, folder: Path, parent: Forks) -> None:
-        super().__init__(1, ground, folder, parent)
+    Attributes
+    ----------
+    refusing
+        What is refused.
+    before, after
+        The restart: the position, the resting stops, and how many orders were ever sent.
+    """
+
+    def __init__(self, ground: Ground, folder: Path, forks: Forks) -> None:
+        super().__init__(1, ground, folder, forks)
         self.faults.clear()
         self.end = self.start + timedelta(hours=HOURS)
         tape = Tape(list(ground.tape.instruments.values()), self.start, self.end)
         self.server = ReplayServer(tape, speed=SPEED, faults=self.faults, terms=terms_of(self.settings))
         self.refusing = Refusing(self.server.account.exchange)
+        self.before: Any = None
+        self.after: Any = None
 
     def _live(self) -> None:
         self._start()
@@ -171,14 +188,38 @@ class RefusingWorld(World):
         self.server.pause()
         self._settled()
         self._end()
+        self.before = self._open()
+        self._start_with_an_old_position()
+        self.after = self._open()
+        self._end()
+
+    def _start_with_an_old_position(self) -> None:
+        """The venue's list of fills begins after the entry, as it does for what is older than an engine looks back."""
+        fills = self.server.account.exchange.fills
+        aged = [replace(one, at_ms=one.at_ms - OLD_MS) for one in fills]
+        fills[:], true = aged, fills[:]
+        self._start()
+        wait_for(lambda: self.trades)
+        looked = self._looks()
+        wait_for(lambda: self._looks() >= looked + LOOKS)
+        fills[:] = true
+
+    def _looks(self) -> int:
+        """How often anybody has asked what rests."""
+        return sum(one.path == "/fapi/v1/openAlgoOrders" for one in list(self.faults.asked))
+
+    def _open(self) -> Any:
+        account = self.server.account
+        resting = sorted(one.client_id for one in account.conditionals if one.open)
+        held = {symbol: one.quantity for symbol, one in account.positions.items()}
+        return held, resting, len(account.orders) + len(account.conditionals)
 
 
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory: pytest.TempPathFactory) -> tuple[RefusingWorld, Outcome, dict[str, pl.DataFrame]]:
     ground = Ground.of(made_once(tmp_path_factory, "soak", prepare_in) / "soak")
-    with forks() as parent:
-        world = RefusingWorld(ground, tmp_path_factory.mktemp("refusals"), parent)
-        return world, world.live(), read_since(world.settings.live_dir / JOURNAL_FILE, 0)
+    world = RefusingWorld(ground, tmp_path_factory.mktemp("without-faults"), parent())
+    return world, world.live(), read_since(world.settings.live_dir / JOURNAL_FILE, 0)
 
 
 @pytest.mark.slow
@@ -200,3 +241,13 @@ def test_after_all_refusals_the_journal_is_the_venues_and_what_is_held_has_its_s
     world, outcome, _ = refused
     assert world.refusing.left == []
     assert problems(outcome) == []
+
+
+@pytest.mark.slow
+def test_a_restart_leaves_an_old_position_and_its_stop_as_they_were(refused: Any) -> None:
+    world, _, journal = refused
+    held, resting, _ = world.before
+    assert held
+    assert len(resting) == 1
+    assert world.after == world.before, "nothing was sent, closed or canceled"
+    assert journal["node"].filter(event="position recovered").height == 1
