@@ -26,6 +26,7 @@ from trading_live.execution.entries import VenueEntries
 from trading_live.execution.rejections import Refusals
 from trading_live.metrics.choice import Metrics
 from trading_live.metrics.parts import Parts
+from trading_live.node.asked_balances import with_balances
 from trading_live.node.auxiliary.needs import NO_NEEDS, Needs
 from trading_live.node.auxiliary.opening import open_series
 from trading_live.node.auxiliary.series import AuxiliarySeries
@@ -230,7 +231,7 @@ def assemble(
             beat,
             process.stop,
             protections.alive,
-            look,
+            with_balances(look, venue, strategy, instruments.values()),
             settled=lambda: compared is None or compared.settled,
         ),
         auxiliary,

@@ -91,6 +91,8 @@ class Venue(ABC):
         Whether, of bars that end together, the finer ones come first; else a decision waits for them.
     reloads_instruments
         Whether its adapter reads bars by an instrument's new steps as soon as it has loaded them.
+    streams_balances
+        Whether its adapter hears what the account owns whenever that changes; else the node has it asked.
 
     Parameters
     ----------
@@ -105,6 +107,7 @@ class Venue(ABC):
     historic: ClassVar[bool] = False
     finer_bars_first: ClassVar[bool] = False
     reloads_instruments: ClassVar[bool] = False
+    streams_balances: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -20,6 +20,7 @@ class Kraken(Venue):
     }
     timeframes = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
     books = Books(levels=100)
+    streams_balances = False
 
     def base_code(self, market: Market) -> str:
         """Its perpetuals call bitcoin XBT."""

@@ -153,7 +153,7 @@ class StrategyHost(Strategy):
             self,
             self._instruments,
             gate,
-            SpotCash(self._trades, settings.taker_fee_bps),
+            SpotCash(self._trades, settings.taker_fee_bps, coins=settings.matching.binds),
             entry_veto,
             sizing=settings.sizing,
             weight_of=weight_of,

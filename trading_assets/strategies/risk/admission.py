@@ -15,7 +15,7 @@ from trading_assets.settings import RiskSettings, SizingSettings
 from trading_assets.strategies.orders.contracts import contracts, in_base, size_of
 from trading_assets.strategies.orders.limits import OrderLimits, cut_to_volume
 from trading_assets.strategies.plans.plan import farthest_prices
-from trading_assets.strategies.risk.cash import SpotCash, settled_balance
+from trading_assets.strategies.risk.cash import SpotCash
 from trading_assets.strategies.risk.closes import Closes, realised_volatility
 from trading_assets.strategies.risk.correlation import DailyClusters
 from trading_assets.strategies.risk.exposure import Holding, room
@@ -213,12 +213,11 @@ class EntryAdmission:
         return [*found, *self._entered]
 
     def _balance(self, instrument: Any) -> float:
-        return settled_balance(self._strategy.portfolio, instrument) - self._bound
+        return self._cash.balance(self._strategy.portfolio, instrument, self._prices) - self._bound
 
     def _equity(self, instrument: Any) -> float:
         """Balance and open positions at their last price; the account object would come with its whole history."""
-        equity = self._strategy.portfolio.equity(instrument.id.venue).get(instrument.quote_currency)
-        return float(equity.as_double()) if equity is not None else 0.0
+        return self._cash.equity(self._strategy.portfolio, instrument, self._prices)
 
 
 def _whose(held: str, signal: Signal) -> str:

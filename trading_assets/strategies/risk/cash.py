@@ -35,10 +35,14 @@ class SpotCash:
         The open trades; those whose entry is still on its way count with what they were to cost.
     taker_fee_bps
         Of an entry, which is a market order, with its slippage.
+    coins
+        Whether what is bought is a balance of its own, as at a venue: its price is gone from the account's money, and
+        its worth is not counted there.
     """
 
     trades: BracketOrders
     taker_fee_bps: float
+    coins: bool = False
     _ordered: dict[str, float] = field(default_factory=dict)
 
     def cut(
@@ -95,6 +99,35 @@ class SpotCash:
         cost = self._ordered[market] = self._with_costs(worth)
         return 0.0 if _is_derivative(market) else cost
 
+    def equity(self, portfolio: Any, instrument: Any, prices: Mapping[str, float]) -> float:
+        """What the account is worth in an instrument's quote currency, with what is open at the newest prices.
+
+        The engine counts a coin there as long as its balance is not known, which is so for a moment after an entry.
+        """
+        told = portfolio.equity(instrument.id.venue)
+        known = {currency.code for currency in told}
+        return _amount(told, instrument.quote_currency) + sum(
+            worth if coin in known else -paid for coin, paid, worth in self._bought(instrument, prices)
+        )
+
+    def balance(self, portfolio: Any, instrument: Any, prices: Mapping[str, float]) -> float:
+        """The same without the results of what is open."""
+        equity = self.equity(portfolio, instrument, prices)
+        if self.coins:
+            return equity - sum(worth - paid for _, paid, worth in self._bought(instrument, prices))
+        return equity - _amount(portfolio.unrealized_pnls(instrument.id.venue), instrument.quote_currency)
+
+    def _bought(self, instrument: Any, prices: Mapping[str, float]) -> list[tuple[str, float, float]]:
+        """Coin, price paid, and worth of what is open for an instrument's quote currency, where coins are balances."""
+        found = []
+        for market in self.trades.open if self.coins else ():
+            parsed, position = Market.parse(market), self.trades.position(market)
+            if position is None or parsed.quote != instrument.quote_currency.code:
+                continue
+            quantity, paid = position.quantity.as_double(), float(position.avg_px_open)
+            found.append((parsed.base, quantity * paid, quantity * prices.get(market, paid)))
+        return found
+
     def _with_costs(self, worth: float) -> float:
         return worth * (1 + self.taker_fee_bps / 1e4)
 
@@ -114,12 +147,6 @@ def _is_derivative(market: str) -> bool:
     return Market.parse(market).is_derivative
 
 
-def settled_balance(portfolio: Any, instrument: Any) -> float:
-    """An account's balance in the instrument's quote currency, without the results of open positions."""
-    currency, venue = instrument.quote_currency, instrument.id.venue
-
-    def amount(found: Mapping[Any, Any]) -> float:
-        held = found.get(currency)
-        return 0.0 if held is None else float(held.as_double())
-
-    return amount(portfolio.equity(venue)) - amount(portfolio.unrealized_pnls(venue))
+def _amount(found: Mapping[Any, Any], currency: Any) -> float:
+    held = found.get(currency)
+    return 0.0 if held is None else float(held.as_double())

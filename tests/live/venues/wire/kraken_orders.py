@@ -43,6 +43,22 @@ PAIRS = {
 }
 
 
+TICKER = {
+    "symbol": SYMBOL,
+    "bid": float(LAST),
+    "bid_qty": 1.0,
+    "ask": float(LAST),
+    "ask_qty": 1.0,
+    "last": float(LAST),
+    "volume": 10.0,
+    "vwap": float(LAST),
+    "low": float(LAST),
+    "high": float(LAST),
+    "change": 0.0,
+    "change_pct": 0.0,
+}
+
+
 @dataclass
 class Trade:
     """A part of an order that was filled."""

@@ -21,7 +21,7 @@ from aiohttp import WSMsgType, web
 
 from tests.live.venues.account.documented import KEYS
 from tests.live.venues.wire.kraken_account import KrakenAccount
-from tests.live.venues.wire.kraken_orders import LAST, PAIR, PAIRS, Refused, moment
+from tests.live.venues.wire.kraken_orders import LAST, PAIR, PAIRS, TICKER, Refused, moment
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,10 @@ class KrakenVenue(KrakenAccount):
             await socket.send_json(frame | {"success": True, "result": result})
         if order is not None:
             await self.match(order)
+        if method == "subscribe" and params["channel"] == "ticker":
+            await socket.send_json(
+                {"channel": "ticker", "type": "snapshot", "data": [TICKER | {"timestamp": moment()}]}
+            )
 
     async def _done(self, socket: web.WebSocketResponse, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         if method == "subscribe":
