@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import batched
@@ -28,6 +29,7 @@ _STATUS: Final[Mapping[str, OrderStatus]] = {
     "canceled": "canceled",
     "mmp_canceled": "canceled",
     "order_failed": "rejected",
+    "partially_failed": "rejected",
 }
 _ALGOS: Final = ("conditional,oco", "trigger", "move_order_stop")
 _KINDS: Final[Mapping[str, PaymentKind]] = {"1": "transfer", "8": "funding"}
@@ -80,7 +82,9 @@ class Okx(RestAccount):
             return self._algo(algo)
         self.remember(became, wire)
         row = self._one("privateGetTradeOrder", {**asked, "ordId": became})
-        return self._algo(algo) if row is None else self._order({**row, "clOrdId": wire, "trigger": _trigger(algo)})
+        if row is None:  # what has filled is known for months, what was canceled for two hours
+            return replace(self._algo(algo), status="canceled")
+        return self._order({**row, "clOrdId": wire, "trigger": _trigger(algo)})
 
     def fills(self, market: str, since: datetime) -> list[VenueFill]:
         """Of the last three months; an order that an algo order became is told by the algo's id."""
