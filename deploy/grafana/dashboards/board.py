@@ -82,9 +82,15 @@ class Board:
         return [panel for row in self.rows for panel in row.panels]
 
 
-def lines(title: str, *queries: tuple[str, str], unit: Unit = "short", text: str = "") -> Panel:
+def lines(
+    title: str,
+    *queries: tuple[str, str],
+    unit: Unit = "short",
+    text: str = "",
+    words: Mapping[str, str] = NO_WORDS,
+) -> Panel:
     """Lines over time from (expression, name of its series)."""
-    return Panel(title, tuple(Query(*one) for one in queries), text, unit)
+    return Panel(title, tuple(Query(*one) for one in queries), text, unit, words=words)
 
 
 def number(

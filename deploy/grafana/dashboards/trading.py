@@ -86,7 +86,37 @@ TRADING = Board(
                     (f"sum by (result) (increase(trading_trades_closed_total{_NODE}[1h]))", "{{result}}"),
                 ),
                 lines(
-                    "Protections", (f"trading_risk_hold{_NODE}", "{{scope}}: {{cause}}"), text="1 reducing, 2 halted."
+                    "Orders of the last minute",
+                    (f"trading_orders_per_minute{_NODE}", "orders"),
+                    text="By the market's clock.",
+                ),
+            ),
+        ),
+        Row(
+            "What holds it back",
+            (
+                lines(
+                    "Risk state",
+                    (f"trading_risk_state{_NODE}", "{{scope}}"),
+                    text="0 running, 1 reducing (no entries), 2 halted (flat): the protections' verdict.",
+                    words=RISK_WORDS,
+                ),
+                lines(
+                    "Protections",
+                    (f"trading_risk_hold{_NODE}", "{{scope}}: {{cause}}"),
+                    text="Each in force; none while all is well.",
+                    words=RISK_WORDS,
+                ),
+                lines(
+                    "Differences of journal, engine and venue",
+                    (f"trading_reconciliation_differences{_MARKET}", "{{market}}"),
+                    text="Nothing is entered on a market that has one.",
+                ),
+                lines(
+                    "Since they were compared",
+                    (f"trading_reconciliation_age_seconds{_NODE}", "age"),
+                    unit="s",
+                    text="From five minutes on an alert.",
                 ),
             ),
         ),
