@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -55,6 +56,7 @@ class NodeMetrics:
         self._settings = settings
         self._journal = journal
         self._parts: Parts | None = None
+        self._thread = 0
         self._began = monotonic()
         self._peaks = Peaks()
         self._protection = Protection(monotonic)
@@ -86,7 +88,7 @@ class NodeMetrics:
         self._connections = Connections(self.counts)
         engine.add_actor(self._connections)
         self._began = self._monotonic()
-        self._parts = parts
+        self._parts, self._thread = parts, threading.get_ident()
 
     def end_run(self) -> None:
         """The engine has ended; its objects must not be touched any more."""
@@ -98,12 +100,12 @@ class NodeMetrics:
         self.counts.told(event)
 
     def beat(self, beat: Heartbeat) -> None:
-        """Make a page, as of this heartbeat."""
+        """Make a page, as of this heartbeat; one of another thread, as a node's that is stopped early, has no parts."""
         page = Page()
         try:
             page.since(m.HEARTBEAT_AGE, self._monotonic())
             read_process(page, beat, self._settings, self._journal)
-            if (parts := self._parts) is not None:
+            if (parts := self._parts) is not None and threading.get_ident() == self._thread:
                 positions = open_positions(parts)
                 read_parts(page, parts, self._connections, self.counts, self._settings, positions, began=self._began)
                 self._protection.read(page, parts, positions)

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.live.conftest import MARKET, START, MakeBundle, put_live
 from tests.live.desk import PATIENCE_S, desk, finish, wait_for
+from tests.live.metrics.world import Scrape
 from trading_assets.core.errors import NodeError
 from trading_assets.journal import JOURNAL_FILE, NODE, read_session
 from trading_assets.settings import Settings, load_settings
@@ -135,10 +137,11 @@ def test_a_venue_that_cannot_be_reached_is_tried_again_and_given_up_after_a_boun
     )
 
 
-def test_a_node_that_is_interrupted_while_it_connects_ends_in_order(
+def test_a_node_says_that_it_connects_and_ends_in_order_when_it_is_interrupted_meanwhile(
     live_settings: Settings, make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_live(live_settings, make_bundle(live_settings.bundles_dir))
+    monkeypatch.setenv("TRADING_NODE__METRICS_PORT", "0")
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never answers
         live_venue(monkeypatch, f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=300)
         process = subprocess.Popen(
@@ -147,12 +150,15 @@ def test_a_node_that_is_interrupted_while_it_connects_ends_in_order(
         try:
             silent.settimeout(PATIENCE_S)
             connection, _ = silent.accept()
+            with urllib.request.urlopen(dict(events(live_settings))["metrics served"], timeout=PATIENCE_S) as answer:
+                page = Scrape.of(answer.read().decode())
             process.send_signal(signal.SIGTERM)
             code, output = finish(process)
             connection.close()
         finally:
             process.kill()
     assert code == 0, output
+    assert page['trading_node_state{state="connecting"}'] == 1, "what the alert TradingNodeNotReady waits for"
     assert events(live_settings)[-1] == ("stopped", "")
 
 
