@@ -52,7 +52,7 @@ def file_lost(bench: Bench) -> Pages:
     def started() -> Scrape:
         node = World(settings)
         node.models.refresh()
-        page = node.scrape("trading" if node.models.models else "managing")
+        page = node.scrape()
         node.end()
         return page
 
