@@ -215,9 +215,8 @@ def desk(
         settings = load_settings()
         end = START + timedelta(hours=hours)
         with open_replay(settings, markets=markets, start=START, end=end, speed=speed, faults=faults) as server:
-            environment |= {"TRADING_NODE__BASE_URL_HTTP": server.url_http, "TRADING_NODE__BASE_URL_WS": server.url_ws}
-            for name, value in environment.items():
-                patch.setenv(name, value)
+            environment["TRADING_REPLAY__PORT"] = str(server.port)
+            patch.setenv("TRADING_REPLAY__PORT", str(server.port))
             one = Desk(load_settings(), server, os.environ | environment, faults, leash=leash)
             one.lead()
             _open.append(one)

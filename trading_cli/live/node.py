@@ -38,7 +38,7 @@ def replay(
     faults: Annotated[Path | None, typer.Option(help="A script of faults (YAML) that it commits.")] = None,
     statement: Annotated[Path | None, typer.Option(help="Where to write the account's statement (CSV).")] = None,
 ) -> None:
-    """Serve stored candles as a local exchange that speaks Binance USD-M's protocol, and take orders as it does.
+    """Serve stored candles as a local exchange in Binance USD-M's protocol and Bybit's, and take orders as they do.
 
     It waits for its first subscriber. With --statement each change of the account's balance is written when it ends.
     """

@@ -1,4 +1,4 @@
-"""The local exchange: speaks Binance's market-data protocol and replays stored candles, with faults on demand."""
+"""The local exchange: speaks Binance's and Bybit's protocols and replays stored candles, with faults on demand."""
 
 from trading_live.replay.faults import Fault, Faults
 from trading_live.replay.open import open_replay, serve

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
-from trading_live.replay.protocol import answer_command
+from trading_live.replay import bybit, protocol
 
 _CLOSE_S: Final = 0.2
 
@@ -19,7 +19,8 @@ _CLOSE_S: Final = 0.2
 @dataclass(eq=False, slots=True)
 class _Client:
     socket: web.WebSocketResponse
-    combined: bool
+    answer_command: Callable[[set[str], str], dict[str, Any]]
+    written: Callable[[str, Any], Any]
     streams: set[str] = field(default_factory=set)
 
 
@@ -47,7 +48,7 @@ class Clients:
         if not socket.can_prepare(request):
             return web.json_response({"code": -5000, "msg": f"Path {request.path} is unknown."}, status=404)
         await socket.prepare(request)
-        client = _Client(socket, combined="/stream" in request.path)
+        client = _client(socket, request.path)
         self._clients.add(client)
         try:
             async for message in socket:
@@ -65,12 +66,12 @@ class Clients:
         listeners = [client for client in self._clients if stream in client.streams]
         if not listeners:
             return False
-        plain, wrapped = json.dumps(message), json.dumps({"stream": stream, "data": message})
+        texts = {written: json.dumps(written(stream, message)) for written in {one.written for one in listeners}}
         for client in listeners:
             if note is not None:
                 note()
             try:
-                await client.socket.send_str(wrapped if client.combined else plain)
+                await client.socket.send_str(texts[client.written])
             except ConnectionError:
                 self._clients.discard(client)
         return True
@@ -84,7 +85,14 @@ class Clients:
 
     def _command(self, client: _Client, text: str) -> dict[str, Any]:
         before = len(client.streams)
-        answer = answer_command(client.streams, text)
+        answer = client.answer_command(client.streams, text)
         if len(client.streams) > before:
             self.subscribed.set()
         return answer
+
+
+def _client(socket: web.WebSocketResponse, path: str) -> _Client:
+    """A client that speaks as the path says."""
+    if path.startswith(bybit.STREAMS):
+        return _Client(socket, bybit.answer_command, bybit.written)
+    return _Client(socket, protocol.answer_command, protocol.wrapped if "/stream" in path else protocol.plain)

@@ -139,6 +139,16 @@ def answer_command(streams: set[str], text: str) -> dict[str, Any]:
     return {"result": None, "id": number}
 
 
+def plain(_stream: str, event: Any) -> Any:
+    """An event as it is sent where a client has one path for each stream."""
+    return event
+
+
+def wrapped(stream: str, event: Any) -> Any:
+    """An event as it is sent on the path of combined streams."""
+    return {"stream": stream, "data": event}
+
+
 class _Page(TypedDict):
     start_ms: int | None
     end_ms: int | None

@@ -1,4 +1,4 @@
-"""The local exchange: Binance market data over HTTP (spot, USD-M) and websocket (USD-M), and a USD-M account."""
+"""The local exchange: market data of Binance (spot, USD-M) and Bybit (linear), and an account that both trade."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from trading_assets.core.errors import NodeError
+from trading_live.replay import bybit
 from trading_live.replay.clients import Clients
 from trading_live.replay.faults import AHEAD_MS, Faults
 from trading_live.replay.orders.account import AccountView
@@ -234,7 +235,7 @@ class ReplayServer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         app = web.Application(middlewares=[self._refuse_in_outage, *self._middlewares])
-        for path in RESOURCES:
+        for path in (*RESOURCES, *bybit.RESOURCES):
             app.router.add_get(path, self._rest)
         app.router.add_get(HEARD, self._heard)
         self._desk.routes(app)
@@ -281,7 +282,8 @@ class ReplayServer:
         return web.json_response({})
 
     async def _rest(self, request: web.Request) -> web.Response:
-        answer = RESOURCES[request.path](self.tape, self._player.now_ms + request.get(AHEAD_MS, 0), request.query)
+        resource = RESOURCES.get(request.path) or bybit.RESOURCES[request.path]
+        answer = resource(self.tape, self._player.now_ms + request.get(AHEAD_MS, 0), request.query)
         if request.path == "/fapi/v1/exchangeInfo":
             answer = self._desk.with_filters(answer)
         if isinstance(answer, VenueError):

@@ -23,6 +23,8 @@ TRADE_STEP_MS: Final = 3_000
 
 TRADES: Final = "aggtrade"
 BOOK: Final = "depth"
+WHOLE_BOOK: Final = "book"
+"""Of a venue that sends books whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ def within(one: Instrument, start_ms: int, end_ms: int, streams: Set[str]) -> li
     if wanted:
         updates = list(book_updates(one, start_ms, end_ms))
         messages += [Sent(at, name, update) for at, update in updates for name in wanted]
+    if whole := [name for name in streams if name.startswith(f"{symbol}@{WHOLE_BOOK}")]:
+        for _, _, at in _updates(one, start_ms, end_ms):
+            message = {"e": WHOLE_BOOK, "s": one.symbol} | book.snapshot(one, at, levels_at(one, at), book.LEVELS)
+            messages += [Sent(at, name, message) for name in whole]
     return sorted(messages, key=lambda sent: sent.at_ms)
 
 
@@ -88,12 +94,18 @@ def _trade_messages(one: Instrument, start_ms: int, end_ms: int, stream: str) ->
 
 def book_updates(one: Instrument, start_ms: int, end_ms: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """The changes of the book in [start, end), as ``depthUpdate`` events with the numbers that join them."""
+    for series, index, at in _updates(one, start_ms, end_ms):
+        before = _update_before(series, index, at)
+        yield at, book.update(one, at, levels_at(one, at), before, levels_at(one, before))
+
+
+def _updates(one: Instrument, start_ms: int, end_ms: int) -> Iterator[tuple[Series, int, int]]:
+    """Series, candle and instant of each change of the book in [start, end)."""
     series = finest(one)
     for index in _bars(series, start_ms, end_ms):
         for at in range(int(series.open_ms[index]) + book.STEP_MS - 1, int(series.close_ms[index]) + 1, book.STEP_MS):
             if start_ms <= at < end_ms:
-                before = _update_before(series, index, at)
-                yield at, book.update(one, at, levels_at(one, at), before, levels_at(one, before))
+                yield series, index, at
 
 
 def snapshot(one: Instrument, now_ms: int, limit: int) -> dict[str, Any]:

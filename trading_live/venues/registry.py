@@ -20,7 +20,10 @@ def venue_of(settings: Settings) -> Venue:
         If the venue cannot be replayed.
     """
     node = settings.node
-    return venue_class(REPLAY if node.environment == REPLAY else node.venue)(settings)
+    if node.environment == REPLAY:
+        found: Venue = import_module(f"{__package__}.{REPLAY}").replay_of(settings)
+        return found
+    return venue_class(node.venue)(settings)
 
 
 def venue_class(name: str) -> type[Venue]:

@@ -1,4 +1,4 @@
-"""The local exchange: it speaks Binance's protocol, and replays stored candles on a clock of its own."""
+"""The local exchange: it speaks Binance's and Bybit's protocols, and replays stored candles on a clock of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, ClassVar, Final
@@ -19,9 +19,11 @@ from trading_assets.settings import Settings
 from trading_assets.strategies.instruments import raw_symbol
 from trading_assets.strategies.orders.matching import AT_VENUE, Matching
 from trading_live.replay.pace import AHEAD_MS, HEARD, ORDERS_AHEAD_MS
+from trading_live.venues import binance, bybit
 from trading_live.venues.account.keys import Credentials
 from trading_live.venues.address import is_loopback
-from trading_live.venues.binance import Binance, data_client, order_client
+from trading_live.venues.binance import Binance
+from trading_live.venues.bybit import Bybit
 from trading_live.venues.contract import DataClient, Glance, Product, Venue
 
 _GLANCE_S: Final = 0.5
@@ -32,30 +34,16 @@ _MOST: Final = 4096
 
 
 class Replay(Venue):
-    """The local exchange.
-
-    Raises
-    ------
-    SettingsError
-        If the settings name a venue whose protocol it does not speak.
-    """
+    """The local exchange, in Binance's words; its clock and its symbols are asked for in these by every node."""
 
     name = "replay"
     instruments: ClassVar[dict[Product, str]] = dict.fromkeys(("spot", "perpetual"), "{base}{quote}-PERP.BINANCE")
-    timeframes = Binance.timeframes
+    timeframes: ClassVar[tuple[str, ...]] = Binance.timeframes
     books = Binance.books
     historic = True
     finer_bars_first = True
     reloads_instruments = Binance.reloads_instruments
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        if settings.node.venue != Binance.name:
-            raise SettingsError(
-                f"the replay speaks Binance's protocol, not {settings.node.venue}'s",
-                where="node.venue",
-                remedy="set node.venue: binance, or node.environment: testnet",
-            )
+    _streams: ClassVar[str] = "/ws"
 
     @property
     def address(self) -> str:
@@ -65,7 +53,7 @@ class Replay(Venue):
     @property
     def address_ws(self) -> str:
         """Its websocket address."""
-        return self.node.base_url_ws or f"ws://{self.settings.replay.host}:{self.settings.replay.port}/ws"
+        return self.node.base_url_ws or f"ws://{self.settings.replay.host}:{self.settings.replay.port}{self._streams}"
 
     def carries(self, market: str) -> bool:
         """Whatever is stored can be replayed."""
@@ -88,14 +76,14 @@ class Replay(Venue):
         return max(stored, key=timeframe_minutes, default="1m")
 
     def data_client(self, markets: Sequence[str]) -> DataClient:
-        """Binance's, at the local address; everything is traded as a perpetual there."""
-        return data_client(self.node, self.address, self.address_ws, perpetual=True)
+        """The adapter's, at the local address; everything is traded as a perpetual there."""
+        return binance.data_client(self.node, self.address, self.address_ws, perpetual=True)
 
     def order_client(self, markets: Sequence[str], untraded: Collection[str] = ()) -> DataClient:
-        """Binance's, with made-up keys, at an address of this machine and nowhere else."""
+        """The adapter's, with made-up keys, at an address of this machine and nowhere else."""
         self.check_address()
         keys, known = self.credentials(markets), [self.instrument_id(one) for one in markets if one not in untraded]
-        return order_client(self.node, keys, self.address, self.address_ws, perpetual=True, known=known)
+        return binance.order_client(self.node, keys, self.address, self.address_ws, perpetual=True, known=known)
 
     def check_address(self) -> None:
         """Orders go nowhere but to this machine."""
@@ -137,6 +125,46 @@ class Replay(Venue):
 
 
 VENUE = Replay
+
+
+class BybitReplay(Replay):
+    """The local exchange, in Bybit's words."""
+
+    instruments: ClassVar[dict[Product, str]] = dict.fromkeys(("spot", "perpetual"), Bybit.instruments["perpetual"])
+    timeframes = Bybit.timeframes
+    books = Bybit.books
+    reloads_instruments = Bybit.reloads_instruments
+    _streams = ""
+
+    def data_client(self, markets: Sequence[str]) -> DataClient:
+        """The adapter's, at the local address; everything is traded as a perpetual there."""
+        return bybit.data_client(self.node, self.address, self.address_ws, perpetual=[True])
+
+    def order_client(self, markets: Sequence[str], untraded: Collection[str] = ()) -> DataClient:
+        """The adapter's, with made-up keys, at an address of this machine and nowhere else."""
+        self.check_address()
+        keys = self.credentials(markets)
+        return bybit.order_client(self.node, keys, self.address, self.address_ws, perpetual=True)
+
+
+_SPOKEN: Final[Mapping[str, type[Replay]]] = {Binance.name: Replay, Bybit.name: BybitReplay}
+
+
+def replay_of(settings: Settings) -> Replay:
+    """The local exchange, in the words of the settings' venue.
+
+    Raises
+    ------
+    SettingsError
+        If it does not speak that venue's protocol.
+    """
+    if settings.node.venue in _SPOKEN:
+        return _SPOKEN[settings.node.venue](settings)
+    raise SettingsError(
+        f"the replay speaks Binance's and Bybit's protocols, not {settings.node.venue}'s",
+        where="node.venue",
+        remedy="set node.venue: binance or bybit, or node.environment: testnet",
+    )
 
 
 def require_loopback(address: str) -> None:

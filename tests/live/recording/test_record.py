@@ -314,26 +314,32 @@ def recorded_here(
     *,
     while_running: Callable[[RecordStats], None] | None = None,
     give_up_s: float = 60.0,
+    venue: str = "binance",
 ) -> None:
     """Record in this process."""
-    node = settings.node.model_copy(update={"base_url_http": one.server.url_http, "base_url_ws": one.server.url_ws})
-    quick = settings.record.model_copy(update={"give_up_s": give_up_s, "flush_s": 0.2, "segment_s": 0.2})
+    node = settings.node.model_copy(update={"venue": venue})
+    replay = settings.replay.model_copy(update={"port": one.server.port})
+    rhythm = {"give_up_s": give_up_s, "flush_s": 0.2, "segment_s": 0.2, "book_interval_s": 0.1}
+    quick = settings.record.model_copy(update=rhythm)
     hooks = RecordHooks(progress=while_running or (lambda _: None))
-    run_recorder(settings.model_copy(update={"node": node, "record": quick}), markets, hooks=hooks)
+    run_recorder(settings.model_copy(update={"node": node, "replay": replay, "record": quick}), markets, hooks=hooks)
 
 
+@pytest.mark.parametrize("venue", ["binance", "bybit"])
 def test_a_venue_that_falls_silent_ends_the_recording_and_keeps_what_came(
-    studio: Callable[[float], Studio], settings: Settings
+    studio: Callable[[float], Studio], settings: Settings, venue: str
 ) -> None:
     one = studio(SPEED)
 
     def fall_silent(now: RecordStats) -> None:
-        if now.trades > 20:
+        if now.trades > 20 and now.books > 10:
             one.server.pause()
 
     with pytest.raises(NodeError, match=r"the venue has sent nothing for \d+ s.*record again"):
-        recorded_here(one, settings, [MARKET], while_running=fall_silent, give_up_s=4.0)
+        recorded_here(one, settings, [MARKET], while_running=fall_silent, give_up_s=4.0, venue=venue)
     assert load_recordings(one.store, spool_folder(settings)).rows["public_trades"] > 20
+    assert assert_trades_are_the_exchanges(one, MARKET) == 0
+    assert_books_are_the_exchanges(one, MARKET)
 
 
 def test_a_recorder_that_stood_still_does_not_take_it_for_silence_of_the_venue(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import urllib.error
+import urllib.parse
 import urllib.request
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -74,6 +75,30 @@ def test_klines_page_through_history_and_equal_the_bars_of_the_sql_models(tape: 
     assert {row[6] - row[0] for row in rows} == {15 * MINUTE_MS - 1}
     for position, column in enumerate(("open", "high", "low", "close", "volume"), start=1):
         assert [float(row[position]) for row in rows] == pytest.approx(expected[column].to_list(), rel=1e-12)
+
+
+def test_bybits_klines_are_the_same_bars_the_newest_first(tape: Tape) -> None:
+    begin = int(START.timestamp() * 1000)
+
+    def bybit(server: ReplayServer, **query: Any) -> Any:
+        asked = {"category": "linear", "symbol": "SYNAUSDT", "interval": "15"} | query
+        return get(server, f"/v5/market/kline?{urllib.parse.urlencode(asked)}")
+
+    with ReplayServer(tape) as server:
+        same = get(server, f"/fapi/v1/klines?symbol=SYNAUSDT&interval=15m&limit=1000&endTime={begin - 1}")
+        told = bybit(server, limit=1000)["result"]["list"]
+        page = bybit(server, limit=10, start=begin - 20 * 15 * MINUTE_MS)["result"]["list"]
+        between = bybit(server, limit=10, start=begin - 20 * 15 * MINUTE_MS, end=begin)["result"]["list"]
+        days = bybit(server, interval="D")["result"]["list"]
+        refused = [
+            bybit(server, **wrong)["retCode"]
+            for wrong in ({"interval": "7"}, {"symbol": "X"}, {"category": "spot"}, {"limit": 1001}, {"start": "now"})
+        ]
+    assert [[int(row[0]), *row[1:6]] for row in reversed(told)] == [row[:6] for row in same]
+    assert page == told[10:20], "of one page of time from its start on"
+    assert between == told[:10], "up to its end"
+    assert {int(row[0]) % (24 * 60 * MINUTE_MS) for row in days} == {0}
+    assert refused == [10001] * 5
 
 
 @given(

@@ -71,6 +71,19 @@ def test_orders_go_through_the_venues_own_client(
     execution.join(builder, ids, Recovered()).build().dispose()
 
 
+@pytest.mark.parametrize("environment", ["replay", "live"])
+def test_at_another_address_each_of_bybits_streams_has_its_own_path(
+    settings: Settings, environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in credential_names("bybit", "perpetual", "live"):
+        monkeypatch.setenv(variable, "made-up")
+    moved = venue(settings, venue="bybit", environment=environment, base_url_ws="ws://127.0.0.1:1/")
+    data, orders = (client(["bybit:BTC/USDT:USDT"]).config for client in (moved.data_client, moved.order_client))
+    assert data.base_url_ws_public == "ws://127.0.0.1:1/v5/public/linear"
+    assert orders.base_url_ws_private == "ws://127.0.0.1:1/v5/private"
+    assert orders.base_url_ws_trade == "ws://127.0.0.1:1/v5/trade"
+
+
 def test_without_keys_nothing_is_built(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("BYBIT_TESTNET_API_KEY", "BYBIT_TESTNET_API_SECRET"):
         monkeypatch.delenv(name, raising=False)

@@ -18,6 +18,8 @@ from trading_live.venues.contract import Glance, Venue
 from trading_live.venues.registry import REPLAY, venue_class, venue_of
 
 BTC, BTC_SPOT = "binance:BTC/USDT:USDT", "binance:BTC/USDT"
+SPOKEN = ("binance", "bybit")
+"""What the local exchange speaks."""
 NAMES = get_args(NodeSettings.model_fields["venue"].annotation)
 
 
@@ -51,12 +53,15 @@ def test_each_mode_of_the_settings_has_an_execution() -> None:
         ("okx", BTC_SPOT, "BTC-USDT.OKX"),
         ("kraken", "kraken:BTC/USD:USD", "PF_XBTUSD.KRAKEN"),
         ("kraken", "kraken:BTC/USD", "BTC/USD.KRAKEN"),
-        ("replay", BTC_SPOT, "BTCUSDT-PERP.BINANCE"),  # the local exchange has perpetuals only
     ],
 )
 def test_a_market_is_traded_as_the_venues_instrument(settings: Settings, name: str, market: str, expected: str) -> None:
-    node = {"environment": "replay"} if name == REPLAY else {"venue": name, "environment": "live"}
-    assert venue(settings, **node).instrument_id(market) == expected
+    assert venue(settings, venue=name, environment="live").instrument_id(market) == expected
+
+
+def test_the_local_exchange_has_perpetuals_only_named_as_the_settings_venue_does(settings: Settings) -> None:
+    names = {name: venue(settings, venue=name, environment="replay").instrument_id(BTC_SPOT) for name in SPOKEN}
+    assert names == {"binance": "BTCUSDT-PERP.BINANCE", "bybit": "BTCUSDT-LINEAR.BYBIT"}
 
 
 def test_a_product_that_the_venue_does_not_name_is_refused(settings: Settings) -> None:
@@ -69,6 +74,8 @@ def test_a_product_that_the_venue_does_not_name_is_refused(settings: Settings) -
     [
         ("binance", "replay", "sample:SYNA/USDT:USDT", {"product_type": "USD_M", "environment": "LIVE"}),
         ("binance", "replay", BTC_SPOT, {"product_type": "USD_M", "environment": "LIVE"}),
+        ("bybit", "replay", "sample:SYNA/USDT:USDT", {"product_types": "LINEAR", "environment": "MAINNET"}),
+        ("bybit", "replay", BTC_SPOT, {"product_types": "LINEAR", "environment": "MAINNET"}),
         ("binance", "testnet", BTC, {"product_type": "USD_M", "environment": "TESTNET"}),
         ("binance", "live", BTC_SPOT, {"product_type": "SPOT", "environment": "LIVE"}),
         ("bybit", "testnet", "bybit:BTC/USDT:USDT", {"product_types": "LINEAR", "environment": "TESTNET"}),
@@ -104,7 +111,7 @@ def test_the_sandbox_takes_fees_and_balance_from_the_settings(settings: Settings
 @pytest.mark.parametrize(
     ("name", "environment", "markets", "says"),
     [
-        ("okx", "replay", ["okx:BTC/USDT:USDT"], "the replay speaks Binance's protocol"),
+        ("okx", "replay", ["okx:BTC/USDT:USDT"], "the replay speaks Binance's and Bybit's protocols"),
         ("binance", "live", [BTC_SPOT, BTC], "spot or perpetuals, not both"),
         ("kraken", "testnet", ["kraken:BTC/USD"], "demo for perpetuals only"),
     ],

@@ -70,7 +70,9 @@ class NodeSettings(Section):
     reconcile_s: Positive = Field(60.0, description="How often journal, engine and venue are compared (mode live).")
     starting_balance: Positive = Field(100_000.0, description="Of modes paper and shadow, in quote currency.")
     base_url_http: str | None = Field(None, description="Another REST address; the replay server sets it.")
-    base_url_ws: str | None = None
+    base_url_ws: str | None = Field(
+        None, description="Another websocket address; of Bybit without a path, as each of its streams has its own."
+    )
     poll_deployment_s: Positive = 1.0
     connect_timeout_s: int = Field(30, ge=1, description="How long the venue may take to answer at a start.")
     connect_attempts: int = Field(20, ge=1, description="Starts before the node gives up; pauses of 1, 2, 4 ... 60 s.")

@@ -1,4 +1,4 @@
-"""The local exchange as a venue for orders: matching on the replayed candles, an account, Binance USD-M's protocol."""
+"""The local exchange as a venue for orders: matching on the replayed candles, an account, two protocols."""
 
 from trading_live.replay.orders.account import AccountView
 from trading_live.replay.orders.exchange.model import Terms

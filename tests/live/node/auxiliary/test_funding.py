@@ -182,18 +182,19 @@ def paid(store: Store) -> ReplayServer:
     return ReplayServer(read_tape(store, {MARKET: "1m"}, start=START + HOUR, end=START + 9 * HOUR))
 
 
+@pytest.mark.parametrize(("name", "exchange"), [("binance", "binanceusdm"), ("bybit", "bybit")])
 def test_what_the_node_hears_of_the_venue_is_what_the_ingest_stores_of_it(
-    paid: ReplayServer, settings: Settings, store: Store
+    paid: ReplayServer, settings: Settings, store: Store, name: str, exchange: str
 ) -> None:
     with paid as server:
-        node = settings.node.model_copy(update={"base_url_http": server.url_http})
+        node = settings.node.model_copy(update={"venue": name, "base_url_http": server.url_http})
         venue = Told()
         venue.now = START + HOUR
         live = VenueFunding(RestFunding(settings.model_copy(update={"node": node})), Clock(venue), {MARKET: 24 * HOUR})
         live.look(MARKET)
         said = live.rows(MARKET, START + HOUR)
         source = ExchangeFunding.from_settings(
-            CcxtSource(exchange="binanceusdm", base_url=server.url_http, rate_limit=False)
+            CcxtSource(exchange=exchange, base_url=server.url_http, rate_limit=False)
         )
         span = {"start": START - 24 * HOUR, "end": START + HOUR}
         store.replace(FUNDING_RATES, pl.DataFrame(schema=FUNDING_RATES.columns), where={"market": MARKET})

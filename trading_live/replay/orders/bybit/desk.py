@@ -19,7 +19,7 @@ from trading_live.replay.orders.exchange import Exchange
 from trading_live.replay.orders.exchange.happenings import Happening
 from trading_live.replay.orders.exchange.model import Refusal
 
-STREAMS: Final = ("/v5/private", "/v5/trade", "/v5/public/linear")
+STREAMS: Final = ("/v5/private", "/v5/trade")
 
 
 class BybitDesk:
@@ -112,7 +112,7 @@ class BybitDesk:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self._listening[socket] = set()
-        known = request.path.startswith("/v5/public")
+        known = False
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:

@@ -87,7 +87,7 @@ def _executions(exchange: Exchange, params: Params, _now_ms: int) -> Any:
 
 def _positions(exchange: Exchange, params: Params, now_ms: int) -> Any:
     exchange.advance(now_ms)
-    held = exchange.ledger.held()
+    held = [one for one in exchange.ledger.held() if _settles(exchange, one.symbol, params)]
     if params.get("symbol"):
         symbol = symbol_of(params, exchange)
         held = [one for one in held if one.symbol == symbol] or [Position(symbol)]
@@ -200,7 +200,12 @@ def _rows(exchange: Exchange, params: Params) -> list[dict[str, Any]]:
     rows = [shapes.order(exchange, one) for one in exchange.orders.values()]
     rows += [shapes.waiting(one) for one in exchange.conditionals.values() if one.id not in became]
     rows.sort(key=lambda row: int(row["orderId"]), reverse=True)
-    return [row for row in rows if _matches(row, params)]
+    return [row for row in rows if _matches(row, params) and _settles(exchange, row["symbol"], params)]
+
+
+def _settles(exchange: Exchange, symbol: str, params: Params) -> bool:
+    """Whether a symbol is settled in the coin that is asked for, if one is."""
+    return params.get("settleCoin") in (None, "", Market.parse(exchange.markets[symbol]).quote)
 
 
 def _window(params: Params) -> tuple[int, int]:
