@@ -17,7 +17,8 @@ from trading_assets.sources.contract import RAW_FUNDING
 from trading_assets.sources.window import check_window
 
 SHORTEST_INTERVAL: Final = timedelta(hours=1)
-"""No exchange settles more often; a window of so many hours as an answer has rows is answered as a whole."""
+"""No exchange settles more often; a window with both its ends is answered as a whole if it has an hour less than an
+answer has rows."""
 
 PAGE_LIMITS: Final = {"binance": 1000, "binanceusdm": 1000, "binancecoinm": 1000, "bybit": 200, "gate": 1000}
 """Payments in one answer, where it is more than ``PAGE_LIMIT``."""
@@ -81,7 +82,7 @@ class ExchangeFunding:
         """Window by window, each so short that one answer holds it, in whatever order the exchange answers."""
         cursor, end = start, min(end, self.exchange.clock())  # a month that goes on ends now
         while cursor < end:
-            until = min(cursor + self._limit * SHORTEST_INTERVAL, end)
+            until = min(cursor + max(self._limit - 1, 1) * SHORTEST_INTERVAL, end)
             rows = self._ask(market, _ms(cursor), {_UNTIL.get(self._exchange, "until"): _ms(until)})
             times = [row["timestamp"] for row in rows if row["timestamp"] is not None]
             yield rows
