@@ -88,7 +88,7 @@ class AtVenue:
         """Add the venue's client and the engine's checks; for spot, the client that reports what the journal holds."""
         markets = list(instruments)
         client = self._venue.order_client(markets, self._untraded)
-        builder = builder.with_exec_engine_config(execution_checks(instruments.values()))
+        builder = builder.with_exec_engine_config(execution_checks(instruments.values(), self._venue.look_back_min))
         builder = builder.with_reconciliation(True).add_exec_client(None, client.factory, client.config)
         if recovered.holdings and self.matching(markets).binds:
             factory, config = ledger_factory(recovered.holdings, instruments, self.account)
@@ -96,7 +96,9 @@ class AtVenue:
         return builder
 
 
-def execution_checks(instruments: Iterable[InstrumentId]) -> LiveExecutionEngineConfig:
+def execution_checks(
+    instruments: Iterable[InstrumentId], look_back_min: int | None = LOOK_BACK_MIN
+) -> LiveExecutionEngineConfig:
     """Every check that the engine has of orders and positions, with limits that fit a trade protected within a second.
 
     Open orders are asked for as open ones: asked for all orders without naming a market, Binance's client answers with
@@ -104,7 +106,7 @@ def execution_checks(instruments: Iterable[InstrumentId]) -> LiveExecutionEngine
     """
     return LiveExecutionEngineConfig(
         reconciliation=True,
-        reconciliation_lookback_mins=LOOK_BACK_MIN,
+        reconciliation_lookback_mins=look_back_min,
         reconciliation_instrument_ids=[str(one) for one in instruments],
         reconciliation_startup_delay_secs=5.0,
         generate_missing_orders=True,

@@ -28,6 +28,7 @@ class Bybit(Venue):
     }
     timeframes = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
     books = Books(levels=200)
+    look_back_min = None
 
     def data_client(self, markets: Sequence[str]) -> DataClient:
         """The products that the markets need; of one only where its stream has another address."""

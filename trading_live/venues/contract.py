@@ -93,6 +93,9 @@ class Venue(ABC):
         Whether its adapter reads bars by an instrument's new steps as soon as it has loaded them.
     streams_balances
         Whether its adapter hears what the account owns whenever that changes; else the node has it asked.
+    look_back_min
+        How far back an engine that starts asks for orders; None for all of them, where the adapter leaves out what
+        rests if nothing has happened to it since then.
 
     Parameters
     ----------
@@ -108,6 +111,7 @@ class Venue(ABC):
     finer_bars_first: ClassVar[bool] = False
     reloads_instruments: ClassVar[bool] = False
     streams_balances: ClassVar[bool] = True
+    look_back_min: ClassVar[int | None] = 1_440
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

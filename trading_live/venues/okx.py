@@ -28,6 +28,7 @@ class Okx(Venue):
     }
     timeframes = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h")  # longer ones begin at 16:00 UTC
     books = Books(levels=400)
+    look_back_min = None
 
     def data_client(self, markets: Sequence[str]) -> DataClient:
         """The products that the markets need; its testnet is the demo environment."""

@@ -134,6 +134,7 @@ class BybitReplay(Replay):
     timeframes = Bybit.timeframes
     books = Bybit.books
     reloads_instruments = Bybit.reloads_instruments
+    look_back_min = Bybit.look_back_min
     _streams = ""
 
     def data_client(self, markets: Sequence[str]) -> DataClient:

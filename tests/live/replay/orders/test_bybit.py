@@ -9,10 +9,12 @@ import pytest
 
 from tests.live.replay.orders.clients import SYNA
 from tests.live.replay.orders.tapes import walk
-from tests.live.replay.orders.trader import Trader, entered_and_protected, trade
+from tests.live.replay.orders.trader import SYNA_BYBIT, Trader, entered_and_protected, trade
+from trading_live.execution.at_venue import execution_checks
 from trading_live.replay import Faults, ReplayServer
 from trading_live.replay.orders.keys import REHEARSAL_KEY, REHEARSAL_SECRET
 from trading_live.replay.tape import Tape
+from trading_live.venues.bybit import Bybit
 
 
 @pytest.fixture
@@ -78,7 +80,9 @@ def test_nautilus_enters_protects_and_is_stopped_out(server: ReplayServer) -> No
 
 
 @pytest.mark.parametrize("kind", [None, "no_reduce_flag"])
-def test_a_second_engine_finds_position_and_orders(server: ReplayServer, faults: Faults, kind: Any) -> None:
+def test_a_second_engine_finds_position_and_orders_however_long_they_have_rested(
+    server: ReplayServer, faults: Faults, kind: Any
+) -> None:
     def first(trader: Trader) -> str:
         trader.becomes(trader.market(3.0), "FILLED")
         stop = trader.stop(-3.0, round(float(server.account.fills[-1].price) * 0.9, 2))
@@ -91,4 +95,5 @@ def test_a_second_engine_finds_position_and_orders(server: ReplayServer, faults:
 
     stop = trade(server, first, venue="bybit")
     faults.next(kind, path="GET /v5/position/list", times=None)
-    trade(server, lambda trader: second(trader, stop), venue="bybit")
+    checks = execution_checks([SYNA_BYBIT], Bybit.look_back_min)
+    trade(server, lambda trader: second(trader, stop), venue="bybit", engine=checks)
