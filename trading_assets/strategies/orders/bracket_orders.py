@@ -182,7 +182,7 @@ class BracketOrders(ClosingOrders):
             elif plan.stage == "exiting" and not self._alive(plan.exit_order_id):
                 self.open[plan.market] = replace(plan, exit_order_id="")  # sent again on the next bar
             elif plan.stage == "open" and not self._matching.simulated and not self._alive(plan.stop_order_id):
-                self._protect(plan)  # the venue has a price, and says so where the stop is beyond it
+                self._protect_again(plan)
         self._adopt()
         for market in self._instruments:
             named = {order_id for order_id, _ in self.open[market].orders()} if market in self.open else set()
@@ -193,7 +193,7 @@ class BracketOrders(ClosingOrders):
     @noted
     def on_order_event(self, event: Any) -> None:
         """Journal it; then protect a filled entry, or react to an order that did not come about."""
-        status, order_id = status_of(event), event.client_order_id.value
+        status, order_id = status_of(event), self._our_id(event.client_order_id.value)
         if order_id not in self._orders or status == "initialized":  # not ours, or journalled before it was sent
             return
         sent_for, purpose = self._orders[order_id]
@@ -201,12 +201,14 @@ class BracketOrders(ClosingOrders):
         order = self._order(order_id)
         size = self.size(market)
         row = order_row(event, order, market=market, signal_id=signal_id, purpose=purpose, size=size)
+        row["order_id"] = order_id
         rows: list[Row] = [("orders", row)]
         if status == "filled":
             filled_by = self._matching.filled_by
             row = fill_row(
                 event, market=market, signal_id=signal_id, filled_by=filled_by, known=self.price_of, size=size
             )
+            row |= {"order_id": order_id, "event_id": f"{order_id}:{row['trade_id']}"}
             rows.append(("fills", row))
             if not self._matching.simulated:
                 self.trades.add(row)
@@ -304,7 +306,7 @@ class BracketOrders(ClosingOrders):
         trade = self.trades[market]
         if order is None and trade is not None and self._matching.binds:
             return trade.fills[-1].order_id
-        return order.value if order is not None else None
+        return self._our_id(order.value) if order is not None else None
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
@@ -342,6 +344,13 @@ class BracketOrders(ClosingOrders):
         return plan.filled(
             quantity, price, parts_of(quantity, plan.exits.targets, [one.price for one in prices], limits)
         )
+
+    def _protect_again(self, plan: TradePlan) -> None:
+        """Send a stop that was lost, or have one of this process replace one that the engine knows by another name."""
+        if self._matching.binds and self._recognise(plan):
+            self._cancel(plan.stop_order_id)
+        else:
+            self._protect(plan)  # the venue has a price, and says so where the stop is beyond it
 
     def _protect(self, plan: TradePlan) -> None:
         """Send a stop for the whole position and the targets; those that still rest are kept."""

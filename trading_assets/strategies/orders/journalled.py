@@ -15,6 +15,7 @@ from trading_assets.strategies.instruments import event_time
 from trading_assets.strategies.orders.contracts import in_base, size_of
 from trading_assets.strategies.orders.journal_rows import order_columns, plan_row
 from trading_assets.strategies.orders.order_ids import OrderIds
+from trading_assets.strategies.orders.trade_orders import closing
 from trading_assets.strategies.plans.plan import Purpose, TradePlan
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import Journal
@@ -54,6 +55,7 @@ class JournalledOrders:
         self._rows: list[Row] = []
         self._depth = 0
         self._sizes: dict[str, Decimal | None] = {}
+        self._engine_ids: dict[str, str] = {}
 
     def position(self, market: str) -> Any | None:
         """The engine's open position in a market, if it is ours."""
@@ -125,15 +127,38 @@ class JournalledOrders:
         for order_id in order_ids:
             order = self._order(order_id)
             if order is not None and self._alive(order_id) and not order.is_pending_cancel:
-                self._strategy.cancel_order(ClientOrderId(order_id))
+                self._strategy.cancel_order(self._engine_id(order_id))
 
     def _order(self, order_id: str) -> Any | None:
-        return self._strategy.cache.order(ClientOrderId(order_id)) if order_id else None
+        return self._strategy.cache.order(self._engine_id(order_id)) if order_id else None
+
+    def _engine_id(self, order_id: str) -> ClientOrderId:
+        return ClientOrderId(self._engine_ids.get(order_id, order_id))
+
+    def _our_id(self, engine_id: str) -> str:
+        """Ours of an order that the engine knows by the venue's id, or the engine's."""
+        return next((ours for ours, one in self._engine_ids.items() if one == engine_id), engine_id)
+
+    def _recognise(self, plan: TradePlan) -> bool:
+        """Know a plan's stop again that rested before the engine started, and has lost our id there.
+
+        Kraken's adapter names such an order by the venue's id alone, and the engine hears of what it fills twice.
+        """
+        if not plan.stop_order_id or self._order(plan.stop_order_id) is not None:
+            return False
+        for order_id in self._resting(plan.market):
+            order = self._order(order_id)
+            if order is None or self._ids.is_ours(order_id) or order.side is not closing(plan.side):
+                continue
+            if order.trigger_price is not None:
+                self._engine_ids[plan.stop_order_id] = order_id
+                return True
+        return False
 
     def _resting(self, market: str) -> list[str]:
         cache, strategy_id = self._strategy.cache, self._strategy.strategy_id
         orders = cache.client_order_ids_open(instrument_id=self._instruments[market], strategy_id=strategy_id)
-        return [order_id.value for order_id in orders]
+        return [self._our_id(order_id.value) for order_id in orders]
 
     def _alive(self, order_id: str) -> bool:
         order = self._order(order_id)

@@ -37,15 +37,26 @@ class KrakenAccount(ABC):
     def of(self, client_id: str) -> Order:
         return next(one for one in self.orders.values() if one.client_id == client_id)
 
+    @property
+    def free(self) -> dict[str, Decimal]:
+        """What no order that rests to be sold has bound."""
+        resting = [one for one in self.orders.values() if one.status == "open" and one.side == "sell"]
+        bound = sum((one.volume - one.filled for one in resting), Decimal(0))
+        return self.balances | {"XXBT": self.balances["XXBT"] - bound}
+
     async def add(self, asked: Mapping[str, Any]) -> Order:
         """Take an order; one at the market fills in two parts."""
         if self.refusals:
             raise Refused(self.refusals.pop(0))
-        order = new_order(len(self.orders) + 1, asked, self.balances)
+        order = new_order(len(self.orders) + 1, asked, self.free)
         self.orders[order.id] = order
         await self.tell(order.event("pending_new", "pending_new", full=True))
         await self.tell(order.event("new", "new"))
         return order
+
+    async def buy(self, asked: Mapping[str, Any]) -> None:
+        """Take an order at the market, and fill it."""
+        await self.match(await self.add(asked))
 
     async def match(self, order: Order) -> None:
         if order.kind == "market":

@@ -23,7 +23,8 @@ from trading_assets.strategies.orders import trade_orders
 from trading_assets.strategies.orders.matching import AT_VENUE_SPOT
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.plans.plan import Purpose, TradePlan
-from trading_live.execution.at_venue import execution_checks
+from trading_live.execution.at_venue import AtVenue
+from trading_live.recovery.from_journal import Recovered
 from trading_live.venues.registry import venue_of
 
 MARKET = "kraken:BTC/USD"
@@ -116,26 +117,25 @@ class Desk(Trader):
         self.do(send)
 
 
-def at_kraken(settings: Settings, script: Callable[[Desk], None]) -> None:
+def at_kraken(settings: Settings, script: Callable[[Desk], None], recovered: Recovered | None = None) -> None:
     """Run the engine in this thread, which must be the main one, and a script in another."""
     desk, failed = Desk(), queue.SimpleQueue[BaseException]()
     gc.collect()  # an engine of an earlier test that lies in a cycle: a thread holds one at a time
-    venue = venue_of(settings)
-    data, orders = venue.data_client([MARKET]), venue.order_client([MARKET])
-    node = (
+    venue, instruments = venue_of(settings), {MARKET: desk.instrument}
+    data = venue.data_client([MARKET])
+    builder = (
         LiveNode.builder("TEST", TraderId("TRADER-001"), Environment.LIVE)
         .with_logging(LoggerConfig(bypass_logging=True))
         .with_timeout_connection(60)
         .with_timeout_disconnection_secs(10)
         .with_risk_engine_config(LiveRiskEngineConfig(bypass=True))  # it wants a quote before an order at the market
-        .with_exec_engine_config(execution_checks([desk.instrument]))
-        .with_reconciliation(True)
         .with_delay_post_stop_secs(0)
         .add_data_client(None, data.factory, data.config)
-        .add_exec_client(None, orders.factory, orders.config)
-        .build()
     )
-    node.add_strategy(Hands(desk))
+    node = AtVenue(settings, venue).join(builder, instruments, recovered or Recovered()).build()
+    hands = Hands(desk)
+    node.add_strategy(hands)
+    hands.set_external_order_instrument_ids([desk.instrument])
     handle = node.handle()
 
     def run() -> None:

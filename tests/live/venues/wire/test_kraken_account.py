@@ -1,8 +1,9 @@
-"""What the node knows of a Kraken spot account: what it is worth while it trades."""
+"""What the node knows of a Kraken spot account: what it is worth while it trades, and what rested before."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,15 +12,19 @@ from nautilus_trader.model import AccountId
 
 from tests.backtest.worlds import GENEROUS
 from tests.live.venues.account.documented import KEYS
-from tests.live.venues.wire.kraken_node import MARKET, Desk, at_kraken, settings_at
+from tests.live.venues.wire.kraken_node import IDS, MARKET, NOW, Desk, at_kraken, settings_at
+from tests.live.venues.wire.kraken_orders import Order
 from tests.live.venues.wire.kraken_venue import KrakenVenue, kraken_venue
+from trading_assets.journal.holdings import Fill, Holding
 from trading_assets.settings import Settings
 from trading_assets.strategies.orders.bracket_orders import BracketOrders
 from trading_assets.strategies.orders.matching import AT_VENUE_SPOT
+from trading_assets.strategies.plans.plan import TradePlan
 from trading_assets.strategies.risk.cash import SpotCash
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import MemoryJournal
 from trading_live.node.asked_balances import AskedBalances, with_balances
+from trading_live.recovery.from_journal import Recovered
 from trading_live.venues.registry import venue_of
 
 
@@ -106,3 +111,86 @@ def test_a_node_with_orders_at_kraken_asks_and_others_do_not(settings: Settings)
         node = settings.node.model_copy(update={"venue": name, "mode": mode, "environment": "live"})
         venue = venue_of(settings.model_copy(update={"node": node}))
         assert (with_balances(plain, venue, SimpleNamespace(), ()) is not plain) is asks
+
+
+class Restarted:
+    """The orders of a trade that is open, in a new process."""
+
+    def __init__(self, hands: Any, desk: Desk, plan: TradePlan) -> None:
+        self.journal = MemoryJournal()
+        self.trades = BracketOrders(
+            hands, {MARKET: desk.instrument}, self.journal, RiskGate(GENEROUS), (plan,), matching=AT_VENUE_SPOT
+        )
+        self.trades.now = NOW
+
+    def follow(self, desk: Desk) -> None:
+        """Take in what the engine has told since."""
+        while self.heard < len(desk.events):
+            self.trades.on_order_event(desk.events[self.heard][2])
+            self.heard += 1
+
+    heard = 0
+
+
+def test_a_stop_that_rests_through_a_restart_is_known_again_and_another_takes_its_place(settings: Settings) -> None:
+    """The adapter names it by the venue's id alone, and would tell of its fills twice."""
+    plan = Desk.another("m-v1")
+    plan, stop = IDS.next(replace(plan, stage="open"), "stop_loss")
+    plan = replace(plan, stop_order_id=stop)
+    found: dict[str, Any] = {}
+
+    with kraken_venue() as venue:
+        asked = {"symbol": "BTC/USD", "order_qty": "0.1"}
+        venue._do(venue.buy(asked | {"order_type": "market", "side": "buy", "cl_ord_id": plan.entry_order_id}))
+        resting = {"order_type": "stop-loss", "side": "sell", "cl_ord_id": stop, "trigger": {"price": "29000.0"}}
+        venue._do(venue.add(asked | resting))
+
+        def script(desk: Desk) -> None:
+            desk.until(lambda: desk.held() == 0.1)
+            restarted = desk.do(lambda hands: Restarted(hands, desk, plan))
+            desk.do(lambda _: restarted.trades.resume())
+
+            def protected() -> bool:
+                desk.do(lambda _: restarted.follow(desk))
+                resting = [one for one in venue.orders.values() if one.status == "open"]
+                return (
+                    len(resting) == 1
+                    and resting[0].client_id != stop
+                    and desk.status(resting[0].client_id) == "ACCEPTED"
+                )
+
+            desk.until(protected)
+            newer = restarted.trades.open[MARKET].stop_order_id
+            venue.trigger(newer, "0.04", "0.06", price="28990.0")
+            desk.becomes(newer, "FILLED")
+            desk.do(lambda _: restarted.follow(desk))
+            found.update(newer=newer, rows=restarted.journal, held=desk.held())
+
+        holding = Holding(MARKET, tuple(bought(venue.of(plan.entry_order_id))))
+        at_kraken(settings_at(venue, settings), script, Recovered(holdings=(holding,)))
+        assert venue.of(stop).status == "canceled"
+        assert venue.of(found["newer"]).volume == venue.of(stop).volume
+        assert venue.of(found["newer"]).price == venue.of(stop).price
+    said = [(row["order_id"], row["status"]) for row in found["rows"].of("orders")]
+    assert (stop, "canceled") in said
+    fills = [(row["order_id"], row["quantity"]) for row in found["rows"].of("fills")]
+    assert fills == [(found["newer"], 0.04), (found["newer"], 0.06)]
+    assert found["held"] == 0
+
+
+def bought(order: Order) -> list[Fill]:
+    return [
+        Fill(
+            n,
+            datetime.fromtimestamp(one.at, UTC),
+            order.client_id,
+            one.id,
+            "m-v1",
+            "buy",
+            float(one.volume),
+            float(one.price),
+            float(one.fee),
+            "USD",
+        )
+        for n, one in enumerate(order.trades)
+    ]
