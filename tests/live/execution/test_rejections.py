@@ -26,6 +26,11 @@ LIMITS = OrderLimits(step=0.001, tick=0.1, min_quantity=0.001, max_quantity=120.
         ("-4045: Reach max stop order limit.", "stops", "no further stop"),
         ("110007 ab not enough for new order", "margin", "not enough free margin"),
         ("110017 current position is zero, cannot fix reduce-only order qty", "reduce", "would reduce"),
+        ("ab not enough for new order", "margin", "not enough free margin"),
+        ("expect Falling, but trigger_price[94500] >= current[94000]", "triggers", "passed the stop at 9.5 already"),
+        ("expect Rising, but trigger_price[94500] <= current[95000]", "triggers", "passed the stop at 9.5 already"),
+        ("Order does not meet minimum order value 5USDT", "notional", "notional"),
+        ("Order price exceeds the allowable range.", "band", "price band"),
         ("51121 Order quantity must be a multiple of the lot size", "step", "whole steps"),
         (
             "OKX error 51278: SL trigger price can not be lower than the last price",

@@ -11,6 +11,7 @@ from tests.live.replay.orders.clients import SYNA
 from tests.live.replay.orders.tapes import walk
 from tests.live.replay.orders.trader import SYNA_BYBIT, Trader, entered_and_protected, trade
 from trading_live.execution.at_venue import execution_checks
+from trading_live.execution.rejections import kind_of
 from trading_live.replay import Faults, ReplayServer
 from trading_live.replay.orders.keys import REHEARSAL_KEY, REHEARSAL_SECRET
 from trading_live.replay.tape import Tape
@@ -69,8 +70,16 @@ def test_an_order_a_stop_and_a_target_through_ccxt(server: ReplayServer) -> None
 def test_nautilus_enters_protects_and_is_stopped_out(server: ReplayServer) -> None:
     def script(trader: Trader) -> None:
         stop, price = entered_and_protected(trader, server)
-        denied = trader.limit(10.0, round(price * 1.9, 2))
-        trader.becomes(denied, "REJECTED")
+        refused = {
+            trader.limit(10.0, round(price * 1.9, 2)): "band",
+            trader.stop(-10.0, round(price * 1.1, 2)): "triggers",
+            trader.stop(10.0, round(price * 0.9, 2)): "triggers",
+            trader.limit(1e6, price): "margin",
+        }
+        for order in refused:
+            trader.becomes(order, "REJECTED")
+        told = {order: kind_of(event.reason) for order, name, event in trader.events if name == "OrderRejected"}
+        assert told == refused
         server.go_on()
         trader.becomes(stop, "FILLED")
         trader.until(lambda: trader.held() == 0)

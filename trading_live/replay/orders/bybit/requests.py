@@ -18,7 +18,7 @@ _REFUSALS: Final[Mapping[int, tuple[int, str]]] = {
     -2011: (110001, "order not exists or too late to cancel"),
     -2013: (110001, "order not exists or too late to cancel"),
     -2019: (110007, "ab not enough for new order"),
-    -2021: (110092, "expect Rising, but trigger_price <= current"),
+    -2021: (110093, "expect Falling, but trigger_price >= current"),
     -2022: (110017, "Reduce-only rule not satisfied"),
     -2027: (110090, "Exceeded maximum allowable position at current leverage."),
     -4016: (110003, "Order price exceeds the allowable range."),
@@ -34,6 +34,9 @@ _REFUSALS: Final[Mapping[int, tuple[int, str]]] = {
 }
 
 
+_BEYOND: Final = _REFUSALS[-2021][0]
+
+
 class Malformed(Exception):
     """A parameter that cannot be read."""
 
@@ -42,9 +45,11 @@ class Malformed(Exception):
         self.refusal = Refusal(10001, f"params error: {text}")
 
 
-def refused(refusal: Refusal) -> Refusal:
-    """A refusal in Bybit's words."""
+def refused(refusal: Refusal, *, rises: bool = False) -> Refusal:
+    """A refusal in Bybit's words; ``rises`` says which way the price had to go to a trigger."""
     code, text = _REFUSALS.get(refusal.code, (10001, f"params error: {refusal.text}"))
+    if rises and code == _BEYOND:
+        code, text = 110092, "expect Rising, but trigger_price <= current"
     return Refusal(code, text)
 
 

@@ -32,7 +32,7 @@ def create(exchange: Exchange, params: Params, now_ms: int) -> Any:
     sent = requests.order(params, exchange, now_ms)
     found = exchange.wait(sent, now_ms) if isinstance(sent, Conditional) else exchange.place(sent, now_ms)
     if isinstance(found, Refusal):
-        return refused(found)
+        return refused(found, rises=isinstance(sent, Conditional) and sent.rises)
     return {"orderId": str(found.id), "orderLinkId": found.client_id}
 
 
