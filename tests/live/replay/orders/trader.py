@@ -219,10 +219,13 @@ def trade[T](
     return run(_node(server, engine, venue), Trader(SYNA if venue == "binance" else SYNA_BYBIT), script)
 
 
-def run[T, R: Trader](node: LiveNode, told: R, script: Callable[[R], T]) -> T:
-    """Run an engine that is built, as :func:`trade` does."""
+def run[T, R: Trader](node: LiveNode, told: R, script: Callable[[R], T], *, claims: bool = False) -> T:
+    """Run an engine that is built, as :func:`trade` does; with ``claims``, what it finds is the strategy's."""
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    node.add_strategy(Hands(told))
+    hands = Hands(told)
+    node.add_strategy(hands)
+    if claims:
+        hands.set_external_order_instrument_ids([told.instrument])
     handle = node.handle()
 
     def work() -> None:

@@ -21,8 +21,16 @@ class Account:
     """What the account holds: contracts of the swap, and coins."""
 
     held: Decimal = Decimal(0)
-    paid: str = ""
+    paid: Decimal = Decimal(0)
     coins: dict[str, float] = field(default_factory=lambda: {"USDT": 10_000.0, "BTC": 0.0})
+
+    def trade(self, size: Decimal, price: Decimal) -> None:
+        """Book contracts; what reduces a position leaves its average price as it is."""
+        before, self.held = self.held, self.held + size
+        if before * self.held <= 0:
+            self.paid = price
+        elif abs(self.held) > abs(before):
+            self.paid = (before * self.paid + size * price) / self.held
 
 
 class OkxOrders:
@@ -59,12 +67,13 @@ class OkxOrders:
         """Let the price reach a stop: it becomes an order at the market, which fills."""
         stop = self.algos[client_id]
         order_id = str(next(self._number))
-        asked = {"side": stop["side"], "tdMode": stop["tdMode"], "ordType": "market", "sz": stop["sz"]}
+        size = stop["sz"] if stop["instId"] == SPOT else f"{min(Decimal(stop['sz']), abs(self.account.held)):f}"
+        asked = {"side": stop["side"], "tdMode": stop["tdMode"], "ordType": "market", "sz": size}
         child = rows.order(asked | {"reduceOnly": stop["reduceOnly"], "clOrdId": child_id}, stop["instId"], order_id)
         child |= {"algoClOrdId": client_id, "algoId": stop["algoId"]}
         self.orders[order_id] = child
         effective = {"state": "effective", "ordId": order_id, "ordIdList": [order_id], "triggerTime": now_ms()}
-        stop |= effective | {"actualSz": stop["sz"], "actualPx": str(self.price), "actualSide": "sl", "uTime": now_ms()}
+        stop |= effective | {"actualSz": size, "actualPx": str(self.price), "actualSide": "sl", "uTime": now_ms()}
         await self._push("orders-algo", stop)
         await self._push("orders", child)
         await self._fill(child, Decimal(child["sz"]))
@@ -133,8 +142,7 @@ class OkxOrders:
             self.account.coins["BTC"] += float(base)
             self.account.coins["USDT"] -= float(base * price)
         else:
-            self.account.held += size
-            self.account.paid = str(price)
+            self.account.trade(size, price)
 
     async def _cancel(self, asked: Row) -> Row:
         found = self.orders.get(asked.get("clOrdId", ""))

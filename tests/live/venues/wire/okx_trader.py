@@ -141,15 +141,21 @@ class OkxTrader(Trader):
 
 
 def trade_at_okx[T](folder: Path, market: str, script: Callable[[OkxTrader], T]) -> T:
-    """Run a script at a small OKX, in the demo environment."""
+    """Run a script at a small OKX of its own."""
+    with OkxExchange() as exchange:
+        return trade_at(exchange, folder, market, script)
+
+
+def trade_at[T](exchange: OkxExchange, folder: Path, market: str, script: Callable[[OkxTrader], T]) -> T:
+    """Run a script in the demo environment; what the engine finds when it starts is the strategy's, as a node's is."""
     gc.collect()  # an engine of an earlier test that lies in a cycle
     names = credential_names("okx", "perpetual", "testnet")
-    with OkxExchange() as exchange, patch.dict(os.environ, dict(zip(names, KEYS.values, strict=True))):
+    with patch.dict(os.environ, dict(zip(names, KEYS.values, strict=True))):
         at = {"venue": "okx", "environment": "testnet", "mode": "live"}
         node = NodeSettings.model_validate(at | {"base_url_http": exchange.url_http, "base_url_ws": exchange.url_ws})
         settings = load_settings(data_dir=folder).model_copy(update={"node": node})
         trader = OkxTrader(exchange, settings, market)
-        return run(_node(settings, trader), trader, script)
+        return run(_node(settings, trader), trader, script, claims=True)
 
 
 def _node(settings: Settings, trader: OkxTrader) -> LiveNode:
