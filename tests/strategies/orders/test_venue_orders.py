@@ -227,7 +227,16 @@ def test_a_stop_whose_move_is_not_heard_of_stays_where_it_was_until_the_next_bar
     assert len(venue.of("exit")) == 1, "the price has passed it"
 
 
-@pytest.mark.parametrize("reason", ["INFLIGHT_TIMEOUT", "-1003 Too many requests.", "HTTP 503: overloaded"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "INFLIGHT_TIMEOUT",
+        "-1003 Too many requests.",
+        "HTTP 503: overloaded",
+        "System level frequency protection",
+        "ws trade service is restarting, do not accept new request",
+    ],
+)
 def test_a_stop_whose_move_is_refused_for_the_venues_load_stays_where_it_was(reason: str) -> None:
     """Many stops move at the end of one bar: a limit of requests is no word about the price."""
     venue = Venue()

@@ -38,7 +38,8 @@ UNHEARD: Final = r"INFLIGHT_TIMEOUT|NOT_FOUND_AT_VENUE"
 
 _BUSY: Final = re.compile(
     rf"{UNHEARD}|-1003\b|-1008\b|-1015\b|HTTP (429|503)|rate limit|overloaded"
-    r"|too many (requests|orders|visits)|too frequent",
+    r"|too many (requests|orders|visits)|too frequent|frequency protection|is restarting"
+    r"|internal server error|server timeout|high server load",
     re.IGNORECASE,
 )
 """Refusals that say nothing of a stop's price: the venue was not heard, or had too much to do."""
