@@ -3,7 +3,8 @@
 To import the node costs more than to run it through a short world. The parent imports, and starts no thread of its own;
 each life of a node is a fork of it: a process like any other, to be killed, with its own environment, arguments and
 output. A test of the command itself starts that instead.
-``python -m tests.live.forks`` is that parent; it ends with whoever started it, and its children with it.
+``python -m tests.live.forks`` is that parent; it ends with its standard input, hence with whoever started it, and its
+children with it.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ class Forks:
 
 @functools.cache
 def parent() -> Forks:
-    """That of this process, which lasts as long as it does; to be asked for in its first thread."""
+    """That of this process, which lasts as long as it does."""
     return Forks()
 
 
@@ -158,7 +159,6 @@ def parent() -> Forks:
 
 def serve() -> None:
     """Fork a node for each line of standard input, and say when it starts and ends."""
-    _die_with_parent()
     for name in IMPORTED:
         importlib.import_module(name)
     warm_up()
