@@ -131,7 +131,7 @@ class OkxExchange(OkxOrders):
             return [one for one in found if one["instType"] == asked.get("instType")]
         if path == "/account/positions":
             held = self.account.held
-            return [rows.position(f"{held:f}", f"{self.account.paid:f}")] if held else []
+            return [rows.position(f"{held:f}", f"{self.account.paid:f}", self.account.mode)] if held else []
         if path.startswith("/trade/orders-algo"):
             wanted = (asked.get("algoId"), asked.get("algoClOrdId"))
             live = path.endswith("pending")

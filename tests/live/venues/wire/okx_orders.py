@@ -22,6 +22,7 @@ class Account:
 
     held: Decimal = Decimal(0)
     paid: Decimal = Decimal(0)
+    mode: str = "cross"
     coins: dict[str, float] = field(default_factory=lambda: {"USDT": 10_000.0, "BTC": 0.0})
 
     def trade(self, size: Decimal, price: Decimal) -> None:
@@ -132,17 +133,20 @@ class OkxOrders:
         row |= {"fillTime": now_ms(), "uTime": now_ms()}
         row["state"] = "filled" if done == Decimal(row["sz"]) else "partially_filled"
         self.fills.append(rows.fill(row))
-        self._book(spot, base if buys else -base, size if buys else -size, price, fee, row["feeCcy"])
+        self._book(spot, base if buys else -base, size if buys else -size, price, fee, row["feeCcy"], row["tdMode"])
         await self._push("orders", row)
         await self._push("account", rows.account(self.account.coins))
 
-    def _book(self, spot: bool, base: Decimal, size: Decimal, price: Decimal, fee: Decimal, coin: str) -> None:
+    def _book(
+        self, spot: bool, base: Decimal, size: Decimal, price: Decimal, fee: Decimal, coin: str, mode: str
+    ) -> None:
         self.account.coins[coin] += float(fee)
         if spot:
             self.account.coins["BTC"] += float(base)
             self.account.coins["USDT"] -= float(base * price)
         else:
             self.account.trade(size, price)
+            self.account.mode = mode
 
     async def _cancel(self, asked: Row) -> Row:
         found = self.orders.get(asked.get("clOrdId", ""))

@@ -204,7 +204,7 @@ def fill(row: Row) -> Row:
     }
 
 
-def position(size: str, price: str) -> Row:
+def position(size: str, price: str, mode: str) -> Row:
     """A position of the swap in net mode."""
     zero = ("realizedPnl", "fee", "fundingFee", "interest", "liqPenalty", "pnl", "upl", "uplLastPx", "uplRatio")
     blank = ("baseBal", "bizRefId", "bizRefType", "deltaBS", "liab", "liabCcy", "liqPx", "margin", "optVal", "posCcy")
@@ -214,7 +214,7 @@ def position(size: str, price: str) -> Row:
         | {
             "instType": "SWAP",
             "instId": SWAP,
-            "mgnMode": "cross",
+            "mgnMode": mode,
             "posId": "1",
             "posSide": "net",
             "pos": size,

@@ -146,12 +146,14 @@ def trade_at_okx[T](folder: Path, market: str, script: Callable[[OkxTrader], T])
         return trade_at(exchange, folder, market, script)
 
 
-def trade_at[T](exchange: OkxExchange, folder: Path, market: str, script: Callable[[OkxTrader], T]) -> T:
+def trade_at[T](
+    exchange: OkxExchange, folder: Path, market: str, script: Callable[[OkxTrader], T], **settings_of_node: object
+) -> T:
     """Run a script in the demo environment; what the engine finds when it starts is the strategy's, as a node's is."""
     gc.collect()  # an engine of an earlier test that lies in a cycle
     names = credential_names("okx", "perpetual", "testnet")
     with patch.dict(os.environ, dict(zip(names, KEYS.values, strict=True))):
-        at = {"venue": "okx", "environment": "testnet", "mode": "live"}
+        at = {"venue": "okx", "environment": "testnet", "mode": "live", **settings_of_node}
         node = NodeSettings.model_validate(at | {"base_url_http": exchange.url_http, "base_url_ws": exchange.url_ws})
         settings = load_settings(data_dir=folder).model_copy(update={"node": node})
         trader = OkxTrader(exchange, settings, market)

@@ -25,14 +25,16 @@ class Story:
     held: dict[str, tuple[float, float]] = field(default_factory=dict)
     stopped: list[tuple[float, float, float, str]] = field(default_factory=list)
     ended: dict[str, str] = field(default_factory=dict)
+    modes: dict[str, str] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
     story, folder = Story(), tmp_path_factory.mktemp("okx")
     with OkxExchange() as exchange:
-        trade_at(exchange, folder, MARKET, lambda at: _unheard(at, story))
-        trade_at(exchange, folder, MARKET, lambda at: _again(at, story))
+        for script in (_unheard, _again):
+            trade_at(exchange, folder, MARKET, lambda at, do=script: do(at, story), margin_mode="isolated")
+        story.modes = {name: exchange.sent(one)["tdMode"] for name, one in story.ids.items()}
     return story
 
 
@@ -74,6 +76,10 @@ def _order(hands: Hands, order_id: str) -> tuple[str, str, str, bool]:
     order: Any = hands.cache.order(ClientOrderId(order_id))
     kind, status = (str(one).rsplit(".", 1)[-1] for one in (order.order_type, order.status))
     return kind, status, str(order.leaves_qty), order.is_reduce_only
+
+
+def test_every_order_is_of_the_margin_mode_of_the_settings(told: Story) -> None:
+    assert told.modes == dict.fromkeys(("entry", "stop", "target"), "isolated")
 
 
 def test_an_order_of_which_nothing_is_heard_is_found_by_asking(told: Story) -> None:
