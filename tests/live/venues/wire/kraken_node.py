@@ -23,6 +23,7 @@ from trading_assets.strategies.orders import trade_orders
 from trading_assets.strategies.orders.matching import AT_VENUE_SPOT
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.plans.plan import Purpose, TradePlan
+from trading_assets.strategies.risk.gate import engine_order_rate
 from trading_live.execution.at_venue import AtVenue
 from trading_live.recovery.from_journal import Recovered
 from trading_live.venues.registry import venue_of
@@ -89,6 +90,11 @@ class Desk(Trader):
         )
         return order
 
+    def hear_prices(self) -> None:
+        """The engine sends nothing at the market before it has one."""
+        self.do(lambda hands: hands.subscribe_quotes(self.instrument))
+        self.until(lambda: self.do(lambda hands: hands.cache.quote_count(self.instrument)))
+
     def withdraw(self, order_id: str) -> None:
         self.cancel(order_id)
         self.becomes(order_id, "CANCELED")
@@ -128,7 +134,7 @@ def at_kraken(settings: Settings, script: Callable[[Desk], None], recovered: Rec
         .with_logging(LoggerConfig(bypass_logging=True))
         .with_timeout_connection(60)
         .with_timeout_disconnection_secs(10)
-        .with_risk_engine_config(LiveRiskEngineConfig(bypass=True))  # it wants a quote before an order at the market
+        .with_risk_engine_config(LiveRiskEngineConfig(max_order_submit_rate=engine_order_rate(1)))
         .with_delay_post_stop_secs(0)
         .add_data_client(None, data.factory, data.config)
     )
@@ -141,6 +147,7 @@ def at_kraken(settings: Settings, script: Callable[[Desk], None], recovered: Rec
     def run() -> None:
         try:
             assert desk.ready.wait(PATIENCE_S), "the engine did not start"
+            desk.hear_prices()
             script(desk)
         except BaseException as error:
             failed.put(error)

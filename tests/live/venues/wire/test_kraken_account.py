@@ -58,7 +58,6 @@ class Books:
 
 def bought_and_sold(desk: Desk, venue: KrakenVenue) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    desk.do(lambda hands: hands.subscribe_quotes(desk.instrument))
     books = desk.do(lambda hands: Books(hands, desk))
 
     def says(price: float = 30000.0) -> Any:
