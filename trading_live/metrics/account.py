@@ -72,17 +72,16 @@ def _positions(page: Page, parts: Parts, positions: Positions, prices: Mapping[s
 
 
 def _money(page: Page, parts: Parts) -> None:
-    sums: dict[Metric, dict[str, float]] = {m.EQUITY: {}, m.UNREALIZED: {}, m.REALIZED: {}}
-    portfolio = parts.strategy.portfolio
+    sums: dict[Metric, dict[str, float]] = {m.UNREALIZED: {}, m.REALIZED: {}}
+    portfolio, equity = parts.strategy.portfolio, parts.strategy.equity()
     for venue in {instrument.venue for instrument in parts.instruments.values()}:
-        told = (portfolio.equity(venue), portfolio.unrealized_pnls(venue), portfolio.realized_pnls(venue))
+        told = (portfolio.unrealized_pnls(venue), portfolio.realized_pnls(venue))
         for metric, found in zip(sums, told, strict=True):
             for currency, amount in found.items():
                 into = sums[metric]
                 into[currency.code] = into.get(currency.code, 0.0) + float(amount.as_double())
-    for metric, amounts in sums.items():
+    for metric, amounts in ({m.EQUITY: equity} | sums).items():
         page.set_all(metric, amounts)
-    equity = sums[m.EQUITY]
     if len(equity) == 1 and (whole := next(iter(equity.values()))) > 0:
         page.set(m.LEVERAGE, sum(page.values[m.EXPOSURE].values()) / whole)
 

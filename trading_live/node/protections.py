@@ -274,9 +274,7 @@ class NodeProtections:
         if self._strategy is None or not self._strategy.is_running():
             return None
         quotes = {Market.parse(market).quote for market in self._instruments}
-        venues = {instrument.venue for instrument in self._instruments.values()}
-        found = [self._strategy.portfolio.equity(venue) for venue in venues]
-        amounts = [float(money.as_double()) for one in found for code, money in one.items() if code.code in quotes]
+        amounts = [amount for code, amount in self._strategy.equity().items() if code in quotes]
         return sum(amounts) or None  # an account that the engine has not heard of yet is worth nothing
 
     def _keep(self, rows: Events) -> None:

@@ -260,6 +260,10 @@ class StrategyHost(Strategy):
         """Timeframe and bars that a market is followed by, the finer ones first."""
         return self._bars.of(market)
 
+    def equity(self) -> dict[str, float]:
+        """Currency -> what the account is worth, with what is open at its newest prices."""
+        return self._admission.equity()
+
     def is_flat(self) -> bool:
         """Whether no trade is on its way and no position is open."""
         return not self._trades.open and all(self._trades.position(market) is None for market in self._instruments)

@@ -116,6 +116,15 @@ class EntryAdmission:
         """Take the newest price of a market, which open positions are worth."""
         self._prices[bar.market] = bar.close
 
+    def equity(self) -> dict[str, float]:
+        """Currency -> what the account is worth, with what is open at the newest prices."""
+        found = dict[str, float]()
+        for venue in {instrument.venue for instrument in self._instruments.values()}:
+            told = {one.code: float(money.as_double()) for one, money in self._strategy.portfolio.equity(venue).items()}
+            for code, amount in told.items():
+                found[code] = found.get(code, 0.0) + amount + self._cash.unbooked(told, code, self._prices)
+        return found
+
     def verdict(self, signal: Signal, bar: ClosedBar, *, held: str | None, halted: str | None) -> tuple[str, str, Any]:
         """Action, reason, and the quantity to buy or to sell where the action is ``enter``.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
@@ -100,29 +100,39 @@ class SpotCash:
         return 0.0 if _is_derivative(market) else cost
 
     def equity(self, portfolio: Any, instrument: Any, prices: Mapping[str, float]) -> float:
-        """What the account is worth in an instrument's quote currency, with what is open at the newest prices.
+        """What the account is worth in an instrument's quote currency, with what is open at the newest prices."""
+        told, quote = portfolio.equity(instrument.id.venue), instrument.quote_currency
+        return _amount(told, quote) + self.unbooked({one.code for one in told}, quote.code, prices)
 
-        The engine counts a coin there as long as its balance is not known, which is so for a moment after an entry.
+    def unbooked(self, known: Collection[str], quote: str, prices: Mapping[str, float]) -> float:
+        """What the engine's word of an account in a quote currency lacks, or has too much: coins are kept apart there.
+
+        It counts a coin's worth as long as its balance is not known, which is so for a moment after an entry.
+
+        Parameters
+        ----------
+        known
+            Currencies that it has balances of.
+        quote
+            Of the word.
+        prices
+            The newest of each market.
         """
-        told = portfolio.equity(instrument.id.venue)
-        known = {currency.code for currency in told}
-        return _amount(told, instrument.quote_currency) + sum(
-            worth if coin in known else -paid for coin, paid, worth in self._bought(instrument, prices)
-        )
+        return sum(worth if coin in known else -paid for coin, paid, worth in self._bought(quote, prices))
 
     def balance(self, portfolio: Any, instrument: Any, prices: Mapping[str, float]) -> float:
         """The same without the results of what is open."""
         equity = self.equity(portfolio, instrument, prices)
         if self.coins:
-            return equity - sum(worth - paid for _, paid, worth in self._bought(instrument, prices))
+            return equity - sum(worth - paid for _, paid, worth in self._bought(instrument.quote_currency.code, prices))
         return equity - _amount(portfolio.unrealized_pnls(instrument.id.venue), instrument.quote_currency)
 
-    def _bought(self, instrument: Any, prices: Mapping[str, float]) -> list[tuple[str, float, float]]:
-        """Coin, price paid, and worth of what is open for an instrument's quote currency, where coins are balances."""
+    def _bought(self, quote: str, prices: Mapping[str, float]) -> list[tuple[str, float, float]]:
+        """Coin, price paid, and worth of what is open for a quote currency, where coins are balances."""
         found = []
         for market in self.trades.open if self.coins else ():
             parsed, position = Market.parse(market), self.trades.position(market)
-            if position is None or parsed.quote != instrument.quote_currency.code:
+            if position is None or parsed.quote != quote:
                 continue
             quantity, paid = position.quantity.as_double(), float(position.avg_px_open)
             found.append((parsed.base, quantity * paid, quantity * prices.get(market, paid)))

@@ -21,7 +21,11 @@ class Account(Protocol):
 
     @property
     def portfolio(self) -> Any:
-        """``equity(venue)`` and ``unrealized_pnls(venue)``."""
+        """``unrealized_pnls(venue)``."""
+        ...
+
+    def equity(self) -> Mapping[str, float]:
+        """Currency -> what the account is worth."""
         ...
 
     def is_running(self) -> bool:
@@ -74,8 +78,7 @@ class AccountCurve:
 
     def _worth(self) -> dict[str, tuple[float, float]]:
         """Currency -> equity and unrealized profit."""
-        portfolio = self._account.portfolio
-        equity = _summed(portfolio.equity(venue) for venue in self._venues)
+        portfolio, equity = self._account.portfolio, self._account.equity()
         unrealized = _summed(portfolio.unrealized_pnls(venue) for venue in self._venues)
         return {code: (equity[code], unrealized.get(code, 0.0)) for code in equity if code in self._quotes}
 

@@ -31,13 +31,14 @@ class Account:
     def is_running(self) -> bool:
         return self.running
 
+    def equity(self) -> dict[str, float]:
+        return {"USDT": self.amounts[0], "BNB": 5.0}
+
     @property
     def portfolio(self) -> Any:
-        def told(number: int) -> dict[Any, Any]:
-            codes = {"USDT": self.amounts[number], "BNB": 5.0}
-            return {Currency.from_str(code): Money(value, Currency.from_str(code)) for code, value in codes.items()}
-
-        return SimpleNamespace(equity=lambda _: told(0), unrealized_pnls=lambda _: told(1))
+        codes = {"USDT": self.amounts[1], "BNB": 5.0}
+        told = {Currency.from_str(code): Money(value, Currency.from_str(code)) for code, value in codes.items()}
+        return SimpleNamespace(unrealized_pnls=lambda _: told)
 
 
 def test_a_minute_that_changed_something_has_a_row_and_no_other(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from nautilus_trader.model import AccountId
 
-from tests.backtest.worlds import GENEROUS
+from tests.backtest.worlds import GENEROUS, share_of_equity
 from tests.live.venues.account.documented import KEYS
 from tests.live.venues.wire.kraken_node import IDS, MARKET, NOW, Desk, at_kraken, settings_at
 from tests.live.venues.wire.kraken_orders import Order
@@ -20,6 +20,7 @@ from trading_assets.settings import Settings
 from trading_assets.strategies.orders.bracket_orders import BracketOrders
 from trading_assets.strategies.orders.matching import AT_VENUE_SPOT
 from trading_assets.strategies.plans.plan import TradePlan
+from trading_assets.strategies.risk.admission import EntryAdmission
 from trading_assets.strategies.risk.cash import SpotCash
 from trading_assets.strategies.risk.gate import RiskGate
 from trading_assets.strategies.signals import MemoryJournal
@@ -42,6 +43,9 @@ class Books:
         plan = replace(desk.plan, stage="open")
         trades = BracketOrders(hands, instruments, MemoryJournal(), RiskGate(GENEROUS), (plan,), matching=AT_VENUE_SPOT)
         self.hands, self.cash = hands, SpotCash(trades, taker_fee_bps=0.0, coins=AT_VENUE_SPOT.binds)
+        self.admission = EntryAdmission(
+            hands, instruments, RiskGate(GENEROUS), self.cash, None, sizing=share_of_equity(0.5)
+        )
         self.asked = AskedBalances(hands, [desk.instrument], AccountId("KRAKEN-001"), lambda: self.now)
 
     def look(self, after_s: float) -> None:
@@ -53,6 +57,8 @@ class Books:
         portfolio, instrument = self.hands.portfolio, self.hands.cache.instrument(self.asked._instruments[0])
         equity = self.cash.equity(portfolio, instrument, {MARKET: price})
         balance = self.cash.balance(portfolio, instrument, {MARKET: price})
+        if price == 30000.0:  # as the curve, the metrics and the protections are told, which know no newer one
+            assert self.admission.equity()["USD"] == pytest.approx(equity)
         return round(equity, 4), round(balance - self.cash._bound(), 4)
 
 
