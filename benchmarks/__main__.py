@@ -27,6 +27,7 @@ NAMES = (
     "journal",
     "live",
     "live_kill",
+    "live_stop",
     "wire",
     "memory",
     "reconcile",

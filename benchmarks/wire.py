@@ -34,17 +34,17 @@ from trading_assets.settings import LabelSettings, Settings, load_settings
 from trading_assets.store import open_store
 from trading_assets.strategies.instruments import raw_symbol
 from trading_assets.strategies.orders.order_ids import LENGTH, OrderIds
-from trading_live.replay import ReplayServer, read_tape
+from trading_live.replay import Faults, ReplayServer, read_tape
 from trading_live.replay.orders.opening import terms_of
 from trading_live.replay.tape import Kline
 
-_NEAR: Final = LabelSettings(take_profit_pct=0.2, stop_loss_pct=0.2, horizon_bars=1)
+NEAR: Final = LabelSettings(take_profit_pct=0.2, stop_loss_pct=0.2, horizon_bars=1)
 """Barriers so near that most trades are over before the next decision."""
 
 _FAR: Final = LabelSettings(take_profit_pct=2.0, stop_loss_pct=2.0, horizon_bars=1)
 _HOUR: Final = Timeframe.parse("1h")
 
-ONE: Final = Case(markets=1, closes=330, seconds=0.25, warm_up=10, max_p99=0.050, labels=_NEAR)
+ONE: Final = Case(markets=1, closes=330, seconds=0.25, warm_up=10, max_p99=0.050, labels=NEAR)
 MANY: Final = Case(
     markets=20,
     closes=23,
@@ -228,7 +228,7 @@ def _played(settings: Settings, case: Case, arguments: Sequence[str]) -> Wire:
 
 @contextmanager
 def playing(
-    settings: Settings, case: Case, module: Sequence[str], wire: Wire | None = None
+    settings: Settings, case: Case, module: Sequence[str], wire: Wire | None = None, faults: Faults | None = None
 ) -> Iterator[tuple[ReplayServer, subprocess.Popen[bytes]]]:
     """The local exchange, and a process of a module at it."""
     markets = dict.fromkeys(MARKETS[: case.markets], "1m")
@@ -239,6 +239,7 @@ def playing(
         speed=speed,
         on_sent=None if wire is None else wire.sent,
         middlewares=[] if wire is None else [wire.noting()],
+        faults=faults,
         terms=terms_of(settings),
     ) as server:
         address = {"TRADING_NODE__BASE_URL_HTTP": server.url_http, "TRADING_NODE__BASE_URL_WS": server.url_ws}
