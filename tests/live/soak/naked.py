@@ -62,14 +62,19 @@ class Naked:
 
 def lacking(account: AccountView) -> str:
     """A position that has no stop of its size; empty where there is none."""
-    with suppress(RuntimeError):  # a dictionary that grew while it was read
-        for symbol, held in account.positions.items():
-            side = "SELL" if held.quantity > 0 else "BUY"
-            stops = sum(
-                one.quantity
-                for one in account.conditionals
-                if one.open and one.symbol == symbol and one.side == side and one.kind == "STOP_MARKET"
-            )
-            if stops < abs(held.quantity):
-                return f"{symbol} {held.quantity}, stops of {stops}"
+    while True:
+        with suppress(RuntimeError):  # a dictionary that grew while it was read
+            return _lacking(account)
+
+
+def _lacking(account: AccountView) -> str:
+    for symbol, held in account.positions.items():
+        side = "SELL" if held.quantity > 0 else "BUY"
+        stops = sum(
+            one.quantity
+            for one in account.conditionals
+            if one.open and one.symbol == symbol and one.side == side and one.kind == "STOP_MARKET"
+        )
+        if stops < abs(held.quantity):
+            return f"{symbol} {held.quantity}, stops of {stops}"
     return ""

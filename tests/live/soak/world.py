@@ -55,6 +55,8 @@ ENDS = 10
 """Starts that a node may refuse or give up, as one does that finds the venue in maintenance."""
 DEADLY = ("POST /fapi/v1/order", "POST /fapi/v1/algoOrder", "DELETE /fapi/v1/order", "DELETE /fapi/v1/algoOrder")
 """Requests at which a node may die: it has sent them, and hears nothing more."""
+MINDING = ("trading", "silent", "managing")
+"""States in which a node keeps what is open protected: without bars, and without a model, too."""
 LEARNT = ("rsi_14", "roc_1", "roc_4", "close_location", "bollinger_width_20")
 PLAN = MOVING_PLAN.model_copy(update={"hold_hours": 1.0})
 SETTINGS = {
@@ -306,14 +308,14 @@ class World:
 
     @property
     def trades(self) -> bool:
-        """Whether the newest process decides, and listens to all that a former one listened to.
+        """Whether the newest process minds what is open, and listens to all that a former one listened to.
 
-        So does one whose market is traded no more, and which minds what is open there through the account.
+        So does one whose market is traded no more, through the account, and one that decides nothing as no bars come.
         """
         process, beat = self.process, read_heartbeat(self.settings.live_dir)
         if process is None or process.poll() is not None or beat is None or beat.pid != process.pid:
             return False
-        listens = beat.state == "trading" and (self.server.streams >= self.heard or MARKET in beat.refused)
+        listens = beat.state in MINDING and (self.server.streams >= self.heard or MARKET in beat.refused)
         self.heard |= self.server.streams if listens else set()
         return listens
 
