@@ -140,16 +140,16 @@ class OkxTrader(Trader):
         return instrument.make_qty(contracts(base, size_of(instrument)))
 
 
-def trade_at_okx[T](folder: Path, market: str, script: Callable[[OkxTrader], T]) -> T:
+def trade_at_okx[T](folder: Path, market: str, script: Callable[[OkxTrader], T], **settings_of_node: object) -> T:
     """Run a script at a small OKX of its own."""
     with OkxExchange() as exchange:
-        return trade_at(exchange, folder, market, script)
+        return trade_at(exchange, folder, market, script, **settings_of_node)
 
 
 def trade_at[T](
     exchange: OkxExchange, folder: Path, market: str, script: Callable[[OkxTrader], T], **settings_of_node: object
 ) -> T:
-    """Run a script in the demo environment; what the engine finds when it starts is the strategy's, as a node's is."""
+    """Run a script, in the demo unless told otherwise; what the engine finds is the strategy's, as a node's is."""
     gc.collect()  # an engine of an earlier test that lies in a cycle
     names = credential_names("okx", "perpetual", "testnet")
     with patch.dict(os.environ, dict(zip(names, KEYS.values, strict=True))):

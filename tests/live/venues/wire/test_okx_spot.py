@@ -15,7 +15,7 @@ MARKET = "okx:BTC/USDT"
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return trade_at_okx(tmp_path_factory.mktemp("okx"), MARKET, script)
+    return trade_at_okx(tmp_path_factory.mktemp("okx"), MARKET, script, environment="live")
 
 
 def script(at: OkxTrader) -> dict[str, Any]:
@@ -39,7 +39,12 @@ def script(at: OkxTrader) -> dict[str, Any]:
     at.becomes(refused, "REJECTED")
     told |= {"fills": [at.fills(one) for one in (entry, stop, leave)], "reason": at.reason(refused)}
     told |= {name: exchange.sent(one) for name, one in (("entry", entry), ("stop", stop), ("leave", leave))}
-    return told | {"unsigned": exchange.unsigned}
+    simulated = [one.path for one in exchange.asked if "x-simulated-trading" in map(str.lower, one.headers)]
+    return told | {"unsigned": exchange.unsigned, "simulated": simulated}
+
+
+def test_nothing_is_simulated_where_the_environment_is_live(told: dict[str, Any]) -> None:
+    assert told["simulated"] == []
 
 
 def test_an_entry_says_how_much_of_the_coin_not_of_the_money(told: dict[str, Any]) -> None:
