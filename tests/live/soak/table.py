@@ -45,7 +45,9 @@ def page(rows: Sequence[dict[str, Any]]) -> list[str]:
         f"{len(rows)} runs (seeds {min(seeds, default=0)} to {max(seeds, default=0)}): {sums['orders']:,} orders, "
         f"{sums['fills']:,} fills, {sums['kills']:,} times `kill -9`, {faults:,} faults. "
         f"{len(wrong)} went wrong; the longest that a position had no stop of its size was "
-        f"{max((row['naked_s'] for row in rows), default=0.0):.1f} s.",
+        f"{max((row['naked_s'] for row in rows), default=0.0):.1f} s. "
+        f"In {sum(not row['orders'] for row in rows)} runs nothing was ordered: "
+        "the node started too late, or saw no entry.",
         "",
         "| fault | runs | of them wrong | longest without a stop |",
         "|---|---:|---:|---:|",

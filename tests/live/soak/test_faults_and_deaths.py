@@ -98,13 +98,14 @@ def test_the_page_counts_each_run_by_the_faults_that_struck_it() -> None:
             "where": "AAA",
             "wrong": [],
         },
-        {"seed": 4, "faults": [], "kills": 2, "orders": 1, "fills": 0, "naked_s": 0.0, "where": "", "wrong": ["lost"]},
+        {"seed": 4, "faults": [], "kills": 2, "orders": 0, "fills": 0, "naked_s": 0.0, "where": "", "wrong": ["lost"]},
     ]
     text = "\n".join(page(rows))
     assert "| `429` | 1 | 0 | 0.5 s |" in text
     assert "| `drop` | 2 | 1 | 2.5 s |" in text
     assert "| `kill -9` | 2 | 1 | 0.5 s |" in text
     assert "3 runs (seeds 1 to 4)" in text
+    assert "In 1 runs nothing was ordered" in text
     assert "without a stop for 2.5 s: AAA" in text
     assert all(f"`{kind}`" in text for kind in fault_kinds.KINDS), "each fault has a row, or a reason"
     assert not NOT_DRAWN.keys() & set(fault_draws.KINDS)
