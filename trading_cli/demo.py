@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
-import subprocess
 import sys
 import time
 from datetime import datetime, timedelta
@@ -19,12 +17,13 @@ from rich.table import Table
 
 from trading_assets.core.errors import NodeError, TradingError
 from trading_assets.core.precision import money
-from trading_assets.settings import PROJECT_ROOT, SETTINGS_FILE_VARIABLE, Settings, load_settings, logs
+from trading_assets.settings import SETTINGS_FILE_VARIABLE, Settings, load_settings, logs
 from trading_assets.store import TABLES, configured_store
 from trading_cli.closed_trade import closed_trade
-from trading_cli.console import console, progress, synthetic_note
+from trading_cli.console import console, synthetic_note
 from trading_cli.live.statement import beside_journal
 from trading_cli.market_data.backfill import backfill_markets, judge_models, require_models, verdicts
+from trading_cli.rehearsal import rehearsed, stop
 from trading_live.operations.kill_switch import require_off
 
 if TYPE_CHECKING:
@@ -32,10 +31,6 @@ if TYPE_CHECKING:
 
     from trading_live.replay.orders import AccountView
 
-_NODE_START_S = 180
-_ORDERS_S = 120
-"""What orders may take beside the replay, which waits for a node whose orders it fills."""
-_NODE_STOP_S = 60
 _PLAIN = ".venv/bin/trading"
 
 
@@ -114,46 +109,12 @@ def _rehearse(settings: Settings, models: list[str], seconds: float) -> list[Ren
     NodeError
         If the node ends early, or the exchange's statement is not the journal's.
     """
-    from trading_live.replay import Progress, open_replay
-
     markets = sorted(settings.markets_of(models))
     days = timedelta(days=min(settings.models[model].holdout_days for model in models) or 1.0)
-    with progress() as bar:
-        task = bar.add_task("replay", total=100, note="the node starts")
-
-        def show(now: Progress) -> None:
-            note = "the node starts" if now.waiting else f"{now.replayed_at:%Y-%m-%d %H:%M} UTC"
-            bar.update(task, completed=100 * now.fraction, note=note)
-
-        store = configured_store(settings)
-        end = store.query("SELECT max(ts) AS ts FROM candles")["ts"].item()
-        server = open_replay(
-            settings,
-            markets=markets,
-            start=end - days,
-            speed=days.total_seconds() / seconds,
-            port=0,
-            on_progress=show,
-        )
-        with server, (settings.data_dir / "logs" / "demo-node.txt").open("w") as output:
-            environment = {**os.environ, "TRADING_REPLAY__PORT": str(server.port), "TRADING_NODE__MODE": "live"}
-            environment |= {"TRADING_NODE__ENVIRONMENT": "replay"}
-            command = [sys.executable, "-m", "trading_cli", "live"]
-            node = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment, stdout=output, stderr=output)
-            try:
-                deadline = time.monotonic() + _NODE_START_S + _ORDERS_S + 3 * seconds
-                while not server.wait(0.2) and node.poll() is None and time.monotonic() < deadline:
-                    pass
-                finished, code = server.finished, node.poll()
-            finally:
-                _stop(node)
-            if finished and code is None:
-                return [_booked(settings, server.account), _statement(settings, markets, server.port)]
-    raise NodeError(
-        f"the node {'ended early' if code is not None else 'was too slow'}: {_last_line(Path(output.name))}",
-        where=output.name,
-        remedy=f"see {settings.data_dir / 'logs' / 'node.log'}",
-    )
+    output = settings.data_dir / "logs" / "demo-node.txt"
+    with rehearsed(settings, markets, days=days, seconds=seconds, output=output) as (server, node):
+        stop(node)
+        return [_booked(settings, server.account), _statement(settings, markets, server.port)]
 
 
 def _statement(settings: Settings, markets: list[str], port: int) -> RenderableType:
@@ -177,21 +138,6 @@ def _booked(settings: Settings, account: AccountView) -> Table:
     traded = (float(sum(one.quantity for one in account.fills)), float(fills["quantity"].sum()))
     table.add_row("bought and sold, base units", *(f"{one:,.3f}" for one in traded))
     return table
-
-
-def _stop(node: subprocess.Popen[bytes]) -> None:
-    if node.poll() is None:
-        node.send_signal(signal.SIGINT)
-        try:
-            node.wait(_NODE_STOP_S)
-        except subprocess.TimeoutExpired:
-            node.kill()
-            node.wait()
-
-
-def _last_line(file: Path) -> str:
-    lines = [line for line in file.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
 
 
 def _load_journal(settings: Settings) -> None:

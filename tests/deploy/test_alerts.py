@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -27,16 +26,13 @@ from tests.deploy.expressions import (
     scraped_in,
 )
 from tests.deploy.faults import FAULTS, Bench, Pages
+from tests.deploy.promtool import AMTOOL, PROMTOOL, needs_amtool, needs_promtool
 from tests.live.metrics.world import Scrape, World
 from trading_assets.monitoring.exported.catalogue import DATA
 from trading_assets.settings import PROJECT_ROOT, Settings
 from trading_assets.store.contract import Store
 from trading_live.metrics.catalogue import NODE
 
-_UNPACKED = PROJECT_ROOT / ".tools" / "debian" / "usr" / "bin"  # by the set-up
-PROMTOOL, AMTOOL = (shutil.which(name) or shutil.which(name, path=_UNPACKED) for name in ("promtool", "amtool"))
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool (Debian: apt install prometheus)")
-needs_amtool = pytest.mark.skipif(AMTOOL is None, reason="no amtool (Debian: apt install prometheus-alertmanager)")
 RUNBOOK = PROJECT_ROOT / "docs" / "how-to" / "runbook.md"
 CASES = PROMETHEUS / "alerts_test.yml"
 WELL_MIN = 12

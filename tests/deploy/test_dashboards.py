@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import yaml
 
 from deploy.grafana.dashboards import BOARDS
 from deploy.grafana.dashboards.board import Board, Panel, Unit
 from deploy.grafana.dashboards.grafana import dashboard_json
 from deploy.grafana.dashboards.models import MODELS
 from deploy.grafana.dashboards.pictures import draw, said
-from tests.deploy.expressions import DEPLOY, RECORDED, exported, labels_of, names_in, scraped_in
+from deploy.grafana.dashboards.replayed import configured
+from tests.deploy.expressions import (
+    ALERTS,
+    DEPLOY,
+    PROMETHEUS,
+    RECORDED,
+    exported,
+    labels_of,
+    names_in,
+    scraped_in,
+)
+from tests.deploy.promtool import PROMTOOL, needs_promtool
 from trading_assets.monitoring.exported.catalogue import DATA
 from trading_live.metrics.catalogue import NODE
 
@@ -102,9 +115,27 @@ def test_pictures_are_drawn_from_what_prometheus_answers(tmp_path: Path) -> None
     assert not any("$" in expression for expression in asked)
 
 
+@needs_promtool
+def test_the_prometheus_of_the_docs_pictures_scrapes_every_job_and_has_every_rule(tmp_path: Path) -> None:
+    ours = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
+    ports = {job["job_name"]: number for number, job in enumerate(ours["scrape_configs"], 1)}
+    config = tmp_path / "prometheus.yml"
+    config.write_text(yaml.safe_dump(configured(ports)))
+    checked = subprocess.run([str(PROMTOOL), "check", "config", str(config)], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    for name, rules in (("alerts.yml", ALERTS), ("recording.yml", RECORDED)):
+        assert f"Checking {PROMETHEUS / name}\n  SUCCESS: {len(rules)} rules found" in checked.stdout
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "expected"),
-    [(0.0123, "percentunit", "1.23 %"), (0.0074, "s", "7.4 ms"), (90.0, "s", "90 s"), (2.5e6, "bytes", "2.5 MB")],
+    [
+        (0.0123, "percentunit", "1.23 %"),
+        (0.0074, "s", "7.4 ms"),
+        (90.0, "s", "90 s"),
+        (1950.0, "s", "32.5 min"),
+        (2.5e6, "bytes", "2.5 MB"),
+    ],
 )
 def test_numbers_are_said_in_their_unit(value: float, unit: Unit, expected: str) -> None:
     assert said(value, Panel("x", (), unit=unit)) == expected

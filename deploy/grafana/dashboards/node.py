@@ -76,8 +76,9 @@ NODE = Board(
                 lines("Journal", (f"trading_journal_size_bytes{_NODE}", "size"), unit="bytes"),
                 lines("Events in memory only", (f"trading_journal_waiting_events{_NODE}", "events")),
                 lines(
-                    "What the node told in an hour",
-                    (f"sum by (event) (increase(trading_node_events_total{_NODE}[1h])) > 0", "{{event}}"),
+                    "What the node has told since its start",
+                    (f"sum by (event) (trading_node_events_total{_NODE})", "{{event}}"),
+                    text="Most is told once: an increase would not show it.",
                 ),
                 lines("Exceptions caught", (f"trading_node_errors_total{_NODE}", "exceptions")),
             ),

@@ -1,7 +1,9 @@
 """The dashboards' panels as pictures, from a Prometheus that has scraped a node.
 
 Grafana is not asked: matplotlib draws what Prometheus answers to each panel's own expressions, so that the docs can
-show what is on a dashboard. ``python -m deploy.grafana.dashboards.pictures http://127.0.0.1:9090 docs/images``
+show what is on a dashboard. Of one's own Prometheus, its last ten minutes:
+``python -m deploy.grafana.dashboards.pictures http://127.0.0.1:9090 docs/images``; those of the docs are made by
+:mod:`~deploy.grafana.dashboards.replayed`.
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 from urllib.request import urlopen
+
+import typer
 
 from deploy.grafana.dashboards import BOARDS
 from deploy.grafana.dashboards.board import Board, Panel, Query
@@ -24,8 +29,13 @@ _NOTE: Final = (
     "Drawn by matplotlib from Prometheus' answers to the dashboard's own expressions; not a screenshot of Grafana."
 )
 _POINTS: Final = 240
-_SHOWN: Final = 8
+_SHOWN: Final = 11
 """Lines of a panel that its legend names."""
+
+_LONG: Final = 22
+"""A name of so many letters leaves room for three in a row."""
+_LEVEL: Final = 1e-4
+_LENGTHS: Final = ((86_400.0, "days"), (3_600.0, "h"), (60.0, "min"))
 
 _COLUMNS: Final = {"number": 6, "lines": 2}
 
@@ -38,8 +48,8 @@ class Line(NamedTuple):
     values: Sequence[float]
 
 
-def draw(board: Board, address: str, start: float, end: float, file: Path) -> None:
-    """Draw a board's panels, row by row.
+def draw(board: Board, address: str, start: float, end: float, file: Path) -> list[str]:
+    """Draw a board's panels, row by row; the titles of those that have no data.
 
     Parameters
     ----------
@@ -55,27 +65,47 @@ def draw(board: Board, address: str, start: float, end: float, file: Path) -> No
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    heights = [_lines_of(row.panels) * (0.8 if row.panels[0].kind == "number" else 2.4) + 0.3 for row in board.rows]
+    heights = [_lines_of(row.panels) * (0.8 if row.panels[0].kind == "number" else 2.5) + 0.3 for row in board.rows]
     figure = Figure(figsize=(13, sum(heights) + 0.8), layout="constrained", facecolor="#f4f5f5")
     FigureCanvasAgg(figure)
     figure.suptitle(f"Trading: {board.title}", fontsize=15, x=0.01, ha="left", weight="bold")
     parts = figure.subfigures(len(board.rows), 1, height_ratios=heights, squeeze=False)[:, 0]
+    empty = []
     for part, row in zip(parts, board.rows, strict=True):
         part.set_facecolor("#f4f5f5")
         part.suptitle(row.title, fontsize=10, x=0.01, ha="left", color="#555555")
-        across = _COLUMNS[row.panels[0].kind]
+        across = _across(row.panels)
         places = part.subplots(_lines_of(row.panels), across, squeeze=False).ravel()
         for place in places[len(row.panels) :]:
             place.set_axis_off()
         for place, panel in zip(places, row.panels, strict=False):
             found = [line for query in panel.queries for line in _answer(address, query, start, end)]
-            (_number if panel.kind == "number" else _plot)(place, panel, found)
+            if panel.kind == "number":
+                _number(place, panel, found)
+            else:
+                place.set_xlim(datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC))
+                _plot(place, panel, found)
+            if not found:
+                empty.append(panel.title)
     figure.text(0.99, 0.998, _NOTE, fontsize=8, color="#777777", ha="right", va="top")
     figure.savefig(file, dpi=80)
+    return empty
+
+
+def draw_all(address: str, start: float, end: float, folder: Path) -> None:
+    """Draw every board, and say which panels have no data."""
+    for board in BOARDS:
+        file = folder / f"dashboard-{board.name}.png"
+        empty = draw(board, address, start, end, file)
+        typer.echo(f"{file}: {len(board.panels)} panels; no data: {', '.join(empty) or 'none'}")
+
+
+def _across(panels: Sequence[Panel]) -> int:
+    return min(len(panels), _COLUMNS[panels[0].kind])
 
 
 def _lines_of(panels: Sequence[Panel]) -> int:
-    return -(-len(panels) // _COLUMNS[panels[0].kind])
+    return -(-len(panels) // _across(panels))
 
 
 def _answer(address: str, query: Query, start: float, end: float) -> list[Line]:
@@ -99,23 +129,41 @@ def _named(legend: str, labels: Mapping[str, str]) -> str:
 
 
 def _plot(place: Any, panel: Panel, found: Sequence[Line]) -> None:
-    from matplotlib.dates import DateFormatter
+    from matplotlib.dates import AutoDateLocator, DateFormatter
     from matplotlib.ticker import FuncFormatter
 
     place.set_facecolor("white")
     place.set_title(panel.title, fontsize=9, loc="left")
     for number, line in enumerate(found):
         place.plot(line.at, line.values, linewidth=1, label=line.name if number < _SHOWN else None)
+    if len(found) > _SHOWN:
+        place.plot([], [], " ", label=f"and {len(found) - _SHOWN} more")
     if not found:
         place.text(0.5, 0.5, "no data", transform=place.transAxes, ha="center", color="#999999")
+        place.set_yticks([])
     elif any(line.name for line in found):
-        place.legend(fontsize=6, loc="upper left", frameon=False, ncols=2)
+        across = 4 if max(len(line.name) for line in found[:_SHOWN]) < _LONG else 3
+        place.legend(fontsize=7, loc="upper left", bbox_to_anchor=(-0.02, -0.1), frameon=False, ncols=across)
+    if panel.words:
+        marks = [float(value) for value in panel.words]
+        place.set_yticks(marks)
+        _reach(place, min(marks), max(marks))
+    elif values := [value for line in found for value in line.values if isfinite(value)]:
+        lowest, highest = min(values), max(values)
+        if highest - lowest <= _LEVEL * abs(highest):  # what does not move reads best beside its zero
+            _reach(place, min(lowest, 0.0), max(highest, 0.0) or float(not lowest))
     place.tick_params(labelsize=6)
+    place.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=10))  # type: ignore[no-untyped-call]
     place.xaxis.set_major_formatter(DateFormatter("%H:%M:%S"))  # type: ignore[no-untyped-call]
     place.yaxis.set_major_formatter(FuncFormatter(lambda value, _: said(value, panel)))
     place.grid(alpha=0.3)
     for side in ("top", "right"):
         place.spines[side].set_visible(False)
+
+
+def _reach(place: Any, lowest: float, highest: float) -> None:
+    room = 0.08 * (highest - lowest)
+    place.set_ylim(lowest - room, highest + room)
 
 
 def _number(place: Any, panel: Panel, found: Sequence[Line]) -> None:
@@ -146,9 +194,12 @@ def said(value: float, panel: Panel) -> str:
         case "percentunit":
             return f"{100 * value:.3g} %"
         case "bytes":
-            return f"{value / 1e6:,.1f} MB"
+            return f"{value / 1e9:,.1f} GB" if value >= 1e9 else f"{value / 1e6:,.1f} MB"
+        case "s" if 0 < abs(value) < 1:
+            return f"{value * 1e3:.3g} ms"
         case "s":
-            return f"{value * 1e3:.3g} ms" if abs(value) < 1 else f"{value:,.4g} s"
+            length, name = next((one for one in _LENGTHS if abs(value) >= 2 * one[0]), (1.0, "s"))
+            return f"{value / length:,.4g} {name}"
         case "dateTimeFromNow":
             return f"{datetime.fromtimestamp(value / 1000, UTC):%H:%M:%S} UTC"
         case _:
@@ -158,8 +209,7 @@ def said(value: float, panel: Panel) -> str:
 def main(address: str, folder: str, minutes: str = "10") -> None:
     """Draw all boards as of now."""
     end = time.time()
-    for board in BOARDS:
-        draw(board, address, end - 60 * float(minutes), end, Path(folder) / f"dashboard-{board.name}.png")
+    draw_all(address, end - 60 * float(minutes), end, Path(folder))
 
 
 if __name__ == "__main__":
