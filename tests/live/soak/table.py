@@ -23,7 +23,7 @@ _KEYS: Final = "of refused keys: `tests/live/venues/account/test_requests.py`, `
 NOT_DRAWN: Final[Mapping[str, str]] = {
     **dict.fromkeys(("401", "403"), _KEYS),
     **dict.fromkeys(("duplicated", "missing", "reordered", "revised"), _CANDLES),
-    "no_reduce_flag": "of Bybit's answers, by which no node decides here: `tests/live/replay/orders/test_bybit.py`",
+    "no_reduce_flag": "of Bybit's answers alone: `tests/live/replay/orders/test_bybit.py`",
 }
 """Kind -> why no seed draws it, and where it is shown instead."""
 
