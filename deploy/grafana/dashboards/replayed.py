@@ -1,7 +1,8 @@
 """The pictures of the docs by one command: ``python -m deploy.grafana.dashboards.replayed docs/images``.
 
 After ``make demo``: two days are replayed to a real node, which the exporter and Prometheus watch with the rules of
-``deploy/prometheus``. All of it works on a copy of the data folder, on free ports, and is gone at the end.
+``deploy/prometheus``; then the node is killed, which somebody is told of. All of it works on a copy of the data
+folder, on free ports, and is gone at the end.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from urllib.request import urlopen
 import typer
 import yaml
 
+from deploy.grafana.dashboards.alerted import draw_alert
 from deploy.grafana.dashboards.pictures import draw_all
 from trading_assets.core.errors import TradingError
 from trading_assets.monitoring import stored, versions
@@ -76,9 +78,13 @@ def main(folder: str) -> None:
         markets = sorted(settings.markets_of(sorted(manifest.models)))
         variables = {"TRADING_NODE__METRICS_PORT": str(node)}
         output = place / "node.txt"
-        with rehearsed(settings, markets, days=_REPLAYED, seconds=_SECONDS, output=output, variables=variables):
+        with rehearsed(settings, markets, days=_REPLAYED, seconds=_SECONDS, output=output, variables=variables) as (
+            _,
+            process,
+        ):
             time.sleep(_LAST_S)
             draw_all(address, start, time.time(), Path(folder))
+            draw_alert(process, Path(folder) / "alert.png")
 
 
 def configured(ports: dict[str, int]) -> dict[str, object]:
