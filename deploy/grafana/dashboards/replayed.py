@@ -50,7 +50,7 @@ _LAST_S: Final = 16.0
 """From the end of the replay until Prometheus has scraped it and its rules have been asked once more."""
 
 
-def main(folder: str) -> None:
+def main(folder: str = "docs/images") -> None:
     """Replay, watch, draw, and leave nothing behind but the pictures."""
     prometheus = _program()
     settings = load_settings()
