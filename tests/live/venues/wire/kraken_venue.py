@@ -43,8 +43,8 @@ class KrakenVenue(KrakenAccount):
         What came: signed requests, and what was sent by websocket.
     silent
         Whether new orders are taken without an answer.
-    closed
-        Whether no websocket is let in.
+    closed, turned_away
+        Whether no websocket is let in, and how many were not.
     overtaken
         So many of the next signed requests come after another one with a later nonce.
     """
@@ -54,6 +54,7 @@ class KrakenVenue(KrakenAccount):
     silent: bool = False
     closed: bool = False
     overtaken: int = 0
+    turned_away: int = 0
     url: str = ""
     _nonce: int = 0
     _tokens: list[str] = field(default_factory=list)
@@ -146,6 +147,7 @@ class KrakenVenue(KrakenAccount):
 
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         if self.closed:
+            self.turned_away += 1
             return web.Response(status=503)
         socket = web.WebSocketResponse()
         await socket.prepare(request)

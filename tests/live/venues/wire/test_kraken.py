@@ -53,6 +53,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             closed_at_the_market(one)
             unanswered(one)
             cut_off(one)
+            by_rest(one)
 
         at_kraken(settings, script)
         yield stories[0]
@@ -110,6 +111,15 @@ def cut_off(one: Story) -> None:
     one.desk.becomes(one.notes["last exit"], "FILLED")
 
 
+def by_rest(one: Story) -> None:
+    one.venue.closed = True
+    one.venue.hang_up()
+    until(lambda: one.venue.turned_away)
+    one.venue.refusals.append(REFUSED[0])
+    one.notes["by rest"] = one.desk.enter("m-v4")
+    one.desk.becomes(one.notes["by rest"], "REJECTED")
+
+
 def test_orders_go_by_websocket_in_the_words_of_the_documentation(story: Story) -> None:
     notes, sent = story.notes, {one["cl_ord_id"]: one for one in story.venue.sent("add_order")}
     common = {"symbol": "BTC/USD", "order_qty": 0.1}
@@ -128,7 +138,6 @@ def test_orders_go_by_websocket_in_the_words_of_the_documentation(story: Story) 
         "limit_price": 31000.1,
     }
     assert sent[notes["exit"]] == common | {"order_type": "market", "side": "sell", "cl_ord_id": notes["exit"]}
-    assert not story.venue.asked("AddOrder")
 
 
 def test_our_ids_are_of_a_form_that_kraken_takes_and_come_back_as_they_were_sent(story: Story) -> None:
@@ -210,3 +219,12 @@ def test_after_a_cut_the_adapter_listens_with_a_new_token_and_orders_go_on(story
     first = next(one for one in story.venue.frames if one["method"] == "subscribe")
     assert subscribed["params"]["token"] != first["params"]["token"]
     assert story.desk.seen(story.notes["last exit"])[-1] == "OrderFilled"
+
+
+def test_while_no_websocket_is_let_in_an_order_goes_by_rest_once_and_a_refusal_is_understood(story: Story) -> None:
+    (asked,) = story.venue.asked("AddOrder")
+    said = {"pair": "XXBTZUSD", "type": "buy", "ordertype": "market", "volume": "0.10000000"}
+    assert asked.params.items() >= (said | {"cl_ord_id": story.notes["by rest"]}).items()
+    assert not {"oflags", "price", "timeinforce", "leverage", "reduce_only"} & asked.params.keys()
+    (event,) = story.desk.of(story.notes["by rest"], "OrderRejected")
+    assert kind_of(event.reason) == "margin"
