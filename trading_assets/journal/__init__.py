@@ -9,6 +9,7 @@ clock goes back.
 """
 
 from trading_assets.journal.buffered import BufferedJournal
+from trading_assets.journal.corrections import TAKEN_BACK, standing
 from trading_assets.journal.events import EVENT_ID, KINDS, NODE, PLANS, SHADOW, TABLES
 from trading_assets.journal.fees import PriceOf, coin_markets, fee_price, valued
 from trading_assets.journal.file import JOURNAL_FILE
@@ -39,6 +40,7 @@ __all__ = [
     "PLANS",
     "SHADOW",
     "TABLES",
+    "TAKEN_BACK",
     "Answer",
     "BufferedJournal",
     "Fill",
@@ -68,6 +70,7 @@ __all__ = [
     "session_events",
     "shadow_event",
     "shadow_signals",
+    "standing",
     "unpack",
     "valued",
 ]

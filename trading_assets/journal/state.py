@@ -169,7 +169,7 @@ class JournalState:
         state.traded += fill.quantity
         order = self.orders.get(fill.order_id)
         if order is not None:
-            order.filled += fill.quantity
+            order.filled += fill.quantity if fill.side == order.row["side"] else -fill.quantity
             self._forget_filled(fill.order_id, order)
         if nothing(state.held, state.traded):
             self._closed(state, Holding(row["market"], tuple(map(Fill.of, state.fills))).realized_pnl, fill.ts)

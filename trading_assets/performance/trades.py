@@ -14,7 +14,7 @@ from trading_assets.backtest.round_trips import round_trips, sign
 from trading_assets.core.candles import TS
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.costs.funding import CHARGES
-from trading_assets.journal import NODE, PLANS, valued
+from trading_assets.journal import NODE, PLANS, standing, valued
 from trading_assets.settings.sections.trading import CostSettings
 from trading_assets.store.tables import ACCOUNT_EQUITY, FILLS, LIVE_TRADES, ORDERS, PAYMENTS, SIGNALS
 from trading_assets.strategies.plans.plan import TradePlan
@@ -58,7 +58,7 @@ def live_trades(
         Columns of the table of this name.
     """
     plans = _closed(events[PLANS])
-    fills, orders = valued(events[FILLS.name], coins), events[ORDERS.name]
+    fills, orders = valued(standing(events[FILLS.name]), coins), events[ORDERS.name]
     parts = [pl.DataFrame(schema=LIVE_TRADES.columns)]
     for (bar,), mine in plans.group_by("bar", maintain_order=True):
         assert isinstance(bar, timedelta)

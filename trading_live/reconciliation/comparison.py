@@ -12,13 +12,11 @@ from typing import Final
 
 from trading_assets.journal import nothing
 from trading_live.reconciliation.differences import BY_COMMAND, BY_VENUE, ELSEWHERE, Difference
-from trading_live.reconciliation.views import SINCE_BEFORE, EngineSays, Filled, JournalSays, VenueSays
+from trading_live.reconciliation.made_up import DUST, made_up
+from trading_live.reconciliation.views import SINCE_BEFORE, EngineSays, JournalSays, VenueSays
 from trading_live.venues.account.contract import VenueFill, VenueOrder
 
 _CENT: Final = 0.005
-_DUST: Final = 1e-9
-"""Of a quantity: what sums of numbers in floating point may differ by."""
-_LEAST_FEE: Final = 1e-7
 _SPOT_FEES: Final = 0.01
 """Spot fees may be taken from what was bought."""
 
@@ -99,8 +97,8 @@ def _fills(journal: JournalSays, market: str, fills: Sequence[VenueFill], since:
         journalled = journal.filled.get(order_id, {})
         total = sum(one.signed for one in done)
         gap = total - sum(one.signed for one in journalled.values())
-        if nothing(gap, abs(total)) or abs(gap) <= _DUST * abs(total):
-            found += _fee(order_id, market, done, journalled, since)
+        if nothing(gap, abs(total)) or abs(gap) <= DUST * abs(total):
+            found += made_up(order_id, market, done, journalled, since)
             continue
         said = journal.orders.get(order_id)
         if gap * total > 0:
@@ -117,27 +115,6 @@ def _fills(journal: JournalSays, market: str, fills: Sequence[VenueFill], since:
     return found
 
 
-def _fee(
-    order_id: str,
-    market: str,
-    done: Sequence[VenueFill],
-    journalled: Mapping[str, Filled],
-    since: datetime | None,
-) -> list[Difference]:
-    """What the venue took for an order some of whose fills the engine made up: those have no fee, or a guessed one."""
-    made_up = journalled.keys() - {one.trade_id for one in done}
-    whole = since is None or all(one.ts - SINCE_BEFORE >= since for one in journalled.values())
-    currencies = {one.fee_currency for one in done} | {one.currency for one in journalled.values() if one.fee}
-    if not made_up or not whole or len(currencies) != 1:
-        return []
-    paid, known = sum(one.fee for one in done), sum(one.fee for one in journalled.values())
-    if abs(paid - known) <= max(_LEAST_FEE, _DUST * abs(paid)):
-        return []
-    fee = replace(done[-1], quantity=0.0, fee=paid - known)
-    detail = f"{order_id} {paid:g} {fee.fee_currency} at the venue, {known:g} in the journal"
-    return [Difference("unseen fee", market, order_id, detail, (fee,))]
-
-
 def _newest(quantity: float, fills: Sequence[VenueFill]) -> tuple[VenueFill, ...]:
     """The newest fills that come to a quantity, the oldest of them cut to it; the oldest first."""
     taken, left = list[VenueFill](), quantity
@@ -145,7 +122,7 @@ def _newest(quantity: float, fills: Sequence[VenueFill]) -> tuple[VenueFill, ...
         if left <= 0 or nothing(left, quantity):
             break
         share = min(left / fill.quantity, 1.0)
-        part = fill if share > 1 - _DUST else replace(fill, quantity=left, fee=fill.fee * share)
+        part = fill if share > 1 - DUST else replace(fill, quantity=left, fee=fill.fee * share)
         taken.append(part)
         left -= part.quantity
     return tuple(reversed(taken))
@@ -210,7 +187,7 @@ def _position(
     known = {trade for order_id, trades in journal.filled.items() if order_id.startswith(ELSEWHERE) for trade in trades}
     unknown = [one for one in others if one.trade_id not in known]
     commanded = _commanded(expected, unknown)
-    if not commanded and (nothing(actual - expected, scale) or abs(actual - expected) <= _DUST * scale):
+    if not commanded and (nothing(actual - expected, scale) or abs(actual - expected) <= DUST * scale):
         return []
     if spot and (expected <= 0 or actual >= expected * (1 - _SPOT_FEES)):
         return []  # what else is owned of a currency is nobody's position
@@ -222,7 +199,7 @@ def _position(
         explained = sum(one.quantity for one in fills)
         words = "by the venue" if fills and _by_venue(fills[-1]) else "by another hand"
         detail = f"{gone:+g} of {expected:+g} was closed {words if fills else 'and no fill says how'}"
-        if not fills or explained < abs(gone) * (1 - _DUST):
+        if not fills or explained < abs(gone) * (1 - DUST):
             detail += f"; {abs(gone) - explained:g} booked at the price of entry"
         found.append(Difference("closed elsewhere", market, market, detail, fills, amount=-gone))
     if not nothing(actual - kept, scale) and not spot:
@@ -234,14 +211,14 @@ def _position(
 def _commanded(expected: float, fills: Sequence[VenueFill]) -> float:
     """How much of what is ours a command has closed: that was ours, whoever else holds something beside it."""
     closed = -sum(one.signed for one in fills if one.client_id.startswith(BY_COMMAND) and one.signed * expected < 0)
-    return closed if abs(closed) < abs(expected) * (1 - _DUST) else expected if closed else 0.0
+    return closed if abs(closed) < abs(expected) * (1 - DUST) else expected if closed else 0.0
 
 
 def kept_of(expected: float, actual: float) -> float:
     """What is still ours of a position of which the account holds so much."""
     if expected * actual <= 0:
         return 0.0
-    return expected if abs(actual) > abs(expected) * (1 + _DUST) else actual
+    return expected if abs(actual) > abs(expected) * (1 + DUST) else actual
 
 
 def _by_venue(fill: VenueFill) -> bool:
@@ -276,7 +253,7 @@ def _engine(
     for order_id in sorted(one for one in resting - held if ours(one)):
         found.append(Difference("engine order", market, order_id, f"{order_id} rests at the venue, not by the engine"))
     by_engine, actual = engine.held.get(market, 0.0), venue.held.get(market, 0.0)
-    if not spot and abs(by_engine - actual) > _DUST * max(abs(by_engine), abs(actual)):
+    if not spot and abs(by_engine - actual) > DUST * max(abs(by_engine), abs(actual)):
         detail = f"{by_engine:+g} by the engine, {actual:+g} at the venue"
         found.append(Difference("engine position", market, market, detail))
     return found

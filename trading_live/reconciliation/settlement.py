@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from trading_assets.core.candles import Market
-from trading_assets.journal import MarketState, PriceOf, fee_price
+from trading_assets.journal import TAKEN_BACK, MarketState, PriceOf, fee_price
 from trading_assets.store.tables import FILLS, ORDERS
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_assets.strategies.orders.venue_orders import FOUND
@@ -18,9 +18,6 @@ from trading_live.reconciliation.views import JournalSays
 from trading_live.venues.account.contract import VenueFill, VenueOrder
 
 type Rows = list[tuple[str, dict[str, Any]]]
-
-TAKEN_BACK: Final = "taken-back-"
-"""How the number of a fill begins by which the journal takes back one that it has twice."""
 
 LIVE: Final = "live"
 """What ``fills.filled_by`` says of fills at a venue."""
@@ -59,7 +56,7 @@ def settled(
 
     ended = {one.subject for one in differences if one.kind == "ended order"}
     for one in differences:
-        if one.kind == "unseen fill":
+        if one.kind in ("unseen fill", "unseen price"):
             signal = journal.signals.get(one.subject) or journal.trading.get(one.market, "")
             rows += [_fill_row(fill, one.subject, signal, worth(fill)) for fill in one.fills]
             rows += _filled_by(one, journal, ended, signal, now)

@@ -12,11 +12,11 @@ import polars as pl
 
 from trading_assets.core.candles import Market
 from trading_assets.core.errors import NodeError
-from trading_assets.journal import newest_events, nothing, read_session
+from trading_assets.journal import TAKEN_BACK, newest_events, nothing, read_session, standing
 from trading_assets.store.tables import BALANCES, FILLS, PAYMENTS
 from trading_live.reconciliation.comparison import compare_balances
 from trading_live.reconciliation.differences import Difference
-from trading_live.reconciliation.settlement import TAKEN_BACK, Rows
+from trading_live.reconciliation.settlement import Rows
 from trading_live.venues.account.contract import Account, Payment
 
 CENT: Final = 0.01
@@ -225,7 +225,7 @@ def beside(account: Account, journal: Path, ours: Callable[[str], bool]) -> Comp
     theirs = _sums((one.currency, one.amount) for one in new if (one.market, one.trade_id) in others)
     venue = _by_kind((one.kind, one.currency, one.amount) for one in new if (one.market, one.trade_id) not in others)
     journalled = payments.filter((pl.col("seq") > begin) & ~pl.col("kind").is_in(_BY_FILLS))
-    mine = _by_kind([*journalled.select("kind", "currency", "amount").rows(), *_of_fills(_as_booked(fills))])
+    mine = _by_kind([*journalled.select("kind", "currency", "amount").rows(), *_of_fills(_as_booked(standing(fills)))])
     lines = [
         Line(kind, code, venue.get((kind, code), 0.0), mine.get((kind, code), 0.0))
         for kind, code in sorted({*venue, *mine})

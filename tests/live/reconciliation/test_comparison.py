@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.live.reconciliation.books import MARKET, OTHER, Ledger, at, fill, fill_row, order, order_row, ours
+from trading_assets.journal import standing
 from trading_live.reconciliation.asking import ask, begin_of
 from trading_live.reconciliation.comparison import compare, compare_balances
 from trading_live.reconciliation.differences import ELSEWHERE, RULES
@@ -177,7 +179,7 @@ def test_of_spot_what_else_is_owned_of_a_currency_is_nobodys_position(ledger):
 
 def test_an_engine_that_made_up_a_fill_is_not_journalled_twice(ledger):
     """Its own id for what the order adds up to; the quantity of the order is what counts."""
-    made_up, true = fill("uuid", "tA", 1.0, price=100.2), [fill("1", "tA", 0.4), fill("2", "tA", 0.6)]
+    made_up, true = fill("uuid", "tA", 1.0), [fill("1", "tA", 0.4, fee=0.02), fill("2", "tA", 0.6, fee=0.04)]
     ledger.write([order_row("tA"), fill_row(made_up)])
     venue = VenueSays([], {"tA": order("tA", filled=1.0, status="filled")}, true, held(MARKET, 1.0))
     assert kinds(ledger.settle(venue)[0]) == ["unseen fee"]
@@ -188,7 +190,56 @@ def test_an_engine_that_made_up_a_fill_is_not_journalled_twice(ledger):
     assert ledger.state.markets[MARKET].held == pytest.approx(1.0)
     assert kinds(ledger.settle(venue, second=1_001)[0]) == ["unseen fee"]
     assert ledger.settle(venue, second=1_002)[0] == []
-    assert sum(row["fee"] for row in ledger.fills) == pytest.approx(0.1)
+    assert sum(row["fee"] for row in ledger.fills) == pytest.approx(0.06)
+
+
+@pytest.mark.parametrize("sold", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_fill_that_the_engine_made_up_gets_the_venues_prices(ledger, sold, late):
+    """It knows an order's average price, rounded to a tick: half a tick of what was traded is lacking, or too much."""
+    true = [fill("1", "tA", 0.4, price=100.00, fee=0.02), fill("2", "tA", 0.6, price=100.01, fee=0.04)]
+    exits = [fill("3", "tX", -sold, price=110.0, second=60)] if sold else []
+    ledger.write([order_row("tA"), fill_row(fill("uuid", "tA", 1.0, price=100.01, fee=0.01, second=30))])
+    ledger.write([fill_row(one) for one in exits])
+    venue = VenueSays([], {}, [*true, *exits], held(MARKET, 1.0 - sold))
+    differences, _ = ledger.settle(venue)
+    assert kinds(differences) == ["unseen price"]
+    assert not differences[0].stops
+    assert str(differences[0]).startswith(f"{MARKET}: unseen price: tA 100.006 at the venue, 100.01 in the journal;")
+    if late:
+        assert ledger.write([fill_row(one) for one in true]) == 0, "the events come after all"
+    assert ledger.settle(venue, second=1_001) == ([], 0)
+    signed = [(row["quantity"] if row["side"] == "buy" else -row["quantity"], row) for row in ledger.fills]
+    assert sum(quantity for quantity, _ in signed) == pytest.approx(1.0 - sold)
+    assert sum(quantity * row["price"] for quantity, row in signed) == pytest.approx(100.006 - 110 * sold)
+    assert sum(row["fee"] for row in ledger.fills) == pytest.approx(0.06 + (0.05 if sold else 0))
+    assert ledger.state.markets[MARKET].held == pytest.approx(1.0 - sold)
+    assert not ledger.state.orders
+    left = standing(pl.DataFrame(ledger.fills))
+    assert left["trade_id"].to_list() == (["3"] if sold else []) + ["1", "2"]
+    if sold == 1.0:
+        assert ledger.state.markets[MARKET].realized == pytest.approx(110 - 100.006 - 0.11)
+
+
+def test_an_event_that_comes_after_what_was_made_up_of_it_leaves_the_venues_prices(ledger):
+    true = [fill("1", "tA", 0.4, price=100.00), fill("2", "tA", 0.6, price=100.01)]
+    ledger.write([order_row("tA"), *map(fill_row, [fill("uuid", "tA", 1.0, price=100.01), *true])])
+    venue = VenueSays([], {}, true, held(MARKET, 1.0))
+    assert kinds(ledger.settle(venue, second=1_000)[0]) == ["doubled fill"]
+    assert kinds(ledger.settle(venue, second=1_001)[0]) == ["unseen price"]
+    assert ledger.settle(venue, second=1_002) == ([], 0)
+    assert standing(pl.DataFrame(ledger.fills))["trade_id"].to_list() == ["1", "2"]
+
+
+def test_an_order_of_which_a_fill_was_taken_back_still_rests(ledger):
+    ledger.write([order_row("tA", quantity=3.0), fill_row(fill("uuid", "tA", 2.0, price=100.01))])
+    true = [fill("1", "tA", 0.8, price=100.00), fill("2", "tA", 1.2, price=100.01)]
+    resting = order("tA", quantity=3.0, filled=2.0)
+    differences = compare(
+        ledger.says(), None, VenueSays([resting], {}, true, held(MARKET, 2.0)), markets=[MARKET], ours=ours
+    )
+    ledger.write(settled(differences, ledger.says(), ledger.state.markets, at(1_000)))
+    assert ledger.state.orders["tA"].filled == pytest.approx(2.0)
 
 
 def test_the_fee_of_a_fill_that_the_engine_made_up_is_the_venues(ledger):

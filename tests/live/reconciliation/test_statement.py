@@ -11,8 +11,7 @@ import pytest
 from tests.live.conftest import MARKET, START
 from tests.live.rehearsed import IDS, STILL, begin_again, desk, opened
 from trading_assets.core.errors import NodeError
-from trading_assets.journal import Journal, read_session
-from trading_live.reconciliation.settlement import TAKEN_BACK
+from trading_assets.journal import TAKEN_BACK, Journal, read_session
 from trading_live.reconciliation.statement import Statement, _as_booked, _of_fills, beside
 from trading_live.recovery.at_venue import recover_at_venue
 

@@ -27,7 +27,7 @@ from trading_assets.strategies.signals import ClosedBar, Journal
 
 REFUSED: Final = ("denied", "rejected")
 _INSTANT: Final = timedelta(microseconds=1)
-_SILENCE: Final = timedelta(seconds=1.5)
+_SILENCE: Final = timedelta(seconds=1)
 """So long a venue may say nothing of a stop before the position is closed."""
 
 _PARTS: Final = timedelta(seconds=1)
