@@ -58,6 +58,7 @@ class JournalSays:
         Market -> the signal of its open trade.
     begun
         Market -> the first fill of what is held, whatever became of its trade: an engine may have taken it as closed.
+        Of an order that has filled before what is held, its first fill ever: one that an engine made up may be doubled.
     feeless
         Market -> orders with a fill that cost nothing: an engine that makes a fill up does not know its fee.
     """
@@ -89,7 +90,9 @@ class JournalSays:
         for market, one in state.markets.items():
             held[market] = 0.0 if nothing(one.held, one.traded) else one.held
             if held[market] and one.fills:
-                begun[market] = datetime.fromisoformat(one.fills[0]["ts"])
+                orders_of = {row["order_id"] for row in one.fills}
+                ever = (done.ts for order_id in orders_of for done in filled.get(order_id, {}).values())
+                begun[market] = min(ever, default=datetime.fromisoformat(one.fills[0]["ts"]))
                 if one.plan is not None and one.plan["signal_id"] == one.fills[0]["signal_id"]:
                     begun[market] = min(begun[market], TradePlan.from_json(one.plan["plan"]).known_at)
             if one.plan is not None:

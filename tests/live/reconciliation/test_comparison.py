@@ -231,6 +231,21 @@ def test_an_event_that_comes_after_what_was_made_up_of_it_leaves_the_venues_pric
     assert standing(pl.DataFrame(ledger.fills))["trade_id"].to_list() == ["1", "2"]
 
 
+def test_a_fill_made_up_of_an_order_whose_trade_is_over_is_taken_back_and_no_close_is_made_up(ledger):
+    """A start looks at no more than what is held: that order's first fill lies long before the one made up."""
+    true = [fill("1", "tA", 1.0, second=10), fill("2", "tX", -1.0, price=101.0, second=300)]
+    ledger.write([order_row("tA"), *map(fill_row, true)])
+    ledger.write([fill_row(fill("uuid", "tA", 1.0, fee=0.0, second=3_000))])
+    says = ledger.says()
+    begin = begin_of(MARKET, says, {})
+    assert begin <= at(10)
+    venue = VenueSays([], {}, true, held(MARKET, 0.0), {MARKET: begin})
+    assert kinds(ledger.settle(venue)[0]) == ["doubled fill"]
+    assert ledger.settle(venue, second=1_001) == ([], 0)
+    assert ledger.state.markets[MARKET].held == 0.0
+    assert ledger.state.markets[MARKET].realized == pytest.approx(0.9)
+
+
 def test_an_order_of_which_a_fill_was_taken_back_still_rests(ledger):
     ledger.write([order_row("tA", quantity=3.0), fill_row(fill("uuid", "tA", 2.0, price=100.01))])
     true = [fill("1", "tA", 0.8, price=100.00), fill("2", "tA", 1.2, price=100.01)]
