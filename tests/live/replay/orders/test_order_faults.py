@@ -17,6 +17,7 @@ from trading_live.replay import Faults, ReplayServer
 ALGO = "POST /fapi/v1/algoOrder"
 
 
+@pytest.mark.slow
 def test_nautilus_settles_what_it_was_not_told_by_its_user_stream(server: ReplayServer, faults: Faults) -> None:
     def script(trader: Trader) -> None:
         for number, kind in enumerate(("unknown_placed", "answer_lost"), start=1):
@@ -60,6 +61,7 @@ def test_nautilus_settles_what_it_was_not_told_by_its_user_stream(server: Replay
     assert len({one.client_id for one in account.orders}) == len(account.orders), "nothing was sent twice"
 
 
+@pytest.mark.slow
 def test_an_order_that_nobody_has_seen_is_rejected_by_the_engine_in_the_end(
     server: ReplayServer, faults: Faults
 ) -> None:
