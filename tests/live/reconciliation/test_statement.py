@@ -11,7 +11,7 @@ import pytest
 from tests.live.conftest import MARKET, START
 from tests.live.rehearsed import IDS, STILL, begin_again, desk, opened
 from trading_assets.core.errors import NodeError
-from trading_assets.journal import TAKEN_BACK, Journal, read_session
+from trading_assets.journal import TAKEN_BACK, Journal, read_session, standing
 from trading_live.reconciliation.statement import Statement, _as_booked, _of_fills, beside
 from trading_live.recovery.at_venue import recover_at_venue
 
@@ -140,12 +140,29 @@ def test_a_fill_that_was_taken_back_changes_nothing_of_what_the_next_trade_cost(
         ("3", "tB", "buy", 10.0, 80.0, 2),
         (f"{TAKEN_BACK}now", "tA", "sell", 10.0, 100.0, 3),
     ]
+    assert realized(rows) == pytest.approx(-100.0)
+
+
+def test_a_fill_in_place_of_which_the_venues_were_booked_counts_at_their_prices():
+    """Half of a position sold at two prices, and journalled at their average rounded to a tick at first."""
+    rows = [
+        ("1", "tA", "buy", 10.0, 100.0, 0),
+        ("uuid", "tP", "sell", 4.0, 101.01, 9),
+        (f"{TAKEN_BACK}uuid", "tP", "buy", 4.0, 101.01, 1),
+        ("2", "tP", "sell", 2.0, 101.00, 1),
+        ("3", "tP", "sell", 2.0, 101.01, 1),
+    ]
+    assert realized(rows) == pytest.approx(4.02)
+
+
+def realized(rows):
+    """What fills come to as a venue books them: number, order, side, quantity, price and second of each."""
     frame = pl.DataFrame(
         [
-            {"seq": seq, "ts": datetime(2025, 1, 1, second, tzinfo=UTC), "market": MARKET, "order_id": order_id}
+            {"seq": seq, "ts": datetime(2025, 1, 1, second=second, tzinfo=UTC), "market": MARKET, "order_id": order_id}
             | {"trade_id": trade, "side": side, "quantity": quantity, "price": price, "fee": 0.0, "fee_currency": ""}
             for seq, (trade, order_id, side, quantity, price, second) in enumerate(rows)
         ]
     )
-    realized = sum(amount for kind, _, amount in _of_fills(_as_booked(frame)) if kind == "realized")
-    assert realized == pytest.approx(-100.0)
+    booked = _of_fills(_as_booked(standing(frame)))
+    return sum(amount for kind, _, amount in booked if kind == "realized")
