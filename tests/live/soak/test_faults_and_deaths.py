@@ -2,8 +2,7 @@
 
 What is judged here does not depend on how fast this machine is: how long a position was without a stop is measured,
 and held against its limit of two seconds by ``python -m tests.live.soak`` (`make soak`) alone. That a stop never came
-is wrong here, too. When an order meets a fault is a matter of milliseconds, so that no two runs of a seed are the same:
-one that goes wrong is run once more, and a suite fails where it goes wrong twice. The soak counts every run.
+is wrong here, too. When an order meets a fault is a matter of milliseconds, so that no two runs of a seed are the same.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 @pytest.fixture(scope="module")
-def first_run(request: pytest.FixtureRequest, run: Run) -> Callable[[int], Outcome]:
+def outcome(request: pytest.FixtureRequest, run: Run) -> Callable[[int], Outcome]:
     """What becomes of a seed; those of the next tests go on ahead of them, which mostly wait."""
     here = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
     seeds = [item.callspec.params["seed"] for item in here if "seed" in item.fixturenames]
@@ -63,17 +62,10 @@ def prepare_in(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))
-def test_nothing_is_lost_or_doubled_whatever_goes_wrong(
-    seed: int, run: Run, first_run: Callable[[int], Outcome]
-) -> None:
-    one = first_run(seed)
-    if problems(one):
-        one = run(seed).result()
-    assert problems(one) == [], f"{one.faults}, {one.kills} kills"
-
-
-def problems(one: Outcome) -> list[str]:
-    return [*one.wrong, *([f"{one.where} never had a stop"] if one.naked_s >= NEVER_S else [])]
+def test_nothing_is_lost_or_doubled_whatever_goes_wrong(seed: int, outcome: Callable[[int], Outcome]) -> None:
+    one = outcome(seed)
+    never = [f"{one.where} never had a stop"] if one.naked_s >= NEVER_S else []
+    assert [*one.wrong, *never] == [], f"{one.faults}, {one.kills} kills"
 
 
 def test_the_page_counts_each_run_by_the_faults_that_struck_it() -> None:
