@@ -43,10 +43,13 @@ def test_nautilus_settles_what_it_was_not_told_by_its_user_stream(server: Replay
         trader.becomes(resting, "FILLED")
         assert trader.held() == 1
         faults.next("rejected_placed")
+        for event in ("ORDER_TRADE_UPDATE NEW", "ORDER_TRADE_UPDATE TRADE"):
+            faults.next("event_late", path=event, seconds=2.0)
+        told = len(server.account.sent)
         denied = trader.market(1.0)
         trader.becomes(denied, "REJECTED")
-        trader.until(lambda: server.account.positions["SYNAUSDT"].quantity == 2)
-        assert trader.held() == 1, "the engine drops the fill of an order that it believes rejected"
+        trader.until(lambda: any(one.get("o", {}).get("x") == "TRADE" for one in server.account.sent[told:]))
+        assert server.account.positions["SYNAUSDT"].quantity == 2
         faults.next("rejected_placed", path=ALGO)
         lost = trader.stop(-1.0, round(price * 0.7, 2))
         trader.becomes(lost, "REJECTED")
@@ -54,6 +57,7 @@ def test_nautilus_settles_what_it_was_not_told_by_its_user_stream(server: Replay
         faults.next("not_found", path="DELETE /fapi/v1/algoOrder")
         trader.cancel(stop)
         trader.until(lambda: "OrderCancelRejected" in trader.seen(stop))
+        assert trader.held() == 1, "the engine drops the fill of an order that it believes rejected"
 
     trade(server, script)
     account = server.account
