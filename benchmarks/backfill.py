@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.store import DAY, candles
-from benchmarks.table import Measurement, Target, print_table
+from benchmarks.table import Measurement, Target, main
 
 MARKETS = ("bench:A/USDT", "bench:B/USDT", "bench:C/USDT")
 DAYS = 365
@@ -111,4 +111,4 @@ class Desk:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Backfill")
+    main(run, __doc__, title="Backfill")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main
 from trading_assets.backtest.simulation.engine import run_backtest
 from trading_assets.backtest.simulation.slices import MarketRules
 from trading_assets.core.sides import Side
@@ -126,4 +126,4 @@ def _bare_engine(frame: pl.DataFrame) -> float:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Backtest")
+    main(run, __doc__, title="Backtest")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main
 from trading_assets.core.candles import TS
 from trading_assets.labels import sample_weights
 from trading_assets.sources import split_valid
@@ -75,4 +75,4 @@ def _loading() -> float:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Calls")
+    main(run, __doc__, title="Calls")

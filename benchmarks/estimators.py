@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main
 from trading_assets.models import Classifier
 from trading_assets.models.estimators import installed, registered
 from trading_assets.models.estimators.proof_case import times
@@ -125,4 +125,4 @@ PEERS: dict[str, tuple[str, Callable[[Any, Any, Any], Callable[[Any], object]]]]
 }
 
 if __name__ == "__main__":
-    print_table(run(), title="Estimators")
+    main(run, __doc__, title="Estimators")

@@ -20,7 +20,7 @@ from types import MappingProxyType
 import numpy as np
 import polars as pl
 
-from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main
 from benchmarks.walk import YEAR_OF_MINUTES, walk
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import LIVE_ENVIRONMENT, compute, feature_names, lookback_bars, registry, select
@@ -272,4 +272,4 @@ def _by_pandas_ta(bars: pl.DataFrame) -> Calls | None:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Features")
+    main(run, __doc__, title="Features")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from contextlib import closing
 from datetime import UTC, datetime
@@ -66,4 +66,6 @@ def _journal(folder: Path, events: int) -> Settings:
 
 
 if __name__ == "__main__":
-    print_table(run(*map(int, sys.argv[1:])), title="Journal")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.journal", description=__doc__)
+    parser.add_argument("--events", type=int, default=EVENTS, help="of the long journal")
+    print_table(run(parser.parse_args().events), title="Journal")

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main
 from benchmarks.walk import YEAR_OF_MINUTES, walk
 from trading_assets.labels import average_uniqueness, return_attribution, trend_scanning, triple_barrier
 from trading_assets.settings import LabelSettings
@@ -77,4 +77,4 @@ def _ml4t(bars: pl.DataFrame, settings: LabelSettings) -> float | None:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Labels")
+    main(run, __doc__, title="Labels")

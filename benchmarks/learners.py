@@ -11,7 +11,7 @@ import time
 from typing import Final
 
 from benchmarks.peers import PEERS, one_fold
-from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main
 from benchmarks.train import M15, MARKETS, SPEC, labelled, year_of
 from trading_assets import features
 from trading_assets.models import folds
@@ -54,4 +54,4 @@ def run() -> list[Measurement]:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Learners")
+    main(run, __doc__, title="Learners")

@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.table import Measurement, Target, print_table
+from benchmarks.table import Measurement, Target, main
 from trading_assets import features, models
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import LIVE_ENVIRONMENT
@@ -183,7 +183,7 @@ def measure(folder: Path, case: Case) -> tuple[list[float], float]:
     with ReplayServer(tape, speed=speed, on_sent=note) as server:
         environment |= {"TRADING_NODE__BASE_URL_HTTP": server.url_http, "TRADING_NODE__BASE_URL_WS": server.url_ws}
         node = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.live", str(decided)],
+            [sys.executable, "-m", "benchmarks.live", "node", str(decided)],
             env=os.environ | environment | LIVE_ENVIRONMENT | {"TRADING_LOGS__LEVEL": "ERROR"},
         )
         if case.challengers:
@@ -350,7 +350,7 @@ def _candles(market: str, begin: datetime, end: datetime, *, seed: int) -> pl.Da
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        run_noting(Path(sys.argv[1]))
+    if sys.argv[1:2] == ["node"]:
+        run_noting(Path(sys.argv[2]))
     else:
-        print_table(run(), title="Live")
+        main(run, __doc__, title="Live")

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.live import MARKETS, START, Case, prepare
-from benchmarks.table import Measurement, Target, print_table
+from benchmarks.table import Measurement, Target, main
 from trading_assets.features import LIVE_ENVIRONMENT
 from trading_assets.journal import JOURNAL_FILE
 from trading_assets.settings import Settings, load_settings
@@ -187,4 +187,4 @@ def _wait(until: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    print_table(run(sys.argv[1:] or tuple(_MODES)))
+    main(run, __doc__, title="Kill", parts=_MODES)

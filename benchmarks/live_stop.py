@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -20,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.live import Case
-from benchmarks.table import Measurement, Target, print_table
+from benchmarks.table import Measurement, Target, main
 from benchmarks.wire import NEAR, begin, playing
 from trading_live.replay.faults import Fault, Faults
 from trading_live.replay.orders.exchange import Exchange
@@ -107,4 +106,4 @@ def _spans(case: Case, *, parts: bool) -> list[float]:
 
 
 if __name__ == "__main__":
-    print_table(run(sys.argv[1:] or tuple(_WAYS)), title="Stops")
+    main(run, __doc__, title="Stops", parts=_WAYS)

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.estimators import p99
-from benchmarks.table import Measurement, Target, print_table
+from benchmarks.table import Measurement, Target, main
 from trading_assets.models import Classifier
 from trading_assets.models.estimators import registered
 from trading_assets.models.estimators.deep.lstm import Network
@@ -82,4 +82,4 @@ def jitted(fitted: Network) -> Callable[[Any], object]:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="LSTM")
+    main(run, __doc__, title="LSTM")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Iterator
 
@@ -88,6 +89,7 @@ def _remembering(rng: np.random.Generator, rows: int, days: int, *, memory: floa
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(prog="python -m benchmarks.luck", description=__doc__).parse_args()
     print("| world | share |\n|---|---|")
     for part in (best_of_coin_flippers(), few_trades(), choices_among_noise(), coverage()):
         for name, value in part:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main
 from benchmarks.walk import YEAR_OF_MINUTES, walk
 from trading_assets.core.candles import CANDLE_COLUMNS
 from trading_assets.quality import Stretch, inspect
@@ -54,4 +54,4 @@ def _stretch(candles: pl.DataFrame) -> Stretch:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Quality")
+    main(run, __doc__, title="Quality")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main
 from trading_assets.journal import JOURNAL_FILE, Journal, read_state
 from trading_assets.strategies.orders.order_ids import OrderIds
 from trading_live.reconciliation.asking import ask, is_spot, journalled_fills
@@ -114,4 +114,4 @@ def _agree(differences: list[Difference]) -> None:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Reconciliation")
+    main(run, __doc__, title="Reconciliation")

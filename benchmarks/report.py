@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.table import Measurement, best_of, print_table
+from benchmarks.table import Measurement, best_of, main
 from trading_assets.backtest import metrics, monte_carlo
 from trading_assets.backtest.candle_paths import by_paths
 from trading_assets.backtest.report.executions import Executions
@@ -129,4 +129,4 @@ def run() -> list[Measurement]:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Report")
+    main(run, __doc__, title="Report")

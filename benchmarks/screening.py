@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main
 from benchmarks.walk import YEAR_OF_MINUTES, walk
 from trading_assets.core.sides import Side
 from trading_assets.screening.frames import Screening
@@ -114,4 +114,4 @@ def _vectorbt(candles: pl.DataFrame) -> tuple[float | None, float | None]:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Screening")
+    main(run, __doc__, title="Screening")

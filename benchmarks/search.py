@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main
 from benchmarks.walk import walk
 from trading_assets import features
 from trading_assets.core.candles import timeframe_delta
@@ -91,4 +91,4 @@ def _of_model(bars: pl.DataFrame) -> Callable[[StrategySettings], Dataset]:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Search")
+    main(run, __doc__, title="Search")

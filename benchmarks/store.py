@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from benchmarks.table import Measurement, Target, best_of, median_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main, median_of
 from trading_assets.sql import build_bars, load_models
 from trading_assets.store import Store, open_store
 from trading_assets.store.tables import CANDLES
@@ -163,4 +163,4 @@ class _WithPrimaryKey:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Store")
+    main(run, __doc__, title="Store")

@@ -13,7 +13,7 @@ import adbc_driver_postgresql.dbapi as adbc
 import polars as pl
 
 from benchmarks.store import KEY, MARKETS, ROWS, candles
-from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main
 from tests.servers import REAL_TIMESCALE, postgres_server, timescale_server
 from trading_assets.store import open_store
 from trading_assets.store.postgres.session import opened
@@ -104,5 +104,5 @@ def compression() -> str:
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Store on a server")
+    main(run, __doc__, title="Store on a server")
     sys.stdout.write(compression() + "\n")

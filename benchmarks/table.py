@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -81,6 +82,17 @@ class Measurement:
         if limit.max_times_peer is not None and self.times_peer is not None:
             verdicts.append(self.times_peer <= limit.max_times_peer)
         return all(verdicts) if verdicts else None
+
+
+def main(run: Callable[..., list[Measurement]], about: str | None, *, title: str, parts: Collection[str] = ()) -> None:
+    """Be the command of one benchmark: run it, or those of its parts that are named, and print its table."""
+    parser = argparse.ArgumentParser(description=about)
+    if parts:
+        parser.add_argument("parts", nargs="*", help=f"which of {', '.join(parts)}; default: all")
+    asked = vars(parser.parse_args()).get("parts") or list(parts)
+    if unknown := set(asked) - set(parts):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(parts)}")
+    print_table(run(asked) if parts else run(), title=title)
 
 
 def best_of(work: Callable[[], object], *, repeat: int = 3, setup: Callable[[], object] | None = None) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.peers import lightgbm_alone, one_fold
-from benchmarks.table import Measurement, Target, best_of, print_table
+from benchmarks.table import Measurement, Target, best_of, main
 from benchmarks.walk import walk
 from trading_assets import features, models
 from trading_assets.core.timeframes import Timeframe
@@ -94,4 +94,4 @@ def _certificate(data: models.Dataset, bars: pl.DataFrame, rows: pl.DataFrame) -
 
 
 if __name__ == "__main__":
-    print_table(run(), title="Training")
+    main(run, __doc__, title="Training")

@@ -27,7 +27,7 @@ import numpy as np
 from aiohttp import web
 
 from benchmarks.live import MARKETS, START, Case, bar_key, latencies, prepare, run_noting
-from benchmarks.table import Measurement, Target, print_table
+from benchmarks.table import Measurement, Target, main
 from trading_assets.core.timeframes import Timeframe
 from trading_assets.features import LIVE_ENVIRONMENT
 from trading_assets.settings import LabelSettings, Settings, load_settings
@@ -298,7 +298,7 @@ def run_peer() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] != ["node"]:
-        print_table(run(sys.argv[1:] or ("one", "many")), title="On the wire")
+        main(run, __doc__, title="On the wire", parts=("one", "many"))
     elif sys.argv[2] == _PEER_ID:
         run_peer()
     else:
