@@ -80,8 +80,7 @@ def test_a_fault_is_caught_wherever_it_stands_and_placed_in_time(fault: str, row
     assert set(caught) == {fault}
     if fault != "gap_share":  # whose rows are months
         away = abs(caught[fault].rows["ts"][0] - clean["ts"][row])
-        bar = timedelta(minutes=1)  # a step of the volume stands between two candles, and is placed on either
-        assert away <= (timedelta(hours=6) + bar if fault == "volume_unit" else timedelta(hours=0.2))
+        assert away <= timedelta(hours=1 if fault == "volume_unit" else 0.2)
 
 
 @examples(20)

@@ -6,6 +6,7 @@ stretch, and the picture says so. The sentence above each picture is what the ch
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -208,4 +209,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(prog="python -m trading_assets.quality.gallery", description=__doc__)
+    parser.add_argument("candles", type=Path, help="the folder of recorded candles (Parquet)")
+    main(parser.parse_args().candles)

@@ -100,8 +100,9 @@ def volume_unit(candles: pl.DataFrame, *, timeframe: str, max_factor: float) -> 
 
     Typical for a source that changes from base units to contracts or to quote currency. The volume of an hour is the
     median of its bars that traded; 24 hours before an hour are compared with 24 hours from it on, again by their
-    medians. Real markets change too, but rarely twentyfold from one day to the next: a unit that differs by less than
-    ``max_factor`` is not seen.
+    medians. Of neighbouring hours that this finds, the change is placed where the sum of the logarithms' distances from
+    their mean is farthest from zero (cumulative sums; Page 1954, Biometrika 41). Real markets change too, but rarely
+    twentyfold from one day to the next: a unit that differs by less than ``max_factor`` is not seen.
 
     Parameters
     ----------
@@ -121,17 +122,23 @@ def volume_unit(candles: pl.DataFrame, *, timeframe: str, max_factor: float) -> 
     hour = max(timedelta(hours=1), timeframe_delta(timeframe))
     traded = candles.select("ts", "volume").filter(pl.col("volume") > 0)
     hourly = traded.group_by_dynamic("ts", every=hour).agg(pl.col("volume").median())
-    middle = pl.col("volume").rolling_median(UNIT_HOURS, min_samples=UNIT_HOURS // 2)
-    sides = hourly.select("ts", before=middle.shift(1), after=middle.shift(1 - UNIT_HOURS))
+    earlier, later = (
+        side.rolling_median(UNIT_HOURS, min_samples=UNIT_HOURS // 2)
+        for side in (pl.col("volume").shift(1), pl.col("volume").reverse())
+    )
+    sides = hourly.select("ts", "volume", before=earlier, after=later.reverse())
     ratio = sides.with_columns(factor=pl.col("after") / pl.col("before")).with_columns(
         size=pl.max_horizontal("factor", 1 / pl.col("factor"))
     )
     wide = (pl.col("size") > max_factor).fill_null(False)
+    level = pl.col("volume").log()
     rows = (
         ratio.with_columns(wide=wide, run=wide.rle_id())
         .filter("wide")
-        .sort("size", "ts", descending=[True, False])
+        .with_columns(until=(level - level.mean()).cum_sum().shift(1, fill_value=0.0).abs().over("run"))
+        .sort("until", "size", "ts", descending=[True, True, False])
         .unique("run", keep="first", maintain_order=True)
+        .sort("size", "ts", descending=[True, False])
         .select("ts", "before", "after", "factor")
     )
     what = pl.format(
