@@ -7,6 +7,10 @@ export DAGSTER_STORAGE_DIR := $(or $(TRADING_DATA_DIR),$(CURDIR)/data)/dagster
 # What several processes import is compiled by the first of them, also where the shell says otherwise.
 export PYTHONDONTWRITEBYTECODE :=
 
+# A process of tests has half a core: more threads of the numeric libraries would wait for one another. Polars keeps its own.
+fast unit coverage: export OMP_NUM_THREADS := 1
+fast unit coverage: export OPENBLAS_NUM_THREADS := 1
+
 .PHONY: help setup demo check fast test lint types definitions unit coverage ui bench soak docs clean
 
 help: ## List the targets
