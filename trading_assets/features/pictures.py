@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -74,5 +75,7 @@ def _candles(axis: Any, bars: pl.DataFrame, name: str) -> None:
 
 
 if __name__ == "__main__":
-    for drawn in draw(Path(sys.argv[1])):
+    parser = argparse.ArgumentParser(prog="python -m trading_assets.features.pictures", description=__doc__)
+    parser.add_argument("folder", type=Path, help="for the pictures")
+    for drawn in draw(parser.parse_args().folder):
         sys.stdout.write(f"{drawn}\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 30
 _LEAST = 0.005
+_WIDE = 150
+"""Columns of a terminal that has room for every part; a narrower one is shown the largest."""
 
 
 def divergence(
@@ -55,7 +57,6 @@ def divergence(
 
 
 def _show(settings: Settings, found: Found, asked: datetime | None) -> None:
-    from trading_assets.divergence.days import words
     from trading_assets.store.tables.outcomes import PARTS
 
     if found.trades.is_empty():
@@ -66,31 +67,64 @@ def _show(settings: Settings, found: Found, asked: datetime | None) -> None:
         )
         return
     parts = [part for part in PARTS if found.trades[part].abs().max() > _LEAST or part == PARTS[-1]]  # type: ignore[operator]
+    shown = tuple(parts) if console.width >= _WIDE else ()
     limits = settings.divergence
-    days = Table(
-        *("day", "trades", "gap", *map(words, parts)),
-        title=f"{found.node} beside its backtest: mean of a trade, bps of its notional; "
+    console.print(
+        f"{found.node} beside its backtest: mean of a trade, bps of its notional; "
         f"limits {limits.max_gap_bps:g}, unexplained {limits.max_unexplained_bps:g}",
-        title_justify="left",
+        highlight=False,
     )
-    for row in found.days.iter_rows(named=True):
-        counted = f"{row['trades']} ({row['matched']} matched)"
-        days.add_row(f"{row['ts']:%Y-%m-%d}", counted, *_numbers(row, ("gap_bps", *parts)))
-    trades = Table("decided", "market", "side", "live", "backtest", "gap", *map(words, parts), "ended by", "")
-    for row in found.trades.tail(_SHOWN).iter_rows(named=True):
-        ends = dict.fromkeys(reason for reason in (row["live_exit"], row["backtest_exit"]) if reason)
-        numbers = _numbers(row, ("live_bps", "backtest_bps", "gap_bps", *parts))
-        decided = f"{row['ts']:%m-%d %H:%M}"
-        trades.add_row(decided, named(row["market"]), row["side"], *numbers, " / ".join(ends), row["note"])
-    for column in (*days.columns[2:], *trades.columns[3 : 6 + len(parts)]):
-        column.justify = "right"
-    console.print(days)
-    console.print(trades)
+    console.print(_days(found, shown))
+    console.print(_trades(found, shown))
     if found.trades.height > _SHOWN:
         console.print(f"and {found.trades.height - _SHOWN:,} earlier trades; --json has all")
 
 
-def _numbers(row: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+def _days(found: Found, parts: tuple[str, ...]) -> Table:
+    table = _table(("day", "trades"), ("gap_bps", *parts), "" if parts else "most of it")
+    for row in found.days.iter_rows(named=True):
+        numbers = _numbers(row, ("gap_bps", *parts))
+        table.add_row(
+            f"{row['ts']:%Y-%m-%d}", f"{row['trades']} ({row['matched']} matched)", *numbers, *_most(row, parts)
+        )
+    return table
+
+
+def _trades(found: Found, parts: tuple[str, ...]) -> Table:
+    names = ("live_bps", "backtest_bps", "gap_bps", *parts)
+    table = _table(("decided", "trade"), names, "" if parts else "most of it", "how it ended")
+    for row in found.trades.tail(_SHOWN).iter_rows(named=True):
+        ends = dict.fromkeys(reason for reason in (row["live_exit"], row["backtest_exit"]) if reason)
+        told = "; ".join(filter(None, (" / ".join(ends), row["note"])))
+        trade = f"{row['side']} {named(row['market'])}"
+        table.add_row(f"{row['ts']:%m-%d %H:%M}", trade, *_numbers(row, names), *_most(row, parts), told)
+    return table
+
+
+def _table(first: tuple[str, str], numbers: Sequence[str], *last: str) -> Table:
+    """The first column and the numbers keep their width; the others break their lines."""
+    from trading_assets.divergence.days import words
+
+    table = Table()
+    table.add_column(first[0], no_wrap=True)
+    table.add_column(first[1], overflow="fold")
+    for name in numbers:
+        table.add_column(words(name), justify="right", no_wrap=True)
+    for name in filter(None, last):
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _most(row: Mapping[str, Any], parts: tuple[str, ...]) -> list[str]:
+    """The largest part, where there is no room for all."""
+    from trading_assets.divergence.days import words
+    from trading_assets.store.tables.outcomes import PARTS
+
+    most = max(PARTS, key=lambda part: abs(row[part]))
+    return [] if parts else [f"{words(most)} {row[most]:+.2f}" if abs(row[most]) >= _LEAST else ""]
+
+
+def _numbers(row: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     return ["" if abs(row[name]) < _LEAST else f"{row[name]:+.2f}" for name in names]
 
 

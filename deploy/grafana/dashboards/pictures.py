@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -206,11 +205,11 @@ def said(value: float, panel: Panel) -> str:
             return f"{value:,.6g}"
 
 
-def main(address: str, folder: str, minutes: str = "10") -> None:
+def main(address: str, folder: Path, minutes: float = 10) -> None:
     """Draw all boards as of now."""
     end = time.time()
-    draw_all(address, end - 60 * float(minutes), end, Path(folder))
+    draw_all(address, end - 60 * minutes, end, folder)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    typer.run(main)

@@ -161,6 +161,6 @@ def _answers(address: str) -> bool:
 
 if __name__ == "__main__":
     try:
-        main(*sys.argv[1:])
+        typer.run(main)
     except TradingError as error:
         raise SystemExit(str(error)) from None

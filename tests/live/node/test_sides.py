@@ -29,6 +29,7 @@ from trading_assets.settings import LabelSettings, ModelSettings
 from trading_assets.store import open_store
 from trading_assets.store.tables import CANDLES, DIVERGENCE
 from trading_assets.store.tables.outcomes import PARTS
+from trading_cli.console import console
 from trading_cli.main import app
 
 LABELS = LabelSettings(take_profit_pct=0.8, stop_loss_pct=0.4, horizon_bars=3)
@@ -177,7 +178,10 @@ def test_commands_and_assets_show_performance_and_divergence(
     runner = CliRunner()
     shown = json.loads(runner.invoke(app, ["divergence", "--day", f"{START:%Y-%m-%d}", "--json"]).stdout)
     assert [row["matched"] for row in shown["days"]] == [sum(row["note"] == "" for row in shown["trades"])]
-    assert runner.invoke(app, ["divergence"]).exit_code == 0
+    monkeypatch.setattr(console, "width", 80)
+    told = runner.invoke(app, ["divergence"])
+    assert told.exit_code == 0
+    assert "…" not in told.output, "a narrow terminal cuts no figure off"
     rows = json.loads(runner.invoke(app, ["performance", "--json"]).stdout)
     (whole,) = (row for row in rows if row["period"] == "all")
     assert whole["trades"] >= TRADES - 1
