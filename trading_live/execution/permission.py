@@ -106,8 +106,8 @@ def require_nothing_left(started: str | None, place: str, open_markets: Sequence
         f"this data folder holds open trades of {started}: {', '.join(open_markets)}; a node of {place} would forget "
         "them, and they would be left to their orders at the venue",
         where=JOURNAL_FILE,
-        remedy="close them with the settings that opened them (trading live --close-only, or trading kill), or give "
-        "this node a data_dir of its own",
+        remedy="close them with the settings that opened them (trading kill, or trading live --close-only with "
+        f"{FLAG} ACCOUNT), or give this node a data_dir of its own",
     )
 
 

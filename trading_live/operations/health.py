@@ -26,6 +26,9 @@ _START: Final = timedelta(minutes=10)
 _TOLD_AS_STALE: Final = "stale_data_s"
 """The hold of a market that the feed's own problems name already."""
 
+_AT_VENUE: Final = ", live "
+"""In the place that a start journals: the node sent its orders to a venue, which keeps them without it."""
+
 _READY: Final = ("trading", "managing", "silent", "closing")
 
 Kind = Literal[
@@ -55,7 +58,7 @@ def check_node(settings: Settings) -> tuple[str, list[Problem]]:
         *process_problems(status, now),
         *feed_problems(status.heartbeat, settings.node, now),
         *model_problems(status),
-        *position_problems(state, running=status.running),
+        *position_problems(state, minded=status.running or _AT_VENUE in (state.started or "")),
         *disk_problems(settings.live_dir, settings.node.min_free_mb),
     ]
 
@@ -133,15 +136,18 @@ def model_problems(status: NodeStatus) -> Iterator[Problem]:
         yield Problem("refused", status.manifest_error)
 
 
-def position_problems(state: JournalState, *, running: bool) -> Iterator[Problem]:
-    """Open positions whose stop does not rest at the venue: the sandbox forgets its orders when the process ends."""
+def position_problems(state: JournalState, *, minded: bool) -> Iterator[Problem]:
+    """Open positions whose stop does not rest, by the journal's last word.
+
+    Not ``minded`` is what the sandbox of a node held that runs no more: its orders are gone.
+    """
     plans = newest_plans(state)
     for market, one in sorted(state.markets.items()):
         holding = one.holding(market)
         if holding is None or holding.is_flat:
             continue
         plan, held = plans.get(market), f"{market}: {holding.quantity:.12g} held"
-        if not running:
+        if not minded:
             yield Problem("unprotected", f"{held} and no node runs: no stop rests")
         elif plan is None or plan.stage == "closed":
             yield Problem("unprotected", f"{held} without a plan")

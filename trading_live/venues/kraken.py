@@ -45,7 +45,7 @@ class Kraken(Venue):
             raise SettingsError(
                 "Kraken has a demo for perpetuals only",
                 where="node.environment",
-                remedy="trade perpetuals, or set live",
+                remedy="set live; mode shadow or paper sends no orders",
             )
         config = KrakenDataClientConfig(
             product_type=KrakenProductType.FUTURES if perpetual else KrakenProductType.SPOT,

@@ -103,6 +103,19 @@ def test_a_position_is_unprotected_without_a_node_and_without_its_stop(settings:
         assert found(settings) == []
 
 
+def test_a_venue_keeps_a_stop_while_no_node_runs(settings: Settings) -> None:
+    leave_open(settings, price=100.0, minutes=60)
+    stop = {"market": MARKET, "order_id": "x", "signal_id": "s", "purpose": "stop_loss", "side": "sell"}
+    stop |= {"ts": datetime.now(UTC), "order_type": "stop_market", "quantity": 10.0}
+    start = {"ts": datetime.now(UTC), "event": "started", "detail": "binance testnet, live main"}
+    with closing(Journal(settings.live_dir / JOURNAL_FILE, "live-testnet")) as journal:
+        journal.record("node", start)
+        assert found(settings)[-1] == f"unprotected: {MARKET}: 10 held and its stop at 80 does not rest"
+        for status in ("initialized", "accepted"):
+            journal.record("orders", stop | {"status": status})
+    assert found(settings) == ["dead: no node runs"]
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

@@ -42,7 +42,7 @@ class HeartbeatSource:
             Level.CRITICAL,
             f"no heartbeat of the node (process {pid}) since {at:%Y-%m-%d %H:%M:%S} UTC; open by its last word: {held}",
             str(settings.live_dir),
-            "trading status says more; start the node again, or trading paper --close-only",
+            "trading status says more; start the node again, or with --close-only, which closes and ends",
             KEY,
         )
         return Looked((found,), (KEY,))
