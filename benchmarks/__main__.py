@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+from benchmarks.table import asked
+
 NAMES = (
     "store",
     "store_server",
@@ -34,11 +36,7 @@ NAMES = (
     "calls",
 )
 
-parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-parser.add_argument("names", nargs="*", help=f"which of {', '.join(NAMES)}; default: all")
-wanted = parser.parse_args().names or NAMES
-if unknown := set(wanted) - set(NAMES):
-    parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(NAMES)}")
+wanted = asked(argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__), NAMES)
 print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}: compare ratios, not seconds, between machines")
 for name in wanted:  # each in a process of its own, so that none warms or crowds another
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

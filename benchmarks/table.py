@@ -88,11 +88,19 @@ def main(run: Callable[..., list[Measurement]], about: str | None, *, title: str
     """Be the command of one benchmark: run it, or those of its parts that are named, and print its table."""
     parser = argparse.ArgumentParser(description=about)
     if parts:
-        parser.add_argument("parts", nargs="*", help=f"which of {', '.join(parts)}; default: all")
-    asked = vars(parser.parse_args()).get("parts") or list(parts)
-    if unknown := set(asked) - set(parts):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(parts)}")
-    print_table(run(asked) if parts else run(), title=title)
+        print_table(run(asked(parser, parts)), title=title)
+    else:
+        parser.parse_args()
+        print_table(run(), title=title)
+
+
+def asked(parser: argparse.ArgumentParser, known: Collection[str]) -> list[str]:
+    """Those of the known names that the command line has; all where it has none."""
+    parser.add_argument("names", nargs="*", help=f"which of {', '.join(known)}; default: all")
+    names = parser.parse_args().names or list(known)
+    if unknown := set(names) - set(known):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    return list(names)
 
 
 def best_of(work: Callable[[], object], *, repeat: int = 3, setup: Callable[[], object] | None = None) -> float:

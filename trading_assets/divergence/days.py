@@ -41,7 +41,7 @@ def problems(days: pl.DataFrame, limits: DivergenceSettings) -> list[str]:
 def _of(row: Mapping[str, Any], limits: DivergenceSettings) -> list[str]:
     day, found = f"{row['ts']:%Y-%m-%d}", []
     if abs(row["gap_bps"]) > limits.max_gap_bps:
-        cause = max(PARTS, key=lambda name: abs(row[name]))
+        cause = largest(row)
         found.append(
             f"{day}: {row['gap_bps']:+.1f} bps a trade over {row['trades']}, limit {limits.max_gap_bps:g}; "
             f"most of it {words(cause)} ({row[cause]:+.1f})"
@@ -60,6 +60,11 @@ def shortfall(days: pl.DataFrame) -> float | None:
     newest = days.filter(pl.col("ts") == pl.col("ts").max())
     mean = newest.select((pl.col("gap_bps") * pl.col("trades")).sum() / pl.col("trades").sum()).item()
     return max(0.0, -float(mean))
+
+
+def largest(row: Mapping[str, Any]) -> str:
+    """The part of a day's or a trade's gap that is most of it, by its column."""
+    return max(PARTS, key=lambda part: abs(row[part]))
 
 
 def words(part: str) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 30
 _LEAST = 0.005
+_MOST = "most of it"
 _WIDE = 150
 """Columns of a terminal that has room for every part; a narrower one is shown the largest."""
 
@@ -81,23 +82,22 @@ def _show(settings: Settings, found: Found, asked: datetime | None) -> None:
 
 
 def _days(found: Found, parts: tuple[str, ...]) -> Table:
-    table = _table(("day", "trades"), ("gap_bps", *parts), "" if parts else "most of it")
+    table = _table(("day", "trades"), ("gap_bps", *parts), *([] if parts else [_MOST]))
     for row in found.days.iter_rows(named=True):
-        numbers = _numbers(row, ("gap_bps", *parts))
-        table.add_row(
-            f"{row['ts']:%Y-%m-%d}", f"{row['trades']} ({row['matched']} matched)", *numbers, *_most(row, parts)
-        )
+        numbers = [*_numbers(row, ("gap_bps", *parts)), *([] if parts else [_most(row)])]
+        table.add_row(f"{row['ts']:%Y-%m-%d}", f"{row['trades']} ({row['matched']} matched)", *numbers)
     return table
 
 
 def _trades(found: Found, parts: tuple[str, ...]) -> Table:
     names = ("live_bps", "backtest_bps", "gap_bps", *parts)
-    table = _table(("decided", "trade"), names, "" if parts else "most of it", "how it ended")
+    table = _table(("decided", "trade"), names, *([] if parts else [_MOST]), "how it ended")
     for row in found.trades.tail(_SHOWN).iter_rows(named=True):
         ends = dict.fromkeys(reason for reason in (row["live_exit"], row["backtest_exit"]) if reason)
         told = "; ".join(filter(None, (" / ".join(ends), row["note"])))
         trade = f"{row['side']} {named(row['market'])}"
-        table.add_row(f"{row['ts']:%m-%d %H:%M}", trade, *_numbers(row, names), *_most(row, parts), told)
+        numbers = [*_numbers(row, names), *([] if parts else [_most(row)])]
+        table.add_row(f"{row['ts']:%m-%d %H:%M}", trade, *numbers, told)
     return table
 
 
@@ -110,18 +110,17 @@ def _table(first: tuple[str, str], numbers: Sequence[str], *last: str) -> Table:
     table.add_column(first[1], overflow="fold")
     for name in numbers:
         table.add_column(words(name), justify="right", no_wrap=True)
-    for name in filter(None, last):
+    for name in last:
         table.add_column(name, overflow="fold")
     return table
 
 
-def _most(row: Mapping[str, Any], parts: tuple[str, ...]) -> list[str]:
+def _most(row: Mapping[str, Any]) -> str:
     """The largest part, where there is no room for all."""
-    from trading_assets.divergence.days import words
-    from trading_assets.store.tables.outcomes import PARTS
+    from trading_assets.divergence.days import largest, words
 
-    most = max(PARTS, key=lambda part: abs(row[part]))
-    return [] if parts else [f"{words(most)} {row[most]:+.2f}" if abs(row[most]) >= _LEAST else ""]
+    part = largest(row)
+    return f"{words(part)} {row[part]:+.2f}" if abs(row[part]) >= _LEAST else ""
 
 
 def _numbers(row: Mapping[str, Any], names: Sequence[str]) -> list[str]:

@@ -23,6 +23,8 @@ from trading_live.operations.status import look, read_status
 
 NOW = datetime(2025, 5, 1, 12, tzinfo=UTC)
 MARKET = "sample:SYNA/USDT:USDT"
+STOP = {"market": MARKET, "order_id": "x", "signal_id": "s", "purpose": "stop_loss", "side": "sell"}
+STOP |= {"order_type": "stop_market", "quantity": 10.0}
 MODEL = {"model": "syna", "version": 1, "bundle_hash": "0" * 64, "markets": (MARKET,)}
 
 
@@ -94,8 +96,7 @@ def test_a_position_is_unprotected_without_a_node_and_without_its_stop(settings:
     assert found(settings)[-1] == f"unprotected: {MARKET}: 10 held and no node runs: no stop rests"
     with node(settings):
         assert found(settings) == [f"unprotected: {MARKET}: 10 held and its stop at 80 does not rest"]
-        stop = {"market": MARKET, "order_id": "x", "signal_id": "s", "purpose": "stop_loss", "side": "sell"}
-        stop |= {"ts": datetime.now(UTC), "order_type": "stop_market", "quantity": 10.0}
+        stop = {**STOP, "ts": datetime.now(UTC)}
         with closing(Journal(settings.live_dir / JOURNAL_FILE, "paper-replay")) as journal:
             journal.record("orders", stop | {"status": "initialized"})
             assert found(settings) == [f"unprotected: {MARKET}: 10 held and its stop at 80 does not rest"]
@@ -105,8 +106,7 @@ def test_a_position_is_unprotected_without_a_node_and_without_its_stop(settings:
 
 def test_a_venue_keeps_a_stop_while_no_node_runs(settings: Settings) -> None:
     leave_open(settings, price=100.0, minutes=60)
-    stop = {"market": MARKET, "order_id": "x", "signal_id": "s", "purpose": "stop_loss", "side": "sell"}
-    stop |= {"ts": datetime.now(UTC), "order_type": "stop_market", "quantity": 10.0}
+    stop = {**STOP, "ts": datetime.now(UTC)}
     start = {"ts": datetime.now(UTC), "event": "started", "detail": "binance testnet, live main"}
     with closing(Journal(settings.live_dir / JOURNAL_FILE, "live-testnet")) as journal:
         journal.record("node", start)
